@@ -1,0 +1,9 @@
+//! A cluster that is not there: world, wire, lab, ledger.
+//!
+//! [`world`] is the ground truth in virtual time, [`ledger`] counts the harm done to it, [`oracle`] holds the rules that
+//! are looked at on the way, [`cluster_file`] builds a world from a description.
+
+pub mod cluster_file;
+pub mod ledger;
+pub mod oracle;
+pub mod world;

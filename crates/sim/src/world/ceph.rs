@@ -1,0 +1,197 @@
+//! Hyper-converged Ceph: daemons, pools, placement groups, flags.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use quorate_core::ids::{NodeName, OsdId};
+use quorate_core::version::Version;
+
+use super::{World, WorldError};
+
+/// The Ceph cluster.
+#[derive(Clone, Debug)]
+pub struct Ceph {
+    /// Its id.
+    pub fsid: String,
+    /// Release name (`squid`).
+    pub release: String,
+    /// Build hash shown in version lines.
+    pub build: String,
+    /// Monitors by name.
+    pub mons: BTreeMap<String, Daemon>,
+    /// Managers by name.
+    pub mgrs: BTreeMap<String, Daemon>,
+    /// The active manager.
+    pub active_mgr: Option<String>,
+    /// Metadata servers by name.
+    pub mdss: BTreeMap<String, Daemon>,
+    /// The active metadata server.
+    pub active_mds: Option<String>,
+    /// File system name, if there is one.
+    pub fs_name: Option<String>,
+    /// OSDs.
+    pub osds: BTreeMap<OsdId, Osd>,
+    /// Pools by number.
+    pub pools: BTreeMap<u32, Pool>,
+    /// Placement groups.
+    pub pgs: Vec<Pg>,
+    /// Cluster-wide flags that were set (`noout`, ...), besides the permanent ones.
+    pub flags: BTreeSet<String>,
+    /// CRUSH host names (and `osd.N`) in the noout group.
+    pub noout_group: BTreeSet<String>,
+    /// `mon_osd_down_out_interval`.
+    pub down_out_interval_ms: u64,
+    /// OSD map epoch.
+    pub epoch: u32,
+    /// Election epoch.
+    pub election_epoch: u32,
+    /// Recovery speed of the whole cluster.
+    pub recovery_bytes_per_s: u64,
+    /// Share of a placement group that is written per hour while a copy is away (in permille).
+    pub churn_permille_per_hour: u64,
+    /// Until when monitors complain of clock skew, by name (after a boot).
+    pub skew_until_ms: BTreeMap<String, u64>,
+    /// `mon dump` times out until this moment (after a monitor was lost).
+    pub busy_until_ms: u64,
+}
+
+/// A monitor, manager or metadata server.
+#[derive(Clone, Debug)]
+pub struct Daemon {
+    /// Its node.
+    pub host: NodeName,
+    /// Rank among its kind.
+    pub rank: u32,
+    /// Process running?
+    pub running: bool,
+    /// For monitors: in quorum; others: known to the map.
+    pub in_map: bool,
+    /// Version of the running process.
+    pub version: Version,
+}
+
+/// An OSD.
+#[derive(Clone, Debug)]
+pub struct Osd {
+    /// Its CRUSH host.
+    pub host: NodeName,
+    /// Process running?
+    pub running: bool,
+    /// Up in the map.
+    pub up: bool,
+    /// In.
+    pub in_: bool,
+    /// Was it put out by the monitors (so that it comes back in by itself)?
+    pub auto_out: bool,
+    /// Size.
+    pub total_bytes: u64,
+    /// When it was marked down.
+    pub down_since_ms: Option<u64>,
+    /// Version of the running process.
+    pub version: Version,
+    /// Will it start after the next boot? (a fault says no)
+    pub returns: bool,
+}
+
+/// A pool.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    /// Name.
+    pub name: String,
+    /// Copies.
+    pub size: u32,
+    /// Copies needed to serve.
+    pub min_size: u32,
+    /// Placement groups.
+    pub pg_num: u32,
+    /// `rbd`, `cephfs`, `mgr`.
+    pub application: String,
+    /// Stored bytes (one copy).
+    pub stored_bytes: u64,
+}
+
+/// A placement group.
+#[derive(Clone, Debug)]
+pub struct Pg {
+    /// Pool.
+    pub pool: u32,
+    /// Number within it.
+    pub seq: u32,
+    /// OSDs it belongs on now (host-disjoint), first is primary.
+    pub up: Vec<OsdId>,
+    /// Copies that are behind, with the bytes they lack.
+    pub behind: BTreeMap<OsdId, u64>,
+    /// Copies being made on an OSD that never had them (backfill after an out), with the bytes left.
+    pub backfill: BTreeMap<OsdId, u64>,
+    /// Peering until.
+    pub peering_until_ms: u64,
+}
+
+/// A health check as `ceph health detail` shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// `OSD_DOWN`.
+    pub code: String,
+    /// `HEALTH_WARN` or `HEALTH_ERR`.
+    pub severity: String,
+    /// One line.
+    pub summary: String,
+    /// Count in the summary.
+    pub count: u64,
+    /// Detail lines.
+    pub detail: Vec<String>,
+}
+
+/// Answer to `ceph osd ok-to-stop`.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct OkToStop {
+    /// All groups stay active?
+    pub ok: bool,
+    /// The OSDs asked about.
+    pub osds: Vec<OsdId>,
+    /// Groups that stay well enough.
+    pub ok_pgs: u32,
+    /// Groups that do not.
+    pub not_ok_pgs: u32,
+    /// Ids of those that would become degraded.
+    pub become_degraded: Vec<String>,
+    /// Already degraded ones that lose one more copy.
+    pub become_more_degraded: Vec<String>,
+    /// Ids of those that would become inactive.
+    pub become_inactive: Vec<String>,
+    /// Ids of those that are inactive already.
+    pub already_inactive: Vec<String>,
+}
+
+impl World {
+    /// `ceph osd set|unset FLAG`, `PUT /cluster/ceph/flags/FLAG`.
+    pub fn ceph_flag(&mut self, flag: &str, set: bool) -> Result<(), WorldError> {
+        let _ = (flag, set);
+        Err(WorldError::die("not yet"))
+    }
+
+    /// `ceph osd set-group|unset-group noout WHO...` with CRUSH host names or `osd.N`.
+    pub fn ceph_group(&mut self, who: &[String], set: bool) -> Result<(), WorldError> {
+        let _ = (who, set);
+        Err(WorldError::die("not yet"))
+    }
+}
+
+impl Ceph {
+    /// `HEALTH_OK|WARN|ERR` and the checks, by code.
+    pub fn health(&self, now_ms: u64) -> (&'static str, Vec<HealthCheck>) {
+        let _ = now_ms;
+        ("HEALTH_OK", Vec::new())
+    }
+
+    /// Placement groups by state text (`active+clean`).
+    pub fn pg_states(&self, now_ms: u64) -> BTreeMap<String, u32> {
+        let _ = now_ms;
+        BTreeMap::new()
+    }
+
+    /// `ceph osd ok-to-stop IDS`.
+    pub fn ok_to_stop(&self, osds: &[OsdId], now_ms: u64) -> OkToStop {
+        let _ = (osds, now_ms);
+        OkToStop::default()
+    }
+}

@@ -1,0 +1,90 @@
+//! The cluster that is not there, as it really is: nodes, quorum, HA, guests, Ceph, packages, tasks, in virtual time.
+//!
+//! A deterministic discrete-event world. It does no I/O and reads no clock: [`World::advance_to`] is handed the time
+//! (Unix milliseconds, virtual) and processes what is due, in order. The same seed and the same calls give the same
+//! world. It is written from the facts about Proxmox VE and knows nothing of the tool that is tried on it; harm is
+//! counted on what really happened ([`crate::ledger`]), never on anybody's opinion.
+
+pub mod access;
+pub mod ceph;
+pub mod corosync;
+pub mod error;
+pub mod events;
+pub mod faults;
+pub mod guest;
+pub mod ha;
+pub mod lifecycle;
+pub mod migration;
+pub mod node;
+pub mod packages;
+pub mod power;
+pub mod services;
+pub mod store;
+pub mod tasks;
+
+use std::collections::BTreeMap;
+
+use quorate_core::ids::{GuestId, NodeName, StorageId};
+
+pub use error::WorldError;
+
+/// Ground truth.
+#[derive(Clone, Debug)]
+pub struct World {
+    /// Virtual time, Unix milliseconds.
+    pub now_ms: u64,
+    /// When the world began.
+    pub started_ms: u64,
+    /// Seeded randomness.
+    pub rng: events::Rng,
+    /// Machines.
+    pub nodes: BTreeMap<NodeName, node::Node>,
+    /// Guests.
+    pub guests: BTreeMap<GuestId, guest::Guest>,
+    /// Storages.
+    pub storages: BTreeMap<StorageId, store::Storage>,
+    /// HA.
+    pub ha: ha::Ha,
+    /// Ceph, if it is hyper-converged.
+    pub ceph: Option<ceph::Ceph>,
+    /// Membership and quorum.
+    pub corosync: corosync::Corosync,
+    /// Tasks.
+    pub tasks: tasks::Tasks,
+    /// Running moves.
+    pub migrations: migration::Migrations,
+    /// `datacenter.cfg`.
+    pub options: store::Options,
+    /// Users, tokens, roles.
+    pub access: access::Access,
+    /// What the repositories offer.
+    pub archive: packages::Archive,
+    /// Backup jobs.
+    pub backup_jobs: Vec<store::BackupJob>,
+    /// Replication jobs.
+    pub replication_jobs: Vec<store::ReplicationJob>,
+    /// Faults waiting for their occasion.
+    pub armed: faults::Armed,
+    /// What happens when.
+    pub events: events::Queue,
+    /// Harm so far.
+    pub ledger: crate::ledger::Ledger,
+    /// For ids that need a number.
+    pub counter: u64,
+}
+
+impl World {
+    /// Goes on to this moment, processing what is due in order. Time never goes back.
+    pub fn advance_to(&mut self, now_ms: u64) {
+        while let Some((due_ms, event)) = self.events.pop(now_ms) {
+            self.now_ms = self.now_ms.max(due_ms);
+            let _ = event;
+        }
+        self.now_ms = self.now_ms.max(now_ms);
+    }
+
+    /// When something happens next.
+    pub fn next_due_ms(&self) -> Option<u64> {
+        self.events.next_due_ms()
+    }
+}

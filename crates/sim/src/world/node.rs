@@ -1,0 +1,240 @@
+//! A machine: power, boots, kernels, packages, services. Types only; what happens to it is in `power`, `packages`, `services`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use quorate_core::ids::{BootId, GuestId, NodeName, UnitName};
+use quorate_core::version::Version;
+use serde::{Deserialize, Serialize};
+
+/// One machine of the cluster, as it really is.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Short host name.
+    pub name: NodeName,
+    /// Number in corosync.conf.
+    pub nodeid: u32,
+    /// Corosync links in order; the first address is also the API's.
+    pub links: Vec<Link>,
+    /// Is it on, going down, off, booting?
+    pub power: Power,
+    /// The kernel's random id of this boot; the last one's while it is off.
+    pub boot_id: BootId,
+    /// When this boot's kernel started.
+    pub booted_ms: u64,
+    /// How many boots this machine has had; seeds the next boot id.
+    pub boots: u32,
+    /// Installed memory.
+    pub memory_bytes: u64,
+    /// Memory the host itself uses (system, Ceph).
+    pub host_used_bytes: u64,
+    /// Logical processors.
+    pub cpus: u32,
+    /// Model name from /proc/cpuinfo.
+    pub cpu_model: String,
+    /// Feature flags from /proc/cpuinfo.
+    pub cpu_flags: Vec<String>,
+    /// Kernels.
+    pub kernel: Kernel,
+    /// Packages.
+    pub packages: Packages,
+    /// Services by systemd name without `.service`.
+    pub services: BTreeMap<String, Service>,
+    /// Transient units started with systemd-run since this boot.
+    pub units: BTreeMap<UnitName, Unit>,
+    /// Files below /var/log that units append to, by path; survive a reboot.
+    pub unit_logs: BTreeMap<String, Vec<String>>,
+    /// Free bytes on `/`.
+    pub root_free_bytes: u64,
+    /// Free bytes on `/boot`.
+    pub boot_free_bytes: u64,
+    /// The machine's clock minus the true time.
+    pub clock_skew_ms: i64,
+    /// Bridges.
+    pub bridges: Vec<String>,
+    /// `active`, `notfound`, ...
+    pub subscription: String,
+    /// APT sources.
+    pub repositories: Vec<Repository>,
+    /// Guests whose configuration lies on this node (`/etc/pve/nodes/N/`).
+    pub guests: BTreeSet<GuestId>,
+    /// Guests with a process on this node, whatever /etc/pve says.
+    pub processes: BTreeSet<GuestId>,
+    /// Does sshd answer?
+    pub ssh_up: bool,
+    /// Does pveproxy answer?
+    pub api_up: bool,
+    /// pveproxy restarts: refused until this moment.
+    pub api_refused_until_ms: u64,
+    /// Is corosync running here?
+    pub corosync_up: bool,
+    /// Corosync's version in the running process (packages change it by a restart only).
+    pub corosync_running: Version,
+    /// Is this the first join since boot (so that onboot guests wait for quorum)?
+    pub startall_pending: bool,
+    /// If set, every API call that reaches this node fails with this text (a fault).
+    pub api_error: Option<String>,
+}
+
+/// One corosync link of one node.
+#[derive(Clone, Debug)]
+pub struct Link {
+    /// Address.
+    pub address: String,
+    /// Is the cable in?
+    pub up: bool,
+}
+
+/// The machine's power state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Power {
+    /// The system is up.
+    On,
+    /// systemd is stopping it.
+    GoingDown {
+        /// Since when.
+        since_ms: u64,
+        /// What comes after.
+        then: AfterDown,
+        /// How far it is.
+        stage: DownStage,
+    },
+    /// No power, or halted.
+    Off,
+    /// From power-on to the first service.
+    Booting {
+        /// Since when.
+        since_ms: u64,
+    },
+    /// Powered, but the system does not come up (a fault).
+    Hung,
+}
+
+/// What follows a shutdown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterDown {
+    /// Boot again.
+    Reboot,
+    /// Stay off.
+    Off,
+}
+
+/// Stages of an orderly shutdown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DownStage {
+    /// HA stops or moves its services first.
+    HaDrain,
+    /// pve-guests shuts the remaining guests down.
+    Guests,
+    /// Services stop; the API still answers.
+    Services,
+}
+
+/// Kernels, as `uname -r` writes them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kernel {
+    /// Running.
+    pub running: Version,
+    /// Bootable.
+    pub installed: Vec<Version>,
+    /// Pinned for every boot.
+    pub pinned: Option<Version>,
+    /// Pinned for the next boot.
+    pub next_boot: Option<Version>,
+}
+
+/// Packages of one node.
+#[derive(Clone, Debug, Default)]
+pub struct Packages {
+    /// Installed versions (as far as the world knows packages).
+    pub installed: BTreeMap<String, Version>,
+    /// Candidates in this node's package lists, as of its last `apt update`.
+    pub lists: BTreeMap<String, Version>,
+    /// When the lists (and `/var/lib/pve-manager/pkgupdates`) were last refreshed.
+    pub lists_at_ms: u64,
+    /// Half-configured packages (`dpkg --audit`).
+    pub broken: Vec<String>,
+    /// Who holds `/var/lib/dpkg/lock-frontend`: a process id.
+    pub locked_by: Option<u32>,
+}
+
+/// A service, in systemd's words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// `active`, `inactive`, `failed`.
+    pub active_state: String,
+    /// `running`, `dead`, `exited`.
+    pub sub_state: String,
+    /// `enabled`, `disabled`, `not-found`.
+    pub unit_state: String,
+    /// One line for people.
+    pub description: String,
+}
+
+/// A transient unit (systemd-run).
+#[derive(Clone, Debug)]
+pub struct Unit {
+    /// Its name, without `.service`.
+    pub name: UnitName,
+    /// Where its output goes.
+    pub log_path: Option<String>,
+    /// Start.
+    pub started_ms: u64,
+    /// Main process.
+    pub pid: u32,
+    /// Running or ended.
+    pub state: UnitState,
+}
+
+/// State of a transient unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnitState {
+    /// `active`/`running`.
+    Running,
+    /// Ended with this status; 0 shows as `active`/`exited` (RemainAfterExit), others as `failed`.
+    Exited(i32),
+}
+
+/// One APT source stanza.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Repository {
+    /// File under /etc/apt.
+    pub path: String,
+    /// Switched on?
+    pub enabled: bool,
+    /// URI.
+    pub uri: String,
+    /// Suite.
+    pub suite: String,
+    /// Component.
+    pub component: String,
+}
+
+impl Node {
+    /// Is the machine executing anything of ours (guests can live on it)?
+    pub fn is_up(&self) -> bool {
+        matches!(self.power, Power::On | Power::GoingDown { .. })
+    }
+
+    /// Seconds since boot; 0 while it is not up.
+    pub fn uptime_s(&self, now_ms: u64) -> u64 {
+        if self.is_up() { now_ms.saturating_sub(self.booted_ms) / 1000 } else { 0 }
+    }
+
+    /// Does pveproxy answer at this moment?
+    pub fn api_answers(&self, now_ms: u64) -> bool {
+        self.api_up && now_ms >= self.api_refused_until_ms
+    }
+
+    /// Installed version of a package.
+    pub fn installed(&self, package: &str) -> Option<&Version> {
+        self.packages.installed.get(package)
+    }
+}
+
+impl Kernel {
+    /// What the next boot brings up: next-boot pin, pin, newest installed.
+    pub fn will_boot(&self) -> Version {
+        let newest = self.installed.iter().max().unwrap_or(&self.running);
+        self.next_boot.as_ref().or(self.pinned.as_ref()).unwrap_or(newest).clone()
+    }
+}

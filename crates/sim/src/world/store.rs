@@ -1,0 +1,115 @@
+//! Storages, cluster options and scheduled jobs: what the cluster's files say. No behaviour.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use quorate_core::ids::{GuestId, NodeName, StorageId};
+
+/// A storage in `storage.cfg`.
+#[derive(Clone, Debug)]
+pub struct Storage {
+    /// Its id.
+    pub id: StorageId,
+    /// `rbd`, `cephfs`, `nfs`, `dir`, `lvmthin`, `zfspool`.
+    pub kind: String,
+    /// Seen by all nodes alike?
+    pub shared: bool,
+    /// Content types: `images`, `rootdir`, `iso`, `backup`.
+    pub content: Vec<String>,
+    /// Restricted to these nodes; empty means all.
+    pub nodes: BTreeSet<NodeName>,
+    /// The Ceph pool behind it.
+    pub pool: Option<String>,
+    /// Size (per node, if it is not shared).
+    pub total_bytes: u64,
+    /// Used (per node for local ones, not counting guests' disks).
+    pub used_bytes: u64,
+    /// Files that are no guest disks: ISO images by volume (`iso/debian.iso`) and size.
+    pub files: BTreeMap<String, u64>,
+    /// Nodes where it does not answer now.
+    pub inactive_on: BTreeSet<NodeName>,
+}
+
+impl Storage {
+    /// Is it configured for this node?
+    pub fn is_on(&self, node: &NodeName) -> bool {
+        self.nodes.is_empty() || self.nodes.contains(node)
+    }
+}
+
+/// `datacenter.cfg`.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// HA's shutdown policy.
+    pub shutdown_policy: ShutdownPolicy,
+    /// Parallel workers of an LRM; 4 if not set.
+    pub max_workers: Option<u32>,
+    /// `secure` or `insecure`.
+    pub migration_type: String,
+    /// Migration network, if one is set.
+    pub migration_network: Option<String>,
+    /// Corosync link over which migrations go (the number), or none for a network of its own.
+    pub migration_link: Option<usize>,
+    /// Bandwidth of that link per node.
+    pub migration_bytes_per_s: u64,
+    /// With migrations over a corosync link: more streams than this per node starve the token.
+    pub streams_that_starve_corosync: u32,
+    /// `basic`, `static`, `dynamic`.
+    pub crs: String,
+}
+
+/// `ha: shutdown_policy=`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShutdownPolicy {
+    /// Freeze on reboot, recover on power-off.
+    Conditional,
+    /// Always freeze.
+    Freeze,
+    /// Always recover elsewhere.
+    Failover,
+    /// Drain first.
+    Migrate,
+}
+
+/// A backup job.
+#[derive(Clone, Debug)]
+pub struct BackupJob {
+    /// Its id.
+    pub id: String,
+    /// Switched on?
+    pub enabled: bool,
+    /// Calendar expression.
+    pub schedule: String,
+    /// Next start, Unix seconds.
+    pub next_run_s: u64,
+    /// Guests; empty means all.
+    pub guests: Vec<GuestId>,
+    /// Target storage.
+    pub storage: StorageId,
+    /// Bound to one node?
+    pub node: Option<NodeName>,
+    /// `snapshot`, `suspend`, `stop`.
+    pub mode: String,
+}
+
+/// A storage replication job.
+#[derive(Clone, Debug)]
+pub struct ReplicationJob {
+    /// `101-0`.
+    pub id: String,
+    /// Guest.
+    pub guest: GuestId,
+    /// Source node.
+    pub source: NodeName,
+    /// Target node.
+    pub target: NodeName,
+    /// Calendar expression.
+    pub schedule: String,
+    /// Switched on?
+    pub enabled: bool,
+    /// Last success, Unix seconds.
+    pub last_sync_s: u64,
+    /// Failures in a row.
+    pub fail_count: u32,
+    /// Last error.
+    pub error: Option<String>,
+}

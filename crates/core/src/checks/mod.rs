@@ -1,0 +1,71 @@
+//! What an administrator should know before a run. One file per check, one line here.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{GuestId, NodeName, StorageId};
+use crate::policy::Policy;
+use crate::snapshot::Snapshot;
+
+/// One thing found, with its evidence and its remedy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The check's id: `quorum-margin`.
+    pub check: String,
+    /// How much it matters.
+    pub severity: Severity,
+    /// What it is about.
+    pub subject: Subject,
+    /// What is wrong, in one sentence, with the figures that were seen.
+    pub problem: String,
+    /// What to do about it, with the literal command where there is one.
+    pub remedy: String,
+}
+
+/// How much a finding matters. Ordered: the worst is the greatest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Good to know.
+    Info,
+    /// Look at it; a run is possible.
+    Warning,
+    /// A run is possible once the operator has agreed.
+    Consent,
+    /// No run while this stands. Unknown readings are of this kind.
+    Blocking,
+}
+
+/// What a finding is about. Ordered as an administrator reads: the cluster, then nodes, then guests.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Subject {
+    /// All of it.
+    Cluster,
+    /// A node.
+    Node(NodeName),
+    /// A storage.
+    Storage(StorageId),
+    /// A guest.
+    Guest(GuestId),
+}
+
+impl std::fmt::Display for Subject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Cluster => f.pad("cluster"),
+            Self::Node(name) => name.fmt(f),
+            Self::Storage(id) => id.fmt(f),
+            Self::Guest(id) => id.fmt(f),
+        }
+    }
+}
+
+/// A check: a pure function from what was seen to what was found.
+pub trait Check: Sync {
+    /// Its id, as in findings and `quorate explain`.
+    fn id(&self) -> &'static str;
+    /// What it is for, how a finding looks, how to mend it: the text of `quorate explain`.
+    fn explain(&self) -> &'static str;
+    /// What it finds.
+    fn run(&self, snapshot: &Snapshot, policy: &Policy) -> Vec<Finding>;
+}

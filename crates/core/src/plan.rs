@@ -1,0 +1,125 @@
+//! A plan: every step for every node, with its costs and the consents that it asks for.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::checks::Finding;
+use crate::ids::{GuestId, NodeName, PlanId, StepId, UnixMs};
+use crate::policy::ConsentKind;
+use crate::steps::Step;
+
+/// The whole run as it is meant to go. Waves are done one after the other.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// SHA-256 over everything else.
+    pub id: PlanId,
+    /// The plan that this one replaces.
+    pub parent: Option<PlanId>,
+    /// When the snapshot was taken that it was made from.
+    pub snapshot_taken: UnixMs,
+    /// One wave per node, then a last one for the whole cluster.
+    pub waves: Vec<Wave>,
+    /// What it costs.
+    pub costs: Costs,
+    /// What it needs the operator's word for, whether given already or not.
+    pub consents: Vec<Consent>,
+    /// What no plan can go below.
+    pub bound: Bound,
+}
+
+/// The steps that belong to one node's turn.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Wave {
+    /// The node; none for the last wave, which is about the whole cluster.
+    pub node: Option<NodeName>,
+    /// Why this node now.
+    pub why: String,
+    /// Steps in order of their stage.
+    pub steps: Vec<PlannedStep>,
+}
+
+/// A step with its place.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlannedStep {
+    /// `pve1.migrate.vm:101`: the wave's node, the verb, the subject. Stable over new plans.
+    pub id: StepId,
+    /// Steps of one stage may run together, within the policy's limits; a stage begins when the one before has ended.
+    pub stage: u32,
+    /// What to do.
+    pub step: Step,
+    /// Why, in a few words: `most free upgraded node`.
+    pub why: String,
+    /// Expected duration in seconds.
+    pub estimate_s: u64,
+}
+
+/// What a plan costs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Costs {
+    /// Moves of guests, of any kind.
+    pub moves: u32,
+    /// Memory and local disks that travel, in bytes.
+    pub bytes: u64,
+    /// Expected downtime in seconds, by guest; guests without downtime are left out.
+    pub downtime_s: BTreeMap<GuestId, u64>,
+    /// Nodes that are rebooted.
+    pub reboots: u32,
+    /// Expected duration in seconds.
+    pub duration_s: u64,
+}
+
+/// One thing that needs the operator's word.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consent {
+    /// What kind.
+    pub kind: ConsentKind,
+    /// The guest it is about.
+    pub guest: GuestId,
+    /// Expected downtime in seconds.
+    pub downtime_s: u64,
+    /// What happens, in words.
+    pub what: String,
+}
+
+/// A lower bound of the moves that any plan needs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bound {
+    /// Moves.
+    pub moves: u32,
+    /// Bytes.
+    pub bytes: u64,
+    /// How it comes about: `every guest once, those of the first node twice`.
+    pub why: String,
+}
+
+/// There is no plan, and this is why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoPlan {
+    /// One finding per reason: what is unknown, which guest is stuck where, and by how much.
+    pub findings: Vec<Finding>,
+}
+
+impl Plan {
+    /// Puts a plan together and names it by its content.
+    pub fn new(
+        parent: Option<PlanId>,
+        snapshot_taken: UnixMs,
+        waves: Vec<Wave>,
+        costs: Costs,
+        consents: Vec<Consent>,
+        bound: Bound,
+    ) -> Self {
+        let mut plan = Self { id: PlanId::new(""), parent, snapshot_taken, waves, costs, consents, bound };
+        let json = serde_json::to_vec(&plan).expect("a plan is plain data and always serialises");
+        let hex: String = Sha256::digest(&json).iter().map(|byte| format!("{byte:02x}")).collect();
+        plan.id = PlanId::new(hex);
+        plan
+    }
+
+    /// All steps in order, with the node of their wave.
+    pub fn steps(&self) -> impl Iterator<Item = (Option<&NodeName>, &PlannedStep)> {
+        self.waves.iter().flat_map(|wave| wave.steps.iter().map(move |step| (wave.node.as_ref(), step)))
+    }
+}

@@ -1,0 +1,188 @@
+//! What is written to the journal. Append-only: an event is never changed, a new meaning gets a new variant.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::command::Command;
+use crate::ids::{NodeName, PlanId, RunId, StepId, Upid};
+use crate::plan::Plan;
+use crate::policy::{ConsentKind, Policy};
+use crate::steps::Step;
+
+/// One thing that happened in a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "event")]
+pub enum Event {
+    /// A run began.
+    RunStarted {
+        /// Its id.
+        run: RunId,
+        /// The cluster's name.
+        cluster: String,
+        /// What the operator allows.
+        policy: Policy,
+        /// Version of Quorate.
+        version: String,
+    },
+    /// A process took the run up: after the start, or after a crash.
+    DriverTookOver {
+        /// Who and where, in words.
+        driver: String,
+    },
+    /// From here on the run follows this plan.
+    PlanAdopted {
+        /// The plan.
+        plan: Plan,
+        /// Why a new one: `first plan`, `vm:101 is on pve3`.
+        why: String,
+    },
+    /// The operator agreed to something.
+    Consented {
+        /// What.
+        kinds: BTreeSet<ConsentKind>,
+        /// Who, in words.
+        by: String,
+    },
+    /// A step is about to be begun. Written before its command is sent.
+    StepStarted {
+        /// Which.
+        id: StepId,
+        /// The step.
+        step: Step,
+        /// 1 for the first time.
+        attempt: u32,
+        /// The command; none for a step that only waits.
+        command: Option<Command>,
+        /// What is owed from now on.
+        owes: Option<Step>,
+    },
+    /// The cluster's answer to the command of a step.
+    CommandAnswered {
+        /// Which.
+        id: StepId,
+        /// What came back, in words; never a secret.
+        answer: String,
+        /// The task that PVE began for it.
+        job: Option<Upid>,
+    },
+    /// A step came to its end.
+    StepEnded {
+        /// Which.
+        id: StepId,
+        /// How.
+        outcome: StepOutcome,
+    },
+    /// Output of a remote program that is worth keeping.
+    OutputKept {
+        /// The step.
+        id: StepId,
+        /// The node.
+        node: NodeName,
+        /// The last lines.
+        lines: Vec<String>,
+    },
+    /// The run stands still until somebody resumes it.
+    Paused {
+        /// Who or what made it stand still.
+        cause: PauseCause,
+        /// What happened, what it means, what to do: one line each.
+        why: Vec<String>,
+    },
+    /// The run goes on.
+    Resumed {
+        /// Who, in words.
+        by: String,
+    },
+    /// From here on only what is owed is done.
+    AbortBegun {
+        /// Who, in words.
+        by: String,
+    },
+    /// The run is over.
+    RunEnded {
+        /// How.
+        outcome: RunOutcome,
+    },
+}
+
+/// How a step ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepOutcome {
+    /// We did it, and saw that it is so.
+    Done,
+    /// It was so already; nothing was sent and nothing is owed for it.
+    FoundDone,
+    /// The command had no effect: what it would have changed is as before, nothing is owed for it.
+    NoEffect(String),
+    /// A new plan does without it.
+    Abandoned(String),
+}
+
+/// What made a run stand still.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PauseCause {
+    /// The operator asked.
+    Operator,
+    /// The new plan costs something that the operator has not agreed to.
+    NeedsConsent,
+    /// A step has used up its time or its attempts, or no plan can be found.
+    Stuck,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunOutcome {
+    /// Every node is done and nothing is owed.
+    Completed,
+    /// Stopped by the operator, and nothing is owed.
+    Aborted,
+}
+
+/// What another process asks of the driver, by a row in the journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "request")]
+pub enum Request {
+    /// Stand still at the next safe point.
+    Pause,
+    /// Go on.
+    Resume,
+    /// I agree to these costs; go on.
+    Approve {
+        /// What.
+        kinds: BTreeSet<ConsentKind>,
+    },
+    /// Pay back what is owed and end.
+    Abort,
+}
+
+impl Event {
+    /// The kind as it stands in the journal: `step-started`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::RunStarted { .. } => "run-started",
+            Self::DriverTookOver { .. } => "driver-took-over",
+            Self::PlanAdopted { .. } => "plan-adopted",
+            Self::Consented { .. } => "consented",
+            Self::StepStarted { .. } => "step-started",
+            Self::CommandAnswered { .. } => "command-answered",
+            Self::StepEnded { .. } => "step-ended",
+            Self::OutputKept { .. } => "output-kept",
+            Self::Paused { .. } => "paused",
+            Self::Resumed { .. } => "resumed",
+            Self::AbortBegun { .. } => "abort-begun",
+            Self::RunEnded { .. } => "run-ended",
+        }
+    }
+
+    /// The plan that this event adopts.
+    pub fn plan_id(&self) -> Option<&PlanId> {
+        match self {
+            Self::PlanAdopted { plan, .. } => Some(&plan.id),
+            _ => None,
+        }
+    }
+}

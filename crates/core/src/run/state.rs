@@ -1,0 +1,212 @@
+//! What a run is at: a fold over its events, and nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::event::{Event, PauseCause, RunOutcome, StepOutcome};
+use crate::command::Command;
+use crate::ids::{GuestId, NodeName, RunId, StepId, UnixMs, Upid};
+use crate::plan::Plan;
+use crate::policy::{ConsentKind, Policy};
+use crate::steps::Step;
+
+/// Everything that the events say.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct RunState {
+    /// The run's id; none before its first event.
+    pub run: Option<RunId>,
+    /// The cluster's name.
+    pub cluster: String,
+    /// What the operator allows.
+    pub policy: Policy,
+    /// When it began.
+    pub started: UnixMs,
+    /// The plan that it follows.
+    pub plan: Option<Plan>,
+    /// How many plans there were.
+    pub plans: u32,
+    /// What the operator agreed to, beforehand or meanwhile.
+    pub consents: BTreeSet<ConsentKind>,
+    /// Every step that was ever begun or found done.
+    pub steps: BTreeMap<StepId, StepRecord>,
+    /// What is owed, oldest first.
+    pub obligations: Vec<Obligation>,
+    /// Why it stands still, if it does.
+    pub paused: Option<(PauseCause, Vec<String>)>,
+    /// Only what is owed is done.
+    pub aborting: bool,
+    /// How it ended.
+    pub ended: Option<RunOutcome>,
+    /// When the last event was written.
+    pub last_event: UnixMs,
+}
+
+/// What is known of one step.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StepRecord {
+    /// The step.
+    pub step: Step,
+    /// When it was begun for the first time since the run last went on.
+    pub first_started: UnixMs,
+    /// When its command was sent last.
+    pub last_started: UnixMs,
+    /// How often its command was sent since the run last went on.
+    pub attempts: u32,
+    /// The command of the last attempt.
+    pub command: Option<Command>,
+    /// What the cluster answered last.
+    pub answer: Option<String>,
+    /// PVE's task of the last attempt.
+    pub job: Option<Upid>,
+    /// How it ended; none while it is under way.
+    pub outcome: Option<StepOutcome>,
+    /// When it ended.
+    pub ended: Option<UnixMs>,
+}
+
+/// What we changed and owe back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Obligation {
+    /// The step that opened it.
+    pub opened_by: StepId,
+    /// The step that pays it.
+    pub pays: Step,
+    /// Since when.
+    pub since: UnixMs,
+}
+
+impl RunState {
+    /// Folds a whole journal.
+    pub fn of<'a>(events: impl IntoIterator<Item = (UnixMs, &'a Event)>) -> Self {
+        let mut state = Self::default();
+        for (at, event) in events {
+            state.apply(at, event);
+        }
+        state
+    }
+
+    /// Adds one event.
+    pub fn apply(&mut self, at: UnixMs, event: &Event) {
+        self.last_event = at;
+        match event {
+            Event::RunStarted { run, cluster, policy, version: _ } => {
+                self.run = Some(run.clone());
+                self.cluster.clone_from(cluster);
+                self.policy = policy.clone();
+                self.consents.clone_from(&policy.consents);
+                self.started = at;
+            }
+            Event::DriverTookOver { .. } | Event::OutputKept { .. } => {}
+            Event::PlanAdopted { plan, .. } => {
+                // A plan holds only what is still to do: what it names again has to be done again.
+                for (_, planned) in plan.steps() {
+                    if self.steps.get(&planned.id).is_some_and(|record| record.outcome.is_some()) {
+                        self.steps.remove(&planned.id);
+                    }
+                }
+                self.plan = Some(plan.clone());
+                self.plans += 1;
+            }
+            Event::Consented { kinds, .. } => self.consents.extend(kinds.iter().copied()),
+            Event::StepStarted { id, step, attempt, command, owes } => {
+                self.step_started(at, id, step, *attempt, command.as_ref());
+                self.open(at, id, owes.as_ref());
+            }
+            Event::CommandAnswered { id, answer, job } => {
+                if let Some(record) = self.steps.get_mut(id) {
+                    record.answer = Some(answer.clone());
+                    record.job.clone_from(job);
+                }
+            }
+            Event::StepEnded { id, outcome } => self.step_ended(at, id, outcome),
+            Event::Paused { cause, why } => self.paused = Some((*cause, why.clone())),
+            Event::Resumed { .. } => self.resumed(at),
+            Event::AbortBegun { .. } => {
+                self.aborting = true;
+                self.resumed(at);
+            }
+            Event::RunEnded { outcome } => self.ended = Some(outcome.clone()),
+        }
+    }
+
+    fn step_started(&mut self, at: UnixMs, id: &StepId, step: &Step, attempt: u32, command: Option<&Command>) {
+        let first_started = match self.steps.get(id) {
+            Some(record) if record.outcome.is_none() && attempt > 1 => record.first_started,
+            _ => at,
+        };
+        let record = StepRecord {
+            step: step.clone(),
+            first_started,
+            last_started: at,
+            attempts: attempt,
+            command: command.cloned(),
+            answer: None,
+            job: None,
+            outcome: None,
+            ended: None,
+        };
+        self.steps.insert(id.clone(), record);
+    }
+
+    fn open(&mut self, at: UnixMs, id: &StepId, owes: Option<&Step>) {
+        let Some(pays) = owes else { return };
+        if !self.obligations.iter().any(|open| open.pays == *pays) {
+            self.obligations.push(Obligation { opened_by: id.clone(), pays: pays.clone(), since: at });
+        }
+    }
+
+    fn step_ended(&mut self, at: UnixMs, id: &StepId, outcome: &StepOutcome) {
+        if !self.steps.contains_key(id) {
+            // Found done at its turn: it never began, and only the plan knows it.
+            let planned = self.plan.as_ref().and_then(|plan| plan.steps().find(|(_, planned)| planned.id == *id));
+            let Some(step) = planned.map(|(_, planned)| planned.step.clone()) else { return };
+            self.step_started(at, id, &step, 0, None);
+        }
+        let Some(record) = self.steps.get_mut(id) else { return };
+        record.outcome = Some(outcome.clone());
+        record.ended = Some(at);
+        let step = record.step.clone();
+        match outcome {
+            StepOutcome::Done | StepOutcome::FoundDone => self.obligations.retain(|open| open.pays != step),
+            StepOutcome::NoEffect(_) => self.obligations.retain(|open| open.opened_by != *id),
+            StepOutcome::Abandoned(_) => {}
+        }
+    }
+
+    /// Whoever resumes has looked: deadlines and attempts of what is under way begin anew.
+    fn resumed(&mut self, at: UnixMs) {
+        self.paused = None;
+        for record in self.steps.values_mut().filter(|record| record.outcome.is_none()) {
+            record.first_started = at;
+            record.attempts = 0;
+        }
+    }
+
+    /// Is the step done, or found to be done?
+    pub fn is_done(&self, id: &StepId) -> bool {
+        let done = |record: &StepRecord| matches!(record.outcome, Some(StepOutcome::Done | StepOutcome::FoundDone));
+        self.steps.get(id).is_some_and(done)
+    }
+
+    /// Steps that were begun and have not ended.
+    pub fn under_way(&self) -> impl Iterator<Item = (&StepId, &StepRecord)> {
+        self.steps.iter().filter(|(_, record)| record.outcome.is_none())
+    }
+
+    /// The node whose turn it is: that of the first wave with a step that is not done.
+    pub fn current_node(&self) -> Option<&NodeName> {
+        let plan = self.plan.as_ref()?;
+        let wave = plan.waves.iter().find(|wave| wave.steps.iter().any(|step| !self.is_done(&step.id)))?;
+        wave.node.as_ref()
+    }
+
+    /// Guests that are down by our hand and with the operator's consent.
+    pub fn guests_down_by_us(&self) -> BTreeSet<GuestId> {
+        let owed = self.obligations.iter().filter_map(|open| match &open.pays {
+            Step::StartGuest(start) => Some(start.guest),
+            _ => None,
+        });
+        owed.collect()
+    }
+}

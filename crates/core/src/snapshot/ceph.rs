@@ -1,0 +1,167 @@
+//! Hyper-converged Ceph.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{NodeName, OsdId};
+use crate::observed::Observed;
+use crate::version::Version;
+
+/// A Ceph cluster on the PVE nodes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ceph {
+    /// Overall health. Never decide by this: our own flag makes it WARN. Decide by [`Ceph::checks`].
+    pub health: HealthLevel,
+    /// Health checks by code: `OSD_DOWN`, `OSDMAP_FLAGS`.
+    pub checks: BTreeMap<String, CephHealthCheck>,
+    /// Cluster-wide flags: `noout`, `norebalance`. Permanent ones (`sortbitwise`, …) are left out.
+    pub flags: BTreeSet<String>,
+    /// Flags set for one host or OSD, by CRUSH name: `pve1` → {`noout`}.
+    pub node_flags: BTreeMap<String, BTreeSet<String>>,
+    /// Placement groups by state.
+    pub pgs: Vec<PgState>,
+    /// Number of placement groups there should be.
+    pub pg_count: u32,
+    /// Pools.
+    pub pools: Vec<Pool>,
+    /// OSDs with their host.
+    pub osds: BTreeMap<OsdId, Osd>,
+    /// Monitors, managers, metadata servers.
+    pub daemons: Vec<CephDaemon>,
+    /// Monitors that form the quorum, by name.
+    pub mon_quorum: BTreeSet<String>,
+    /// For each host with OSDs: may all of them be stopped at once? (`ceph osd ok-to-stop`). Full looks only.
+    pub osds_ok_to_stop: BTreeMap<NodeName, Observed<StopVerdict>>,
+}
+
+/// Overall health.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum HealthLevel {
+    /// HEALTH_OK.
+    Ok,
+    /// HEALTH_WARN.
+    Warn,
+    /// HEALTH_ERR.
+    Err,
+}
+
+/// One health check that is raised.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CephHealthCheck {
+    /// Its severity.
+    pub severity: HealthLevel,
+    /// Ceph's summary.
+    pub message: String,
+    /// Muted by the administrator.
+    pub muted: bool,
+}
+
+/// How many placement groups are in a state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PgState {
+    /// `active+clean`, `active+undersized+degraded`.
+    pub state: String,
+    /// How many.
+    pub count: u32,
+}
+
+impl PgState {
+    /// Active and clean, scrubbing and snaptrim allowed.
+    pub fn is_clean(&self) -> bool {
+        const UNCLEAN: [&str; 11] = [
+            "degraded", "undersized", "remapped", "peering", "backfill", "recover", "stale", "inconsistent", "down",
+            "incomplete", "unknown",
+        ];
+        self.state.contains("active")
+            && self.state.contains("clean")
+            && !UNCLEAN.iter().any(|bad| self.state.contains(bad))
+    }
+}
+
+/// A pool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pool {
+    /// Its name.
+    pub name: String,
+    /// Copies.
+    pub size: u32,
+    /// Copies without which I/O stops.
+    pub min_size: u32,
+}
+
+/// An OSD.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Osd {
+    /// The node it is on.
+    pub node: NodeName,
+    /// Its process answers.
+    pub up: bool,
+    /// It takes data.
+    pub weighted_in: bool,
+    /// The version that runs.
+    pub version: Option<Version>,
+}
+
+/// Kind of a Ceph daemon; ordered as a major upgrade restarts them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DaemonKind {
+    /// Monitor.
+    Mon,
+    /// Manager.
+    Mgr,
+    /// Object storage.
+    Osd,
+    /// Metadata server.
+    Mds,
+}
+
+/// A monitor, manager or metadata server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CephDaemon {
+    /// What it is.
+    pub kind: DaemonKind,
+    /// Its name.
+    pub name: String,
+    /// The node it is on.
+    pub node: NodeName,
+    /// `leader`/`peon` for monitors, `active`/`standby` for managers, `up:active` for metadata servers.
+    pub state: String,
+    /// The version that runs.
+    pub version: Option<Version>,
+}
+
+/// Ceph's answer to `ok-to-stop`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StopVerdict {
+    /// No placement group would become unavailable.
+    Safe,
+    /// It is not, and this is Ceph's reason.
+    Unsafe(String),
+}
+
+impl Ceph {
+    /// Every placement group is active and clean; an empty list is not.
+    pub fn all_pgs_clean(&self) -> bool {
+        let counted: u32 = self.pgs.iter().map(|pg| pg.count).sum();
+        counted == self.pg_count && self.pgs.iter().all(PgState::is_clean)
+    }
+
+    /// OSDs on `node`.
+    pub fn osds_on<'a>(&'a self, node: &'a NodeName) -> impl Iterator<Item = (OsdId, &'a Osd)> + 'a {
+        self.osds.iter().filter(move |(_, osd)| osd.node == *node).map(|(id, osd)| (*id, osd))
+    }
+
+    /// Is noout set for all OSDs of `node`, by whichever flag?
+    pub fn noout_covers(&self, node: &NodeName) -> bool {
+        self.flags.contains("noout") || self.noout_set_for(node)
+    }
+
+    /// Is noout set for the host `node` itself?
+    pub fn noout_set_for(&self, node: &NodeName) -> bool {
+        self.node_flags.get(node.as_str()).is_some_and(|flags| flags.contains("noout"))
+    }
+}

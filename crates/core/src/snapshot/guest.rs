@@ -1,0 +1,145 @@
+//! A guest: where it is, what it needs, what keeps it from moving.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{GuestId, NodeName, StorageId};
+use crate::observed::Observed;
+
+/// A virtual machine or container.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Guest {
+    /// Kind and number.
+    pub id: GuestId,
+    /// Its name, as it stands: it may be anything.
+    pub name: String,
+    /// The node its configuration lies on.
+    pub node: NodeName,
+    /// Running, stopped, paused.
+    pub status: Observed<GuestStatus>,
+    /// A template never runs and is never drained.
+    pub template: bool,
+    /// Configured memory in bytes: what it may use, not what it uses.
+    pub memory_bytes: u64,
+    /// Configured logical processors.
+    pub cpus: u32,
+    /// Lock in its configuration.
+    pub lock: Observed<Option<Lock>>,
+    /// Tags.
+    pub tags: BTreeSet<String>,
+    /// Started by itself when its node boots.
+    pub onboot: Observed<bool>,
+    /// What was read about moving it; full looks only.
+    pub migration: Observed<MigrationFacts>,
+}
+
+impl Guest {
+    /// Is there a live process? Unknown counts as yes: a guest is never taken for stopped without a reading.
+    pub fn may_be_running(&self) -> bool {
+        !self.template && !self.status.is(&GuestStatus::Stopped)
+    }
+}
+
+/// State of a guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GuestStatus {
+    /// Its process lives and works.
+    Running,
+    /// Its process lives, its processors stand.
+    Paused,
+    /// No process.
+    Stopped,
+}
+
+/// A lock in a guest's configuration: `backup`, `migrate`, `snapshot`, …
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Lock(pub String);
+
+/// What decides whether and where a guest can move.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MigrationFacts {
+    /// Targets that PVE refuses, each with its reasons. Empty where PVE does not say (containers before 9.0).
+    pub refused: BTreeMap<NodeName, Vec<TargetRefusal>>,
+    /// Volumes on storages that are not shared.
+    pub local_disks: Vec<LocalDisk>,
+    /// Devices bound to the host: `hostpci0`, `usb1`.
+    pub local_resources: Vec<LocalResource>,
+    /// All storages its volumes lie on.
+    pub storages: BTreeSet<StorageId>,
+    /// Bridges its network cards hang on.
+    pub bridges: BTreeSet<String>,
+    /// CPU model of the configuration: `host`, `x86-64-v2-AES`; none is PVE's default (`kvm64`). VMs only.
+    pub cpu_model: Option<String>,
+    /// The effective machine type while running: `pc-q35-9.2+pve1`. VMs only.
+    pub running_machine: Option<String>,
+    /// Raw QEMU arguments (`args:`), which nobody checks.
+    pub has_raw_args: bool,
+    /// It has snapshots.
+    pub has_snapshots: bool,
+    /// Bind mounts and devices of a container that are not marked shared: `mp0`.
+    pub local_mounts: Vec<String>,
+}
+
+/// Why PVE refuses a target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TargetRefusal {
+    /// Storages that the target does not have.
+    Storages(Vec<StorageId>),
+    /// Mapped devices without an entry for the target.
+    Resources(Vec<String>),
+    /// Guests that HA keeps apart from this one, or a rule that forbids the node.
+    HaRule {
+        /// `resource-affinity` or `node-affinity`.
+        cause: String,
+        /// The other guest's service id.
+        sid: String,
+    },
+    /// Anything else, as PVE put it.
+    Other(String),
+}
+
+/// A volume that is not on shared storage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LocalDisk {
+    /// `local-lvm:vm-103-disk-0`.
+    pub volid: String,
+    /// The drive: `scsi0`, `rootfs`, `ide2`.
+    pub drive: String,
+    /// Bytes to copy.
+    pub size_bytes: u64,
+    /// What it is used as.
+    pub usage: DiskUse,
+    /// Part of a replication job.
+    pub replicated: bool,
+}
+
+/// What a local volume is used as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DiskUse {
+    /// A disk that the guest uses.
+    Attached,
+    /// In the configuration, but not attached.
+    Unused,
+    /// A CD image: blocks a migration until it is ejected.
+    Cdrom,
+    /// The generated cloud-init drive: made anew on the target, no obstacle.
+    CloudInit,
+    /// Referenced by a snapshot, hibernation state, TPM state.
+    Other,
+}
+
+/// A device bound to the host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LocalResource {
+    /// The configuration key: `hostpci0`, `usb1`, `virtiofs0`, `clipboard=vnc`.
+    pub key: String,
+    /// The mapping's name if it is mapped.
+    pub mapping: Option<String>,
+    /// The mapping says that it can be live-migrated.
+    pub live_capable: bool,
+}

@@ -1,0 +1,183 @@
+//! The HA manager: its nodes, services and rules.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{GuestId, NodeName, UnixMs};
+
+/// High availability as the manager's state file and configuration show it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ha {
+    /// The node that holds the manager's lock; none if HA was never used.
+    pub master: Option<NodeName>,
+    /// When the master wrote its state last; stale state is not to be trusted.
+    pub master_seen: Option<UnixMs>,
+    /// The manager's view of each node. Nodes that HA never used may be missing.
+    pub nodes: BTreeMap<NodeName, HaNodeState>,
+    /// Each node's local resource manager.
+    pub lrm: BTreeMap<NodeName, LrmStatus>,
+    /// Managed guests: configuration and state in one.
+    pub services: BTreeMap<GuestId, HaService>,
+    /// Affinity rules; 8.x groups are read as node-affinity rules.
+    pub rules: Vec<AffinityRule>,
+    /// Fencing armed or not (9.2 tells; none before).
+    pub armed: Option<ArmedState>,
+}
+
+/// Is fencing armed?
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ArmedState {
+    /// Watchdogs active.
+    Armed,
+    /// Nothing to guard at the moment.
+    Standby,
+    /// On the way to disarmed.
+    Disarming,
+    /// Switched off by the administrator.
+    Disarmed,
+}
+
+/// The manager's view of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HaNodeState {
+    /// In service.
+    Online,
+    /// In maintenance mode.
+    Maintenance,
+    /// Not seen.
+    Unknown,
+    /// Being fenced.
+    Fence,
+    /// Removed from the cluster.
+    Gone,
+}
+
+/// A node's local resource manager.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LrmStatus {
+    /// Its mode.
+    pub mode: LrmMode,
+    /// `active`, `wait_for_agent_lock`, `lost_agent_lock`, `maintenance`.
+    pub state: String,
+    /// When it wrote its state last.
+    pub seen: UnixMs,
+}
+
+/// Mode of a local resource manager.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LrmMode {
+    /// Works.
+    Active,
+    /// The node is in maintenance mode.
+    Maintenance,
+    /// Its service restarts.
+    Restart,
+    /// Its node shuts down.
+    Shutdown,
+    /// HA is disarmed.
+    Disarm,
+}
+
+/// A guest managed by HA.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HaService {
+    /// The requested state in the configuration.
+    pub request: HaRequest,
+    /// The manager's state; none if the manager has not seen it yet.
+    pub state: Option<HaServiceState>,
+    /// The node on which the manager has it.
+    pub node: Option<NodeName>,
+    /// Where it is going, while it goes.
+    pub target: Option<NodeName>,
+    /// The node that it will go back to when that leaves maintenance mode.
+    pub maintenance_node: Option<NodeName>,
+    /// Goes back by itself to a node that its rules prefer.
+    pub failback: bool,
+}
+
+/// The state that the configuration asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HaRequest {
+    /// Keep it running.
+    Started,
+    /// Keep it stopped.
+    Stopped,
+    /// Stopped, and not recovered elsewhere.
+    Disabled,
+    /// HA leaves it alone.
+    Ignored,
+}
+
+/// The manager's state of a service (`service_status` in manager_status).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HaServiceState {
+    /// Not running, as asked.
+    Stopped,
+    /// To be stopped.
+    RequestStop,
+    /// To be started.
+    RequestStart,
+    /// To be started where there is most room.
+    RequestStartBalance,
+    /// Runs.
+    Started,
+    /// Waits for its node to be fenced.
+    Fence,
+    /// Looks for a new node after a fence.
+    Recovery,
+    /// Live migration under way.
+    Migrate,
+    /// Stop, move, start under way.
+    Relocate,
+    /// Held while its node reboots or its manager restarts.
+    Freeze,
+    /// Gave up; needs an administrator.
+    Error,
+}
+
+impl HaServiceState {
+    /// Nothing is under way.
+    pub fn is_settled(self) -> bool {
+        matches!(self, Self::Started | Self::Stopped)
+    }
+}
+
+/// A rule about where guests may be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AffinityRule {
+    /// Which nodes a guest prefers or must be on.
+    Node(NodeAffinity),
+    /// Which guests must be together or apart.
+    Resource(ResourceAffinity),
+}
+
+/// A node-affinity rule (9.x), or a group (8.x).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeAffinity {
+    /// The rule's or group's id.
+    pub id: String,
+    /// Guests it holds for.
+    pub guests: BTreeSet<GuestId>,
+    /// Nodes with their priority; higher is preferred.
+    pub nodes: BTreeMap<NodeName, u32>,
+    /// Never on another node.
+    pub strict: bool,
+}
+
+/// A resource-affinity rule (9.x); always strict.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResourceAffinity {
+    /// The rule's id.
+    pub id: String,
+    /// Guests it holds for.
+    pub guests: BTreeSet<GuestId>,
+    /// True: on one node. False: each on another node.
+    pub together: bool,
+}

@@ -1,0 +1,153 @@
+//! What was seen of a cluster at one moment: the only input of every decision.
+//!
+//! A snapshot is data: it can be written to a file (`quorate export`) and read back without a cluster. Whatever
+//! could not be read is in it as [`Observed::Unknown`] with its reason; [`Snapshot::gaps`] lists all of them.
+
+mod ceph;
+mod gaps;
+mod guest;
+mod ha;
+mod jobs;
+mod node;
+mod quorum;
+mod storage;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+pub use ceph::{Ceph, CephDaemon, CephHealthCheck, DaemonKind, HealthLevel, Osd, PgState, Pool, StopVerdict};
+pub use gaps::Gap;
+pub use guest::{
+    DiskUse, Guest, GuestStatus, Lock, LocalDisk, LocalResource, MigrationFacts, TargetRefusal,
+};
+pub use ha::{
+    AffinityRule, ArmedState, Ha, HaNodeState, HaRequest, HaService, HaServiceState, LrmMode, LrmStatus, NodeAffinity,
+    ResourceAffinity,
+};
+pub use jobs::{BackupJob, Job, JobKind, ReplicationJob};
+pub use node::{
+    Cpu, Kernel, LocalGuest, Memory, Node, Packages, PendingPackage, Repository, Service, StorageOnNode,
+    SubscriptionStatus, UnitOutcome, UnitState, UpgradeUnit,
+};
+pub use quorum::{Link, Member, Qdevice, QuorumView};
+pub use storage::Storage;
+
+use crate::ids::{GuestId, NodeName, StorageId, UnixMs};
+use crate::observed::Observed;
+
+/// The format of an exported snapshot; another number is refused with both numbers named.
+pub const SNAPSHOT_FORMAT: u32 = 1;
+
+/// A cluster at one moment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// [`SNAPSHOT_FORMAT`] when it was taken.
+    pub format: u32,
+    /// When the look began.
+    pub taken: UnixMs,
+    /// The cluster's name from corosync.conf.
+    pub cluster_name: Observed<String>,
+    /// Every node of the cluster's configuration, present or not.
+    pub nodes: BTreeMap<NodeName, Node>,
+    /// Every guest that our token may see, templates included.
+    pub guests: BTreeMap<GuestId, Guest>,
+    /// Does our token see all guests? Known(false) or Unknown means that the list above may be short.
+    pub sees_all_guests: Observed<bool>,
+    /// Privileges that our token lacks for a run, as `path privilege`; empty is what a run needs.
+    pub missing_privileges: Observed<Vec<String>>,
+    /// Each node's own view of votes, members and links (by shell, so that it works without quorum).
+    pub quorum: BTreeMap<NodeName, Observed<QuorumView>>,
+    /// Votes that each node has in corosync.conf.
+    pub configured_votes: Observed<BTreeMap<NodeName, u32>>,
+    /// Storages of the cluster's configuration.
+    pub storages: Observed<BTreeMap<StorageId, Storage>>,
+    /// The HA manager's state, resources and rules.
+    pub ha: Observed<Ha>,
+    /// Hyper-converged Ceph; `Known(None)` where there is none.
+    pub ceph: Observed<Option<Ceph>>,
+    /// PVE tasks that are running now, on any node.
+    pub jobs: Observed<Vec<Job>>,
+    /// Scheduled backups.
+    pub backups: Observed<Vec<BackupJob>>,
+    /// Storage replication with its state.
+    pub replication: Observed<Vec<ReplicationJob>>,
+    /// Options of the datacenter that matter to a run.
+    pub options: Observed<Options>,
+    /// Who else holds, or held, the driver's lock of this cluster: `None` if nobody.
+    pub driver: Observed<Option<DriverLock>>,
+}
+
+/// Options of `/cluster/options` that matter to a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Options {
+    /// The network that migrations use, as `10.0.1.0/24`; none means that of the node's own address.
+    pub migration_network: Option<String>,
+    /// `freeze`, `failover`, `conditional` or `migrate`; none means `conditional`.
+    pub ha_shutdown_policy: Option<String>,
+    /// Parallel HA jobs per node; PVE's default is 4.
+    pub max_workers: Option<u32>,
+    /// PVE 9.2 moves guests by itself when this is on.
+    pub ha_auto_rebalance: bool,
+}
+
+/// The driver's lock in the cluster itself, so that two admins on two laptops cannot both roll.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DriverLock {
+    /// The run that took it.
+    pub run: String,
+    /// Who and where, in words.
+    pub holder: String,
+    /// When it was last renewed, by the holder's clock.
+    pub renewed: UnixMs,
+}
+
+impl Snapshot {
+    /// An empty snapshot in which everything is unknown.
+    pub fn empty(taken: UnixMs) -> Self {
+        fn unseen<T>() -> Observed<T> {
+            Observed::unknown("nothing", "not looked at yet")
+        }
+        Self {
+            format: SNAPSHOT_FORMAT,
+            taken,
+            cluster_name: unseen(),
+            nodes: BTreeMap::new(),
+            guests: BTreeMap::new(),
+            sees_all_guests: unseen(),
+            missing_privileges: unseen(),
+            quorum: BTreeMap::new(),
+            configured_votes: unseen(),
+            storages: unseen(),
+            ha: unseen(),
+            ceph: unseen(),
+            jobs: unseen(),
+            backups: unseen(),
+            replication: unseen(),
+            options: unseen(),
+            driver: unseen(),
+        }
+    }
+
+    /// Guests whose configuration lies on `node`.
+    pub fn guests_on<'a>(&'a self, node: &'a NodeName) -> impl Iterator<Item = &'a Guest> + 'a {
+        self.guests.values().filter(move |guest| guest.node == *node)
+    }
+
+    /// Ceph, if it was read and there is one.
+    pub fn ceph(&self) -> Option<&Ceph> {
+        self.ceph.known().and_then(Option::as_ref)
+    }
+
+    /// HA's view of a guest, if HA was read and manages it.
+    pub fn ha_service(&self, guest: GuestId) -> Option<&HaService> {
+        self.ha.known().and_then(|ha| ha.services.get(&guest))
+    }
+
+    /// SHA-256 over the canonical JSON, as lower-case hex.
+    pub fn digest(&self) -> String {
+        let json = serde_json::to_vec(self).expect("a snapshot is plain data and always serialises");
+        Sha256::digest(&json).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}

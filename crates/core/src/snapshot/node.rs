@@ -1,0 +1,271 @@
+//! A node: what it is, what runs on it, what is installed on it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{BootId, GuestKind, NodeName, StorageId, UnitName, Vmid};
+use crate::observed::Observed;
+use crate::version::Version;
+
+/// One member of the cluster's configuration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Node {
+    /// Its name.
+    pub name: NodeName,
+    /// Does the cluster have it as a member now? As seen by *other* nodes (`/cluster/status`), never by itself.
+    pub online: Observed<bool>,
+    /// Which boot it is in, read on the node itself.
+    pub boot: Observed<BootId>,
+    /// Seconds since its boot.
+    pub uptime_s: Observed<u64>,
+    /// Physical memory.
+    pub memory: Observed<Memory>,
+    /// Processors.
+    pub cpu: Observed<Cpu>,
+    /// pve-manager's version, as installed.
+    pub pve_version: Observed<Version>,
+    /// The QEMU package's version (`pve-qemu-kvm`): what a live migration's target must not be older in.
+    pub qemu_version: Observed<Version>,
+    /// corosync's package version.
+    pub corosync_version: Observed<Version>,
+    /// Kernels installed, running, pinned.
+    pub kernel: Observed<Kernel>,
+    /// Pending updates and the state of dpkg.
+    pub packages: Observed<Packages>,
+    /// Our upgrade unit on this node, if systemd or its log still knows it.
+    pub upgrade_unit: Observed<Option<UpgradeUnit>>,
+    /// Package repositories, all files and both formats.
+    pub repositories: Observed<Vec<Repository>>,
+    /// State of the subscription key.
+    pub subscription: Observed<SubscriptionStatus>,
+    /// Free bytes on `/`.
+    pub root_free_bytes: Observed<u64>,
+    /// Free bytes on `/boot` (or what holds it).
+    pub boot_free_bytes: Observed<u64>,
+    /// The node's clock minus ours, in milliseconds.
+    pub clock_skew_ms: Observed<i64>,
+    /// Services that PVE lists, with their state.
+    pub services: Observed<Vec<Service>>,
+    /// Failed systemd units.
+    pub failed_units: Observed<Vec<String>>,
+    /// Guests as `qm list` and `pct list` show them on the node itself: not filtered by what a token may see.
+    pub local_guests: Observed<Vec<LocalGuest>>,
+    /// Storages as this node sees them.
+    pub storages: Observed<BTreeMap<StorageId, StorageOnNode>>,
+    /// Names of its bridges.
+    pub bridges: Observed<BTreeSet<String>>,
+}
+
+impl Node {
+    /// A node of which nothing but the name is known.
+    pub fn unseen(name: NodeName, why: &str) -> Self {
+        fn gap<T>(name: &NodeName, why: &str) -> Observed<T> {
+            Observed::unknown(name.as_str(), why)
+        }
+        Self {
+            online: gap(&name, why),
+            boot: gap(&name, why),
+            uptime_s: gap(&name, why),
+            memory: gap(&name, why),
+            cpu: gap(&name, why),
+            pve_version: gap(&name, why),
+            qemu_version: gap(&name, why),
+            corosync_version: gap(&name, why),
+            kernel: gap(&name, why),
+            packages: gap(&name, why),
+            upgrade_unit: gap(&name, why),
+            repositories: gap(&name, why),
+            subscription: gap(&name, why),
+            root_free_bytes: gap(&name, why),
+            boot_free_bytes: gap(&name, why),
+            clock_skew_ms: gap(&name, why),
+            services: gap(&name, why),
+            failed_units: gap(&name, why),
+            local_guests: gap(&name, why),
+            storages: gap(&name, why),
+            bridges: gap(&name, why),
+            name,
+        }
+    }
+
+    /// Is there anything to upgrade, or a newer kernel to boot? `None` where that is not known.
+    pub fn is_up_to_date(&self) -> Option<bool> {
+        let packages = self.packages.known()?;
+        let kernel = self.kernel.known()?;
+        Some(packages.pending.is_empty() && !kernel.reboot_needed())
+    }
+}
+
+/// Memory of a node, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    /// All of it.
+    pub total_bytes: u64,
+    /// In use now.
+    pub used_bytes: u64,
+}
+
+/// Processors of a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cpu {
+    /// Logical processors.
+    pub count: u32,
+    /// Model name from /proc/cpuinfo.
+    pub model: String,
+    /// Feature flags.
+    pub flags: BTreeSet<String>,
+}
+
+/// Kernels of a node. Versions are release strings as `uname -r` gives them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kernel {
+    /// `uname -r`.
+    pub running: Version,
+    /// All that could be booted.
+    pub installed: Vec<Version>,
+    /// Pinned for every boot.
+    pub pinned: Option<Version>,
+    /// Pinned for the next boot only.
+    pub next_boot: Option<Version>,
+}
+
+impl Kernel {
+    /// The kernel that the next boot will bring up: next-boot pin, pin, or the newest installed.
+    pub fn will_boot(&self) -> &Version {
+        let newest = self.installed.iter().max().unwrap_or(&self.running);
+        self.next_boot.as_ref().or(self.pinned.as_ref()).unwrap_or(newest)
+    }
+
+    /// Would a reboot bring up another kernel than the running one?
+    pub fn reboot_needed(&self) -> bool {
+        *self.will_boot() != self.running
+    }
+}
+
+/// Packages of a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Packages {
+    /// What `apt-get -s dist-upgrade` would install, by name.
+    pub pending: Vec<PendingPackage>,
+    /// What it would remove.
+    pub removals: Vec<String>,
+    /// `dpkg --audit`: packages half installed or half configured; empty is well.
+    pub broken: Vec<String>,
+    /// Age of the package lists, in seconds, if known.
+    pub lists_age_s: Option<u64>,
+    /// True while somebody holds dpkg's lock.
+    pub locked: bool,
+}
+
+/// One package that would change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingPackage {
+    /// Its name.
+    pub name: String,
+    /// Installed version; none for a new package.
+    pub from: Option<Version>,
+    /// Version to come.
+    pub to: Version,
+    /// Origin as apt prints it: `Proxmox VE:stable`.
+    pub origin: String,
+}
+
+/// Our detached upgrade on a node, found again by the unit's name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpgradeUnit {
+    /// The unit's name.
+    pub unit: UnitName,
+    /// What systemd says of it.
+    pub state: UnitState,
+}
+
+/// State of a transient unit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnitState {
+    /// Still at work.
+    Running,
+    /// Ended.
+    Ended(UnitOutcome),
+}
+
+/// How a unit ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnitOutcome {
+    /// Exit status 0.
+    Success,
+    /// Anything else: exit status or signal in words, and the last lines of its output.
+    Failed {
+        /// `exit status 100`, `signal KILL`.
+        how: String,
+        /// The last lines of the kept output.
+        tail: Vec<String>,
+    },
+}
+
+/// One package source: a one-line entry or a deb822 stanza.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repository {
+    /// The file.
+    pub path: String,
+    /// Is it switched on?
+    pub enabled: bool,
+    /// `deb`, `deb-src`.
+    pub types: Vec<String>,
+    /// Base addresses.
+    pub uris: Vec<String>,
+    /// Suites: `trixie`, `trixie-updates`.
+    pub suites: Vec<String>,
+    /// Components: `main`, `pve-enterprise`.
+    pub components: Vec<String>,
+}
+
+/// State of the subscription key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SubscriptionStatus {
+    /// Valid.
+    Active,
+    /// No key.
+    NotFound,
+    /// A key that does not serve: invalid, expired, suspended, new.
+    Invalid,
+}
+
+/// A service in `/nodes/N/services`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// Its name, without `.service`.
+    pub name: String,
+    /// Is it running (or has it done its work, for one-shot units)?
+    pub active: bool,
+    /// systemd's sub-state: `running`, `dead`, `exited`.
+    pub state: String,
+    /// Is it installed and enabled, so that it ought to be active?
+    pub enabled: bool,
+}
+
+/// A guest as the node itself lists it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LocalGuest {
+    /// VM or container.
+    pub kind: GuestKind,
+    /// Its number.
+    pub vmid: Vmid,
+    /// Anything but `stopped` counts as running: there is a live process.
+    pub running: bool,
+    /// Its name, as it stands: it may be anything.
+    pub name: String,
+}
+
+/// A storage as one node sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StorageOnNode {
+    /// Reachable there now.
+    pub active: bool,
+    /// Free bytes.
+    pub free_bytes: u64,
+}
+

@@ -1,0 +1,55 @@
+//! Votes, members and links, as each node sees them for itself.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::NodeName;
+
+/// One node's own view (corosync-quorumtool -s, corosync-cfgtool -n).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuorumView {
+    /// Does this node consider itself part of a quorate partition?
+    pub quorate: bool,
+    /// Votes that the cluster expects.
+    pub expected_votes: u32,
+    /// Votes present.
+    pub total_votes: u32,
+    /// Votes needed.
+    pub quorum: u32,
+    /// Members present, by name, QDevice not included.
+    pub members: BTreeMap<NodeName, Member>,
+    /// A QDevice, if configured.
+    pub qdevice: Option<Qdevice>,
+    /// Links to each other node that this node can reach; an unreachable node is missing.
+    pub links: BTreeMap<NodeName, Vec<Link>>,
+    /// Links configured per node.
+    pub configured_links: u32,
+}
+
+/// A member of the partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// corosync's node id.
+    pub node_id: u32,
+    /// Votes it contributes.
+    pub votes: u32,
+}
+
+/// A quorum device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Qdevice {
+    /// Votes it has.
+    pub votes: u32,
+    /// Is it alive and casting them?
+    pub casting: bool,
+}
+
+/// One knet link to another node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// Number of the link: 0, 1, …
+    pub number: u32,
+    /// Is it connected?
+    pub connected: bool,
+}

@@ -1,0 +1,195 @@
+//! A guest is moved to another node.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Class, Limits, StepKind, StepStatus};
+use crate::command::{Command, Method};
+use crate::ids::{GuestId, GuestKind, NodeName};
+use crate::observed::Observed;
+use crate::policy::Deadlines;
+use crate::snapshot::{Guest, GuestStatus, HaNodeState, HaServiceState, LocalGuest, Snapshot};
+
+/// How a guest travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Travel {
+    /// A running VM, without a stop.
+    Live,
+    /// A running VM, without a stop, and its local disks with it.
+    LiveWithDisks,
+    /// A running container: shut down, moved, started.
+    Restart,
+    /// Whatever is stopped.
+    Offline,
+    /// Through the HA manager, which picks the way: VMs live, containers by restart.
+    Ha,
+}
+
+/// Moves one guest from one node to another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Migrate {
+    /// The guest.
+    pub guest: GuestId,
+    /// Where it is.
+    pub from: NodeName,
+    /// Where it goes.
+    pub to: NodeName,
+    /// How.
+    pub travel: Travel,
+}
+
+impl Migrate {
+    /// Under way, by the guest's lock, by a task, or by HA's state; the evidence.
+    fn under_way(&self, snapshot: &Snapshot, guest: &Guest) -> Option<String> {
+        let jobs = snapshot.jobs.known().into_iter().flatten();
+        for job in jobs.filter(|job| job.kind.is_migration() && job.vmid == Some(self.guest.vmid)) {
+            return Some(format!("task {}", job.upid));
+        }
+        if guest.lock.known().and_then(Option::as_ref).is_some_and(|lock| lock.0 == "migrate") {
+            return Some("its configuration is locked for a migration".to_owned());
+        }
+        let service = snapshot.ha_service(self.guest)?;
+        matches!(service.state?, HaServiceState::Migrate | HaServiceState::Relocate)
+            .then(|| "the HA manager is moving it".to_owned())
+    }
+
+    fn needs(&self, snapshot: &Snapshot, guest: &Guest) -> Result<(), StepStatus> {
+        let blocked = |why: String| StepStatus::Blocked(vec![why]);
+        if let Some(lock) = super::read(&guest.lock).map_err(blocked)? {
+            return Err(blocked(format!("{} is locked ({})", self.guest, lock.0)));
+        }
+        if !*super::node(snapshot, &self.to).and_then(|node| super::read(&node.online)).map_err(blocked)? {
+            return Err(blocked(format!("{} is not online", self.to)));
+        }
+        let facts = super::read(&guest.migration).map_err(blocked)?;
+        if let Some(reasons) = facts.refused.get(&self.to).filter(|reasons| !reasons.is_empty()) {
+            return Err(blocked(format!("PVE refuses {} as target of {}: {reasons:?}", self.to, self.guest)));
+        }
+        if self.travel == Travel::Ha {
+            self.ha_needs(snapshot)?;
+        }
+        Ok(())
+    }
+
+    fn ha_needs(&self, snapshot: &Snapshot) -> Result<(), StepStatus> {
+        let ha = super::read(&snapshot.ha).map_err(|why| StepStatus::Blocked(vec![why]))?;
+        let Some(service) = ha.services.get(&self.guest) else {
+            return Err(StepStatus::Impossible(format!("{} is not managed by HA any more", self.guest)));
+        };
+        if service.state != Some(HaServiceState::Started) {
+            return Err(StepStatus::Blocked(vec![format!("HA has {} in state {:?}", self.guest, service.state)]));
+        }
+        // The manager drops a command for a node that is not online, and says so only in its own log.
+        match ha.nodes.get(&self.to) {
+            Some(HaNodeState::Online) => Ok(()),
+            state => Err(StepStatus::Blocked(vec![format!("HA has the target {} as {state:?}", self.to)])),
+        }
+    }
+}
+
+impl StepKind for Migrate {
+    fn verb(&self) -> &'static str {
+        "migrate"
+    }
+
+    fn subject(&self) -> Option<String> {
+        Some(self.guest.to_string())
+    }
+
+    fn title(&self) -> String {
+        let how = match self.travel {
+            Travel::Live => "live",
+            Travel::LiveWithDisks => "live, with its local disks",
+            Travel::Restart => "by restart",
+            Travel::Offline => "stopped",
+            Travel::Ha if self.guest.kind == GuestKind::Ct => "by restart, through HA",
+            Travel::Ha => "live, through HA",
+        };
+        format!("migrate {} {} → {}, {how}", self.guest, self.from, self.to)
+    }
+
+    fn class(&self) -> Class {
+        Class::RiskTaking
+    }
+
+    fn status(&self, snapshot: &Snapshot) -> StepStatus {
+        let Some(guest) = snapshot.guests.get(&self.guest) else {
+            return match super::all_guests_seen(snapshot) {
+                Ok(()) => StepStatus::Impossible(format!("{} is gone", self.guest)),
+                Err(why) => StepStatus::Blocked(vec![why]),
+            };
+        };
+        if let Some(evidence) = self.under_way(snapshot, guest) {
+            return StepStatus::Running(evidence);
+        }
+        let status = match super::read(&guest.status) {
+            Ok(status) => *status,
+            Err(why) => return StepStatus::Blocked(vec![why]),
+        };
+        let runs = status != GuestStatus::Stopped;
+        if guest.node == self.to {
+            return match (self.travel, runs) {
+                (Travel::Offline, _) | (_, true) => StepStatus::Done,
+                (_, false) => StepStatus::Blocked(vec![format!("{} has arrived but is not running", self.guest)]),
+            };
+        }
+        if guest.node != self.from {
+            return StepStatus::Impossible(format!("{} is on {}, not on {}", self.guest, guest.node, self.from));
+        }
+        match (self.travel, runs) {
+            (Travel::Offline, true) => return StepStatus::Impossible(format!("{} is running now", self.guest)),
+            (Travel::Offline, false) => {}
+            (_, false) => return StepStatus::Impossible(format!("{} is stopped now", self.guest)),
+            (_, true) => {}
+        }
+        self.needs(snapshot, guest).err().unwrap_or(StepStatus::Ready)
+    }
+
+    /// While it travels, the guest takes memory on both ends; the forecast shows it on the target already, and the
+    /// plan checker counts the source as well.
+    fn during(&self, _snapshot: &mut Snapshot) {}
+
+    fn after(&self, snapshot: &mut Snapshot) {
+        let Some(guest) = snapshot.guests.get_mut(&self.guest) else { return };
+        guest.node = self.to.clone();
+        let (name, running) = (guest.name.clone(), guest.may_be_running());
+        if let Some(facts) = guest.migration.known_mut() {
+            // PVE's refusals are about the old place; the planner asks again on the next full look.
+            facts.refused.remove(&self.to);
+        }
+        if let Some(local) = super::node_mut(snapshot, &self.from).and_then(|node| node.local_guests.known_mut()) {
+            local.retain(|listed| listed.vmid != self.guest.vmid);
+        }
+        if let Some(local) = super::node_mut(snapshot, &self.to).and_then(|node| node.local_guests.known_mut()) {
+            local.push(LocalGuest { kind: self.guest.kind, vmid: self.guest.vmid, running, name });
+            local.sort_by_key(|listed| listed.vmid);
+        }
+        if let Observed::Known(ha) = &mut snapshot.ha
+            && let Some(service) = ha.services.get_mut(&self.guest)
+        {
+            service.node = Some(self.to.clone());
+        }
+    }
+
+    fn command(&self, _snapshot: &Snapshot) -> Option<Command> {
+        let (kind, vmid, to) = (self.guest.kind.api(), self.guest.vmid, self.to.as_str());
+        let path = format!("/nodes/{}/{kind}/{vmid}/migrate", self.from);
+        let params: &[(&str, &str)] = match self.travel {
+            Travel::Live => &[("target", to), ("online", "1")],
+            Travel::LiveWithDisks => &[("target", to), ("online", "1"), ("with-local-disks", "1")],
+            Travel::Restart => &[("target", to), ("restart", "1")],
+            Travel::Offline => &[("target", to)],
+            Travel::Ha => {
+                let path = format!("/cluster/ha/resources/{}/migrate", self.guest);
+                return Some(Command::api(Method::Post, path, &[("node", to)]));
+            }
+        };
+        Some(Command::api(Method::Post, path, params))
+    }
+
+    fn limits(&self, deadlines: &Deadlines) -> Limits {
+        // HA needs up to two rounds of its manager and one of the node's agent before anything is to be seen.
+        let settle_s = if self.travel == Travel::Ha { 60 } else { 15 };
+        Limits { deadline_s: deadlines.migration_s, settle_s, attempts: 3 }
+    }
+}

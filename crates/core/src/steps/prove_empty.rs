@@ -1,0 +1,54 @@
+//! The node itself says that nothing runs on it: `qm list` and `pct list` there, not what a token may see.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Class, Limits, StepKind, StepStatus};
+use crate::command::Command;
+use crate::ids::NodeName;
+use crate::policy::Deadlines;
+use crate::snapshot::Snapshot;
+
+/// Waits until no guest, no task and no HA service is left on a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProveEmpty {
+    /// The node.
+    pub node: NodeName,
+}
+
+impl StepKind for ProveEmpty {
+    fn verb(&self) -> &'static str {
+        "prove-empty"
+    }
+
+    fn subject(&self) -> Option<String> {
+        None
+    }
+
+    fn title(&self) -> String {
+        format!("{} itself says that nothing runs on it", self.node)
+    }
+
+    fn class(&self) -> Class {
+        Class::Restoring
+    }
+
+    fn status(&self, snapshot: &Snapshot) -> StepStatus {
+        match super::what_runs_on(snapshot, &self.node) {
+            Ok(left) if left.is_empty() => StepStatus::Done,
+            Ok(left) => StepStatus::Blocked(left),
+            Err(why) => StepStatus::Blocked(vec![why]),
+        }
+    }
+
+    fn during(&self, _snapshot: &mut Snapshot) {}
+
+    fn after(&self, _snapshot: &mut Snapshot) {}
+
+    fn command(&self, _snapshot: &Snapshot) -> Option<Command> {
+        None
+    }
+
+    fn limits(&self, deadlines: &Deadlines) -> Limits {
+        Limits { deadline_s: deadlines.ha_s, settle_s: 0, attempts: 0 }
+    }
+}

@@ -1,0 +1,187 @@
+//! Packages are upgraded by `apt-get dist-upgrade`, in a transient systemd unit on the node.
+//!
+//! Detached from us: a dropped link, a restarted sshd or our own end does not kill dpkg half-way. The unit stays
+//! known after its end (`RemainAfterExit`), and its output is kept in a file beside the node's other logs.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Class, Limits, StepKind, StepStatus};
+use crate::command::Command;
+use crate::ids::{NodeName, UnitName};
+use crate::observed::Observed;
+use crate::policy::Deadlines;
+use crate::snapshot::{Packages, Snapshot, UnitOutcome, UnitState, UpgradeUnit};
+use crate::version::Version;
+
+/// Upgrades all packages of a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpgradePackages {
+    /// The node.
+    pub node: NodeName,
+    /// The unit's name: `quorate-upgrade-` and a short id of the run. Ours is found again by it.
+    pub unit: UnitName,
+}
+
+impl UpgradePackages {
+    /// The file on the node that keeps the unit's output.
+    pub fn log(unit: &UnitName) -> String {
+        format!("/var/log/{unit}.log")
+    }
+
+    /// The unit's name for the next try: a unit that failed keeps its name until somebody clears it.
+    fn next_unit(&self, known: Option<&UpgradeUnit>) -> UnitName {
+        let tries = known.and_then(|known| {
+            let rest = known.unit.as_str().strip_prefix(self.unit.as_str())?;
+            Some(rest.strip_prefix('-').map_or(1, |number| number.parse().unwrap_or(1)))
+        });
+        match tries {
+            None => self.unit.clone(),
+            Some(tries) => UnitName::new(format!("{}-{}", self.unit, tries + 1)),
+        }
+    }
+
+    fn is_ours(&self, unit: &UpgradeUnit) -> bool {
+        unit.unit.as_str().starts_with(self.unit.as_str())
+    }
+
+    fn needs(&self, packages: &Packages) -> StepStatus {
+        if let Some(gone) = packages.removals.iter().find(|name| *name == "proxmox-ve") {
+            return StepStatus::Blocked(vec![format!("the upgrade of {} would remove {gone}", self.node)]);
+        }
+        if packages.locked {
+            return StepStatus::Blocked(vec![format!("dpkg on {} is locked by somebody", self.node)]);
+        }
+        StepStatus::Ready
+    }
+}
+
+impl StepKind for UpgradePackages {
+    fn verb(&self) -> &'static str {
+        "upgrade-packages"
+    }
+
+    fn subject(&self) -> Option<String> {
+        None
+    }
+
+    fn title(&self) -> String {
+        format!("upgrade the packages of {}", self.node)
+    }
+
+    fn class(&self) -> Class {
+        Class::RiskTaking
+    }
+
+    fn status(&self, snapshot: &Snapshot) -> StepStatus {
+        let node = match super::node(snapshot, &self.node) {
+            Ok(node) => node,
+            Err(why) => return StepStatus::Blocked(vec![why]),
+        };
+        let unit = match super::read(&node.upgrade_unit) {
+            Ok(unit) => unit.as_ref().filter(|unit| self.is_ours(unit)),
+            Err(why) => return StepStatus::Blocked(vec![why]),
+        };
+        if let Some(UpgradeUnit { unit, state: UnitState::Running }) = unit {
+            return StepStatus::Running(format!("unit {unit}"));
+        }
+        let packages = match super::read(&node.packages) {
+            Ok(packages) => packages,
+            Err(why) => return StepStatus::Blocked(vec![why]),
+        };
+        if packages.pending.is_empty() && packages.broken.is_empty() && !packages.locked {
+            return StepStatus::Done;
+        }
+        self.needs(packages)
+    }
+
+    fn during(&self, snapshot: &mut Snapshot) {
+        let unit = UpgradeUnit { unit: self.unit.clone(), state: UnitState::Running };
+        if let Some(node) = super::node_mut(snapshot, &self.node) {
+            node.upgrade_unit = Observed::Known(Some(unit));
+        }
+    }
+
+    fn after(&self, snapshot: &mut Snapshot) {
+        let unit = UpgradeUnit { unit: self.unit.clone(), state: UnitState::Ended(UnitOutcome::Success) };
+        let Some(node) = super::node_mut(snapshot, &self.node) else { return };
+        node.upgrade_unit = Observed::Known(Some(unit));
+        let Some(packages) = node.packages.known_mut() else { return };
+        for package in std::mem::take(&mut packages.pending) {
+            match package.name.as_str() {
+                "pve-manager" => node.pve_version = Observed::Known(package.to),
+                "pve-qemu-kvm" => node.qemu_version = Observed::Known(package.to),
+                "corosync" => node.corosync_version = Observed::Known(package.to),
+                name => {
+                    if let (Some(release), Some(kernel)) = (kernel_release(name), node.kernel.known_mut()) {
+                        kernel.installed.push(release);
+                    }
+                }
+            }
+        }
+    }
+
+    fn command(&self, snapshot: &Snapshot) -> Option<Command> {
+        let known = snapshot.nodes.get(&self.node).and_then(|node| node.upgrade_unit.known()?.as_ref());
+        let unit = self.next_unit(known);
+        let log = Self::log(&unit);
+        let output = [format!("--property=StandardOutput=append:{log}"), format!("--property=StandardError=append:{log}")];
+        Some(Command::shell(
+            &self.node,
+            &[
+                "systemd-run",
+                &format!("--unit={unit}"),
+                "--property=RemainAfterExit=yes",
+                "--property=KillMode=process",
+                &output[0],
+                &output[1],
+                "--setenv=DEBIAN_FRONTEND=noninteractive",
+                "--setenv=APT_LISTCHANGES_FRONTEND=none",
+                "--setenv=NEEDRESTART_MODE=l",
+                "--setenv=LC_ALL=C.UTF-8",
+                "apt-get",
+                "-y",
+                "-o",
+                "DPkg::Lock::Timeout=300",
+                "-o",
+                "Dpkg::Options::=--force-confdef",
+                "-o",
+                "Dpkg::Options::=--force-confold",
+                "dist-upgrade",
+            ],
+        ))
+    }
+
+    fn limits(&self, deadlines: &Deadlines) -> Limits {
+        // One try: what to do about a dpkg that failed is for a person to say. `resume` tries again.
+        Limits { deadline_s: deadlines.upgrade_s, settle_s: 20, attempts: 1 }
+    }
+}
+
+/// `6.17.4-1-pve` from `proxmox-kernel-6.17.4-1-pve-signed`; none for any other package.
+pub fn kernel_release(package: &str) -> Option<Version> {
+    let release = package.strip_prefix("proxmox-kernel-").or_else(|| package.strip_prefix("pve-kernel-"))?;
+    let release = release.strip_suffix("-signed").unwrap_or(release);
+    release.ends_with("-pve").then(|| Version::new(release))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_that_failed_keeps_its_name_so_the_next_try_has_another() {
+        let step = UpgradePackages { node: "pve1".into(), unit: "quorate-upgrade-ab12".into() };
+        let known = |name: &str| UpgradeUnit { unit: name.into(), state: UnitState::Ended(UnitOutcome::Success) };
+        assert_eq!(step.next_unit(None).as_str(), "quorate-upgrade-ab12");
+        assert_eq!(step.next_unit(Some(&known("quorate-upgrade-ab12"))).as_str(), "quorate-upgrade-ab12-2");
+        assert_eq!(step.next_unit(Some(&known("quorate-upgrade-ab12-2"))).as_str(), "quorate-upgrade-ab12-3");
+        assert_eq!(step.next_unit(Some(&known("quorate-upgrade-other"))).as_str(), "quorate-upgrade-ab12");
+    }
+
+    #[test]
+    fn only_a_kernel_package_names_a_kernel() {
+        assert_eq!(kernel_release("proxmox-kernel-6.17.4-1-pve-signed").unwrap().as_str(), "6.17.4-1-pve");
+        assert_eq!(kernel_release("proxmox-kernel-6.17"), None);
+        assert_eq!(kernel_release("proxmox-kernel-helper"), None);
+    }
+}

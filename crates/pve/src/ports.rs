@@ -1,0 +1,191 @@
+//! The whole boundary to the outside: the PVE API, a shell on each node, a clock.
+//!
+//! The live transports and the simulator implement these three traits; everything above them is the same code.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quorate_core::command::Method;
+use quorate_core::ids::{NodeName, UnixMs};
+use serde_json::Value;
+
+/// A boxed future, so that ports can be trait objects.
+pub type PortFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// One call of the PVE API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiRequest {
+    /// HTTP method.
+    pub method: Method,
+    /// Below `/api2/json`, each element percent-encoded where needed: `/nodes/pve1/qemu/101/migrate`.
+    pub path: String,
+    /// Parameters in order: query for GET and DELETE, form body for POST and PUT.
+    pub params: Vec<(String, String)>,
+    /// Endpoints not to use: the node under work.
+    pub avoid: Vec<NodeName>,
+}
+
+impl ApiRequest {
+    /// A read without parameters, at any endpoint.
+    pub fn get(path: impl Into<String>) -> Self {
+        Self { method: Method::Get, path: path.into(), params: Vec::new(), avoid: Vec::new() }
+    }
+}
+
+/// A call that was answered with success: the `data` of the body.
+pub type ApiData = Value;
+
+/// A call that did not succeed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ApiError {
+    /// No endpoint could be reached; nothing was sent.
+    #[error("no node answers the API: {0}")]
+    Unreachable(String),
+    /// An endpoint shows another certificate than the pinned one; nothing was sent.
+    #[error("{node} shows the certificate {seen}, but {pinned} is pinned")]
+    Fingerprint {
+        /// The endpoint.
+        node: NodeName,
+        /// SHA-256 of the certificate that it showed.
+        seen: String,
+        /// SHA-256 that the configuration names.
+        pinned: String,
+    },
+    /// PVE does not accept the token or ticket (401).
+    #[error("{node} does not accept the credentials: {reason}")]
+    Unauthorized {
+        /// The endpoint.
+        node: NodeName,
+        /// PVE's words.
+        reason: String,
+    },
+    /// A privilege is missing (403): `Permission check failed (/vms/101, VM.Migrate)`.
+    #[error("{reason}")]
+    Forbidden {
+        /// PVE's words, with path and privilege.
+        reason: String,
+    },
+    /// PVE answered, and refused (400, 500, 501, 595, 596, …).
+    #[error("{status} {reason}")]
+    Refused {
+        /// HTTP status; 595 and 596 are pveproxy's words for "the node that it concerns is down".
+        status: u16,
+        /// The full message: the body's, or else the reason phrase.
+        reason: String,
+        /// Per-parameter errors, `name: text`.
+        errors: Vec<String>,
+    },
+    /// The request was sent, and no whole answer came: it may or may not have taken effect.
+    #[error("{node} was asked and did not answer: {reason}")]
+    InDoubt {
+        /// The endpoint.
+        node: NodeName,
+        /// What came instead.
+        reason: String,
+    },
+}
+
+/// The PVE API, at whichever endpoint answers.
+pub trait Api: Send + Sync {
+    /// Sends one request. Reads may be repeated at another endpoint; a write is repeated only if it cannot have
+    /// been received. Ends in bounded time.
+    fn call(&self, request: ApiRequest) -> PortFuture<'_, Result<ApiData, ApiError>>;
+}
+
+/// How a remote program ended, and what it printed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShellOutput {
+    /// Exit status, or the signal that ended it.
+    pub exit: Exit,
+    /// Its standard output; bytes that are not UTF-8 replaced.
+    pub stdout: String,
+    /// Its standard error.
+    pub stderr: String,
+}
+
+/// How a remote program ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// With this status.
+    Status(i32),
+    /// By this signal: `KILL`.
+    Signal(String),
+}
+
+impl ShellOutput {
+    /// Did it exit with status 0?
+    pub fn succeeded(&self) -> bool {
+        self.exit == Exit::Status(0)
+    }
+}
+
+/// A remote program that could not be run to its end.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ShellError {
+    /// No connection; nothing was run.
+    #[error("{node} does not answer SSH: {reason}")]
+    Unreachable {
+        /// The node.
+        node: NodeName,
+        /// The transport's words.
+        reason: String,
+    },
+    /// The node shows another host key than the known one; nothing was run.
+    #[error("{node} shows the host key {seen}, but {known} is known")]
+    HostKey {
+        /// The node.
+        node: NodeName,
+        /// Fingerprint that it showed.
+        seen: String,
+        /// Fingerprint that is known.
+        known: String,
+    },
+    /// The node does not accept our key; nothing was run.
+    #[error("{node} does not accept the SSH key: {reason}")]
+    Unauthorized {
+        /// The node.
+        node: NodeName,
+        /// The transport's words.
+        reason: String,
+    },
+    /// The connection broke after the program was started: it may go on, or have ended, or not.
+    #[error("the connection to {node} was lost while the program ran: {reason}")]
+    InDoubt {
+        /// The node.
+        node: NodeName,
+        /// The transport's words.
+        reason: String,
+    },
+}
+
+/// A shell as root on each node.
+pub trait Shell: Send + Sync {
+    /// Runs a program and waits for its end, at most for `deadline`.
+    fn run<'a>(
+        &'a self,
+        node: &'a NodeName,
+        argv: &'a [String],
+        deadline: Duration,
+    ) -> PortFuture<'a, Result<ShellOutput, ShellError>>;
+}
+
+/// Time. In the lab it runs faster than the wall clock.
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> UnixMs;
+    /// Waits that long, in this clock's time.
+    fn sleep(&self, duration: Duration) -> PortFuture<'_, ()>;
+}
+
+/// All three, as the engine and the observation use them.
+#[derive(Clone)]
+pub struct Ports {
+    /// The API.
+    pub api: Arc<dyn Api>,
+    /// The shells.
+    pub shell: Arc<dyn Shell>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+}

@@ -66,10 +66,12 @@ pub enum Event {
         /// The task that PVE began for it.
         job: Option<Upid>,
     },
-    /// A step came to its end.
+    /// A step came to its end, whether it was begun or found done at its turn.
     StepEnded {
         /// Which.
         id: StepId,
+        /// The step.
+        step: Step,
         /// How.
         outcome: StepOutcome,
     },

@@ -97,7 +97,8 @@ impl RunState {
                 self.consents.clone_from(&policy.consents);
                 self.started = at;
             }
-            Event::DriverTookOver { .. } | Event::OutputKept { .. } => {}
+            Event::DriverTookOver { .. } => self.look_anew(at),
+            Event::OutputKept { .. } => {}
             Event::PlanAdopted { plan, .. } => {
                 // A plan holds only what is still to do: what it names again has to be done again.
                 for (_, planned) in plan.steps() {
@@ -119,7 +120,7 @@ impl RunState {
                     record.job.clone_from(job);
                 }
             }
-            Event::StepEnded { id, outcome } => self.step_ended(at, id, outcome),
+            Event::StepEnded { id, step, outcome } => self.step_ended(at, id, step, outcome),
             Event::Paused { cause, why } => self.paused = Some((*cause, why.clone())),
             Event::Resumed { .. } => self.resumed(at),
             Event::AbortBegun { .. } => {
@@ -131,10 +132,8 @@ impl RunState {
     }
 
     fn step_started(&mut self, at: UnixMs, id: &StepId, step: &Step, attempt: u32, command: Option<&Command>) {
-        let first_started = match self.steps.get(id) {
-            Some(record) if record.outcome.is_none() && attempt > 1 => record.first_started,
-            _ => at,
-        };
+        let known = self.steps.get(id).filter(|record| record.outcome.is_none());
+        let first_started = known.filter(|_| attempt > 1).map_or(at, |record| record.first_started);
         let record = StepRecord {
             step: step.clone(),
             first_started,
@@ -156,27 +155,29 @@ impl RunState {
         }
     }
 
-    fn step_ended(&mut self, at: UnixMs, id: &StepId, outcome: &StepOutcome) {
+    fn step_ended(&mut self, at: UnixMs, id: &StepId, step: &Step, outcome: &StepOutcome) {
         if !self.steps.contains_key(id) {
-            // Found done at its turn: it never began, and only the plan knows it.
-            let planned = self.plan.as_ref().and_then(|plan| plan.steps().find(|(_, planned)| planned.id == *id));
-            let Some(step) = planned.map(|(_, planned)| planned.step.clone()) else { return };
-            self.step_started(at, id, &step, 0, None);
+            self.step_started(at, id, step, 0, None);
         }
-        let Some(record) = self.steps.get_mut(id) else { return };
-        record.outcome = Some(outcome.clone());
-        record.ended = Some(at);
-        let step = record.step.clone();
+        if let Some(record) = self.steps.get_mut(id) {
+            record.outcome = Some(outcome.clone());
+            record.ended = Some(at);
+        }
         match outcome {
-            StepOutcome::Done | StepOutcome::FoundDone => self.obligations.retain(|open| open.pays != step),
+            StepOutcome::Done | StepOutcome::FoundDone => self.obligations.retain(|open| open.pays != *step),
             StepOutcome::NoEffect(_) => self.obligations.retain(|open| open.opened_by != *id),
             StepOutcome::Abandoned(_) => {}
         }
     }
 
-    /// Whoever resumes has looked: deadlines and attempts of what is under way begin anew.
     fn resumed(&mut self, at: UnixMs) {
         self.paused = None;
+        self.look_anew(at);
+    }
+
+    /// Whoever takes over or resumes has looked: deadlines and attempts of what is under way begin anew. That a
+    /// command was sent, and when, stays: its effect may still be on the way.
+    fn look_anew(&mut self, at: UnixMs) {
         for record in self.steps.values_mut().filter(|record| record.outcome.is_none()) {
             record.first_started = at;
             record.attempts = 0;

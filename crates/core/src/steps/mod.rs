@@ -11,11 +11,11 @@ pub use migrate::Travel;
 pub use prove_back::NEEDED_SERVICES;
 pub use refresh_packages::LISTS_MAX_AGE_S;
 pub use support::{BENIGN_CEPH_CHECKS, ceph_unsettled, what_runs_on};
-pub use upgrade_packages::kernel_release;
 use support::{
     NOOUT_LIMITS, all_guests_seen, bring_online, guest, guest_job, guest_state, job_on, node, node_mut, noout_set_for,
     not_locked, read, take_offline,
 };
+pub use upgrade_packages::kernel_release;
 
 use crate::command::Command;
 use crate::policy::Deadlines;
@@ -147,4 +147,12 @@ steps! {
     settle_ha::SettleHa,
     /// The cluster is as it should be at the end.
     final_check::FinalCheck,
+}
+
+impl Step {
+    /// Does it only give back what an earlier step changed? Then it is done only while that is owed: what an
+    /// administrator set is not ours to clear.
+    pub fn is_payback(&self) -> bool {
+        matches!(self, Self::RestoreFailback(_) | Self::LeaveMaintenance(_) | Self::UnsetNoout(_) | Self::StartGuest(_))
+    }
 }

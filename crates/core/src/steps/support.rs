@@ -102,7 +102,8 @@ pub fn what_runs_on(snapshot: &Snapshot, name: &NodeName) -> Result<Vec<String>,
         }
     }
     for (guest, service) in &read(&snapshot.ha)?.services {
-        let idle = matches!(service.state, Some(HaServiceState::Stopped | HaServiceState::Error | HaServiceState::Freeze));
+        let idle =
+            matches!(service.state, Some(HaServiceState::Stopped | HaServiceState::Error | HaServiceState::Freeze));
         let here = service.node.as_ref() == Some(name) || service.target.as_ref() == Some(name);
         if here && !idle && !named.contains(&guest.vmid) {
             left.push(format!("HA has {guest} on {name} in state {:?}", service.state));

@@ -1,0 +1,279 @@
+//! The next action: the only place with control flow, and a pure function.
+//!
+//! It reads the run's state and a fresh snapshot and returns one [`Action`]. Steps that are under way come first:
+//! each is asked for its status, which is also what happens after a crash. Then the next step of the lowest stage
+//! that is not done. A step that cannot begin yet is *begun waiting* (attempt 0), so that its wait has a deadline.
+
+use super::event::{PauseCause, RunOutcome, StepOutcome};
+use super::state::{RunState, StepRecord};
+use crate::command::Command;
+use crate::ids::{StepId, UnixMs};
+use crate::plan::PlannedStep;
+use crate::snapshot::Snapshot;
+use crate::steps::{Step, StepStatus};
+
+/// The one thing to do next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Record that a step has ended; then decide again on the same snapshot.
+    Conclude {
+        /// Which.
+        id: StepId,
+        /// The step.
+        step: Step,
+        /// How.
+        outcome: StepOutcome,
+    },
+    /// Record that a step begins, then send its command.
+    Perform(Start),
+    /// Nothing to do but to wait and look again.
+    Wait {
+        /// What for: one line each.
+        on: Vec<String>,
+        /// Look again after this many seconds.
+        poll_s: u64,
+    },
+    /// The plan does not fit the world any more.
+    Replan {
+        /// Why.
+        why: String,
+        /// What to do if the new plan is the old one.
+        else_start: Option<Start>,
+    },
+    /// Stand still and tell the operator.
+    Pause {
+        /// What kind of pause.
+        cause: PauseCause,
+        /// What happened, what it means, what to do.
+        why: Vec<String>,
+    },
+    /// Everything is done and nothing is owed.
+    Finish(RunOutcome),
+}
+
+/// A step that begins, or is tried again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Start {
+    /// Its id.
+    pub id: StepId,
+    /// The step.
+    pub step: Step,
+    /// 0: begun waiting, nothing is sent. 1 and more: the command is sent for the n-th time.
+    pub attempt: u32,
+    /// What to send.
+    pub command: Option<Command>,
+    /// What is owed from now on.
+    pub owes: Option<Step>,
+}
+
+/// May this step be begun now, with those others under way? The reasons against it, one line each.
+pub type Guard<'a> = dyn Fn(&Step, &[&Step], &Snapshot) -> Result<(), Vec<String>> + 'a;
+
+/// How long to wait between looks, in seconds: migrations take seconds, everything else minutes.
+const POLL_S: u64 = 5;
+
+/// Decides. `now` is the moment of the snapshot by the run's clock.
+pub fn decide(state: &RunState, snapshot: &Snapshot, now: UnixMs, guard: &Guard<'_>) -> Action {
+    if let Some(outcome) = &state.ended {
+        return Action::Finish(outcome.clone());
+    }
+    let mut waits = Vec::new();
+    for (id, record) in state.under_way() {
+        match follow_up(state, snapshot, now, guard, id, record) {
+            FollowUp::Act(action) => return *action,
+            FollowUp::Wait(why) => waits.extend(why),
+        }
+    }
+    if state.paused.is_some() {
+        return Action::Wait { on: waits, poll_s: POLL_S };
+    }
+    match next(state, snapshot, guard) {
+        Next::Act(action) => *action,
+        Next::StageBusy => Action::Wait { on: waits, poll_s: POLL_S },
+        Next::Nothing => finish(state),
+    }
+}
+
+fn finish(state: &RunState) -> Action {
+    if state.aborting {
+        return Action::Finish(RunOutcome::Aborted);
+    }
+    match state.obligations.first() {
+        None => Action::Finish(RunOutcome::Completed),
+        Some(open) => Action::Replan { why: format!("still owed: {}", open.pays.kind().title()), else_start: None },
+    }
+}
+
+enum FollowUp {
+    Act(Box<Action>),
+    Wait(Vec<String>),
+}
+
+fn act(action: Action) -> FollowUp {
+    FollowUp::Act(Box::new(action))
+}
+
+/// What to do about a step that was begun.
+fn follow_up(
+    state: &RunState,
+    snapshot: &Snapshot,
+    now: UnixMs,
+    guard: &Guard<'_>,
+    id: &StepId,
+    record: &StepRecord,
+) -> FollowUp {
+    let step = &record.step;
+    let limits = step.kind().limits(&state.policy.deadlines);
+    let conclude = |outcome| act(Action::Conclude { id: id.clone(), step: step.clone(), outcome });
+    let title = step.kind().title();
+    let waiting = match step.kind().status(snapshot) {
+        StepStatus::Done => return conclude(done(record)),
+        StepStatus::Impossible(why) => return conclude(StepOutcome::Abandoned(why)),
+        StepStatus::Running(why) => vec![format!("{title}: {why}")],
+        StepStatus::Blocked(why) if state.aborting && record.command.is_none() && !pays_a_debt(state, step) => {
+            return conclude(StepOutcome::NoEffect(why.join("; ")));
+        }
+        StepStatus::Blocked(why) => why.into_iter().map(|why| format!("{title}: {why}")).collect(),
+        StepStatus::Ready if record.command.is_some() && now < record.last_started.plus_s(limits.settle_s) => {
+            vec![format!("{title}: no effect to be seen yet")]
+        }
+        StepStatus::Ready if state.aborting && !pays_a_debt(state, step) => {
+            return conclude(StepOutcome::NoEffect("the run is aborted".to_owned()));
+        }
+        StepStatus::Ready if state.paused.is_some() => return FollowUp::Wait(Vec::new()),
+        StepStatus::Ready if record.attempts >= limits.attempts => {
+            let why = vec![format!("sent {} times without the effect: {title}", record.attempts)];
+            return act(Action::Pause { cause: PauseCause::Stuck, why: diagnosis(record, why) });
+        }
+        StepStatus::Ready => match may_send(state, snapshot, guard, id, step) {
+            Ok(()) => return act(Action::Perform(start(id, step, record.attempts + 1, snapshot))),
+            Err(why) => why.into_iter().map(|why| format!("{title}: {why}")).collect(),
+        },
+    };
+    let deadline = record.first_started.plus_s(limits.deadline_s);
+    if now >= deadline && state.paused.is_none() {
+        let mut why = vec![format!("not done within {} s: {title}", limits.deadline_s)];
+        why.extend(waiting);
+        return act(Action::Pause { cause: PauseCause::Stuck, why: diagnosis(record, why) });
+    }
+    FollowUp::Wait(waiting)
+}
+
+fn done(record: &StepRecord) -> StepOutcome {
+    let sends = record.step.kind().owes().is_some();
+    if sends && record.command.is_none() { StepOutcome::FoundDone } else { StepOutcome::Done }
+}
+
+fn pays_a_debt(state: &RunState, step: &Step) -> bool {
+    state.obligations.iter().any(|open| open.pays == *step)
+}
+
+fn may_send(
+    state: &RunState,
+    snapshot: &Snapshot,
+    guard: &Guard<'_>,
+    id: &StepId,
+    step: &Step,
+) -> Result<(), Vec<String>> {
+    let others: Vec<&Step> =
+        state.under_way().filter(|(other, _)| *other != id).map(|(_, record)| &record.step).collect();
+    guard(step, &others, snapshot)
+}
+
+/// What happened, what it means for the cluster, what to do.
+fn diagnosis(record: &StepRecord, mut why: Vec<String>) -> Vec<String> {
+    if let Some(answer) = &record.answer {
+        why.push(format!("the cluster's last answer: {answer}"));
+    }
+    why.push("nothing else is begun; guests run where they are".to_owned());
+    why.push("mend the cause, then `quorate resume`; or `quorate abort` to pay back what is owed and stop".to_owned());
+    why
+}
+
+fn start(id: &StepId, step: &Step, attempt: u32, snapshot: &Snapshot) -> Start {
+    let sends = attempt > 0;
+    Start {
+        id: id.clone(),
+        step: step.clone(),
+        attempt,
+        command: if sends { step.kind().command(snapshot) } else { None },
+        owes: if sends { step.kind().owes() } else { None },
+    }
+}
+
+enum Next {
+    Act(Box<Action>),
+    StageBusy,
+    Nothing,
+}
+
+/// The steps that are left, in order: the plan's, or those that pay back what is owed, newest first.
+fn agenda(state: &RunState) -> Vec<(u32, PlannedStep)> {
+    if state.aborting {
+        let owed = state.obligations.iter().rev().enumerate().map(|(place, open)| {
+            let kind = open.pays.kind();
+            let subject = kind.subject().map_or_else(String::new, |subject| format!(".{subject}"));
+            let id = StepId::new(format!("abort.{}.{}{subject}", open.opened_by, kind.verb()));
+            let why = "owed".to_owned();
+            (0, PlannedStep { id, stage: place as u32, step: open.pays.clone(), why, estimate_s: 0 })
+        });
+        return owed.collect();
+    }
+    let Some(plan) = &state.plan else { return Vec::new() };
+    let waves = plan.waves.iter().enumerate();
+    let steps = waves.flat_map(|(number, wave)| wave.steps.iter().map(move |step| (number as u32, step.clone())));
+    steps.filter(|(_, step)| !state.is_done(&step.id)).collect()
+}
+
+/// The next step of the lowest stage of the first wave that is not done.
+fn next(state: &RunState, snapshot: &Snapshot, guard: &Guard<'_>) -> Next {
+    let agenda = agenda(state);
+    let Some((wave, stage)) = agenda.first().map(|(wave, step)| (*wave, step.stage)) else {
+        return Next::Nothing;
+    };
+    let stage = agenda.iter().filter(|(w, step)| *w == wave && step.stage == stage).map(|(_, step)| step);
+    for planned in stage {
+        match state.steps.get(&planned.id).map(|record| &record.outcome) {
+            Some(None) => continue,
+            Some(Some(StepOutcome::Abandoned(why))) if !state.aborting => {
+                return replan(format!("{}: {why}", planned.step.kind().title()), None);
+            }
+            _ => {}
+        }
+        return begin(state, snapshot, guard, planned);
+    }
+    Next::StageBusy
+}
+
+fn replan(why: String, else_start: Option<Start>) -> Next {
+    Next::Act(Box::new(Action::Replan { why, else_start }))
+}
+
+/// Begins a step: sends its command, or begins waiting, or finds that there is nothing to do.
+fn begin(state: &RunState, snapshot: &Snapshot, guard: &Guard<'_>, planned: &PlannedStep) -> Next {
+    let PlannedStep { id, step, .. } = planned;
+    let perform = |attempt| Next::Act(Box::new(Action::Perform(start(id, step, attempt, snapshot))));
+    let conclude = |outcome| Next::Act(Box::new(Action::Conclude { id: id.clone(), step: step.clone(), outcome }));
+    if step.is_payback() && !pays_a_debt(state, step) {
+        // What an administrator set is not ours to clear.
+        return conclude(StepOutcome::FoundDone);
+    }
+    match step.kind().status(snapshot) {
+        StepStatus::Done => {
+            let only_waits = step.kind().command(snapshot).is_none();
+            conclude(if only_waits { StepOutcome::Done } else { StepOutcome::FoundDone })
+        }
+        StepStatus::Impossible(why) => {
+            replan(format!("{}: {why}", step.kind().title()), Some(start(id, step, 0, snapshot)))
+        }
+        // A guest that came to the node after the plan was made: no waiting makes it leave.
+        StepStatus::Blocked(why) if matches!(step, Step::ProveEmpty(_)) && !state.aborting => {
+            replan(why.join("; "), Some(start(id, step, 0, snapshot)))
+        }
+        StepStatus::Blocked(_) | StepStatus::Running(_) => perform(0),
+        StepStatus::Ready => {
+            let allowed = may_send(state, snapshot, guard, id, step).is_ok();
+            perform(u32::from(allowed))
+        }
+    }
+}

@@ -1,1 +1,104 @@
-//! placeholder
+//! What happened: the append-only event log in one SQLite file, and the only channel between processes.
+//!
+//! Promises:
+//! - An event that [`Journal::append`] has acknowledged is on disk: WAL with `synchronous=FULL`.
+//! - Events are never changed or removed: triggers refuse it, and each event carries the hash of the one before, so
+//!   that [`Journal::verify_chain`] finds a row that was changed behind SQLite's back.
+//! - One driver at a time: [`Journal::acquire_lease`]. A driver whose lease was taken over cannot append any more.
+//! - A file of a newer major format is refused, one of a newer minor format can be read and not written.
+//!
+//! Not promised: events cut off the end by somebody with access to the file are not noticed. The journal is a record
+//! for its owner, no evidence against him.
+//!
+//! Every reading of the state is a fold over [`Journal::events`]; nothing else about a run is kept.
+
+mod chain;
+mod error;
+mod lease;
+mod log;
+mod requests;
+mod schema;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+pub use error::{JournalError, Result};
+pub use lease::{Holder, Lease};
+pub use log::Entry;
+pub use requests::PostedRequest;
+pub use schema::Format;
+
+/// What a journal is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// To drive a run: the file is made if there is none, and migrated if it is older.
+    Drive,
+    /// To post requests to whoever drives: the file must be there.
+    Ask,
+    /// To look: the file must be there and is not changed.
+    Read,
+}
+
+/// An open journal. May be shared between threads; calls are short and synchronous.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    connection: Mutex<Connection>,
+    /// The lease that this handle has acquired: from then on it appends only while that lease is its own.
+    held_by: Mutex<Option<Holder>>,
+}
+
+impl Journal {
+    /// Opens the journal at `path`.
+    ///
+    /// # Errors
+    /// See [`JournalError`]; in every case the file is as it was.
+    pub fn open(path: &Path, mode: Mode) -> Result<Self> {
+        let connection = schema::open(path, mode)?;
+        Ok(Self { path: path.to_owned(), connection: Mutex::new(connection), held_by: Mutex::new(None) })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        // A panic while the lock was held leaves the database itself whole: its transaction was rolled back.
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn holder(&self) -> MutexGuard<'_, Option<Holder>> {
+        self.held_by.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `work` in one transaction that holds the write lock from its beginning.
+    fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        let failed = |source| JournalError::Write { path: self.path.clone(), source };
+        let mut connection = self.connection();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        let value = work(&transaction)?;
+        transaction.commit().map_err(failed)?;
+        Ok(value)
+    }
+
+    fn write_failed(&self, source: rusqlite::Error) -> JournalError {
+        JournalError::Write { path: self.path.clone(), source }
+    }
+
+    fn read_failed(&self, source: rusqlite::Error) -> JournalError {
+        JournalError::Read { path: self.path.clone(), source }
+    }
+}
+
+/// SQLite keeps signed 64-bit integers; ours are never negative and far from the limit.
+fn to_sql(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// The other way; a negative value cannot have come from us and counts as 0.
+fn from_sql(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}

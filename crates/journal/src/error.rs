@@ -1,0 +1,131 @@
+//! What can go wrong with a journal: what happened, what it means for the run, what to do.
+
+use std::path::PathBuf;
+
+use crate::lease::Lease;
+use crate::schema::Format;
+
+/// Short for results of this crate.
+pub type Result<T> = std::result::Result<T, JournalError>;
+
+/// A journal that could not be opened, read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// There is no such file, and the mode does not make one.
+    #[error("there is no journal at {path}: no run was ever begun with it")]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file cannot be opened.
+    #[error("the journal {path} cannot be opened: {reason}")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The file is something else.
+    #[error("{path} is no journal of Quorate: {reason}")]
+    NotOurs {
+        /// The file.
+        path: PathBuf,
+        /// What it is instead.
+        reason: String,
+    },
+    /// A newer Quorate wrote it, in a format that this one does not know.
+    #[error(
+        "the journal {path} has format {found}, and this Quorate knows formats up to {known}; use the Quorate that \
+         wrote it"
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: Format,
+        /// Ours.
+        known: Format,
+    },
+    /// A newer Quorate wrote it; this one can read it and must not write it.
+    #[error(
+        "the journal {path} has format {found}, and this Quorate writes {known}: it can be read (status, log, report) \
+         but not written; use the Quorate that wrote it"
+    )]
+    NewerReadOnly {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: Format,
+        /// Ours.
+        known: Format,
+    },
+    /// The file is of an older format, and reading does not migrate it.
+    #[error(
+        "the journal {path} has the older format {found}, this Quorate reads {known}; `quorate resume` migrates it"
+    )]
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: Format,
+        /// Ours.
+        known: Format,
+    },
+    /// A write did not succeed: nothing of it is in the file.
+    #[error(
+        "the journal {path} could not be written: {source}. Nothing is done without a record of it, so the run stops \
+         here; what was begun on the cluster goes on by itself. See to the file (space, permissions, disk), then resume"
+    )]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// SQLite's words.
+        source: rusqlite::Error,
+    },
+    /// A read did not succeed.
+    #[error("the journal {path} could not be read: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// SQLite's words.
+        source: rusqlite::Error,
+    },
+    /// A row holds what this Quorate cannot read.
+    #[error("row {seq} of the journal {path} cannot be understood: {reason}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The row.
+        seq: u64,
+        /// Why.
+        reason: String,
+    },
+    /// The chain of hashes does not hold: the file was changed by something else than Quorate.
+    #[error("the journal {path} was tampered with: at event {seq}, {why}. Do not resume from it")]
+    ChainBroken {
+        /// The file.
+        path: PathBuf,
+        /// The first event that does not fit.
+        seq: u64,
+        /// What does not fit.
+        why: String,
+    },
+    /// Somebody else drives.
+    #[error("{} drives run {} by the journal {path} (last sign of life at {} ms since 1970)", .lease.holder.text, .lease.run, .lease.renewed.0)]
+    Held {
+        /// The file.
+        path: PathBuf,
+        /// Who, what, since when.
+        lease: Box<Lease>,
+    },
+    /// The lease that this process held is gone: another driver took over, so this one must stop.
+    #[error(
+        "this process does not hold the lease in the journal {path} any more: {now}. It stops; the other one goes on"
+    )]
+    LeaseLost {
+        /// The file.
+        path: PathBuf,
+        /// Who holds it now, in words.
+        now: String,
+    },
+}

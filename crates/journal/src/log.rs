@@ -1,0 +1,166 @@
+//! Events: append, read, verify.
+
+use quorate_core::ids::{RunId, UnixMs};
+use quorate_core::run::Event;
+use rusqlite::{OptionalExtension, Row, params};
+
+use crate::chain::{BEGINNING, Link};
+use crate::error::{JournalError, Result};
+use crate::{Journal, from_sql, to_sql};
+
+/// One event as it stands in the journal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Its number, over all runs: 1, 2, 3, …
+    pub seq: u64,
+    /// The run it belongs to.
+    pub run: RunId,
+    /// When, by the clock that drives the run.
+    pub at: UnixMs,
+    /// What happened.
+    pub event: Event,
+}
+
+/// An event row before its body is understood.
+struct Raw {
+    seq: u64,
+    run: RunId,
+    at: UnixMs,
+    kind: String,
+    body: String,
+    prev_hash: String,
+    hash: String,
+}
+
+const COLUMNS: &str = "seq, run, at, kind, body, prev_hash, hash";
+
+impl Raw {
+    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            seq: from_sql(row.get(0)?),
+            run: RunId::new(row.get::<_, String>(1)?),
+            at: UnixMs(from_sql(row.get(2)?)),
+            kind: row.get(3)?,
+            body: row.get(4)?,
+            prev_hash: row.get(5)?,
+            hash: row.get(6)?,
+        })
+    }
+
+    fn computed_hash(&self) -> String {
+        let Self { seq, run, at, kind, body, prev_hash, hash: _ } = self;
+        Link { prev_hash, seq: *seq, run, at: *at, kind, body }.hash()
+    }
+}
+
+impl Journal {
+    /// Writes one event; when this returns, it is on disk. Gives its number.
+    ///
+    /// # Errors
+    /// [`JournalError::Write`]: nothing was written, and the run must stop. [`JournalError::LeaseLost`]: another
+    /// driver has taken over, and this one must stop.
+    pub fn append(&self, run: &RunId, at: UnixMs, event: &Event) -> Result<u64> {
+        let body = serde_json::to_string(event).expect("an event is plain data and always serialises");
+        let kind = event.kind();
+        self.write(|transaction| {
+            self.demand_own_lease(transaction)?;
+            let last = transaction
+                .query_row("SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1", [], |row| {
+                    Ok((from_sql(row.get(0)?), row.get::<_, String>(1)?))
+                })
+                .optional()
+                .map_err(|source| self.write_failed(source))?;
+            let (last_seq, prev_hash) = last.unwrap_or((0, BEGINNING.to_owned()));
+            let seq = last_seq + 1;
+            let hash = Link { prev_hash: &prev_hash, seq, run, at, kind, body: &body }.hash();
+            transaction
+                .execute(
+                    "INSERT INTO event (seq, run, at, kind, body, prev_hash, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                    params![to_sql(seq), run.as_str(), to_sql(at.0), kind, body, prev_hash, hash],
+                )
+                .map_err(|source| self.write_failed(source))?;
+            Ok(seq)
+        })
+    }
+
+    /// All events of one run, oldest first.
+    ///
+    /// # Errors
+    /// The file cannot be read, or holds an event that this version does not know.
+    pub fn events(&self, run: &RunId) -> Result<Vec<Entry>> {
+        self.events_after(run, 0)
+    }
+
+    /// The events of one run that came after number `seq`, oldest first: to follow a run, ask again with the last
+    /// number seen.
+    ///
+    /// # Errors
+    /// As for [`Journal::events`].
+    pub fn events_after(&self, run: &RunId, seq: u64) -> Result<Vec<Entry>> {
+        let query = format!("SELECT {COLUMNS} FROM event WHERE run = ?1 AND seq > ?2 ORDER BY seq");
+        let rows = self.raw(&query, &[&run.as_str(), &to_sql(seq)])?;
+        rows.into_iter().map(|raw| self.understand(raw)).collect()
+    }
+
+    /// The run that was begun last.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn latest_run(&self) -> Result<Option<RunId>> {
+        Ok(self.runs()?.pop())
+    }
+
+    /// All runs, in the order in which they were begun.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn runs(&self) -> Result<Vec<RunId>> {
+        let connection = self.connection();
+        let mut statement = connection
+            .prepare("SELECT run FROM event GROUP BY run ORDER BY min(seq)")
+            .map_err(|source| self.read_failed(source))?;
+        let rows = statement.query_map([], |row| row.get::<_, String>(0)).map_err(|source| self.read_failed(source))?;
+        let runs: rusqlite::Result<Vec<String>> = rows.collect();
+        Ok(runs.map_err(|source| self.read_failed(source))?.into_iter().map(RunId::new).collect())
+    }
+
+    /// Checks every event against its hash and the hash of the one before; gives their number.
+    ///
+    /// # Errors
+    /// [`JournalError::ChainBroken`] names the first event that does not fit.
+    pub fn verify_chain(&self) -> Result<u64> {
+        let mut prev = BEGINNING.to_owned();
+        let mut count = 0;
+        for raw in self.raw(&format!("SELECT {COLUMNS} FROM event ORDER BY seq"), &[])? {
+            let broken = |why: String| JournalError::ChainBroken { path: self.path.clone(), seq: raw.seq, why };
+            if raw.seq != count + 1 {
+                return Err(broken(format!("event {} is missing", count + 1)));
+            }
+            if raw.prev_hash != prev {
+                return Err(broken("it does not follow the event before it".to_owned()));
+            }
+            if raw.hash != raw.computed_hash() {
+                return Err(broken("its content does not match its hash".to_owned()));
+            }
+            count = raw.seq;
+            prev = raw.hash;
+        }
+        Ok(count)
+    }
+
+    fn raw(&self, query: &str, parameters: &[&dyn rusqlite::ToSql]) -> Result<Vec<Raw>> {
+        let connection = self.connection();
+        let read =
+            || -> rusqlite::Result<Vec<Raw>> { connection.prepare(query)?.query_map(parameters, Raw::of)?.collect() };
+        read().map_err(|source| self.read_failed(source))
+    }
+
+    fn understand(&self, raw: Raw) -> Result<Entry> {
+        let event = serde_json::from_str(&raw.body).map_err(|error| JournalError::Unreadable {
+            path: self.path.clone(),
+            seq: raw.seq,
+            reason: format!("{}: {error}", raw.kind),
+        })?;
+        Ok(Entry { seq: raw.seq, run: raw.run, at: raw.at, event })
+    }
+}

@@ -1,0 +1,175 @@
+//! The file: what makes it ours, its format, its tables, its migrations.
+
+use std::fmt;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::Mode;
+use crate::error::{JournalError, Result};
+
+/// `QORT`: SQLite's header field that tells our files from others'.
+const APPLICATION_ID: i64 = 0x514F_5254;
+
+/// How long to wait for another process that writes; its transactions take milliseconds.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Format of a file. A new minor format adds what older programs may overlook when they read; a new major one does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Format {
+    /// Refused if newer than ours.
+    pub major: u32,
+    /// Read-only if newer than ours.
+    pub minor: u32,
+}
+
+impl Format {
+    /// The format that this program writes.
+    pub const CURRENT: Self = Self { major: 1, minor: 0 };
+
+    fn of_user_version(version: i64) -> Self {
+        let version = u32::try_from(version).unwrap_or(u32::MAX);
+        Self { major: version / 1000, minor: version % 1000 }
+    }
+
+    fn user_version(self) -> u32 {
+        self.major * 1000 + self.minor
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+/// Every format there ever was, oldest first, with the statements that lead to it from the one before.
+const MIGRATIONS: &[(Format, &str)] = &[(
+    Format { major: 1, minor: 0 },
+    "CREATE TABLE event (
+        seq INTEGER PRIMARY KEY,
+        run TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        body TEXT NOT NULL,
+        prev_hash TEXT NOT NULL,
+        hash TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX event_by_run ON event (run, seq);
+    CREATE TRIGGER event_is_never_changed BEFORE UPDATE ON event
+        BEGIN SELECT RAISE(ABORT, 'events are never changed'); END;
+    CREATE TRIGGER event_is_never_removed BEFORE DELETE ON event
+        BEGIN SELECT RAISE(ABORT, 'events are never removed'); END;
+    CREATE TABLE request (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        run TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        by TEXT NOT NULL,
+        body TEXT NOT NULL,
+        taken_at INTEGER
+    ) STRICT;
+    CREATE TABLE lease (
+        only INTEGER PRIMARY KEY CHECK (only = 1),
+        holder TEXT NOT NULL,
+        run TEXT NOT NULL,
+        renewed_at INTEGER NOT NULL,
+        expires_at INTEGER NOT NULL
+    ) STRICT;",
+)];
+
+/// Opens the file, checks that it is ours, and brings it to the current format if the mode allows.
+pub(crate) fn open(path: &Path, mode: Mode) -> Result<Connection> {
+    let refused = |reason: String| JournalError::Open { path: path.to_owned(), reason };
+    match (path.try_exists(), mode) {
+        (Ok(true), _) => {}
+        (Ok(false), Mode::Drive) => make_private_file(path).map_err(|error| refused(error.to_string()))?,
+        (Ok(false), Mode::Ask | Mode::Read) => return Err(JournalError::Missing { path: path.to_owned() }),
+        (Err(error), _) => return Err(refused(error.to_string())),
+    }
+    let access = match mode {
+        Mode::Drive | Mode::Ask => OpenFlags::SQLITE_OPEN_READ_WRITE,
+        Mode::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
+    };
+    let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(|error| refused(error.to_string()))?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(|error| refused(error.to_string()))?;
+    let found = recognise(&connection, path)?;
+    accept(found, path, mode)?;
+    if mode == Mode::Drive {
+        make_durable(&connection)
+            .and_then(|()| migrate(&mut connection))
+            .map_err(|error| refused(error.to_string()))?;
+    } else if mode == Mode::Ask {
+        make_durable(&connection).map_err(|error| refused(error.to_string()))?;
+    }
+    Ok(connection)
+}
+
+/// The journal names guests and keeps program output: nobody but its owner reads it. SQLite gives its side files the
+/// same mode.
+#[allow(clippy::disallowed_methods, reason = "the journal's own file")]
+fn make_private_file(path: &Path) -> std::io::Result<()> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map(drop)
+}
+
+/// The file's format; none if it is empty.
+fn recognise(connection: &Connection, path: &Path) -> Result<Option<Format>> {
+    let not_ours = |reason: String| JournalError::NotOurs { path: path.to_owned(), reason };
+    let pragma = |name: &str| -> Result<i64> {
+        connection.pragma_query_value(None, name, |row| row.get(0)).map_err(|error| not_ours(error.to_string()))
+    };
+    let tables: i64 = connection
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .map_err(|error| not_ours(error.to_string()))?;
+    match pragma("application_id")? {
+        APPLICATION_ID => Ok(Some(Format::of_user_version(pragma("user_version")?))),
+        0 if tables == 0 => Ok(None),
+        other => Err(not_ours(format!("an SQLite file with application id {other:#x}"))),
+    }
+}
+
+fn accept(found: Option<Format>, path: &Path, mode: Mode) -> Result<()> {
+    let path = path.to_owned();
+    let known = Format::CURRENT;
+    match found {
+        None if mode == Mode::Drive => Ok(()),
+        None => Err(JournalError::Missing { path }),
+        Some(found) if found.major > known.major => Err(JournalError::Newer { path, found, known }),
+        Some(found) if found > known && mode != Mode::Read => Err(JournalError::NewerReadOnly { path, found, known }),
+        Some(found) if found < known && mode != Mode::Drive => Err(JournalError::Older { path, found, known }),
+        Some(_) => Ok(()),
+    }
+}
+
+fn make_durable(connection: &Connection) -> rusqlite::Result<()> {
+    // WAL: readers in other processes never make the driver wait. FULL: a commit that returned survives a power cut.
+    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    connection.pragma_update(None, "synchronous", "FULL")
+}
+
+fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    // Read again under the write lock: another process may have made the tables meanwhile.
+    let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let found = Format::of_user_version(version);
+    for (format, statements) in MIGRATIONS.iter().filter(|(format, _)| *format > found) {
+        transaction.execute_batch(statements)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", format.user_version())?;
+    }
+    transaction.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_migration_leads_to_the_current_format() {
+        assert!(MIGRATIONS.is_sorted_by(|(a, _), (b, _)| a < b));
+        assert_eq!(MIGRATIONS.last().map(|(format, _)| *format), Some(Format::CURRENT));
+    }
+}

@@ -1,0 +1,282 @@
+//! The journal as a driver and its neighbours use it, over real files.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use quorate_core::ids::{RunId, UnixMs};
+use quorate_core::policy::{ConsentKind, Policy};
+use quorate_core::run::{Event, Request, RunOutcome};
+use quorate_journal::{Holder, Journal, JournalError, Mode};
+use rusqlite::Connection;
+
+/// A directory of its own for each test, removed at the end.
+struct Dir(PathBuf);
+
+impl Dir {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("quorate-journal-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.join("run.db")
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn run() -> RunId {
+    RunId::new("r1")
+}
+
+fn resumed(by: &str) -> Event {
+    Event::Resumed { by: by.to_owned() }
+}
+
+fn started() -> Event {
+    let policy = Policy::default();
+    Event::RunStarted { run: run(), cluster: "lab".to_owned(), policy, version: "0.1.0".to_owned() }
+}
+
+fn three_events(path: &Path) -> Journal {
+    let journal = Journal::open(path, Mode::Drive).unwrap();
+    for (n, event) in
+        [started(), resumed("anna"), Event::RunEnded { outcome: RunOutcome::Completed }].iter().enumerate()
+    {
+        let seq = journal.append(&run(), UnixMs(1000 + n as u64), event).unwrap();
+        assert_eq!(seq, n as u64 + 1);
+    }
+    journal
+}
+
+#[test]
+fn what_is_appended_is_read_back_in_order_by_another_process() {
+    let dir = Dir::new("read-back");
+    let journal = three_events(&dir.file());
+    let reader = Journal::open(&dir.file(), Mode::Read).unwrap();
+    let entries = reader.events(&run()).unwrap();
+    assert_eq!(entries.len(), 3);
+    assert_eq!(entries[0].event, started());
+    assert_eq!((entries[1].seq, entries[1].at, &entries[1].event), (2, UnixMs(1001), &resumed("anna")));
+    assert_eq!(reader.events_after(&run(), 2).unwrap(), entries[2..]);
+    assert_eq!(reader.latest_run().unwrap(), Some(run()));
+    assert_eq!(reader.verify_chain().unwrap(), 3);
+
+    // The driver goes on while the reader is open, and the reader sees it.
+    let later = RunId::new("r0");
+    journal.append(&later, UnixMs(5000), &resumed("ben")).unwrap();
+    assert_eq!(reader.runs().unwrap(), [run(), later.clone()]);
+    assert_eq!(reader.latest_run().unwrap(), Some(later));
+}
+
+#[test]
+fn the_file_can_be_read_by_its_owner_only() {
+    let dir = Dir::new("private");
+    let _journal = three_events(&dir.file());
+    for file in std::fs::read_dir(&dir.0).unwrap() {
+        let file = file.unwrap();
+        let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{:?}", file.path());
+    }
+}
+
+#[test]
+fn an_event_can_be_neither_changed_nor_removed() {
+    let dir = Dir::new("refused");
+    drop(three_events(&dir.file()));
+    let raw = Connection::open(dir.file()).unwrap();
+    let changed = raw.execute("UPDATE event SET at = 0", []).unwrap_err();
+    assert!(changed.to_string().contains("never changed"), "{changed}");
+    let removed = raw.execute("DELETE FROM event WHERE seq = 3", []).unwrap_err();
+    assert!(removed.to_string().contains("never removed"), "{removed}");
+}
+
+#[test]
+fn a_row_that_was_changed_behind_the_triggers_breaks_the_chain_at_that_row() {
+    let tamperings = [
+        ("UPDATE event SET body = replace(body, 'anna', 'otto') WHERE seq = 2", 2, "does not match its hash"),
+        ("DELETE FROM event WHERE seq = 2", 3, "event 2 is missing"),
+        ("UPDATE event SET prev_hash = hash WHERE seq = 3", 3, "does not follow"),
+    ];
+    for (statement, at, expected) in tamperings {
+        let dir = Dir::new(&format!("tampered-{at}-{}", expected.len()));
+        drop(three_events(&dir.file()));
+        let raw = Connection::open(dir.file()).unwrap();
+        raw.execute_batch("DROP TRIGGER event_is_never_changed; DROP TRIGGER event_is_never_removed").unwrap();
+        assert_eq!(raw.execute(statement, []).unwrap(), 1);
+        drop(raw);
+        match Journal::open(&dir.file(), Mode::Read).unwrap().verify_chain() {
+            Err(JournalError::ChainBroken { seq, why, .. }) => {
+                assert_eq!(seq, at);
+                assert!(why.contains(expected), "{why}");
+            }
+            other => panic!("{statement}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_request_is_given_out_once_and_only_for_its_run() {
+    let dir = Dir::new("requests");
+    let driver = three_events(&dir.file());
+    let other = Journal::open(&dir.file(), Mode::Ask).unwrap();
+    let approve = Request::Approve { kinds: BTreeSet::from([ConsentKind::RestartContainers]) };
+    other.post_request(&run(), UnixMs(1), "anna", &Request::Pause).unwrap();
+    other.post_request(&run(), UnixMs(2), "ben", &approve).unwrap();
+    assert_eq!(driver.take_requests(&RunId::new("r2"), UnixMs(3)).unwrap(), []);
+    let taken = driver.take_requests(&run(), UnixMs(3)).unwrap();
+    let taken: Vec<_> = taken.iter().map(|posted| (&posted.request, posted.by.as_str())).collect();
+    assert_eq!(taken, [(&Request::Pause, "anna"), (&approve, "ben")]);
+    assert_eq!(driver.take_requests(&run(), UnixMs(4)).unwrap(), []);
+}
+
+/// A driver somewhere else: nobody here can tell whether it lives.
+fn far_away(text: &str) -> Holder {
+    let mut holder = Holder::this_process(text);
+    holder.host = format!("{text}-laptop");
+    holder
+}
+
+#[test]
+fn a_second_driver_is_refused_until_the_first_ones_time_has_passed_and_the_first_cannot_append_after_that() {
+    let dir = Dir::new("lease");
+    let first = three_events(&dir.file());
+    let second = Journal::open(&dir.file(), Mode::Drive).unwrap();
+    first.acquire_lease(&far_away("anna"), &run(), UnixMs(0), 30).unwrap();
+    first.renew_lease(UnixMs(10_000), 30).unwrap();
+    match second.acquire_lease(&far_away("ben"), &run(), UnixMs(39_999), 30) {
+        Err(JournalError::Held { lease, .. }) => {
+            assert_eq!((lease.holder.text.as_str(), lease.renewed), ("anna", UnixMs(10_000)));
+        }
+        other => panic!("{other:?}"),
+    }
+    first.append(&run(), UnixMs(1), &resumed("anna")).unwrap();
+
+    second.acquire_lease(&far_away("ben"), &run(), UnixMs(40_000), 30).unwrap();
+    let lost = first.append(&run(), UnixMs(1), &resumed("anna")).unwrap_err();
+    assert!(matches!(&lost, JournalError::LeaseLost { now, .. } if now.contains("ben")), "{lost}");
+    assert!(matches!(first.renew_lease(UnixMs(40_001), 30), Err(JournalError::LeaseLost { .. })));
+    first.release_lease().unwrap();
+    second.append(&run(), UnixMs(1), &resumed("ben")).unwrap();
+
+    second.release_lease().unwrap();
+    assert_eq!(first.lease().unwrap(), None);
+}
+
+#[test]
+fn a_dead_process_of_this_machine_holds_nothing() {
+    let dir = Dir::new("dead");
+    let journal = three_events(&dir.file());
+    let living = Holder::this_process("living");
+    assert!(!living.is_gone());
+    let mut dead = Holder::this_process("dead");
+    dead.pid_start += 1;
+    let mut before_reboot = Holder::this_process("before the reboot");
+    before_reboot.boot = "another".to_owned();
+    for holder in [dead, before_reboot] {
+        assert!(holder.is_gone());
+        journal.acquire_lease(&holder, &run(), UnixMs(0), 30).unwrap();
+        let next = Journal::open(&dir.file(), Mode::Drive).unwrap();
+        next.acquire_lease(&living, &run(), UnixMs(1), 30).unwrap();
+        next.release_lease().unwrap();
+    }
+}
+
+#[test]
+fn a_newer_major_format_is_refused_and_a_newer_minor_one_is_read_only() {
+    let dir = Dir::new("newer");
+    drop(three_events(&dir.file()));
+    let set_version = |version: u32| {
+        Connection::open(dir.file()).unwrap().pragma_update(None, "user_version", version).unwrap();
+    };
+    set_version(1001);
+    assert_eq!(Journal::open(&dir.file(), Mode::Read).unwrap().events(&run()).unwrap().len(), 3);
+    for mode in [Mode::Drive, Mode::Ask] {
+        let refused = Journal::open(&dir.file(), mode).unwrap_err();
+        assert!(matches!(refused, JournalError::NewerReadOnly { .. }), "{refused}");
+        assert!(refused.to_string().contains("1.1") && refused.to_string().contains("1.0"), "{refused}");
+    }
+    set_version(2000);
+    for mode in [Mode::Drive, Mode::Ask, Mode::Read] {
+        let refused = Journal::open(&dir.file(), mode).unwrap_err();
+        assert!(matches!(refused, JournalError::Newer { .. }), "{refused}");
+        assert!(refused.to_string().contains("2.0") && refused.to_string().contains("1.0"), "{refused}");
+    }
+}
+
+#[test]
+fn other_files_are_left_alone() {
+    let dir = Dir::new("others");
+    assert!(matches!(Journal::open(&dir.file(), Mode::Read), Err(JournalError::Missing { .. })));
+    assert!(matches!(Journal::open(&dir.file(), Mode::Ask), Err(JournalError::Missing { .. })));
+    assert!(!dir.file().exists());
+
+    std::fs::write(dir.file(), "a text of some length that is no database at all").unwrap();
+    assert!(matches!(Journal::open(&dir.file(), Mode::Drive), Err(JournalError::NotOurs { .. })));
+    std::fs::remove_file(dir.file()).unwrap();
+
+    Connection::open(dir.file()).unwrap().execute_batch("CREATE TABLE bookmarks (url TEXT)").unwrap();
+    let before = std::fs::read(dir.file()).unwrap();
+    assert!(matches!(Journal::open(&dir.file(), Mode::Drive), Err(JournalError::NotOurs { .. })));
+    assert_eq!(std::fs::read(dir.file()).unwrap(), before);
+}
+
+#[test]
+fn a_failed_write_names_the_file_and_says_that_the_run_stops() {
+    let dir = Dir::new("failed");
+    drop(three_events(&dir.file()));
+    let reader = Journal::open(&dir.file(), Mode::Read).unwrap();
+    let failed = reader.append(&run(), UnixMs(1), &resumed("anna")).unwrap_err().to_string();
+    assert!(failed.contains("run.db") && failed.contains("the run stops"), "{failed}");
+}
+
+const CHILD_FILE: &str = "QUORATE_JOURNAL_TEST_FILE";
+
+/// No test: the process that the next test kills.
+#[test]
+#[ignore = "started by the test below"]
+fn child_that_appends_until_it_is_killed() {
+    let path = std::env::var_os(CHILD_FILE).expect("only the test below starts this");
+    let journal = Journal::open(Path::new(&path), Mode::Drive).unwrap();
+    let mut out = std::io::stdout().lock();
+    for n in 0..100_000_u64 {
+        let seq = journal.append(&run(), UnixMs(n), &resumed(&"x".repeat(500))).unwrap();
+        writeln!(out, "acknowledged {seq}").unwrap();
+        out.flush().unwrap();
+    }
+}
+
+#[test]
+#[allow(clippy::disallowed_methods, reason = "a process to kill is what this is about")]
+fn every_event_that_was_acknowledged_survives_kill_9() {
+    for acknowledged in [1, 7, 40] {
+        let dir = Dir::new(&format!("kill-{acknowledged}"));
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "child_that_appends_until_it_is_killed", "--ignored", "--nocapture"])
+            .env(CHILD_FILE, dir.file())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // libtest puts its own words before the first line, without a line break.
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let last = lines.filter(|line| line.contains("acknowledged")).nth(acknowledged - 1);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(last.unwrap().ends_with(&format!("acknowledged {acknowledged}")));
+
+        let journal = Journal::open(&dir.file(), Mode::Drive).unwrap();
+        let found = journal.events(&run()).unwrap().len();
+        assert!(found >= acknowledged, "{acknowledged} were acknowledged, {found} are there");
+        assert_eq!(journal.verify_chain().unwrap(), found as u64);
+        // And it goes on from there.
+        assert_eq!(journal.append(&run(), UnixMs(1), &resumed("anna")).unwrap(), found as u64 + 1);
+    }
+}

@@ -1,1 +1,10 @@
-//! To be written.
+//! Which guest may be where: how much memory it takes, and what keeps it from a node.
+//!
+//! Promises answers that follow from one snapshot alone; what changes in the course of a plan (who stands where, which
+//! node is upgraded) is the planner's business. A reading that is missing is an obstacle of its own, never a guess.
+
+mod capacity;
+mod compat;
+
+pub use capacity::{CT_OVERHEAD_BYTES, VM_OVERHEAD_BYTES, footprint_bytes, usable_bytes};
+pub use compat::{Obstacle, SKIP_TAG, disk_bytes, obstacle_here, obstacle_there, travels_with_disks};

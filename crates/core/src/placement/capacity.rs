@@ -1,0 +1,44 @@
+//! Memory: what a guest takes and what a node can give.
+
+use crate::ids::GuestKind;
+use crate::policy::Policy;
+use crate::snapshot::{Guest, Memory};
+
+/// What a VM takes beside its configured memory: QEMU's own heap, disk and network buffers, display memory. 100 to
+/// 200 MiB are usual; page tables come on top, see [`footprint_bytes`].
+pub const VM_OVERHEAD_BYTES: u64 = 256 << 20;
+
+/// What a container takes beside its limit: its monitor process. The limit itself covers the kernel's share.
+pub const CT_OVERHEAD_BYTES: u64 = 16 << 20;
+
+/// Page tables of a VM: 8 bytes for each page of 4 KiB, on the host.
+const PAGE_TABLE_SHARE: u64 = 512;
+
+/// Memory that a running guest may take on its node: configured, not used, plus overhead.
+pub fn footprint_bytes(guest: &Guest) -> u64 {
+    let overhead = match guest.id.kind {
+        GuestKind::Vm => VM_OVERHEAD_BYTES + guest.memory_bytes / PAGE_TABLE_SHARE,
+        GuestKind::Ct => CT_OVERHEAD_BYTES,
+    };
+    guest.memory_bytes.saturating_add(overhead)
+}
+
+/// Memory of a node that guests may take: all of it without the headroom of the policy.
+pub fn usable_bytes(memory: &Memory, policy: &Policy) -> u64 {
+    let percent = 100 - u64::from(policy.headroom_percent.min(100));
+    memory.total_bytes / 100 * percent
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headroom_is_taken_from_the_whole_and_never_underflows() {
+        let memory = Memory { total_bytes: 100 << 30, used_bytes: 0 };
+        let policy = |headroom_percent| Policy { headroom_percent, ..Policy::default() };
+        assert_eq!(usable_bytes(&memory, &policy(0)) >> 20, (100 << 10) - 1);
+        assert_eq!(usable_bytes(&memory, &policy(10)) >> 30, 89);
+        assert_eq!(usable_bytes(&memory, &policy(200)), 0);
+    }
+}

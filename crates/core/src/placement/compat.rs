@@ -1,0 +1,181 @@
+//! What keeps a guest from moving at all, and what keeps it from one target, as far as that never changes.
+//!
+//! Not here: memory, HA rules, versions, because they depend on what else moves and on what is upgraded by then.
+//! Not known to anybody: whether raw `args:` and named CPU models work on the target; PVE does not test them either.
+
+use crate::ids::{GuestKind, NodeName};
+use crate::observed::Observed;
+use crate::policy::{GuestPolicy, Policy};
+use crate::snapshot::{DiskUse, Guest, LocalDisk, MigrationFacts, Node, Snapshot, TargetRefusal};
+
+/// A guest with this tag is neither moved nor shut down.
+pub const SKIP_TAG: &str = "quorate-skip";
+
+/// Why not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// It cannot be, and this is the reason.
+    No(String),
+    /// It cannot be told, and this is the reading that is missing.
+    Unknown(String),
+}
+
+impl Obstacle {
+    /// The reason in words.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::No(text) | Self::Unknown(text) => text,
+        }
+    }
+}
+
+fn read<T>(value: &Observed<T>) -> Result<&T, Obstacle> {
+    value.read().map_err(|why| Obstacle::Unknown(format!("not known: {why}")))
+}
+
+fn no(text: String) -> Result<(), Obstacle> {
+    Err(Obstacle::No(text))
+}
+
+/// What keeps a guest where it is, whatever the target. For a stopped guest only what also holds it offline.
+///
+/// # Errors
+/// The first obstacle.
+pub fn obstacle_here(guest: &Guest, policy: &Policy) -> Result<(), Obstacle> {
+    if guest.tags.contains(SKIP_TAG) {
+        return no(format!("it has the tag {SKIP_TAG}"));
+    }
+    let facts = read(&guest.migration)?;
+    if let Some(mount) = facts.local_mounts.first() {
+        return no(format!("its mount point {mount} exists on its node only"));
+    }
+    let eject = policy.guests.get(&guest.id) == Some(&GuestPolicy::Eject);
+    if let Some(disk) = facts.local_disks.iter().find(|disk| disk.usage == DiskUse::Cdrom && !eject) {
+        return no(format!("its drive {} holds {}, which exists on its node only", disk.drive, disk.volid));
+    }
+    if !guest.may_be_running() {
+        return match facts.local_resources.iter().find(|resource| resource.mapping.is_none()) {
+            Some(resource) => no(format!("{} is a device of its node", resource.key)),
+            None => Ok(()),
+        };
+    }
+    if let Some(resource) = facts.local_resources.iter().find(|resource| !resource.live_capable) {
+        return no(format!("{} is a device of its node that cannot travel with a running guest", resource.key));
+    }
+    if let Some(disk) = facts.local_disks.iter().find(|disk| copied(disk) && !disk.replicated && facts.has_snapshots) {
+        return no(format!("{} is a local disk with snapshots, which does not travel with a running guest", disk.volid));
+    }
+    Ok(())
+}
+
+/// What keeps a guest from one target.
+///
+/// # Errors
+/// The first obstacle.
+pub fn obstacle_there(snapshot: &Snapshot, guest: &Guest, target: &Node) -> Result<(), Obstacle> {
+    let facts = read(&guest.migration)?;
+    refused_by_pve(facts, &target.name)?;
+    storages_there(snapshot, facts, target)?;
+    replicas_there(snapshot, guest, facts, &target.name)?;
+    let bridges = read(&target.bridges)?;
+    if let Some(bridge) = facts.bridges.iter().find(|bridge| !bridges.contains(*bridge)) {
+        return no(format!("{} has no bridge {bridge}", target.name));
+    }
+    same_cpu(snapshot, guest, facts, target)
+}
+
+/// PVE's own word. What it says of guests that are kept apart is about where they stand now: the planner knows better.
+fn refused_by_pve(facts: &MigrationFacts, target: &NodeName) -> Result<(), Obstacle> {
+    for refusal in facts.refused.get(target).into_iter().flatten() {
+        match refusal {
+            TargetRefusal::HaRule { cause, .. } if cause == "resource-affinity" => {}
+            TargetRefusal::HaRule { cause, sid } => return no(format!("PVE: {cause} rule of {sid} forbids {target}")),
+            TargetRefusal::Storages(names) => {
+                let names: Vec<&str> = names.iter().map(crate::ids::StorageId::as_str).collect();
+                return no(format!("PVE: {target} does not have {}", names.join(", ")));
+            }
+            TargetRefusal::Resources(names) => {
+                return no(format!("PVE: no mapping on {target} for {}", names.join(", ")));
+            }
+            TargetRefusal::Other(text) => return no(format!("PVE refuses {target}: {text}")),
+        }
+    }
+    Ok(())
+}
+
+fn storages_there(snapshot: &Snapshot, facts: &MigrationFacts, target: &Node) -> Result<(), Obstacle> {
+    let (storages, there) = (read(&snapshot.storages)?, read(&target.storages)?);
+    // An ejected image needs no storage any more.
+    let only_media = |id: &crate::ids::StorageId| {
+        let prefix = format!("{id}:");
+        let mut volumes = facts.local_disks.iter().filter(|disk| disk.volid.starts_with(&prefix)).peekable();
+        volumes.peek().is_some() && volumes.all(|disk| disk.usage == DiskUse::Cdrom)
+    };
+    for id in facts.storages.iter().filter(|id| !only_media(id)) {
+        match storages.get(id) {
+            None => return no(format!("storage {id} is not in the cluster's configuration")),
+            Some(storage) if !storage.is_on(&target.name) => return no(format!("{} does not have {id}", target.name)),
+            Some(_) => {}
+        }
+        let Some(state) = there.get(id).filter(|state| state.active) else {
+            return no(format!("storage {id} is not active on {}", target.name));
+        };
+        let prefix = format!("{id}:");
+        let to_copy = facts.local_disks.iter().filter(|disk| copied(disk) && disk.volid.starts_with(&prefix));
+        let bytes: u64 = to_copy.map(|disk| disk.size_bytes).sum();
+        if bytes > state.free_bytes {
+            let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
+            let (needed, free) = (gib(bytes), gib(state.free_bytes));
+            return no(format!("{id} on {} has {free:.1} GiB free, its disks need {needed:.1}", target.name));
+        }
+    }
+    Ok(())
+}
+
+/// A replicated guest moves only to where its replica is.
+fn replicas_there(
+    snapshot: &Snapshot,
+    guest: &Guest,
+    facts: &MigrationFacts,
+    target: &NodeName,
+) -> Result<(), Obstacle> {
+    if !facts.local_disks.iter().any(|disk| disk.replicated) {
+        return Ok(());
+    }
+    let jobs = read(&snapshot.replication)?;
+    match jobs.iter().any(|job| job.vmid == guest.id.vmid && job.target == *target) {
+        true => Ok(()),
+        false => no(format!("its disks are not replicated to {target}")),
+    }
+}
+
+/// A running VM with the host's own CPU model moves only between processors with the same features.
+fn same_cpu(snapshot: &Snapshot, guest: &Guest, facts: &MigrationFacts, target: &Node) -> Result<(), Obstacle> {
+    let bound = matches!(facts.cpu_model.as_deref(), Some("host" | "max"));
+    if guest.id.kind == GuestKind::Ct || !guest.may_be_running() || !bound {
+        return Ok(());
+    }
+    let Some(home) = snapshot.nodes.get(&guest.node) else {
+        return Err(Obstacle::Unknown(format!("its node {} was not seen", guest.node)));
+    };
+    let (here, there) = (read(&home.cpu)?, read(&target.cpu)?);
+    match here.flags == there.flags {
+        true => Ok(()),
+        false => no(format!("its CPU model is the host's, and the processors of {} and {} differ", home.name, target.name)),
+    }
+}
+
+/// Does this volume travel with the guest? CD images do not, and the cloud-init drive is made anew.
+fn copied(disk: &LocalDisk) -> bool {
+    !matches!(disk.usage, DiskUse::Cdrom | DiskUse::CloudInit)
+}
+
+/// Must local disks travel with the guest?
+pub fn travels_with_disks(facts: &MigrationFacts) -> bool {
+    facts.local_disks.iter().any(copied)
+}
+
+/// Bytes of local disks that travel with the guest; replicated ones are there already.
+pub fn disk_bytes(facts: &MigrationFacts) -> u64 {
+    facts.local_disks.iter().filter(|disk| copied(disk) && !disk.replicated).map(|disk| disk.size_bytes).sum()
+}

@@ -1,1 +1,16 @@
-//! placeholder
+//! The loop: observe, decide, perform, append. Thin and async; every decision is made in `quorate_core`.
+//!
+//! [`prepare`] looks and plans without changing anything. [`Driver`] drives a run from the journal: a fresh run and
+//! one that was killed take the same path, because each step is asked where it stands.
+
+mod drive;
+mod look;
+mod perform;
+mod prepare;
+mod replan;
+mod wall;
+mod watcher;
+
+pub use drive::{DriveError, Driver, Ended, WhenPaused};
+pub use prepare::{Prepared, new_run_id, prepare, upgrade_unit};
+pub use watcher::{Silent, Watcher};

@@ -84,7 +84,9 @@ pub fn decide(state: &RunState, snapshot: &Snapshot, now: UnixMs, guard: &Guard<
             FollowUp::Wait(why) => waits.extend(why),
         }
     }
-    if state.paused.is_some() {
+    // An abort gives back only once nothing of ours is at work any more.
+    let works = state.aborting && state.under_way().any(|(_, record)| !record.step.is_payback());
+    if state.paused.is_some() || works {
         return Action::Wait { on: waits, poll_s: POLL_S };
     }
     match next(state, snapshot, guard) {
@@ -233,12 +235,12 @@ fn next(state: &RunState, snapshot: &Snapshot, guard: &Guard<'_>) -> Next {
     };
     let stage = agenda.iter().filter(|(w, step)| *w == wave && step.stage == stage).map(|(_, step)| step);
     for planned in stage {
-        match state.steps.get(&planned.id).map(|record| &record.outcome) {
-            Some(None) => continue,
-            Some(Some(StepOutcome::Abandoned(why))) if !state.aborting => {
-                return replan(format!("{}: {why}", planned.step.kind().title()), None);
-            }
-            _ => {}
+        if state.under_way().any(|(_, record)| record.step == planned.step) {
+            continue;
+        }
+        let outcome = state.steps.get(&planned.id).and_then(|record| record.outcome.as_ref());
+        if let Some(StepOutcome::Abandoned(why)) = outcome.filter(|_| !state.aborting) {
+            return replan(format!("{}: {why}", planned.step.kind().title()), None);
         }
         return begin(state, snapshot, guard, planned);
     }

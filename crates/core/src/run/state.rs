@@ -7,7 +7,8 @@ use serde::Serialize;
 use super::event::{Event, PauseCause, RunOutcome, StepOutcome};
 use crate::command::Command;
 use crate::ids::{GuestId, NodeName, RunId, StepId, UnixMs, Upid};
-use crate::plan::Plan;
+use crate::invariants::Context;
+use crate::plan::{Plan, Wave};
 use crate::policy::{ConsentKind, Policy};
 use crate::steps::Step;
 
@@ -28,6 +29,8 @@ pub struct RunState {
     pub plans: u32,
     /// What the operator agreed to, beforehand or meanwhile.
     pub consents: BTreeSet<ConsentKind>,
+    /// The node whose turn has begun and not ended. A new plan begins with it.
+    pub under_work: Option<NodeName>,
     /// Every step that was ever begun or found done.
     pub steps: BTreeMap<StepId, StepRecord>,
     /// What is owed, oldest first.
@@ -132,6 +135,9 @@ impl RunState {
     }
 
     fn step_started(&mut self, at: UnixMs, id: &StepId, step: &Step, attempt: u32, command: Option<&Command>) {
+        if let Some(node) = self.wave_of(id).and_then(|wave| wave.node.clone()) {
+            self.under_work = Some(node);
+        }
         let known = self.steps.get(id).filter(|record| record.outcome.is_none());
         let first_started = known.filter(|_| attempt > 1).map_or(at, |record| record.first_started);
         let record = StepRecord {
@@ -163,6 +169,9 @@ impl RunState {
             record.outcome = Some(outcome.clone());
             record.ended = Some(at);
         }
+        if self.wave_of(id).is_some_and(|wave| wave.steps.iter().all(|step| self.is_done(&step.id))) {
+            self.under_work = None;
+        }
         match outcome {
             StepOutcome::Done | StepOutcome::FoundDone => self.obligations.retain(|open| open.pays != *step),
             StepOutcome::NoEffect(_) => self.obligations.retain(|open| open.opened_by != *id),
@@ -184,6 +193,10 @@ impl RunState {
         }
     }
 
+    fn wave_of(&self, id: &StepId) -> Option<&Wave> {
+        self.plan.as_ref()?.waves.iter().find(|wave| wave.steps.iter().any(|step| step.id == *id))
+    }
+
     /// Is the step done, or found to be done?
     pub fn is_done(&self, id: &StepId) -> bool {
         let done = |record: &StepRecord| matches!(record.outcome, Some(StepOutcome::Done | StepOutcome::FoundDone));
@@ -200,6 +213,16 @@ impl RunState {
         let plan = self.plan.as_ref()?;
         let wave = plan.waves.iter().find(|wave| wave.steps.iter().any(|step| !self.is_done(&step.id)))?;
         wave.node.as_ref()
+    }
+
+    /// What the safety rules may know of this run.
+    pub fn context(&self) -> Context<'_> {
+        Context {
+            policy: &self.policy,
+            may_be_down: self.guests_down_by_us(),
+            under_work: self.under_work.clone().or_else(|| self.current_node().cloned()),
+            attested_dead: BTreeSet::new(),
+        }
     }
 
     /// Guests that are down by our hand and with the operator's consent.

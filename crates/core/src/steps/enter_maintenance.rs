@@ -50,8 +50,8 @@ impl StepKind for EnterMaintenance {
         set_maintenance_state(snapshot, &self.node, HaNodeState::Maintenance);
     }
 
-    fn command(&self, _snapshot: &Snapshot) -> Option<Command> {
-        Some(maintenance_command(&self.node, "enable"))
+    fn command(&self, snapshot: &Snapshot) -> Option<Command> {
+        Some(maintenance_command(snapshot, &self.node, "enable"))
     }
 
     fn owes(&self) -> Option<Step> {
@@ -73,7 +73,8 @@ pub(super) fn set_maintenance_state(snapshot: &mut Snapshot, node: &NodeName, st
     }
 }
 
-/// The command is queued for the manager, so it may be given on the node that it is about.
-pub(super) fn maintenance_command(node: &NodeName, verb: &str) -> Command {
-    Command::shell(node, &["ha-manager", "crm-command", "node-maintenance", verb, node.as_str()])
+/// The command is queued for the manager, so it may be given on any node with quorum.
+pub(super) fn maintenance_command(snapshot: &Snapshot, node: &NodeName, verb: &str) -> Command {
+    let on = super::helper_for(snapshot, node);
+    Command::shell(&on, &["ha-manager", "crm-command", "node-maintenance", verb, node.as_str()])
 }

@@ -49,8 +49,8 @@ impl StepKind for LeaveMaintenance {
         set_maintenance_state(snapshot, &self.node, HaNodeState::Online);
     }
 
-    fn command(&self, _snapshot: &Snapshot) -> Option<Command> {
-        Some(maintenance_command(&self.node, "disable"))
+    fn command(&self, snapshot: &Snapshot) -> Option<Command> {
+        Some(maintenance_command(snapshot, &self.node, "disable"))
     }
 
     fn limits(&self, deadlines: &Deadlines) -> Limits {

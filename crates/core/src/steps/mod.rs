@@ -12,8 +12,8 @@ pub use prove_back::NEEDED_SERVICES;
 pub use refresh_packages::LISTS_MAX_AGE_S;
 pub use support::{BENIGN_CEPH_CHECKS, ceph_unsettled, what_runs_on};
 use support::{
-    NOOUT_LIMITS, all_guests_seen, bring_online, guest, guest_job, guest_state, job_on, node, node_mut, noout_set_for,
-    not_locked, read, take_offline,
+    NOOUT_LIMITS, all_guests_seen, bring_online, ceph_helper_for, guest, guest_job, guest_state, helper_for, job_on,
+    node, node_mut, noout_set_for, not_locked, read, take_offline,
 };
 pub use upgrade_packages::kernel_release;
 

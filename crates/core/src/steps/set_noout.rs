@@ -52,8 +52,9 @@ impl StepKind for SetNoout {
         }
     }
 
-    fn command(&self, _snapshot: &Snapshot) -> Option<Command> {
-        Some(Command::shell(&self.node, &["ceph", "osd", "set-group", "noout", self.node.as_str()]))
+    fn command(&self, snapshot: &Snapshot) -> Option<Command> {
+        let on = super::ceph_helper_for(snapshot, &self.node);
+        Some(Command::shell(&on, &["ceph", "osd", "set-group", "noout", self.node.as_str()]))
     }
 
     fn owes(&self) -> Option<Step> {

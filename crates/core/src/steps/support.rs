@@ -115,6 +115,20 @@ pub fn what_runs_on(snapshot: &Snapshot, name: &NodeName) -> Result<Vec<String>,
     Ok(left)
 }
 
+/// A node to give a cluster-wide command on: rather not the one under work, which may be on its way down.
+pub(super) fn helper_for(snapshot: &Snapshot, node: &NodeName) -> NodeName {
+    let online = |other: &&Node| other.name != *node && other.online.is(&true);
+    snapshot.nodes.values().find(online).map_or_else(|| node.clone(), |other| other.name.clone())
+}
+
+/// The same for Ceph's commands: a node that has daemons of Ceph, and so its keyring.
+pub(super) fn ceph_helper_for(snapshot: &Snapshot, node: &NodeName) -> NodeName {
+    let has_daemon =
+        |name: &NodeName| snapshot.ceph().is_some_and(|ceph| ceph.daemons.iter().any(|daemon| daemon.node == *name));
+    let online = |other: &&Node| other.name != *node && other.online.is(&true) && has_daemon(&other.name);
+    snapshot.nodes.values().find(online).map_or_else(|| node.clone(), |other| other.name.clone())
+}
+
 /// Is noout set for the host itself? None where there is no Ceph.
 pub(super) fn noout_set_for(snapshot: &Snapshot, node: &NodeName) -> Result<Option<bool>, String> {
     Ok(read(&snapshot.ceph)?.as_ref().map(|ceph| ceph.noout_set_for(node)))

@@ -54,8 +54,9 @@ impl StepKind for UnsetNoout {
         }
     }
 
-    fn command(&self, _snapshot: &Snapshot) -> Option<Command> {
-        Some(Command::shell(&self.node, &["ceph", "osd", "unset-group", "noout", self.node.as_str()]))
+    fn command(&self, snapshot: &Snapshot) -> Option<Command> {
+        let on = super::ceph_helper_for(snapshot, &self.node);
+        Some(Command::shell(&on, &["ceph", "osd", "unset-group", "noout", self.node.as_str()]))
     }
 
     fn limits(&self, _deadlines: &Deadlines) -> Limits {

@@ -1,0 +1,325 @@
+//! Drives one run until it is over, paused or interrupted.
+//!
+//! What happens is in the journal before it happens: a step is recorded before its command is sent, its end after
+//! the cluster was seen to be so. Whoever is killed here leaves a journal from which the next driver goes on.
+
+use std::time::Duration;
+
+use quorate_core::ids::{NodeName, RunId, StepId, UnixMs};
+use quorate_core::invariants::guard;
+use quorate_core::plan::Plan;
+use quorate_core::run::{Action, Event, PauseCause, Request, RunOutcome, RunState, Start, StepOutcome, decide};
+use quorate_core::snapshot::Snapshot;
+use quorate_core::steps::Step;
+use quorate_journal::{Holder, Journal, JournalError};
+use quorate_pve::ports::Ports;
+
+use crate::look::{Depth, Looker};
+use crate::perform;
+use crate::wall::wall_now;
+use crate::watcher::Watcher;
+
+/// A driver that is silent for longer does not hold the journal any more, in seconds of the wall clock.
+const LEASE_TTL_S: u64 = 120;
+
+/// The lease is renewed when it is older than this, in seconds of the wall clock.
+const LEASE_RENEW_S: u64 = 20;
+
+/// Steps that can end, and plans that can change, on one and the same snapshot. More is a fault of ours.
+const DECISIONS_PER_LOOK: u32 = 1000;
+
+/// What to do while a run is paused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenPaused {
+    /// Keep the lease and wait for `resume`, `approve` or `abort`.
+    Stay,
+    /// End the process; `resume` takes the run up.
+    Leave,
+}
+
+/// How driving ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The run is over.
+    Over(RunOutcome),
+    /// It stands still, and the driver was told to leave then.
+    Paused {
+        /// What kind of pause.
+        cause: PauseCause,
+        /// Why, line by line.
+        why: Vec<String>,
+    },
+}
+
+/// Driving had to stop. The cluster is left as it is; what is under way there goes on by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum DriveError {
+    /// The journal cannot be read or written, or somebody else drives.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The journal has no such run.
+    #[error("the journal has no run {0}: begin one with `quorate run`")]
+    NoRun(RunId),
+}
+
+/// Drives one run.
+pub struct Driver<'a> {
+    pub(crate) ports: Ports,
+    journal: &'a Journal,
+    pub(crate) run: RunId,
+    pub(crate) state: RunState,
+    pub(crate) looker: Looker,
+    watcher: &'a mut dyn Watcher,
+    when_paused: WhenPaused,
+    lease_renewed: UnixMs,
+}
+
+/// What a decision led to.
+pub(crate) enum Turn {
+    /// Something was written: decide again on the same snapshot.
+    Again,
+    /// Something was sent, or it is time to wait: look again.
+    Look,
+    /// It is over.
+    Ended(Ended),
+}
+
+impl<'a> Driver<'a> {
+    /// Begins a run: the lease is taken, and the plan is in the journal before anything is done.
+    ///
+    /// # Errors
+    /// Somebody else drives, or the journal cannot be written.
+    pub fn begin(
+        ports: Ports,
+        journal: &'a Journal,
+        holder: &Holder,
+        started: Event,
+        plan: Plan,
+        watcher: &'a mut dyn Watcher,
+    ) -> Result<Self, DriveError> {
+        let Event::RunStarted { run, .. } = &started else {
+            unreachable!("a run begins with RunStarted: the caller makes it");
+        };
+        let run = run.clone();
+        journal.acquire_lease(holder, &run, wall_now(), LEASE_TTL_S)?;
+        let mut driver = Self::new(ports, journal, run, watcher);
+        driver.append(started)?;
+        driver.append(Event::DriverTookOver { driver: holder.text.clone() })?;
+        driver.append(Event::PlanAdopted { plan, why: "first plan".to_owned() })?;
+        Ok(driver)
+    }
+
+    /// Takes up a run that the journal has: after a crash, after a pause, or from another machine.
+    ///
+    /// # Errors
+    /// Somebody else drives, there is no such run, or the journal cannot be read or written.
+    pub fn take_up(
+        ports: Ports,
+        journal: &'a Journal,
+        holder: &Holder,
+        run: RunId,
+        watcher: &'a mut dyn Watcher,
+    ) -> Result<Self, DriveError> {
+        journal.acquire_lease(holder, &run, wall_now(), LEASE_TTL_S)?;
+        let entries = journal.events(&run)?;
+        if entries.is_empty() {
+            return Err(DriveError::NoRun(run));
+        }
+        let mut driver = Self::new(ports, journal, run, watcher);
+        driver.state = RunState::of(entries.iter().map(|entry| (entry.at, &entry.event)));
+        driver.append(Event::DriverTookOver { driver: holder.text.clone() })?;
+        Ok(driver)
+    }
+
+    fn new(ports: Ports, journal: &'a Journal, run: RunId, watcher: &'a mut dyn Watcher) -> Self {
+        Self {
+            ports,
+            journal,
+            run,
+            state: RunState::default(),
+            looker: Looker::default(),
+            watcher,
+            when_paused: WhenPaused::Stay,
+            lease_renewed: wall_now(),
+        }
+    }
+
+    /// What to do while the run is paused; without this it stays.
+    #[must_use]
+    pub fn when_paused(mut self, when_paused: WhenPaused) -> Self {
+        self.when_paused = when_paused;
+        self
+    }
+
+    /// Nodes of the configuration file, for the case that no API answers.
+    #[must_use]
+    pub fn known_nodes(mut self, nodes: Vec<NodeName>) -> Self {
+        self.looker = Looker::new(nodes);
+        self
+    }
+
+    /// The run's state.
+    pub fn state(&self) -> &RunState {
+        &self.state
+    }
+
+    /// Records something that the operator said on the way here: a resume, an approval, an abort.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub fn say(&mut self, request: Request, by: &str) -> Result<(), DriveError> {
+        self.hear(request, by)
+    }
+
+    /// Drives until the run is over, or paused and told to leave then.
+    ///
+    /// # Errors
+    /// The journal cannot be written, or the lease was lost. The run stops where it is.
+    pub async fn drive(&mut self) -> Result<Ended, DriveError> {
+        let ended = self.drive_on().await;
+        // A lease that cannot be given back runs out by itself.
+        let _ = self.journal.release_lease();
+        ended
+    }
+
+    async fn drive_on(&mut self) -> Result<Ended, DriveError> {
+        loop {
+            self.keep_lease()?;
+            self.hear_requests()?;
+            if let Some(outcome) = &self.state.ended {
+                return Ok(Ended::Over(outcome.clone()));
+            }
+            if let (WhenPaused::Leave, Some((cause, why))) = (self.when_paused, &self.state.paused) {
+                return Ok(Ended::Paused { cause: *cause, why: why.clone() });
+            }
+            let (snapshot, depth) = self.looker.look(&self.ports, &self.state).await;
+            if depth == Depth::WaveBegins {
+                self.review(&snapshot)?;
+            }
+            if let Some(ended) = self.decide_until_look(snapshot).await? {
+                return Ok(ended);
+            }
+        }
+    }
+
+    /// Decides, again and again on one snapshot, until something was sent or there is nothing to do but to wait.
+    async fn decide_until_look(&mut self, snapshot: Snapshot) -> Result<Option<Ended>, DriveError> {
+        for _ in 0..DECISIONS_PER_LOOK {
+            let action = self.decide(&snapshot);
+            match self.act(action, &snapshot).await? {
+                Turn::Again => {}
+                Turn::Look => return Ok(None),
+                Turn::Ended(ended) => return Ok(Some(ended)),
+            }
+        }
+        let why = "the plan changes without end on one and the same picture of the cluster: this is a fault in Quorate";
+        self.pause(PauseCause::Stuck, vec![why.to_owned()])?;
+        Ok(None)
+    }
+
+    fn decide(&self, snapshot: &Snapshot) -> Action {
+        let context = self.state.context();
+        let guard = |step: &Step, in_flight: &[&Step], seen: &Snapshot| guard(step, in_flight, seen, &context);
+        decide(&self.state, snapshot, self.ports.clock.now(), &guard)
+    }
+
+    async fn act(&mut self, action: Action, snapshot: &Snapshot) -> Result<Turn, DriveError> {
+        match action {
+            Action::Conclude { id, step, outcome } => {
+                if matches!(step, Step::UpgradePackages(_)) || matches!(outcome, StepOutcome::Abandoned(_)) {
+                    self.keep_log(&id, snapshot).await?;
+                }
+                self.append(Event::StepEnded { id, step, outcome })?;
+                Ok(Turn::Again)
+            }
+            Action::Perform(start) => self.perform(start, snapshot).await,
+            Action::Wait { on, poll_s } => {
+                self.watcher.waiting(self.ports.clock.now(), &on);
+                self.ports.clock.sleep(Duration::from_secs(poll_s)).await;
+                Ok(Turn::Look)
+            }
+            Action::Replan { why, else_start } => self.replan(why, else_start).await,
+            Action::Pause { cause, why } => {
+                let stuck: Vec<StepId> = self.state.under_way().map(|(id, _)| id.clone()).collect();
+                for id in stuck {
+                    self.keep_log(&id, snapshot).await?;
+                }
+                self.pause(cause, why)?;
+                Ok(Turn::Look)
+            }
+            Action::Finish(outcome) => {
+                self.append(Event::RunEnded { outcome: outcome.clone() })?;
+                Ok(Turn::Ended(Ended::Over(outcome)))
+            }
+        }
+    }
+
+    async fn perform(&mut self, start: Start, snapshot: &Snapshot) -> Result<Turn, DriveError> {
+        let Start { id, step, attempt, command, owes } = start;
+        if attempt > 1 {
+            self.keep_log(&id, snapshot).await?;
+        }
+        let avoid = self.state.current_node().cloned();
+        self.append(Event::StepStarted { id: id.clone(), step, attempt, command: command.clone(), owes })?;
+        let Some(command) = command else { return Ok(Turn::Again) };
+        let answer = perform::send(&self.ports, &command, avoid.as_ref()).await;
+        self.append(Event::CommandAnswered { id, answer: answer.text, job: answer.job })?;
+        Ok(Turn::Look)
+    }
+
+    pub(crate) fn pause(&mut self, cause: PauseCause, why: Vec<String>) -> Result<(), DriveError> {
+        self.append(Event::Paused { cause, why })
+    }
+
+    async fn keep_log(&mut self, id: &StepId, snapshot: &Snapshot) -> Result<(), DriveError> {
+        let Some(record) = self.state.steps.get(id) else { return Ok(()) };
+        match perform::log_of(&self.ports, snapshot, record).await {
+            Some((node, lines)) => self.append(Event::OutputKept { id: id.clone(), node, lines }),
+            None => Ok(()),
+        }
+    }
+
+    fn hear_requests(&mut self) -> Result<(), DriveError> {
+        for posted in self.journal.take_requests(&self.run, wall_now())? {
+            self.hear(posted.request, &posted.by)?;
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, request: Request, by: &str) -> Result<(), DriveError> {
+        let by = by.to_owned();
+        match request {
+            Request::Pause if self.state.paused.is_none() => {
+                self.pause(PauseCause::Operator, vec![format!("{by} asked for it; `quorate resume` goes on")])
+            }
+            Request::Pause => Ok(()),
+            Request::Resume => self.append(Event::Resumed { by }),
+            Request::Approve { kinds } => {
+                self.append(Event::Consented { kinds, by: by.clone() })?;
+                if matches!(self.state.paused, Some((PauseCause::NeedsConsent, _))) {
+                    self.append(Event::Resumed { by })?;
+                }
+                Ok(())
+            }
+            Request::Abort => self.append(Event::AbortBegun { by }),
+        }
+    }
+
+    fn keep_lease(&mut self) -> Result<(), DriveError> {
+        let now = wall_now();
+        if now.since_s(self.lease_renewed) >= LEASE_RENEW_S {
+            self.journal.renew_lease(now, LEASE_TTL_S)?;
+            self.lease_renewed = now;
+        }
+        Ok(())
+    }
+
+    /// Writes an event, then takes it into the state, then tells whoever watches: in this order.
+    pub(crate) fn append(&mut self, event: Event) -> Result<(), DriveError> {
+        let at = self.ports.clock.now();
+        let seq = self.journal.append(&self.run, at, &event)?;
+        self.state.apply(at, &event);
+        self.watcher.event(seq, at, &event);
+        Ok(())
+    }
+}

@@ -1,0 +1,91 @@
+//! How deep to look, and when.
+
+use quorate_core::ids::NodeName;
+use quorate_core::run::RunState;
+use quorate_core::snapshot::Snapshot;
+use quorate_core::steps::Step;
+use quorate_pve::observe::{Look, observe};
+use quorate_pve::ports::Ports;
+
+/// Remembers the last snapshot, so that a look between steps costs calls per node and not per guest.
+#[derive(Default)]
+pub(crate) struct Looker {
+    last: Option<Snapshot>,
+    wave: Option<usize>,
+    configured: Vec<NodeName>,
+}
+
+impl Looker {
+    /// Nodes of the configuration file: known even when no API answers.
+    pub(crate) fn new(configured: Vec<NodeName>) -> Self {
+        Self { configured, ..Self::default() }
+    }
+
+    fn known_nodes(&self) -> Vec<NodeName> {
+        match &self.last {
+            Some(snapshot) if !snapshot.nodes.is_empty() => snapshot.nodes.keys().cloned().collect(),
+            _ => self.configured.clone(),
+        }
+    }
+
+    /// Looks: all of it at the beginning of a wave, else only what can have changed.
+    pub(crate) async fn look(&mut self, ports: &Ports, state: &RunState) -> (Snapshot, Depth) {
+        let wave = current_wave(state);
+        let depth = if self.last.is_none() || self.wave != wave { Depth::WaveBegins } else { Depth::Within };
+        self.wave = wave;
+        let snapshot = match (depth, &self.last) {
+            (Depth::Within, Some(previous)) => {
+                let look = Look {
+                    depth: quorate_pve::observe::Depth::Watch,
+                    previous: Some(previous),
+                    avoid: avoid(state),
+                    known_nodes: self.known_nodes(),
+                    focus: focus(state),
+                };
+                observe(ports, look).await
+            }
+            _ => self.look_at_everything(ports, state).await,
+        };
+        self.last = Some(snapshot.clone());
+        (snapshot, depth)
+    }
+
+    /// Looks at everything, as a new plan needs it.
+    pub(crate) async fn look_at_everything(&mut self, ports: &Ports, state: &RunState) -> Snapshot {
+        let snapshot = observe(ports, Look { avoid: avoid(state), known_nodes: self.known_nodes(), ..Look::full() }).await;
+        self.last = Some(snapshot.clone());
+        snapshot
+    }
+}
+
+/// Where in a run a look was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// Everything was read: a wave is about to begin, or a driver has just come.
+    WaveBegins,
+    /// What can have changed was read.
+    Within,
+}
+
+/// The wave with the first step that is not done.
+fn current_wave(state: &RunState) -> Option<usize> {
+    let plan = state.plan.as_ref()?;
+    plan.waves.iter().position(|wave| wave.steps.iter().any(|step| !state.is_done(&step.id)))
+}
+
+/// The node under work may go away in the middle of a call.
+fn avoid(state: &RunState) -> Vec<NodeName> {
+    state.current_node().cloned().into_iter().collect()
+}
+
+/// The node under work is read closely, packages and `ok-to-stop` included, except while guests are moving: an
+/// upgrade simulation at each look would slow the drain down and tell nothing.
+fn focus(state: &RunState) -> Vec<NodeName> {
+    let moves = |step: &Step| matches!(step, Step::Migrate(_));
+    let next = state.plan.iter().flat_map(|plan| plan.steps()).find(|(_, planned)| !state.is_done(&planned.id));
+    let next_moves = next.is_some_and(|(_, planned)| moves(&planned.step));
+    if next_moves || state.under_way().any(|(_, record)| moves(&record.step)) {
+        return Vec::new();
+    }
+    state.current_node().cloned().into_iter().collect()
+}

@@ -1,0 +1,68 @@
+//! Looks and plans, and changes nothing.
+
+use quorate_core::checks::{self, Finding};
+use quorate_core::forecast::{self, Forecast};
+use quorate_core::ids::{NodeName, RunId, UnitName, UnixMs};
+use quorate_core::plan::{NoPlan, Plan};
+use quorate_core::planner::{self, Ongoing};
+use quorate_core::policy::Policy;
+use quorate_core::snapshot::Snapshot;
+use quorate_pve::observe::{Look, observe};
+use quorate_pve::ports::Ports;
+
+/// Everything that an operator should see before a run.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// What was seen.
+    pub snapshot: Snapshot,
+    /// What was found, worst first.
+    pub findings: Vec<Finding>,
+    /// The plan, checked by code other than the planner's; or why there is none.
+    pub plan: Result<(Plan, Forecast), NoPlan>,
+}
+
+/// Looks at the cluster and plans a run of that id.
+pub async fn prepare(ports: &Ports, known_nodes: Vec<NodeName>, policy: &Policy, run: &RunId) -> Prepared {
+    let snapshot = observe(ports, Look { known_nodes, ..Look::full() }).await;
+    of_snapshot(snapshot, policy, run)
+}
+
+impl Prepared {
+    /// The same from a snapshot that was taken before.
+    pub fn of(snapshot: Snapshot, policy: &Policy, run: &RunId) -> Self {
+        of_snapshot(snapshot, policy, run)
+    }
+}
+
+fn of_snapshot(snapshot: Snapshot, policy: &Policy, run: &RunId) -> Prepared {
+    let findings = checks::run_all(&snapshot, policy);
+    let plan = plan_and_verify(&snapshot, policy, &Ongoing::fresh(upgrade_unit(run)));
+    Prepared { snapshot, findings, plan }
+}
+
+/// A plan that its checker agrees with, or the reasons.
+pub(crate) fn plan_and_verify(
+    snapshot: &Snapshot,
+    policy: &Policy,
+    ongoing: &Ongoing,
+) -> Result<(Plan, Forecast), NoPlan> {
+    let plan = planner::plan(snapshot, policy, ongoing)?;
+    match forecast::verify(&plan, snapshot, policy) {
+        Ok(forecast) => Ok((plan, forecast)),
+        Err(findings) => Err(NoPlan { findings }),
+    }
+}
+
+/// A run's id: short enough to type, from the moment and the snapshot.
+pub fn new_run_id(now: UnixMs, cluster: &str) -> RunId {
+    // FNV-1a: the id must be unlikely to repeat, nothing more.
+    let bytes = cluster.bytes().chain(now.0.to_le_bytes());
+    let hash =
+        bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    RunId::new(format!("{:08x}", hash >> 32))
+}
+
+/// The name of the upgrade units of a run.
+pub fn upgrade_unit(run: &RunId) -> UnitName {
+    UnitName::new(format!("quorate-upgrade-{run}"))
+}

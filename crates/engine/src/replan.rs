@@ -1,0 +1,102 @@
+//! A new plan, when the world has moved under the old one.
+
+use quorate_core::forecast;
+use quorate_core::plan::Plan;
+use quorate_core::planner::Ongoing;
+use quorate_core::run::{Event, PauseCause, Start};
+use quorate_core::snapshot::Snapshot;
+
+use crate::drive::{DriveError, Driver, Turn};
+use crate::prepare::{plan_and_verify, upgrade_unit};
+
+impl Driver<'_> {
+    /// At the beginning of a wave: does the rest of the plan still fit what is there?
+    pub(crate) fn review(&mut self, snapshot: &Snapshot) -> Result<(), DriveError> {
+        let Some(plan) = self.state.plan.as_ref().filter(|_| !self.state.aborting && self.state.paused.is_none())
+        else {
+            return Ok(());
+        };
+        // Between waves nothing is under way, so a fresh plan can be compared with the rest of the old one.
+        if self.state.under_way().next().is_some() {
+            return Ok(());
+        }
+        let rest = self.rest_of(plan);
+        if forecast::verify(&rest, snapshot, &self.state.policy).is_ok() {
+            return Ok(());
+        }
+        self.adopt(snapshot, "the rest of the plan does not fit what is there now".to_owned(), None).map(drop)
+    }
+
+    pub(crate) async fn replan(&mut self, why: String, else_start: Option<Start>) -> Result<Turn, DriveError> {
+        let snapshot = self.looker.look_at_everything(&self.ports, &self.state).await;
+        self.adopt(&snapshot, why, else_start)
+    }
+
+    /// Makes a new plan and follows it, if it is another one.
+    fn adopt(&mut self, snapshot: &Snapshot, why: String, else_start: Option<Start>) -> Result<Turn, DriveError> {
+        let ongoing = self.ongoing();
+        let plan = match plan_and_verify(snapshot, &self.state.policy, &ongoing) {
+            Ok((plan, _)) => plan,
+            Err(no_plan) => {
+                let mut lines = vec![format!("{why}; and there is no plan for what is there now:")];
+                lines.extend(
+                    no_plan
+                        .findings
+                        .iter()
+                        .map(|finding| format!("{}: {} - {}", finding.subject, finding.problem, finding.remedy)),
+                );
+                self.pause(PauseCause::Stuck, lines)?;
+                return Ok(Turn::Look);
+            }
+        };
+        if self.same_steps(&plan) {
+            let Some(start) = else_start else {
+                let lines = vec![why, "a new plan is the same as the old one: somebody has to look".to_owned()];
+                self.pause(PauseCause::Stuck, lines)?;
+                return Ok(Turn::Look);
+            };
+            self.append(Event::StepStarted { id: start.id, step: start.step, attempt: 0, command: None, owes: None })?;
+            return Ok(Turn::Again);
+        }
+        let missing: Vec<String> = plan
+            .consents
+            .iter()
+            .filter(|consent| !self.state.consents.contains(&consent.kind))
+            .map(|consent| format!("{}: {}", consent.guest, consent.what))
+            .collect();
+        self.append(Event::PlanAdopted { plan, why })?;
+        if !missing.is_empty() {
+            let mut lines = vec!["the new plan costs something that you have not agreed to:".to_owned()];
+            lines.extend(missing);
+            lines.push("`quorate approve` agrees; `quorate abort` pays back what is owed and stops".to_owned());
+            self.pause(PauseCause::NeedsConsent, lines)?;
+        }
+        Ok(Turn::Look)
+    }
+
+    fn ongoing(&self) -> Ongoing {
+        Ongoing {
+            parent: self.state.plan.as_ref().map(|plan| plan.id.clone()),
+            under_work: self.state.under_work.clone(),
+            owed: self.state.obligations.iter().map(|open| open.pays.clone()).collect(),
+            unit: upgrade_unit(&self.run),
+        }
+    }
+
+    /// The plan without what is done.
+    fn rest_of(&self, plan: &Plan) -> Plan {
+        let mut rest = plan.clone();
+        for wave in &mut rest.waves {
+            wave.steps.retain(|step| !self.state.is_done(&step.id));
+        }
+        rest.waves.retain(|wave| !wave.steps.is_empty());
+        rest
+    }
+
+    fn same_steps(&self, new: &Plan) -> bool {
+        let Some(old) = &self.state.plan else { return false };
+        let old = self.rest_of(old);
+        let steps = |plan: &Plan| plan.steps().map(|(_, planned)| planned.step.clone()).collect::<Vec<_>>();
+        steps(&old) == steps(new)
+    }
+}

@@ -110,7 +110,6 @@ pub(crate) fn open(path: &Path, mode: Mode) -> Result<Connection> {
 
 /// The journal names guests and keeps program output: nobody but its owner reads it. SQLite gives its side files the
 /// same mode.
-#[allow(clippy::disallowed_methods, reason = "the journal's own file")]
 fn make_private_file(path: &Path) -> std::io::Result<()> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map(drop)
 }

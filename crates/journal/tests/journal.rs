@@ -1,5 +1,7 @@
 //! The journal as a driver and its neighbours use it, over real files.
 
+#![allow(clippy::disallowed_methods, reason = "files to spoil and a process to kill are what this is about")]
+
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -255,7 +257,6 @@ fn child_that_appends_until_it_is_killed() {
 }
 
 #[test]
-#[allow(clippy::disallowed_methods, reason = "a process to kill is what this is about")]
 fn every_event_that_was_acknowledged_survives_kill_9() {
     for acknowledged in [1, 7, 40] {
         let dir = Dir::new(&format!("kill-{acknowledged}"));

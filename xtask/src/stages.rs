@@ -1,0 +1,195 @@
+//! The stages of `cargo xtask test`, each with its time, the quick ones first. It stops at the first that fails.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Instant;
+
+use crate::tidy;
+
+/// How a stage came out.
+enum Outcome {
+    Passed,
+    Failed(String),
+    Skipped(&'static str),
+}
+
+/// Tests that were run, over all programs of a stage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Count {
+    passed: u64,
+    failed: u64,
+    ignored: u64,
+}
+
+type Stage = fn(&Path, &mut Count) -> Outcome;
+
+const STAGES: &[(&str, Stage)] = &[
+    ("format", |root, _| cargo(root, &["fmt", "--all", "--check"], &[])),
+    ("house rules", |root, _| if tidy::run(root) { Outcome::Passed } else { Outcome::Failed("see above".to_owned()) }),
+    ("clippy", |root, _| {
+        cargo(root, &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"], &[])
+    }),
+    ("licences and sources", |root, _| {
+        if !has_tool("deny") {
+            return Outcome::Skipped("cargo-deny is not installed (cargo install cargo-deny)");
+        }
+        cargo(root, &["deny", "--offline", "check", "licenses", "bans", "sources"], &[])
+    }),
+    ("documentation", |root, _| {
+        cargo(root, &["doc", "--workspace", "--no-deps", "--locked"], &[("RUSTDOCFLAGS", "-D warnings")])
+    }),
+    ("documentation tests", |root, count| cargo_counted(root, &["test", "--workspace", "--doc", "--locked"], count)),
+    ("tests", |root, count| {
+        if has_tool("nextest") {
+            cargo_counted(root, &["nextest", "run", "--workspace", "--locked", "--no-fail-fast"], count)
+        } else {
+            println!("cargo-nextest is not installed; cargo test does the same, one program after the other");
+            cargo_counted(root, &["test", "--workspace", "--all-targets", "--locked", "--no-fail-fast"], count)
+        }
+    }),
+];
+
+/// Runs all stages; true if none failed. The last line has the number of tests as cargo prints it.
+pub(crate) fn run_all(root: &Path) -> bool {
+    let begun = now();
+    let mut count = Count::default();
+    let mut lines = Vec::new();
+    let mut failed = None;
+    for (name, stage) in STAGES {
+        println!("== {name}");
+        let stage_begun = now();
+        let outcome = stage(root, &mut count);
+        let seconds = stage_begun.elapsed().as_secs_f64();
+        lines.push(match &outcome {
+            Outcome::Passed => format!("ok       {seconds:7.1} s  {name}"),
+            Outcome::Skipped(why) => format!("skipped  {seconds:7.1} s  {name}: {why}"),
+            Outcome::Failed(why) => format!("FAILED   {seconds:7.1} s  {name}: {why}"),
+        });
+        if matches!(outcome, Outcome::Failed(_)) {
+            failed = Some(*name);
+            break;
+        }
+    }
+    println!("\n{}", lines.join("\n"));
+    if let Some(name) = failed {
+        let rest: Vec<&str> = STAGES.iter().map(|(name, _)| *name).skip(lines.len()).collect();
+        println!("not run, because {name} failed: {}", if rest.is_empty() { "-".to_owned() } else { rest.join(", ") });
+    }
+    let word = if failed.is_none() { "ok" } else { "FAILED" };
+    let Count { passed, failed: red, ignored } = count;
+    println!(
+        "\ntest result: {word}. {passed} passed; {red} failed; {ignored} ignored; 0 measured; 0 filtered out; finished in {:.2}s",
+        begun.elapsed().as_secs_f64()
+    );
+    failed.is_none()
+}
+
+#[allow(clippy::disallowed_methods, reason = "how long a stage took is for the developer")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[allow(clippy::disallowed_methods, reason = "running cargo is what this program is for")]
+fn command(root: &Path, arguments: &[&str]) -> Command {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(root).args(arguments);
+    command
+}
+
+fn has_tool(tool: &str) -> bool {
+    let quiet = command(Path::new("."), &[tool, "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    quiet.is_ok_and(|status| status.success())
+}
+
+fn cargo(root: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Outcome {
+    let line = format!("cargo {}", arguments.join(" "));
+    if matches!(arguments[0], "fmt" | "clippy") && !has_tool(arguments[0]) {
+        return Outcome::Failed(format!("{line} is not installed: rustup component add rustfmt clippy"));
+    }
+    match command(root, arguments).envs(environment.iter().copied()).status() {
+        Ok(status) if status.success() => Outcome::Passed,
+        Ok(status) => Outcome::Failed(format!("{line}: {status}")),
+        Err(error) => Outcome::Failed(format!("{line}: {error}")),
+    }
+}
+
+/// As [`cargo`], with what it prints passed on, and the tests in it counted.
+fn cargo_counted(root: &Path, arguments: &[&str], count: &mut Count) -> Outcome {
+    let line = format!("cargo {}", arguments.join(" "));
+    let child = command(root, arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = match child {
+        Ok(child) => child,
+        Err(error) => return Outcome::Failed(format!("{line}: {error}")),
+    };
+    let (sender, receiver) = mpsc::channel();
+    let readers = [
+        child.stdout.take().map(|out| pass_on(out, std::io::stdout(), sender.clone())),
+        child.stderr.take().map(|err| pass_on(err, std::io::stderr(), sender)),
+    ];
+    for one in receiver {
+        count.passed += one.passed;
+        count.failed += one.failed;
+        count.ignored += one.ignored;
+    }
+    for reader in readers.into_iter().flatten() {
+        reader.join().expect("passing lines on does not panic");
+    }
+    match child.wait() {
+        Ok(status) if status.success() => Outcome::Passed,
+        Ok(status) => Outcome::Failed(format!("{line}: {status}")),
+        Err(error) => Outcome::Failed(format!("{line}: {error}")),
+    }
+}
+
+fn pass_on(
+    from: impl Read + Send + 'static,
+    mut to: impl Write + Send + 'static,
+    counts: mpsc::Sender<Count>,
+) -> thread::JoinHandle<()> {
+    thread::spawn(move || {
+        for line in BufReader::new(from).split(b'\n').map_while(Result::ok) {
+            let line = String::from_utf8_lossy(&line);
+            // Whoever listened may be gone; the stage goes on all the same.
+            let _ = writeln!(to, "{line}");
+            if let Some(count) = count_in(&line) {
+                let _ = counts.send(count);
+            }
+        }
+    })
+}
+
+/// The count in the last line of a test program: cargo's or nextest's.
+fn count_in(line: &str) -> Option<Count> {
+    let line = line.trim();
+    let counts = if let Some((_, counts)) = line.strip_prefix("test result: ").and_then(|rest| rest.split_once(". ")) {
+        counts
+    } else {
+        let (_, counts) = line.strip_prefix("Summary [")?.split_once("run: ")?;
+        counts
+    };
+    let of = |word: &str| -> u64 {
+        let part = counts.split([',', ';']).map(str::trim).find_map(|part| part.strip_suffix(word));
+        // `12 passed (1 slow)`: nextest puts remarks in brackets after the word.
+        let part = part.or_else(|| counts.split([',', ';']).find_map(|part| part.split_once(word).map(|(n, _)| n)));
+        part.and_then(|number| number.trim().parse().ok()).unwrap_or(0)
+    };
+    Some(Count { passed: of("passed"), failed: of("failed"), ignored: of("ignored") + of("skipped") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_count_is_read_from_cargos_and_from_nextests_last_line() {
+        let cargo = "test result: ok. 3 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.01s";
+        assert_eq!(count_in(cargo), Some(Count { passed: 3, failed: 1, ignored: 2 }));
+        let nextest = "     Summary [   0.112s] 12 tests run: 10 passed (1 slow), 2 failed, 1 skipped";
+        assert_eq!(count_in(nextest), Some(Count { passed: 10, failed: 2, ignored: 1 }));
+        assert_eq!(count_in("test a ... ok"), None);
+    }
+}

@@ -1,0 +1,155 @@
+//! Steps, checks and invariants: every one has an id of its own, a section in its page of the documentation, and at
+//! least one test or scenario that names it.
+
+use std::collections::BTreeMap;
+
+use super::{Complaint, Tree, is_test_file, rust};
+
+struct Registry {
+    /// One file per entry below here.
+    folder: &'static str,
+    /// The function whose first string is the id.
+    id: &'static str,
+    /// The page with a section per id.
+    page: &'static str,
+}
+
+const REGISTRIES: &[Registry] = &[
+    Registry { folder: "crates/core/src/steps/", id: "fn verb(&self)", page: "docs/steps.md" },
+    Registry { folder: "crates/core/src/checks/", id: "fn id(&self)", page: "docs/checks.md" },
+    Registry { folder: "crates/core/src/invariants/", id: "fn id(&self)", page: "docs/invariants.md" },
+];
+
+pub(super) fn ids_are_unique_documented_and_tested(tree: &Tree) -> Vec<Complaint> {
+    let tests = text_of_tests(tree);
+    REGISTRIES.iter().flat_map(|registry| look(registry, tree, &tests)).collect()
+}
+
+fn look(registry: &Registry, tree: &Tree, tests: &[String]) -> Vec<Complaint> {
+    let mut complaints = Vec::new();
+    let mut owners: BTreeMap<String, &str> = BTreeMap::new();
+    for (path, text) in rust(tree).filter(|(path, _)| path.starts_with(registry.folder)) {
+        for id in ids(text, registry.id) {
+            if let Some(other) = owners.insert(id.clone(), path) {
+                complaints.push(Complaint::of_file(path, format!("the id {id} is that of {other} too")));
+            }
+        }
+    }
+    if owners.is_empty() {
+        complaints.push(Complaint::of_file(registry.folder, format!("no `{}` with an id in it", registry.id)));
+    }
+    let page = tree.get(registry.page).map_or("", String::as_str);
+    for (id, path) in owners {
+        if !has_section(page, &id) {
+            complaints.push(Complaint::of_file(path, format!("{id} has no section in {}", registry.page)));
+        }
+        let names = [id.clone(), camel_case(&id)];
+        if !tests.iter().any(|text| names.iter().any(|name| has_word(text, name))) {
+            complaints.push(Complaint::of_file(path, format!("no test and no scenario names {id}")));
+        }
+    }
+    complaints
+}
+
+/// The first string after each `function {`; the trait's own declaration has a `;` before it.
+fn ids(text: &str, function: &str) -> Vec<String> {
+    let bodies = text
+        .split(function)
+        .skip(1)
+        .filter_map(|rest| rest.split_once(['{', ';']).map(|(head, _)| &rest[head.len()..]));
+    let bodies = bodies.filter(|rest| rest.starts_with('{'));
+    bodies.filter_map(|body| body.split('"').nth(1)).map(ToOwned::to_owned).collect()
+}
+
+fn has_section(page: &str, id: &str) -> bool {
+    page.lines().filter(|line| line.starts_with('#')).any(|line| line.trim_matches(['#', ' ', '`']) == id)
+}
+
+/// `prove-empty` → `ProveEmpty`: tests may name the type.
+fn camel_case(id: &str) -> String {
+    let mut name = String::new();
+    for part in id.split('-') {
+        let mut letters = part.chars();
+        name.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+        name.push_str(letters.as_str());
+    }
+    name
+}
+
+fn has_word(text: &str, word: &str) -> bool {
+    let part_of_word = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
+    text.match_indices(word).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let after = text[at + word.len()..].chars().next();
+        !before.is_some_and(part_of_word) && !after.is_some_and(part_of_word)
+    })
+}
+
+/// Test files, test modules inside sources, and scenarios.
+fn text_of_tests(tree: &Tree) -> Vec<String> {
+    let mut texts = Vec::new();
+    for (path, text) in tree {
+        if path.starts_with("scenarios/") || (path.ends_with(".rs") && is_test_file(path)) {
+            texts.push(text.clone());
+        } else if path.ends_with(".rs")
+            && !path.starts_with("xtask/")
+            && let Some((_, tests)) = text.split_once("#[cfg(test)]")
+        {
+            texts.push(tests.to_owned());
+        }
+    }
+    texts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{texts, tree_of};
+    use super::*;
+
+    const STEP: &str =
+        "impl StepKind for A {\n    fn verb(&self) -> &'static str {\n        \"prove-empty\"\n    }\n}\n";
+    const CHECK: &str = "    fn id(&self) -> &'static str {\n        \"disk-space\"\n    }\n";
+    const RULE: &str =
+        "    fn id(&self) -> &'static str;\n    fn id(&self) -> &'static str {\n        \"one-node-out\"\n    }\n";
+
+    fn complete() -> Vec<(&'static str, &'static str)> {
+        vec![
+            ("crates/core/src/steps/prove_empty.rs", STEP),
+            ("crates/core/src/checks/disk_space.rs", CHECK),
+            ("crates/core/src/invariants/one_node_out.rs", RULE),
+            ("docs/steps.md", "## prove-empty\n"),
+            ("docs/checks.md", "## `disk-space`\n"),
+            ("docs/invariants.md", "### one-node-out\n"),
+            ("crates/core/tests/all.rs", "ProveEmpty \"disk-space\" one-node-out"),
+        ]
+    }
+
+    #[test]
+    fn entries_with_id_section_and_test_pass() {
+        assert_eq!(texts(&ids_are_unique_documented_and_tested(&tree_of(&complete()))), [""; 0]);
+    }
+
+    #[test]
+    fn each_thing_that_is_missing_is_named() {
+        let cases = [
+            (3, "docs/steps.md", "", "prove-empty has no section in docs/steps.md"),
+            (
+                6,
+                "crates/core/tests/all.rs",
+                "disk-spaces one-node-out ProveEmpty",
+                "no test and no scenario names disk-space",
+            ),
+            (2, "crates/core/src/invariants/mod.rs", "", "with an id in it"),
+        ];
+        for (at, path, text, expected) in cases {
+            let mut files = complete();
+            files[at] = (path, text);
+            let complaints = texts(&ids_are_unique_documented_and_tested(&tree_of(&files)));
+            assert!(complaints.len() == 1 && complaints[0].contains(expected), "{complaints:?}");
+        }
+        let mut files = complete();
+        files.push(("crates/core/src/checks/other.rs", CHECK));
+        let complaints = texts(&ids_are_unique_documented_and_tested(&tree_of(&files)));
+        assert!(complaints[0].contains("is that of"), "{complaints:?}");
+    }
+}

@@ -7,7 +7,6 @@ use serde::Serialize;
 use super::event::{Event, PauseCause, RunOutcome, StepOutcome};
 use crate::command::Command;
 use crate::ids::{GuestId, NodeName, RunId, StepId, UnixMs, Upid};
-use crate::invariants::Context;
 use crate::plan::{Plan, Wave};
 use crate::policy::{ConsentKind, Policy};
 use crate::steps::Step;
@@ -208,21 +207,14 @@ impl RunState {
         self.steps.iter().filter(|(_, record)| record.outcome.is_none())
     }
 
-    /// The node whose turn it is: that of the first wave with a step that is not done.
+    /// The node whose turn it is: the one under work, else that of the first wave with a step that is not done.
     pub fn current_node(&self) -> Option<&NodeName> {
+        if self.under_work.is_some() {
+            return self.under_work.as_ref();
+        }
         let plan = self.plan.as_ref()?;
         let wave = plan.waves.iter().find(|wave| wave.steps.iter().any(|step| !self.is_done(&step.id)))?;
         wave.node.as_ref()
-    }
-
-    /// What the safety rules may know of this run.
-    pub fn context(&self) -> Context<'_> {
-        Context {
-            policy: &self.policy,
-            may_be_down: self.guests_down_by_us(),
-            under_work: self.under_work.clone().or_else(|| self.current_node().cloned()),
-            attested_dead: BTreeSet::new(),
-        }
     }
 
     /// Guests that are down by our hand and with the operator's consent.

@@ -1,0 +1,62 @@
+//! Ceph daemons run a newer major release only after those that come before them: mon, mgr, osd, mds.
+
+use std::collections::BTreeMap;
+
+use super::support::Findings;
+use super::{Context, Invariant, Verdict};
+use crate::snapshot::{Ceph, DaemonKind, Snapshot};
+use crate::version::Version;
+
+/// `ceph-order`. Majors only: inside one major a node's daemons may restart together, as a reboot does.
+pub(super) struct CephOrder;
+
+impl Invariant for CephOrder {
+    fn id(&self) -> &'static str {
+        "ceph-order"
+    }
+
+    fn why(&self) -> &'static str {
+        "An OSD of a newer release than its monitors may not be let in, and there is no way back for its data."
+    }
+
+    fn holds(&self, snapshot: &Snapshot, _context: &Context<'_>) -> Verdict {
+        let mut findings = Findings::default();
+        if let Some(Some(ceph)) = findings.read(&snapshot.ceph) {
+            let majors = majors(snapshot, ceph, &mut findings);
+            for (later, (_, newest)) in &majors {
+                for (earlier, (oldest, _)) in majors.range(..later) {
+                    if newest > oldest {
+                        findings
+                            .broken(format!("there is a {later:?} of Ceph {newest} beside a {earlier:?} of {oldest}"));
+                    }
+                }
+            }
+        }
+        findings.verdict()
+    }
+}
+
+/// Oldest and newest major by kind of daemon. Monitors and OSDs that are up must tell theirs; a manager or metadata
+/// server that does not is one that does not run.
+fn majors(snapshot: &Snapshot, ceph: &Ceph, findings: &mut Findings) -> BTreeMap<DaemonKind, (u32, u32)> {
+    let mut majors: BTreeMap<DaemonKind, (u32, u32)> = BTreeMap::new();
+    let mut note = |kind: DaemonKind, name: &str, version: Option<&Version>, must_tell: bool| match version
+        .and_then(Version::major)
+    {
+        Some(major) => {
+            let range = majors.entry(kind).or_insert((major, major));
+            *range = (range.0.min(major), range.1.max(major));
+        }
+        None if must_tell => findings.missing(format!("the release that {name} runs is not known")),
+        None => {}
+    };
+    for daemon in &ceph.daemons {
+        let node_is_up = snapshot.nodes.get(&daemon.node).is_none_or(|node| !node.online.is(&false));
+        let must_tell = daemon.kind == DaemonKind::Mon && ceph.mon_quorum.contains(&daemon.name) && node_is_up;
+        note(daemon.kind, &format!("monitor {}", daemon.name), daemon.version.as_ref(), must_tell);
+    }
+    for (id, osd) in &ceph.osds {
+        note(DaemonKind::Osd, &id.to_string(), osd.version.as_ref(), osd.up);
+    }
+    majors
+}

@@ -1,0 +1,103 @@
+//! Ceph has all its copies before OSDs go down, and loses those of one node only.
+
+use std::collections::BTreeSet;
+
+use super::support::Findings;
+use super::{Context, Invariant, Verdict};
+use crate::ids::NodeName;
+use crate::snapshot::{Ceph, DaemonKind, PgState, Snapshot, StopVerdict};
+use crate::steps::ceph_unsettled;
+
+/// `ceph-redundancy`. With every OSD up: all placement groups clean, health clean by the *names* of the checks (our
+/// own noout raises HEALTH_WARN). With the OSDs of a node down: one node only, noout set for it, nothing stopped that
+/// Ceph itself called unsafe, all data still served. Monitors keep their majority throughout.
+pub(super) struct CephRedundancy;
+
+impl Invariant for CephRedundancy {
+    fn id(&self) -> &'static str {
+        "ceph-redundancy"
+    }
+
+    fn why(&self) -> &'static str {
+        "With a copy missing already, the next OSD that goes down stops the I/O of every guest on Ceph. Without noout \
+         Ceph begins to copy a node's data elsewhere after ten minutes."
+    }
+
+    fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> Verdict {
+        let mut findings = Findings::default();
+        if let Some(Some(ceph)) = findings.read(&snapshot.ceph) {
+            let away = away(snapshot, ceph, context, &mut findings);
+            monitors(snapshot, ceph, &mut findings);
+            for pool in ceph.pools.iter().filter(|pool| pool.size <= pool.min_size) {
+                let (name, size, min_size) = (&pool.name, pool.size, pool.min_size);
+                findings.broken(format!("pool {name} stops with one copy missing (size {size}, min_size {min_size})"));
+            }
+            if away.is_empty() {
+                ceph_unsettled(ceph).into_iter().for_each(|why| findings.broken(why));
+            } else {
+                with_osds_down(ceph, &away, &mut findings);
+            }
+        }
+        findings.verdict()
+    }
+}
+
+/// Nodes whose OSDs are down because the node is. An OSD that is down although its node is up, and not under work,
+/// is a failure.
+fn away<'a>(
+    snapshot: &Snapshot,
+    ceph: &'a Ceph,
+    context: &Context<'_>,
+    findings: &mut Findings,
+) -> BTreeSet<&'a NodeName> {
+    let mut away = BTreeSet::new();
+    for (id, osd) in &ceph.osds {
+        let node = snapshot.nodes.get(&osd.node);
+        let offline = node.is_some_and(|node| node.online.is(&false));
+        if offline || (!osd.up && context.under_work.as_ref() == Some(&osd.node)) {
+            away.insert(&osd.node);
+        } else if !osd.up && osd.weighted_in {
+            findings.broken(format!("{id} is down although {} is up", osd.node));
+        }
+    }
+    away
+}
+
+fn with_osds_down(ceph: &Ceph, away: &BTreeSet<&NodeName>, findings: &mut Findings) {
+    if away.len() > 1 {
+        let names: Vec<&str> = away.iter().map(|node| node.as_str()).collect();
+        findings.broken(format!("the OSDs of {} are down at the same time", names.join(", ")));
+    }
+    for node in away {
+        if !ceph.noout_covers(node) {
+            findings.broken(format!("the OSDs of {node} are down and noout is not set for them"));
+        }
+        if let Some(verdict) = ceph.osds_ok_to_stop.get(*node)
+            && let Some(StopVerdict::Unsafe(why)) = findings.read(verdict)
+        {
+            findings.broken(format!("Ceph says that the OSDs of {node} are not ok to stop: {why}"));
+        }
+    }
+    let served: u32 = ceph.pgs.iter().filter(|pg| is_served(pg)).map(|pg| pg.count).sum();
+    if served < ceph.pg_count {
+        findings.broken(format!("{} of {} placement groups are not active", ceph.pg_count - served, ceph.pg_count));
+    }
+}
+
+fn is_served(pg: &PgState) -> bool {
+    pg.state.split('+').any(|word| word == "active")
+}
+
+fn monitors(snapshot: &Snapshot, ceph: &Ceph, findings: &mut Findings) {
+    let all: Vec<_> = ceph.daemons.iter().filter(|daemon| daemon.kind == DaemonKind::Mon).collect();
+    let up = all.iter().filter(|mon| {
+        let node_is_up = snapshot.nodes.get(&mon.node).is_none_or(|node| !node.online.is(&false));
+        node_is_up && ceph.mon_quorum.contains(&mon.name)
+    });
+    let up = up.count();
+    if all.is_empty() {
+        findings.missing("no monitor of Ceph was seen");
+    } else if up * 2 <= all.len() {
+        findings.broken(format!("{up} of {} Ceph monitors are left: no majority", all.len()));
+    }
+}

@@ -1,0 +1,58 @@
+//! At most one member is absent or has its corosync upgraded, and all links between the others are up.
+
+use std::collections::BTreeSet;
+
+use super::support::{Findings, corosync_restarting, online_views};
+use super::{Context, Invariant, Verdict};
+use crate::ids::NodeName;
+use crate::snapshot::{QuorumView, Snapshot};
+
+/// `corosync-one-at-a-time`. Not "at most one member runs another version": half-way through a rolling upgrade half
+/// of them do, and releases of one major talk to each other. What matters is that the ring is whole before the next
+/// member leaves it.
+pub(super) struct CorosyncOneAtATime;
+
+impl Invariant for CorosyncOneAtATime {
+    fn id(&self) -> &'static str {
+        "corosync-one-at-a-time"
+    }
+
+    fn why(&self) -> &'static str {
+        "Members that leave and join at the same time, or over links that are down, can split the cluster although \
+         enough nodes are up."
+    }
+
+    fn holds(&self, snapshot: &Snapshot, _context: &Context<'_>) -> Verdict {
+        let mut findings = Findings::default();
+        let restarting = corosync_restarting(snapshot, &mut findings);
+        let views: Vec<_> = online_views(snapshot, &mut findings)
+            .into_iter()
+            .filter(|(viewer, _)| !restarting.contains(*viewer))
+            .collect();
+        let mut absent: BTreeSet<&NodeName> = restarting.iter().collect();
+        for node in snapshot.nodes.values() {
+            let unseen = views.iter().any(|(_, view)| !view.members.contains_key(&node.name));
+            if unseen || node.online.is(&false) {
+                absent.insert(&node.name);
+            }
+        }
+        if absent.len() > 1 {
+            let names: Vec<&str> = absent.iter().map(|node| node.as_str()).collect();
+            findings.broken(format!("absent, or with corosync restarting: {}", names.join(", ")));
+        }
+        for (viewer, view) in views {
+            let others = snapshot.nodes.keys().filter(|name| *name != viewer && !absent.contains(*name));
+            others.for_each(|other| links(viewer, other, view, &mut findings));
+        }
+        findings.verdict()
+    }
+}
+
+fn links(viewer: &NodeName, other: &NodeName, view: &QuorumView, findings: &mut Findings) {
+    let links = view.links.get(other).map_or(&[][..], Vec::as_slice);
+    let up = links.iter().filter(|link| link.connected).count();
+    let wanted = (view.configured_links as usize).max(links.len()).max(1);
+    if up < wanted {
+        findings.broken(format!("{viewer} reaches {other} over {up} of {wanted} links"));
+    }
+}

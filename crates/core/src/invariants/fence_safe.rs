@@ -1,0 +1,47 @@
+//! No node with an armed HA watchdog is without quorum.
+
+use super::support::{Findings, online_nodes};
+use super::{Context, Invariant, Verdict};
+use crate::ids::NodeName;
+use crate::snapshot::{ArmedState, Ha, HaNodeState, Snapshot};
+
+/// `fence-safe`. Armed is a node whose local resource manager holds its lock: `active` or `lost_agent_lock`, and not
+/// drained in maintenance mode. An idle one is never reset.
+pub(super) struct FenceSafe;
+
+impl Invariant for FenceSafe {
+    fn id(&self) -> &'static str {
+        "fence-safe"
+    }
+
+    fn why(&self) -> &'static str {
+        "A node with active HA that has no quorum for a minute is reset by its watchdog: every guest on it dies, \
+         managed by HA or not."
+    }
+
+    fn holds(&self, snapshot: &Snapshot, _context: &Context<'_>) -> Verdict {
+        let mut findings = Findings::default();
+        let Some(ha) = findings.read(&snapshot.ha) else { return findings.verdict() };
+        for node in online_nodes(snapshot).filter(|node| is_armed(ha, &node.name)) {
+            let name = &node.name;
+            let Some(view) = snapshot.quorum.get(name) else {
+                findings.missing(format!("the view of {name} on quorum was not read"));
+                continue;
+            };
+            let Some(view) = findings.read(view) else { continue };
+            if !view.quorate {
+                let (votes, quorum) = (view.total_votes, view.quorum);
+                findings.broken(format!("{name} has active HA and {votes} votes where {quorum} are needed"));
+            }
+        }
+        findings.verdict()
+    }
+}
+
+fn is_armed(ha: &Ha, name: &NodeName) -> bool {
+    let holds_lock =
+        ha.lrm.get(name).is_some_and(|lrm| matches!(lrm.state.as_str(), "active" | "lost_agent_lock" | "maintenance"));
+    let has_services = ha.services.values().any(|service| service.node.as_ref() == Some(name));
+    let drained = ha.nodes.get(name) == Some(&HaNodeState::Maintenance) && !has_services;
+    holds_lock && !drained && ha.armed != Some(ArmedState::Disarmed)
+}

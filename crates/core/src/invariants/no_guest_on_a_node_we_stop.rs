@@ -1,0 +1,66 @@
+//! No guest, no task and no HA service runs on a node while its packages change or it is down.
+
+use std::collections::BTreeSet;
+
+use super::support::{Findings, is_upgrading};
+use super::{Context, Invariant, Verdict};
+use crate::ids::{GuestId, NodeName};
+use crate::snapshot::{HaServiceState, Node, Snapshot};
+
+/// `no-guest-on-a-node-we-stop`. Read on the node itself (`qm list`, `pct list`) and from the cluster's placement,
+/// so that a guest which a token may not see is still found. Guests whose downtime was consented to are left out.
+pub(super) struct NoGuestOnANodeWeStop;
+
+impl Invariant for NoGuestOnANodeWeStop {
+    fn id(&self) -> &'static str {
+        "no-guest-on-a-node-we-stop"
+    }
+
+    fn why(&self) -> &'static str {
+        "A guest that is left on a node that reboots goes down without anybody's consent."
+    }
+
+    fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> Verdict {
+        let mut findings = Findings::default();
+        for node in snapshot.nodes.values() {
+            let upgrading = is_upgrading(node, &mut findings);
+            let offline = findings.read(&node.online).is_some_and(|online| !online);
+            if upgrading || offline {
+                what_is_left(snapshot, node, offline, context, &mut findings);
+            }
+        }
+        findings.verdict()
+    }
+}
+
+fn what_is_left(snapshot: &Snapshot, node: &Node, offline: bool, context: &Context<'_>, findings: &mut Findings) {
+    let name = &node.name;
+    let state = if offline { "offline" } else { "having its packages upgraded" };
+    // A node that is down cannot be asked any more; its placement in the cluster is what is left.
+    let local = if offline { node.local_guests.known() } else { findings.read(&node.local_guests) };
+    let listed = local.into_iter().flatten().filter(|listed| listed.running);
+    let mut left: BTreeSet<GuestId> = listed.map(|listed| GuestId { vmid: listed.vmid, kind: listed.kind }).collect();
+    left.extend(snapshot.guests_on(name).filter(|guest| guest.may_be_running()).map(|guest| guest.id));
+    left.extend(ha_services_at(snapshot, name, findings));
+    for guest in left.difference(&context.may_be_down) {
+        findings.broken(format!("{guest} is on {name}, which is {state}"));
+    }
+    for moving in context.moving.iter().filter(|moving| moving.to == *name && !left.contains(&moving.guest)) {
+        findings.broken(format!("{} travels to {name}, which is {state}", moving.guest));
+    }
+    for job in findings.read(&snapshot.jobs).into_iter().flatten().filter(|job| job.node == *name && !offline) {
+        findings.broken(format!("task {} ({}) runs on {name}, which is {state}", job.upid, job.kind.0));
+    }
+}
+
+fn ha_services_at(snapshot: &Snapshot, name: &NodeName, findings: &mut Findings) -> Vec<GuestId> {
+    let Some(ha) = findings.read(&snapshot.ha) else { return Vec::new() };
+    let services = ha.services.iter().filter(|(_, service)| {
+        let idle =
+            matches!(service.state, Some(HaServiceState::Stopped | HaServiceState::Error | HaServiceState::Freeze));
+        !idle
+            && service.state.is_some()
+            && (service.node.as_ref() == Some(name) || service.target.as_ref() == Some(name))
+    });
+    services.map(|(guest, _)| *guest).collect()
+}

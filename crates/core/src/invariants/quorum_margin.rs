@@ -1,0 +1,40 @@
+//! The votes that are left still reach quorum, as every member counts them.
+
+use super::support::{Findings, corosync_restarting, online_views};
+use super::{Context, Invariant, Verdict};
+use crate::snapshot::Snapshot;
+
+/// `quorum-margin`. Uneven votes and a QDevice are in the figures that corosync itself gives. A node whose corosync
+/// is restarted by an upgrade counts as absent.
+pub(super) struct QuorumMargin;
+
+impl Invariant for QuorumMargin {
+    fn id(&self) -> &'static str {
+        "quorum-margin"
+    }
+
+    fn why(&self) -> &'static str {
+        "Without quorum /etc/pve is read-only, nothing starts or moves, and nodes with active HA reset themselves \
+         after about a minute: all their guests die."
+    }
+
+    fn holds(&self, snapshot: &Snapshot, _context: &Context<'_>) -> Verdict {
+        let mut findings = Findings::default();
+        let restarting = corosync_restarting(snapshot, &mut findings);
+        for (viewer, view) in online_views(snapshot, &mut findings) {
+            if restarting.contains(viewer) {
+                continue;
+            }
+            let lost: u32 =
+                restarting.iter().filter_map(|name| view.members.get(name)).map(|member| member.votes).sum();
+            let left = view.total_votes.saturating_sub(lost);
+            if left < view.quorum {
+                let quorum = view.quorum;
+                findings.broken(format!("{viewer} would count {left} votes where {quorum} are needed for quorum"));
+            } else if !view.quorate {
+                findings.broken(format!("{viewer} is not quorate ({left} votes, {} needed)", view.quorum));
+            }
+        }
+        findings.verdict()
+    }
+}

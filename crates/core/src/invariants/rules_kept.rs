@@ -1,0 +1,76 @@
+//! HA affinity rules hold, and keep-apart also in transit.
+
+use std::collections::BTreeSet;
+
+use super::support::Findings;
+use super::{Context, Invariant, Verdict};
+use crate::ids::{GuestId, NodeName};
+use crate::snapshot::{AffinityRule, Ha, HaRequest, NodeAffinity, ResourceAffinity, Snapshot};
+
+/// `rules-kept`. Judged for guests that run and that HA manages: for others HA's rules mean nothing. A group that
+/// belongs together travels one by one, so it may be split between the node under work and one other.
+pub(super) struct RulesKept;
+
+impl Invariant for RulesKept {
+    fn id(&self) -> &'static str {
+        "rules-kept"
+    }
+
+    fn why(&self) -> &'static str {
+        "Two halves of a redundant pair on one node die together, and HA moves a guest that breaks a rule by itself, \
+         in the middle of the run."
+    }
+
+    fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> Verdict {
+        let mut findings = Findings::default();
+        let Some(ha) = findings.read(&snapshot.ha) else { return findings.verdict() };
+        for rule in &ha.rules {
+            match rule {
+                AffinityRule::Node(rule) => node_affinity(snapshot, ha, context, rule, &mut findings),
+                AffinityRule::Resource(rule) if rule.together => together(snapshot, ha, context, rule, &mut findings),
+                AffinityRule::Resource(rule) => apart(snapshot, ha, context, rule, &mut findings),
+            }
+        }
+        findings.verdict()
+    }
+}
+
+/// The nodes that a guest is on: one, or both ends of its journey; none if it does not run or HA leaves it alone.
+fn places<'a>(snapshot: &'a Snapshot, ha: &Ha, context: &'a Context<'_>, id: GuestId) -> BTreeSet<&'a NodeName> {
+    let managed = ha.services.get(&id).is_some_and(|service| service.request != HaRequest::Ignored);
+    let Some(guest) = snapshot.guests.get(&id).filter(|guest| managed && guest.may_be_running()) else {
+        return BTreeSet::new();
+    };
+    let ends = context.moving.iter().filter(|moving| moving.guest == id).flat_map(|moving| [&moving.from, &moving.to]);
+    std::iter::once(&guest.node).chain(ends).collect()
+}
+
+fn node_affinity(snapshot: &Snapshot, ha: &Ha, context: &Context<'_>, rule: &NodeAffinity, findings: &mut Findings) {
+    for id in rule.guests.iter().filter(|_| rule.strict) {
+        for node in places(snapshot, ha, context, *id) {
+            if !rule.nodes.contains_key(node) {
+                findings.broken(format!("{id} would be on {node}, which rule {} forbids", rule.id));
+            }
+        }
+    }
+}
+
+fn apart(snapshot: &Snapshot, ha: &Ha, context: &Context<'_>, rule: &ResourceAffinity, findings: &mut Findings) {
+    let placed: Vec<_> = rule.guests.iter().map(|id| (id, places(snapshot, ha, context, *id))).collect();
+    for (index, (one, here)) in placed.iter().enumerate() {
+        for (other, there) in &placed[index + 1..] {
+            for node in here.intersection(there) {
+                findings.broken(format!("{one} and {other} meet on {node}, rule {} keeps them apart", rule.id));
+            }
+        }
+    }
+}
+
+fn together(snapshot: &Snapshot, ha: &Ha, context: &Context<'_>, rule: &ResourceAffinity, findings: &mut Findings) {
+    let nodes: BTreeSet<_> = rule.guests.iter().flat_map(|id| places(snapshot, ha, context, *id)).collect();
+    let in_transit = nodes.len() == 2 && context.under_work.as_ref().is_some_and(|work| nodes.contains(work));
+    if nodes.len() > 1 && !in_transit {
+        let nodes: Vec<&str> = nodes.iter().map(|node| node.as_str()).collect();
+        findings.broken(format!("rule {} keeps guests together, they are on {}", rule.id, nodes.join(", ")));
+    }
+}

@@ -1,0 +1,93 @@
+//! How the rules gather evidence: what is broken, and what is missing to tell.
+
+use std::collections::BTreeSet;
+
+use super::Verdict;
+use crate::ids::NodeName;
+use crate::observed::Observed;
+use crate::snapshot::{Node, QuorumView, Snapshot, UnitState};
+
+/// Evidence as it comes together.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    broken: Vec<String>,
+    missing: Vec<String>,
+}
+
+impl Findings {
+    /// Something that breaks the rule.
+    pub(super) fn broken(&mut self, evidence: impl Into<String>) {
+        self.broken.push(evidence.into());
+    }
+
+    /// Something that must be known and is not.
+    pub(super) fn missing(&mut self, what: impl Into<String>) {
+        self.missing.push(what.into());
+    }
+
+    /// A reading; if it is missing, that is noted.
+    pub(super) fn read<'a, T>(&mut self, value: &'a Observed<T>) -> Option<&'a T> {
+        match value {
+            Observed::Known(value) => Some(value),
+            Observed::Unknown(why) => {
+                self.missing(format!("not known: {why}"));
+                None
+            }
+        }
+    }
+
+    /// What is broken for certain outweighs what is not known.
+    pub(super) fn verdict(self) -> Verdict {
+        match (self.broken.is_empty(), self.missing.is_empty()) {
+            (false, _) => Verdict::Broken(self.broken),
+            (true, false) => Verdict::Unknown(self.missing),
+            (true, true) => Verdict::Holds,
+        }
+    }
+}
+
+/// The nodes that are online. A node of which that is not known counts as online: it has to be asked.
+pub(super) fn online_nodes<'a>(snapshot: &'a Snapshot) -> impl Iterator<Item = &'a Node> {
+    snapshot.nodes.values().filter(|node| !node.online.is(&false))
+}
+
+/// The own views of all nodes that are online; a missing one is noted.
+pub(super) fn online_views<'a>(snapshot: &'a Snapshot, findings: &mut Findings) -> Vec<(&'a NodeName, &'a QuorumView)> {
+    let mut views = Vec::new();
+    for node in online_nodes(snapshot) {
+        if findings.read(&node.online).is_none() {
+            continue;
+        }
+        match snapshot.quorum.get(&node.name) {
+            Some(view) => views.extend(findings.read(view).map(|view| (&node.name, view))),
+            None => findings.missing(format!("the view of {} on votes and members was not read", node.name)),
+        }
+    }
+    if views.is_empty() {
+        findings.missing("no node that is online told its view on votes and members");
+    }
+    views
+}
+
+/// Is an upgrade of ours at work on the node? Not known on a node that is online is noted.
+pub(super) fn is_upgrading(node: &Node, findings: &mut Findings) -> bool {
+    let unit = match node.online.is(&false) {
+        true => node.upgrade_unit.known(),
+        false => findings.read(&node.upgrade_unit),
+    };
+    unit.and_then(Option::as_ref).is_some_and(|unit| unit.state == UnitState::Running)
+}
+
+/// Nodes on which corosync is about to be restarted by an upgrade at work: no members for that moment. Where the
+/// pending packages are not known, corosync may be among them.
+pub(super) fn corosync_restarting(snapshot: &Snapshot, findings: &mut Findings) -> BTreeSet<NodeName> {
+    let mut restarting = BTreeSet::new();
+    for node in online_nodes(snapshot) {
+        let pending =
+            |packages: &crate::snapshot::Packages| packages.pending.iter().any(|package| package.name == "corosync");
+        if is_upgrading(node, findings) && node.packages.known().is_none_or(pending) {
+            restarting.insert(node.name.clone());
+        }
+    }
+    restarting
+}

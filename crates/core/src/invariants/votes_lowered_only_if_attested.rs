@@ -1,0 +1,42 @@
+//! Expected votes are lower than configured only for nodes that the operator attested dead.
+
+use super::support::{Findings, online_views};
+use super::{Context, Invariant, Verdict};
+use crate::snapshot::Snapshot;
+
+/// `votes-lowered-only-if-attested`. Never for a node that is merely rebooting.
+pub(super) struct VotesLoweredOnlyIfAttested;
+
+impl Invariant for VotesLoweredOnlyIfAttested {
+    fn id(&self) -> &'static str {
+        "votes-lowered-only-if-attested"
+    }
+
+    fn why(&self) -> &'static str {
+        "With lowered expected votes two halves of a cluster can both believe to be in the right, and start the same \
+         guest twice: its disk is lost."
+    }
+
+    fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> Verdict {
+        let mut findings = Findings::default();
+        let Some(votes) = findings.read(&snapshot.configured_votes) else { return findings.verdict() };
+        let configured: u32 = votes.values().sum();
+        let is_dead = |node| context.attested_dead.contains(node);
+        let dead = votes.iter().filter(|(node, _)| is_dead(*node));
+        // A node that is online is not dead, whatever was attested.
+        let dead = dead.filter(|(node, _)| snapshot.nodes.get(*node).is_some_and(|node| node.online.is(&false)));
+        let attested: u32 = dead.map(|(_, votes)| votes).sum();
+        for (viewer, view) in online_views(snapshot, &mut findings) {
+            // A device that does not cast may show no votes; then only those of the nodes are asked for.
+            let device = view.qdevice.map_or(0, |device| if device.casting { device.votes } else { 0 });
+            let expected = view.expected_votes;
+            if expected + attested < configured + device {
+                findings.broken(format!(
+                    "{viewer} expects {expected} votes, configured are {}, attested dead {attested}",
+                    configured + device
+                ));
+            }
+        }
+        findings.verdict()
+    }
+}

@@ -130,6 +130,10 @@ fn follow_up(
     let title = step.kind().title();
     let waiting = match step.kind().status(snapshot) {
         StepStatus::Done => return conclude(done(record)),
+        // A node that came up with the wrong kernel would do so again: not a matter for a new plan, but for a person.
+        StepStatus::Impossible(why) if matches!(step, Step::Reboot(_)) && record.attempts > 0 => {
+            return act(Action::Pause { cause: PauseCause::Stuck, why: diagnosis(record, vec![why]) });
+        }
         StepStatus::Impossible(why) => return conclude(StepOutcome::Abandoned(why)),
         StepStatus::Running(why) => vec![format!("{title}: {why}")],
         StepStatus::Blocked(why) if state.aborting && record.command.is_none() && !pays_a_debt(state, step) => {

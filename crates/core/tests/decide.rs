@@ -1,0 +1,266 @@
+//! The decision, over small snapshots: what is sent, when it is sent again, what is owed, when the run stands still.
+
+use std::collections::BTreeMap;
+
+use quorate_core::ids::{GuestId, NodeName, RunId, StepId, UnixMs};
+use quorate_core::observed::Observed;
+use quorate_core::plan::{Bound, Costs, Plan, PlannedStep, Wave};
+use quorate_core::policy::Policy;
+use quorate_core::run::{Action, Event, PauseCause, RunOutcome, RunState, StepOutcome, decide};
+use quorate_core::snapshot::{Ha, HaNodeState, HaRequest, HaService, HaServiceState, Kernel, Node, Snapshot};
+use quorate_core::steps::{EnterMaintenance, HoldFailback, LeaveMaintenance, Reboot, RestoreFailback, Step, StepKind};
+use quorate_core::version::Version;
+
+fn guest() -> GuestId {
+    GuestId::vm(101)
+}
+
+fn node() -> NodeName {
+    "pve1".into()
+}
+
+fn snapshot() -> Snapshot {
+    let mut snapshot = Snapshot::empty(UnixMs(0));
+    let service = HaService {
+        request: HaRequest::Started,
+        state: Some(HaServiceState::Started),
+        node: Some(node()),
+        target: None,
+        maintenance_node: None,
+        failback: true,
+    };
+    snapshot.ha = Observed::Known(Ha {
+        nodes: BTreeMap::from([(node(), HaNodeState::Online)]),
+        services: BTreeMap::from([(guest(), service)]),
+        ..Ha::default()
+    });
+    snapshot
+}
+
+/// Hold failback, enter maintenance, leave maintenance, restore failback: each with what it owes.
+fn plan() -> Plan {
+    let steps: [(&str, Step); 4] = [
+        ("pve1.hold-failback.vm:101", HoldFailback { guest: guest() }.into()),
+        ("pve1.enter-maintenance", EnterMaintenance { node: node() }.into()),
+        ("pve1.leave-maintenance", LeaveMaintenance { node: node() }.into()),
+        ("cluster.restore-failback.vm:101", RestoreFailback { guest: guest() }.into()),
+    ];
+    let planned = steps.into_iter().enumerate().map(|(stage, (id, step))| PlannedStep {
+        id: StepId::new(id),
+        stage: stage as u32,
+        step,
+        why: "test".to_owned(),
+        estimate_s: 1,
+    });
+    let wave = Wave { node: Some(node()), why: "first".to_owned(), steps: planned.collect() };
+    Plan::new(None, UnixMs(0), vec![wave], Costs::default(), Vec::new(), Bound::default())
+}
+
+/// A run in which commands take effect at once, or never.
+struct Run {
+    state: RunState,
+    world: Snapshot,
+    now: UnixMs,
+    effective: bool,
+    allowed: bool,
+    sent: Vec<String>,
+}
+
+impl Run {
+    fn begin() -> Self {
+        let mut run = Self {
+            state: RunState::default(),
+            world: snapshot(),
+            now: UnixMs(0),
+            effective: true,
+            allowed: true,
+            sent: Vec::new(),
+        };
+        let policy = Policy::default();
+        run.write(Event::RunStarted { run: RunId::new("r"), cluster: "lab".into(), policy, version: "0".into() });
+        run.write(Event::PlanAdopted { plan: plan(), why: "first plan".into() });
+        run
+    }
+
+    fn write(&mut self, event: Event) {
+        self.state.apply(self.now, &event);
+    }
+
+    fn decide(&self) -> Action {
+        let refusal = || Err(vec!["a rule is broken".to_owned()]);
+        decide(&self.state, &self.world, self.now, &|_, _, _| if self.allowed { Ok(()) } else { refusal() })
+    }
+
+    /// One turn; what was decided.
+    fn turn(&mut self) -> Action {
+        let action = self.decide();
+        match action.clone() {
+            Action::Conclude { id, step, outcome } => self.write(Event::StepEnded { id, step, outcome }),
+            Action::Perform(start) => {
+                let (command, owes) = (start.command.clone(), start.owes.clone());
+                let (id, step, attempt) = (start.id, start.step.clone(), start.attempt);
+                self.write(Event::StepStarted { id, step, attempt, command, owes });
+                if let Some(command) = &start.command {
+                    self.sent.push(command.to_string());
+                    if self.effective {
+                        start.step.kind().after(&mut self.world);
+                    }
+                }
+            }
+            Action::Wait { poll_s, .. } => self.now = self.now.plus_s(poll_s),
+            Action::Pause { cause, why } => self.write(Event::Paused { cause, why }),
+            Action::Finish(outcome) => self.write(Event::RunEnded { outcome }),
+            Action::Replan { .. } => {}
+        }
+        action
+    }
+
+    /// Turns until `stop` says so; the last action.
+    fn until(&mut self, stop: impl Fn(&Action) -> bool) -> Action {
+        for _ in 0..1000 {
+            let action = self.turn();
+            if stop(&action) {
+                return action;
+            }
+        }
+        panic!("no end after 1000 turns: {:?}", self.state.steps);
+    }
+
+    fn owed(&self) -> Vec<&'static str> {
+        self.state.obligations.iter().map(|open| open.pays.kind().verb()).collect()
+    }
+}
+
+fn is_finish(action: &Action) -> bool {
+    matches!(action, Action::Finish(_))
+}
+
+#[test]
+fn a_run_sends_each_command_once_and_owes_nothing_at_the_end() {
+    let mut run = Run::begin();
+    assert_eq!(run.until(is_finish), Action::Finish(RunOutcome::Completed));
+    assert_eq!(run.sent.len(), 4, "{:?}", run.sent);
+    assert!(run.owed().is_empty());
+}
+
+#[test]
+fn what_is_so_already_is_found_done_and_not_owed() {
+    let mut run = Run::begin();
+    EnterMaintenance { node: node() }.kind_after(&mut run.world);
+    run.until(is_finish);
+    assert!(!run.sent.iter().any(|line| line.contains("node-maintenance")), "{:?}", run.sent);
+    let outcome = run.state.steps[&StepId::new("pve1.leave-maintenance")].outcome.clone();
+    assert_eq!(outcome, Some(StepOutcome::FoundDone), "the administrator's maintenance is not ours to end");
+}
+
+#[test]
+fn a_command_without_effect_is_sent_again_only_after_its_settle_time_and_then_the_run_stands_still() {
+    let mut run = Run::begin();
+    run.effective = false;
+    let last = run.until(|action| matches!(action, Action::Pause { .. }));
+    assert_eq!(run.sent.len(), 3, "three attempts: {:?}", run.sent);
+    assert!(run.now >= UnixMs(0).plus_s(2 * 10), "settle time between them");
+    let Action::Pause { cause: PauseCause::Stuck, why } = last else { panic!("{last:?}") };
+    assert!(why.iter().any(|line| line.contains("quorate resume")), "{why:?}");
+}
+
+#[test]
+fn a_driver_that_died_between_record_and_command_leaves_a_step_that_is_sent_once() {
+    let mut run = Run::begin();
+    let Action::Perform(start) = run.decide() else { panic!("a step begins") };
+    let command = start.command.clone();
+    run.write(Event::StepStarted { id: start.id, step: start.step, attempt: 1, command, owes: start.owes });
+    run.write(Event::DriverTookOver { driver: "next".into() });
+    assert!(matches!(run.decide(), Action::Wait { .. }), "its effect may still be on the way");
+    run.until(is_finish);
+    assert_eq!(run.sent.len(), 4, "{:?}", run.sent);
+}
+
+#[test]
+fn a_driver_that_died_after_the_command_finds_it_done() {
+    let mut run = Run::begin();
+    run.turn();
+    run.write(Event::DriverTookOver { driver: "next".into() });
+    run.until(is_finish);
+    assert_eq!(run.sent.len(), 4, "nothing twice: {:?}", run.sent);
+    assert!(run.owed().is_empty());
+}
+
+#[test]
+fn a_paused_run_begins_nothing_and_goes_on_when_resumed() {
+    let mut run = Run::begin();
+    run.write(Event::Paused { cause: PauseCause::Operator, why: vec![] });
+    for _ in 0..10 {
+        assert!(matches!(run.turn(), Action::Wait { .. }));
+    }
+    assert!(run.sent.is_empty());
+    run.write(Event::Resumed { by: "admin".into() });
+    assert_eq!(run.until(is_finish), Action::Finish(RunOutcome::Completed));
+}
+
+#[test]
+fn an_abort_pays_back_newest_first_and_begins_nothing_else() {
+    let mut run = Run::begin();
+    run.until(|action| matches!(action, Action::Perform(start) if start.step.kind().verb() == "enter-maintenance"));
+    assert_eq!(run.owed(), ["restore-failback", "leave-maintenance"]);
+    run.sent.clear();
+    run.write(Event::AbortBegun { by: "admin".into() });
+    assert_eq!(run.until(is_finish), Action::Finish(RunOutcome::Aborted));
+    assert_eq!(run.sent.len(), 2, "{:?}", run.sent);
+    assert!(run.sent[0].contains("disable"), "newest first: {:?}", run.sent);
+    assert!(run.owed().is_empty());
+}
+
+#[test]
+fn a_step_that_a_rule_forbids_waits_without_sending_and_owes_nothing() {
+    let mut run = Run::begin();
+    run.allowed = false;
+    let last = run.until(|action| matches!(action, Action::Pause { .. }));
+    assert!(run.sent.is_empty());
+    assert!(run.owed().is_empty());
+    let Action::Pause { why, .. } = last else { panic!("{last:?}") };
+    assert!(why.iter().any(|line| line.contains("a rule is broken")), "{why:?}");
+}
+
+#[test]
+fn an_unknown_reading_is_waited_for_and_never_taken_as_done() {
+    let mut run = Run::begin();
+    run.world.ha = Observed::unknown("manager_status", "500");
+    for _ in 0..5 {
+        let action = run.turn();
+        assert!(!matches!(action, Action::Conclude { .. } | Action::Finish(_)), "{action:?}");
+    }
+    assert!(run.sent.is_empty());
+}
+
+#[test]
+fn a_node_that_boots_the_old_kernel_is_not_rebooted_again_and_again() {
+    let mut run = Run::begin();
+    let mut pve1 = Node::unseen(node(), "not read");
+    pve1.online = Observed::Known(true);
+    pve1.boot = Observed::Known("first".into());
+    let (old, new) = (Version::from("6.17.2-1-pve"), Version::from("6.17.4-1-pve"));
+    let kernel = Kernel { running: old.clone(), installed: vec![old, new], pinned: None, next_boot: None };
+    pve1.kernel = Observed::Known(kernel);
+    run.world.nodes.insert(node(), pve1);
+    let reboot = Reboot { node: node(), from_boot: "first".into() };
+    let id = StepId::new("pve1.reboot");
+    let command = reboot.command(&run.world);
+    run.write(Event::StepStarted { id, step: reboot.into(), attempt: 1, command, owes: None });
+    assert!(matches!(run.decide(), Action::Wait { .. }), "it answers for a while after the order");
+    run.world.nodes.get_mut(&node()).unwrap().boot = Observed::Known("second".into());
+    let Action::Pause { cause: PauseCause::Stuck, why } = run.decide() else { panic!("{:?}", run.decide()) };
+    assert!(why[0].contains("has booted 6.17.2-1-pve"), "{why:?}");
+}
+
+/// The forecast of a step without a run.
+trait After {
+    fn kind_after(self, world: &mut Snapshot);
+}
+
+impl<T: Into<Step>> After for T {
+    fn kind_after(self, world: &mut Snapshot) {
+        let step: Step = self.into();
+        step.kind().after(world);
+    }
+}

@@ -45,7 +45,11 @@ fn plan() -> Plan {
         ("pve1.leave-maintenance", LeaveMaintenance { node: node() }.into()),
         ("cluster.restore-failback.vm:101", RestoreFailback { guest: guest() }.into()),
     ];
-    let planned = steps.into_iter().enumerate().map(|(stage, (id, step))| PlannedStep {
+    plan_of(&steps)
+}
+
+fn plan_of(steps: &[(&str, Step)]) -> Plan {
+    let planned = steps.iter().cloned().enumerate().map(|(stage, (id, step))| PlannedStep {
         id: StepId::new(id),
         stage: stage as u32,
         step,
@@ -246,6 +250,7 @@ fn a_node_that_boots_the_old_kernel_is_not_rebooted_again_and_again() {
     let reboot = Reboot { node: node(), from_boot: "first".into() };
     let id = StepId::new("pve1.reboot");
     let command = reboot.command(&run.world);
+    run.write(Event::PlanAdopted { plan: plan_of(&[("pve1.reboot", reboot.clone().into())]), why: "test".into() });
     run.write(Event::StepStarted { id, step: reboot.into(), attempt: 1, command, owes: None });
     assert!(matches!(run.decide(), Action::Wait { .. }), "it answers for a while after the order");
     run.world.nodes.get_mut(&node()).unwrap().boot = Observed::Known("second".into());

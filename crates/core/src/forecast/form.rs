@@ -1,0 +1,161 @@
+//! What can be seen of a plan without walking it: its name, its order, its debts, its consents.
+
+use std::collections::BTreeSet;
+
+use super::{finding, subject_of};
+use crate::checks::{Finding, Subject};
+use crate::ids::{GuestId, GuestKind, NodeName};
+use crate::plan::{Plan, PlannedStep, Wave};
+use crate::policy::ConsentKind;
+use crate::snapshot::{HaRequest, Snapshot};
+use crate::steps::{Step, StepStatus, Travel};
+
+/// Everything that is wrong with the plan's form.
+pub(super) fn faults(plan: &Plan, snapshot: &Snapshot) -> Vec<Finding> {
+    let mut found = Vec::new();
+    named_by_content(plan, &mut found);
+    unique_ids(plan, &mut found);
+    nodes_once(plan, snapshot, &mut found);
+    for wave in &plan.waves {
+        order_in_wave(wave, &mut found);
+    }
+    debts_paid(plan, snapshot, &mut found);
+    costs_consented(plan, snapshot, &mut found);
+    nobody_forgotten(plan, snapshot, &mut found);
+    found
+}
+
+fn bad(found: &mut Vec<Finding>, subject: Subject, problem: String) {
+    found.push(finding(subject, problem, "This is a fault of the planner, not of the cluster: please report it."));
+}
+
+fn named_by_content(plan: &Plan, found: &mut Vec<Finding>) {
+    let Plan { id, parent, snapshot_taken, waves, costs, consents, bound } = plan.clone();
+    let again = Plan::new(parent, snapshot_taken, waves, costs, consents, bound);
+    if again.id != id {
+        bad(found, Subject::Cluster, format!("the plan is named {id}, its content says {}: it was changed", again.id));
+    }
+}
+
+fn unique_ids(plan: &Plan, found: &mut Vec<Finding>) {
+    let mut seen = BTreeSet::new();
+    for (_, planned) in plan.steps() {
+        if !seen.insert(&planned.id) {
+            bad(found, subject_of(&planned.step), format!("the step {} is in the plan twice", planned.id));
+        }
+    }
+}
+
+fn nodes_once(plan: &Plan, snapshot: &Snapshot, found: &mut Vec<Finding>) {
+    let mut seen = BTreeSet::new();
+    for node in plan.waves.iter().filter_map(|wave| wave.node.as_ref()) {
+        if !snapshot.nodes.contains_key(node) {
+            bad(found, Subject::Node(node.clone()), format!("{node} is not a node of this cluster"));
+        }
+        if !seen.insert(node) {
+            bad(found, Subject::Node(node.clone()), format!("{node} has two turns"));
+        }
+    }
+}
+
+/// Stages go up, what is done to a node is done in its own turn, and a reboot is followed by a proof.
+fn order_in_wave(wave: &Wave, found: &mut Vec<Finding>) {
+    for pair in wave.steps.windows(2) {
+        if pair[1].stage < pair[0].stage {
+            bad(found, Subject::Cluster, format!("{} stands before {} but has a later stage", pair[0].id, pair[1].id));
+        }
+    }
+    for planned in &wave.steps {
+        let Some(node) = node_at_risk(&planned.step) else { continue };
+        if wave.node.as_ref() != Some(node) {
+            bad(found, Subject::Node(node.clone()), format!("{} is not in the turn of {node}", planned.id));
+        }
+        let is_proof = |later: &&PlannedStep| matches!(&later.step, Step::ProveBack(proof) if proof.node == *node);
+        let proof = wave.steps.iter().filter(|later| later.stage > planned.stage).find(is_proof);
+        if matches!(planned.step, Step::Reboot(_) | Step::UpgradePackages(_)) && proof.is_none() {
+            bad(found, Subject::Node(node.clone()), format!("nothing after {} proves that {node} is back", planned.id));
+        }
+    }
+}
+
+/// The node that a step takes out of service or changes.
+fn node_at_risk(step: &Step) -> Option<&NodeName> {
+    match step {
+        Step::EnterMaintenance(step) => Some(&step.node),
+        Step::SetNoout(step) => Some(&step.node),
+        Step::UpgradePackages(step) => Some(&step.node),
+        Step::Reboot(step) => Some(&step.node),
+        _ => None,
+    }
+}
+
+/// What a step changes for a while is paid back later in the plan. What was so before is nobody's debt.
+fn debts_paid(plan: &Plan, snapshot: &Snapshot, found: &mut Vec<Finding>) {
+    let steps: Vec<&PlannedStep> = plan.steps().map(|(_, planned)| planned).collect();
+    for (index, planned) in steps.iter().enumerate() {
+        let kind = planned.step.kind();
+        let Some(owed) = kind.owes().filter(|_| kind.status(snapshot) != StepStatus::Done) else { continue };
+        if !steps[index + 1..].iter().any(|later| later.step == owed) {
+            let problem = format!("{} is never paid back: {} is missing", planned.id, owed.kind().title());
+            bad(found, subject_of(&planned.step), problem);
+        }
+    }
+}
+
+/// Every step with a price for a guest stands in the list of consents.
+fn costs_consented(plan: &Plan, snapshot: &Snapshot, found: &mut Vec<Finding>) {
+    for (_, planned) in plan.steps() {
+        let Some((kind, guest)) = price(&planned.step, snapshot) else { continue };
+        if !plan.consents.iter().any(|consent| consent.kind == kind && consent.guest == guest) {
+            let problem = format!("{} costs {guest} downtime or a drive, and the plan asks no consent", planned.id);
+            bad(found, Subject::Guest(guest), problem);
+        }
+    }
+}
+
+fn price(step: &Step, snapshot: &Snapshot) -> Option<(ConsentKind, GuestId)> {
+    match step {
+        Step::Migrate(migrate) => {
+            let restarts = match migrate.travel {
+                Travel::Restart => true,
+                Travel::Ha => migrate.guest.kind == GuestKind::Ct,
+                Travel::Live | Travel::LiveWithDisks | Travel::Offline => false,
+            };
+            let runs = snapshot.guests.get(&migrate.guest).is_none_or(|guest| guest.may_be_running());
+            (restarts && runs).then_some((ConsentKind::RestartContainers, migrate.guest))
+        }
+        Step::ShutdownGuest(step) => Some((ConsentKind::ShutdownGuests, step.guest)),
+        Step::EjectMedia(step) => Some((ConsentKind::EjectMedia, step.guest)),
+        _ => None,
+    }
+}
+
+/// Nodes with something to do have a turn, and HA's guests are moved by HA.
+fn nobody_forgotten(plan: &Plan, snapshot: &Snapshot, found: &mut Vec<Finding>) {
+    for node in snapshot.nodes.values() {
+        let has_turn = plan.waves.iter().any(|wave| wave.node.as_ref() == Some(&node.name));
+        let name = &node.name;
+        match node.is_up_to_date() {
+            Some(false) if !has_turn => {
+                bad(found, Subject::Node(name.clone()), format!("{name} has updates pending and no turn"));
+            }
+            None if !has_turn => {
+                let problem = format!("whether {name} is up to date is not known, and it has no turn");
+                found.push(finding(Subject::Node(name.clone()), problem, "Make the node answer, then plan again."));
+            }
+            _ => {}
+        }
+    }
+    for (_, planned) in plan.steps() {
+        let (guest, around_ha) = match &planned.step {
+            Step::Migrate(step) => (step.guest, step.travel != Travel::Ha),
+            Step::ShutdownGuest(step) => (step.guest, true),
+            _ => continue,
+        };
+        let managed = snapshot.ha_service(guest).is_some_and(|service| service.request == HaRequest::Started);
+        if managed && around_ha {
+            let problem = format!("{} goes around HA, which keeps {guest} started and would answer", planned.id);
+            bad(found, Subject::Guest(guest), problem);
+        }
+    }
+}

@@ -15,6 +15,7 @@ use quorate_core::steps::Step;
 use quorate_journal::{Holder, Journal, JournalError};
 use quorate_pve::ports::Ports;
 
+use crate::cluster_lock::{ClusterLock, Hold};
 use crate::look::{Depth, Looker};
 use crate::perform;
 use crate::wall::wall_now;
@@ -25,6 +26,9 @@ const LEASE_TTL_S: u64 = 120;
 
 /// The lease is renewed when it is older than this, in seconds of the wall clock.
 const LEASE_RENEW_S: u64 = 20;
+
+/// Without the lock in the cluster for so long, the run pauses: as long as a node may take to rejoin.
+const LOCK_DEADLINE_S: u64 = 600;
 
 /// Steps that can end, and plans that can change, on one and the same snapshot. More is a fault of ours.
 const DECISIONS_PER_LOOK: u32 = 1000;
@@ -58,6 +62,9 @@ pub enum DriveError {
     /// The journal cannot be read or written, or somebody else drives.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// Another driver is at work on the same cluster, from another journal.
+    #[error("{0} drives this cluster already; nothing was changed. Wait for it to end, or stop it there")]
+    OtherDriver(String),
     /// The journal has no such run.
     #[error("the journal has no run {0}: begin one with `quorate run`")]
     NoRun(RunId),
@@ -74,6 +81,8 @@ pub struct Driver<'a> {
     when_paused: WhenPaused,
     without_rules: BTreeSet<String>,
     lease_renewed: UnixMs,
+    lock: ClusterLock,
+    unsure_since: Option<UnixMs>,
 }
 
 /// What a decision led to.
@@ -104,7 +113,7 @@ impl<'a> Driver<'a> {
         };
         let run = run.clone();
         journal.acquire_lease(holder, &run, wall_now(), LEASE_TTL_S)?;
-        let mut driver = Self::new(ports, journal, run, watcher);
+        let mut driver = Self::new(ports, journal, holder, run, watcher);
         driver.append(started)?;
         driver.append(Event::DriverTookOver { driver: holder.text.clone() })?;
         driver.append(Event::PlanAdopted { plan, why: "first plan".to_owned() })?;
@@ -127,13 +136,14 @@ impl<'a> Driver<'a> {
         if entries.is_empty() {
             return Err(DriveError::NoRun(run));
         }
-        let mut driver = Self::new(ports, journal, run, watcher);
+        let mut driver = Self::new(ports, journal, holder, run, watcher);
         driver.state = RunState::of(entries.iter().map(|entry| (entry.at, &entry.event)));
         driver.append(Event::DriverTookOver { driver: holder.text.clone() })?;
         Ok(driver)
     }
 
-    fn new(ports: Ports, journal: &'a Journal, run: RunId, watcher: &'a mut dyn Watcher) -> Self {
+    fn new(ports: Ports, journal: &'a Journal, holder: &Holder, run: RunId, watcher: &'a mut dyn Watcher) -> Self {
+        let lock = ClusterLock::new(run.clone(), holder.text.clone());
         Self {
             ports,
             journal,
@@ -144,6 +154,8 @@ impl<'a> Driver<'a> {
             when_paused: WhenPaused::Stay,
             without_rules: BTreeSet::new(),
             lease_renewed: wall_now(),
+            lock,
+            unsure_since: None,
         }
     }
 
@@ -187,6 +199,8 @@ impl<'a> Driver<'a> {
     /// The journal cannot be written, or the lease was lost. The run stops where it is.
     pub async fn drive(&mut self) -> Result<Ended, DriveError> {
         let ended = self.drive_on().await;
+        let nodes = self.nodes_to_ask();
+        self.lock.release(&self.ports, &nodes).await;
         // A lease that cannot be given back runs out by itself.
         let _ = self.journal.release_lease();
         ended
@@ -201,6 +215,9 @@ impl<'a> Driver<'a> {
             }
             if let (WhenPaused::Leave, Some((cause, why))) = (self.when_paused, &self.state.paused) {
                 return Ok(Ended::Paused { cause: *cause, why: why.clone() });
+            }
+            if !self.hold_lock().await? {
+                continue;
             }
             let (snapshot, depth) = self.looker.look(&self.ports, &self.state).await;
             if depth == Depth::WaveBegins {
@@ -225,6 +242,41 @@ impl<'a> Driver<'a> {
         let why = "the plan changes without end on one and the same picture of the cluster: this is a fault in Quorate";
         self.pause(PauseCause::Stuck, vec![why.to_owned()])?;
         Ok(None)
+    }
+
+    /// Are we the only driver of this cluster? If that cannot be told, nothing is begun.
+    async fn hold_lock(&mut self) -> Result<bool, DriveError> {
+        let nodes = self.nodes_to_ask();
+        match self.lock.hold(&self.ports, &nodes).await {
+            Hold::Ours => {
+                self.unsure_since = None;
+                return Ok(true);
+            }
+            Hold::Theirs(who) => return Err(DriveError::OtherDriver(who)),
+            Hold::Unsure(why) => {
+                let now = self.ports.clock.now();
+                let since = *self.unsure_since.get_or_insert(now);
+                let why = format!("the driver's lock in the cluster cannot be held: {why}");
+                if now.since_s(since) >= LOCK_DEADLINE_S && self.state.paused.is_none() {
+                    self.pause(
+                        PauseCause::Stuck,
+                        vec![why, "is the cluster quorate? `quorate resume` tries again".into()],
+                    )?;
+                } else {
+                    self.watcher.waiting(now, &[why]);
+                }
+            }
+        }
+        self.ports.clock.sleep(Duration::from_secs(5)).await;
+        Ok(false)
+    }
+
+    /// Nodes for cluster-wide commands: those not under work first.
+    fn nodes_to_ask(&self) -> Vec<NodeName> {
+        let mut nodes = self.looker.known_nodes();
+        let under_work = self.state.under_work.as_ref();
+        nodes.sort_by_key(|node| under_work == Some(node));
+        nodes
     }
 
     fn decide(&self, snapshot: &Snapshot) -> Action {

@@ -21,7 +21,8 @@ impl Looker {
         Self { configured, ..Self::default() }
     }
 
-    fn known_nodes(&self) -> Vec<NodeName> {
+    /// Nodes of the last look, or of the configuration file.
+    pub(crate) fn known_nodes(&self) -> Vec<NodeName> {
         match &self.last {
             Some(snapshot) if !snapshot.nodes.is_empty() => snapshot.nodes.keys().cloned().collect(),
             _ => self.configured.clone(),
@@ -52,7 +53,8 @@ impl Looker {
 
     /// Looks at everything, as a new plan needs it.
     pub(crate) async fn look_at_everything(&mut self, ports: &Ports, state: &RunState) -> Snapshot {
-        let snapshot = observe(ports, Look { avoid: avoid(state), known_nodes: self.known_nodes(), ..Look::full() }).await;
+        let snapshot =
+            observe(ports, Look { avoid: avoid(state), known_nodes: self.known_nodes(), ..Look::full() }).await;
         self.last = Some(snapshot.clone());
         snapshot
     }

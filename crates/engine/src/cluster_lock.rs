@@ -1,0 +1,149 @@
+//! The driver's lock in the cluster itself, so that two administrators on two laptops cannot both roll.
+//!
+//! It is a directory under `/etc/pve/priv/lock`: making it is atomic over the whole cluster, it needs quorum, and
+//! pmxcfs itself lets go of one that was not touched for two minutes and whose unlock somebody asks for by setting
+//! its time to 0 (pve-cluster, `memdb_lock_expired`). So a dead driver does not hold it for ever. Beside it lies a
+//! file that says who holds it; it is for people and for ourselves after a crash.
+
+use std::time::Duration;
+
+use quorate_core::ids::{NodeName, RunId, UnixMs};
+use quorate_core::snapshot::DriverLock;
+use quorate_pve::ports::{Exit, Ports, ShellOutput};
+
+/// The lock.
+const LOCK: &str = "/etc/pve/priv/lock/quorate";
+
+/// Who holds it.
+const HOLDER: &str = "/etc/pve/priv/quorate-driver.json";
+
+/// pmxcfs lets go after 120 s; three renewals may fail before that.
+const RENEW_S: u64 = 30;
+
+/// Without a renewal for so long the lock may be somebody else's: nothing is begun then.
+const SURE_S: u64 = 100;
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// The lock as this driver has it.
+#[derive(Debug)]
+pub(crate) struct ClusterLock {
+    run: RunId,
+    holder: String,
+    renewed: Option<UnixMs>,
+}
+
+/// Is it ours?
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// Yes, and other drivers keep away.
+    Ours,
+    /// Somebody else has it.
+    Theirs(String),
+    /// It could not be taken or renewed; why.
+    Unsure(String),
+}
+
+impl ClusterLock {
+    pub(crate) fn new(run: RunId, holder: String) -> Self {
+        Self { run, holder, renewed: None }
+    }
+
+    /// Takes the lock, or renews it when it is time to.
+    pub(crate) async fn hold(&mut self, ports: &Ports, nodes: &[NodeName]) -> Hold {
+        let now = ports.clock.now();
+        let age_s = self.renewed.map(|renewed| now.since_s(renewed));
+        match age_s {
+            Some(age_s) if age_s < RENEW_S => return Hold::Ours,
+            Some(_) => {
+                if self.on_any(ports, nodes, &["touch", "-c", LOCK]).await.is_ok_and(|output| output.succeeded()) {
+                    self.renewed = Some(now);
+                    return Hold::Ours;
+                }
+            }
+            None => {}
+        }
+        match self.take(ports, nodes, now).await {
+            Hold::Unsure(_) if age_s.is_some_and(|age_s| age_s < SURE_S) => Hold::Ours,
+            hold => hold,
+        }
+    }
+
+    async fn take(&mut self, ports: &Ports, nodes: &[NodeName], now: UnixMs) -> Hold {
+        let mut made = self.on_any(ports, nodes, &["mkdir", LOCK]).await;
+        if exists(&made) {
+            match self.other_holder(ports, nodes).await {
+                // Our own, of a driver that died: the journal's lease says that it is gone.
+                Some(lock) if lock.run == self.run.as_str() => return self.took(ports, nodes, now).await,
+                other => {
+                    // pmxcfs lets go only if nobody renewed it for two minutes.
+                    let _ = self.on_any(ports, nodes, &["touch", "-c", "-d", "@0", LOCK]).await;
+                    made = self.on_any(ports, nodes, &["mkdir", LOCK]).await;
+                    match other {
+                        Some(lock) if exists(&made) => return Hold::Theirs(lock.holder),
+                        None if exists(&made) => {
+                            // A driver that died in the middle of taking it, or one that has just begun.
+                            return Hold::Unsure(
+                                "somebody took it and left no name; it runs out in two minutes".into(),
+                            );
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+        match made {
+            Ok(output) if output.succeeded() => self.took(ports, nodes, now).await,
+            Ok(output) => Hold::Unsure(output.stderr.trim().to_owned()),
+            Err(why) => Hold::Unsure(why),
+        }
+    }
+
+    async fn took(&mut self, ports: &Ports, nodes: &[NodeName], now: UnixMs) -> Hold {
+        let lock = DriverLock { run: self.run.to_string(), holder: self.holder.clone(), renewed: now };
+        let json = serde_json::to_string(&lock).expect("a lock is plain data and always serialises");
+        // The one place where a remote shell is needed: nothing else writes a file without standard input. The script
+        // is fixed, and what varies are arguments.
+        let script = "printf %s \"$1\" > \"$2\"";
+        let written = self.on_any(ports, nodes, &["sh", "-c", script, "sh", &json, HOLDER]).await;
+        let _ = self.on_any(ports, nodes, &["touch", "-c", LOCK]).await;
+        match written {
+            Ok(output) if output.succeeded() => {
+                self.renewed = Some(now);
+                Hold::Ours
+            }
+            Ok(output) => Hold::Unsure(output.stderr.trim().to_owned()),
+            Err(why) => Hold::Unsure(why),
+        }
+    }
+
+    async fn other_holder(&self, ports: &Ports, nodes: &[NodeName]) -> Option<DriverLock> {
+        let output = self.on_any(ports, nodes, &["cat", HOLDER]).await.ok()?;
+        serde_json::from_str(&output.stdout).ok()
+    }
+
+    /// Lets go. A lock that stays behind runs out by itself.
+    pub(crate) async fn release(&mut self, ports: &Ports, nodes: &[NodeName]) {
+        if self.renewed.take().is_some() {
+            let _ = self.on_any(ports, nodes, &["rm", "-f", HOLDER]).await;
+            let _ = self.on_any(ports, nodes, &["rmdir", LOCK]).await;
+        }
+    }
+
+    /// On the first node that answers.
+    async fn on_any(&self, ports: &Ports, nodes: &[NodeName], argv: &[&str]) -> Result<ShellOutput, String> {
+        let argv: Vec<String> = argv.iter().map(|argument| (*argument).to_owned()).collect();
+        let mut reasons = Vec::new();
+        for node in nodes {
+            match ports.shell.run(node, &argv, DEADLINE).await {
+                Ok(output) => return Ok(output),
+                Err(error) => reasons.push(error.to_string()),
+            }
+        }
+        Err(if reasons.is_empty() { "no node to ask".to_owned() } else { reasons.join("; ") })
+    }
+}
+
+fn exists(made: &Result<ShellOutput, String>) -> bool {
+    made.as_ref().is_ok_and(|output| output.exit != Exit::Status(0) && output.stderr.contains("File exists"))
+}

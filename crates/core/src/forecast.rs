@@ -5,6 +5,8 @@
 //! It does not promise that the plan is cheap, nor that the cluster holds still: the guard looks again at each step.
 
 mod form;
+#[cfg(test)]
+mod tests;
 mod travel;
 
 use std::collections::BTreeMap;

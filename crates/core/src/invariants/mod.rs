@@ -7,7 +7,13 @@
 //! A node that is offline cannot be asked, and its gaps make no rule unknown. A gap on a node that is online does.
 
 mod guard;
+#[cfg(test)]
+mod guard_tests;
+#[cfg(test)]
+pub(crate) mod sample;
 mod support;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 

@@ -1,0 +1,251 @@
+//! A plan that is right passes; each way to spoil it is found.
+
+use super::*;
+use crate::ids::UnixMs;
+use crate::invariants::sample::*;
+use crate::observed::Observed::Known;
+use crate::plan::{Bound, Consent, Costs};
+use crate::policy::ConsentKind;
+use crate::snapshot::{AffinityRule, GuestStatus, LocalDisk, ResourceAffinity};
+use crate::steps::*;
+
+/// One step per stage, in the order given.
+fn wave(node: &str, steps: Vec<Step>) -> Wave {
+    let planned = steps.into_iter().enumerate().map(|(stage, step)| {
+        let subject = step.kind().subject().map(|subject| format!(".{subject}")).unwrap_or_default();
+        let id = StepId::new(format!("{node}.{}{subject}", step.kind().verb()));
+        PlannedStep { id, stage: stage as u32, step, why: "test".to_owned(), estimate_s: 1 }
+    });
+    Wave { node: Some(name(node)), why: "test".to_owned(), steps: planned.collect() }
+}
+
+fn migrate(guest: GuestId, from: &str, to: &str, travel: Travel) -> Step {
+    Migrate { guest, from: name(from), to: name(to), travel }.into()
+}
+
+/// A node's turn: `moves` out, then everything that is done to the node.
+fn turn(node: &str, moves: Vec<Step>) -> Wave {
+    let node_name = || name(node);
+    let mut steps = moves;
+    steps.extend([
+        Step::from(ProveEmpty { node: node_name() }),
+        EnterMaintenance { node: node_name() }.into(),
+        SetNoout { node: node_name() }.into(),
+        UpgradePackages { node: node_name(), unit: "quorate-upgrade-ab12".into() }.into(),
+        Reboot { node: node_name(), from_boot: format!("boot-of-{node}").as_str().into() }.into(),
+        ProveBack { node: node_name() }.into(),
+        UnsetNoout { node: node_name() }.into(),
+        LeaveMaintenance { node: node_name() }.into(),
+        SettleHa { node: node_name() }.into(),
+    ]);
+    wave(node, steps)
+}
+
+/// Three nodes, one after the other; the pair vm:101 and vm:102 trades places and never meets.
+fn waves() -> Vec<Wave> {
+    let (one, two, three, ct) = (GuestId::vm(101), GuestId::vm(102), GuestId::vm(103), GuestId::ct(201));
+    vec![
+        turn(
+            "pve1",
+            vec![
+                migrate(one, "pve1", "pve3", Travel::Ha),
+                migrate(three, "pve1", "pve3", Travel::Live),
+                migrate(ct, "pve1", "pve3", Travel::Restart),
+            ],
+        ),
+        turn("pve2", vec![migrate(two, "pve2", "pve1", Travel::Ha)]),
+        turn(
+            "pve3",
+            vec![
+                migrate(one, "pve3", "pve2", Travel::Ha),
+                migrate(three, "pve3", "pve1", Travel::Live),
+                migrate(ct, "pve3", "pve2", Travel::Restart),
+            ],
+        ),
+        Wave { node: None, ..wave("cluster", vec![FinalCheck {}.into()]) },
+    ]
+}
+
+fn consent(kind: ConsentKind, guest: GuestId) -> Consent {
+    Consent { kind, guest, downtime_s: 10, what: "test".to_owned() }
+}
+
+fn plan_of(waves: Vec<Wave>) -> Plan {
+    let consents = vec![consent(ConsentKind::RestartContainers, GuestId::ct(201))];
+    Plan::new(None, UnixMs(0), waves, Costs::default(), consents, Bound::default())
+}
+
+#[track_caller]
+fn found(plan: &Plan, snapshot: &Snapshot, words: &str) {
+    let findings = verify(plan, snapshot, &Policy::default()).expect_err("the plan passes");
+    assert!(findings.iter().any(|found| found.problem.contains(words)), "{words:?} is not in {findings:#?}");
+}
+
+fn without(mut waves: Vec<Wave>, id: &str) -> Vec<Wave> {
+    let before: usize = waves.iter().map(|wave| wave.steps.len()).sum();
+    waves.iter_mut().for_each(|wave| wave.steps.retain(|planned| planned.id.as_str() != id));
+    let after: usize = waves.iter().map(|wave| wave.steps.len()).sum();
+    assert_eq!(after + 1, before, "{id} is not a step of the plan");
+    waves
+}
+
+#[test]
+fn a_plan_that_is_right_passes_and_tells_where_the_memory_is() {
+    let forecast = verify(&plan_of(waves()), &cluster(), &Policy::default()).expect("nothing is wrong with it");
+    let last = forecast.steps.last().expect("steps");
+    assert_eq!(last.guest_memory_bytes[&name("pve3")], 0);
+    let total = |step: &StepForecast| step.guest_memory_bytes.values().sum::<u64>();
+    assert!(forecast.steps.iter().all(|step| total(step) == total(last)), "no memory is lost on the way");
+}
+
+#[test]
+fn what_runs_at_the_moment_does_not_spoil_a_plan_for_hours() {
+    let mut snapshot = cluster();
+    guest_mut(&mut snapshot, GuestId::vm(103)).lock = Known(Some(Lock("backup".to_owned())));
+    let meets = TargetRefusal::HaRule { cause: "resource-affinity".to_owned(), sid: "vm:102".to_owned() };
+    let facts = guest_mut(&mut snapshot, GuestId::vm(101)).migration.known_mut().unwrap();
+    facts.refused.insert(name("pve2"), vec![meets]);
+    assert!(verify(&plan_of(waves()), &snapshot, &Policy::default()).is_ok());
+    guest_mut(&mut snapshot, GuestId::vm(103)).lock = Known(Some(Lock("mounted".to_owned())));
+    found(&plan_of(waves()), &snapshot, "locked (mounted)");
+}
+
+#[test]
+fn a_guest_that_was_left_out_is_found() {
+    let plan = plan_of(without(waves(), "pve1.migrate.vm:103"));
+    found(&plan, &cluster(), "vm:103 runs on pve1");
+    found(&plan, &cluster(), "no-guest-on-a-node-we-stop");
+}
+
+#[test]
+fn a_debt_that_is_never_paid_is_found() {
+    found(&plan_of(without(waves(), "pve2.unset-noout")), &cluster(), "pve2.set-noout is never paid back");
+    found(&plan_of(without(waves(), "pve2.leave-maintenance")), &cluster(), "pve2.enter-maintenance is never paid");
+    // What an administrator had set already is not ours to clear.
+    let mut snapshot = cluster();
+    SetNoout { node: name("pve2") }.after(&mut snapshot);
+    assert!(verify(&plan_of(without(waves(), "pve2.unset-noout")), &snapshot, &Policy::default()).is_ok());
+}
+
+#[test]
+fn a_reboot_without_noout_is_found() {
+    let plan = plan_of(without(without(waves(), "pve1.set-noout"), "pve1.unset-noout"));
+    found(&plan, &cluster(), "ceph-redundancy");
+}
+
+#[test]
+fn a_reboot_that_nothing_proves_is_found() {
+    found(&plan_of(without(waves(), "pve3.prove-back")), &cluster(), "nothing after pve3.reboot proves");
+}
+
+#[test]
+fn a_price_without_a_consent_is_found() {
+    let mut plan = plan_of(waves());
+    plan = Plan::new(None, UnixMs(0), plan.waves, Costs::default(), Vec::new(), Bound::default());
+    found(&plan, &cluster(), "pve1.migrate.ct:201 costs ct:201 downtime");
+}
+
+#[test]
+fn a_forgotten_node_and_a_node_with_two_turns_are_found() {
+    let mut plan = waves();
+    plan.remove(1);
+    found(&plan_of(plan), &cluster(), "pve2 has updates pending and no turn");
+    let mut plan = waves();
+    plan.push(wave("pve1", Vec::new()));
+    found(&plan_of(plan), &cluster(), "pve1 has two turns");
+}
+
+#[test]
+fn two_steps_of_one_name_and_a_changed_plan_are_found() {
+    let mut twice = waves();
+    let again = twice[0].steps[0].clone();
+    twice[0].steps.insert(0, again);
+    found(&plan_of(twice), &cluster(), "is in the plan twice");
+    let mut changed = plan_of(waves());
+    changed.waves[0].why = "because".to_owned();
+    found(&changed, &cluster(), "it was changed");
+}
+
+#[test]
+fn a_pair_that_meets_in_one_stage_is_found() {
+    let mut plan = waves();
+    // vm:102 comes to pve1 while vm:101 is still there.
+    let meeting = plan[1].steps.remove(0);
+    plan[0].steps.insert(0, PlannedStep { stage: 0, ..meeting });
+    found(&plan_of(plan), &cluster(), "rules-kept");
+}
+
+#[test]
+fn a_journey_back_to_an_old_node_is_found() {
+    let mut plan = waves();
+    let back = migrate(GuestId::vm(102), "pve1", "pve3", Travel::Ha);
+    let step =
+        PlannedStep { id: "pve2.migrate-back.vm:102".into(), stage: 99, step: back, why: String::new(), estimate_s: 1 };
+    plan[1].steps.push(step);
+    found(&plan_of(plan), &cluster(), "forward-only");
+}
+
+#[test]
+fn a_target_without_room_is_found() {
+    let mut snapshot = cluster();
+    guest_mut(&mut snapshot, GuestId::vm(103)).memory_bytes = 60 * GIB;
+    found(&plan_of(waves()), &snapshot, "memory-fits");
+}
+
+#[test]
+fn what_pve_does_not_check_is_found() {
+    let mut snapshot = cluster();
+    node_mut(&mut snapshot, "pve3").bridges = Known(Default::default());
+    found(&plan_of(waves()), &snapshot, "pve3 has no bridge vmbr0");
+    let mut snapshot = cluster();
+    let disk = LocalDisk {
+        volid: "local:iso/debian.iso".to_owned(),
+        drive: "ide2".to_owned(),
+        size_bytes: GIB,
+        usage: crate::snapshot::DiskUse::Cdrom,
+        replicated: false,
+    };
+    guest_mut(&mut snapshot, GuestId::vm(103)).migration.known_mut().unwrap().local_disks.push(disk);
+    found(&plan_of(waves()), &snapshot, "ide2 holds the local image");
+}
+
+#[test]
+fn moving_around_ha_is_found() {
+    let mut plan = waves();
+    plan[0].steps[0].step = migrate(GuestId::vm(101), "pve1", "pve3", Travel::Live);
+    found(&plan_of(plan), &cluster(), "goes around HA");
+}
+
+#[test]
+fn a_missing_reading_is_found() {
+    let mut snapshot = cluster();
+    snapshot.ceph = gap();
+    found(&plan_of(waves()), &snapshot, "ceph-redundancy (cannot be told");
+}
+
+#[test]
+fn a_guest_may_be_shut_down_with_consent_and_is_started_again() {
+    let mut snapshot = cluster();
+    guest_mut(&mut snapshot, GuestId::vm(103)).status = Known(GuestStatus::Running);
+    let guest = GuestId::vm(103);
+    let mut plan = waves();
+    plan[0].steps[1].step = ShutdownGuest { guest, node: name("pve1") }.into();
+    plan[2] = without(vec![plan.remove(2)], "pve3.migrate.vm:103").remove(0);
+    let start = Step::from(StartGuest { guest, node: name("pve1") });
+    let last = PlannedStep { id: "pve1.start-guest.vm:103".into(), stage: 99, ..plan[0].steps[0].clone() };
+    plan[0].steps.push(PlannedStep { step: start, ..last });
+    let mut consents = vec![consent(ConsentKind::RestartContainers, GuestId::ct(201))];
+    let asked = |consents: &[Consent], waves: &[Wave]| {
+        Plan::new(None, UnixMs(0), waves.to_vec(), Costs::default(), consents.to_vec(), Bound::default())
+    };
+    found(&asked(&consents, &plan), &snapshot, "the plan asks no consent");
+    consents.push(consent(ConsentKind::ShutdownGuests, guest));
+    assert_eq!(verify(&asked(&consents, &plan), &snapshot, &Policy::default()).map(|_| ()), Ok(()));
+    ha_mut(&mut snapshot).rules.push(AffinityRule::Resource(ResourceAffinity {
+        id: "nobody".to_owned(),
+        guests: Default::default(),
+        together: true,
+    }));
+    plan[0].steps.pop();
+    found(&asked(&consents, &plan), &snapshot, "is never paid back");
+}

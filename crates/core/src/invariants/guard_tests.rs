@@ -1,0 +1,115 @@
+//! The guard: the normal path of a node passes, and a rule that is broken now, while the step runs or after it refuses.
+
+use super::sample::*;
+use super::tests::{context, drained, reboot, upgrade};
+use super::*;
+use crate::steps::*;
+
+fn migrate(guest: GuestId, from: &str, to: &str, travel: Travel) -> Step {
+    Migrate { guest, from: name(from), to: name(to), travel }.into()
+}
+
+fn guarded(step: &Step, in_flight: &[&Step], snapshot: &Snapshot, under_work: &str) -> Result<(), Vec<String>> {
+    let policy = Policy::default();
+    guard(step, in_flight, snapshot, &context(&policy, Some(under_work), &[]))
+}
+
+#[track_caller]
+fn refused_by(result: Result<(), Vec<String>>, rule: &str) {
+    let refusals = result.expect_err("the guard lets it pass");
+    assert!(refusals.iter().any(|line| line.starts_with(rule)), "{rule} is not in {refusals:#?}");
+}
+
+#[test]
+fn the_guard_lets_the_normal_path_of_a_node_pass() {
+    let mut snapshot = cluster();
+    let path: Vec<Step> = vec![
+        migrate(GuestId::vm(101), "pve1", "pve3", Travel::Ha),
+        migrate(GuestId::vm(103), "pve1", "pve2", Travel::Live),
+        migrate(GuestId::ct(201), "pve1", "pve2", Travel::Restart),
+        ProveEmpty { node: name("pve1") }.into(),
+        EnterMaintenance { node: name("pve1") }.into(),
+        SetNoout { node: name("pve1") }.into(),
+        upgrade("pve1"),
+        reboot("pve1"),
+        ProveBack { node: name("pve1") }.into(),
+        UnsetNoout { node: name("pve1") }.into(),
+        LeaveMaintenance { node: name("pve1") }.into(),
+        SettleHa { node: name("pve1") }.into(),
+        migrate(GuestId::vm(103), "pve2", "pve1", Travel::Live),
+    ];
+    for step in path {
+        assert_eq!(guarded(&step, &[], &snapshot, "pve1"), Ok(()), "{}", step.kind().title());
+        step.kind().after(&mut snapshot);
+    }
+}
+
+#[test]
+fn the_guard_refuses_a_reboot_of_a_node_that_is_not_empty() {
+    refused_by(guarded(&reboot("pve1"), &[], &cluster(), "pve1"), "no-guest-on-a-node-we-stop (while it runs)");
+    refused_by(guarded(&upgrade("pve1"), &[], &cluster(), "pve1"), "no-guest-on-a-node-we-stop (while it runs)");
+}
+
+#[test]
+fn the_guard_refuses_a_reboot_without_noout() {
+    let mut snapshot = drained();
+    UnsetNoout { node: name("pve1") }.after(&mut snapshot);
+    refused_by(guarded(&reboot("pve1"), &[], &snapshot, "pve1"), "ceph-redundancy (while it runs)");
+}
+
+#[test]
+fn the_guard_refuses_anything_risky_while_an_administrator_has_another_node_in_maintenance() {
+    let mut snapshot = cluster();
+    EnterMaintenance { node: name("pve2") }.after(&mut snapshot);
+    let step = migrate(GuestId::vm(103), "pve1", "pve3", Travel::Live);
+    refused_by(guarded(&step, &[], &snapshot, "pve1"), "one-node-out (now)");
+}
+
+#[test]
+fn the_guard_refuses_a_second_reboot_while_one_is_under_way() {
+    let mut snapshot = drained();
+    let first = reboot("pve1");
+    first.kind().during(&mut snapshot);
+    for rule in ["one-node-out", "quorum-margin", "corosync-one-at-a-time", "ceph-redundancy", "fence-safe"] {
+        refused_by(guarded(&reboot("pve2"), &[&first], &snapshot, "pve1"), rule);
+    }
+}
+
+#[test]
+fn the_guard_counts_guests_in_flight_against_the_next_one() {
+    let mut snapshot = cluster();
+    guest_mut(&mut snapshot, GuestId::vm(103)).memory_bytes = 40 * GIB;
+    guest_mut(&mut snapshot, GuestId::ct(201)).memory_bytes = 20 * GIB;
+    let (one, two) = (
+        migrate(GuestId::vm(103), "pve1", "pve2", Travel::Live),
+        migrate(GuestId::ct(201), "pve1", "pve2", Travel::Restart),
+    );
+    assert_eq!(guarded(&two, &[], &snapshot, "pve1"), Ok(()));
+    refused_by(guarded(&two, &[&one], &snapshot, "pve1"), "memory-fits");
+}
+
+#[test]
+fn the_guard_refuses_a_risk_when_a_reading_is_missing() {
+    let mut snapshot = drained();
+    snapshot.ceph = gap();
+    refused_by(guarded(&reboot("pve1"), &[], &snapshot, "pve1"), "ceph-redundancy (cannot be told, now)");
+}
+
+#[test]
+fn a_node_lost_by_accident_does_not_forbid_its_own_cure() {
+    let mut snapshot = drained();
+    crash(&mut snapshot, "pve3");
+    refused_by(guarded(&reboot("pve1"), &[], &snapshot, "pve1"), "one-node-out");
+    for cure in [Step::from(LeaveMaintenance { node: name("pve1") }), UnsetNoout { node: name("pve1") }.into()] {
+        assert_eq!(guarded(&cure, &[], &snapshot, "pve1"), Ok(()));
+    }
+}
+
+#[test]
+fn a_restoring_step_that_would_break_a_rule_that_holds_is_refused() {
+    // noout must stay while the node's OSDs are down.
+    let mut snapshot = drained();
+    reboot("pve1").kind().during(&mut snapshot);
+    let step = UnsetNoout { node: name("pve1") }.into();
+    refused_by(guarded(&step, &[], &snapshot, "pve1"), "ceph-redundancy (after it)");
+}

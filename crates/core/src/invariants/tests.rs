@@ -1,0 +1,374 @@
+//! Each rule: one cluster in which it holds, one in which it is broken, one in which it cannot be told.
+
+use super::sample::*;
+use super::*;
+use crate::ids::UnixMs;
+use crate::observed::Observed::Known;
+use crate::snapshot::*;
+use crate::steps::*;
+use crate::version::Version;
+
+fn ask(id: &str, snapshot: &Snapshot, under_work: Option<&str>, moving: &[(GuestId, &str, &str)]) -> Verdict {
+    let policy = Policy::default();
+    by_id(id).expect("a rule").holds(snapshot, &context(&policy, under_work, moving))
+}
+
+pub(super) fn context<'a>(
+    policy: &'a Policy,
+    under_work: Option<&str>,
+    moving: &[(GuestId, &str, &str)],
+) -> Context<'a> {
+    let moving = moving.iter().map(|(guest, from, to)| Moving { guest: *guest, from: name(from), to: name(to) });
+    Context { under_work: under_work.map(NodeName::new), moving: moving.collect(), ..Context::new(policy) }
+}
+
+#[track_caller]
+fn broken(verdict: &Verdict, words: &str) {
+    let Verdict::Broken(evidence) = verdict else { panic!("not broken: {verdict:?}") };
+    assert!(evidence.iter().any(|line| line.contains(words)), "{words:?} is not in {evidence:?}");
+}
+
+#[track_caller]
+fn unknown(verdict: &Verdict) {
+    assert!(matches!(verdict, Verdict::Unknown(missing) if !missing.is_empty()), "{verdict:?}");
+}
+
+pub(super) fn reboot(node: &str) -> Step {
+    Reboot { node: name(node), from_boot: format!("boot-of-{node}").as_str().into() }.into()
+}
+
+pub(super) fn upgrade(node: &str) -> Step {
+    UpgradePackages { node: name(node), unit: "quorate-upgrade-ab12".into() }.into()
+}
+
+/// pve1 is empty, in maintenance by our hand, with noout set: ready for its upgrade and reboot.
+pub(super) fn drained() -> Snapshot {
+    let mut snapshot = cluster();
+    for id in [GuestId::vm(101), GuestId::vm(103), GuestId::ct(201)] {
+        guest_mut(&mut snapshot, id).node = name("pve3");
+    }
+    ha_mut(&mut snapshot).services.get_mut(&GuestId::vm(101)).unwrap().node = Some(name("pve3"));
+    list_locally(&mut snapshot);
+    EnterMaintenance { node: name("pve1") }.after(&mut snapshot);
+    SetNoout { node: name("pve1") }.after(&mut snapshot);
+    snapshot
+}
+
+#[test]
+fn every_rule_has_its_own_id_and_a_reason() {
+    let ids: BTreeSet<&str> = ALL.iter().map(|rule| rule.id()).collect();
+    assert_eq!(ids.len(), ALL.len());
+    assert!(ALL.iter().all(|rule| rule.why().len() > 40));
+}
+
+#[test]
+fn every_rule_is_described_in_the_docs() {
+    let docs = include_str!("../../../../docs/invariants.md");
+    for rule in ALL {
+        assert!(docs.contains(&format!("\n## {}\n", rule.id())), "docs/invariants.md lacks {}", rule.id());
+    }
+}
+
+#[test]
+fn on_a_healthy_cluster_every_rule_holds() {
+    let (snapshot, policy) = (cluster(), Policy::default());
+    for rule in ALL {
+        assert_eq!(rule.holds(&snapshot, &Context::new(&policy)), Verdict::Holds, "{}", rule.id());
+    }
+}
+
+#[test]
+fn without_ceph_and_ha_every_rule_holds() {
+    let (mut snapshot, policy) = (cluster(), Policy::default());
+    snapshot.ceph = Known(None);
+    snapshot.ha = Known(Ha::default());
+    for rule in ALL {
+        assert_eq!(rule.holds(&snapshot, &Context::new(&policy)), Verdict::Holds, "{}", rule.id());
+    }
+}
+
+#[test]
+fn when_nothing_was_seen_no_rule_about_the_whole_cluster_holds() {
+    let (mut snapshot, policy) = (Snapshot::empty(UnixMs(0)), Policy::default());
+    snapshot.nodes.insert(name("pve1"), Node::unseen(name("pve1"), "not looked at"));
+    for rule in ALL.iter().filter(|rule| !["forward-only", "memory-fits"].contains(&rule.id())) {
+        unknown(&rule.holds(&snapshot, &Context::new(&policy)));
+    }
+}
+
+#[test]
+fn one_node_out_counts_the_node_under_work_once_and_no_other() {
+    let mut snapshot = drained();
+    assert_eq!(ask("one-node-out", &snapshot, Some("pve1"), &[]), Verdict::Holds);
+    broken(&ask("one-node-out", &snapshot, Some("pve2"), &[]), "pve1 is in HA maintenance mode");
+    upgrading(&mut snapshot, "pve1");
+    assert_eq!(ask("one-node-out", &snapshot, Some("pve1"), &[]), Verdict::Holds);
+    crash(&mut snapshot, "pve3");
+    broken(&ask("one-node-out", &snapshot, Some("pve1"), &[]), "pve3 is offline");
+    broken(&ask("one-node-out", &snapshot, None, &[]), "pve3 is offline");
+    let mut blind = cluster();
+    node_mut(&mut blind, "pve2").online = gap();
+    unknown(&ask("one-node-out", &blind, Some("pve1"), &[]));
+}
+
+#[test]
+fn quorum_margin_counts_votes_and_not_nodes() {
+    let mut snapshot = cluster();
+    crash(&mut snapshot, "pve3");
+    assert_eq!(ask("quorum-margin", &snapshot, None, &[]), Verdict::Holds);
+    // The corosync of a second node is about to be restarted by its upgrade.
+    upgrading(&mut snapshot, "pve2");
+    broken(&ask("quorum-margin", &snapshot, None, &[]), "pve1 would count 1 votes where 2 are needed");
+    // Without a new corosync the same upgrade costs no vote.
+    node_mut(&mut snapshot, "pve2").packages.known_mut().unwrap().pending.retain(|p| p.name != "corosync");
+    assert_eq!(ask("quorum-margin", &snapshot, None, &[]), Verdict::Holds);
+    // pve3 has three votes of five: without it the others are not quorate.
+    let mut uneven = cluster();
+    for node in NODES {
+        let view = view_mut(&mut uneven, node);
+        (view.total_votes, view.expected_votes, view.quorum) = (5, 5, 3);
+        view.members.get_mut(&name("pve3")).unwrap().votes = 3;
+    }
+    assert_eq!(ask("quorum-margin", &uneven, None, &[]), Verdict::Holds);
+    reboot("pve3").kind().during(&mut uneven);
+    broken(&ask("quorum-margin", &uneven, None, &[]), "2 votes where 3");
+    let mut blind = cluster();
+    blind.quorum.insert(name("pve2"), gap());
+    unknown(&ask("quorum-margin", &blind, None, &[]));
+}
+
+#[test]
+fn a_gap_on_a_node_that_is_offline_makes_no_rule_unknown() {
+    let mut snapshot = drained();
+    crash(&mut snapshot, "pve1");
+    let policy = Policy::default();
+    for rule in ALL {
+        let verdict = rule.holds(&snapshot, &context(&policy, Some("pve1"), &[]));
+        assert_eq!(verdict, Verdict::Holds, "{}", rule.id());
+    }
+}
+
+#[test]
+fn no_guest_on_a_node_we_stop_believes_the_node_itself() {
+    let rule = "no-guest-on-a-node-we-stop";
+    let mut snapshot = drained();
+    upgrading(&mut snapshot, "pve1");
+    assert_eq!(ask(rule, &snapshot, Some("pve1"), &[]), Verdict::Holds);
+    // A guest that the token may not see: only `qm list` on the node shows it.
+    let hidden =
+        LocalGuest { kind: crate::ids::GuestKind::Vm, vmid: crate::ids::Vmid(666), running: true, name: String::new() };
+    node_mut(&mut snapshot, "pve1").local_guests.known_mut().unwrap().push(hidden);
+    broken(&ask(rule, &snapshot, Some("pve1"), &[]), "vm:666 is on pve1");
+    // Whose downtime was consented to may be there.
+    let policy = Policy::default();
+    let consented = Context { may_be_down: [GuestId::vm(666)].into(), ..Context::new(&policy) };
+    assert_eq!(by_id(rule).unwrap().holds(&snapshot, &consented), Verdict::Holds);
+    node_mut(&mut snapshot, "pve1").local_guests = gap();
+    unknown(&ask(rule, &snapshot, Some("pve1"), &[]));
+}
+
+#[test]
+fn no_guest_on_a_node_we_stop_sees_tasks_and_ha_services() {
+    let rule = "no-guest-on-a-node-we-stop";
+    let mut snapshot = drained();
+    upgrading(&mut snapshot, "pve1");
+    ha_mut(&mut snapshot).services.get_mut(&GuestId::vm(102)).unwrap().target = Some(name("pve1"));
+    broken(&ask(rule, &snapshot, Some("pve1"), &[]), "vm:102 is on pve1");
+    let mut snapshot = drained();
+    upgrading(&mut snapshot, "pve1");
+    snapshot.jobs.known_mut().unwrap().push(Job {
+        upid: "UPID:pve1:1:2:3:vzdump::root@pam:".into(),
+        node: name("pve1"),
+        kind: JobKind("vzdump".to_owned()),
+        vmid: None,
+        user: "root@pam".to_owned(),
+        started: UnixMs(0),
+    });
+    broken(&ask(rule, &snapshot, Some("pve1"), &[]), "vzdump");
+}
+
+#[test]
+fn forward_only_forbids_a_live_journey_to_an_older_qemu_or_pve() {
+    let mut snapshot = cluster();
+    let there = [(GuestId::vm(103), "pve1", "pve2")];
+    assert_eq!(ask("forward-only", &snapshot, None, &there), Verdict::Holds);
+    node_mut(&mut snapshot, "pve2").qemu_version = Known(Version::from("10.1.2-5"));
+    assert_eq!(ask("forward-only", &snapshot, None, &there), Verdict::Holds);
+    let back = [(GuestId::vm(103), "pve2", "pve1")];
+    broken(&ask("forward-only", &snapshot, None, &back), "back to pve1 (QEMU 10.1.2-1)");
+    let mut newer = cluster();
+    node_mut(&mut newer, "pve2").pve_version = Known(Version::from("9.1.4"));
+    broken(&ask("forward-only", &newer, None, &back), "PVE 9.1.4");
+    // A container travels by restart, a stopped guest as files.
+    let others = [(GuestId::ct(201), "pve2", "pve1"), (GuestId::vm(104), "pve2", "pve1")];
+    assert_eq!(ask("forward-only", &snapshot, None, &others), Verdict::Holds);
+    node_mut(&mut snapshot, "pve1").qemu_version = gap();
+    unknown(&ask("forward-only", &snapshot, None, &back));
+}
+
+#[test]
+fn memory_fits_counts_configured_memory_on_both_ends() {
+    let mut snapshot = cluster();
+    let there = [(GuestId::vm(103), "pve1", "pve2")];
+    assert_eq!(ask("memory-fits", &snapshot, None, &there), Verdict::Holds);
+    // 60.8 GiB of 64 are for guests: 4 for vm:102, 8 for vm:103, 50 for this one are too many.
+    let mut big = snapshot.guests[&GuestId::vm(102)].clone();
+    (big.id, big.memory_bytes) = (GuestId::vm(107), 50 * GIB);
+    snapshot.guests.insert(big.id, big);
+    broken(&ask("memory-fits", &snapshot, None, &there), "guests on pve2");
+    // Moving away from a full node is no risk.
+    assert_eq!(ask("memory-fits", &snapshot, None, &[(GuestId::vm(107), "pve2", "pve3")]), Verdict::Holds);
+    // It shows on pve3 already, but until the journey has ended its memory on pve2 is not free.
+    guest_mut(&mut snapshot, GuestId::vm(107)).node = name("pve3");
+    let crossing = [(GuestId::vm(107), "pve2", "pve3"), (GuestId::vm(103), "pve1", "pve2")];
+    broken(&ask("memory-fits", &snapshot, None, &crossing), "guests on pve2");
+    let mut blind = cluster();
+    node_mut(&mut blind, "pve2").memory = gap();
+    unknown(&ask("memory-fits", &blind, None, &there));
+    let mut short = cluster();
+    short.sees_all_guests = Known(false);
+    unknown(&ask("memory-fits", &short, None, &there));
+}
+
+#[test]
+fn rules_kept_apart_also_in_transit() {
+    let mut snapshot = cluster();
+    let meets = [(GuestId::vm(101), "pve1", "pve2")];
+    assert_eq!(ask("rules-kept", &snapshot, None, &[(GuestId::vm(101), "pve1", "pve3")]), Verdict::Holds);
+    broken(&ask("rules-kept", &snapshot, None, &meets), "meet on pve2");
+    guest_mut(&mut snapshot, GuestId::vm(102)).status = Known(GuestStatus::Stopped);
+    assert_eq!(ask("rules-kept", &snapshot, None, &meets), Verdict::Holds);
+    snapshot.ha = gap();
+    unknown(&ask("rules-kept", &snapshot, None, &meets));
+}
+
+#[test]
+fn rules_kept_together_may_be_split_only_while_their_node_is_drained() {
+    let mut snapshot = cluster();
+    let pair = [GuestId::vm(101), GuestId::vm(102)].into();
+    ha_mut(&mut snapshot).rules =
+        vec![AffinityRule::Resource(ResourceAffinity { id: "pair".to_owned(), guests: pair, together: true })];
+    broken(&ask("rules-kept", &snapshot, None, &[]), "pve1, pve2");
+    assert_eq!(ask("rules-kept", &snapshot, Some("pve1"), &[]), Verdict::Holds);
+    broken(&ask("rules-kept", &snapshot, Some("pve1"), &[(GuestId::vm(101), "pve1", "pve3")]), "pve1, pve2, pve3");
+}
+
+#[test]
+fn rules_kept_a_strict_node_rule_forbids_a_target_and_a_loose_one_does_not() {
+    let mut snapshot = cluster();
+    let rule = |strict| {
+        let (guests, nodes) = ([GuestId::vm(101)].into(), [(name("pve1"), 0), (name("pve2"), 0)].into());
+        vec![AffinityRule::Node(NodeAffinity { id: "fast".to_owned(), guests, nodes, strict })]
+    };
+    let there = [(GuestId::vm(101), "pve1", "pve3")];
+    ha_mut(&mut snapshot).rules = rule(true);
+    broken(&ask("rules-kept", &snapshot, None, &there), "which rule fast forbids");
+    ha_mut(&mut snapshot).rules = rule(false);
+    assert_eq!(ask("rules-kept", &snapshot, None, &there), Verdict::Holds);
+}
+
+#[test]
+fn ceph_redundancy_wants_all_copies_while_every_osd_is_up() {
+    let mut snapshot = cluster();
+    let flag = CephHealthCheck { severity: HealthLevel::Warn, message: "noout".to_owned(), muted: false };
+    ceph_mut(&mut snapshot).checks.insert("OSD_FLAGS".to_owned(), flag.clone());
+    assert_eq!(ask("ceph-redundancy", &snapshot, None, &[]), Verdict::Holds);
+    ceph_mut(&mut snapshot).checks.insert("MON_DOWN".to_owned(), flag);
+    broken(&ask("ceph-redundancy", &snapshot, None, &[]), "MON_DOWN");
+    let mut snapshot = cluster();
+    ceph_mut(&mut snapshot).pgs[0].state = "active+undersized+degraded".to_owned();
+    broken(&ask("ceph-redundancy", &snapshot, None, &[]), "placement groups");
+    let mut snapshot = cluster();
+    ceph_mut(&mut snapshot).pools[0].min_size = 3;
+    broken(&ask("ceph-redundancy", &snapshot, None, &[]), "pool rbd");
+    let mut snapshot = cluster();
+    ceph_mut(&mut snapshot).osds.get_mut(&crate::ids::OsdId(4)).unwrap().up = false;
+    broken(&ask("ceph-redundancy", &snapshot, None, &[]), "osd.4 is down although pve3 is up");
+    snapshot.ceph = gap();
+    unknown(&ask("ceph-redundancy", &snapshot, None, &[]));
+}
+
+#[test]
+fn ceph_redundancy_with_a_node_down_wants_noout_and_data_that_is_served() {
+    let mut snapshot = cluster();
+    reboot("pve1").kind().during(&mut snapshot);
+    broken(&ask("ceph-redundancy", &snapshot, Some("pve1"), &[]), "noout is not set");
+    SetNoout { node: name("pve1") }.after(&mut snapshot);
+    assert_eq!(ask("ceph-redundancy", &snapshot, Some("pve1"), &[]), Verdict::Holds);
+    // What a reboot looks like from inside Ceph: copies are missing, and all data is served.
+    ceph_mut(&mut snapshot).pgs[0].state = "active+undersized+degraded".to_owned();
+    assert_eq!(ask("ceph-redundancy", &snapshot, Some("pve1"), &[]), Verdict::Holds);
+    ceph_mut(&mut snapshot).pgs[0].state = "undersized+degraded+peered".to_owned();
+    broken(&ask("ceph-redundancy", &snapshot, Some("pve1"), &[]), "128 of 128 placement groups are not active");
+    let mut snapshot = drained();
+    let verdict = Known(StopVerdict::Unsafe("12 PGs would become inactive".to_owned()));
+    ceph_mut(&mut snapshot).osds_ok_to_stop.insert(name("pve1"), verdict);
+    reboot("pve1").kind().during(&mut snapshot);
+    broken(&ask("ceph-redundancy", &snapshot, Some("pve1"), &[]), "12 PGs");
+    let mut two = drained();
+    SetNoout { node: name("pve2") }.after(&mut two);
+    reboot("pve1").kind().during(&mut two);
+    reboot("pve2").kind().during(&mut two);
+    broken(&ask("ceph-redundancy", &two, Some("pve1"), &[]), "pve1, pve2 are down at the same time");
+    broken(&ask("ceph-redundancy", &two, Some("pve1"), &[]), "1 of 3 Ceph monitors");
+}
+
+#[test]
+fn ceph_order_forbids_an_osd_that_is_newer_than_a_monitor() {
+    let mut snapshot = cluster();
+    let new = Some(Version::from("20.2.1-pve1"));
+    for mon in ceph_mut(&mut snapshot).daemons.iter_mut().filter(|daemon| daemon.kind == DaemonKind::Mon) {
+        mon.version.clone_from(&new);
+    }
+    assert_eq!(ask("ceph-order", &snapshot, None, &[]), Verdict::Holds);
+    let mut snapshot = cluster();
+    ceph_mut(&mut snapshot).osds.get_mut(&crate::ids::OsdId(0)).unwrap().version = new;
+    broken(&ask("ceph-order", &snapshot, None, &[]), "Osd of Ceph 20 beside a Mon of 19");
+    ceph_mut(&mut snapshot).osds.get_mut(&crate::ids::OsdId(0)).unwrap().version = None;
+    unknown(&ask("ceph-order", &snapshot, None, &[]));
+}
+
+#[test]
+fn corosync_one_at_a_time_bears_mixed_versions_but_no_second_absence() {
+    let rule = "corosync-one-at-a-time";
+    let mut snapshot = cluster();
+    node_mut(&mut snapshot, "pve1").corosync_version = Known(Version::from("3.1.10-pve1"));
+    node_mut(&mut snapshot, "pve2").corosync_version = Known(Version::from("3.1.10-pve1"));
+    assert_eq!(ask(rule, &snapshot, None, &[]), Verdict::Holds);
+    upgrading(&mut snapshot, "pve3");
+    assert_eq!(ask(rule, &snapshot, None, &[]), Verdict::Holds);
+    crash(&mut snapshot, "pve2");
+    broken(&ask(rule, &snapshot, None, &[]), "pve2, pve3");
+    let mut snapshot = cluster();
+    view_mut(&mut snapshot, "pve2").links.get_mut(&name("pve3")).unwrap()[1].connected = false;
+    broken(&ask(rule, &snapshot, None, &[]), "pve2 reaches pve3 over 1 of 2 links");
+    snapshot.quorum.insert(name("pve2"), gap());
+    unknown(&ask(rule, &snapshot, None, &[]));
+}
+
+#[test]
+fn votes_go_down_only_for_nodes_that_are_attested_dead_and_are_not_online() {
+    let rule = by_id("votes-lowered-only-if-attested").unwrap();
+    let (mut snapshot, policy) = (cluster(), Policy::default());
+    crash(&mut snapshot, "pve3");
+    view_mut(&mut snapshot, "pve1").expected_votes = 2;
+    broken(&rule.holds(&snapshot, &Context::new(&policy)), "pve1 expects 2 votes, configured are 3");
+    let attested = Context { attested_dead: [name("pve3")].into(), ..Context::new(&policy) };
+    assert_eq!(rule.holds(&snapshot, &attested), Verdict::Holds);
+    node_mut(&mut snapshot, "pve3").online = Known(true);
+    assert!(matches!(rule.holds(&snapshot, &attested), Verdict::Broken(_)));
+    snapshot.configured_votes = gap();
+    unknown(&rule.holds(&snapshot, &attested));
+}
+
+#[test]
+fn fence_safe_is_broken_by_an_armed_node_without_quorum() {
+    let mut snapshot = cluster();
+    let view = view_mut(&mut snapshot, "pve2");
+    (view.quorate, view.total_votes) = (false, 1);
+    broken(&ask("fence-safe", &snapshot, None, &[]), "pve2 has active HA and 1 votes where 2");
+    ha_mut(&mut snapshot).lrm.get_mut(&name("pve2")).unwrap().state = "wait_for_agent_lock".to_owned();
+    assert_eq!(ask("fence-safe", &snapshot, None, &[]), Verdict::Holds);
+    snapshot.quorum.insert(name("pve1"), gap());
+    unknown(&ask("fence-safe", &snapshot, None, &[]));
+}

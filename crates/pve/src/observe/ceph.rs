@@ -1,0 +1,325 @@
+//! Hyper-converged Ceph: status and versions from the API, the OSD map and ok-to-stop by shell.
+//!
+//! In the middle of a reboot Ceph's answers time out; then the whole of it is unknown, and never half of it known.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::future::join_all;
+use quorate_core::ids::{NodeName, OsdId};
+use quorate_core::observed::{Observed, WhyUnknown};
+use quorate_core::snapshot::{
+    Ceph, CephDaemon, CephHealthCheck, DaemonKind, HealthLevel, Osd, PgState, Pool, StopVerdict,
+};
+use quorate_core::version::Version;
+
+use super::reader::{Reader, api_why, node_path, shell_source};
+use super::roster::Roster;
+use super::shell::{NodeShell, SLOW};
+use super::{Depth, Look};
+use crate::ports::{ApiError, Exit};
+use crate::wire::ceph as wire;
+use crate::wire::lenient::{self, Int, Map, Text};
+
+const STATUS: &str = "/cluster/ceph/status";
+const METADATA: &str = "/cluster/ceph/metadata";
+const DUMP: [&str; 5] = ["ceph", "osd", "dump", "-f", "json"];
+
+/// Flags that every cluster has for good; they say nothing.
+const PERMANENT_FLAGS: [&str; 4] = ["sortbitwise", "recovery_deletes", "purged_snapdirs", "pglog_hardlimit"];
+
+/// How many nodes are tried for a program: one may lack the keyring, one may be rebooting.
+const TRIES: usize = 3;
+
+/// Reads Ceph; `Known(None)` where there is none.
+pub(super) async fn read(reader: &Reader<'_>, roster: &Roster, look: &Look<'_>) -> Observed<Option<Ceph>> {
+    let status = match reader.get_raw(STATUS).await {
+        Ok(value) => lenient::read(value).map_err(|reason| WhyUnknown::new(format!("GET {STATUS}"), reason)),
+        Err(error) if says_no_ceph(&error) => match elsewhere(reader, roster, look).await {
+            Ok(None) => return Observed::Known(None),
+            Ok(Some(status)) => Ok(status),
+            Err(why) => Err(why),
+        },
+        Err(error) => Err(api_why(STATUS, &error)),
+    };
+    let hosts = roster.present(look);
+    let status = match status {
+        Ok(status) => Ok(status),
+        Err(why) => status_by_shell(reader, &hosts).await.ok_or(why),
+    };
+    read_rest(reader, look, &hosts, status).await.map(Some).into()
+}
+
+/// PVE's words for "there is no Ceph here".
+fn says_no_ceph(error: &ApiError) -> bool {
+    const WORDS: [&str; 4] = [
+        "binary not installed",
+        "pveceph configuration not initialized",
+        "pveceph configuration not enabled",
+        "ceph not fully configured",
+    ];
+    matches!(error, ApiError::Refused { reason, .. } if WORDS.iter().any(|words| reason.contains(words)))
+}
+
+/// One node without Ceph proves nothing about the others; in a watch, what was known to be none stays so.
+async fn elsewhere(reader: &Reader<'_>, roster: &Roster, look: &Look<'_>) -> Result<Option<wire::Status>, WhyUnknown> {
+    if look.depth == Depth::Watch && look.previous.is_some_and(|previous| previous.ceph.is(&None)) {
+        return Ok(None);
+    }
+    let mut silent = None;
+    for node in roster.present(look) {
+        let path = node_path(node, "ceph/status");
+        match reader.node_get_raw(node, "ceph/status").await {
+            Ok(value) => {
+                let status = lenient::read(value);
+                return status.map(Some).map_err(|reason| WhyUnknown::new(format!("GET {path}"), reason));
+            }
+            Err(error) if says_no_ceph(&error) => {}
+            Err(error) => silent = Some(api_why(&path, &error)),
+        }
+    }
+    silent.map_or(Ok(None), Err)
+}
+
+async fn status_by_shell(reader: &Reader<'_>, hosts: &[&NodeName]) -> Option<wire::Status> {
+    const STATUS_BY_SHELL: [&str; 4] = ["ceph", "-s", "-f", "json"];
+    for node in hosts.iter().take(TRIES) {
+        let shell = NodeShell::new(reader, node);
+        if let Ok(status) = shell.parsed(&STATUS_BY_SHELL, SLOW, lenient::read_text).await {
+            return Some(status);
+        }
+    }
+    None
+}
+
+async fn read_rest(
+    reader: &Reader<'_>,
+    look: &Look<'_>,
+    hosts: &[&NodeName],
+    status: Result<wire::Status, WhyUnknown>,
+) -> Result<Ceph, WhyUnknown> {
+    let status = status?;
+    let (metadata, dump) = tokio::join!(reader.get::<wire::Metadata>(METADATA), osd_dump(reader, hosts));
+    let mut ceph = assemble(status, metadata?, dump?)?;
+    ceph.osds_ok_to_stop = ok_to_stop(reader, look, hosts, &ceph).await;
+    Ok(ceph)
+}
+
+async fn osd_dump(reader: &Reader<'_>, hosts: &[&NodeName]) -> Result<wire::OsdDump, WhyUnknown> {
+    let mut why = WhyUnknown::new(DUMP.join(" "), "no node is there to be asked");
+    for node in hosts.iter().take(TRIES) {
+        match NodeShell::new(reader, node).parsed(&DUMP, SLOW, lenient::read_text).await {
+            Ok(dump) => return Ok(dump),
+            Err(failed) => why = failed,
+        }
+    }
+    Err(why)
+}
+
+fn assemble(status: wire::Status, metadata: wire::Metadata, dump: wire::OsdDump) -> Result<Ceph, WhyUnknown> {
+    let lacks = |source: String, what: &str| WhyUnknown::new(source, format!("the answer has no {what}"));
+    let status_lacks = |what: &str| lacks(format!("GET {STATUS}"), what);
+    let dump_lacks = |what: &str| lacks(DUMP.join(" "), what);
+    let health = status.health.as_ref().ok_or_else(|| status_lacks("health"))?;
+    let pgmap = status.pgmap.as_ref().ok_or_else(|| status_lacks("pgmap"))?;
+    let quorum = status.quorum_names.as_ref().ok_or_else(|| status_lacks("quorum_names"))?;
+    let mut pgs: Vec<PgState> = pgmap.pgs_by_state.0.iter().map(pg_state).collect();
+    pgs.sort_by(|a, b| a.state.cmp(&b.state));
+    let flags = dump.flags.as_ref().ok_or_else(|| dump_lacks("flags"))?;
+    let mut pools: Vec<Pool> = dump.pools.as_ref().ok_or_else(|| dump_lacks("pools"))?.0.iter().map(pool).collect();
+    pools.sort_by(|a, b| a.name.cmp(&b.name));
+    let mon_quorum: Vec<String> = quorum.0.iter().map(|name| name.0.clone()).collect();
+    Ok(Ceph {
+        health: level(&health.status.0).ok_or_else(|| status_lacks("health that we know"))?,
+        checks: checks(health)?,
+        flags: flag_set(flags.0.split(',')),
+        node_flags: node_flags(&dump),
+        pgs,
+        pg_count: pgmap.num_pgs.ok_or_else(|| status_lacks("num_pgs"))?.small(),
+        pools,
+        osds: osds(&metadata, &dump)?,
+        daemons: daemons(&status, &metadata, &mon_quorum)?,
+        mon_quorum: mon_quorum.into_iter().collect(),
+        osds_ok_to_stop: BTreeMap::new(),
+    })
+}
+
+fn level(text: &str) -> Option<HealthLevel> {
+    match text {
+        "HEALTH_OK" => Some(HealthLevel::Ok),
+        "HEALTH_WARN" => Some(HealthLevel::Warn),
+        "HEALTH_ERR" => Some(HealthLevel::Err),
+        _ => None,
+    }
+}
+
+fn checks(health: &wire::Health) -> Result<BTreeMap<String, CephHealthCheck>, WhyUnknown> {
+    let mut checks = BTreeMap::new();
+    for (code, check) in &health.checks.0 {
+        let odd = || WhyUnknown::new(format!("GET {STATUS}"), format!("severity {:?} of {code}", check.severity.0));
+        let severity = level(&check.severity.0).ok_or_else(odd)?;
+        let message = check.summary.message.0.clone();
+        checks.insert(code.clone(), CephHealthCheck { severity, message, muted: check.muted.0 });
+    }
+    Ok(checks)
+}
+
+fn pg_state(state: &wire::PgState) -> PgState {
+    PgState { state: state.state_name.0.clone(), count: state.count.small() }
+}
+
+fn pool(pool: &wire::Pool) -> Pool {
+    Pool { name: pool.pool_name.0.clone(), size: pool.size.small(), min_size: pool.min_size.small() }
+}
+
+fn flag_set<'a>(flags: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
+    let wanted = flags.map(str::trim).filter(|flag| !flag.is_empty() && !PERMANENT_FLAGS.contains(flag));
+    wanted.map(str::to_owned).collect()
+}
+
+/// Flags of hosts and other CRUSH nodes, and those of single OSDs, which stand in the OSD's state.
+fn node_flags(dump: &wire::OsdDump) -> BTreeMap<String, BTreeSet<String>> {
+    let by_name = dump.crush_node_flags.0.iter();
+    let mut flags: BTreeMap<String, BTreeSet<String>> =
+        by_name.map(|(name, flags)| (name.clone(), flag_set(flags.0.iter().map(|flag| flag.0.as_str())))).collect();
+    for osd in dump.osds.iter().flat_map(|osds| &osds.0) {
+        let own = ["noout", "noin", "noup", "nodown"]
+            .into_iter()
+            .filter(|flag| osd.state.0.iter().any(|word| word.0 == *flag));
+        let own: BTreeSet<String> = own.map(str::to_owned).collect();
+        if let (Some(id), false) = (osd.osd, own.is_empty()) {
+            flags.insert(OsdId(id.small()).to_string(), own);
+        }
+    }
+    flags.retain(|_, flags| !flags.is_empty());
+    flags
+}
+
+fn osds(metadata: &wire::Metadata, dump: &wire::OsdDump) -> Result<BTreeMap<OsdId, Osd>, WhyUnknown> {
+    let lacks = |source: String, reason: String| WhyUnknown::new(source, reason);
+    let list = dump.osds.as_ref().ok_or_else(|| lacks(DUMP.join(" "), "the answer has no osds".to_owned()))?;
+    let told =
+        metadata.osd.as_ref().ok_or_else(|| lacks(format!("GET {METADATA}"), "the answer has no osd".to_owned()))?;
+    let mut osds = BTreeMap::new();
+    for osd in &list.0 {
+        let id =
+            OsdId(osd.osd.map(Int::small).ok_or_else(|| lacks(DUMP.join(" "), "an OSD has no number".to_owned()))?);
+        let about = told.0.iter().find(|about| about.id.map(Int::small) == Some(id.0));
+        let host = about.and_then(|about| about.hostname.as_ref()).filter(|host| !host.0.is_empty());
+        let host = host.ok_or_else(|| lacks(format!("GET {METADATA}"), format!("it does not say where {id} is")))?;
+        let version =
+            about.and_then(|about| about.ceph_version_short.as_ref()).map(|text| Version::new(text.0.clone()));
+        osds.insert(id, Osd { node: short(host), up: osd.up.0, weighted_in: osd.weighted_in.0, version });
+    }
+    Ok(osds)
+}
+
+/// A host's name without its domain, as PVE names the node.
+fn short(host: &Text) -> NodeName {
+    NodeName::from(host.0.split('.').next().unwrap_or_default())
+}
+
+fn daemons(status: &wire::Status, metadata: &wire::Metadata, quorum: &[String]) -> Result<Vec<CephDaemon>, WhyUnknown> {
+    let mgrs = &status.mgrmap;
+    let mon = |name: &str| match quorum.iter().position(|member| member == name) {
+        // The monitor with the lowest rank leads, and the list is in the order of ranks.
+        Some(0) => "leader",
+        Some(_) => "peon",
+        None => "out of quorum",
+    };
+    let mgr = |name: &str| {
+        if mgrs.active_name.as_ref().is_some_and(|active| active.0 == name) {
+            "active"
+        } else if mgrs.standbys.0.iter().any(|standby| standby.name.0 == name) {
+            "standby"
+        } else if mgrs.active_name.is_none() {
+            "unknown"
+        } else {
+            "stopped"
+        }
+    };
+    let mds = |name: &str| {
+        let ranked = status.fsmap.by_rank.0.iter().find(|rank| rank.name.0 == name);
+        ranked.map_or("up:standby", |rank| rank.status.0.as_str())
+    };
+    let mut daemons = Vec::new();
+    collect(&mut daemons, DaemonKind::Mon, &metadata.mon, mon)?;
+    collect(&mut daemons, DaemonKind::Mgr, &metadata.mgr, mgr)?;
+    collect(&mut daemons, DaemonKind::Mds, &metadata.mds, mds)?;
+    Ok(daemons)
+}
+
+fn collect<'a>(
+    daemons: &mut Vec<CephDaemon>,
+    kind: DaemonKind,
+    told: &'a Map<wire::Daemon>,
+    state: impl Fn(&'a str) -> &'a str,
+) -> Result<(), WhyUnknown> {
+    for (key, about) in &told.0 {
+        // The key is `name@host`; what the daemon says of itself is missing while it has never run.
+        let (key_name, key_host) = key.split_once('@').unwrap_or((key, ""));
+        let name = about.name.as_ref().map_or(key_name, |name| &name.0);
+        let host = about.hostname.as_ref().map_or(key_host, |host| &host.0);
+        if host.is_empty() {
+            return Err(WhyUnknown::new(format!("GET {METADATA}"), format!("it does not say where {key} is")));
+        }
+        let version = about.ceph_version_short.as_ref();
+        daemons.push(CephDaemon {
+            kind,
+            name: name.to_owned(),
+            node: short(&Text(host.to_owned())),
+            state: if version.is_none() { "stopped".to_owned() } else { state(name).to_owned() },
+            version: version.map(|text| Version::new(text.0.clone())),
+        });
+    }
+    Ok(())
+}
+
+/// Asks for each host with OSDs; in a watch, only for the node under work.
+async fn ok_to_stop(
+    reader: &Reader<'_>,
+    look: &Look<'_>,
+    hosts: &[&NodeName],
+    ceph: &Ceph,
+) -> BTreeMap<NodeName, Observed<StopVerdict>> {
+    let with_osds: BTreeSet<&NodeName> = ceph.osds.values().map(|osd| &osd.node).collect();
+    let verdicts = with_osds.into_iter().map(|host| async move {
+        let ids: Vec<String> = ceph.osds_on(host).map(|(id, _)| id.0.to_string()).collect();
+        let mut argv = vec!["ceph", "osd", "ok-to-stop"];
+        argv.extend(ids.iter().map(String::as_str));
+        argv.extend(["-f", "json"]);
+        let verdict = if look.closely(host) {
+            ask_to_stop(reader, hosts, &argv).await
+        } else {
+            Err(WhyUnknown::new(argv.join(" "), "asked in a full look and for the node under work only"))
+        };
+        (host.clone(), verdict.into())
+    });
+    join_all(verdicts).await.into_iter().collect()
+}
+
+async fn ask_to_stop(reader: &Reader<'_>, hosts: &[&NodeName], argv: &[&str]) -> Result<StopVerdict, WhyUnknown> {
+    /// EBUSY: Ceph's "no".
+    const NOT_SAFE: i32 = 16;
+    let mut why = WhyUnknown::new(argv.join(" "), "no node is there to be asked");
+    for node in hosts.iter().take(TRIES) {
+        let shell = NodeShell::new(reader, node);
+        let output = match shell.run(argv, SLOW).await {
+            Ok(output) => output,
+            Err(unreachable) => {
+                why = unreachable;
+                continue;
+            }
+        };
+        let said: Result<wire::OkToStop, String> = lenient::read_text(&output.stdout);
+        match (&output.exit, said) {
+            (Exit::Status(0), Ok(wire::OkToStop { ok_to_stop: Some(lenient::Flag(true)), .. })) => {
+                return Ok(StopVerdict::Safe);
+            }
+            (Exit::Status(NOT_SAFE), _) => return Ok(StopVerdict::Unsafe(shell.failed(argv, &output).reason)),
+            (Exit::Status(0), Ok(_)) => return Ok(StopVerdict::Unsafe("Ceph does not say ok_to_stop".to_owned())),
+            (Exit::Status(0), Err(reason)) => why = WhyUnknown::new(shell_source(node, argv), reason),
+            _ => why = shell.failed(argv, &output),
+        }
+    }
+    Err(why)
+}

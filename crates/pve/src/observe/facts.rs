@@ -1,0 +1,266 @@
+//! What decides whether and where a guest can move: its configuration, PVE's preconditions, its snapshots.
+//!
+//! Four calls per guest, so a watch makes them only for guests that are new, have moved, or were started or stopped.
+
+use std::collections::BTreeMap;
+
+use futures_util::{StreamExt, stream};
+use quorate_core::ids::{GuestId, GuestKind, NodeName, StorageId};
+use quorate_core::observed::{Observed, WhyUnknown};
+use quorate_core::snapshot::{
+    DiskUse, Guest, LocalDisk, LocalResource, MigrationFacts, ReplicationJob, Storage, TargetRefusal,
+};
+
+use super::reader::{Reader, node_path};
+use super::{Depth, Look};
+use crate::ports::ApiError;
+use crate::wire::guest::{self as wire, Config, Current, Preconditions};
+use crate::wire::lenient::{self, Int, List};
+use crate::wire::property::size_bytes;
+
+/// Guests that are read at the same time; the nodes' own limits hold besides.
+const GUESTS_AT_ONCE: usize = 24;
+
+/// Keys of drives in a VM's configuration.
+const VM_DRIVES: [&str; 8] = ["ide", "sata", "scsi", "virtio", "efidisk", "tpmstate", "unused", "floppy"];
+
+/// Keys of volumes in a container's configuration besides `rootfs`.
+const CT_VOLUMES: [&str; 2] = ["mp", "unused"];
+
+/// Completes the guests.
+pub(super) async fn read(
+    reader: &Reader<'_>,
+    guests: BTreeMap<GuestId, Guest>,
+    storages: &Observed<BTreeMap<StorageId, Storage>>,
+    replication: &Observed<Vec<ReplicationJob>>,
+    look: &Look<'_>,
+) -> BTreeMap<GuestId, Guest> {
+    let context = Context { reader, storages, replication };
+    let context = &context;
+    let complete = guests.into_values().map(|mut guest| async move {
+        if let Some(old) = unchanged(&guest, look) {
+            (guest.onboot, guest.migration) = (old.onboot.clone(), old.migration.clone());
+        } else if let Observed::Unknown(why) = &guest.status {
+            // Its node does not answer, or it is on its way: nobody could tell.
+            (guest.onboot, guest.migration) = (Observed::Unknown(why.clone()), Observed::Unknown(why.clone()));
+        } else {
+            (guest.onboot, guest.migration) = context.facts(&guest).await;
+            let locked = guest.lock.known().is_some_and(Option::is_some);
+            // A locked guest is refused an answer; what was read of it before on the same node still holds.
+            if let (true, Some(old)) = (locked && guest.migration.known().is_none(), known_before(&guest, look)) {
+                guest.migration = old.migration.clone();
+            }
+        }
+        guest
+    });
+    let done = stream::iter(complete).buffer_unordered(GUESTS_AT_ONCE);
+    done.map(|guest| (guest.id, guest)).collect().await
+}
+
+fn known_before<'a>(guest: &Guest, look: &Look<'a>) -> Option<&'a Guest> {
+    let old = look.previous?.guests.get(&guest.id)?;
+    (old.node == guest.node && old.migration.known().is_some()).then_some(old)
+}
+
+/// The guest as it was, if nothing has happened since that could change its facts.
+fn unchanged<'a>(guest: &Guest, look: &Look<'a>) -> Option<&'a Guest> {
+    let old = known_before(guest, look).filter(|_| look.depth == Depth::Watch)?;
+    (old.status == guest.status && old.onboot.known().is_some()).then_some(old)
+}
+
+struct Context<'a> {
+    reader: &'a Reader<'a>,
+    storages: &'a Observed<BTreeMap<StorageId, Storage>>,
+    replication: &'a Observed<Vec<ReplicationJob>>,
+}
+
+impl Context<'_> {
+    async fn facts(&self, guest: &Guest) -> (Observed<bool>, Observed<MigrationFacts>) {
+        let below = |what: &str| format!("{}/{}/{what}", guest.id.kind.api(), guest.id.vmid);
+        let (config, preconditions, current, snapshots) = tokio::join!(
+            async { self.reader.node_get::<Config>(&guest.node, &below("config")).await },
+            self.preconditions(guest, below("migrate")),
+            self.current(guest, below("status/current")),
+            async { self.reader.node_get::<List<wire::Snapshot>>(&guest.node, &below("snapshot")).await },
+        );
+        let onboot = match &config {
+            Ok(config) => Observed::Known(config.flag("onboot")),
+            Err(why) => Observed::Unknown(why.clone()),
+        };
+        let facts = super::both(config, preconditions)
+            .and_then(|(config, preconditions)| Ok((config, preconditions, current?, snapshots?)))
+            .and_then(|(config, preconditions, current, snapshots)| {
+                let mut facts = match guest.id.kind {
+                    GuestKind::Vm => self.vm(guest, &config, &preconditions)?,
+                    GuestKind::Ct => self.ct(guest, &config)?,
+                };
+                facts.refused = refused(preconditions);
+                facts.running_machine = current.running_machine.map(|machine| machine.0);
+                facts.has_snapshots = snapshots.0.iter().any(|snapshot| snapshot.name.0 != "current");
+                Ok(facts)
+            });
+        (onboot, facts.into())
+    }
+
+    /// Containers have this call since 9.0; where it is missing (501), PVE has no objection to tell.
+    async fn preconditions(&self, guest: &Guest, below: String) -> Result<Preconditions, WhyUnknown> {
+        match self.reader.node_get_raw(&guest.node, &below).await {
+            Ok(value) => lenient::read(value)
+                .map_err(|reason| WhyUnknown::new(format!("GET {}", node_path(&guest.node, &below)), reason)),
+            Err(ApiError::Refused { status: 501, .. }) if guest.id.kind == GuestKind::Ct => {
+                Ok(Preconditions::default())
+            }
+            Err(error) => Err(super::reader::api_why(&node_path(&guest.node, &below), &error)),
+        }
+    }
+
+    /// Only a VM with a process has a machine type in effect.
+    async fn current(&self, guest: &Guest, below: String) -> Result<Current, WhyUnknown> {
+        if guest.id.kind == GuestKind::Ct || !guest.may_be_running() {
+            return Ok(Current::default());
+        }
+        self.reader.node_get(&guest.node, &below).await
+    }
+
+    fn vm(&self, guest: &Guest, config: &Config, pre: &Preconditions) -> Result<MigrationFacts, WhyUnknown> {
+        let mut facts = MigrationFacts { bridges: bridges(config), ..MigrationFacts::default() };
+        for (_, drive) in config.numbered(&VM_DRIVES) {
+            facts.storages.extend(drive.first("file").and_then(storage_of));
+        }
+        facts.storages.extend(config.text("vmstate").as_deref().and_then(storage_of));
+        facts.cpu_model = config
+            .text("cpu")
+            .and_then(|cpu| crate::wire::property::Properties::parse(&cpu).first("cputype").map(str::to_owned));
+        facts.has_raw_args = config.text("args").is_some_and(|args| !args.trim().is_empty());
+        for disk in &pre.local_disks.0 {
+            let replicated = disk.replicate.0 && self.is_replicated(guest)?;
+            facts.local_disks.push(local_disk(disk, replicated));
+        }
+        facts.local_disks.sort_by(|a, b| a.volid.cmp(&b.volid));
+        facts.local_resources = local_resources(config, pre);
+        Ok(facts)
+    }
+
+    /// PVE tells nothing about a container's volumes; its configuration and the storages do.
+    fn ct(&self, guest: &Guest, config: &Config) -> Result<MigrationFacts, WhyUnknown> {
+        let mut facts = MigrationFacts { bridges: bridges(config), ..MigrationFacts::default() };
+        let rootfs = config.text("rootfs").map(|text| ("rootfs", crate::wire::property::Properties::parse(&text)));
+        for (key, mount) in rootfs.into_iter().chain(config.numbered(&CT_VOLUMES)) {
+            let Some(volume) = mount.first("volume") else { continue };
+            let shared = mount.get("shared").and_then(lenient::flag).unwrap_or(false);
+            let Some(storage) = storage_of(volume) else {
+                // A path of the host.
+                facts.local_mounts.extend((!shared).then(|| key.to_owned()));
+                continue;
+            };
+            if !shared && !self.is_shared(&storage)? {
+                facts.local_disks.push(LocalDisk {
+                    volid: volume.to_owned(),
+                    drive: key.to_owned(),
+                    size_bytes: mount.get("size").and_then(size_bytes).unwrap_or(0),
+                    usage: if key.starts_with("unused") { DiskUse::Unused } else { DiskUse::Attached },
+                    replicated: self.is_replicated(guest)?,
+                });
+            }
+            facts.storages.insert(storage);
+        }
+        // Devices handed to the container: `dev0: /dev/dri/renderD128`.
+        facts.local_mounts.extend(config.numbered(&["dev"]).map(|(key, _)| key.to_owned()));
+        facts.local_mounts.sort();
+        facts.local_disks.sort_by(|a, b| a.volid.cmp(&b.volid));
+        Ok(facts)
+    }
+
+    fn is_shared(&self, storage: &StorageId) -> Result<bool, WhyUnknown> {
+        Ok(self.storages.read().map_err(Clone::clone)?.get(storage).is_some_and(|storage| storage.shared))
+    }
+
+    fn is_replicated(&self, guest: &Guest) -> Result<bool, WhyUnknown> {
+        let jobs = self.replication.read().map_err(Clone::clone)?;
+        Ok(jobs.iter().any(|job| job.vmid == guest.id.vmid && !job.disabled))
+    }
+}
+
+/// `local-lvm:vm-103-disk-0` → `local-lvm`; a path, `none` and `cdrom` have no storage.
+fn storage_of(volume: &str) -> Option<StorageId> {
+    let (storage, _) = volume.split_once(':').filter(|(storage, _)| !storage.contains('/'))?;
+    Some(StorageId::new(storage))
+}
+
+fn bridges(config: &Config) -> std::collections::BTreeSet<String> {
+    config.numbered(&["net"]).filter_map(|(_, card)| card.get("bridge").map(str::to_owned)).collect()
+}
+
+fn local_disk(disk: &wire::LocalDisk, replicated: bool) -> LocalDisk {
+    let usage = if disk.is_cloudinit.0 || (disk.cdrom.0 && disk.volid.0.contains("-cloudinit")) {
+        DiskUse::CloudInit
+    } else if disk.cdrom.0 || disk.volid.0 == "cdrom" {
+        DiskUse::Cdrom
+    } else if disk.is_unused.0 {
+        DiskUse::Unused
+    } else if disk.is_attached.0 && !disk.is_vmstate.0 && !disk.is_tpmstate.0 {
+        DiskUse::Attached
+    } else {
+        DiskUse::Other
+    };
+    LocalDisk {
+        volid: disk.volid.0.clone(),
+        drive: disk.drivename.as_ref().map(|drive| drive.0.clone()).unwrap_or_default(),
+        size_bytes: disk.size.map_or(0, Int::unsigned),
+        usage,
+        replicated,
+    }
+}
+
+fn local_resources(config: &Config, pre: &Preconditions) -> Vec<LocalResource> {
+    let mut resources: Vec<LocalResource> = Vec::new();
+    let mapping_of = |key: &str| {
+        let text = config.text(key)?;
+        crate::wire::property::Properties::parse(&text).get("mapping").map(str::to_owned)
+    };
+    for key in &pre.local_resources.0 {
+        let mapped = pre.mapped_resource_info.0.get(&key.0);
+        let named = mapped.and_then(|mapped| mapped.name.as_ref()).map(|name| name.0.clone());
+        resources.push(LocalResource {
+            key: key.0.clone(),
+            mapping: named.or_else(|| mapping_of(&key.0)),
+            live_capable: mapped.is_some_and(|mapped| mapped.live_migration.0),
+        });
+    }
+    // A mapped device that some release lists under the mappings only is no less bound to a host.
+    for (key, mapped) in &pre.mapped_resource_info.0 {
+        if !resources.iter().any(|resource| resource.key == *key) {
+            let mapping = mapped.name.as_ref().map(|name| name.0.clone());
+            resources.push(LocalResource { key: key.clone(), mapping, live_capable: mapped.live_migration.0 });
+        }
+    }
+    resources.sort_by(|a, b| a.key.cmp(&b.key));
+    resources
+}
+
+/// Every other node has an entry from 8.4 on; an empty one refuses nothing.
+fn refused(pre: Preconditions) -> BTreeMap<NodeName, Vec<TargetRefusal>> {
+    let texts = |list: List<lenient::Text>| list.0.into_iter().map(|text| text.0);
+    let mut refused = BTreeMap::new();
+    for (node, why) in pre.not_allowed_nodes.0 {
+        let mut reasons = Vec::new();
+        let storages: Vec<StorageId> = texts(why.unavailable_storages).map(StorageId::new).collect();
+        if !storages.is_empty() {
+            reasons.push(TargetRefusal::Storages(storages));
+        }
+        let resources: Vec<String> = texts(why.unavailable_resources).collect();
+        if !resources.is_empty() {
+            reasons.push(TargetRefusal::Resources(resources));
+        }
+        for blocker in why.blocking_ha_resources.0 {
+            reasons.push(TargetRefusal::HaRule { cause: blocker.cause.0, sid: blocker.sid.0 });
+        }
+        for (key, value) in why.other {
+            reasons.push(TargetRefusal::Other(format!("{key}: {value}")));
+        }
+        if !reasons.is_empty() {
+            refused.insert(NodeName::new(node), reasons);
+        }
+    }
+    refused
+}

@@ -1,0 +1,149 @@
+//! Looking at a cluster: many small readings, put together into one [`Snapshot`].
+//!
+//! Nothing is guessed. What could not be read is [`Observed::Unknown`] with the call that should have told and with
+//! what came instead; what is read of an offline node is never an old copy. A short list is not good news: whether
+//! our token sees all guests is itself a reading ([`rights`]).
+//!
+//! [`Depth::Full`] reads everything. [`Depth::Watch`] is for the time between steps: a fixed number of calls per
+//! node and none per guest, except for guests that are new or have moved. What does not change by itself is taken
+//! over from the previous snapshot, for nodes that were and are online in the same boot.
+
+mod ceph;
+mod cluster;
+mod driver;
+mod facts;
+mod guests;
+mod ha;
+mod jobs;
+mod node;
+mod packages;
+mod quorum;
+mod reader;
+mod rights;
+mod roster;
+mod shell;
+
+pub use driver::DRIVER_LOCK_FILE;
+
+use std::collections::BTreeMap;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use quorate_core::ids::NodeName;
+use quorate_core::observed::{Observed, WhyUnknown};
+use quorate_core::snapshot::{SNAPSHOT_FORMAT, Snapshot};
+
+use crate::ports::Ports;
+use node::NodeLook;
+use reader::Reader;
+
+/// How closely to look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// Read everything.
+    Full,
+    /// Read what changes while a run is under way; take the rest over from the previous snapshot.
+    Watch,
+}
+
+/// One look.
+#[derive(Clone, Debug)]
+pub struct Look<'a> {
+    /// How closely.
+    pub depth: Depth,
+    /// The last snapshot; without one, a watch is a full look.
+    pub previous: Option<&'a Snapshot>,
+    /// API endpoints not to ask: the node under work.
+    pub avoid: Vec<NodeName>,
+    /// Nodes of the configuration file, for when no API answers.
+    pub known_nodes: Vec<NodeName>,
+    /// Nodes to read closely also in a watch, packages and Ceph's ok-to-stop included: the node under work.
+    pub focus: Vec<NodeName>,
+}
+
+impl Look<'_> {
+    /// A full look with no history.
+    pub fn full() -> Self {
+        Self { depth: Depth::Full, previous: None, avoid: vec![], known_nodes: vec![], focus: vec![] }
+    }
+
+    /// Is everything of this node to be read, whatever was known?
+    fn closely(&self, node: &NodeName) -> bool {
+        self.depth == Depth::Full || self.previous.is_none() || self.focus.contains(node)
+    }
+}
+
+/// Looks at the cluster once. Ends in bounded time, and always with a snapshot: what failed is in it as unknown.
+pub async fn observe(ports: &Ports, look: Look<'_>) -> Snapshot {
+    let taken = ports.clock.now();
+    let first = Reader::new(ports, &look.avoid, &look.known_nodes);
+    let roster = roster::read(&first, &look).await;
+    let reader = Reader::new(ports, &look.avoid, &roster.names);
+
+    let (nodes, cluster, ha, ceph, driver, resources) = tokio::join!(
+        look_at_nodes(&reader, &roster, &look),
+        cluster::read(&reader),
+        ha::read(&reader, &roster),
+        ceph::read(&reader, &roster, &look),
+        driver::read(&reader, &roster),
+        guests::resources(&reader),
+    );
+    let replication = cluster::replication(&reader, &roster, &look).await;
+    let listed = guests::place(&nodes, &resources, &roster, look.previous);
+    let guests = facts::read(&reader, listed, &cluster.storages, &replication, &look).await;
+    let sees_all_guests = rights::sees_all_guests(&cluster.permissions, &nodes, &resources, &guests);
+    let jobs = jobs::gather(&nodes, &roster, &cluster.permissions);
+
+    let mut quorum = BTreeMap::new();
+    let mut named = BTreeMap::new();
+    for (name, seen) in nodes {
+        quorum.insert(name.clone(), seen.quorum);
+        named.insert(name, seen.node);
+    }
+    Snapshot {
+        format: SNAPSHOT_FORMAT,
+        taken,
+        cluster_name: roster.cluster_name,
+        nodes: named,
+        guests,
+        sees_all_guests,
+        missing_privileges: rights::missing(&cluster.permissions),
+        quorum,
+        configured_votes: roster.votes,
+        storages: cluster.storages,
+        ha,
+        ceph,
+        jobs,
+        backups: cluster.backups,
+        replication,
+        options: cluster.options,
+        driver,
+    }
+}
+
+async fn look_at_nodes(reader: &Reader<'_>, roster: &roster::Roster, look: &Look<'_>) -> BTreeMap<NodeName, NodeLook> {
+    let mut looks: FuturesUnordered<_> =
+        roster.names.iter().map(|name| node::look_at(reader, roster, look, name)).collect();
+    let mut nodes = BTreeMap::new();
+    while let Some(seen) = looks.next().await {
+        nodes.insert(seen.node.name.clone(), seen);
+    }
+    nodes
+}
+
+/// Takes a known old reading over, unless it is to be read anew. A future that is not needed sends nothing.
+async fn keep_or<T: Clone>(
+    old: Option<&Observed<T>>,
+    anew: bool,
+    read: impl Future<Output = Observed<T>>,
+) -> Observed<T> {
+    match old {
+        Some(Observed::Known(value)) if !anew => Observed::Known(value.clone()),
+        _ => read.await,
+    }
+}
+
+/// Both, or why the first that is missing is missing.
+fn both<A, B>(a: Result<A, WhyUnknown>, b: Result<B, WhyUnknown>) -> Result<(A, B), WhyUnknown> {
+    Ok((a?, b?))
+}

@@ -1,0 +1,358 @@
+//! One node: what its API answers and what its shell tells.
+
+use std::collections::BTreeMap;
+
+use quorate_core::ids::{BootId, GuestKind, NodeName, StorageId, Vmid};
+use quorate_core::observed::{Observed, WhyUnknown};
+use quorate_core::snapshot::{
+    Cpu, LocalGuest, Memory, Node, QuorumView, Repository, Service, StorageOnNode, SubscriptionStatus,
+};
+
+use super::packages::{self, Versions};
+use super::reader::{Reader, node_path, shell_source};
+use super::roster::Roster;
+use super::shell::{NodeShell, QUICK};
+use super::{Look, keep_or, quorum};
+use crate::wire::cluster::GuestEntry;
+use crate::wire::lenient::{Int, List};
+use crate::wire::node as wire;
+use crate::wire::{df, pct_list, qm_list, systemctl};
+
+/// A node, and what else was read of it on the way.
+pub(super) struct NodeLook {
+    pub(super) node: Node,
+    pub(super) quorum: Observed<QuorumView>,
+    /// `GET /nodes/N/qemu`.
+    pub(super) vms: Result<Vec<GuestEntry>, WhyUnknown>,
+    /// `GET /nodes/N/lxc`.
+    pub(super) cts: Result<Vec<GuestEntry>, WhyUnknown>,
+    /// Running tasks.
+    pub(super) tasks: Result<Vec<wire::Task>, WhyUnknown>,
+    /// The state word of each guest in `qm list` and `pct list`.
+    pub(super) local_states: LocalStates,
+}
+
+/// Reads one node.
+pub(super) async fn look_at(reader: &Reader<'_>, roster: &Roster, look: &Look<'_>, name: &NodeName) -> NodeLook {
+    const BOOT_ID: [&str; 2] = ["cat", "/proc/sys/kernel/random/boot_id"];
+    let shell = NodeShell::new(reader, name);
+    // The first command proves the connection; without one, nothing else is tried.
+    let (shell, boot) = match shell.run(&BOOT_ID, QUICK).await {
+        Err(why) => (shell.broken(&why), Observed::Unknown(why)),
+        Ok(output) if output.succeeded() => (shell, Observed::Known(BootId::new(output.stdout.trim()))),
+        Ok(output) => {
+            let why = shell.failed(&BOOT_ID, &output);
+            (shell, Observed::Unknown(why))
+        }
+    };
+    let online = roster
+        .online
+        .get(name)
+        .cloned()
+        .unwrap_or_else(|| Observed::unknown("GET /cluster/status", format!("{name} is not in the answer")));
+    let old = look.previous.and_then(|previous| previous.nodes.get(name));
+    let same_boot = old.is_some_and(|old| boot.known().is_some() && old.boot == boot && old.online.is(&true));
+    // What a reboot or an absence may have changed is not taken over.
+    let old = old.filter(|_| same_boot && online.is(&true));
+    let anew = look.closely(name) || old.is_none();
+
+    let api = NodeApi { reader, name, offline: roster.is_offline(name) };
+    let (api, told, quorum) = tokio::join!(
+        read_api(&api, old, anew),
+        read_shell(reader, &shell, name, old, anew),
+        quorum::read(&shell, name, roster)
+    );
+    let (local_guests, local_states) = told.local;
+    let node = Node {
+        name: name.clone(),
+        online,
+        boot,
+        uptime_s: api.uptime_s,
+        memory: api.memory,
+        cpu: api.cpu,
+        pve_version: told.packages.versions.pve_manager,
+        qemu_version: told.packages.versions.qemu,
+        corosync_version: told.packages.versions.corosync,
+        kernel: told.packages.kernel,
+        packages: told.packages.packages,
+        upgrade_unit: told.packages.unit,
+        repositories: api.repositories,
+        subscription: api.subscription,
+        root_free_bytes: api.root_free_bytes,
+        boot_free_bytes: told.boot_free_bytes,
+        clock_skew_ms: told.clock_skew_ms,
+        services: api.services,
+        failed_units: told.failed_units,
+        local_guests,
+        storages: api.storages,
+        bridges: api.bridges,
+    };
+    NodeLook {
+        node: with_api_versions(node, &api.versions),
+        quorum,
+        vms: api.vms,
+        cts: api.cts,
+        tasks: api.tasks,
+        local_states,
+    }
+}
+
+/// Versions that the shell could not tell, from the API.
+fn with_api_versions(mut node: Node, api: &Option<Versions>) -> Node {
+    if let Some(api) = api {
+        for (mine, other) in [
+            (&mut node.pve_version, &api.pve_manager),
+            (&mut node.qemu_version, &api.qemu),
+            (&mut node.corosync_version, &api.corosync),
+        ] {
+            if mine.known().is_none() && other.known().is_some() {
+                *mine = other.clone();
+            }
+        }
+    }
+    node
+}
+
+/// The API of one node; an offline one is not asked.
+struct NodeApi<'a> {
+    reader: &'a Reader<'a>,
+    name: &'a NodeName,
+    offline: bool,
+}
+
+impl NodeApi<'_> {
+    async fn get<T: serde::de::DeserializeOwned>(&self, below: &str) -> Result<T, WhyUnknown> {
+        if self.offline {
+            let source = format!("GET {}", node_path(self.name, below));
+            return Err(WhyUnknown::new(source, format!("{} is offline, as other nodes see it", self.name)));
+        }
+        self.reader.node_get(self.name, below).await
+    }
+}
+
+struct FromApi {
+    uptime_s: Observed<u64>,
+    memory: Observed<Memory>,
+    cpu: Observed<Cpu>,
+    root_free_bytes: Observed<u64>,
+    services: Observed<Vec<Service>>,
+    subscription: Observed<SubscriptionStatus>,
+    repositories: Observed<Vec<Repository>>,
+    storages: Observed<BTreeMap<StorageId, StorageOnNode>>,
+    bridges: Observed<std::collections::BTreeSet<String>>,
+    versions: Option<Versions>,
+    vms: Result<Vec<GuestEntry>, WhyUnknown>,
+    cts: Result<Vec<GuestEntry>, WhyUnknown>,
+    tasks: Result<Vec<wire::Task>, WhyUnknown>,
+}
+
+async fn read_api(api: &NodeApi<'_>, old: Option<&Node>, anew: bool) -> FromApi {
+    let versions = async {
+        if !anew {
+            return None;
+        }
+        let listed = api.get::<List<wire::PackageVersion>>("apt/versions").await;
+        Some(packages::versions_from_api(listed, api.name))
+    };
+    let (status, vms, cts, tasks, services, subscription, repositories, storages, bridges, versions) = tokio::join!(
+        api.get::<wire::Status>("status"),
+        api.get::<List<GuestEntry>>("qemu"),
+        api.get::<List<GuestEntry>>("lxc"),
+        api.get::<List<wire::Task>>("tasks?source=active&limit=500"),
+        keep_or(old.map(|old| &old.services), anew, async { services(api).await.into() }),
+        keep_or(old.map(|old| &old.subscription), anew, async { subscription(api).await.into() }),
+        keep_or(old.map(|old| &old.repositories), anew, async { repositories(api).await.into() }),
+        keep_or(old.map(|old| &old.storages), anew, async { storages(api).await.into() }),
+        keep_or(old.map(|old| &old.bridges), anew, async { bridges(api).await.into() }),
+        versions,
+    );
+    let source = format!("GET {}", node_path(api.name, "status"));
+    FromApi {
+        uptime_s: field(&status, &source, "uptime", |status| status.uptime.map(Int::unsigned)),
+        memory: field(&status, &source, "memory", |status| {
+            let memory = status.memory?;
+            Some(Memory { total_bytes: memory.total?.unsigned(), used_bytes: memory.used?.unsigned() })
+        }),
+        cpu: field(&status, &source, "cpuinfo", |status| {
+            let cpu = status.cpuinfo.as_ref()?;
+            let flags = cpu.flags.0.split_whitespace().map(str::to_owned).collect();
+            Some(Cpu { count: cpu.cpus?.small(), model: cpu.model.0.clone(), flags })
+        }),
+        root_free_bytes: field(&status, &source, "rootfs", |status| Some(status.rootfs?.avail?.unsigned())),
+        services,
+        subscription,
+        repositories,
+        storages,
+        bridges,
+        versions,
+        vms: vms.and_then(|list| whole(list.0, api.name, "qemu")),
+        cts: cts.and_then(|list| whole(list.0, api.name, "lxc")),
+        tasks: tasks.map(|list| list.0.into_iter().filter(wire::Task::is_running).collect()),
+    }
+}
+
+/// One field of the status; without it the reading is unknown, not zero.
+fn field<T>(
+    status: &Result<wire::Status, WhyUnknown>,
+    source: &str,
+    name: &str,
+    take: impl FnOnce(&wire::Status) -> Option<T>,
+) -> Observed<T> {
+    match status {
+        Err(why) => Observed::Unknown(why.clone()),
+        Ok(status) => match take(status) {
+            Some(value) => Observed::Known(value),
+            None => Observed::unknown(source, format!("the answer has no {name}")),
+        },
+    }
+}
+
+/// A guest list is believed only if every entry says which guest it is and how big.
+fn whole(list: Vec<GuestEntry>, node: &NodeName, kind: &str) -> Result<Vec<GuestEntry>, WhyUnknown> {
+    if list.iter().all(|entry| entry.vmid.is_some() && entry.maxmem.is_some()) {
+        return Ok(list);
+    }
+    Err(WhyUnknown::new(format!("GET {}", node_path(node, kind)), "an entry lacks its vmid or maxmem"))
+}
+
+async fn services(api: &NodeApi<'_>) -> Result<Vec<Service>, WhyUnknown> {
+    let list = api.get::<List<wire::Service>>("services").await?;
+    let installed = list.0.into_iter().filter(|service| service.unit_state.0 != "not-found");
+    let mut services: Vec<Service> = installed
+        .map(|service| Service {
+            name: service.name.0,
+            active: service.active_state.0 == "active",
+            state: service.state.0,
+            enabled: service.unit_state.0.starts_with("enabled"),
+        })
+        .collect();
+    services.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(services)
+}
+
+async fn subscription(api: &NodeApi<'_>) -> Result<SubscriptionStatus, WhyUnknown> {
+    let answer = api.get::<wire::Subscription>("subscription").await?;
+    match answer.status.as_ref().map(|status| status.0.as_str()) {
+        Some("active") => Ok(SubscriptionStatus::Active),
+        Some("notfound") => Ok(SubscriptionStatus::NotFound),
+        Some("new" | "invalid" | "expired" | "suspended") => Ok(SubscriptionStatus::Invalid),
+        other => {
+            let source = format!("GET {}", node_path(api.name, "subscription"));
+            Err(WhyUnknown::new(source, format!("an unknown status: {:?}", other.unwrap_or("none"))))
+        }
+    }
+}
+
+async fn repositories(api: &NodeApi<'_>) -> Result<Vec<Repository>, WhyUnknown> {
+    let answer = api.get::<wire::Repositories>("apt/repositories").await?;
+    if let Some(error) = answer.errors.0.first() {
+        let source = format!("GET {}", node_path(api.name, "apt/repositories"));
+        return Err(WhyUnknown::new(source, format!("{}: {}", error.path.0, error.error.0)));
+    }
+    let texts = |list: List<crate::wire::lenient::Text>| list.0.into_iter().map(|text| text.0).collect::<Vec<_>>();
+    let mut found = Vec::new();
+    for file in answer.files.0 {
+        for entry in file.repositories.0 {
+            found.push(Repository {
+                path: file.path.0.clone(),
+                enabled: entry.enabled.0,
+                types: texts(entry.types),
+                uris: texts(entry.uris),
+                suites: texts(entry.suites),
+                components: texts(entry.components),
+            });
+        }
+    }
+    // Stable: entries of one file stay in their order.
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(found)
+}
+
+async fn storages(api: &NodeApi<'_>) -> Result<BTreeMap<StorageId, StorageOnNode>, WhyUnknown> {
+    let list = api.get::<List<wire::Storage>>("storage").await?;
+    let convert = |entry: wire::Storage| {
+        let free_bytes = entry.avail.map_or(0, Int::unsigned);
+        (StorageId::new(entry.storage.0), StorageOnNode { active: entry.active.0, free_bytes })
+    };
+    Ok(list.0.into_iter().map(convert).collect())
+}
+
+/// Bridges, and the virtual networks of SDN, which guests hang on in the same way.
+async fn bridges(api: &NodeApi<'_>) -> Result<std::collections::BTreeSet<String>, WhyUnknown> {
+    let list = api.get::<List<wire::Interface>>("network?type=any_bridge").await?;
+    let is_bridge = |interface: &wire::Interface| matches!(interface.kind.0.as_str(), "bridge" | "OVSBridge" | "vnet");
+    Ok(list.0.into_iter().filter(is_bridge).map(|interface| interface.iface.0).collect())
+}
+
+/// The state word of each guest in the node's own lists.
+type LocalStates = BTreeMap<(GuestKind, Vmid), String>;
+
+struct FromShell {
+    packages: packages::Readings,
+    boot_free_bytes: Observed<u64>,
+    clock_skew_ms: Observed<i64>,
+    failed_units: Observed<Vec<String>>,
+    local: (Observed<Vec<LocalGuest>>, LocalStates),
+}
+
+async fn read_shell(
+    reader: &Reader<'_>,
+    shell: &NodeShell<'_>,
+    name: &NodeName,
+    old: Option<&Node>,
+    anew: bool,
+) -> FromShell {
+    const FAILED: [&str; 5] = ["systemctl", "list-units", "--failed", "--plain", "--no-legend"];
+    const BOOT_FREE: [&str; 4] = ["df", "-B1", "--output=avail", "/boot"];
+    let failed = |text: &str| Ok(systemctl::parse_failed(text));
+    let (packages, boot_free_bytes, clock_skew_ms, failed_units, local) = tokio::join!(
+        packages::read(reader, shell, name, old, anew),
+        keep_or(old.map(|old| &old.boot_free_bytes), anew, async {
+            shell.parsed(&BOOT_FREE, QUICK, df::parse).await.into()
+        }),
+        keep_or(old.map(|old| &old.clock_skew_ms), anew, async { clock_skew(reader, shell, name).await.into() }),
+        keep_or(old.map(|old| &old.failed_units), anew, async { shell.parsed(&FAILED, QUICK, failed).await.into() }),
+        local_guests(shell),
+    );
+    FromShell { packages, boot_free_bytes, clock_skew_ms, failed_units, local }
+}
+
+/// The node's clock minus ours, taken in the middle of the call.
+async fn clock_skew(reader: &Reader<'_>, shell: &NodeShell<'_>, name: &NodeName) -> Result<i64, WhyUnknown> {
+    const DATE: [&str; 2] = ["date", "+%s%3N"];
+    let before = reader.now().0;
+    let text = shell.ok(&DATE, QUICK).await?;
+    let after = reader.now().0;
+    let theirs: i64 = text.trim().parse().map_err(|_| {
+        WhyUnknown::new(shell_source(name, &DATE), format!("it printed {:?} instead of a number", text.trim()))
+    })?;
+    let ours = i64::try_from(before / 2 + after / 2).unwrap_or(i64::MAX);
+    Ok(theirs.saturating_sub(ours))
+}
+
+/// Guests as the node itself lists them, both kinds or none.
+async fn local_guests(shell: &NodeShell<'_>) -> (Observed<Vec<LocalGuest>>, LocalStates) {
+    let (vms, cts) = tokio::join!(
+        shell.parsed(&["qm", "list"], QUICK, qm_list::parse),
+        shell.parsed(&["pct", "list"], QUICK, pct_list::parse)
+    );
+    let vms = vms.map(|lines| lines.into_iter().map(|line| (GuestKind::Vm, line.vmid, line.status, line.name)));
+    let cts = cts.map(|lines| lines.into_iter().map(|line| (GuestKind::Ct, line.vmid, line.status, line.name)));
+    let mut states = BTreeMap::new();
+    let mut guests = Vec::new();
+    let mut missing = None;
+    for lines in [vms.map(Vec::from_iter), cts.map(Vec::from_iter)] {
+        match lines {
+            Err(why) => missing = Some(why),
+            Ok(lines) => {
+                for (kind, vmid, status, name) in lines {
+                    let vmid = Vmid(vmid);
+                    guests.push(LocalGuest { kind, vmid, running: status != "stopped", name });
+                    states.insert((kind, vmid), status);
+                }
+            }
+        }
+    }
+    guests.sort_by_key(|guest| guest.vmid);
+    (missing.map_or(Observed::Known(guests), Observed::Unknown), states)
+}

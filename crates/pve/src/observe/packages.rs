@@ -1,0 +1,233 @@
+//! Software on a node: versions, kernels, pending updates, and our own upgrade unit.
+
+use quorate_core::ids::{NodeName, UnitName};
+use quorate_core::observed::{Observed, WhyUnknown};
+use quorate_core::snapshot::{Kernel, Node, Packages, PendingPackage, UnitOutcome, UnitState, UpgradeUnit};
+use quorate_core::version::Version;
+
+use super::reader::{Reader, node_path, shell_source};
+use super::shell::{NodeShell, QUICK, SLOW};
+use crate::ports::Exit;
+use crate::wire::lenient::List;
+use crate::wire::node::PackageVersion;
+use crate::wire::systemctl::UnitLine;
+use crate::wire::{apt, dpkg, kernels, systemctl};
+
+const SIMULATE: [&str; 3] = ["apt-get", "-s", "dist-upgrade"];
+const FUSER: [&str; 2] = ["fuser", "/var/lib/dpkg/lock-frontend"];
+
+/// What was read of a node's software.
+pub(super) struct Readings {
+    pub(super) versions: Versions,
+    pub(super) kernel: Observed<Kernel>,
+    pub(super) packages: Observed<Packages>,
+    pub(super) unit: Observed<Option<UpgradeUnit>>,
+}
+
+/// Versions of the packages that decide about order and migration.
+#[derive(Clone, Debug)]
+pub(super) struct Versions {
+    pub(super) pve_manager: Observed<Version>,
+    pub(super) qemu: Observed<Version>,
+    pub(super) corosync: Observed<Version>,
+}
+
+/// Reads them. Without a close look they are taken over from before, unless our upgrade unit has changed since.
+pub(super) async fn read(
+    reader: &Reader<'_>,
+    shell: &NodeShell<'_>,
+    node: &NodeName,
+    old: Option<&Node>,
+    anew: bool,
+) -> Readings {
+    let (unit, kernel) = tokio::join!(read_unit(shell, node), read_kernel(shell));
+    let unit: Observed<Option<UpgradeUnit>> = unit.into();
+    let at_work = matches!(&unit, Observed::Known(Some(UpgradeUnit { state: UnitState::Running, .. })));
+    let unit_changed = old.is_none_or(|old| old.upgrade_unit != unit);
+    let packages = match old.map(|old| &old.packages) {
+        // While dpkg is at work there is no answer that will last: what was pending before stands, and dpkg is busy.
+        Some(Observed::Known(before)) if at_work => Observed::Known(Packages { locked: true, ..before.clone() }),
+        before => {
+            super::keep_or(before, anew || unit_changed, async { read_packages(reader, shell, node).await.into() })
+                .await
+        }
+    };
+    let versions = match old.filter(|_| !anew && !unit_changed) {
+        Some(old) => Versions {
+            pve_manager: old.pve_version.clone(),
+            qemu: old.qemu_version.clone(),
+            corosync: old.corosync_version.clone(),
+        },
+        None => read_versions(shell, node).await,
+    };
+    Readings { versions, kernel: kernel.into(), packages, unit }
+}
+
+async fn read_versions(shell: &NodeShell<'_>, node: &NodeName) -> Versions {
+    const QUERY: [&str; 4] = ["dpkg-query", "-W", "-f", r"${Package} ${Version} ${db:Status-Abbrev}\n"];
+    let installed = shell.parsed(&QUERY, QUICK, dpkg::parse_query).await;
+    let version = |name: &str| match &installed {
+        Err(why) => Observed::Unknown(why.clone()),
+        Ok(installed) => match installed.get(name) {
+            Some(version) => Observed::Known(Version::new(version.clone())),
+            None => Observed::unknown(shell_source(node, &QUERY), format!("{name} is not installed")),
+        },
+    };
+    Versions { pve_manager: version("pve-manager"), qemu: version("pve-qemu-kvm"), corosync: version("corosync") }
+}
+
+/// The same from `GET /nodes/N/apt/versions`.
+pub(super) fn versions_from_api(listed: Result<List<PackageVersion>, WhyUnknown>, node: &NodeName) -> Versions {
+    let version = |name: &str| match &listed {
+        Err(why) => Observed::Unknown(why.clone()),
+        Ok(list) => {
+            let installed = |entry: &&PackageVersion| {
+                entry.package.0 == name && entry.current_state.as_ref().is_some_and(|state| state.0 == "Installed")
+            };
+            let found = list.0.iter().find(installed).and_then(|entry| entry.old_version.as_ref());
+            match found {
+                Some(version) => Observed::Known(Version::new(version.0.clone())),
+                None => {
+                    let source = format!("GET {}", node_path(node, "apt/versions"));
+                    Observed::unknown(source, format!("{name} is not installed"))
+                }
+            }
+        }
+    };
+    Versions { pve_manager: version("pve-manager"), qemu: version("pve-qemu-kvm"), corosync: version("corosync") }
+}
+
+async fn read_kernel(shell: &NodeShell<'_>) -> Result<Kernel, WhyUnknown> {
+    const FIND: [&str; 6] = ["find", "/boot", "-maxdepth", "1", "-name", "vmlinuz-*"];
+    let files = |text: &str| {
+        let found = kernels::parse_files(text);
+        if found.is_empty() { Err("no kernel in /boot".to_owned()) } else { Ok(found) }
+    };
+    let (running, installed, pins) = tokio::join!(
+        shell.ok(&["uname", "-r"], QUICK),
+        shell.parsed(&FIND, QUICK, files),
+        shell.run(&["proxmox-boot-tool", "kernel", "list"], QUICK)
+    );
+    // A node without the tool, or not managed by it, has no pins of this kind; a lost connection is another matter.
+    let pins =
+        pins.map(
+            |output| if output.succeeded() { kernels::parse_pins(&output.stdout) } else { kernels::Pins::default() },
+        )?;
+    let mut installed: Vec<Version> = installed?.into_iter().map(Version::new).collect();
+    installed.sort();
+    Ok(Kernel {
+        running: Version::new(running?.trim()),
+        installed,
+        pinned: pins.pinned.map(Version::new),
+        next_boot: pins.next_boot.map(Version::new),
+    })
+}
+
+async fn read_packages(reader: &Reader<'_>, shell: &NodeShell<'_>, node: &NodeName) -> Result<Packages, WhyUnknown> {
+    const STAT: [&str; 4] = ["stat", "-c", "%Y", "/var/lib/pve-manager/pkgupdates"];
+    let (simulation, audit, listed, lock) = tokio::join!(
+        shell.parsed(&SIMULATE, SLOW, apt::parse),
+        shell.run(&["dpkg", "--audit"], QUICK),
+        shell.run(&STAT, QUICK),
+        shell.run(&FUSER, QUICK),
+    );
+    let simulation = simulation?;
+    let listed = listed?;
+    let listed_s: Option<u64> = listed.stdout.trim().parse().ok().filter(|_| listed.succeeded());
+    let lock = lock?;
+    let locked = match lock.exit {
+        Exit::Status(0) => true,
+        // fuser's word for "nobody"; its complaints (no such file: nobody ever held it) come with the same status.
+        Exit::Status(1) => false,
+        _ => return Err(WhyUnknown::new(shell_source(node, &FUSER), shell.failed(&FUSER, &lock).reason)),
+    };
+    let pending = simulation.installs.into_iter().map(|install| PendingPackage {
+        name: install.name,
+        from: install.from.map(Version::new),
+        to: Version::new(install.to),
+        origin: install.origin,
+    });
+    Ok(Packages {
+        pending: pending.collect(),
+        removals: simulation.removals,
+        // dpkg --audit ends with 1 when it has something to say.
+        broken: dpkg::parse_audit(&audit?.stdout),
+        lists_age_s: listed_s.map(|listed| reader.now().seconds().saturating_sub(listed)),
+        locked,
+    })
+}
+
+async fn read_unit(shell: &NodeShell<'_>, node: &NodeName) -> Result<Option<UpgradeUnit>, WhyUnknown> {
+    const SHOW: [&str; 17] = [
+        "systemctl",
+        "show",
+        "quorate-upgrade*",
+        "-p",
+        "Id",
+        "-p",
+        "LoadState",
+        "-p",
+        "ActiveState",
+        "-p",
+        "SubState",
+        "-p",
+        "Result",
+        "-p",
+        "ExecMainCode",
+        "-p",
+        "ExecMainStatus",
+    ];
+    let units = shell.parsed(&SHOW, QUICK, systemctl::parse_show).await?;
+    let Some(newest) = newest(units) else { return Ok(None) };
+    let state = match newest.active.as_str() {
+        "active" if newest.sub == "exited" => outcome(shell, &newest).await?,
+        "active" | "activating" | "reloading" | "deactivating" => UnitState::Running,
+        "failed" | "inactive" => outcome(shell, &newest).await?,
+        other => return Err(WhyUnknown::new(shell_source(node, &SHOW), format!("unit state {other:?}"))),
+    };
+    Ok(Some(UpgradeUnit { unit: UnitName::new(newest.name), state }))
+}
+
+/// The unit that counts: one that runs, else the one with the highest number. Names without a unit are left out.
+fn newest(units: Vec<UnitLine>) -> Option<UnitLine> {
+    let known = units.into_iter().filter(|unit| unit.load != "not-found" && unit.name.starts_with("quorate-upgrade"));
+    known.max_by_key(|unit| {
+        let runs = unit.active == "activating" || (unit.active == "active" && unit.sub != "exited");
+        (runs, unit.number(), unit.name.clone())
+    })
+}
+
+async fn outcome(shell: &NodeShell<'_>, unit: &UnitLine) -> Result<UnitState, WhyUnknown> {
+    if unit.result == "success" && unit.main_status == 0 {
+        return Ok(UnitState::Ended(UnitOutcome::Success));
+    }
+    let how = match unit.main_code {
+        1 => format!("exit status {}", unit.main_status),
+        2 | 3 => format!("signal {}", unit.main_status),
+        _ => unit.result.clone(),
+    };
+    // The log helps the reader; that it cannot be read does not change how the unit ended.
+    let log = format!("/var/log/{}.log", unit.name);
+    let tail = shell.ok(&["tail", "-n", "20", &log], QUICK).await.unwrap_or_default();
+    Ok(UnitState::Ended(UnitOutcome::Failed { how, tail: tail.lines().map(str::to_owned).collect() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unit(name: &str, active: &str, sub: &str) -> UnitLine {
+        let text = format!("Id={name}.service\nLoadState=loaded\nActiveState={active}\nSubState={sub}\n");
+        systemctl::parse_show(&text).unwrap().remove(0)
+    }
+
+    #[test]
+    fn of_several_tries_the_newest_counts_by_number_and_not_by_text() {
+        let tries = ["quorate-upgrade-ab", "quorate-upgrade-ab-10", "quorate-upgrade-ab-9"];
+        let units = tries.iter().map(|name| unit(name, "failed", "failed")).collect();
+        assert_eq!(newest(units).unwrap().name, "quorate-upgrade-ab-10");
+        let units =
+            vec![unit("quorate-upgrade-ab-2", "failed", "failed"), unit("quorate-upgrade-cd", "active", "running")];
+        assert_eq!(newest(units).unwrap().name, "quorate-upgrade-cd");
+    }
+}

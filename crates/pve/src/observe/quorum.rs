@@ -1,0 +1,72 @@
+//! A node's own view of votes, members and links: by shell, so that it works without quorum and without the API.
+
+use std::collections::BTreeMap;
+
+use quorate_core::ids::NodeName;
+use quorate_core::observed::{Observed, WhyUnknown};
+use quorate_core::snapshot::{Link, Member, Qdevice, QuorumView};
+
+use super::reader::shell_source;
+use super::roster::Roster;
+use super::shell::{NodeShell, QUICK};
+use crate::ports::Exit;
+use crate::wire::cfgtool::{self, NodeLinks};
+use crate::wire::quorumtool::{self, Quorumtool};
+
+const QUORUMTOOL: [&str; 2] = ["corosync-quorumtool", "-s"];
+const CFGTOOL: [&str; 2] = ["corosync-cfgtool", "-n"];
+
+/// Reads one node's view.
+pub(super) async fn read(shell: &NodeShell<'_>, node: &NodeName, roster: &Roster) -> Observed<QuorumView> {
+    let (votes, links) = tokio::join!(votes(shell, node), shell.parsed(&CFGTOOL, QUICK, cfgtool::parse));
+    let view = super::both(votes, links).and_then(|(votes, links)| view(node, roster, votes, links));
+    view.into()
+}
+
+/// Exit status 2 only says "not quorate"; 1 is an error.
+async fn votes(shell: &NodeShell<'_>, node: &NodeName) -> Result<Quorumtool, WhyUnknown> {
+    let output = shell.run(&QUORUMTOOL, QUICK).await?;
+    match output.exit {
+        Exit::Status(0 | 2) => {
+            quorumtool::parse(&output.stdout).map_err(|reason| WhyUnknown::new(shell_source(node, &QUORUMTOOL), reason))
+        }
+        _ => Err(shell.failed(&QUORUMTOOL, &output)),
+    }
+}
+
+fn view(node: &NodeName, roster: &Roster, votes: Quorumtool, links: Vec<NodeLinks>) -> Result<QuorumView, WhyUnknown> {
+    let mut members = BTreeMap::new();
+    for member in &votes.members {
+        let name = name_of(node, roster, member.node_id, &QUORUMTOOL)?;
+        members.insert(name, Member { node_id: member.node_id, votes: member.votes });
+    }
+    let mut reachable = BTreeMap::new();
+    for other in links {
+        let name = name_of(node, roster, other.node_id, &CFGTOOL)?;
+        let mut links: Vec<Link> = other.links.iter().map(|&(number, connected)| Link { number, connected }).collect();
+        links.sort_by_key(|link| link.number);
+        reachable.insert(name, links);
+    }
+    let most = reachable.values().map(|links| u32::try_from(links.len()).unwrap_or(u32::MAX)).max().unwrap_or(0);
+    // The row of the node that was asked says whether *it* hears the device.
+    let heard = votes.members.iter().find(|member| member.local).and_then(|member| member.qdevice.as_deref());
+    let qdevice = votes.qdevice.map(|device| Qdevice {
+        votes: device.votes,
+        casting: device.casting && heard.is_none_or(|column| column.starts_with("A,V")),
+    });
+    Ok(QuorumView {
+        quorate: votes.quorate,
+        expected_votes: votes.expected_votes,
+        total_votes: votes.total_votes,
+        quorum: votes.quorum,
+        members,
+        qdevice,
+        links: reachable,
+        configured_links: roster.links.get(node).copied().unwrap_or(0).max(most),
+    })
+}
+
+fn name_of(node: &NodeName, roster: &Roster, id: u32, tool: &[&str]) -> Result<NodeName, WhyUnknown> {
+    let reason = || format!("it names node id {id}, which the cluster's configuration does not have");
+    roster.ids.get(&id).cloned().ok_or_else(|| WhyUnknown::new(shell_source(node, tool), reason()))
+}

@@ -1,0 +1,216 @@
+//! Who belongs to the cluster, and who is there now: as seen by *other* nodes, never by a node itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use quorate_core::ids::NodeName;
+use quorate_core::observed::{Observed, WhyUnknown};
+
+use super::Look;
+use super::reader::{Reader, api_why};
+use super::shell::{NodeShell, QUICK};
+use crate::wire::cluster::{ConfigNode, Status};
+use crate::wire::corosync_conf::{self, CorosyncConf};
+use crate::wire::lenient::{self, List};
+
+/// Endpoints that are asked who is online; each further one is needed only for what the others cannot tell.
+const MAX_VIEWS: usize = 3;
+
+/// The members by configuration, and who is online.
+#[derive(Debug)]
+pub(super) struct Roster {
+    /// All nodes, sorted.
+    pub(super) names: Vec<NodeName>,
+    /// corosync's ids.
+    pub(super) ids: BTreeMap<u32, NodeName>,
+    /// Votes in the configuration.
+    pub(super) votes: Observed<BTreeMap<NodeName, u32>>,
+    /// Links in the configuration.
+    pub(super) links: BTreeMap<NodeName, u32>,
+    /// Seen as a member by another node.
+    pub(super) online: BTreeMap<NodeName, Observed<bool>>,
+    /// The cluster's name.
+    pub(super) cluster_name: Observed<String>,
+}
+
+impl Roster {
+    /// Is this node known to be offline?
+    pub(super) fn is_offline(&self, node: &NodeName) -> bool {
+        self.online.get(node).is_some_and(|online| online.is(&false))
+    }
+
+    /// Nodes that are online, those first that are not under work.
+    pub(super) fn present(&self, look: &Look<'_>) -> Vec<&NodeName> {
+        let online = |name: &&NodeName| !self.is_offline(name);
+        let mut present: Vec<&NodeName> = self.names.iter().filter(online).collect();
+        present.sort_by_key(|name| (look.avoid.contains(name) || look.focus.contains(name), *name));
+        present
+    }
+}
+
+/// One endpoint's view.
+#[derive(Debug)]
+struct View {
+    /// Who answered; none if the answer does not say.
+    by: Option<NodeName>,
+    quorate: bool,
+    cluster: Option<String>,
+    online: BTreeMap<NodeName, bool>,
+    ids: BTreeMap<u32, NodeName>,
+}
+
+/// Reads the roster.
+pub(super) async fn read(reader: &Reader<'_>, look: &Look<'_>) -> Roster {
+    let config_path = "/cluster/config/nodes";
+    let (config, views) = tokio::join!(reader.get::<List<ConfigNode>>(config_path), views(reader));
+    let mut config = config.map(|list| CorosyncConf { cluster_name: None, nodes: list.0 });
+    if config.is_err()
+        && views.is_err()
+        && let Some(file) = config_from_shell(reader, look).await
+    {
+        config = Ok(file);
+    }
+    assemble(config, views, look)
+}
+
+/// Asks until every node has been judged by another, quorate one, or nobody new answers.
+async fn views(reader: &Reader<'_>) -> Result<Vec<View>, WhyUnknown> {
+    let path = "/cluster/status";
+    let mut views: Vec<View> = Vec::new();
+    let mut asked: Vec<NodeName> = Vec::new();
+    for round in 0..MAX_VIEWS {
+        let answer = reader.get_avoiding(path, &asked).await.map_err(|error| api_why(path, &error));
+        let read = answer.and_then(|value| {
+            lenient::read::<Status>(value).map_err(|reason| WhyUnknown::new(format!("GET {path}"), reason))
+        });
+        match read {
+            Ok(status) => views.push(view(&status)),
+            Err(why) if round == 0 => return Err(why),
+            Err(_) => break,
+        }
+        let newest = views.last().and_then(|view| view.by.clone());
+        // An answer that does not say whose it is, or one that we had: nobody else is to be had.
+        let Some(by) = newest.filter(|by| !asked.contains(by)) else { break };
+        asked.push(by);
+        let judged = |name: &NodeName| views.iter().any(|view| view.quorate && view.by.as_ref() != Some(name));
+        if views[0].online.len() < 2 || views[0].online.keys().all(judged) {
+            break;
+        }
+    }
+    Ok(views)
+}
+
+fn view(status: &Status) -> View {
+    let set = |flag: Option<lenient::Flag>| flag.is_some_and(|flag| flag.0);
+    let mut view = View { by: None, quorate: false, cluster: None, online: BTreeMap::new(), ids: BTreeMap::new() };
+    for entry in &status.0 {
+        if entry.kind.0 == "cluster" {
+            view.quorate = set(entry.quorate);
+            view.cluster = Some(entry.name.0.clone());
+        } else if entry.kind.0 == "node" {
+            let name = NodeName::new(entry.name.0.clone());
+            if set(entry.local) {
+                view.by = Some(name.clone());
+            }
+            if let Some(id) = entry.nodeid {
+                view.ids.insert(id.small(), name.clone());
+            }
+            view.online.insert(name, set(entry.online));
+        }
+    }
+    view
+}
+
+/// `corosync.conf` by shell from the first node of the configuration file that has it: works without any API.
+async fn config_from_shell(reader: &Reader<'_>, look: &Look<'_>) -> Option<CorosyncConf> {
+    for node in &look.known_nodes {
+        let shell = NodeShell::new(reader, node);
+        if let Ok(conf) = shell.parsed(&["cat", "/etc/pve/corosync.conf"], QUICK, corosync_conf::parse).await {
+            return Some(conf);
+        }
+    }
+    None
+}
+
+fn assemble(config: Result<CorosyncConf, WhyUnknown>, views: Result<Vec<View>, WhyUnknown>, look: &Look<'_>) -> Roster {
+    let seen = views.as_deref().unwrap_or_default();
+    let configured: &[ConfigNode] = config.as_ref().map_or(&[], |conf| &conf.nodes);
+    let mut names: BTreeSet<NodeName> = seen.iter().flat_map(|view| view.online.keys().cloned()).collect();
+    names.extend(configured.iter().map(|node| NodeName::new(node.name.0.clone())));
+    if names.is_empty() {
+        names.extend(look.known_nodes.iter().cloned());
+    }
+    let mut ids: BTreeMap<u32, NodeName> = seen.iter().flat_map(|view| view.ids.clone()).collect();
+    let named = |node: &ConfigNode| NodeName::new(node.name.0.clone());
+    ids.extend(configured.iter().filter_map(|node| Some((node.nodeid?.small(), named(node)))));
+    let votes = match &config {
+        // corosync's default is one vote.
+        Ok(conf) => Observed::Known(
+            conf.nodes.iter().map(|node| (named(node), node.quorum_votes.map_or(1, |votes| votes.small()))).collect(),
+        ),
+        Err(why) => Observed::Unknown(why.clone()),
+    };
+    let cluster_name = match (seen.iter().find_map(|view| view.cluster.clone()), &config, &views) {
+        (Some(name), _, _) => Observed::Known(name),
+        (None, Ok(CorosyncConf { cluster_name: Some(name), .. }), _) => Observed::Known(name.clone()),
+        (None, _, Err(why)) => Observed::Unknown(why.clone()),
+        (None, _, Ok(_)) => Observed::unknown("GET /cluster/status", "this node belongs to no cluster"),
+    };
+    Roster {
+        online: names.iter().map(|name| (name.clone(), online(name, &views))).collect(),
+        links: configured.iter().map(|node| (named(node), node.links())).collect(),
+        names: names.into_iter().collect(),
+        ids,
+        votes,
+        cluster_name,
+    }
+}
+
+/// Another node's word, a quorate one's if there is one.
+fn online(name: &NodeName, views: &Result<Vec<View>, WhyUnknown>) -> Observed<bool> {
+    let views = match views {
+        Ok(views) => views,
+        Err(why) => return Observed::Unknown(why.clone()),
+    };
+    let others = || views.iter().filter(|view| view.by.is_some() && view.by.as_ref() != Some(name));
+    let word = others().find(|view| view.quorate).or_else(|| others().next()).and_then(|view| view.online.get(name));
+    if let Some(online) = word {
+        return Observed::Known(*online);
+    }
+    // A cluster of one has no other; it answers, so it is there.
+    if views.iter().any(|view| view.online.len() == 1 && view.by.as_ref() == Some(name)) {
+        return Observed::Known(true);
+    }
+    let source = format!("GET /cluster/status on a node other than {name}");
+    Observed::unknown(source, "no other node answers, and a node's word about itself does not count")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn seen_by(by: &str, quorate: u8, online: &[(&str, u8)]) -> View {
+        let nodes = online.iter().map(|(name, online)| {
+            json!({"type": "node", "name": name, "online": online, "local": u8::from(*name == by), "nodeid": 1})
+        });
+        let cluster = json!({"type": "cluster", "name": "lab", "quorate": quorate});
+        let entries: Vec<_> = nodes.chain([cluster]).collect();
+        view(&lenient::read(json!(entries)).unwrap())
+    }
+
+    #[test]
+    fn a_node_that_answers_for_itself_only_is_not_known_to_be_online() {
+        let views = Ok(vec![seen_by("a", 1, &[("a", 1), ("b", 0)])]);
+        assert_eq!(online(&"b".into(), &views), Observed::Known(false));
+        assert!(online(&"a".into(), &views).known().is_none());
+    }
+
+    #[test]
+    fn a_quorate_nodes_word_outweighs_that_of_an_isolated_one() {
+        let isolated = seen_by("a", 0, &[("a", 1), ("b", 0), ("c", 0)]);
+        let quorate = seen_by("b", 1, &[("a", 0), ("b", 1), ("c", 1)]);
+        let views = Ok(vec![isolated, quorate]);
+        assert_eq!(online(&"a".into(), &views), Observed::Known(false));
+        assert_eq!(online(&"c".into(), &views), Observed::Known(true));
+    }
+}

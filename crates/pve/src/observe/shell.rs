@@ -1,0 +1,74 @@
+//! Reading through a node's shell. One connection attempt per look: a node that does not answer is not asked again.
+
+use std::time::Duration;
+
+use quorate_core::ids::NodeName;
+use quorate_core::observed::WhyUnknown;
+
+use super::reader::{Reader, shell_source};
+use crate::ports::{Exit, ShellOutput};
+
+/// For a program that answers at once.
+pub(super) const QUICK: Duration = Duration::from_secs(20);
+
+/// For one that computes: apt, Ceph.
+pub(super) const SLOW: Duration = Duration::from_secs(90);
+
+/// A node's shell, or why it is not to be had.
+pub(super) struct NodeShell<'a> {
+    reader: &'a Reader<'a>,
+    node: &'a NodeName,
+    broken: Option<String>,
+}
+
+impl<'a> NodeShell<'a> {
+    pub(super) fn new(reader: &'a Reader<'a>, node: &'a NodeName) -> Self {
+        Self { reader, node, broken: None }
+    }
+
+    /// The same shell after its first command failed: everything further is unknown for the same reason.
+    pub(super) fn broken(self, why: &WhyUnknown) -> Self {
+        Self { broken: Some(why.reason.clone()), ..self }
+    }
+
+    /// Runs a program in the C locale; how it ended is the caller's to judge.
+    pub(super) async fn run(&self, argv: &[&str], deadline: Duration) -> Result<ShellOutput, WhyUnknown> {
+        let why = |reason: String| WhyUnknown::new(shell_source(self.node, argv), reason);
+        if let Some(reason) = &self.broken {
+            return Err(why(reason.clone()));
+        }
+        let words = ["env", "LC_ALL=C"].iter().chain(argv).map(|word| (*word).to_owned());
+        let words: Vec<String> = words.collect();
+        let _permit = self.reader.permits(self.node).acquire().await;
+        let output = self.reader.ports.shell.run(self.node, &words, deadline).await;
+        output.map_err(|error| why(error.to_string()))
+    }
+
+    /// Runs a program that must end with status 0; its standard output.
+    pub(super) async fn ok(&self, argv: &[&str], deadline: Duration) -> Result<String, WhyUnknown> {
+        let output = self.run(argv, deadline).await?;
+        if output.succeeded() { Ok(output.stdout) } else { Err(self.failed(argv, &output)) }
+    }
+
+    /// Runs a program that must end with status 0, and reads what it printed.
+    pub(super) async fn parsed<T>(
+        &self,
+        argv: &[&str],
+        deadline: Duration,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Result<T, WhyUnknown> {
+        let output = self.ok(argv, deadline).await?;
+        parse(&output).map_err(|reason| WhyUnknown::new(shell_source(self.node, argv), reason))
+    }
+
+    /// A failure in words: how it ended, and the first line of what it complained about.
+    pub(super) fn failed(&self, argv: &[&str], output: &ShellOutput) -> WhyUnknown {
+        let how = match &output.exit {
+            Exit::Status(status) => format!("exit status {status}"),
+            Exit::Signal(signal) => format!("ended by signal {signal}"),
+        };
+        let said = output.stderr.lines().chain(output.stdout.lines()).map(str::trim).find(|line| !line.is_empty());
+        let reason = said.map_or(how.clone(), |said| format!("{how}: {said}"));
+        WhyUnknown::new(shell_source(self.node, argv), reason)
+    }
+}

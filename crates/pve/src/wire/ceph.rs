@@ -1,0 +1,196 @@
+//! Answers of Ceph: status, metadata, OSD dump, ok-to-stop.
+
+use serde::Deserialize;
+
+use super::lenient::{Flag, Int, List, Map, Text};
+
+/// `GET /cluster/ceph/status`, and with less in it `ceph -s -f json`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Status {
+    /// Health with its checks.
+    pub health: Option<Health>,
+    /// Monitors in quorum.
+    pub quorum_names: Option<List<Text>>,
+    /// Placement groups.
+    pub pgmap: Option<PgMap>,
+    /// Managers.
+    pub mgrmap: MgrMap,
+    /// Metadata servers.
+    pub fsmap: FsMap,
+}
+
+/// Health.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Health {
+    /// `HEALTH_OK`, …
+    pub status: Text,
+    /// Checks by code; muted ones are still here.
+    pub checks: Map<Check>,
+}
+
+/// A health check.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Check {
+    /// `HEALTH_WARN`, `HEALTH_ERR`.
+    pub severity: Text,
+    /// Its summary.
+    pub summary: Summary,
+    /// Muted by the administrator.
+    pub muted: Flag,
+}
+
+/// A check's summary.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Summary {
+    /// In words.
+    pub message: Text,
+}
+
+/// Placement groups.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct PgMap {
+    /// By state.
+    pub pgs_by_state: List<PgState>,
+    /// All.
+    pub num_pgs: Option<Int>,
+}
+
+/// Placement groups in one state.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct PgState {
+    /// `active+clean`.
+    pub state_name: Text,
+    /// How many.
+    pub count: Int,
+}
+
+/// Managers.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct MgrMap {
+    /// The active one (not in `ceph -s`).
+    pub active_name: Option<Text>,
+    /// The others (not in `ceph -s`).
+    pub standbys: List<Named>,
+}
+
+/// Something with a name.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Named {
+    /// Its name.
+    pub name: Text,
+}
+
+/// Metadata servers with a rank.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct FsMap {
+    /// Each with `name` and `status`.
+    pub by_rank: List<Rank>,
+}
+
+/// A metadata server with a rank.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Rank {
+    /// Its name.
+    pub name: Text,
+    /// `up:active`.
+    pub status: Text,
+}
+
+/// `GET /cluster/ceph/metadata`: what runs, and where.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Metadata {
+    /// Monitors by `name@host`.
+    pub mon: Map<Daemon>,
+    /// Managers.
+    pub mgr: Map<Daemon>,
+    /// Metadata servers.
+    pub mds: Map<Daemon>,
+    /// OSDs.
+    pub osd: Option<List<OsdDaemon>>,
+}
+
+/// A daemon that has told about itself.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Daemon {
+    /// Its name.
+    pub name: Option<Text>,
+    /// Its host.
+    pub hostname: Option<Text>,
+    /// `19.2.3`; missing if it never ran.
+    pub ceph_version_short: Option<Text>,
+}
+
+/// An OSD that has told about itself.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct OsdDaemon {
+    /// Its number.
+    pub id: Option<Int>,
+    /// Its host.
+    pub hostname: Option<Text>,
+    /// `19.2.3`.
+    pub ceph_version_short: Option<Text>,
+}
+
+/// `ceph osd dump -f json`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct OsdDump {
+    /// `noout,sortbitwise,…`; a dump without it is not one.
+    pub flags: Option<Text>,
+    /// Flags by CRUSH name: `pve1` → [`noout`].
+    pub crush_node_flags: Map<List<Text>>,
+    /// Pools.
+    pub pools: Option<List<Pool>>,
+    /// OSDs.
+    pub osds: Option<List<Osd>>,
+}
+
+/// A pool.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Pool {
+    /// Its name.
+    pub pool_name: Text,
+    /// Copies.
+    pub size: Int,
+    /// Copies without which I/O stops.
+    pub min_size: Int,
+}
+
+/// An OSD in the map.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Osd {
+    /// Its number.
+    pub osd: Option<Int>,
+    /// Its process answers.
+    pub up: Flag,
+    /// It takes data.
+    #[serde(rename = "in")]
+    pub weighted_in: Flag,
+    /// `exists`, `up`, and flags of its own (`noout`).
+    pub state: List<Text>,
+}
+
+/// `ceph osd ok-to-stop 0 1 -f json`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct OkToStop {
+    /// The answer.
+    pub ok_to_stop: Option<Flag>,
+    /// Placement groups that would become unavailable.
+    pub num_not_ok_pgs: Option<Int>,
+}

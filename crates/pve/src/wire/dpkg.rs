@@ -1,0 +1,59 @@
+//! `dpkg-query -W -f '${Package} ${Version} ${db:Status-Abbrev}\n'` and `dpkg --audit`.
+
+use std::collections::BTreeMap;
+
+/// Installed packages with their version. Packages that are removed or half-way are left out.
+pub fn parse_query(output: &str) -> Result<BTreeMap<String, String>, String> {
+    let mut installed = BTreeMap::new();
+    for line in output.lines().filter(|line| !line.trim().is_empty()) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words.as_slice() {
+            // `ii` installed, `hi` installed and held; a third letter names an error.
+            [name, version, "ii" | "hi"] => {
+                installed.insert((*name).to_owned(), (*version).to_owned());
+            }
+            [_, ..] if words.len() <= 4 => {}
+            _ => return Err(format!("dpkg-query printed {line:?}")),
+        }
+    }
+    if installed.is_empty() {
+        return Err("dpkg-query named no installed package".to_owned());
+    }
+    Ok(installed)
+}
+
+/// Packages that `dpkg --audit` complains about. An empty output is well.
+///
+/// Prose at the margin, one package per indented line (` pve-manager  Proxmox Virtual Environment …`).
+pub fn parse_audit(output: &str) -> Vec<String> {
+    let mut broken: Vec<String> = output
+        .lines()
+        .filter(|line| line.starts_with(' '))
+        .filter_map(|line| line.split_whitespace().next())
+        .map(str::to_owned)
+        .collect();
+    // Something was printed, but in another layout: it is not well all the same.
+    if broken.is_empty() {
+        broken.extend(output.lines().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned));
+    }
+    broken.sort();
+    broken.dedup();
+    broken
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_half_configured_package_is_not_installed_and_audit_names_it() {
+        let text = "corosync 3.1.10-pve2 ii \npve-manager 9.1.9 iF \nold-thing  rc \n";
+        let installed = parse_query(text).unwrap();
+        assert_eq!(installed.keys().collect::<Vec<_>>(), ["corosync"]);
+        let audit = "The following packages are only half configured, probably due to problems\n\
+                     configuring them the first time.\n pve-manager          Proxmox Virtual Environment Tools\n\n";
+        assert_eq!(parse_audit(audit), ["pve-manager"]);
+        assert!(parse_audit("").is_empty());
+        assert_eq!(parse_audit("something is wrong"), ["something is wrong"]);
+    }
+}

@@ -1,0 +1,24 @@
+//! The shapes of API answers and command outputs, as they really come.
+//!
+//! PVE is Perl: a flag may be `1`, `"1"`, `true` or missing, a number may be a string, an empty list may be `null`.
+//! [`lenient`] takes all of these; unknown fields are ignored. What cannot be understood is an error, never a
+//! default that looks like good news. No parser here panics, whatever the bytes.
+
+pub mod apt;
+pub mod ceph;
+pub mod cfgtool;
+pub mod cluster;
+pub mod corosync_conf;
+pub mod df;
+pub mod dpkg;
+pub mod guest;
+pub mod ha;
+pub mod kernels;
+pub mod lenient;
+pub mod node;
+pub mod pct_list;
+pub mod property;
+pub mod qm_list;
+pub mod quorumtool;
+pub mod systemctl;
+pub mod upid;

@@ -10,6 +10,8 @@
 
 pub mod checks;
 pub mod command;
+#[cfg(any(test, feature = "fixtures"))]
+pub mod fixture;
 pub mod forecast;
 pub mod ids;
 pub mod invariants;

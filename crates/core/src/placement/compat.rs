@@ -63,7 +63,10 @@ pub fn obstacle_here(guest: &Guest, policy: &Policy) -> Result<(), Obstacle> {
         return no(format!("{} is a device of its node that cannot travel with a running guest", resource.key));
     }
     if let Some(disk) = facts.local_disks.iter().find(|disk| copied(disk) && !disk.replicated && facts.has_snapshots) {
-        return no(format!("{} is a local disk with snapshots, which does not travel with a running guest", disk.volid));
+        return no(format!(
+            "{} is a local disk with snapshots, which does not travel with a running guest",
+            disk.volid
+        ));
     }
     Ok(())
 }
@@ -161,7 +164,9 @@ fn same_cpu(snapshot: &Snapshot, guest: &Guest, facts: &MigrationFacts, target: 
     let (here, there) = (read(&home.cpu)?, read(&target.cpu)?);
     match here.flags == there.flags {
         true => Ok(()),
-        false => no(format!("its CPU model is the host's, and the processors of {} and {} differ", home.name, target.name)),
+        false => {
+            no(format!("its CPU model is the host's, and the processors of {} and {} differ", home.name, target.name))
+        }
     }
 }
 

@@ -1,0 +1,107 @@
+//! Where everything stands in the middle of a plan, and what a move needs. Every rule of a move is stated here, once.
+
+use super::instance::{Instance, Item, Move, NodeSet, Release};
+
+/// Positions, loads and what is upgraded.
+#[derive(Clone, Debug)]
+pub(super) struct Board<'a> {
+    pub(super) instance: &'a Instance,
+    /// Node of each item.
+    pub(super) at: Vec<usize>,
+    /// Items on each node, in no order that matters.
+    pub(super) on: Vec<Vec<usize>>,
+    /// Memory of the items on each node.
+    pub(super) load: Vec<u64>,
+    /// Nodes that had their turn, or need none.
+    pub(super) upgraded: NodeSet,
+    /// The node whose turn it is: nothing goes there.
+    pub(super) leaving: Option<usize>,
+    /// Moves since the last turn began.
+    pub(super) moves: Vec<Move>,
+    /// Cost of all moves so far.
+    pub(super) cost: u64,
+}
+
+impl<'a> Board<'a> {
+    pub(super) fn new(instance: &'a Instance) -> Self {
+        let nodes = instance.places.len();
+        let mut board = Self {
+            instance,
+            at: instance.items.iter().map(|item| item.home).collect(),
+            on: vec![Vec::new(); nodes],
+            load: vec![0; nodes],
+            upgraded: instance.ready(),
+            leaving: None,
+            moves: Vec::new(),
+            cost: 0,
+        };
+        for (number, item) in instance.items.iter().enumerate() {
+            board.on[item.home].push(number);
+            board.load[item.home] += item.memory_bytes;
+        }
+        board
+    }
+
+    pub(super) fn item(&self, number: usize) -> &'a Item {
+        &self.instance.items[number]
+    }
+
+    /// What is installed on a node now.
+    pub(super) fn release(&self, node: usize) -> Release {
+        let place = &self.instance.places[node];
+        if self.upgraded.has(node) && place.has_turn { place.after } else { place.before }
+    }
+
+    /// Free memory of a node.
+    pub(super) fn free(&self, node: usize) -> u64 {
+        self.instance.places[node].capacity_bytes.saturating_sub(self.load[node])
+    }
+
+    /// Everything but memory and who is there: allowed, not leaving, not backwards.
+    pub(super) fn may_go(&self, item: usize, to: usize) -> bool {
+        let spec = self.item(item);
+        let from = self.at[item];
+        spec.allowed.has(to)
+            && to != from
+            && self.leaving != Some(to)
+            && (!spec.forward_only || self.release(to).takes_from(self.release(from)))
+            && self.release(to).qemu >= spec.least_qemu
+    }
+
+    /// Is somebody there that must not meet it?
+    pub(super) fn meets(&self, item: usize, to: usize) -> bool {
+        self.item(item).apart.iter().any(|other| self.at[*other] == to)
+    }
+
+    /// May the item go there now, as things stand?
+    pub(super) fn fits(&self, item: usize, to: usize) -> bool {
+        self.free(to) >= self.item(item).memory_bytes && self.may_go(item, to) && !self.meets(item, to)
+    }
+
+    /// Moves an item that fits.
+    pub(super) fn go(&mut self, item: usize, to: usize) {
+        let from = self.at[item];
+        self.put(item, to);
+        self.moves.push(Move { item, from, to });
+        self.cost = self.cost.saturating_add(self.item(item).cost);
+    }
+
+    /// Takes the last move back.
+    pub(super) fn take_back(&mut self) {
+        if let Some(last) = self.moves.pop() {
+            self.put(last.item, last.from);
+            self.cost -= self.item(last.item).cost;
+        }
+    }
+
+    fn put(&mut self, item: usize, to: usize) {
+        let (from, bytes) = (self.at[item], self.item(item).memory_bytes);
+        if let Some(index) = self.on[from].iter().position(|there| *there == item) {
+            self.on[from].swap_remove(index);
+        }
+        self.on[to].push(item);
+        self.load[from] -= bytes;
+        self.load[to] += bytes;
+        self.at[item] = to;
+    }
+}

@@ -1,0 +1,92 @@
+//! From moves in a row to stages: what may travel at the same time.
+//!
+//! Within a stage nothing may count on what another move of that stage frees: memory is taken on both ends, and guests
+//! that must be apart are on both ends, until the stage has ended.
+
+use super::instance::{Instance, Move};
+
+/// One guest of an item on its way; `mover` counts the item's guests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Leg {
+    pub(super) step: Move,
+    pub(super) mover: usize,
+}
+
+/// Where everything is between the stages of a whole plan.
+#[derive(Clone, Debug)]
+pub(super) struct Stages<'a> {
+    instance: &'a Instance,
+    at: Vec<usize>,
+    load: Vec<u64>,
+    /// Items that have begun to move in this stage, with their target.
+    moving: Vec<Move>,
+    legs: Vec<Leg>,
+    done: Vec<Vec<Leg>>,
+}
+
+impl<'a> Stages<'a> {
+    pub(super) fn new(instance: &'a Instance) -> Self {
+        let mut load = vec![0; instance.places.len()];
+        for item in &instance.items {
+            load[item.home] += item.memory_bytes;
+        }
+        let at = instance.items.iter().map(|item| item.home).collect();
+        Self { instance, at, load, moving: Vec::new(), legs: Vec::new(), done: Vec::new() }
+    }
+
+    /// The stages of one turn. `guests` tells how many guests an item has.
+    pub(super) fn of_turn(
+        &mut self,
+        moves: &[Move],
+        parallel: usize,
+        guests: impl Fn(usize) -> usize,
+    ) -> Vec<Vec<Leg>> {
+        let parallel = parallel.max(1);
+        for step in moves {
+            let count = guests(step.item);
+            let too_many = !self.legs.is_empty() && self.legs.len() + count > parallel;
+            if too_many || !self.can_begin(*step) {
+                self.close();
+            }
+            self.moving.push(*step);
+            for mover in 0..count {
+                if self.legs.len() == parallel {
+                    // Guests that stay together, but not all at once: the item is still on both ends.
+                    self.done.push(std::mem::take(&mut self.legs));
+                }
+                self.legs.push(Leg { step: *step, mover });
+            }
+        }
+        self.close();
+        std::mem::take(&mut self.done)
+    }
+
+    /// Does it fit beside everything that travels in this stage?
+    fn can_begin(&self, step: Move) -> bool {
+        let item = &self.instance.items[step.item];
+        let coming = self.moving.iter().filter(|other| other.to == step.to);
+        let arriving: u64 = coming.clone().map(|other| self.instance.items[other.item].memory_bytes).sum();
+        let taken = self.load[step.to].saturating_add(arriving).saturating_add(item.memory_bytes);
+        let fits = item.memory_bytes == 0 || taken <= self.instance.places[step.to].capacity_bytes;
+        let met = item
+            .apart
+            .iter()
+            .any(|other| self.at[*other] == step.to || coming.clone().any(|moving| moving.item == *other));
+        // Whoever left for here from there must have arrived before somebody apart from it comes after.
+        let crossed =
+            self.moving.iter().any(|moving| moving.to == self.at[step.item] && item.apart.contains(&moving.item));
+        fits && !met && !crossed && self.at[step.item] == step.from
+    }
+
+    fn close(&mut self) {
+        for step in self.moving.drain(..) {
+            let bytes = self.instance.items[step.item].memory_bytes;
+            self.load[step.from] -= bytes;
+            self.load[step.to] += bytes;
+            self.at[step.item] = step.to;
+        }
+        if !self.legs.is_empty() {
+            self.done.push(std::mem::take(&mut self.legs));
+        }
+    }
+}

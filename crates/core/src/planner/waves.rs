@@ -1,0 +1,409 @@
+//! From the solved puzzle to steps with ids, stages, reasons and estimates.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::ids::{BootId, GuestId, GuestKind, NodeName, StepId};
+use crate::plan::{Consent, Costs, PlannedStep, Wave};
+use crate::policy::{ConsentKind, RebootWhen};
+use crate::snapshot::{AffinityRule, Ha, Node};
+use crate::steps::{
+    EjectMedia, EnterMaintenance, FinalCheck, HoldFailback, LeaveMaintenance, Migrate, ProveBack, ProveEmpty, Reboot,
+    RefreshPackages, RestoreFailback, SetNoout, SettleHa, ShutdownGuest, StartGuest, Step, Travel, UnsetNoout,
+    UpgradePackages, kernel_release,
+};
+
+use super::cost::{RESTART_S, migration_s, step_s};
+use super::instance::{Move, Solution, Turn};
+use super::problem::{Problem, media};
+use super::staging::{Leg, Stages};
+use super::{Ongoing, problem};
+
+/// What comes out beside the waves.
+pub(super) struct Written {
+    pub(super) waves: Vec<Wave>,
+    pub(super) costs: Costs,
+    pub(super) consents: Vec<Consent>,
+}
+
+struct Writer<'a> {
+    problem: &'a Problem<'a>,
+    ha: Option<&'a Ha>,
+    ongoing: &'a Ongoing,
+    /// Steps that are owed and not in the plan yet, oldest first.
+    owed: Vec<Step>,
+    held: BTreeSet<GuestId>,
+    ejected: BTreeSet<GuestId>,
+    costs: Costs,
+    consents: BTreeMap<(ConsentKind, GuestId), (u64, String)>,
+    waves: Vec<Wave>,
+    ids: BTreeMap<String, u32>,
+    upgraded: BTreeSet<usize>,
+}
+
+/// Writes the whole plan.
+pub(super) fn write(problem: &Problem<'_>, solution: &Solution, ongoing: &Ongoing) -> Written {
+    let mut writer = Writer {
+        problem,
+        ha: problem.snapshot.ha.known(),
+        ongoing,
+        owed: ongoing.owed.clone(),
+        held: BTreeSet::new(),
+        ejected: BTreeSet::new(),
+        costs: Costs::default(),
+        consents: BTreeMap::new(),
+        waves: Vec::new(),
+        ids: BTreeMap::new(),
+        upgraded: problem.instance.ready().iter().collect(),
+    };
+    let mut stages = Stages::new(&problem.instance);
+    let begun = usize::from(ongoing.under_work.is_some()).min(solution.turns.len());
+    for turn in &solution.turns[..begun] {
+        writer.turn(turn, &mut stages);
+    }
+    writer.debts();
+    for turn in &solution.turns[begun..] {
+        writer.turn(turn, &mut stages);
+    }
+    writer.last_wave();
+    let say = |((kind, guest), (downtime_s, what))| Consent { kind, guest, downtime_s, what };
+    Written { waves: writer.waves, costs: writer.costs, consents: writer.consents.into_iter().map(say).collect() }
+}
+
+/// The wave that is being written.
+struct Draft {
+    prefix: String,
+    stage: u32,
+    steps: Vec<PlannedStep>,
+}
+
+impl Draft {
+    fn new(prefix: &str) -> Self {
+        Self { prefix: prefix.to_owned(), stage: 0, steps: Vec::new() }
+    }
+
+    /// What follows waits for what was written so far.
+    fn next_stage(&mut self) {
+        if self.steps.last().is_some_and(|step| step.stage == self.stage) {
+            self.stage += 1;
+        }
+    }
+
+    /// Longest step of each stage, added up.
+    fn duration_s(&self) -> u64 {
+        let mut by_stage: BTreeMap<u32, u64> = BTreeMap::new();
+        for step in &self.steps {
+            let longest = by_stage.entry(step.stage).or_default();
+            *longest = step.estimate_s.max(*longest);
+        }
+        by_stage.values().sum()
+    }
+}
+
+impl<'a> Writer<'a> {
+    fn name(&self, node: usize) -> &'a NodeName {
+        &self.problem.names[node]
+    }
+
+    fn node(&self, name: &NodeName) -> Option<&'a Node> {
+        self.problem.snapshot.nodes.get(name)
+    }
+
+    fn ha_in_use(&self) -> bool {
+        self.ha.is_some_and(|ha| ha.master.is_some() || !ha.services.is_empty())
+    }
+
+    fn add(&mut self, draft: &mut Draft, step: impl Into<Step>, why: &str, estimate_s: Option<u64>) {
+        let step = step.into();
+        let kind = step.kind();
+        let subject = kind.subject().map(|subject| format!(".{subject}")).unwrap_or_default();
+        let base = format!("{}.{}{subject}", draft.prefix, kind.verb());
+        let count = self.ids.entry(base.clone()).or_default();
+        *count += 1;
+        let id = if *count == 1 { base } else { format!("{base}.{count}") };
+        let estimate_s = estimate_s.unwrap_or_else(|| step_s(&step));
+        self.owed.retain(|owed| *owed != step);
+        draft.steps.push(PlannedStep {
+            id: StepId::new(id),
+            stage: draft.stage,
+            step,
+            why: why.to_owned(),
+            estimate_s,
+        });
+    }
+
+    /// A step of its own stage.
+    fn alone(&mut self, draft: &mut Draft, step: impl Into<Step>, why: &str) {
+        draft.next_stage();
+        self.add(draft, step, why, None);
+    }
+
+    fn push_wave(&mut self, node: Option<NodeName>, why: &str, draft: Draft) {
+        self.costs.duration_s += draft.duration_s();
+        self.waves.push(Wave { node, why: why.to_owned(), steps: draft.steps });
+    }
+
+    fn turn(&mut self, turn: &Turn, stages: &mut Stages<'_>) {
+        let name = self.name(turn.node).clone();
+        let mut draft = Draft::new(name.as_str());
+        let refresh = RefreshPackages { node: name.clone() };
+        self.add(&mut draft, refresh, "a repository that fails is found while the node is full", None);
+        self.prepare(&mut draft, &turn.moves);
+        self.drain(&mut draft, turn, stages);
+        self.shut_down(&mut draft, turn.node, &name);
+        self.alone(&mut draft, ProveEmpty { node: name.clone() }, "the node itself is asked before it is touched");
+        let maintenance = self.enter_maintenance(&mut draft, &name);
+        let noout = self.set_noout(&mut draft, &name);
+        let upgrade = UpgradePackages { node: name.clone(), unit: self.ongoing.unit.clone() };
+        self.alone(&mut draft, upgrade, &self.upgrade_why(&name));
+        self.reboot(&mut draft, &name);
+        self.give_back(&mut draft, &name, noout, maintenance);
+        self.upgraded.insert(turn.node);
+        let why = self.turn_why(turn, &name);
+        self.push_wave(Some(name), &why, draft);
+    }
+
+    /// What must be so before anything travels.
+    fn prepare(&mut self, draft: &mut Draft, moves: &[Move]) {
+        draft.next_stage();
+        for step in moves {
+            for mover in &self.problem.movers[step.item] {
+                if self.is_pulled(mover.guest) && self.held.insert(mover.guest) {
+                    let why = "HA would take it straight back to a node that its rules prefer";
+                    self.add(draft, HoldFailback { guest: mover.guest }, why, None);
+                }
+                self.eject(draft, mover.guest);
+            }
+        }
+    }
+
+    fn eject(&mut self, draft: &mut Draft, id: GuestId) {
+        let Some(guest) = self.problem.snapshot.guests.get(&id) else { return };
+        let media = media(guest, self.problem.policy);
+        if media.is_empty() || !self.ejected.insert(id) {
+            return;
+        }
+        for (drive, volid) in media {
+            let what = format!("{volid} is ejected from {drive} of {id} and not put back");
+            self.consents.insert((ConsentKind::EjectMedia, id), (0, what));
+            let step = EjectMedia { guest: id, node: guest.node.clone(), drive, volid };
+            self.add(draft, step, "an image on its node only keeps the guest from moving", None);
+        }
+    }
+
+    /// Would HA move it by itself after one of our moves? Only a place that no online node beats is safe from that.
+    fn is_pulled(&self, guest: GuestId) -> bool {
+        let Some(ha) = self.ha else { return false };
+        if !problem::managed(ha, guest).is_some_and(|service| service.failback) {
+            return false;
+        }
+        ha.rules.iter().any(|rule| match rule {
+            AffinityRule::Node(rule) if rule.guests.contains(&guest) => {
+                let known = |node: &&NodeName| self.problem.snapshot.nodes.contains_key(node);
+                let best = rule.nodes.iter().filter(|(node, _)| known(node)).map(|(_, priority)| *priority).max();
+                let all_alike = self.problem.names.iter().all(|name| {
+                    rule.nodes.get(name).copied() == best || (rule.strict && !rule.nodes.contains_key(name))
+                });
+                best.is_some() && !all_alike
+            }
+            _ => false,
+        })
+    }
+
+    fn drain(&mut self, draft: &mut Draft, turn: &Turn, stages: &mut Stages<'_>) {
+        let parallel = usize::from(self.problem.policy.parallel_migrations);
+        for stage in stages.of_turn(&turn.moves, parallel, |item| self.problem.movers[item].len()) {
+            draft.next_stage();
+            for leg in stage {
+                self.leg(draft, turn.node, leg);
+            }
+        }
+    }
+
+    fn leg(&mut self, draft: &mut Draft, leaving: usize, leg: Leg) {
+        let Move { item, from, to } = leg.step;
+        let Some(mover) = self.problem.movers[item].get(leg.mover) else { return };
+        let why = match (from == leaving, self.upgraded.contains(&to)) {
+            (true, true) => "upgraded already: it travels once",
+            (true, false) => "no upgraded node has room for it yet: it waits there and travels again",
+            (false, true) => "makes room for others, on an upgraded node",
+            (false, false) => "makes room for others",
+        };
+        let estimate = migration_s(mover.bytes, mover.travel == Travel::Ha, self.problem.policy);
+        self.costs.moves += 1;
+        self.costs.bytes += mover.bytes;
+        if mover.guest.kind == GuestKind::Ct && mover.travel != Travel::Offline {
+            // Local volumes are copied while it is down.
+            let down = RESTART_S + mover.bytes.div_ceil(self.problem.policy.migration_bytes_per_s.max(1));
+            let total = self.costs.downtime_s.entry(mover.guest).or_default();
+            *total += down;
+            let what = format!("{} is restarted on another node", mover.guest);
+            self.consents.insert((ConsentKind::RestartContainers, mover.guest), (*total, what));
+        }
+        let (from, to) = (self.name(from).clone(), self.name(to).clone());
+        self.add(draft, Migrate { guest: mover.guest, from, to, travel: mover.travel }, why, Some(estimate));
+    }
+
+    fn shut_down(&mut self, draft: &mut Draft, node: usize, name: &NodeName) {
+        draft.next_stage();
+        for guest in self.problem.shut_down.get(&node).into_iter().flatten() {
+            let step = ShutdownGuest { guest: *guest, node: name.clone() };
+            self.add(draft, step, "it cannot move, and the operator lets it be shut down", None);
+            self.owed.push(StartGuest { guest: *guest, node: name.clone() }.into());
+        }
+    }
+
+    /// Is what the step changes not our doing, but the administrator's?
+    fn owes(&self, step: &Step) -> bool {
+        self.ongoing.owed.contains(step)
+    }
+
+    fn enter_maintenance(&mut self, draft: &mut Draft, name: &NodeName) -> bool {
+        if !self.ha_in_use() {
+            return false;
+        }
+        let why = "HA neither sends guests there nor counts on it";
+        self.alone(draft, EnterMaintenance { node: name.clone() }, why);
+        true
+    }
+
+    fn set_noout(&mut self, draft: &mut Draft, name: &NodeName) -> bool {
+        let Some(ceph) = self.problem.snapshot.ceph() else { return false };
+        let theirs = ceph.noout_set_for(name) && !self.owes(&UnsetNoout { node: name.clone() }.into());
+        let begun = self.ongoing.under_work.as_ref() == Some(name);
+        if ceph.osds_on(name).next().is_none() || (theirs && !begun) {
+            return false;
+        }
+        self.alone(draft, SetNoout { node: name.clone() }, "its OSDs are away for minutes: nothing is to be rebuilt");
+        true
+    }
+
+    fn upgrade_why(&self, name: &NodeName) -> String {
+        let pending =
+            self.node(name).and_then(|node| node.packages.known()).map_or(0, |packages| packages.pending.len());
+        match pending {
+            0 => "nothing is pending by the last reading".to_owned(),
+            1 => "1 package".to_owned(),
+            count => format!("{count} packages"),
+        }
+    }
+
+    fn reboot(&mut self, draft: &mut Draft, name: &NodeName) {
+        let Some(node) = self.node(name) else { return };
+        let (Some(packages), Some(kernel), Some(boot)) =
+            (node.packages.known(), node.kernel.known(), node.boot.known())
+        else {
+            return;
+        };
+        let new = packages.pending.iter().find_map(|package| kernel_release(&package.name));
+        let why = match new {
+            Some(release) => format!("kernel {release} is to be installed"),
+            None if kernel.reboot_needed() => format!("{} runs, {} would boot", kernel.running, kernel.will_boot()),
+            None if self.problem.policy.reboot == RebootWhen::Always && !self.booted_in_this_turn(node) => {
+                "the operator wants every node rebooted".to_owned()
+            }
+            None => return,
+        };
+        self.costs.reboots += 1;
+        let from_boot: BootId = boot.clone();
+        self.alone(draft, Reboot { node: name.clone(), from_boot }, &why);
+    }
+
+    /// With a turn that has begun and nothing left to install, a recent boot is the one of this turn.
+    fn booted_in_this_turn(&self, node: &Node) -> bool {
+        let deadlines = &self.problem.policy.deadlines;
+        let turn_s = deadlines.boot_s + deadlines.rejoin_s + deadlines.ceph_clean_s + deadlines.ha_s;
+        self.ongoing.under_work.as_ref() == Some(&node.name)
+            && node.packages.known().is_some_and(|packages| packages.pending.is_empty())
+            && node.uptime_s.known().is_some_and(|uptime| *uptime < turn_s)
+    }
+
+    /// The second half of a turn: the node is back, and everything that was changed for it is given back.
+    fn give_back(&mut self, draft: &mut Draft, name: &NodeName, noout: bool, maintenance: bool) {
+        self.alone(draft, ProveBack { node: name.clone() }, "no other node is touched before this one serves again");
+        let unset: Step = UnsetNoout { node: name.clone() }.into();
+        if noout || self.owes(&unset) {
+            self.alone(draft, unset, "given back");
+        }
+        let leave: Step = LeaveMaintenance { node: name.clone() }.into();
+        if maintenance || self.owes(&leave) {
+            self.alone(draft, leave, "given back");
+        }
+        draft.next_stage();
+        let to_start: Vec<Step> = self
+            .owed
+            .iter()
+            .filter(|step| matches!(step, Step::StartGuest(start) if start.node == *name))
+            .cloned()
+            .collect();
+        let before: u64 = draft.duration_s();
+        for step in to_start {
+            let Step::StartGuest(start) = &step else { continue };
+            let guest = start.guest;
+            let down_since = draft
+                .steps
+                .iter()
+                .position(|planned| matches!(&planned.step, Step::ShutdownGuest(shut) if shut.guest == guest));
+            let since: u64 =
+                down_since.map_or(0, |index| draft.steps[..index].iter().map(|step| step.estimate_s).sum());
+            let down_s = before.saturating_sub(since);
+            self.costs.downtime_s.insert(guest, down_s);
+            let what = format!("{guest} is down while {name} is upgraded");
+            self.consents.insert((ConsentKind::ShutdownGuests, guest), (down_s, what));
+            self.add(draft, step, "given back", None);
+        }
+        if self.ha_in_use() {
+            self.alone(draft, SettleHa { node: name.clone() }, "HA is at rest before the next node is taken");
+        }
+    }
+
+    fn turn_why(&self, turn: &Turn, name: &NodeName) -> String {
+        let policy = self.problem.policy;
+        let waits =
+            turn.moves.iter().filter(|step| step.from == turn.node && !self.upgraded.contains(&step.to)).count();
+        let first = self.waves.is_empty();
+        if self.ongoing.under_work.as_ref() == Some(name) {
+            "its turn has begun".to_owned()
+        } else if policy.first.contains(name) {
+            "the operator wants it early".to_owned()
+        } else if policy.last.contains(name) {
+            "the operator wants it late".to_owned()
+        } else if turn.moves.is_empty() {
+            "nothing has to move".to_owned()
+        } else if waits == 0 {
+            "all its guests go to nodes that are upgraded".to_owned()
+        } else if first {
+            format!("the first: {waits} of its guests travel again later, fewer than with another node first")
+        } else {
+            format!("{waits} of its guests travel again later")
+        }
+    }
+
+    /// Nodes that need nothing, but on which something of ours is still to be given back.
+    fn debts(&mut self) {
+        let node_of = |step: &Step| match step {
+            Step::LeaveMaintenance(step) => Some(step.node.clone()),
+            Step::UnsetNoout(step) => Some(step.node.clone()),
+            Step::StartGuest(step) => Some(step.node.clone()),
+            _ => None,
+        };
+        let nodes: BTreeSet<NodeName> = self.owed.iter().filter_map(node_of).collect();
+        for name in nodes {
+            let mut draft = Draft::new(name.as_str());
+            self.give_back(&mut draft, &name, false, false);
+            self.push_wave(Some(name), "something is still owed here", draft);
+        }
+    }
+
+    fn last_wave(&mut self) {
+        let mut draft = Draft::new("cluster");
+        let held: Vec<GuestId> = self.held.iter().copied().collect();
+        for guest in held {
+            self.add(&mut draft, RestoreFailback { guest }, "given back: HA may take it back now", None);
+        }
+        for step in std::mem::take(&mut self.owed) {
+            self.add(&mut draft, step, "given back", None);
+        }
+        self.alone(&mut draft, FinalCheck {}, "the whole cluster once more");
+        self.push_wave(None, "what is owed to the cluster, and a last look", draft);
+    }
+}

@@ -125,7 +125,7 @@ fn storages_there(snapshot: &Snapshot, facts: &MigrationFacts, target: &Node) ->
         };
         let prefix = format!("{id}:");
         let to_copy = facts.local_disks.iter().filter(|disk| copied(disk) && disk.volid.starts_with(&prefix));
-        let bytes: u64 = to_copy.map(|disk| disk.size_bytes).sum();
+        let bytes = to_copy.fold(0_u64, |sum, disk| sum.saturating_add(disk.size_bytes));
         if bytes > state.free_bytes {
             let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
             let (needed, free) = (gib(bytes), gib(state.free_bytes));
@@ -182,5 +182,6 @@ pub fn travels_with_disks(facts: &MigrationFacts) -> bool {
 
 /// Bytes of local disks that travel with the guest; replicated ones are there already.
 pub fn disk_bytes(facts: &MigrationFacts) -> u64 {
-    facts.local_disks.iter().filter(|disk| copied(disk) && !disk.replicated).map(|disk| disk.size_bytes).sum()
+    let to_copy = facts.local_disks.iter().filter(|disk| copied(disk) && !disk.replicated);
+    to_copy.fold(0, |sum, disk| sum.saturating_add(disk.size_bytes))
 }

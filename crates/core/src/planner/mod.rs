@@ -12,6 +12,8 @@ pub mod cost;
 mod findings;
 pub mod instance;
 mod problem;
+#[cfg(test)]
+mod properties;
 mod releases;
 pub mod search;
 mod staging;

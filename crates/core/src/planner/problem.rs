@@ -20,6 +20,9 @@ use super::findings::{blocking, immovable, remedy_immovable, unknown};
 use super::instance::{Instance, Item, MOST_NODES, NodeSet, Place};
 use super::{Ongoing, releases};
 
+/// More than any guest has, and little enough that the sums of a whole cluster do not overflow.
+const MOST_BYTES: u64 = 1 << 46;
+
 /// A guest that moves.
 #[derive(Clone, Debug)]
 pub(super) struct Mover {
@@ -286,14 +289,14 @@ impl<'a> Reader<'a> {
         let facts = guest.migration.known();
         let running = guest.may_be_running();
         let disks = facts.map_or(0, disk_bytes);
-        let bytes =
-            disks.saturating_add(if running && guest.id.kind == GuestKind::Vm { guest.memory_bytes } else { 0 });
+        let memory = if running && guest.id.kind == GuestKind::Vm { guest.memory_bytes } else { 0 };
+        let bytes = disks.saturating_add(memory).min(MOST_BYTES);
         let restart = if running && guest.id.kind == GuestKind::Ct { PER_RESTART } else { 0 };
         let live_vm = running && guest.id.kind == GuestKind::Vm;
         let machine = facts.and_then(|facts| facts.running_machine.as_deref()).filter(|_| live_vm);
         let spec = Item {
-            memory_bytes: if running { footprint_bytes(guest) } else { 0 },
-            cost: bytes.saturating_add(PER_MOVE).saturating_add(restart).min(1 << 50),
+            memory_bytes: if running { footprint_bytes(guest).min(MOST_BYTES) } else { 0 },
+            cost: bytes + PER_MOVE + restart,
             home,
             allowed,
             apart: Vec::new(),

@@ -230,7 +230,7 @@ impl<'a> Writer<'a> {
         };
         let estimate = migration_s(mover.bytes, mover.travel == Travel::Ha, self.problem.policy);
         self.costs.moves += 1;
-        self.costs.bytes += mover.bytes;
+        self.costs.bytes = self.costs.bytes.saturating_add(mover.bytes);
         if mover.guest.kind == GuestKind::Ct && mover.travel != Travel::Offline {
             // Local volumes are copied while it is down.
             let down = RESTART_S + mover.bytes.div_ceil(self.problem.policy.migration_bytes_per_s.max(1));
@@ -294,7 +294,7 @@ impl<'a> Writer<'a> {
         else {
             return;
         };
-        let new = packages.pending.iter().find_map(|package| kernel_release(&package.name));
+        let new = packages.pending.iter().filter_map(|package| kernel_release(&package.name)).max();
         let why = match new {
             Some(release) => format!("kernel {release} is to be installed"),
             None if kernel.reboot_needed() => format!("{} runs, {} would boot", kernel.running, kernel.will_boot()),

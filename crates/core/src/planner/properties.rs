@@ -1,0 +1,223 @@
+//! What holds for every cluster: drawn at random, planned, and walked again by rules that are written a second time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use crate::fixture::Fixture;
+use crate::ids::{GuestId, GuestKind, NodeName};
+use crate::observed::Observed;
+use crate::placement::{footprint_bytes, usable_bytes};
+use crate::plan::Plan;
+use crate::policy::{GuestPolicy, Policy};
+use crate::snapshot::{AffinityRule, GuestStatus, HaNodeState, HaServiceState, Snapshot};
+use crate::steps::{Migrate, Step};
+
+use super::{Ongoing, plan};
+
+/// A cluster of 2 to 5 nodes; each guest is (node, GiB, kind, HA).
+fn cluster() -> impl Strategy<Value = Fixture> {
+    let guests = prop::collection::vec((0_u32..5, 1_u64..24, any::<bool>(), 0_u8..4), 0..22);
+    let rules = prop::collection::vec((prop::collection::btree_set(0_usize..22, 2..4), 0_u8..3, any::<bool>()), 0..4);
+    (2_u32..6, guests, rules, 0_u32..6).prop_map(|(nodes, guests, rules, upgraded)| {
+        let mut fixture = Fixture::cluster(nodes);
+        let mut ids = Vec::new();
+        for (number, (node, gib, vm, ha)) in guests.into_iter().enumerate() {
+            let (vmid, node) = (100 + number as u32, format!("pve{}", node % nodes + 1));
+            let id = if vm { GuestId::vm(vmid) } else { GuestId::ct(vmid) };
+            fixture = if vm { fixture.vm(vmid, &node, gib) } else { fixture.ct(vmid, &node, gib) };
+            if ha > 1 {
+                fixture = fixture.managed(id);
+                ids.push(id);
+            }
+        }
+        for (number, (members, kind, strict)) in rules.into_iter().enumerate() {
+            let members: Vec<GuestId> = members.into_iter().filter_map(|index| ids.get(index).copied()).collect();
+            let id = format!("rule{number}");
+            fixture = match kind {
+                0 => fixture.apart(&id, &members),
+                1 => fixture.together(&id, &members),
+                _ => fixture.node_rule(&id, &members, &[("pve1", 2), ("pve2", 1)], strict),
+            };
+        }
+        if (1..=nodes).contains(&upgraded) { fixture.upgraded(&format!("pve{upgraded}")) } else { fixture }
+    })
+}
+
+/// Walks a plan stage by stage; every sentence that comes back is a broken rule.
+fn walk(snapshot: &Snapshot, policy: &Policy, plan: &Plan) -> Vec<String> {
+    let mut broken = Vec::new();
+    let mut at: BTreeMap<GuestId, NodeName> =
+        snapshot.guests.iter().map(|(id, guest)| (*id, guest.node.clone())).collect();
+    let mut new: BTreeSet<&NodeName> =
+        snapshot.nodes.values().filter(|node| node.is_up_to_date() == Some(true)).map(|node| &node.name).collect();
+    for wave in &plan.waves {
+        let mut stages: BTreeMap<u32, Vec<&Migrate>> = BTreeMap::new();
+        for planned in &wave.steps {
+            if let Step::Migrate(step) = &planned.step {
+                stages.entry(planned.stage).or_default().push(step);
+            }
+        }
+        for stage in stages.values() {
+            for step in stage {
+                let vm = step.guest.kind == GuestKind::Vm;
+                if at[&step.guest] != step.from {
+                    broken.push(format!("{} is not on {}", step.guest, step.from));
+                }
+                if wave.node.as_ref() == Some(&step.to) || (vm && new.contains(&step.from) && !new.contains(&step.to)) {
+                    broken.push(format!("{} may not go to {}", step.guest, step.to));
+                }
+            }
+            broken.extend(crowded(snapshot, policy, &at, stage));
+            broken.extend(too_near(snapshot, &at, stage));
+            for step in stage {
+                at.insert(step.guest, step.to.clone());
+            }
+        }
+        if let Some(node) = &wave.node {
+            broken
+                .extend(at.iter().filter(|(_, there)| *there == node).map(|(id, _)| format!("{id} is left on {node}")));
+            new.insert(node);
+        }
+    }
+    broken
+}
+
+/// Nodes that take guests beyond what is usable, while a stage is under way.
+fn crowded(snapshot: &Snapshot, policy: &Policy, at: &BTreeMap<GuestId, NodeName>, stage: &[&Migrate]) -> Vec<String> {
+    let targets: BTreeSet<&NodeName> = stage.iter().map(|step| &step.to).collect();
+    let over = |node: &&NodeName| {
+        let there = at.iter().filter(|(_, there)| there == node).map(|(id, _)| *id);
+        let coming = stage.iter().filter(|step| step.to == **node).map(|step| step.guest);
+        let bytes: u64 = there.chain(coming).map(|id| footprint_bytes(&snapshot.guests[&id])).sum();
+        bytes > usable_bytes(snapshot.nodes[*node].memory.known().unwrap(), policy)
+    };
+    targets.into_iter().filter(over).map(|node| format!("{node} has not the memory")).collect()
+}
+
+/// Guests that a rule keeps apart and that meet on either end of a move; guests together that are not after it.
+fn too_near(snapshot: &Snapshot, at: &BTreeMap<GuestId, NodeName>, stage: &[&Migrate]) -> Vec<String> {
+    let mut broken = Vec::new();
+    for rule in &snapshot.ha.known().unwrap().rules {
+        match rule {
+            AffinityRule::Resource(rule) if !rule.together => {
+                for step in stage.iter().filter(|step| rule.guests.contains(&step.guest)) {
+                    for other in rule.guests.iter().filter(|other| **other != step.guest) {
+                        let comes = stage.iter().any(|moving| moving.guest == *other && moving.to == step.to);
+                        if at[other] == step.to || comes {
+                            broken.push(format!("{} meets {other} on {}", step.guest, step.to));
+                        }
+                    }
+                }
+            }
+            AffinityRule::Node(rule) if rule.strict => {
+                let out = |step: &&&Migrate| rule.guests.contains(&step.guest) && !rule.nodes.contains_key(&step.to);
+                broken.extend(stage.iter().filter(out).map(|step| format!("{} is not allowed there", step.guest)));
+            }
+            _ => {}
+        }
+    }
+    broken
+}
+
+fn fresh() -> Ongoing {
+    Ongoing::fresh("quorate-upgrade-test".into())
+}
+
+/// Something that a snapshot could have, however odd.
+fn disturb(snapshot: &mut Snapshot, what: u8, which: usize) {
+    let node = snapshot.nodes.keys().nth(which % snapshot.nodes.len().max(1)).cloned();
+    let guest = snapshot.guests.keys().nth(which % snapshot.guests.len().max(1)).copied();
+    let states = [HaServiceState::Error, HaServiceState::Migrate, HaServiceState::Stopped, HaServiceState::Freeze];
+    if let Some(guest) = guest.and_then(|id| snapshot.guests.get_mut(&id)) {
+        match what {
+            0 => guest.node = "nowhere".into(),
+            1 => guest.memory_bytes = u64::MAX,
+            2 => guest.status = Observed::unknown("x", "y"),
+            3 => guest.migration = Observed::unknown("x", "y"),
+            4 => guest.status = Observed::Known(GuestStatus::Stopped),
+            5 => guest.template = true,
+            6 => guest.memory_bytes = 0,
+            _ => {}
+        }
+        let facts = guest.migration.known_mut();
+        if let (7, Some(facts)) = (what, facts) {
+            facts.running_machine = Some("pc-q35-99.0".to_owned());
+        }
+    }
+    if let Some(node) = node.as_ref().and_then(|name| snapshot.nodes.get_mut(name)) {
+        match what {
+            8 => node.memory = Observed::unknown("x", "y"),
+            9 => node.online = Observed::Known(false),
+            10 => node.memory = Observed::Known(crate::snapshot::Memory { total_bytes: u64::MAX, used_bytes: 0 }),
+            11 => node.packages.known_mut().unwrap().pending.clear(),
+            12 => node.boot = Observed::unknown("x", "y"),
+            13 => node.qemu_version = Observed::Known("".into()),
+            _ => {}
+        }
+    }
+    match (what, snapshot.ha.known_mut(), node, guest) {
+        (14, Some(ha), Some(node), _) => drop(ha.nodes.insert(node, HaNodeState::Fence)),
+        (15, Some(ha), _, Some(guest)) => {
+            ha.services.entry(guest).and_modify(|service| service.state = Some(states[which % 4]));
+        }
+        (16, _, Some(node), _) => drop(snapshot.nodes.remove(&node)),
+        (17, _, _, Some(guest)) => drop(snapshot.guests.remove(&guest)),
+        (18, _, _, _) => snapshot.nodes.clear(),
+        _ => {}
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(192))]
+
+    /// A random cluster: a plan breaks no rule at any moment of any move, and never goes below its bound.
+    #[test]
+    fn every_plan_passes_a_second_reading_of_the_rules(fixture in cluster(), parallel in 1_u8..5, headroom_percent in 0_u8..20) {
+        let (snapshot, policy) = (fixture.snapshot(), Policy { parallel_migrations: parallel, headroom_percent, ..Policy::default() });
+        if let Ok(plan) = plan(&snapshot, &policy, &fresh()) {
+            prop_assert_eq!(walk(&snapshot, &policy, &plan), Vec::<String>::new());
+            prop_assert!(plan.costs.moves >= plan.bound.moves, "{} moves, bound {}", plan.costs.moves, plan.bound.moves);
+            prop_assert!(plan.costs.bytes >= plan.bound.bytes);
+        }
+    }
+
+    /// The same snapshot twice, and once with its rules and packages in another order: the same plan, or the same reasons.
+    #[test]
+    fn the_order_of_what_was_read_does_not_matter(fixture in cluster()) {
+        let snapshot = fixture.snapshot();
+        let mut turned = snapshot.clone();
+        turned.ha.known_mut().unwrap().rules.reverse();
+        for node in turned.nodes.values_mut() {
+            node.packages.known_mut().unwrap().pending.reverse();
+            node.local_guests.known_mut().unwrap().reverse();
+        }
+        let policy = Policy::default();
+        let once = plan(&snapshot, &policy, &fresh());
+        prop_assert_eq!(&once, &plan(&snapshot, &policy, &fresh()));
+        match (once, plan(&turned, &policy, &fresh())) {
+            (Ok(once), Ok(turned)) => prop_assert_eq!(once.waves, turned.waves),
+            (Err(_), Err(_)) => {}
+            (once, turned) => prop_assert!(false, "{:?} against {:?}", once.is_ok(), turned.is_ok()),
+        }
+    }
+
+    /// Whatever a snapshot holds: a plan or reasons, never a panic, and never no reason.
+    #[test]
+    fn an_odd_snapshot_gives_a_plan_or_reasons(
+        fixture in cluster(),
+        oddities in prop::collection::vec((0_u8..19, 0_usize..30), 1..5),
+        under_work in prop::option::of(1_u32..7),
+    ) {
+        let mut snapshot = fixture.snapshot();
+        for (what, which) in oddities {
+            disturb(&mut snapshot, what, which);
+        }
+        let guests = snapshot.guests.keys().map(|id| (*id, GuestPolicy::Shutdown)).collect();
+        let policy = Policy { guests, first: vec!["pve2".into(), "pve2".into()], last: vec!["pve2".into()], ..Policy::default() };
+        let ongoing = Ongoing { under_work: under_work.map(|number| NodeName::new(format!("pve{number}"))), ..fresh() };
+        if let Err(none) = plan(&snapshot, &policy, &ongoing) {
+            prop_assert!(!none.findings.is_empty());
+        }
+    }
+}

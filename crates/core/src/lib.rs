@@ -24,3 +24,4 @@ pub mod run;
 pub mod snapshot;
 pub mod steps;
 pub mod version;
+pub mod view;

@@ -1,0 +1,338 @@
+//! A run as people want to see it: what is going on, how far it is, what it has cost. A fold over the journal.
+//!
+//! Status, log, report and live progress are made from this and nothing else, so that they cannot disagree. Where
+//! [`RunState`] forgets what decisions do not need (earlier attempts of a step, earlier plans), this remembers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::ids::{GuestId, GuestKind, NodeName, StepId, UnixMs};
+use crate::plan::{Bound, Costs};
+use crate::policy::ConsentKind;
+use crate::run::{Event, PauseCause, RunOutcome, RunState, StepOutcome};
+use crate::steps::{Migrate, Step, Travel};
+
+/// Everything there is to be told of a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct View {
+    /// Where it stands.
+    pub state: RunState,
+    /// The Quorate that began it.
+    pub version: String,
+    /// The process that drove it last.
+    pub driver: Option<String>,
+    /// What the first plan said it would cost.
+    pub promised: Costs,
+    /// What no plan could have gone below.
+    pub bound: Bound,
+    /// Why there was a new plan, each time.
+    pub replans: Vec<(UnixMs, String)>,
+    /// Every step that was begun or found done, in order.
+    pub steps: Vec<StepView>,
+    /// Every time it stood still.
+    pub pauses: Vec<PauseView>,
+    /// What was agreed to during the run.
+    pub approvals: Vec<ApprovalView>,
+    /// When it ended.
+    pub ended: Option<UnixMs>,
+    /// Nodes in the order of the plans.
+    order: Vec<NodeName>,
+}
+
+/// One step from its begin to its end.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StepView {
+    /// Its id.
+    pub id: StepId,
+    /// The node whose turn it belongs to; none for the end of the run.
+    pub node: Option<NodeName>,
+    /// What it does, in one line.
+    pub title: String,
+    /// The step.
+    pub step: Step,
+    /// When it began.
+    pub started: UnixMs,
+    /// When it ended, and how.
+    pub ended: Option<(UnixMs, StepOutcome)>,
+    /// How often its command was sent.
+    pub attempts: u32,
+    /// What the cluster answered last.
+    pub answer: Option<String>,
+}
+
+/// A time in which the run stood still.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PauseView {
+    /// From here.
+    pub from: UnixMs,
+    /// To here; none while it stands still.
+    pub to: Option<UnixMs>,
+    /// Who or what made it stand still.
+    pub cause: PauseCause,
+    /// Why, line by line.
+    pub why: Vec<String>,
+}
+
+/// Something that the operator agreed to during the run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ApprovalView {
+    /// When.
+    pub at: UnixMs,
+    /// What.
+    pub kinds: BTreeSet<ConsentKind>,
+    /// Who.
+    pub by: String,
+}
+
+/// How far a node is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NodeView {
+    /// The node.
+    pub node: NodeName,
+    /// Where it stands.
+    pub phase: NodePhase,
+    /// Steps that are done.
+    pub done: usize,
+    /// Steps that are done or still to do.
+    pub total: usize,
+    /// When its first step began.
+    pub started: Option<UnixMs>,
+    /// When its last step ended, once all are done.
+    pub ended: Option<UnixMs>,
+}
+
+/// Where a node stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NodePhase {
+    /// Its turn has not come.
+    Waiting,
+    /// It is its turn.
+    Working,
+    /// All of its steps are done.
+    Done,
+}
+
+/// Where the run stands, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunPhase {
+    /// It goes on, if somebody drives it.
+    Running,
+    /// It stands still.
+    Paused,
+    /// It pays back what is owed, and ends then.
+    Aborting,
+    /// All nodes are done.
+    Completed,
+    /// It was ended by the operator.
+    Aborted,
+}
+
+/// How long a guest was down by our hand: from the order to the proof, so never less than it really was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Downtime {
+    /// Seconds, up to the last event.
+    pub seconds: u64,
+    /// It is still down.
+    pub still_down: bool,
+}
+
+impl View {
+    /// Folds a whole journal.
+    pub fn of<'a>(events: impl IntoIterator<Item = (UnixMs, &'a Event)>) -> Self {
+        let mut view = Self::default();
+        for (at, event) in events {
+            view.apply(at, event);
+        }
+        view
+    }
+
+    /// Adds one event.
+    pub fn apply(&mut self, at: UnixMs, event: &Event) {
+        self.state.apply(at, event);
+        match event {
+            Event::RunStarted { version, .. } => self.version.clone_from(version),
+            Event::DriverTookOver { driver } => self.driver = Some(driver.clone()),
+            Event::PlanAdopted { plan, why } => {
+                if self.state.plans == 1 {
+                    self.promised = plan.costs.clone();
+                    self.bound = plan.bound.clone();
+                } else {
+                    self.replans.push((at, why.clone()));
+                }
+                for node in plan.waves.iter().filter_map(|wave| wave.node.as_ref()) {
+                    if !self.order.contains(node) {
+                        self.order.push(node.clone());
+                    }
+                }
+            }
+            Event::Consented { kinds, by } => {
+                self.approvals.push(ApprovalView { at, kinds: kinds.clone(), by: by.clone() });
+            }
+            Event::StepStarted { id, step, attempt, .. } => {
+                let view = self.open_step(at, id, step);
+                view.attempts = view.attempts.max(*attempt);
+            }
+            Event::CommandAnswered { id, answer, .. } => {
+                if let Some(step) = self.under_way_mut(id) {
+                    step.answer = Some(answer.clone());
+                }
+            }
+            Event::StepEnded { id, step, outcome } => self.open_step(at, id, step).ended = Some((at, outcome.clone())),
+            Event::OutputKept { .. } => {}
+            Event::Paused { cause, why } => {
+                self.pauses.push(PauseView { from: at, to: None, cause: *cause, why: why.clone() });
+            }
+            Event::Resumed { .. } | Event::AbortBegun { .. } => self.go_on(at),
+            Event::RunEnded { .. } => {
+                self.go_on(at);
+                self.ended = Some(at);
+            }
+        }
+    }
+
+    fn go_on(&mut self, at: UnixMs) {
+        if let Some(pause) = self.pauses.last_mut().filter(|pause| pause.to.is_none()) {
+            pause.to = Some(at);
+        }
+    }
+
+    fn under_way_mut(&mut self, id: &StepId) -> Option<&mut StepView> {
+        self.steps.iter_mut().rev().find(|step| step.id == *id && step.ended.is_none())
+    }
+
+    /// The step that is under way by this id; a new one if there is none.
+    fn open_step(&mut self, at: UnixMs, id: &StepId, step: &Step) -> &mut StepView {
+        let open = self.steps.iter().rposition(|view| view.id == *id && view.ended.is_none());
+        let index = open.unwrap_or_else(|| {
+            let node = self.node_of(id);
+            let title = step.kind().title();
+            let view = StepView {
+                id: id.clone(),
+                node,
+                title,
+                step: step.clone(),
+                started: at,
+                ended: None,
+                attempts: 0,
+                answer: None,
+            };
+            self.steps.push(view);
+            self.steps.len() - 1
+        });
+        &mut self.steps[index]
+    }
+
+    /// The node in whose turn the plan has the step.
+    fn node_of(&self, id: &StepId) -> Option<NodeName> {
+        let plan = self.state.plan.as_ref()?;
+        plan.steps().find(|(_, planned)| planned.id == *id).and_then(|(node, _)| node.cloned())
+    }
+
+    /// Where the run stands.
+    pub fn phase(&self) -> RunPhase {
+        match &self.state.ended {
+            Some(RunOutcome::Completed) => RunPhase::Completed,
+            Some(RunOutcome::Aborted) => RunPhase::Aborted,
+            None if self.state.paused.is_some() => RunPhase::Paused,
+            None if self.state.aborting => RunPhase::Aborting,
+            None => RunPhase::Running,
+        }
+    }
+
+    /// How far each node is, in the order of the plans.
+    pub fn nodes(&self) -> Vec<NodeView> {
+        self.order.iter().map(|node| self.node(node)).collect()
+    }
+
+    fn node(&self, node: &NodeName) -> NodeView {
+        let planned = self.state.plan.iter().flat_map(|plan| plan.steps());
+        let planned: BTreeSet<&StepId> =
+            planned.filter(|(of, _)| *of == Some(node)).map(|(_, planned)| &planned.id).collect();
+        let mine = || self.steps.iter().filter(|step| step.node.as_ref() == Some(node));
+        let done: BTreeSet<&StepId> = mine().map(|step| &step.id).filter(|id| self.state.is_done(id)).collect();
+        let total = done.union(&planned).count();
+        let phase = match (done.len(), mine().next()) {
+            (all, Some(_)) if all == total => NodePhase::Done,
+            (_, Some(_)) => NodePhase::Working,
+            (_, None) => NodePhase::Waiting,
+        };
+        NodeView {
+            node: node.clone(),
+            phase,
+            done: done.len(),
+            total,
+            started: mine().map(|step| step.started).min(),
+            ended: mine().filter_map(|step| Some(step.ended.as_ref()?.0)).max().filter(|_| phase == NodePhase::Done),
+        }
+    }
+
+    /// Steps that were begun and have not ended.
+    pub fn under_way(&self) -> impl Iterator<Item = &StepView> {
+        self.steps.iter().filter(|step| step.ended.is_none())
+    }
+
+    /// Steps that we did, as opposed to those found done.
+    pub fn done_by_us(&self) -> impl Iterator<Item = &StepView> {
+        self.steps.iter().filter(|step| matches!(step.ended, Some((_, StepOutcome::Done))))
+    }
+
+    /// Moves of guests that we made.
+    pub fn moves(&self) -> usize {
+        self.done_by_us().filter(|step| matches!(step.step, Step::Migrate(_))).count()
+    }
+
+    /// Reboots that we made.
+    pub fn reboots(&self) -> usize {
+        self.done_by_us().filter(|step| matches!(step.step, Step::Reboot(_))).count()
+    }
+
+    /// Guests that were down by our hand.
+    pub fn downtimes(&self) -> BTreeMap<GuestId, Downtime> {
+        let mut downtimes: BTreeMap<GuestId, Downtime> = BTreeMap::new();
+        for (index, step) in self.steps.iter().enumerate() {
+            let Some((guest, up_again)) = self.takes_down(step, index) else { continue };
+            let downtime = downtimes.entry(guest).or_default();
+            downtime.seconds += up_again.unwrap_or(self.state.last_event).since_s(step.started);
+            downtime.still_down |= up_again.is_none();
+        }
+        downtimes
+    }
+
+    /// The guest that a step takes down, and when it was up again.
+    fn takes_down(&self, step: &StepView, index: usize) -> Option<(GuestId, Option<UnixMs>)> {
+        let never_began = matches!(step.ended, Some((_, StepOutcome::FoundDone | StepOutcome::NoEffect(_))));
+        if never_began || step.attempts == 0 {
+            return None;
+        }
+        match &step.step {
+            Step::ShutdownGuest(shutdown) => {
+                let starts = self.steps[index..].iter().find(|later| match &later.step {
+                    Step::StartGuest(start) => start.guest == shutdown.guest && later.ended.is_some(),
+                    _ => false,
+                });
+                Some((shutdown.guest, starts.and_then(|start| Some(start.ended.as_ref()?.0))))
+            }
+            Step::Migrate(Migrate { guest, travel, .. }) if restarts(*guest, *travel) => {
+                Some((*guest, step.ended.as_ref().map(|(at, _)| *at)))
+            }
+            _ => None,
+        }
+    }
+
+    /// Seconds from the begin to the end, or to the last event.
+    pub fn duration_s(&self) -> u64 {
+        self.ended.unwrap_or(self.state.last_event).since_s(self.state.started)
+    }
+}
+
+/// Does the guest stop on its way?
+fn restarts(guest: GuestId, travel: Travel) -> bool {
+    match travel {
+        Travel::Restart => true,
+        Travel::Ha => guest.kind == GuestKind::Ct,
+        Travel::Live | Travel::LiveWithDisks | Travel::Offline => false,
+    }
+}

@@ -1,0 +1,124 @@
+//! The fold for people: what it tells of a run that had its troubles.
+
+use std::collections::BTreeSet;
+
+use quorate_core::ids::{GuestId, NodeName, RunId, StepId, UnixMs};
+use quorate_core::plan::{Bound, Costs, Plan, PlannedStep, Wave};
+use quorate_core::policy::{ConsentKind, Policy};
+use quorate_core::run::{Event, PauseCause, RunOutcome, StepOutcome};
+use quorate_core::steps::{Migrate, ShutdownGuest, StartGuest, Step, Travel};
+use quorate_core::view::{NodePhase, RunPhase, View};
+
+fn node(number: u32) -> NodeName {
+    NodeName::new(format!("pve{number}"))
+}
+
+fn migrate(vmid: u32) -> Step {
+    Step::Migrate(Migrate { guest: GuestId::vm(vmid), from: node(1), to: node(2), travel: Travel::Live })
+}
+
+fn shutdown() -> Step {
+    Step::ShutdownGuest(ShutdownGuest { guest: GuestId::vm(105), node: node(1) })
+}
+
+fn start() -> Step {
+    Step::StartGuest(StartGuest { guest: GuestId::vm(105), node: node(1) })
+}
+
+fn id(step: &Step) -> StepId {
+    let kind = step.kind();
+    StepId::new(format!("pve1.{}.{}", kind.verb(), kind.subject().unwrap_or_default()))
+}
+
+fn planned(step: Step) -> PlannedStep {
+    PlannedStep { id: id(&step), stage: 0, step, why: String::new(), estimate_s: 10 }
+}
+
+fn plan(first: Vec<Step>, moves: u32) -> Event {
+    let wave = |number, steps: Vec<Step>| Wave {
+        node: Some(node(number)),
+        why: String::new(),
+        steps: steps.into_iter().map(planned).collect(),
+    };
+    let last = PlannedStep { id: StepId::new("pve2.migrate.vm:101"), ..planned(migrate(101)) };
+    let waves = vec![wave(1, first), Wave { steps: vec![last], ..wave(2, vec![]) }];
+    let costs = Costs { moves, ..Costs::default() };
+    let plan = Plan::new(None, UnixMs(0), waves, costs, vec![], Bound::default());
+    Event::PlanAdopted { plan, why: "vm:102 is on pve3".to_owned() }
+}
+
+fn begin(step: &Step, attempt: u32) -> Event {
+    Event::StepStarted { id: id(step), step: step.clone(), attempt, command: None, owes: None }
+}
+
+fn end(step: &Step) -> Event {
+    Event::StepEnded { id: id(step), step: step.clone(), outcome: StepOutcome::Done }
+}
+
+fn fold(events: &[(u64, Event)]) -> View {
+    View::of(events.iter().map(|(second, event)| (UnixMs(second * 1000), event)))
+}
+
+/// Two moves and a guest that is shut down on pve1; the first move is tried twice; a pause; a second plan that no
+/// longer has what is done.
+fn troubled() -> Vec<(u64, Event)> {
+    let run = RunId::new("r1");
+    let policy = Policy::default();
+    let why = vec!["vm:102 does not move".to_owned()];
+    vec![
+        (0, Event::RunStarted { run, cluster: "lab".to_owned(), policy, version: "0.1.0".to_owned() }),
+        (0, plan(vec![migrate(101), migrate(102), shutdown(), start()], 3)),
+        (10, begin(&migrate(101), 1)),
+        (20, begin(&migrate(101), 2)),
+        (30, end(&migrate(101))),
+        (40, Event::Paused { cause: PauseCause::Stuck, why }),
+        (100, Event::Resumed { by: "anna".to_owned() }),
+        (101, plan(vec![shutdown(), start()], 2)),
+        (110, begin(&shutdown(), 1)),
+        (120, end(&shutdown())),
+    ]
+}
+
+#[test]
+fn a_step_tried_twice_is_one_step_with_two_attempts_and_a_new_plan_does_not_forget_it() {
+    let view = fold(&troubled());
+    let first = &view.steps[0];
+    assert_eq!((first.attempts, first.started, first.node.clone()), (2, UnixMs(10_000), Some(node(1))));
+    assert_eq!(view.moves(), 1);
+    assert_eq!(view.promised.moves, 3);
+    assert_eq!(view.replans.len(), 1);
+    let nodes: Vec<_> = view.nodes().into_iter().map(|node| (node.phase, node.done, node.total)).collect();
+    assert_eq!(nodes, [(NodePhase::Working, 2, 3), (NodePhase::Waiting, 0, 1)]);
+}
+
+#[test]
+fn a_pause_lasts_until_somebody_resumes() {
+    let events = troubled();
+    let paused = fold(&events[..6]);
+    assert_eq!((paused.phase(), paused.pauses[0].to), (RunPhase::Paused, None));
+    let resumed = fold(&events[..7]);
+    assert_eq!((resumed.phase(), resumed.pauses[0].to), (RunPhase::Running, Some(UnixMs(100_000))));
+}
+
+#[test]
+fn a_guest_is_down_from_the_order_to_shut_it_down_until_it_is_seen_running() {
+    let mut events = troubled();
+    let down = fold(&events).downtimes()[&GuestId::vm(105)];
+    assert_eq!((down.seconds, down.still_down), (10, true));
+    events.push((400, begin(&start(), 1)));
+    events.push((410, end(&start())));
+    events.push((420, Event::Consented { kinds: BTreeSet::from([ConsentKind::EjectMedia]), by: "ben".to_owned() }));
+    events.push((430, Event::RunEnded { outcome: RunOutcome::Aborted }));
+    let view = fold(&events);
+    let down = view.downtimes()[&GuestId::vm(105)];
+    assert_eq!((down.seconds, down.still_down), (300, false));
+    assert_eq!((view.phase(), view.duration_s(), view.approvals.len()), (RunPhase::Aborted, 430, 1));
+    assert_eq!(view.nodes()[0].ended, Some(UnixMs(410_000)));
+}
+
+#[test]
+fn a_guest_that_was_down_already_is_not_counted() {
+    let mut events = troubled()[..8].to_vec();
+    events.push((110, Event::StepEnded { id: id(&shutdown()), step: shutdown(), outcome: StepOutcome::FoundDone }));
+    assert!(fold(&events).downtimes().is_empty());
+}

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use quorate_core::ids::{NodeName, RunId, StepId, UnixMs};
-use quorate_core::invariants::{Context, guard};
+use quorate_core::invariants::guard;
 use quorate_core::plan::Plan;
 use quorate_core::run::{Action, Event, PauseCause, Request, RunOutcome, RunState, Start, StepOutcome, decide};
 use quorate_core::snapshot::Snapshot;
@@ -280,7 +280,7 @@ impl<'a> Driver<'a> {
     }
 
     fn decide(&self, snapshot: &Snapshot) -> Action {
-        let context = Context::of_run(&self.state);
+        let context = self.state.context();
         let guard = |step: &Step, in_flight: &[&Step], seen: &Snapshot| {
             let refusals = guard(step, in_flight, seen, &context).err().unwrap_or_default();
             let ruled_out = |line: &String| !self.without_rules.iter().any(|rule| line.starts_with(rule.as_str()));

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::event::{Event, PauseCause, RunOutcome, StepOutcome};
 use crate::command::Command;
 use crate::ids::{GuestId, NodeName, RunId, StepId, UnixMs, Upid};
+use crate::invariants::Context;
 use crate::plan::{Plan, Wave};
 use crate::policy::{ConsentKind, Policy};
 use crate::steps::Step;
@@ -215,6 +216,15 @@ impl RunState {
         let plan = self.plan.as_ref()?;
         let wave = plan.waves.iter().find(|wave| wave.steps.iter().any(|step| !self.is_done(&step.id)))?;
         wave.node.as_ref()
+    }
+
+    /// What the safety rules may know of this run.
+    pub fn context(&self) -> Context<'_> {
+        Context {
+            may_be_down: self.guests_down_by_us(),
+            under_work: self.current_node().cloned(),
+            ..Context::new(&self.policy)
+        }
     }
 
     /// Guests that are down by our hand and with the operator's consent.

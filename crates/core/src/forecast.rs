@@ -19,7 +19,7 @@ use crate::invariants::{Context, judge};
 use crate::observed::Observed;
 use crate::placement::footprint_bytes;
 use crate::plan::{Plan, PlannedStep, Wave};
-use crate::policy::Policy;
+use crate::policy::{ConsentKind, Policy};
 use crate::snapshot::{Lock, PgState, Snapshot, TargetRefusal};
 use crate::steps::{BENIGN_CEPH_CHECKS, Class, Step, StepStatus};
 
@@ -137,8 +137,9 @@ impl Walk<'_> {
     }
 
     fn rules(&mut self, plan: &Plan, wave: &Wave, stage: &[PlannedStep]) {
+        let shut_down = plan.consents.iter().filter(|consent| consent.kind == ConsentKind::ShutdownGuests);
         let context = Context {
-            may_be_down: plan.consents.iter().map(|consent| consent.guest).collect(),
+            may_be_down: shut_down.map(|consent| consent.guest).collect(),
             under_work: wave.node.clone(),
             ..Context::new(self.policy)
         };

@@ -1,4 +1,16 @@
 //! What an administrator should know before a run. One file per check, one line here.
+//!
+//! A check says what it found in what was seen. What was *not* seen is the business of one check alone,
+//! `unknown-readings`: the others are silent about it, so that one gap is one finding.
+
+mod support;
+
+#[cfg(test)]
+mod tests_cluster;
+#[cfg(test)]
+mod tests_guests;
+#[cfg(test)]
+mod tests_nodes;
 
 use serde::{Deserialize, Serialize};
 
@@ -68,4 +80,60 @@ pub trait Check: Sync {
     fn explain(&self) -> &'static str;
     /// What it finds.
     fn run(&self, snapshot: &Snapshot, policy: &Policy) -> Vec<Finding>;
+}
+
+/// Declares the checks: one line each.
+macro_rules! checks {
+    ($($module:ident :: $name:ident),+ $(,)?) => {
+        $(mod $module;)+
+
+        /// Every check.
+        pub const ALL: &[&dyn Check] = &[$(&$module::$name),+];
+    };
+}
+
+checks! {
+    unknown_readings::UnknownReadings,
+    all_guests_visible::AllGuestsVisible,
+    token_privileges::TokenPrivileges,
+    driver_lock::DriverLockHeld,
+    quorum_margin::QuorumSpare,
+    nodes_online::NodesOnline,
+    corosync_links::CorosyncLinks,
+    ha_state::HaState,
+    ha_rules::HaRules,
+    shutdown_policy::ShutdownPolicy,
+    ceph_health::CephHealth,
+    ceph_versions::CephVersions,
+    node_versions::NodeVersions,
+    pending_updates::PendingUpdates,
+    repositories::Repositories,
+    dpkg_state::DpkgState,
+    disk_space::DiskSpace,
+    kernel_pins::KernelPins,
+    clock_skew::ClockSkew,
+    services::Services,
+    failed_units::FailedUnits,
+    storages::Storages,
+    running_jobs::RunningJobs,
+    upcoming_backups::UpcomingBackups,
+    replication::Replication,
+    guest_verdict::GuestVerdict,
+    capacity::Capacity,
+}
+
+/// The check with this id.
+pub fn by_id(id: &str) -> Option<&'static dyn Check> {
+    ALL.iter().copied().find(|check| check.id() == id)
+}
+
+/// Everything that all checks find: the worst first, then by subject, then by check.
+pub fn run_all(snapshot: &Snapshot, policy: &Policy) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = ALL.iter().flat_map(|check| check.run(snapshot, policy)).collect();
+    findings.sort_by(|one, other| {
+        let worst_first = other.severity.cmp(&one.severity);
+        let place = |finding: &Finding| (finding.subject.clone(), finding.check.clone(), finding.problem.clone());
+        worst_first.then_with(|| place(one).cmp(&place(other)))
+    });
+    findings
 }

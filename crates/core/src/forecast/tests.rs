@@ -5,7 +5,6 @@ use crate::ids::UnixMs;
 use crate::invariants::sample::*;
 use crate::observed::Observed::Known;
 use crate::plan::{Bound, Consent, Costs};
-use crate::policy::ConsentKind;
 use crate::snapshot::{AffinityRule, GuestStatus, LocalDisk, ResourceAffinity};
 use crate::steps::*;
 

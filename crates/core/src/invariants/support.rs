@@ -47,7 +47,7 @@ impl Findings {
 }
 
 /// The nodes that are online. A node of which that is not known counts as online: it has to be asked.
-pub(super) fn online_nodes<'a>(snapshot: &'a Snapshot) -> impl Iterator<Item = &'a Node> {
+pub(super) fn online_nodes(snapshot: &Snapshot) -> impl Iterator<Item = &Node> {
     snapshot.nodes.values().filter(|node| !node.online.is(&false))
 }
 

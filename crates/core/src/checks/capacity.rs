@@ -1,0 +1,80 @@
+//! Room for every node's guests with that node out.
+
+use super::support::{Report, gib, has_turn, online};
+use super::{Check, Finding, Severity, Subject};
+use crate::ids::NodeName;
+use crate::placement::{footprint_bytes, usable_bytes};
+use crate::policy::{GuestPolicy, Policy};
+use crate::snapshot::{Guest, Snapshot};
+
+pub(super) struct Capacity;
+
+impl Check for Capacity {
+    fn id(&self) -> &'static str {
+        "capacity"
+    }
+
+    fn explain(&self) -> &'static str {
+        "With each node out in turn: does the configured memory of its running guests, with overhead, fit into what is \
+         free on the others under the headroom limit? Simple sums, and so a lower bound: if they do not fit, no plan \
+         exists, and it is blocking. If the largest guest of a node is larger than the largest hole elsewhere it is a \
+         warning: others must make room first, or it cannot go. Shut guests down for the run, lower their memory, or lower \
+         headroom-percent in the configuration."
+    }
+
+    fn run(&self, snapshot: &Snapshot, policy: &Policy) -> Vec<Finding> {
+        let mut report = Report::of(self);
+        let mut tightest: Option<(u64, &NodeName)> = None;
+        for node in online(snapshot).filter(|node| has_turn(node, policy)) {
+            let name = &node.name;
+            let Some(holes) = holes(snapshot, policy, name) else { continue };
+            let leaving = leaving(snapshot, policy, name);
+            let need: u64 = leaving.iter().map(|guest| footprint_bytes(guest)).sum();
+            let room: u64 = holes.iter().sum();
+            if need > room {
+                let problem = format!(
+                    "with {name} out its guests need {}, the others have {} free: {} are missing",
+                    gib(need),
+                    gib(room),
+                    gib(need - room)
+                );
+                let remedy = "Shut guests down for the run, lower their memory, or lower headroom-percent";
+                report.add(Severity::Blocking, name, problem, remedy);
+                continue;
+            }
+            let largest = leaving.iter().max_by_key(|guest| (footprint_bytes(guest), guest.id));
+            let hole = holes.iter().copied().max().unwrap_or(0);
+            if let Some(guest) = largest.filter(|guest| footprint_bytes(guest) > hole) {
+                let (id, bytes) = (guest.id, gib(footprint_bytes(guest)));
+                let problem = format!("{id} on {name} needs {bytes}, the largest hole elsewhere has {}", gib(hole));
+                let remedy = "Others have to make room first; the plan tells whether they can";
+                report.add(Severity::Warning, id, problem, remedy);
+            }
+            let spare = room - need;
+            if tightest.is_none_or(|(least, _)| spare < least) {
+                tightest = Some((spare, name));
+            }
+        }
+        if let Some((spare, name)) = tightest {
+            let problem = format!("it is tightest with {name} out: {} are left for guests then", gib(spare));
+            report.add(Severity::Info, Subject::Cluster, problem, "Nothing to do.");
+        }
+        report.findings()
+    }
+}
+
+/// Guests that have to go somewhere else: running, and not to be shut down.
+fn leaving<'a>(snapshot: &'a Snapshot, policy: &Policy, node: &'a NodeName) -> Vec<&'a Guest> {
+    let stays = |guest: &&Guest| policy.guests.get(&guest.id) == Some(&GuestPolicy::Shutdown);
+    snapshot.guests_on(node).filter(|guest| guest.may_be_running()).filter(|guest| !stays(guest)).collect()
+}
+
+/// What is free for guests on each other node; none if the memory of one is not known.
+fn holes(snapshot: &Snapshot, policy: &Policy, out: &NodeName) -> Option<Vec<u64>> {
+    let others = online(snapshot).filter(|node| node.name != *out);
+    let hole = |node: &crate::snapshot::Node| {
+        let taken = snapshot.guests_on(&node.name).filter(|guest| guest.may_be_running()).map(footprint_bytes);
+        Some(usable_bytes(node.memory.known()?, policy).saturating_sub(taken.sum()))
+    };
+    others.map(hole).collect()
+}

@@ -1,0 +1,93 @@
+//! Votes with each node out in turn.
+
+use super::support::{Report, views};
+use super::{Check, Finding, Severity, Subject};
+use crate::policy::Policy;
+use crate::snapshot::{QuorumView, Snapshot};
+
+pub(super) struct QuorumSpare;
+
+impl Check for QuorumSpare {
+    fn id(&self) -> &'static str {
+        "quorum-margin"
+    }
+
+    fn explain(&self) -> &'static str {
+        "While a node reboots its votes are missing. What is left must reach quorum; real votes are counted, uneven ones \
+         and a QDevice included. The spare is what may be lost besides: with 0, as in every cluster of three or four, a \
+         second failure at that moment stops the cluster, and nodes with active HA reset themselves. A plain cluster of \
+         two has -1: add a QDevice (pvecm qdevice setup ADDRESS) before a rolling upgrade."
+    }
+
+    fn run(&self, snapshot: &Snapshot, _policy: &Policy) -> Vec<Finding> {
+        let mut report = Report::of(self);
+        for (viewer, view) in views(snapshot) {
+            if !view.quorate {
+                report.add(
+                    Severity::Blocking,
+                    viewer,
+                    format!(
+                        "{viewer} is not quorate: {} of {} votes, {} needed",
+                        view.total_votes, view.expected_votes, view.quorum
+                    ),
+                    "Bring the missing nodes or links back: pvecm status",
+                );
+            }
+            if view.qdevice.is_some_and(|device| !device.casting) {
+                let remedy = "Look at corosync-qdevice there and at its host: systemctl status corosync-qdevice";
+                report.add(Severity::Warning, viewer, format!("the QDevice gives {viewer} no vote"), remedy);
+            }
+        }
+        if let Some((_, view)) = views(snapshot).next() {
+            each_node_out(view, &mut report);
+        }
+        lowered(snapshot, &mut report);
+        report.findings()
+    }
+}
+
+fn each_node_out(view: &QuorumView, report: &mut Report) {
+    let mut least = u32::MAX;
+    for (node, member) in &view.members {
+        let left = view.total_votes.saturating_sub(member.votes);
+        least = least.min(left);
+        if left < view.quorum {
+            report.add(
+                Severity::Blocking,
+                node,
+                format!("without {node} {left} votes are left, {} are needed", view.quorum),
+                "Add a vote before the upgrade: pvecm qdevice setup ADDRESS",
+            );
+        }
+    }
+    if least != u32::MAX && least >= view.quorum {
+        let spare = least - view.quorum;
+        let meaning = if spare == 0 { ": one more failure meanwhile stops the cluster" } else { "" };
+        report.add(
+            Severity::Info,
+            Subject::Cluster,
+            format!(
+                "with any one node out at least {least} votes are left, {} are needed, {spare} to spare{meaning}",
+                view.quorum
+            ),
+            if spare == 0 { "A QDevice would add a vote: pvecm qdevice setup ADDRESS" } else { "Nothing to do." },
+        );
+    }
+}
+
+/// Expected votes that somebody lowered by hand.
+fn lowered(snapshot: &Snapshot, report: &mut Report) {
+    let Some(votes) = snapshot.configured_votes.known() else { return };
+    let configured: u32 = votes.values().sum();
+    for (viewer, view) in views(snapshot).filter(|(_, view)| view.expected_votes < configured) {
+        report.add(
+            Severity::Blocking,
+            viewer,
+            format!(
+                "{viewer} expects {} votes, the configuration has {configured}: somebody lowered them",
+                view.expected_votes
+            ),
+            format!("Raise them again: pvecm expected {configured}"),
+        );
+    }
+}

@@ -1,0 +1,74 @@
+//! How checks write down what they find.
+
+use super::{Check, Finding, Severity, Subject};
+use crate::ids::{GuestId, NodeName};
+use crate::snapshot::{Node, QuorumView, Snapshot};
+
+/// The findings of one check as they come together.
+pub(super) struct Report {
+    check: &'static str,
+    findings: Vec<Finding>,
+}
+
+impl Report {
+    pub(super) fn of(check: &impl Check) -> Self {
+        Self { check: check.id(), findings: Vec::new() }
+    }
+
+    pub(super) fn add(
+        &mut self,
+        severity: Severity,
+        subject: impl Into<Subject>,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        let (check, subject) = (self.check.to_owned(), subject.into());
+        self.findings.push(Finding { check, severity, subject, problem: problem.into(), remedy: remedy.into() });
+    }
+
+    pub(super) fn findings(self) -> Vec<Finding> {
+        self.findings
+    }
+}
+
+impl From<&NodeName> for Subject {
+    fn from(name: &NodeName) -> Self {
+        Self::Node(name.clone())
+    }
+}
+
+impl From<GuestId> for Subject {
+    fn from(id: GuestId) -> Self {
+        Self::Guest(id)
+    }
+}
+
+/// Nodes that are online. `nodes-online` tells of the others, once.
+pub(super) fn online(snapshot: &Snapshot) -> impl Iterator<Item = &Node> {
+    snapshot.nodes.values().filter(|node| node.online.is(&true))
+}
+
+/// The own views on votes and links of the nodes that are online and told it.
+pub(super) fn views(snapshot: &Snapshot) -> impl Iterator<Item = (&NodeName, &QuorumView)> {
+    online(snapshot).filter_map(|node| Some((&node.name, snapshot.quorum.get(&node.name)?.known()?)))
+}
+
+/// Will the node have its turn? One that is up to date has none, unless every node is to be rebooted. Not known counts
+/// as yes.
+pub(super) fn has_turn(node: &Node, policy: &crate::policy::Policy) -> bool {
+    policy.reboot == crate::policy::RebootWhen::Always || node.is_up_to_date() != Some(true)
+}
+
+/// Bytes as an administrator reads them.
+pub(super) fn gib(bytes: u64) -> String {
+    format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))
+}
+
+/// Names in one line, at most eight of them.
+pub(super) fn some(names: &[String]) -> String {
+    const SHOWN: usize = 8;
+    match names.len().checked_sub(SHOWN) {
+        None | Some(0) => names.join(", "),
+        Some(more) => format!("{} and {more} more", names[..SHOWN].join(", ")),
+    }
+}

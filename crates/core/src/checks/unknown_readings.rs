@@ -1,0 +1,75 @@
+//! Readings that are missing.
+
+use std::collections::BTreeMap;
+
+use super::support::{Report, some};
+use super::{Check, Finding, Severity, Subject};
+use crate::ids::{GuestId, NodeName};
+use crate::policy::{Policy, StoppedGuests};
+use crate::snapshot::{Gap, GuestStatus, Snapshot};
+
+pub(super) struct UnknownReadings;
+
+/// Readings that no decision of a run is built on: they serve forecasts and hints.
+const SERVE_HINTS_ONLY: [&str; 7] =
+    ["uptime_s", "subscription", "boot_free_bytes", "failed_units", "onboot", "backups", "options"];
+
+impl Check for UnknownReadings {
+    fn id(&self) -> &'static str {
+        "unknown-readings"
+    }
+
+    fn explain(&self) -> &'static str {
+        "What could not be read is never taken for good. A reading that a decision of the run is built on is blocking; \
+         one that serves a hint only (uptime, subscription, space on /boot, failed units, start at boot, backup times, \
+         options) is a warning, and what is missing of a guest that is never touched is for information. Readings of a \
+         node that is offline are left out: nodes-online tells of it. Each finding names the call or command that should \
+         have told, and what came instead. Mend what it names: an address, a privilege of the token, a service that \
+         hangs. Then look again."
+    }
+
+    fn run(&self, snapshot: &Snapshot, policy: &Policy) -> Vec<Finding> {
+        let mut report = Report::of(self);
+        // One cause often hides many readings: one finding per cause and subject, and one in all for many guests.
+        let mut causes: BTreeMap<(Severity, Subject, String), Vec<Gap>> = BTreeMap::new();
+        for gap in snapshot.gaps() {
+            let Some((severity, subject)) = judge(&gap, snapshot, policy) else { continue };
+            let subject = if matches!(subject, Subject::Guest(_)) { Subject::Cluster } else { subject };
+            causes.entry((severity, subject, gap.why.reason.clone())).or_default().push(gap);
+        }
+        for ((severity, subject, reason), gaps) in causes {
+            let places: Vec<String> = gaps.iter().map(|gap| gap.place.clone()).collect();
+            let source = &gaps[0].why.source;
+            let verb = if gaps.len() == 1 { "is" } else { "are" };
+            report.add(
+                severity,
+                subject,
+                format!("{} {verb} not known: {source}: {reason}", some(&places)),
+                format!("Make this work, then look again: {source}"),
+            );
+        }
+        report.findings()
+    }
+}
+
+fn judge(gap: &Gap, snapshot: &Snapshot, policy: &Policy) -> Option<(Severity, Subject)> {
+    let mut parts = gap.place.split('/');
+    let (area, name, what) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""), parts.next().unwrap_or(""));
+    let hint = |what: &str| if SERVE_HINTS_ONLY.contains(&what) { Severity::Warning } else { Severity::Blocking };
+    match area {
+        "nodes" | "quorum" => {
+            let name = NodeName::new(name);
+            let offline = snapshot.nodes.get(&name).is_some_and(|node| node.online.is(&false));
+            (!offline).then(|| (hint(what), Subject::Node(name)))
+        }
+        "guests" => {
+            let id = GuestId::parse(name)?;
+            let guest = snapshot.guests.get(&id)?;
+            let stays = policy.stopped_guests == StoppedGuests::Leave && guest.status.is(&GuestStatus::Stopped);
+            let untouched = guest.template || stays;
+            let severity = if untouched && what != "status" { Severity::Info } else { hint(what) };
+            Some((severity, Subject::Guest(id)))
+        }
+        whole => Some((hint(whole), Subject::Cluster)),
+    }
+}

@@ -1,8 +1,16 @@
 //! A cluster described in TOML, and the world made of it.
+//!
+//! A file says what differs from a plain, healthy Proxmox VE 9.1 cluster; everything else has a default. The same
+//! shapes are filled by [`synthetic`] for large clusters.
 
+use std::collections::BTreeMap;
+
+use quorate_core::ids::{GuestId, NodeName, StorageId};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::world::World;
+use crate::world::faults::Fault;
 
 /// Why a cluster file cannot be used.
 #[derive(Debug, Error)]
@@ -18,8 +26,415 @@ pub enum ClusterFileError {
 /// The demo cluster's file.
 pub const DEMO: &str = include_str!("../clusters/demo.toml");
 
+/// Noon on 22 November 2026, UTC: when a world begins unless its file says otherwise.
+const START_UNIX_S: u64 = 1_795_348_800;
+
+/// The whole file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClusterFile {
+    /// Name of the cluster and its corosync settings.
+    pub cluster: ClusterPart,
+    /// `datacenter.cfg`.
+    #[serde(default)]
+    pub options: OptionsPart,
+    /// Packages installed on every node.
+    pub installed: BTreeMap<String, String>,
+    /// What the repositories have that is newer.
+    #[serde(default)]
+    pub archive: BTreeMap<String, String>,
+    /// Kernels.
+    pub kernel: KernelPart,
+    /// Ceph, if the cluster is hyper-converged.
+    pub ceph: Option<CephPart>,
+    /// Nodes.
+    #[serde(rename = "node")]
+    pub nodes: Vec<NodePart>,
+    /// Storages.
+    #[serde(rename = "storage", default)]
+    pub storages: Vec<StoragePart>,
+    /// Guests.
+    #[serde(rename = "guest", default)]
+    pub guests: Vec<GuestPart>,
+    /// HA rules.
+    #[serde(rename = "rule", default)]
+    pub rules: Vec<RulePart>,
+    /// Backup jobs.
+    #[serde(rename = "backup", default)]
+    pub backups: Vec<BackupPart>,
+    /// API tokens besides the default one.
+    #[serde(rename = "token", default)]
+    pub tokens: Vec<TokenPart>,
+    /// Faults that will strike.
+    #[serde(rename = "fault", default)]
+    pub faults: Vec<Fault>,
+}
+
+/// `[cluster]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClusterPart {
+    /// Its name.
+    pub name: String,
+    /// Version of corosync.conf.
+    #[serde(default = "five")]
+    pub config_version: u32,
+    /// Token timeout; by default 3000 ms and 650 ms for each node beyond two.
+    pub token_ms: Option<u64>,
+    /// Votes of a quorum device.
+    pub qdevice_votes: Option<u32>,
+    /// When the world begins, Unix seconds.
+    #[serde(default = "start")]
+    pub start_unix_s: u64,
+    /// How long ago all machines booted.
+    #[serde(default = "forty_days")]
+    pub uptime_s: u64,
+}
+
+/// `[options]`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OptionsPart {
+    /// `conditional`, `freeze`, `failover`, `migrate`.
+    pub shutdown_policy: Option<String>,
+    /// LRM workers per node.
+    pub max_workers: Option<u32>,
+    /// `secure` or `insecure`.
+    pub migration_type: Option<String>,
+    /// Network for migrations.
+    pub migration_network: Option<String>,
+    /// Corosync link that migrations share, if they do.
+    pub migration_link: Option<usize>,
+    /// Speed of that network per node, MiB/s.
+    pub migration_mib_per_s: Option<u64>,
+    /// Streams per node beyond which corosync loses its token on that link.
+    pub streams_that_starve_corosync: Option<u32>,
+}
+
+/// `[kernel]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KernelPart {
+    /// Running everywhere.
+    pub running: String,
+    /// The newer one that the archive's metapackage pulls in.
+    pub upcoming: Option<String>,
+}
+
+/// `[ceph]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CephPart {
+    /// Release name.
+    pub release: String,
+    /// `mon_osd_down_out_interval`.
+    #[serde(default = "ten_minutes")]
+    pub down_out_interval_s: u64,
+    /// Recovery speed of the cluster.
+    #[serde(default = "recovery")]
+    pub recovery_mib_per_s: u64,
+    /// Permille of the data that is written anew per hour.
+    #[serde(default = "churn")]
+    pub churn_permille_per_hour: u64,
+    /// Size of each OSD.
+    #[serde(default = "one_tib")]
+    pub osd_gib: u64,
+    /// Name of the file system, if there is one.
+    pub fs: Option<String>,
+    /// Pools.
+    #[serde(rename = "pool")]
+    pub pools: Vec<PoolPart>,
+}
+
+/// `[[ceph.pool]]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PoolPart {
+    /// Name.
+    pub name: String,
+    /// Copies.
+    #[serde(default = "three")]
+    pub size: u32,
+    /// Copies needed to serve.
+    #[serde(default = "two")]
+    pub min_size: u32,
+    /// Placement groups.
+    pub pg_num: u32,
+    /// Application.
+    pub application: String,
+    /// Stored, one copy.
+    #[serde(default)]
+    pub stored_gib: u64,
+}
+
+/// `[[node]]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodePart {
+    /// Name.
+    pub name: NodeName,
+    /// Memory.
+    pub memory_gib: u64,
+    /// Processors.
+    pub cpus: u32,
+    /// Addresses, one per corosync link.
+    pub links: Vec<String>,
+    /// Votes.
+    #[serde(default = "one")]
+    pub votes: u32,
+    /// Memory the host needs itself.
+    #[serde(default = "six")]
+    pub host_used_gib: u64,
+    /// OSDs on it.
+    #[serde(default)]
+    pub osds: u32,
+    /// Ceph daemons besides OSDs: `mon`, `mgr`, `mds`.
+    #[serde(default)]
+    pub ceph: Vec<String>,
+    /// Packages that differ from `[installed]`.
+    #[serde(default)]
+    pub installed: BTreeMap<String, String>,
+    /// Pinned kernel.
+    pub pinned: Option<String>,
+}
+
+/// `[[storage]]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoragePart {
+    /// Id.
+    pub id: StorageId,
+    /// Type.
+    pub kind: String,
+    /// Seen by all alike?
+    #[serde(default)]
+    pub shared: bool,
+    /// Content types.
+    pub content: Vec<String>,
+    /// Only on these nodes.
+    #[serde(default)]
+    pub nodes: Vec<NodeName>,
+    /// Ceph pool.
+    pub pool: Option<String>,
+    /// Size.
+    pub total_gib: u64,
+    /// Used by other things.
+    #[serde(default)]
+    pub used_gib: u64,
+    /// Files and their size in MiB: `iso/debian.iso`.
+    #[serde(default)]
+    pub files: BTreeMap<String, u64>,
+}
+
+/// `[[guest]]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GuestPart {
+    /// `vm:101`, `ct:201`.
+    pub id: GuestId,
+    /// Name.
+    pub name: String,
+    /// Node.
+    pub node: NodeName,
+    /// Memory, MiB.
+    pub memory_mib: u64,
+    /// Cores.
+    #[serde(default = "two")]
+    pub cores: u32,
+    /// `running`, `stopped`, `template`.
+    #[serde(default = "running")]
+    pub state: String,
+    /// Storage of its first disk.
+    pub storage: StorageId,
+    /// Size of that disk.
+    #[serde(default = "thirty_two")]
+    pub disk_gib: u64,
+    /// An ISO image in `ide2`: `local:iso/debian.iso`.
+    pub iso: Option<String>,
+    /// Raw devices: `hostpci0 = "0000:01:00.0"`.
+    #[serde(default)]
+    pub devices: BTreeMap<String, String>,
+    /// HA state: `started`, `stopped`, `disabled`, `ignored`.
+    pub ha: Option<String>,
+    /// HA failback.
+    #[serde(default = "yes")]
+    pub failback: bool,
+    /// Start with the node.
+    #[serde(default = "yes")]
+    pub onboot: bool,
+    /// Guest agent.
+    #[serde(default = "yes")]
+    pub agent: bool,
+    /// Dirty rate.
+    #[serde(default = "twenty")]
+    pub dirty_mib_per_s: u64,
+    /// Time an orderly shutdown takes.
+    #[serde(default = "eight")]
+    pub shutdown_s: u64,
+    /// Processor type.
+    pub cpu: Option<String>,
+    /// Tags.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// Snapshots.
+    #[serde(default)]
+    pub snapshots: Vec<String>,
+    /// Config lock.
+    pub lock: Option<String>,
+}
+
+/// `[[rule]]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RulePart {
+    /// Rule id.
+    pub id: String,
+    /// `keep-apart`, `keep-together`, `node-affinity`.
+    pub kind: String,
+    /// Guests.
+    pub resources: Vec<GuestId>,
+    /// Nodes and priorities.
+    #[serde(default)]
+    pub nodes: BTreeMap<NodeName, u32>,
+    /// Only these nodes?
+    #[serde(default)]
+    pub strict: bool,
+}
+
+/// `[[backup]]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackupPart {
+    /// Id.
+    pub id: String,
+    /// Calendar expression.
+    pub schedule: String,
+    /// Storage.
+    pub storage: StorageId,
+    /// Seconds from the world's start to the next run.
+    pub next_run_in_s: u64,
+}
+
+/// `[[token]]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenPart {
+    /// `auditor@pve!look`.
+    pub name: String,
+    /// Secret.
+    pub secret: String,
+    /// Role on `/`.
+    pub role: String,
+}
+
+fn five() -> u32 {
+    5
+}
+fn start() -> u64 {
+    START_UNIX_S
+}
+fn forty_days() -> u64 {
+    40 * 86_400 + 4_711
+}
+fn ten_minutes() -> u64 {
+    600
+}
+fn recovery() -> u64 {
+    400
+}
+fn churn() -> u64 {
+    20
+}
+fn one_tib() -> u64 {
+    1024
+}
+fn one() -> u32 {
+    1
+}
+fn two() -> u32 {
+    2
+}
+fn three() -> u32 {
+    3
+}
+fn six() -> u64 {
+    6
+}
+fn eight() -> u64 {
+    8
+}
+fn twenty() -> u64 {
+    20
+}
+fn thirty_two() -> u64 {
+    32
+}
+fn yes() -> bool {
+    true
+}
+fn running() -> String {
+    "running".to_owned()
+}
+
+impl ClusterFile {
+    /// Reads a file's text.
+    pub fn parse(text: &str) -> Result<Self, ClusterFileError> {
+        Ok(toml::from_str(text)?)
+    }
+}
+
 /// Builds a world from a cluster file's text.
 pub fn world_from_toml(text: &str, seed: u64) -> Result<World, ClusterFileError> {
-    let _ = (text, seed);
-    Err(ClusterFileError::Contradiction("not yet".to_owned()))
+    World::build(&ClusterFile::parse(text)?, seed)
+}
+
+/// A large cluster: `nodes` machines, `guests` guests spread evenly, every third one HA-managed, on one shared pool.
+pub fn synthetic(nodes: u32, guests: u32) -> Result<ClusterFile, ClusterFileError> {
+    let mut file = ClusterFile::parse(DEMO)?;
+    let template = file.nodes.first().cloned().ok_or_else(|| ClusterFileError::Contradiction("no node".to_owned()))?;
+    let name = |i: u32| NodeName::new(format!("pve{}", i + 1));
+    file.cluster.name = format!("large-{nodes}");
+    file.nodes = (0..nodes)
+        .map(|i| NodePart {
+            name: name(i),
+            memory_gib: 512,
+            cpus: 64,
+            links: (1..=2).map(|net| format!("10.{net}.{}.{}", (i + 1) / 250, (i + 1) % 250)).collect(),
+            ceph: if i < 3 { template.ceph.clone() } else { Vec::new() },
+            ..template.clone()
+        })
+        .collect();
+    file.guests = (0..guests)
+        .map(|i| GuestPart {
+            id: if i % 5 == 4 { GuestId::ct(1000 + i) } else { GuestId::vm(1000 + i) },
+            name: format!("guest-{i}"),
+            node: name(i % nodes),
+            memory_mib: 2048 + u64::from(i % 3) * 1024,
+            cores: 2,
+            state: running(),
+            storage: StorageId::new("vms"),
+            disk_gib: 32,
+            iso: None,
+            devices: BTreeMap::new(),
+            ha: (i % 3 == 0).then(|| "started".to_owned()),
+            failback: true,
+            onboot: true,
+            agent: true,
+            dirty_mib_per_s: 20,
+            shutdown_s: 8,
+            cpu: None,
+            tags: Vec::new(),
+            snapshots: Vec::new(),
+            lock: None,
+        })
+        .collect();
+    file.rules.clear();
+    if let Some(ceph) = &mut file.ceph {
+        let wanted = (nodes * 2 * 100 / 3).next_power_of_two().clamp(64, 4096);
+        if let Some(pool) = ceph.pools.iter_mut().find(|pool| pool.name == "vms") {
+            pool.pg_num = wanted;
+            pool.stored_gib = u64::from(guests) * 16;
+        }
+    }
+    Ok(file)
 }

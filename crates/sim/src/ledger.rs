@@ -1,19 +1,79 @@
-//! The ledger of harm, computed in the world as it happens.
+//! The ledger of harm, computed in the world as it happens, on what really is.
+//!
+//! The world tells it of every change that matters; it never looks at what a tool thinks. A run begins with
+//! [`Ledger::begin`], which takes the baseline, declares the downtime it has consent for out of band, and ends with
+//! [`Ledger::report`]. Without `begin` the baseline is the world's first moment.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_core::ids::{GuestId, NodeName};
+use quorate_core::version::Version;
 use serde::{Deserialize, Serialize};
+
+use crate::world::World;
+use crate::world::guest::Guest;
+
+/// A live migration's pause up to here is a blackout; beyond, it is downtime.
+const BLACKOUT_LIMIT_MS: u64 = 2_000;
 
 /// Harm as it is counted.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
-    /// Consented downtime per guest.
+    /// What was true at the beginning.
+    pub baseline: Option<Baseline>,
+    /// Consented downtime per guest, seconds.
     pub consents: BTreeMap<GuestId, u64>,
-    /// Harm lines for people: time (Unix ms) and what happened.
+    /// What happened, for people: time (Unix ms) and text.
     pub events: Vec<(u64, String)>,
-    /// Nodes that were upgraded since the beginning.
-    pub nodes_upgraded: BTreeSet<NodeName>,
+    /// Guests that an administrator stopped himself.
+    pub excused: BTreeSet<GuestId>,
+    /// Nodes that a fault took down: not the doing of any run.
+    pub excused_nodes: BTreeSet<NodeName>,
+    /// Guests that ran twice.
+    pub doubled: BTreeSet<GuestId>,
+    /// Nodes reset by their watchdog.
+    pub fences: u32,
+    /// Completed moves of guests.
+    pub moves: u32,
+    /// Live moves to an older release.
+    pub backward_moves: u32,
+    /// Bytes that Ceph copied because OSDs were put out.
+    pub ceph_bytes_rebalanced: u64,
+    /// Longest pause of a live migration.
+    pub blackout_ms_max: u64,
+    /// Rules that are broken now, by rule and subject.
+    pub broken_now: BTreeSet<(String, String)>,
+    /// Rules broken so far: time, rule, evidence.
+    pub rules_broken: Vec<(u64, String, String)>,
+    down_since_ms: BTreeMap<GuestId, u64>,
+    down_ms: BTreeMap<GuestId, u64>,
+    no_quorum_since_ms: Option<u64>,
+    no_quorum_ms: u64,
+}
+
+/// What a run found, and has to leave as it was.
+#[derive(Clone, Debug, Default)]
+pub struct Baseline {
+    /// When it was taken.
+    pub at_ms: u64,
+    /// Guests that did their work.
+    pub running: BTreeSet<GuestId>,
+    /// Nodes with something to upgrade, or a kernel to boot.
+    pub behind: BTreeSet<NodeName>,
+    /// Nodes in maintenance.
+    pub maintenance: BTreeSet<NodeName>,
+    /// Ceph flags.
+    pub flags: BTreeSet<String>,
+    /// The noout group.
+    pub noout_group: BTreeSet<String>,
+    /// Failback of each resource.
+    pub failback: BTreeMap<GuestId, bool>,
+    /// Nodes that were up.
+    pub up: BTreeSet<NodeName>,
+    /// Backup jobs that were enabled.
+    pub jobs: BTreeSet<String>,
+    /// pve-manager's version per node.
+    pub versions: BTreeMap<NodeName, Version>,
 }
 
 /// What a run is judged by.
@@ -23,11 +83,11 @@ pub struct LedgerReport {
     pub kind: String,
     /// No harm at all, nothing left open.
     pub clean: bool,
-    /// Nodes whose packages were upgraded.
+    /// Nodes that were behind and are up to date now, packages and kernel.
     pub nodes_upgraded: u32,
     /// Seconds in which no partition had quorum.
     pub quorum_lost_s: u64,
-    /// Guests that ran and do not run any more, or were killed without a restart.
+    /// Guests that did their work at the beginning and do not run now.
     pub guests_lost: u32,
     /// Guests that ran on two nodes at once.
     pub guests_doubled: u32,
@@ -51,10 +111,253 @@ pub struct LedgerReport {
     pub moves: u32,
     /// The planner's bound, handed in.
     pub moves_bound: u32,
-    /// Virtual seconds.
+    /// Virtual seconds since the beginning.
     pub virtual_s: u64,
     /// Wall seconds, handed in.
     pub wall_s: f64,
     /// Harm lines for people.
     pub events: Vec<String>,
+}
+
+impl Baseline {
+    /// Takes down what is true now.
+    pub fn of(world: &World) -> Self {
+        let nodes = || world.nodes.iter();
+        let stale = |(name, node): &(&NodeName, &crate::world::node::Node)| {
+            world.is_behind_archive(name) || node.kernel.will_boot() != node.kernel.running
+        };
+        Self {
+            at_ms: world.now_ms,
+            running: world.guests.values().filter(|guest| guest.serves()).map(|guest| guest.id).collect(),
+            behind: nodes().filter(stale).map(|(name, _)| name.clone()).collect(),
+            maintenance: world.ha.manager.maintenance_requests.clone(),
+            flags: world.ceph.as_ref().map(|ceph| ceph.flags.clone()).unwrap_or_default(),
+            noout_group: world.ceph.as_ref().map(|ceph| ceph.noout_group.clone()).unwrap_or_default(),
+            failback: world.ha.resources.iter().map(|(sid, resource)| (*sid, resource.failback)).collect(),
+            up: nodes().filter(|(_, node)| node.is_up()).map(|(name, _)| name.clone()).collect(),
+            jobs: world.backup_jobs.iter().filter(|job| job.enabled).map(|job| job.id.clone()).collect(),
+            versions: nodes()
+                .filter_map(|(name, node)| Some((name.clone(), node.installed("pve-manager")?.clone())))
+                .collect(),
+        }
+    }
+}
+
+impl Ledger {
+    /// A run begins: baseline and clean pages.
+    pub fn begin(world: &mut World) {
+        let baseline = Baseline::of(world);
+        let down = world.guests.values().filter(|guest| !guest.serves()).map(|guest| (guest.id, world.now_ms));
+        let down_since_ms = down.collect();
+        let no_quorum_since_ms = (!world.corosync.anywhere_quorate()).then_some(world.now_ms);
+        world.ledger = Ledger { baseline: Some(baseline), down_since_ms, no_quorum_since_ms, ..Ledger::default() };
+    }
+
+    /// The run declares that this guest may be down for so long in all.
+    pub fn consent(&mut self, guest: GuestId, max_s: u64) {
+        let entry = self.consents.entry(guest).or_default();
+        *entry = (*entry).max(max_s);
+    }
+
+    /// Was any downtime of this guest consented to?
+    pub fn has_consent(&self, guest: GuestId) -> bool {
+        self.consents.get(&guest).is_some_and(|max_s| *max_s > 0)
+    }
+
+    /// A line of harm.
+    pub(crate) fn event(&mut self, now_ms: u64, text: String) {
+        self.events.push((now_ms, text));
+    }
+
+    /// A line that is no harm by itself (a fault, a timeout that ran out).
+    pub(crate) fn note(&mut self, now_ms: u64, text: String) {
+        self.events.push((now_ms, format!("({text})")));
+    }
+
+    /// An administrator stops the guest himself.
+    pub(crate) fn excuse(&mut self, guest: GuestId) {
+        self.excused.insert(guest);
+        self.down_since_ms.remove(&guest);
+    }
+
+    /// An administrator sets or clears noout: his, from now on.
+    pub(crate) fn admin_noout(&mut self, set: bool) {
+        let Some(baseline) = &mut self.baseline else { return };
+        if set {
+            baseline.flags.insert("noout".to_owned());
+        } else {
+            baseline.flags.remove("noout");
+        }
+    }
+
+    /// The guest does its work, or does not.
+    pub(crate) fn note_serving(&mut self, now_ms: u64, guest: GuestId, serves: bool) {
+        if serves {
+            if let Some(since) = self.down_since_ms.remove(&guest) {
+                *self.down_ms.entry(guest).or_default() += now_ms.saturating_sub(since);
+            }
+        } else if !self.excused.contains(&guest) {
+            self.down_since_ms.entry(guest).or_insert(now_ms);
+        }
+    }
+
+    /// A live migration paused its guest.
+    pub(crate) fn note_blackout(&mut self, now_ms: u64, guest: GuestId, blackout_ms: u64) {
+        self.blackout_ms_max = self.blackout_ms_max.max(blackout_ms);
+        if blackout_ms > BLACKOUT_LIMIT_MS {
+            *self.down_ms.entry(guest).or_default() += blackout_ms;
+            self.event(now_ms, format!("{guest} stood still for {blackout_ms} ms while it was moved"));
+        }
+    }
+
+    /// Some partition has quorum, or none has.
+    pub(crate) fn note_quorum(&mut self, now_ms: u64, any: bool) {
+        match (any, self.no_quorum_since_ms) {
+            (false, None) => {
+                self.no_quorum_since_ms = Some(now_ms);
+                self.event(now_ms, "no partition has quorum".to_owned());
+            }
+            (true, Some(since)) => {
+                self.no_quorum_ms += now_ms.saturating_sub(since);
+                self.no_quorum_since_ms = None;
+            }
+            _ => {}
+        }
+    }
+
+    /// A rule is broken for this subject; counted once until it is mended.
+    pub(crate) fn rule_broken(&mut self, now_ms: u64, rule: &str, subject: &str, evidence: &str) {
+        if self.broken_now.insert((rule.to_owned(), subject.to_owned())) {
+            self.rules_broken.push((now_ms, rule.to_owned(), evidence.to_owned()));
+            self.event(now_ms, format!("{rule}: {evidence}"));
+        }
+    }
+
+    /// The rule holds again for this subject.
+    pub(crate) fn rule_mended(&mut self, rule: &str, subject: &str) {
+        self.broken_now.remove(&(rule.to_owned(), subject.to_owned()));
+    }
+
+    /// Down for so long up to now, by guest.
+    fn downtime_s(&self, now_ms: u64, of: &BTreeSet<GuestId>) -> BTreeMap<GuestId, u64> {
+        let mut all = self.down_ms.clone();
+        for (guest, since) in &self.down_since_ms {
+            *all.entry(*guest).or_default() += now_ms.saturating_sub(*since);
+        }
+        all.retain(|guest, ms| of.contains(guest) && *ms > 0);
+        all.into_iter().map(|(guest, ms)| (guest, ms.div_ceil(1000))).collect()
+    }
+
+    /// The account up to now.
+    pub fn report(world: &World, moves_bound: u32, wall_s: f64) -> LedgerReport {
+        let ledger = &world.ledger;
+        let first = Baseline::default();
+        let baseline = ledger.baseline.as_ref().unwrap_or(&first);
+        let now_ms = world.now_ms;
+        let (mut consented, mut unconsented) = (0, 0);
+        let mut events: Vec<(u64, String)> = ledger.events.clone();
+        for (guest, seconds) in ledger.downtime_s(now_ms, &baseline.running) {
+            let allowed = ledger.consents.get(&guest).copied().unwrap_or(0);
+            consented += seconds.min(allowed);
+            let over = seconds.saturating_sub(allowed);
+            unconsented += over;
+            if over > 0 {
+                events.push((now_ms, format!("{guest} was down for {seconds} s, {over} s without consent")));
+            }
+        }
+        let gone = |id: &&GuestId| !ledger.excused.contains(id) && !world.guests.get(id).is_some_and(Guest::is_running);
+        let lost: Vec<&GuestId> = baseline.running.iter().filter(gone).collect();
+        events.extend(lost.iter().map(|id| (now_ms, format!("{id} ran at the beginning and does not run now"))));
+        let open = open_obligations(world, baseline);
+        events.extend(open.iter().map(|text| (now_ms, text.clone())));
+        let since_ms = ledger.no_quorum_since_ms.map_or(0, |since| now_ms.saturating_sub(since));
+        let mut report = LedgerReport {
+            kind: "ledger".to_owned(),
+            clean: false,
+            nodes_upgraded: upgraded(world, baseline),
+            quorum_lost_s: (ledger.no_quorum_ms + since_ms).div_ceil(1000),
+            guests_lost: lost.len() as u32,
+            guests_doubled: ledger.doubled.len() as u32,
+            unconsented_downtime_s: unconsented,
+            consented_downtime_s: consented,
+            blackout_ms_max: ledger.blackout_ms_max,
+            fences: ledger.fences,
+            ceph_bytes_rebalanced: ledger.ceph_bytes_rebalanced,
+            rules_broken: ledger.rules_broken.len() as u32,
+            backward_moves: ledger.backward_moves,
+            obligations_open: open.len() as u32,
+            moves: ledger.moves,
+            moves_bound,
+            virtual_s: now_ms.saturating_sub(baseline.at_ms) / 1000,
+            wall_s,
+            events: Vec::new(),
+        };
+        report.clean = report.no_harm();
+        let stamp = crate::world::tasks::timestamp;
+        report.events = events.into_iter().map(|(at, text)| format!("{} {text}", stamp(at))).collect();
+        report
+    }
+}
+
+impl LedgerReport {
+    /// Every count of harm is zero, and nothing is left open.
+    fn no_harm(&self) -> bool {
+        [
+            self.quorum_lost_s,
+            u64::from(self.guests_lost),
+            u64::from(self.guests_doubled),
+            self.unconsented_downtime_s,
+            u64::from(self.fences),
+            self.ceph_bytes_rebalanced,
+            u64::from(self.rules_broken),
+            u64::from(self.backward_moves),
+            u64::from(self.obligations_open),
+        ]
+        .iter()
+        .all(|count| *count == 0)
+    }
+}
+
+fn upgraded(world: &World, baseline: &Baseline) -> u32 {
+    let done = |name: &&NodeName| {
+        world.nodes.get(name).is_some_and(|node| {
+            node.is_up()
+                && !world.is_behind_archive(name)
+                && node.kernel.will_boot() == node.kernel.running
+                && node.packages.broken.is_empty()
+        })
+    };
+    baseline.behind.iter().filter(done).count() as u32
+}
+
+/// What the run changed and has not put back.
+fn open_obligations(world: &World, baseline: &Baseline) -> Vec<String> {
+    let mut open = Vec::new();
+    for node in world.ha.manager.maintenance_requests.difference(&baseline.maintenance) {
+        open.push(format!("left behind: {node} is in maintenance mode"));
+    }
+    if let Some(ceph) = &world.ceph {
+        for flag in ceph.flags.symmetric_difference(&baseline.flags) {
+            open.push(format!("left behind: Ceph flag {flag} is not as it was"));
+        }
+        for name in ceph.noout_group.symmetric_difference(&baseline.noout_group) {
+            open.push(format!("left behind: noout of {name} is not as it was"));
+        }
+    }
+    for (sid, failback) in &baseline.failback {
+        if world.ha.resources.get(sid).is_some_and(|resource| resource.failback != *failback) {
+            open.push(format!("left behind: failback of {sid} is not as it was"));
+        }
+    }
+    for job in &world.backup_jobs {
+        if baseline.jobs.contains(&job.id) && !job.enabled {
+            open.push(format!("left behind: backup job {} is switched off", job.id));
+        }
+    }
+    for node in baseline.up.iter().filter(|node| !world.ledger.excused_nodes.contains(*node)) {
+        if !world.nodes.get(node).is_some_and(|machine| machine.is_up() && machine.corosync_up) {
+            open.push(format!("left behind: {node} is not back in the cluster"));
+        }
+    }
+    open
 }

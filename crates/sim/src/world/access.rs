@@ -2,6 +2,53 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::cluster_file::ClusterFile;
+
+/// Roles that PVE has by itself, as `GET /access/roles` of 9.1 gives them.
+const ROLES: &[(&str, &str)] = &[
+    (
+        "Administrator",
+        "Datastore.Allocate,Datastore.AllocateSpace,Datastore.AllocateTemplate,Datastore.Audit, \
+         Group.Allocate,Mapping.Audit,Mapping.Modify,Mapping.Use,Permissions.Modify,Pool.Allocate, \
+         Pool.Audit,Realm.Allocate,Realm.AllocateUser,SDN.Allocate,SDN.Audit,SDN.Use,Sys.AccessNetwork, \
+         Sys.Audit,Sys.Console,Sys.Incoming,Sys.Modify,Sys.PowerMgmt,Sys.Syslog,User.Modify,VM.Allocate, \
+         VM.Audit,VM.Backup,VM.Clone,VM.Config.CDROM,VM.Config.CPU,VM.Config.Cloudinit,VM.Config.Disk, \
+         VM.Config.HWType,VM.Config.Memory,VM.Config.Network,VM.Config.Options,VM.Console, \
+         VM.GuestAgent.Audit,VM.GuestAgent.FileRead,VM.GuestAgent.FileSystemMgmt,VM.GuestAgent.FileWrite, \
+         VM.GuestAgent.Unrestricted,VM.Migrate,VM.PowerMgmt,VM.Replicate,VM.Snapshot, \
+         VM.Snapshot.Rollback",
+    ),
+    (
+        "PVEAdmin",
+        "Datastore.Allocate,Datastore.AllocateSpace,Datastore.AllocateTemplate,Datastore.Audit, \
+         Group.Allocate,Mapping.Audit,Mapping.Use,Pool.Allocate,Pool.Audit,Realm.AllocateUser, \
+         SDN.Allocate,SDN.Audit,SDN.Use,Sys.Audit,Sys.Console,Sys.Syslog,User.Modify,VM.Allocate, \
+         VM.Audit,VM.Backup,VM.Clone,VM.Config.CDROM,VM.Config.CPU,VM.Config.Cloudinit,VM.Config.Disk, \
+         VM.Config.HWType,VM.Config.Memory,VM.Config.Network,VM.Config.Options,VM.Console, \
+         VM.GuestAgent.Audit,VM.GuestAgent.FileRead,VM.GuestAgent.FileSystemMgmt,VM.GuestAgent.FileWrite, \
+         VM.GuestAgent.Unrestricted,VM.Migrate,VM.PowerMgmt,VM.Replicate,VM.Snapshot, \
+         VM.Snapshot.Rollback",
+    ),
+    ("PVEAuditor", "Datastore.Audit,Mapping.Audit,Pool.Audit,SDN.Audit,Sys.Audit,VM.Audit,VM.GuestAgent.Audit"),
+    (
+        "PVEVMAdmin",
+        "VM.Allocate,VM.Audit,VM.Backup,VM.Clone,VM.Config.CDROM,VM.Config.CPU,VM.Config.Cloudinit, \
+         VM.Config.Disk,VM.Config.HWType,VM.Config.Memory,VM.Config.Network,VM.Config.Options,VM.Console, \
+         VM.GuestAgent.Audit,VM.GuestAgent.FileRead,VM.GuestAgent.FileSystemMgmt,VM.GuestAgent.FileWrite, \
+         VM.GuestAgent.Unrestricted,VM.Migrate,VM.PowerMgmt,VM.Replicate,VM.Snapshot, \
+         VM.Snapshot.Rollback",
+    ),
+    (
+        "PVEVMUser",
+        "VM.Audit,VM.Backup,VM.Config.CDROM,VM.Config.Cloudinit,VM.Console,VM.GuestAgent.Audit, \
+         VM.GuestAgent.FileRead,VM.GuestAgent.FileSystemMgmt,VM.GuestAgent.FileWrite,VM.PowerMgmt",
+    ),
+    ("PVESysAdmin", "Sys.Audit,Sys.Console,Sys.Syslog"),
+    ("PVEDatastoreAdmin", "Datastore.Allocate,Datastore.AllocateSpace,Datastore.AllocateTemplate,Datastore.Audit"),
+    ("PVEDatastoreUser", "Datastore.AllocateSpace,Datastore.Audit"),
+    ("NoAccess", ""),
+];
+
 /// Who may do what.
 #[derive(Clone, Debug, Default)]
 pub struct Access {
@@ -48,7 +95,36 @@ pub struct AclEntry {
     pub propagate: bool,
 }
 
+/// The token every world has.
+pub const TOKEN: &str = "root@pam!quorate";
+/// Its secret. There is nothing to protect.
+pub const TOKEN_SECRET: &str = "5f0c7a52-0d0e-4e0c-9a51-6d1f3c2b7a10";
+/// The password of root@pam.
+pub const ROOT_PASSWORD: &str = "quorate";
+
 impl Access {
+    /// PVE's own roles, root@pam with a password and a token with its owner's rights, and the file's tokens.
+    pub fn standard(file: &ClusterFile) -> Self {
+        let split = |privileges: &str| privileges.split(',').filter(|p| !p.is_empty()).map(str::to_owned).collect();
+        let mut access = Self {
+            roles: ROLES.iter().map(|(role, privileges)| ((*role).to_owned(), split(privileges))).collect(),
+            ..Self::default()
+        };
+        access.users.insert("root@pam".to_owned(), User { password: ROOT_PASSWORD.to_owned(), enabled: true });
+        let token = Token { user: "root@pam".to_owned(), secret: TOKEN_SECRET.to_owned(), privsep: false };
+        access.tokens.insert(TOKEN.to_owned(), token);
+        for part in &file.tokens {
+            let user = part.name.split('!').next().unwrap_or_default().to_owned();
+            access.users.entry(user.clone()).or_insert(User { password: part.secret.clone(), enabled: true });
+            let token = Token { user: user.clone(), secret: part.secret.clone(), privsep: true };
+            access.tokens.insert(part.name.clone(), token);
+            for who in [user, part.name.clone()] {
+                access.acl.push(AclEntry { path: "/".to_owned(), who, role: part.role.clone(), propagate: true });
+            }
+        }
+        access
+    }
+
     /// Privileges of a user or token on a path, each with its propagate flag. `root@pam` itself has all of them.
     pub fn privileges(&self, who: &str, path: &str) -> BTreeMap<String, bool> {
         if let Some(token) = self.tokens.get(who) {

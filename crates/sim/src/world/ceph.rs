@@ -5,8 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use quorate_core::ids::{NodeName, OsdId};
 use quorate_core::version::Version;
 
-use super::{World, WorldError};
-
 /// The Ceph cluster.
 #[derive(Clone, Debug)]
 pub struct Ceph {
@@ -52,6 +50,12 @@ pub struct Ceph {
     pub skew_until_ms: BTreeMap<String, u64>,
     /// `mon dump` times out until this moment (after a monitor was lost).
     pub busy_until_ms: u64,
+    /// Is recovery under way (a tick is scheduled)?
+    pub ticking: bool,
+    /// Bytes moved because OSDs were put out.
+    pub moved_bytes: u64,
+    /// Pools with placement groups that do not serve.
+    pub stalled_pools: BTreeSet<String>,
 }
 
 /// A monitor, manager or metadata server.
@@ -160,38 +164,4 @@ pub struct OkToStop {
     pub become_inactive: Vec<String>,
     /// Ids of those that are inactive already.
     pub already_inactive: Vec<String>,
-}
-
-impl World {
-    /// `ceph osd set|unset FLAG`, `PUT /cluster/ceph/flags/FLAG`.
-    pub fn ceph_flag(&mut self, flag: &str, set: bool) -> Result<(), WorldError> {
-        let _ = (flag, set);
-        Err(WorldError::die("not yet"))
-    }
-
-    /// `ceph osd set-group|unset-group noout WHO...` with CRUSH host names or `osd.N`.
-    pub fn ceph_group(&mut self, who: &[String], set: bool) -> Result<(), WorldError> {
-        let _ = (who, set);
-        Err(WorldError::die("not yet"))
-    }
-}
-
-impl Ceph {
-    /// `HEALTH_OK|WARN|ERR` and the checks, by code.
-    pub fn health(&self, now_ms: u64) -> (&'static str, Vec<HealthCheck>) {
-        let _ = now_ms;
-        ("HEALTH_OK", Vec::new())
-    }
-
-    /// Placement groups by state text (`active+clean`).
-    pub fn pg_states(&self, now_ms: u64) -> BTreeMap<String, u32> {
-        let _ = now_ms;
-        BTreeMap::new()
-    }
-
-    /// `ceph osd ok-to-stop IDS`.
-    pub fn ok_to_stop(&self, osds: &[OsdId], now_ms: u64) -> OkToStop {
-        let _ = (osds, now_ms);
-        OkToStop::default()
-    }
 }

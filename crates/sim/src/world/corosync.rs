@@ -29,6 +29,8 @@ pub struct Corosync {
     pub ring_seq: u32,
     /// Nodes cut off because migrations starve the token.
     pub starved: BTreeSet<NodeName>,
+    /// Expected votes as lowered by `pvecm expected`, per node; rise by themselves when nodes join.
+    pub lowered: BTreeMap<NodeName, u32>,
 }
 
 /// A quorum device.
@@ -82,24 +84,139 @@ impl Corosync {
 }
 
 impl World {
-    /// `systemctl stop corosync`.
+    /// Forms the membership from what is really there: who runs corosync and can reach whom.
+    pub(crate) fn form_membership(&mut self) {
+        let groups = self.partitions();
+        let device_for = groups.iter().max_by_key(|group| (group.len(), std::cmp::Reverse(group.first().cloned())));
+        let device_for = device_for.and_then(|group| group.first().cloned());
+        let corosync = &mut self.corosync;
+        let device_votes = corosync.qdevice.as_ref().filter(|q| q.alive).map_or(0, |q| q.votes);
+        let configured = corosync.configured_votes();
+        let old = std::mem::take(&mut corosync.views);
+        for group in &groups {
+            let qdevice_votes = if group.first() == device_for.as_ref() { device_votes } else { 0 };
+            let total_votes = group.iter().filter_map(|n| corosync.votes.get(n)).sum::<u32>() + qdevice_votes;
+            let lowered = group.iter().filter_map(|n| corosync.lowered.get(n)).max().copied();
+            let expected = lowered.map_or(configured, |e| e.max(total_votes));
+            for node in group {
+                if lowered.is_some() && expected < configured {
+                    corosync.lowered.insert(node.clone(), expected);
+                } else {
+                    corosync.lowered.remove(node);
+                }
+            }
+            let quorum = ((expected + 2) / 2).max((total_votes + 2) / 2);
+            let unchanged = group.iter().all(|n| old.get(n).is_some_and(|view| view.members == *group));
+            if !unchanged {
+                corosync.ring_seq += 4;
+            }
+            let kept = group.first().and_then(|n| old.get(n)).filter(|_| unchanged).map(|view| view.ring_seq);
+            let view = View {
+                members: group.clone(),
+                total_votes,
+                expected,
+                quorum,
+                quorate: total_votes >= quorum,
+                qdevice_votes,
+                ring_seq: kept.unwrap_or(corosync.ring_seq),
+            };
+            for node in group {
+                corosync.views.insert(node.clone(), view.clone());
+            }
+        }
+        self.quorum_may_have_changed();
+    }
+
+    /// Groups of running members that reach each other. Two nodes reach each other while one link is up on both.
+    fn partitions(&self) -> Vec<BTreeSet<NodeName>> {
+        let links = self.nodes.values().map(|node| node.links.len()).max().unwrap_or(0);
+        let mut groups: Vec<BTreeSet<NodeName>> = Vec::new();
+        for (name, node) in self.nodes.iter().filter(|(_, node)| node.corosync_up && node.is_up()) {
+            let mut mine = BTreeSet::from([name.clone()]);
+            let reaches = |other: &NodeName| {
+                let Some(other) = self.nodes.get(other) else { return false };
+                (0..links).any(|i| link_carries(node, i) && link_carries(other, i))
+            };
+            let cut_off = self.corosync.starved.contains(name);
+            groups.retain(|group| {
+                let joined = !cut_off && group.first().is_some_and(&reaches) && !self.all_starved(group);
+                if joined {
+                    mine.extend(group.iter().cloned());
+                }
+                !joined
+            });
+            groups.push(mine);
+        }
+        groups
+    }
+
+    fn all_starved(&self, group: &BTreeSet<NodeName>) -> bool {
+        group.iter().all(|node| self.corosync.starved.contains(node))
+    }
+
+    fn quorum_may_have_changed(&mut self) {
+        let any = self.corosync.anywhere_quorate();
+        self.ledger.note_quorum(self.now_ms, any);
+    }
+
+    /// Something vanished without a word: the others notice after the token and consensus timeouts.
+    pub(crate) fn membership_after_loss(&mut self) {
+        let at = self.now_ms + self.corosync.detection_ms();
+        self.events.at(at, Event::Membership);
+    }
+
+    /// `systemctl stop corosync`: the others see it leave at once.
     pub fn corosync_stop(&mut self, node: &NodeName) {
-        let _ = (node, Event::Membership);
+        self.set_corosync(node, false);
     }
 
     /// `systemctl start corosync`.
     pub fn corosync_start(&mut self, node: &NodeName) {
-        let _ = node;
+        self.set_corosync(node, true);
+    }
+
+    pub(crate) fn set_corosync(&mut self, node: &NodeName, up: bool) {
+        let Some(machine) = self.nodes.get_mut(node).filter(|machine| machine.is_up() || !up) else { return };
+        if machine.corosync_up == up {
+            return;
+        }
+        machine.corosync_up = up;
+        if up && let Some(version) = machine.packages.installed.get("corosync") {
+            machine.corosync_running = version.clone();
+        }
+        if !up {
+            self.corosync.lowered.remove(node);
+        }
+        self.form_membership();
     }
 
     /// `pvecm expected N` on a node.
     pub fn pvecm_expected(&mut self, node: &NodeName, expected: u32) -> Result<(), WorldError> {
-        let _ = (node, expected);
-        Err(WorldError::die("not yet"))
+        let view = self.corosync.views.get(node).ok_or_else(|| WorldError::die("Cannot initialize CMAP service"))?;
+        let quorum = ((expected + 2) / 2).max((view.total_votes + 2) / 2);
+        if view.total_votes > expected || (view.quorate && view.total_votes < quorum) {
+            return Err(WorldError::die("Unable to set expected votes: CS_ERR_INVALID_PARAM"));
+        }
+        for member in view.members.clone() {
+            self.corosync.lowered.insert(member, expected);
+        }
+        self.form_membership();
+        Ok(())
     }
 
     /// A cable goes out or in.
     pub fn set_link(&mut self, node: &NodeName, link: usize, up: bool) {
-        let _ = (node, link, up);
+        let Some(link) = self.nodes.get_mut(node).and_then(|machine| machine.links.get_mut(link)) else { return };
+        link.up = up;
+        self.membership_after_loss();
     }
+
+    /// Fails where /etc/pve is read-only.
+    pub(crate) fn need_quorum(&self, node: &NodeName) -> Result<(), WorldError> {
+        if self.corosync.quorate(node) { Ok(()) } else { Err(WorldError::NoQuorum) }
+    }
+}
+
+fn link_carries(node: &super::node::Node, link: usize) -> bool {
+    node.links.get(link).is_some_and(|link| link.up)
 }

@@ -29,6 +29,8 @@ pub enum Event {
     GuestStarted(GuestId, NodeName, Option<Upid>),
     /// A guest's shutdown is over.
     GuestStopped(GuestId, NodeName, Option<Upid>, u32),
+    /// A guest did not go down in time.
+    ShutdownTimedOut(GuestId, NodeName, Option<Upid>),
     /// A task of no consequence ends with this status.
     TaskEnds(Upid, String),
     /// apt update ends.

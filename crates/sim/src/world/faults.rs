@@ -1,9 +1,11 @@
 //! What can go wrong, as data, with the moment when it does.
 
-use quorate_core::ids::{GuestId, NodeName, OsdId};
+use quorate_core::ids::{GuestId, GuestKind, NodeName, OsdId};
 use serde::{Deserialize, Serialize};
 
 use super::World;
+use super::events::Event;
+use super::migration::MigrateRequest;
 
 /// A fault and when it strikes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -155,9 +157,178 @@ pub struct Armed {
     pub waiting: Vec<FaultKind>,
 }
 
-impl World {
-    /// Lets a fault strike now or at its time.
-    pub fn inject(&mut self, fault: Fault) {
-        let _ = fault;
+/// What becomes of a move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MigrationFate {
+    /// No progress.
+    Hang,
+    /// Breaks at this share.
+    Fail(u8),
+    /// Moves, and reports failure.
+    Lie,
+}
+
+/// One time less; true while it is not used up.
+fn again(times: &mut u32) -> bool {
+    *times = times.saturating_sub(1);
+    *times > 0
+}
+
+impl Armed {
+    /// Takes the first waiting fault that `pick` recognises; `pick` says whether it stays for another time.
+    fn take<T>(&mut self, mut pick: impl FnMut(&mut FaultKind) -> Option<(T, bool)>) -> Option<T> {
+        let found = self.waiting.iter_mut().enumerate().find_map(|(index, fault)| Some((index, pick(fault)?)));
+        let (index, (value, stays)) = found?;
+        if !stays {
+            self.waiting.remove(index);
+        }
+        Some(value)
     }
+
+    pub(crate) fn take_boot_slow(&mut self, node: &NodeName) -> Option<u64> {
+        self.take(|fault| match fault {
+            FaultKind::BootSlow { node: n, seconds } if n == node => Some((*seconds, false)),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn take_boot_never(&mut self, node: &NodeName) -> bool {
+        let found = self.take(|fault| match fault {
+            FaultKind::BootNever { node: n } if n == node => Some(((), false)),
+            _ => None,
+        });
+        found.is_some()
+    }
+
+    pub(crate) fn take_boot_old_kernel(&mut self, node: &NodeName) -> bool {
+        let found = self.take(|fault| match fault {
+            FaultKind::BootOldKernel { node: n } if n == node => Some(((), false)),
+            _ => None,
+        });
+        found.is_some()
+    }
+
+    pub(crate) fn take_apt_update_fail(&mut self, node: &NodeName) -> bool {
+        let found = self.take(|fault| match fault {
+            FaultKind::AptUpdateFail { node: n, times } if n == node => Some(((), again(times))),
+            _ => None,
+        });
+        found.is_some()
+    }
+
+    pub(crate) fn take_apt_fail(&mut self, node: &NodeName, name: &str) -> Option<String> {
+        self.take(|fault| match fault {
+            FaultKind::AptFail { node: n, package, times } if n == node && package == name => {
+                Some((package.clone(), again(times)))
+            }
+            _ => None,
+        })
+    }
+
+    pub(crate) fn take_migration_fate(&mut self, id: GuestId) -> Option<MigrationFate> {
+        let meant = |guest: &Option<GuestId>| guest.is_none_or(|guest| guest == id);
+        self.take(|fault| match fault {
+            FaultKind::MigrationFail { guest, percent, times } if meant(guest) => {
+                Some((MigrationFate::Fail(*percent), again(times)))
+            }
+            FaultKind::MigrationHang { guest, times } if meant(guest) => Some((MigrationFate::Hang, again(times))),
+            FaultKind::MigrationLies { guest } if meant(guest) => Some((MigrationFate::Lie, false)),
+            _ => None,
+        })
+    }
+}
+
+impl World {
+    /// Lets a fault strike at its time, or at once if that is past.
+    pub fn inject(&mut self, fault: Fault) {
+        let at = (self.started_ms + fault.at_s * 1000).max(self.now_ms);
+        self.events.at(at, Event::Fault(fault.kind));
+    }
+
+    pub(crate) fn on_fault(&mut self, fault: FaultKind) {
+        self.ledger.note(self.now_ms, format!("fault: {fault:?}"));
+        match fault {
+            FaultKind::PowerOff { node } => {
+                self.ledger.excused_nodes.insert(node.clone());
+                self.power_off(&node);
+            }
+            FaultKind::PowerOn { node } => self.power_on(&node),
+            FaultKind::LinkDown { node, link } => self.set_link(&node, link, false),
+            FaultKind::LinkUp { node, link } => self.set_link(&node, link, true),
+            FaultKind::AptLocked { node, seconds } => {
+                if let Some(machine) = self.nodes.get_mut(&node) {
+                    machine.packages.locked_by = Some(777);
+                }
+                self.events.at(self.now_ms + seconds * 1000, Event::DpkgUnlocked(node));
+            }
+            FaultKind::OsdStaysDown { osd } => {
+                if let Some(osd) = self.ceph.as_mut().and_then(|ceph| ceph.osds.get_mut(&osd)) {
+                    osd.returns = false;
+                }
+            }
+            FaultKind::AdminStarts { guest } => self.admin(guest, Deed::Start),
+            FaultKind::AdminStops { guest } => self.admin(guest, Deed::Stop),
+            FaultKind::AdminMoves { guest, target } => self.admin(guest, Deed::Move(target)),
+            FaultKind::AdminNoout { set } => {
+                // An administrator's own flag is his; it is in the baseline from now on.
+                let _ = self.ceph_flag("noout", set);
+                self.ledger.admin_noout(set);
+            }
+            FaultKind::ApiError { node, text } => {
+                if let Some(machine) = self.nodes.get_mut(&node) {
+                    machine.api_error = text;
+                }
+            }
+            FaultKind::ClockSkew { node, skew_ms } => {
+                if let Some(machine) = self.nodes.get_mut(&node) {
+                    machine.clock_skew_ms = skew_ms;
+                }
+            }
+            armed @ (FaultKind::BootSlow { .. }
+            | FaultKind::BootOldKernel { .. }
+            | FaultKind::BootNever { .. }
+            | FaultKind::MigrationFail { .. }
+            | FaultKind::MigrationHang { .. }
+            | FaultKind::MigrationLies { .. }
+            | FaultKind::AptUpdateFail { .. }
+            | FaultKind::AptFail { .. }) => self.armed.waiting.push(armed),
+        }
+    }
+
+    /// What an administrator does behind everybody's back; refusals are his problem.
+    fn admin(&mut self, id: GuestId, deed: Deed) {
+        let Some(node) = self.guests.get(&id).map(|guest| guest.node.clone()) else { return };
+        let user = "root@pam";
+        let _ = match deed {
+            Deed::Start => self.guest_start(&node, id, user),
+            Deed::Stop => {
+                self.ledger.excuse(id);
+                self.guest_stop(&node, id, user)
+            }
+            Deed::Move(target) => {
+                let request = MigrateRequest {
+                    target: target.to_string(),
+                    online: id.kind == GuestKind::Vm,
+                    restart: id.kind == GuestKind::Ct,
+                    with_local_disks: true,
+                    user: user.to_owned(),
+                };
+                self.migrate(&node, id, request)
+            }
+        };
+    }
+
+    pub(crate) fn on_dpkg_unlocked(&mut self, node: &NodeName) {
+        if let Some(machine) = self.nodes.get_mut(node)
+            && machine.packages.locked_by == Some(777)
+        {
+            machine.packages.locked_by = None;
+        }
+    }
+}
+
+enum Deed {
+    Start,
+    Stop,
+    Move(NodeName),
 }

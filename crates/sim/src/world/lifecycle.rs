@@ -1,14 +1,114 @@
-//! Starting, stopping and changing guests.
+//! Starting, stopping and changing guests. Every process begins and ends in the two functions at the bottom, so that
+//! the ledger misses nothing.
 
-use quorate_core::ids::{GuestId, NodeName, Upid};
+use quorate_core::ids::{GuestId, GuestKind, NodeName, Upid};
+use quorate_core::version::Version;
 
+use super::events::Event;
+use super::guest::{Activity, Guest};
+use super::ha::RequestState;
 use super::{World, WorldError};
 
+/// How long a guest takes from the start task to its service.
+const VM_START_MS: u64 = 4_000;
+const CT_START_MS: u64 = 2_000;
+
 impl World {
+    /// The guest with this number.
+    pub fn guest_of(&self, vmid: quorate_core::ids::Vmid) -> Option<&Guest> {
+        [GuestKind::Vm, GuestKind::Ct].into_iter().find_map(|kind| self.guests.get(&GuestId { vmid, kind }))
+    }
+
+    /// The guest, if its configuration is on this node.
+    pub fn guest_here(&self, node: &NodeName, id: GuestId) -> Result<&Guest, WorldError> {
+        match self.guests.get(&id).filter(|guest| guest.node == *node) {
+            Some(guest) => Ok(guest),
+            None => Err(WorldError::NotHere { node: node.clone(), id }),
+        }
+    }
+
+    /// Does HA look after it? A resource that HA ignores behaves like any other guest.
+    pub fn ha_managed(&self, id: GuestId) -> bool {
+        self.ha.resources.get(&id).is_some_and(|resource| resource.state != RequestState::Ignored)
+    }
+
+    pub(crate) fn not_locked(guest: &Guest) -> Result<(), WorldError> {
+        match &guest.lock {
+            Some(lock) => Err(WorldError::Locked { kind: guest.id.kind, lock: lock.clone() }),
+            None => Ok(()),
+        }
+    }
+
     /// `POST .../status/start`: `qmstart`/`vzstart`, or `hastart` for an HA resource.
     pub fn guest_start(&mut self, node: &NodeName, id: GuestId, user: &str) -> Result<Upid, WorldError> {
-        let _ = (node, id, user);
-        Err(WorldError::die("not yet"))
+        let guest = self.guest_here(node, id)?;
+        if guest.template {
+            return Err(WorldError::die(match id.kind {
+                GuestKind::Vm => "you can't start a vm if it's a template",
+                GuestKind::Ct => "you can't start a CT if it's a template",
+            }));
+        }
+        if self.ha_managed(id) {
+            return self.ha_request(node, id, RequestState::Started, "hastart", user);
+        }
+        Self::not_locked(guest)?;
+        Ok(self.start_now(node, id, user))
+    }
+
+    /// The start task itself; what goes wrong goes wrong in the task.
+    pub(crate) fn start_now(&mut self, node: &NodeName, id: GuestId, user: &str) -> Upid {
+        let kind = if id.kind == GuestKind::Vm { "qmstart" } else { "vzstart" };
+        let upid = self.new_task(node, kind, &id.vmid.to_string(), user);
+        if let Err(text) = self.may_start(node, id) {
+            self.events.at(self.now_ms + 500, Event::TaskEnds(upid.clone(), text));
+            return upid;
+        }
+        if let Some(guest) = self.guests.get_mut(&id) {
+            guest.activity = Activity::Starting;
+        }
+        let takes = if id.kind == GuestKind::Vm { VM_START_MS } else { CT_START_MS };
+        self.events.at(self.now_ms + takes, Event::GuestStarted(id, node.clone(), Some(upid.clone())));
+        upid
+    }
+
+    fn may_start(&self, node: &NodeName, id: GuestId) -> Result<(), String> {
+        let guest = self.guest_here(node, id).map_err(|e| e.to_string())?;
+        self.need_quorum(node).map_err(|e| e.to_string())?;
+        if guest.is_running() || guest.activity == Activity::Starting {
+            return Err(match id.kind {
+                GuestKind::Vm => format!("VM {} already running", id.vmid),
+                GuestKind::Ct => format!("CT {} already running", id.vmid),
+            });
+        }
+        for disk in &guest.disks {
+            let Some(storage) = disk.storage.as_ref().and_then(|s| self.storages.get(s)) else { continue };
+            if !storage.is_on(node) {
+                return Err(format!("storage '{}' is not available on node '{node}'", storage.id));
+            }
+            if storage.pool.as_ref().is_some_and(|pool| self.pool_is_stalled(pool)) {
+                return Err("start failed: got timeout".to_owned());
+            }
+        }
+        if self.node_free_bytes(node) < guest.memory_bytes {
+            return Err("start failed: QEMU exited with code 1: cannot set up guest memory: \
+                        Cannot allocate memory"
+                .to_owned());
+        }
+        Ok(())
+    }
+
+    /// Memory left on a node: what is installed, less the host's own, less its guests', less what is coming in.
+    pub fn node_free_bytes(&self, node: &NodeName) -> u64 {
+        let Some(machine) = self.nodes.get(node) else { return 0 };
+        machine.memory_bytes.saturating_sub(machine.host_used_bytes).saturating_sub(self.node_committed_bytes(node))
+    }
+
+    /// Configured memory of the guests that run on a node or are coming in live.
+    pub fn node_committed_bytes(&self, node: &NodeName) -> u64 {
+        let Some(machine) = self.nodes.get(node) else { return 0 };
+        let memory = |id: &GuestId| self.guests.get(id).map_or(0, |guest| guest.memory_bytes);
+        let running: u64 = machine.processes.iter().map(memory).sum();
+        running + self.incoming_bytes(node)
     }
 
     /// `POST .../status/shutdown`: `qmshutdown`/`vzshutdown`, or `hastop`.
@@ -20,19 +120,206 @@ impl World {
         force_stop: bool,
         user: &str,
     ) -> Result<Upid, WorldError> {
-        let _ = (node, id, timeout_s, force_stop, user);
-        Err(WorldError::die("not yet"))
+        let guest = self.guest_here(node, id)?;
+        if self.ha_managed(id) {
+            return self.ha_request(node, id, RequestState::Stopped, "hastop", user);
+        }
+        Self::not_locked(guest)?;
+        let kind = if id.kind == GuestKind::Vm { "qmshutdown" } else { "vzshutdown" };
+        let upid = self.new_task(node, kind, &id.vmid.to_string(), user);
+        if !self.guests.get(&id).is_some_and(Guest::is_running) {
+            let text = if id.kind == GuestKind::Vm { "VM" } else { "CT" };
+            let status = format!("{text} {} not running", id.vmid);
+            self.events.at(self.now_ms + 300, Event::TaskEnds(upid.clone(), status));
+            return Ok(upid);
+        }
+        self.shut_down(node, id, timeout_s * 1000, force_stop, Some(upid.clone()));
+        Ok(upid)
+    }
+
+    /// Begins an orderly shutdown. After the timeout the guest is killed, or goes on and the task fails.
+    pub(crate) fn shut_down(&mut self, node: &NodeName, id: GuestId, timeout_ms: u64, force: bool, task: Option<Upid>) {
+        let Some(boots) = self.nodes.get(node).map(|machine| machine.boots) else { return };
+        let Some(guest) = self.guests.get_mut(&id) else { return };
+        let takes = guest.shutdown_ms;
+        guest.activity = Activity::ShuttingDown;
+        let event = if takes > timeout_ms && !force {
+            Event::ShutdownTimedOut(id, node.clone(), task)
+        } else {
+            Event::GuestStopped(id, node.clone(), task, boots)
+        };
+        self.events.at(self.now_ms + takes.min(timeout_ms), event);
+        self.serving_may_have_changed(id);
     }
 
     /// `POST .../status/stop`: `qmstop`/`vzstop`, or `hastop`.
     pub fn guest_stop(&mut self, node: &NodeName, id: GuestId, user: &str) -> Result<Upid, WorldError> {
-        let _ = (node, id, user);
-        Err(WorldError::die("not yet"))
+        let guest = self.guest_here(node, id)?;
+        if self.ha_managed(id) {
+            return self.ha_request(node, id, RequestState::Stopped, "hastop", user);
+        }
+        Self::not_locked(guest)?;
+        let kind = if id.kind == GuestKind::Vm { "qmstop" } else { "vzstop" };
+        let upid = self.new_task(node, kind, &id.vmid.to_string(), user);
+        let boots = self.nodes.get(node).map_or(0, |machine| machine.boots);
+        self.events.at(self.now_ms + 1_000, Event::GuestStopped(id, node.clone(), Some(upid.clone()), boots));
+        Ok(upid)
+    }
+
+    fn ha_request(
+        &mut self,
+        node: &NodeName,
+        id: GuestId,
+        state: RequestState,
+        kind: &str,
+        user: &str,
+    ) -> Result<Upid, WorldError> {
+        let upid = self.new_task(node, kind, &id.vmid.to_string(), user);
+        let word = if id.kind == GuestKind::Vm { "VM" } else { "CT" };
+        let verb = if state == RequestState::Started { "start" } else { "stop" };
+        self.task_says(&upid, format!("Requesting HA {verb} for {word} {}", id.vmid));
+        let status = if self.corosync.quorate(node) {
+            if let Some(resource) = self.ha.resources.get_mut(&id) {
+                resource.state = state;
+            }
+            "OK".to_owned()
+        } else {
+            let verb = if state == RequestState::Started { "started" } else { "stopped" };
+            format!("command 'ha-manager set {id} --state {verb}' failed: exit code 255")
+        };
+        self.events.at(self.now_ms + 900, Event::TaskEnds(upid.clone(), status));
+        Ok(upid)
     }
 
     /// `PUT .../config` for one drive: `ide2=none,media=cdrom` is `set_drive(.., "ide2", "none,media=cdrom")`.
     pub fn guest_set_drive(&mut self, node: &NodeName, id: GuestId, key: &str, value: &str) -> Result<(), WorldError> {
-        let _ = (node, id, key, value);
-        Err(WorldError::die("not yet"))
+        let guest = self.guest_here(node, id)?;
+        if !self.corosync.quorate(node) {
+            return Err(WorldError::ReadOnly { path: config_path(node, id), pid: 4_242 });
+        }
+        Self::not_locked(guest)?;
+        let volume = value.split(',').next().unwrap_or_default().to_owned();
+        let (storage, volume) = match volume.split_once(':') {
+            Some((storage, volume)) => (Some(storage.into()), volume.to_owned()),
+            None => (None, volume),
+        };
+        let Some(guest) = self.guests.get_mut(&id) else { return Ok(()) };
+        match guest.disks.iter_mut().find(|disk| disk.key == key) {
+            Some(disk) => {
+                disk.storage = storage;
+                disk.volume = volume;
+                disk.size_bytes = 0;
+            }
+            None => {
+                return Err(WorldError::die(format!("cannot change drive '{key}': this world does not add drives")));
+            }
+        }
+        Ok(())
     }
+
+    /// A start has come to its end.
+    pub(crate) fn on_guest_started(&mut self, id: GuestId, node: &NodeName, task: Option<Upid>) {
+        let wanted = self.guests.get(&id).is_some_and(|g| g.activity == Activity::Starting && g.node == *node);
+        if !wanted || !self.nodes.get(node).is_some_and(super::node::Node::is_up) {
+            return;
+        }
+        self.process_begins(id, node);
+        if let Some(guest) = self.guests.get_mut(&id) {
+            guest.started_ms = self.now_ms;
+        }
+        if let Some(task) = task {
+            self.end_task(&task, "OK");
+        }
+    }
+
+    /// A shutdown or stop has come to its end.
+    pub(crate) fn on_guest_stopped(&mut self, id: GuestId, node: &NodeName, task: Option<Upid>, boots: u32) {
+        if self.nodes.get(node).is_some_and(|machine| machine.boots == boots) {
+            self.process_ends(id, node);
+        }
+        if let Some(task) = task {
+            self.end_task(&task, "OK");
+        }
+    }
+
+    /// The guest did not go down in time.
+    pub(crate) fn on_shutdown_timed_out(&mut self, id: GuestId, task: Option<Upid>) {
+        if let Some(guest) = self.guests.get_mut(&id).filter(|guest| guest.activity == Activity::ShuttingDown) {
+            guest.activity = Activity::Running;
+        }
+        self.serving_may_have_changed(id);
+        if let Some(task) = task {
+            let text = match id.kind {
+                GuestKind::Vm => "VM quit/powerdown failed - got timeout",
+                GuestKind::Ct => "container did not stop",
+            };
+            self.end_task(&task, text);
+        }
+    }
+
+    /// A process of the guest begins on a node.
+    pub(crate) fn process_begins(&mut self, id: GuestId, node: &NodeName) {
+        let pid = self.new_pid(node);
+        let Some(machine) = self.nodes.get_mut(node) else { return };
+        machine.processes.insert(id);
+        let qemu = machine.installed("pve-qemu-kvm").cloned();
+        let Some(guest) = self.guests.get_mut(&id) else { return };
+        guest.runs_on.insert(node.clone());
+        guest.activity = Activity::Running;
+        guest.pid = pid;
+        if id.kind == GuestKind::Vm {
+            if guest.running_machine.is_none() {
+                guest.running_machine = qemu.as_ref().map(newest_machine);
+            }
+            guest.running_qemu = qemu;
+        }
+        let doubled = guest.runs_on.len() > 1;
+        if doubled {
+            let text = format!("{id} runs on {} nodes at once", guest.runs_on.len());
+            self.ledger.doubled.insert(id);
+            self.ledger.event(self.now_ms, text);
+        }
+        self.stall_of(id);
+        self.serving_may_have_changed(id);
+        self.oracle_dirty_guest(id, node);
+    }
+
+    /// A process of the guest ends on a node, however that came about.
+    pub(crate) fn process_ends(&mut self, id: GuestId, node: &NodeName) {
+        if let Some(machine) = self.nodes.get_mut(node) {
+            machine.processes.remove(&id);
+        }
+        let Some(guest) = self.guests.get_mut(&id) else { return };
+        guest.runs_on.remove(node);
+        if guest.runs_on.is_empty() {
+            guest.activity = Activity::Stopped;
+            guest.running_qemu = None;
+            guest.running_machine = None;
+            guest.stalled = false;
+            guest.pid = 0;
+        }
+        self.serving_may_have_changed(id);
+        self.oracle_dirty_guest(id, node);
+    }
+
+    /// Tells the ledger whether the guest does its work now.
+    pub(crate) fn serving_may_have_changed(&mut self, id: GuestId) {
+        let serves = self.guests.get(&id).is_some_and(Guest::serves);
+        self.ledger.note_serving(self.now_ms, id, serves);
+    }
+}
+
+/// The configuration file below /etc/pve.
+pub(crate) fn config_path(node: &NodeName, id: GuestId) -> String {
+    match id.kind {
+        GuestKind::Vm => format!("nodes/{node}/qemu-server/{}.conf", id.vmid),
+        GuestKind::Ct => format!("nodes/{node}/lxc/{}.conf", id.vmid),
+    }
+}
+
+/// The newest machine type that a QEMU package knows: `10.1.2-4` makes `pc-i440fx-10.1+pve0`.
+pub fn newest_machine(qemu: &Version) -> String {
+    let mut parts = qemu.as_str().split(['.', '-']);
+    let (major, minor) = (parts.next().unwrap_or("0"), parts.next().unwrap_or("0"));
+    format!("pc-i440fx-{major}.{minor}+pve0")
 }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use quorate_core::ids::{GuestId, NodeName, Upid};
+use quorate_core::ids::{GuestId, GuestKind, NodeName, Upid};
 
+use super::events::Event;
 use super::{World, WorldError};
 
 /// What a caller asks for with `POST .../migrate`.
@@ -82,6 +83,12 @@ pub struct Migration {
     pub by_ha: bool,
     /// Invalidates events of an older rate.
     pub generation: u64,
+    /// Breaks at the end of its memory phase (a fault).
+    pub fails: bool,
+    /// Makes no progress (a fault).
+    pub hangs: bool,
+    /// Moves, and reports that it has not (a fault).
+    pub lies: bool,
 }
 
 /// Running moves.
@@ -119,16 +126,297 @@ pub struct Refusal {
     pub blocking_ha: Vec<(GuestId, String)>,
 }
 
+/// A stream never exceeds this, whatever the network carries: one QEMU channel, encrypted.
+const STREAM_BYTES_PER_S: u64 = 600 << 20;
+
 impl World {
     /// `GET .../migrate`.
     pub fn migrate_precondition(&self, node: &NodeName, id: GuestId) -> Result<Precondition, WorldError> {
-        let _ = (node, id);
-        Err(WorldError::die("not yet"))
+        self.need_quorum(node)?;
+        let guest = self.guest_here(node, id)?;
+        Self::not_locked(guest)?;
+        let mut answer = Precondition { running: guest.is_running(), ..Precondition::default() };
+        for disk in &guest.disks {
+            let Some(storage) = disk.storage.as_ref().and_then(|s| self.storages.get(s)) else { continue };
+            if !storage.shared {
+                answer.local_disks.push(disk.clone());
+            }
+        }
+        answer.local_resources = guest.devices.keys().cloned().collect();
+        let used: Vec<_> = guest.disks.iter().filter_map(|disk| disk.storage.as_ref()).collect();
+        for other in self.nodes.keys().filter(|other| *other != node) {
+            let lacks = |id: &&quorate_core::ids::StorageId| self.storages.get(*id).is_none_or(|s| !s.is_on(other));
+            let refusal = Refusal {
+                unavailable_storages: used.iter().copied().filter(lacks).map(ToString::to_string).collect(),
+                blocking_ha: self.ha_blockers(id, other),
+            };
+            if refusal == Refusal::default() {
+                answer.allowed.push(other.clone());
+            } else {
+                answer.refused.insert(other.clone(), refusal);
+            }
+        }
+        answer.dependent_ha = self.ha_companions(id);
+        Ok(answer)
     }
 
     /// `POST .../migrate`: `qmigrate`/`vzmigrate`, or `hamigrate` for an HA resource.
     pub fn migrate(&mut self, node: &NodeName, id: GuestId, request: MigrateRequest) -> Result<Upid, WorldError> {
-        let _ = (node, id, request);
-        Err(WorldError::die("not yet"))
+        if request.target == node.as_str() {
+            let message = "target is local node.".to_owned();
+            return Err(WorldError::Parameter { field: "target".to_owned(), message });
+        }
+        self.need_quorum(node)?;
+        let target = NodeName::new(request.target.clone());
+        if !self.nodes.contains_key(&target) {
+            return Err(WorldError::NoSuchNode(request.target));
+        }
+        let guest = self.guest_here(node, id)?;
+        Self::not_locked(guest)?;
+        let vm = id.kind == GuestKind::Vm;
+        if guest.is_running() && vm && !request.online {
+            return Err(WorldError::die("can't migrate running VM without --online"));
+        }
+        if guest.is_running() && !vm && !request.online && !request.restart {
+            return Err(WorldError::die("can't migrate running container without --online or --restart"));
+        }
+        for storage in guest.disks.iter().filter_map(|disk| self.storages.get(disk.storage.as_ref()?)) {
+            if !storage.is_on(&target) {
+                let text = format!("storage '{}' is not available on node '{target}'", storage.id);
+                return Err(WorldError::die(text));
+            }
+        }
+        if self.ha_managed(id) {
+            return Ok(self.request_ha_move(node, id, &request));
+        }
+        let mode = match (guest.is_running(), vm) {
+            (false, _) => Mode::Offline,
+            (true, true) => Mode::Live,
+            (true, false) => Mode::Restart,
+        };
+        Ok(self.begin_migration(id, target, mode, request.with_local_disks, None, &request.user))
+    }
+
+    /// Starts the task on the source node. `by_ha` names the LRM as the one who asked.
+    pub(crate) fn begin_migration(
+        &mut self,
+        id: GuestId,
+        target: NodeName,
+        mode: Mode,
+        with_local_disks: bool,
+        by_ha: Option<()>,
+        user: &str,
+    ) -> Upid {
+        let (kind, word) = if id.kind == GuestKind::Vm { ("qmigrate", "VM") } else { ("vzmigrate", "CT") };
+        let source = self.guests.get(&id).map(|guest| guest.node.clone()).unwrap_or_else(|| target.clone());
+        let upid = self.new_task(&source, kind, &id.vmid.to_string(), user);
+        if by_ha.is_some() {
+            self.task_says(&upid, "task started by HA resource agent");
+        }
+        let migration = Migration {
+            upid: upid.clone(),
+            guest: id,
+            source,
+            target,
+            mode,
+            phase: Phase::Prepare,
+            started_ms: self.now_ms,
+            phase_started_ms: self.now_ms,
+            phase_total_bytes: 0,
+            phase_left_bytes: 0,
+            counted_ms: self.now_ms,
+            bytes_per_s: 0,
+            disk_bytes: self.local_disk_bytes(id),
+            with_local_disks: with_local_disks || by_ha.is_some(),
+            by_ha: by_ha.is_some(),
+            generation: 0,
+            fails: false,
+            hangs: false,
+            lies: false,
+        };
+        if mode != Mode::Restart {
+            let address = self.address(&migration);
+            let line = format!("starting migration of {word} {} to node '{}' ({address})", id.vmid, migration.target);
+            self.task_says_at(&upid, &line);
+        }
+        if let Some(guest) = self.guests.get_mut(&id) {
+            guest.lock = Some("migrate".to_owned());
+        }
+        self.migrations.running.insert(id, migration);
+        self.enter(id, Phase::Prepare, if mode == Mode::Live { 2_500 } else { 500 });
+        upid
+    }
+
+    fn local_disk_bytes(&self, id: GuestId) -> u64 {
+        let Some(guest) = self.guests.get(&id) else { return 0 };
+        let local = |disk: &&super::guest::Disk| {
+            let storage = disk.storage.as_ref().and_then(|s| self.storages.get(s));
+            disk.media == super::guest::Media::Disk && storage.is_some_and(|s| !s.shared)
+        };
+        guest.disks.iter().filter(local).map(|disk| disk.size_bytes).sum()
+    }
+
+    /// Memory of live moves that are coming in to a node.
+    pub(crate) fn incoming_bytes(&self, node: &NodeName) -> u64 {
+        let comes = |m: &&Migration| m.target == *node && m.mode == Mode::Live;
+        let memory = |m: &Migration| self.guests.get(&m.guest).map_or(0, |guest| guest.memory_bytes);
+        self.migrations.running.values().filter(comes).map(memory).sum()
+    }
+
+    /// Begins a phase that sends bytes over the network.
+    pub(crate) fn transfer(&mut self, id: GuestId, phase: Phase, bytes: u64) {
+        let now_ms = self.now_ms;
+        let Some(m) = self.migrations.running.get_mut(&id) else { return };
+        m.phase = phase;
+        m.phase_started_ms = now_ms;
+        m.counted_ms = now_ms;
+        m.phase_total_bytes = bytes;
+        m.phase_left_bytes = bytes;
+        m.bytes_per_s = 0;
+        m.generation += 1;
+        self.rates_changed();
+    }
+
+    /// The set of streams has changed: counts what was sent, shares the links anew, schedules the ends.
+    pub(crate) fn rates_changed(&mut self) {
+        let mut streams: BTreeMap<NodeName, u64> = BTreeMap::new();
+        for m in self.migrations.running.values().filter(|m| m.sends()) {
+            for node in [&m.source, &m.target] {
+                *streams.entry(node.clone()).or_default() += 1;
+            }
+        }
+        let (now_ms, link) = (self.now_ms, self.options.migration_bytes_per_s);
+        for m in self.migrations.running.values_mut().filter(|m| m.sends()) {
+            let sharing = streams.get(&m.source).max(streams.get(&m.target)).copied().unwrap_or(1);
+            let rate = (link / sharing.max(1)).min(STREAM_BYTES_PER_S);
+            if rate == m.bytes_per_s {
+                continue;
+            }
+            let dirty = self.guests.get(&m.guest).map_or(0, |guest| guest.dirty_bytes_per_s);
+            m.count(now_ms, dirty);
+            m.bytes_per_s = rate;
+            m.generation += 1;
+            if !m.hangs {
+                let ends_ms = now_ms + m.phase_left_bytes * 1000 / m.drain(dirty).max(1) + 1;
+                self.events.at(ends_ms, Event::Migration(m.guest, m.generation));
+            }
+        }
+        self.starve_corosync(&streams);
+    }
+
+    /// Streams on corosync's only way out: the token is lost.
+    fn starve_corosync(&mut self, streams: &BTreeMap<NodeName, u64>) {
+        let Some(link) = self.options.migration_link else { return };
+        let limit = u64::from(self.options.streams_that_starve_corosync);
+        let starved: std::collections::BTreeSet<NodeName> = streams
+            .iter()
+            .filter(|(name, count)| {
+                let others_up = |n: &super::node::Node| n.links.iter().enumerate().any(|(i, l)| i != link && l.up);
+                **count > limit && !self.nodes.get(*name).is_some_and(others_up)
+            })
+            .map(|(name, _)| name.clone())
+            .collect();
+        if starved != self.corosync.starved {
+            self.corosync.starved = starved;
+            self.membership_after_loss();
+        }
+    }
+
+    /// Phase 1 failed: nothing has happened.
+    pub(crate) fn abort_early(&mut self, m: &Migration, reason: &str) {
+        self.say(m, "aborting phase 1 - cleanup resources");
+        let lasted = super::migration_steps::duration(self.now_ms.saturating_sub(m.started_ms));
+        self.say(m, &format!("ERROR: migration aborted (duration {lasted}): {reason}"));
+        self.forget_migration(m.guest);
+        self.end_task(&m.upid, "migration aborted");
+    }
+
+    /// Phase 2 failed: the guest stays where it is.
+    pub(crate) fn abort_late(&mut self, m: &Migration, reason: &str) {
+        self.say(m, &format!("ERROR: {reason}"));
+        self.say(m, "aborting phase 2 - cleanup resources");
+        self.say(m, "migrate_cancel");
+        let lasted = super::migration_steps::duration(self.now_ms.saturating_sub(m.started_ms));
+        self.say(m, &format!("ERROR: migration finished with problems (duration {lasted})"));
+        self.forget_migration(m.guest);
+        self.end_task(&m.upid, "migration problems");
+    }
+
+    /// Somebody stops the task, or the source goes down.
+    pub(crate) fn cancel_migration(&mut self, id: GuestId) {
+        self.fail_migration(id, "received interrupt");
+    }
+
+    pub(crate) fn fail_migration(&mut self, id: GuestId, reason: &str) {
+        let Some(m) = self.migrations.running.get(&id).cloned() else { return };
+        self.abort_late(&m, reason);
+        // A container that was shut down for the move is started again on the source.
+        if m.mode == Mode::Restart && !self.guests.get(&id).is_some_and(super::guest::Guest::is_running) {
+            self.start_now(&m.source, id, "root@pam");
+        }
+    }
+
+    fn forget_migration(&mut self, id: GuestId) {
+        self.migrations.running.remove(&id);
+        if let Some(guest) = self.guests.get_mut(&id) {
+            guest.lock = None;
+            if guest.activity == super::guest::Activity::ShuttingDown && guest.is_running() {
+                guest.activity = super::guest::Activity::Running;
+            }
+        }
+        self.serving_may_have_changed(id);
+        self.rates_changed();
+    }
+
+    /// A node is gone: its outgoing moves vanish and leave the lock behind, incoming ones fail on their source.
+    pub(crate) fn lose_migrations(&mut self, node: &NodeName) {
+        let touched: Vec<Migration> =
+            self.migrations.running.values().filter(|m| m.source == *node || m.target == *node).cloned().collect();
+        for m in touched {
+            if m.source == *node {
+                self.migrations.running.remove(&m.guest);
+                self.rates_changed();
+            } else {
+                self.fail_migration(m.guest, "online migrate failure - aborting");
+            }
+        }
+    }
+
+    /// A move that makes no progress: its end never comes.
+    pub(crate) fn hang(&mut self, id: GuestId) {
+        if let Some(m) = self.migrations.running.get_mut(&id) {
+            m.hangs = true;
+            m.generation += 1;
+        }
+    }
+
+    /// A move that breaks after this share of its memory.
+    pub(crate) fn fail_at(&mut self, id: GuestId, percent: u8) {
+        if let Some(m) = self.migrations.running.get_mut(&id) {
+            m.fails = true;
+            m.phase_left_bytes = m.phase_left_bytes / 100 * u64::from(percent.min(100));
+            m.bytes_per_s = 0;
+        }
+        self.rates_changed();
+    }
+}
+
+impl Migration {
+    fn sends(&self) -> bool {
+        matches!(self.phase, Phase::Disks | Phase::Memory)
+    }
+
+    /// Bytes per second by which the rest shrinks: a busy guest dirties what was sent already.
+    fn drain(&self, dirty_bytes_per_s: u64) -> u64 {
+        match self.phase {
+            Phase::Memory => self.bytes_per_s.saturating_sub(dirty_bytes_per_s).max(self.bytes_per_s / 10),
+            _ => self.bytes_per_s,
+        }
+    }
+
+    fn count(&mut self, now_ms: u64, dirty_bytes_per_s: u64) {
+        let sent = self.drain(dirty_bytes_per_s) * now_ms.saturating_sub(self.counted_ms) / 1000;
+        self.phase_left_bytes = self.phase_left_bytes.saturating_sub(sent);
+        self.counted_ms = now_ms;
     }
 }

@@ -6,7 +6,10 @@
 //! counted on what really happened ([`crate::ledger`]), never on anybody's opinion.
 
 pub mod access;
+pub(crate) mod build;
 pub mod ceph;
+mod ceph_health;
+mod ceph_ops;
 pub mod corosync;
 pub mod error;
 pub mod events;
@@ -15,18 +18,22 @@ pub mod guest;
 pub mod ha;
 pub mod lifecycle;
 pub mod migration;
+mod migration_steps;
 pub mod node;
 pub mod packages;
 pub mod power;
 pub mod services;
 pub mod store;
 pub mod tasks;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
 use quorate_core::ids::{GuestId, NodeName, StorageId};
 
 pub use error::WorldError;
+use events::Event;
 
 /// Ground truth.
 #[derive(Clone, Debug)]
@@ -78,7 +85,7 @@ impl World {
     pub fn advance_to(&mut self, now_ms: u64) {
         while let Some((due_ms, event)) = self.events.pop(now_ms) {
             self.now_ms = self.now_ms.max(due_ms);
-            let _ = event;
+            self.happen(event);
         }
         self.now_ms = self.now_ms.max(now_ms);
     }
@@ -86,5 +93,45 @@ impl World {
     /// When something happens next.
     pub fn next_due_ms(&self) -> Option<u64> {
         self.events.next_due_ms()
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Membership => self.form_membership(),
+            Event::CrmRound => self.on_crm_round(),
+            Event::LrmRound(node) => self.on_lrm_round(&node),
+            Event::Watchdog(node) => self.on_watchdog(&node),
+            Event::Down(node, boots) => self.on_down(&node, boots),
+            Event::Boot(node, boots, stage) => self.on_boot(&node, boots, stage),
+            Event::UnitStep(node, unit, boots, step) => self.on_unit_step(&node, &unit, boots, step),
+            Event::Migration(guest, generation) => self.on_migration(guest, generation),
+            Event::GuestStarted(guest, node, task) => self.on_guest_started(guest, &node, task),
+            Event::GuestStopped(guest, node, task, boots) => self.on_guest_stopped(guest, &node, task, boots),
+            Event::ShutdownTimedOut(guest, _, task) => self.on_shutdown_timed_out(guest, task),
+            Event::TaskEnds(upid, status) => self.end_task(&upid, &status),
+            Event::AptUpdated(upid) => self.on_apt_updated(&upid),
+            Event::CephNotices(node) => self.ceph_marks_down(&node),
+            Event::OsdOut(osd, since_ms) => self.on_osd_out(osd, since_ms),
+            Event::CephTick => self.on_ceph_tick(),
+            Event::CephUp(node, boots) => self.on_ceph_up(&node, boots),
+            Event::CorosyncUp(node, boots) => {
+                if self.nodes.get(&node).is_some_and(|machine| machine.boots == boots) {
+                    self.set_corosync(&node, true);
+                }
+            }
+            Event::StartAll(node, boots) => self.on_start_all(&node, boots),
+            Event::DpkgUnlocked(node) => self.on_dpkg_unlocked(&node),
+            Event::LrmStarts(node, boots) => {
+                if self.nodes.get(&node).is_some_and(|machine| machine.boots == boots && machine.is_up()) {
+                    self.set_lrm(&node, true);
+                }
+            }
+            Event::Fault(fault) => self.on_fault(fault),
+        }
+    }
+
+    /// A guest came to or left a node: the rules about that are looked at.
+    pub(crate) fn oracle_dirty_guest(&mut self, guest: GuestId, node: &NodeName) {
+        crate::oracle::guest_placed(self, guest, node);
     }
 }

@@ -1,6 +1,9 @@
 //! The HA manager: resources, rules, the master's view, the local resource managers, the command queue.
 
 pub mod commands;
+mod crm;
+mod lrm;
+mod placement;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -118,6 +121,8 @@ pub struct Manager {
     pub node_status: BTreeMap<NodeName, NodeStatus>,
     /// When each node was last seen online, for fencing.
     pub online_last_ms: BTreeMap<NodeName, u64>,
+    /// Nodes that drain because they go down (shutdown policy `migrate`).
+    pub shutdown_maintenance: BTreeSet<NodeName>,
     /// Nodes for which maintenance was asked.
     pub maintenance_requests: BTreeSet<NodeName>,
     /// State of each service.
@@ -238,7 +243,27 @@ pub struct Lrm {
     /// Results by uid.
     pub results: BTreeMap<String, LrmResult>,
     /// Work in hand by uid.
-    pub workers: BTreeMap<String, GuestId>,
+    pub workers: BTreeMap<String, Worker>,
+}
+
+/// A piece of an LRM's work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Worker {
+    /// Service.
+    pub sid: GuestId,
+    /// How far it is.
+    pub stage: WorkStage,
+}
+
+/// What a worker waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorkStage {
+    /// For the guest's start.
+    Starting,
+    /// For the guest's stop.
+    Stopping,
+    /// For the end of a move.
+    Moving,
 }
 
 /// What a worker reported.

@@ -1,0 +1,450 @@
+//! From a cluster file to a healthy, running world.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use quorate_core::ids::{BootId, GuestId, GuestKind, NodeName, OsdId, StorageId};
+use quorate_core::version::Version;
+
+use super::access::Access;
+use super::ceph::{Ceph, Daemon, Osd, Pool};
+use super::corosync::{Corosync, Qdevice};
+use super::events::{Event, Queue, Rng};
+use super::guest::{Activity, Disk, Guest, Media, Net};
+use super::ha::{Ha, Lrm, RequestState, Resource, Rule, RuleKind};
+use super::node::{Kernel, Link, Node, Packages, Power, Repository};
+use super::packages::Archive;
+use super::store::{BackupJob, Options, ShutdownPolicy, Storage};
+use super::{World, services};
+use crate::cluster_file::{CephPart, ClusterFile, ClusterFileError, GuestPart, NodePart};
+use crate::ledger::Ledger;
+
+/// Bytes of a mebibyte.
+pub(crate) const MIB: u64 = 1 << 20;
+/// Bytes of a gibibyte.
+pub(crate) const GIB: u64 = 1 << 30;
+
+fn contradiction(text: String) -> ClusterFileError {
+    ClusterFileError::Contradiction(text)
+}
+
+impl World {
+    /// Builds a healthy world: all nodes on and joined, all daemons up, HA settled.
+    pub fn build(file: &ClusterFile, seed: u64) -> Result<Self, ClusterFileError> {
+        let mut rng = Rng::new(seed);
+        let now_ms = file.cluster.start_unix_s * 1000;
+        let booted_ms = now_ms.saturating_sub(file.cluster.uptime_s * 1000);
+        let mut nodes = BTreeMap::new();
+        for (index, part) in file.nodes.iter().enumerate() {
+            let node = build_node(file, part, index as u32 + 1, booted_ms, &mut rng);
+            nodes.insert(part.name.clone(), node);
+        }
+        if nodes.is_empty() || nodes.len() != file.nodes.len() {
+            return Err(contradiction("no node, or two nodes of one name".to_owned()));
+        }
+        let storages: BTreeMap<StorageId, Storage> =
+            file.storages.iter().map(|part| (part.id.clone(), build_storage(part))).collect();
+        let ceph = file.ceph.as_ref().map(|part| build_ceph(file, part, &nodes, &mut rng));
+        let mut world = Self {
+            now_ms,
+            started_ms: now_ms,
+            rng,
+            guests: BTreeMap::new(),
+            storages,
+            ha: Ha::default(),
+            ceph,
+            corosync: build_corosync(file),
+            tasks: super::tasks::Tasks::default(),
+            migrations: super::migration::Migrations::default(),
+            options: build_options(file)?,
+            access: Access::standard(file),
+            archive: build_archive(file),
+            backup_jobs: file.backups.iter().map(|b| build_backup(b, file.cluster.start_unix_s)).collect(),
+            replication_jobs: Vec::new(),
+            armed: super::faults::Armed::default(),
+            events: Queue::default(),
+            ledger: Ledger::default(),
+            counter: 0,
+            nodes,
+        };
+        for part in &file.guests {
+            world.add_guest(part)?;
+        }
+        world.build_rules(file)?;
+        world.settle();
+        for fault in &file.faults {
+            world.inject(fault.clone());
+        }
+        Ok(world)
+    }
+
+    fn add_guest(&mut self, part: &GuestPart) -> Result<(), ClusterFileError> {
+        if self.guests.keys().any(|id| id.vmid == part.id.vmid) && self.guest_of(part.id.vmid).is_some() {
+            return Err(contradiction(format!("two guests with number {}", part.id.vmid)));
+        }
+        if !self.storages.contains_key(&part.storage) {
+            return Err(contradiction(format!("{} lies on storage {}, which is not there", part.id, part.storage)));
+        }
+        let node = self
+            .nodes
+            .get_mut(&part.node)
+            .ok_or_else(|| contradiction(format!("{} is on node {}, which is not there", part.id, part.node)))?;
+        let mut guest = build_guest(part, self.now_ms)?;
+        node.guests.insert(part.id);
+        if part.state == "running" {
+            node.processes.insert(part.id);
+            guest.runs_on.insert(part.node.clone());
+            guest.activity = Activity::Running;
+            guest.started_ms = node.booted_ms + 60_000;
+            guest.pid = 2_000 + part.id.vmid.0;
+            if part.id.kind == GuestKind::Vm {
+                guest.running_qemu = node.installed("pve-qemu-kvm").cloned();
+                guest.running_machine = guest.running_qemu.as_ref().map(super::lifecycle::newest_machine);
+            }
+        }
+        if let Some(state) = &part.ha {
+            let state = RequestState::parse(state)
+                .ok_or_else(|| contradiction(format!("{}: no HA state is called {state:?}", part.id)))?;
+            let resource = Resource { state, max_restart: 1, max_relocate: 1, failback: part.failback, comment: None };
+            self.ha.resources.insert(part.id, resource);
+        }
+        self.guests.insert(part.id, guest);
+        Ok(())
+    }
+
+    fn build_rules(&mut self, file: &ClusterFile) -> Result<(), ClusterFileError> {
+        for part in &file.rules {
+            let kind = match part.kind.as_str() {
+                "keep-apart" => RuleKind::KeepApart,
+                "keep-together" => RuleKind::KeepTogether,
+                "node-affinity" => RuleKind::NodeAffinity { nodes: part.nodes.clone(), strict: part.strict },
+                other => return Err(contradiction(format!("no rule is of kind {other:?}"))),
+            };
+            let resources: BTreeSet<GuestId> = part.resources.iter().copied().collect();
+            self.ha.rules.insert(part.id.clone(), Rule { kind, resources, disabled: false, comment: None });
+        }
+        Ok(())
+    }
+
+    /// Everything at rest: views, HA's state, Ceph's mapping; and the rounds begin.
+    fn settle(&mut self) {
+        self.form_membership();
+        self.ha_settle();
+        if let Some(ceph) = &mut self.ceph {
+            ceph.map_all();
+        }
+        let names: Vec<NodeName> = self.nodes.keys().cloned().collect();
+        for (index, name) in names.into_iter().enumerate() {
+            // Daemons of different nodes do not beat in step.
+            self.events.at(self.now_ms + 1_000 + (index as u64 * 700) % 5_000, Event::LrmRound(name));
+        }
+        self.events.at(self.now_ms + 4_000, Event::CrmRound);
+        Ledger::begin(self);
+    }
+}
+
+fn build_node(file: &ClusterFile, part: &NodePart, nodeid: u32, booted_ms: u64, rng: &mut Rng) -> Node {
+    let mut installed: BTreeMap<String, Version> =
+        file.installed.iter().map(|(name, version)| (name.clone(), Version::new(version.clone()))).collect();
+    installed.extend(part.installed.iter().map(|(name, version)| (name.clone(), Version::new(version.clone()))));
+    let running = Version::new(file.kernel.running.clone());
+    let corosync_running = installed.get("corosync").cloned().unwrap_or_else(|| Version::new("3.1.9-pve2"));
+    let lists = installed.clone();
+    Node {
+        name: part.name.clone(),
+        nodeid,
+        links: part.links.iter().map(|address| Link { address: address.clone(), up: true }).collect(),
+        power: Power::On,
+        boot_id: random_boot_id(rng),
+        booted_ms: booted_ms + u64::from(nodeid) * 97_000,
+        boots: 1,
+        memory_bytes: part.memory_gib * GIB,
+        host_used_bytes: part.host_used_gib * GIB,
+        cpus: part.cpus,
+        cpu_model: "Intel(R) Xeon(R) Silver 4310 CPU @ 2.10GHz".to_owned(),
+        cpu_flags: ["fpu", "sse4_2", "aes", "avx", "avx2", "avx512f"].map(str::to_owned).to_vec(),
+        kernel: Kernel {
+            installed: vec![running.clone()],
+            pinned: part.pinned.clone().map(Version::new),
+            next_boot: None,
+            running,
+        },
+        packages: Packages { installed, lists, lists_at_ms: booted_ms, broken: Vec::new(), locked_by: None },
+        services: services::all_running(),
+        units: BTreeMap::new(),
+        unit_logs: BTreeMap::new(),
+        root_free_bytes: 71 * GIB,
+        boot_free_bytes: 71 * GIB,
+        clock_skew_ms: 0,
+        bridges: vec!["vmbr0".to_owned()],
+        subscription: "notfound".to_owned(),
+        repositories: repositories(file.ceph.as_ref().map(|ceph| ceph.release.as_str())),
+        guests: BTreeSet::new(),
+        processes: BTreeSet::new(),
+        ssh_up: true,
+        api_up: true,
+        api_refused_until_ms: 0,
+        corosync_up: true,
+        corosync_running,
+        startall_pending: false,
+        api_error: None,
+    }
+}
+
+/// A fresh random id in the kernel's form.
+pub(crate) fn random_boot_id(rng: &mut Rng) -> BootId {
+    let (a, b) = (rng.next_u64(), rng.next_u64());
+    BootId::new(format!(
+        "{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}",
+        a >> 32,
+        (a >> 16) & 0xffff,
+        a & 0xfff,
+        (b >> 48) & 0xfff,
+        b & 0xffff_ffff_ffff
+    ))
+}
+
+fn repositories(ceph: Option<&str>) -> Vec<Repository> {
+    let entry = |path: &str, uri: &str, suite: &str, component: &str| Repository {
+        path: format!("/etc/apt/sources.list.d/{path}"),
+        enabled: true,
+        uri: uri.to_owned(),
+        suite: suite.to_owned(),
+        component: component.to_owned(),
+    };
+    let mut all = vec![
+        entry("debian.sources", "http://deb.debian.org/debian", "trixie", "main"),
+        entry("debian.sources", "http://deb.debian.org/debian", "trixie-updates", "main"),
+        entry("debian.sources", "http://security.debian.org/debian-security", "trixie-security", "main"),
+        entry("proxmox.sources", "http://download.proxmox.com/debian/pve", "trixie", "pve-no-subscription"),
+    ];
+    if let Some(release) = ceph {
+        let uri = format!("http://download.proxmox.com/debian/ceph-{release}");
+        all.push(entry("ceph.sources", &uri, "trixie", "no-subscription"));
+    }
+    all
+}
+
+fn build_storage(part: &crate::cluster_file::StoragePart) -> Storage {
+    Storage {
+        id: part.id.clone(),
+        kind: part.kind.clone(),
+        shared: part.shared,
+        content: part.content.clone(),
+        nodes: part.nodes.iter().cloned().collect(),
+        pool: part.pool.clone(),
+        total_bytes: part.total_gib * GIB,
+        used_bytes: part.used_gib * GIB,
+        files: part.files.iter().map(|(volume, mib)| (volume.clone(), mib * MIB)).collect(),
+        inactive_on: BTreeSet::new(),
+    }
+}
+
+fn build_corosync(file: &ClusterFile) -> Corosync {
+    let more = (file.nodes.len() as u64).saturating_sub(2);
+    Corosync {
+        cluster_name: file.cluster.name.clone(),
+        config_version: file.cluster.config_version,
+        votes: file.nodes.iter().map(|part| (part.name.clone(), part.votes)).collect(),
+        token_ms: file.cluster.token_ms.unwrap_or(3_000 + 650 * more),
+        qdevice: file.cluster.qdevice_votes.map(|votes| Qdevice { votes, alive: true }),
+        views: BTreeMap::new(),
+        ring_seq: 0x2f0,
+        starved: BTreeSet::new(),
+        lowered: BTreeMap::new(),
+    }
+}
+
+fn build_options(file: &ClusterFile) -> Result<Options, ClusterFileError> {
+    let part = &file.options;
+    let shutdown_policy = match part.shutdown_policy.as_deref() {
+        None | Some("conditional") => ShutdownPolicy::Conditional,
+        Some("freeze") => ShutdownPolicy::Freeze,
+        Some("failover") => ShutdownPolicy::Failover,
+        Some("migrate") => ShutdownPolicy::Migrate,
+        Some(other) => return Err(contradiction(format!("no shutdown policy is called {other:?}"))),
+    };
+    Ok(Options {
+        shutdown_policy,
+        max_workers: part.max_workers,
+        migration_type: part.migration_type.clone().unwrap_or_else(|| "secure".to_owned()),
+        migration_network: part.migration_network.clone(),
+        migration_link: part.migration_link,
+        migration_bytes_per_s: part.migration_mib_per_s.unwrap_or(1_100) * MIB,
+        streams_that_starve_corosync: part.streams_that_starve_corosync.unwrap_or(4),
+        crs: "basic".to_owned(),
+    })
+}
+
+fn build_archive(file: &ClusterFile) -> Archive {
+    let mut archive = Archive {
+        versions: file.archive.iter().map(|(name, v)| (name.clone(), Version::new(v.clone()))).collect(),
+        ..Archive::default()
+    };
+    if let Some(release) = &file.kernel.upcoming {
+        let version = Version::new(release.trim_end_matches("-pve").to_owned());
+        archive.kernels.insert(format!("proxmox-kernel-{release}-signed"), version);
+    }
+    archive
+}
+
+fn build_backup(part: &crate::cluster_file::BackupPart, start_s: u64) -> BackupJob {
+    BackupJob {
+        id: part.id.clone(),
+        enabled: true,
+        schedule: part.schedule.clone(),
+        next_run_s: start_s + part.next_run_in_s,
+        guests: Vec::new(),
+        storage: part.storage.clone(),
+        node: None,
+        mode: "snapshot".to_owned(),
+    }
+}
+
+fn build_guest(part: &GuestPart, now_ms: u64) -> Result<Guest, ClusterFileError> {
+    if !matches!(part.state.as_str(), "running" | "stopped" | "template") {
+        return Err(contradiction(format!("{}: no state is called {:?}", part.id, part.state)));
+    }
+    let (key, volume) = match part.id.kind {
+        GuestKind::Vm => ("scsi0", format!("vm-{}-disk-0", part.id.vmid)),
+        GuestKind::Ct => ("rootfs", format!("vm-{}-disk-0", part.id.vmid)),
+    };
+    let mut disks = vec![Disk {
+        key: key.to_owned(),
+        storage: Some(part.storage.clone()),
+        volume,
+        size_bytes: part.disk_gib * GIB,
+        media: Media::Disk,
+    }];
+    if let Some((storage, volume)) = part.iso.as_deref().and_then(|iso| iso.split_once(':')) {
+        disks.push(Disk {
+            key: "ide2".to_owned(),
+            storage: Some(StorageId::new(storage)),
+            volume: volume.to_owned(),
+            size_bytes: 753 * MIB,
+            media: Media::Cdrom,
+        });
+    }
+    let n = part.id.vmid.0;
+    Ok(Guest {
+        id: part.id,
+        name: part.name.clone(),
+        node: part.node.clone(),
+        runs_on: BTreeSet::new(),
+        activity: Activity::Stopped,
+        lock: part.lock.clone(),
+        template: part.state == "template",
+        memory_bytes: part.memory_mib * MIB,
+        cores: part.cores,
+        cpu: part.cpu.clone().unwrap_or_else(|| "x86-64-v2-AES".to_owned()),
+        machine: None,
+        ostype: if part.id.kind == GuestKind::Ct { "debian".to_owned() } else { "l26".to_owned() },
+        onboot: part.onboot && part.state == "running",
+        agent: part.agent && part.id.kind == GuestKind::Vm,
+        disks,
+        nets: vec![Net {
+            key: "net0".to_owned(),
+            mac: format!("BC:24:11:{:02X}:{:02X}:{:02X}", (n >> 16) & 255, (n >> 8) & 255, n & 255),
+            bridge: "vmbr0".to_owned(),
+        }],
+        devices: part.devices.clone(),
+        extra: BTreeMap::new(),
+        tags: part.tags.clone(),
+        started_ms: now_ms,
+        running_qemu: None,
+        running_machine: None,
+        pid: 0,
+        dirty_bytes_per_s: part.dirty_mib_per_s * MIB,
+        shutdown_ms: part.shutdown_s * 1000,
+        stalled: false,
+        snapshots: part.snapshots.clone(),
+    })
+}
+
+fn build_ceph(file: &ClusterFile, part: &CephPart, nodes: &BTreeMap<NodeName, Node>, rng: &mut Rng) -> Ceph {
+    let mut daemons: BTreeMap<&str, BTreeMap<String, Daemon>> = BTreeMap::new();
+    let mut osds = BTreeMap::new();
+    for node in &file.nodes {
+        let package = |name: &str| nodes.get(&node.name).and_then(|n| n.installed(name).cloned());
+        let version = package("ceph-osd").unwrap_or_else(|| Version::new("19.2.2-pve1"));
+        for kind in &node.ceph {
+            let kind = match kind.as_str() {
+                "mon" => "mon",
+                "mgr" => "mgr",
+                _ => "mds",
+            };
+            let peers = daemons.entry(kind).or_default();
+            let rank = peers.len() as u32;
+            let daemon =
+                Daemon { host: node.name.clone(), rank, running: true, in_map: true, version: version.clone() };
+            peers.insert(node.name.to_string(), daemon);
+        }
+        for _ in 0..node.osds {
+            let osd = Osd {
+                host: node.name.clone(),
+                running: true,
+                up: true,
+                in_: true,
+                auto_out: false,
+                total_bytes: part.osd_gib * GIB,
+                down_since_ms: None,
+                version: version.clone(),
+                returns: true,
+            };
+            osds.insert(OsdId(osds.len() as u32), osd);
+        }
+    }
+    let mut take = |kind: &str| daemons.remove(kind).unwrap_or_default();
+    let (mons, mgrs, mdss) = (take("mon"), take("mgr"), take("mds"));
+    let pools = part.pools.iter().enumerate().map(|(index, pool)| {
+        let pool = Pool {
+            name: pool.name.clone(),
+            size: pool.size,
+            min_size: pool.min_size,
+            pg_num: pool.pg_num,
+            application: pool.application.clone(),
+            stored_bytes: pool.stored_gib * GIB,
+        };
+        (index as u32 + 1, pool)
+    });
+    Ceph {
+        fsid: random_boot_id(rng).to_string(),
+        release: part.release.clone(),
+        build: "2f03f1cd83e5d40cdf1393cb64a662a8e8bb07c6".to_owned(),
+        active_mgr: mgrs.keys().next().cloned(),
+        active_mds: mdss.keys().next().cloned(),
+        mons,
+        mgrs,
+        mdss,
+        fs_name: part.fs.clone(),
+        osds,
+        pools: pools.collect(),
+        pgs: Vec::new(),
+        flags: BTreeSet::new(),
+        noout_group: BTreeSet::new(),
+        down_out_interval_ms: part.down_out_interval_s * 1000,
+        epoch: 210,
+        election_epoch: 14,
+        recovery_bytes_per_s: part.recovery_mib_per_s * MIB,
+        churn_permille_per_hour: part.churn_permille_per_hour,
+        skew_until_ms: BTreeMap::new(),
+        busy_until_ms: 0,
+        ticking: false,
+        moved_bytes: 0,
+        stalled_pools: BTreeSet::new(),
+    }
+}
+
+/// An LRM at rest.
+pub(crate) fn idle_lrm(now_ms: u64) -> Lrm {
+    Lrm {
+        running: true,
+        state: super::ha::LrmState::WaitForAgentLock,
+        mode: super::ha::LrmMode::Active,
+        timestamp_ms: now_ms,
+        watchdog_fed_ms: now_ms,
+        lock_until_ms: 0,
+        idle_rounds: 0,
+        results: BTreeMap::new(),
+        workers: BTreeMap::new(),
+    }
+}

@@ -1,0 +1,421 @@
+//! Ceph in motion: daemons leave and return, placement groups peer, recover, move.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use quorate_core::ids::{GuestId, NodeName, OsdId};
+
+use super::ceph::{Ceph, Pg};
+use super::events::Event;
+use super::{World, WorldError};
+
+/// Peering after a change of an OSD.
+const PEERING_MS: u64 = 2_500;
+/// Recovery is counted in steps of this length.
+const TICK_MS: u64 = 2_000;
+/// How long a monitor that has just booted complains of its clock.
+const SKEW_MS: u64 = 75_000;
+/// Flags that `ceph osd set` knows.
+const FLAGS: &[&str] = &[
+    "nobackfill",
+    "nodeep-scrub",
+    "nodown",
+    "noin",
+    "noout",
+    "norebalance",
+    "norecover",
+    "noscrub",
+    "notieragent",
+    "noup",
+    "pause",
+];
+
+impl Ceph {
+    /// Maps every placement group from what is in.
+    pub(crate) fn map_all(&mut self) {
+        let mut pgs = Vec::new();
+        for (pool, part) in &self.pools {
+            for seq in 0..part.pg_num {
+                let up = self.map(*pool, seq, part.size as usize);
+                pgs.push(Pg {
+                    pool: *pool,
+                    seq,
+                    up,
+                    behind: BTreeMap::new(),
+                    backfill: BTreeMap::new(),
+                    peering_until_ms: 0,
+                });
+            }
+        }
+        self.pgs = pgs;
+    }
+
+    /// Highest random weight over hosts, then over the host's OSDs: few groups move when one goes out.
+    fn map(&self, pool: u32, seq: u32, size: usize) -> Vec<OsdId> {
+        let mut best: BTreeMap<&NodeName, (u64, OsdId)> = BTreeMap::new();
+        for (id, osd) in self.osds.iter().filter(|(_, osd)| osd.in_) {
+            let weight = mix(u64::from(pool) << 40 | u64::from(seq) << 16 | u64::from(id.0));
+            let entry = best.entry(&osd.host).or_insert((weight, *id));
+            if weight > entry.0 {
+                *entry = (weight, *id);
+            }
+        }
+        let host_weight = |host: &NodeName| {
+            let text = host.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| mix(h ^ u64::from(b)));
+            mix(text ^ (u64::from(pool) << 32 | u64::from(seq)))
+        };
+        let mut hosts: Vec<(u64, OsdId)> = best.iter().map(|(host, (_, osd))| (host_weight(host), *osd)).collect();
+        hosts.sort_unstable_by(|a, b| b.cmp(a));
+        hosts.into_iter().take(size).map(|(_, osd)| osd).collect()
+    }
+
+    /// Bytes of one copy of a group.
+    pub(crate) fn pg_bytes(&self, pool: u32) -> u64 {
+        self.pools.get(&pool).map_or(0, |pool| pool.stored_bytes / u64::from(pool.pg_num.max(1)))
+    }
+
+    /// Copies of a group that are there now.
+    pub(crate) fn live(&self, pg: &Pg) -> usize {
+        pg.up.iter().filter(|id| self.osds.get(id).is_some_and(|osd| osd.up) && !pg.backfill.contains_key(id)).count()
+    }
+
+    /// Does the group serve (peering aside)?
+    pub(crate) fn serves(&self, pg: &Pg) -> bool {
+        let min_size = self.pools.get(&pg.pool).map_or(1, |pool| pool.min_size as usize);
+        self.live(pg) >= min_size.max(1)
+    }
+
+    /// Is this OSD kept from being put out?
+    fn has_noout(&self, id: OsdId) -> bool {
+        let host = self.osds.get(&id).map(|osd| osd.host.to_string()).unwrap_or_default();
+        self.flags.contains("noout") || self.noout_group.contains(&host) || self.noout_group.contains(&id.to_string())
+    }
+
+    fn osds_on(&self, node: &NodeName) -> Vec<OsdId> {
+        self.osds.iter().filter(|(_, osd)| osd.host == *node).map(|(id, _)| *id).collect()
+    }
+
+    /// Monitors in quorum, by name; empty if they have none.
+    pub fn mon_quorum(&self) -> Vec<String> {
+        let up: Vec<String> = self.mons.iter().filter(|(_, mon)| mon.in_map).map(|(name, _)| name.clone()).collect();
+        if up.len() * 2 > self.mons.len() { up } else { Vec::new() }
+    }
+
+    fn elect(&mut self) {
+        let first = |daemons: &BTreeMap<String, super::ceph::Daemon>| {
+            daemons.iter().find(|(_, daemon)| daemon.in_map).map(|(name, _)| name.clone())
+        };
+        let lives = |daemons: &BTreeMap<String, super::ceph::Daemon>, name: &Option<String>| {
+            name.as_ref().and_then(|name| daemons.get(name)).is_some_and(|daemon| daemon.in_map)
+        };
+        if !lives(&self.mgrs, &self.active_mgr) {
+            self.active_mgr = first(&self.mgrs);
+        }
+        if !lives(&self.mdss, &self.active_mds) {
+            self.active_mds = first(&self.mdss);
+        }
+    }
+}
+
+/// A good mixer of 64 bits.
+fn mix(value: u64) -> u64 {
+    let z = (value.wrapping_add(0x9E37_79B9_7F4A_7C15) ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+impl World {
+    /// `ceph osd set|unset FLAG`, `PUT /cluster/ceph/flags/FLAG`.
+    pub fn ceph_flag(&mut self, flag: &str, set: bool) -> Result<(), WorldError> {
+        let ceph = self.ceph.as_mut().ok_or_else(no_ceph)?;
+        if !FLAGS.contains(&flag) {
+            return Err(WorldError::die(format!("Invalid command: {flag} not in {}", FLAGS.join("|"))));
+        }
+        let changed = if set { ceph.flags.insert(flag.to_owned()) } else { ceph.flags.remove(flag) };
+        if changed {
+            ceph.epoch += 1;
+            self.look_again_at_outs();
+        }
+        Ok(())
+    }
+
+    /// `ceph osd set-group|unset-group noout WHO...` with CRUSH host names or `osd.N`.
+    pub fn ceph_group(&mut self, who: &[String], set: bool) -> Result<(), WorldError> {
+        let ceph = self.ceph.as_mut().ok_or_else(no_ceph)?;
+        let known: BTreeSet<String> =
+            ceph.osds.iter().flat_map(|(id, osd)| [id.to_string(), osd.host.to_string()]).collect();
+        if let Some(stranger) = who.iter().find(|name| !known.contains(*name)) {
+            return Err(WorldError::die(format!("Error EINVAL: invalid who: {stranger}")));
+        }
+        for name in who {
+            if set {
+                ceph.noout_group.insert(name.clone());
+            } else {
+                ceph.noout_group.remove(name);
+            }
+        }
+        ceph.epoch += 1;
+        self.look_again_at_outs();
+        Ok(())
+    }
+
+    /// Without noout, what has been down for too long goes out at once.
+    fn look_again_at_outs(&mut self) {
+        let Some(ceph) = &self.ceph else { return };
+        let (now_ms, wait_ms) = (self.now_ms, ceph.down_out_interval_ms);
+        let due = ceph.osds.iter().filter(|(_, osd)| osd.in_ && !osd.up).filter_map(|(id, osd)| {
+            let since = osd.down_since_ms?;
+            Some(((since + wait_ms).max(now_ms + 5_000), Event::OsdOut(*id, since)))
+        });
+        for (at, event) in due.collect::<Vec<_>>() {
+            self.events.at(at, event);
+        }
+    }
+
+    /// An orderly shutdown: the monitors know at once.
+    pub(crate) fn ceph_stops_on(&mut self, node: &NodeName) {
+        self.ceph_processes_end(node);
+        self.ceph_marks_down(node);
+    }
+
+    /// The machine is gone without a word: the monitors notice after 6 to 20 seconds.
+    pub(crate) fn ceph_vanishes_on(&mut self, node: &NodeName) {
+        self.ceph_processes_end(node);
+        let after_ms = self.rng.between(6_000, 20_000);
+        self.events.at(self.now_ms + after_ms, Event::CephNotices(node.clone()));
+    }
+
+    fn ceph_processes_end(&mut self, node: &NodeName) {
+        let Some(ceph) = &mut self.ceph else { return };
+        for osd in ceph.osds.values_mut().filter(|osd| osd.host == *node) {
+            osd.running = false;
+        }
+        for daemons in [&mut ceph.mons, &mut ceph.mgrs, &mut ceph.mdss] {
+            for daemon in daemons.values_mut().filter(|daemon| daemon.host == *node) {
+                daemon.running = false;
+            }
+        }
+    }
+
+    /// The maps follow what has happened to the processes of a host.
+    pub(crate) fn ceph_marks_down(&mut self, node: &NodeName) {
+        let now_ms = self.now_ms;
+        let Some(ceph) = &mut self.ceph else { return };
+        let mut lost_mon = false;
+        for daemon in ceph.mons.values_mut().filter(|d| d.host == *node && !d.running && d.in_map) {
+            daemon.in_map = false;
+            lost_mon = true;
+        }
+        for daemons in [&mut ceph.mgrs, &mut ceph.mdss] {
+            for daemon in daemons.values_mut().filter(|d| d.host == *node && !d.running) {
+                daemon.in_map = false;
+            }
+        }
+        if lost_mon {
+            ceph.election_epoch += 2;
+            ceph.busy_until_ms = now_ms + 3_000;
+        }
+        ceph.elect();
+        let down: Vec<OsdId> = ceph.osds_on(node);
+        let wait_ms = ceph.down_out_interval_ms;
+        let mut newly = Vec::new();
+        for id in down {
+            let Some(osd) = ceph.osds.get_mut(&id).filter(|osd| osd.up && !osd.running) else { continue };
+            osd.up = false;
+            osd.down_since_ms = Some(now_ms);
+            newly.push(id);
+        }
+        ceph.epoch += 1;
+        for pg in ceph.pgs.iter_mut().filter(|pg| pg.up.iter().any(|id| newly.contains(id))) {
+            pg.peering_until_ms = now_ms + PEERING_MS;
+        }
+        for id in newly {
+            self.events.at(now_ms + wait_ms, Event::OsdOut(id, now_ms));
+        }
+        self.update_stalls();
+    }
+
+    /// An OSD has been down for the whole interval.
+    pub(crate) fn on_osd_out(&mut self, id: OsdId, since_ms: u64) {
+        let Some(ceph) = &mut self.ceph else { return };
+        let noout = ceph.has_noout(id);
+        let Some(osd) = ceph.osds.get_mut(&id) else { return };
+        if osd.up || !osd.in_ || osd.down_since_ms != Some(since_ms) || noout {
+            return;
+        }
+        osd.in_ = false;
+        osd.auto_out = true;
+        ceph.epoch += 1;
+        self.ledger.note(self.now_ms, format!("{id} was down for too long without noout and is out now"));
+        self.remap();
+    }
+
+    /// New places for the groups; a copy that was never there is made from the others.
+    fn remap(&mut self) {
+        let now_ms = self.now_ms;
+        let Some(ceph) = &mut self.ceph else { return };
+        let mut pgs = std::mem::take(&mut ceph.pgs);
+        for pg in &mut pgs {
+            let size = ceph.pools.get(&pg.pool).map_or(3, |pool| pool.size as usize);
+            let next = ceph.map(pg.pool, pg.seq, size);
+            if next == pg.up {
+                continue;
+            }
+            let bytes = ceph.pg_bytes(pg.pool);
+            for id in next.iter().filter(|id| !pg.up.contains(id)) {
+                // A copy that only was away for a while is still on its disk, and was counted as behind.
+                if !pg.behind.contains_key(id) {
+                    pg.backfill.insert(*id, bytes);
+                }
+            }
+            pg.backfill.retain(|id, _| next.contains(id));
+            pg.up = next;
+            pg.peering_until_ms = now_ms + PEERING_MS;
+        }
+        ceph.pgs = pgs;
+        self.update_stalls();
+        self.start_recovery();
+    }
+
+    /// Daemons of a node come up after its boot, with the version that is installed now.
+    pub(crate) fn on_ceph_up(&mut self, node: &NodeName, boots: u32) {
+        let Some(machine) = self.nodes.get(node).filter(|m| m.boots == boots && m.is_up()) else { return };
+        let version = |name: &str| machine.installed(name).cloned();
+        let versions = [version("ceph-mon"), version("ceph-mgr"), version("ceph-mds")];
+        let osd_version = version("ceph-osd");
+        let now_ms = self.now_ms;
+        let Some(ceph) = &mut self.ceph else { return };
+        let mut returned_mon = None;
+        for (daemons, version) in [&mut ceph.mons, &mut ceph.mgrs, &mut ceph.mdss].into_iter().zip(versions) {
+            for (name, daemon) in daemons.iter_mut().filter(|(_, d)| d.host == *node && !d.running) {
+                daemon.running = true;
+                daemon.in_map = true;
+                daemon.version = version.clone().unwrap_or_else(|| daemon.version.clone());
+                returned_mon.get_or_insert_with(|| name.clone());
+            }
+        }
+        if let Some(name) = returned_mon.filter(|name| ceph.mons.contains_key(name)) {
+            ceph.skew_until_ms.insert(name, now_ms + SKEW_MS);
+            ceph.election_epoch += 2;
+        }
+        ceph.elect();
+        let mut came_in = false;
+        for id in ceph.osds_on(node) {
+            let Some(osd) = ceph.osds.get_mut(&id).filter(|osd| osd.returns && !osd.running) else { continue };
+            osd.running = true;
+            osd.up = true;
+            osd.version = osd_version.clone().unwrap_or_else(|| osd.version.clone());
+            if osd.auto_out {
+                osd.in_ = true;
+                osd.auto_out = false;
+                came_in = true;
+            }
+            let away_ms = osd.down_since_ms.take().map_or(0, |since| now_ms.saturating_sub(since));
+            ceph.fall_behind(id, away_ms, now_ms);
+        }
+        ceph.epoch += 1;
+        if came_in {
+            self.remap();
+        }
+        self.update_stalls();
+        self.start_recovery();
+    }
+
+    fn start_recovery(&mut self) {
+        let Some(ceph) = self.ceph.as_mut().filter(|ceph| !ceph.ticking) else { return };
+        ceph.ticking = true;
+        self.events.at(self.now_ms + TICK_MS, Event::CephTick);
+    }
+
+    /// One step of recovery and backfill.
+    pub(crate) fn on_ceph_tick(&mut self) {
+        let Some(ceph) = &mut self.ceph else { return };
+        ceph.ticking = false;
+        let mut budget = ceph.recovery_bytes_per_s * TICK_MS / 1000;
+        let (mut moved, mut left) = (0, false);
+        let up: BTreeSet<OsdId> = ceph.osds.iter().filter(|(_, osd)| osd.up).map(|(id, _)| *id).collect();
+        let now_ms = self.now_ms;
+        for pg in &mut ceph.pgs {
+            if pg.peering_until_ms > now_ms {
+                left = true;
+                continue;
+            }
+            for (counts, copies) in [(0, &mut pg.behind), (1, &mut pg.backfill)] {
+                for (id, bytes) in copies.iter_mut().filter(|(id, _)| up.contains(id)) {
+                    let _ = id;
+                    let step = budget.min(*bytes);
+                    budget -= step;
+                    *bytes -= step;
+                    moved += step * counts;
+                }
+                copies.retain(|id, bytes| *bytes > 0 || !up.contains(id));
+                left |= copies.keys().any(|id| up.contains(id));
+            }
+        }
+        ceph.moved_bytes += moved;
+        self.ledger.ceph_bytes_rebalanced += moved;
+        if left {
+            self.start_recovery();
+        }
+        self.update_stalls();
+    }
+
+    /// Which pools serve; guests on the others stand still.
+    fn update_stalls(&mut self) {
+        let Some(ceph) = &mut self.ceph else { return };
+        let bad: BTreeSet<u32> = ceph.pgs.iter().filter(|pg| !ceph.serves(pg)).map(|pg| pg.pool).collect();
+        let bad: BTreeSet<String> =
+            bad.iter().filter_map(|pool| ceph.pools.get(pool)).map(|pool| pool.name.clone()).collect();
+        if bad == ceph.stalled_pools {
+            return;
+        }
+        let touched: BTreeSet<String> = bad.symmetric_difference(&ceph.stalled_pools).cloned().collect();
+        ceph.stalled_pools = bad.clone();
+        for pool in bad.iter().filter(|pool| touched.contains(*pool)) {
+            let text = format!("pool {pool} has placement groups with fewer copies than min_size: it stands still");
+            self.ledger.rule_broken(self.now_ms, "ceph-min-size", pool, &text);
+        }
+        for pool in touched.difference(&bad) {
+            self.ledger.rule_mended("ceph-min-size", pool);
+        }
+        let ids: Vec<GuestId> = self.guests.values().filter(|g| g.is_running()).map(|g| g.id).collect();
+        for id in ids {
+            self.stall_of(id);
+        }
+    }
+
+    /// Sets whether a guest's storage answers.
+    pub(crate) fn stall_of(&mut self, id: GuestId) {
+        let Some(guest) = self.guests.get(&id) else { return };
+        let pools = guest.disks.iter().filter_map(|disk| self.storages.get(disk.storage.as_ref()?)?.pool.as_ref());
+        let stalled = pools.into_iter().any(|pool| self.pool_is_stalled(pool));
+        if let Some(guest) = self.guests.get_mut(&id)
+            && guest.stalled != stalled
+        {
+            guest.stalled = stalled;
+            self.serving_may_have_changed(id);
+        }
+    }
+
+    /// Does a pool stand still?
+    pub fn pool_is_stalled(&self, pool: &str) -> bool {
+        self.ceph.as_ref().is_some_and(|ceph| ceph.stalled_pools.contains(pool))
+    }
+}
+
+impl Ceph {
+    /// A returned OSD lacks what was written while it was away.
+    fn fall_behind(&mut self, id: OsdId, away_ms: u64, now_ms: u64) {
+        let churn = self.churn_permille_per_hour;
+        let mut pgs = std::mem::take(&mut self.pgs);
+        for pg in pgs.iter_mut().filter(|pg| pg.up.contains(&id)) {
+            let share = self.pg_bytes(pg.pool) / 1000 * churn * away_ms / 3_600_000;
+            pg.behind.insert(id, share.max(4 << 20));
+            pg.peering_until_ms = now_ms + PEERING_MS;
+        }
+        self.pgs = pgs;
+    }
+}
+
+fn no_ceph() -> WorldError {
+    WorldError::die("binary not installed: /usr/bin/ceph-mon")
+}

@@ -1,0 +1,201 @@
+//! The local resource manager: takes the master's orders for its node, and feeds the watchdog while it has quorum.
+
+use quorate_core::ids::{GuestId, GuestKind, NodeName};
+
+use super::crm::LOCK_MS;
+use super::{LrmMode, LrmResult, LrmState, RequestState, Service, ServiceState, WorkStage, Worker};
+use crate::world::World;
+use crate::world::events::Event;
+use crate::world::guest::{Activity, Guest};
+use crate::world::migration::Mode;
+use crate::world::node::Node;
+
+/// Rounds without any service here, after which an active LRM gives its lock back.
+const ROUNDS_TO_IDLE: u32 = 60;
+/// What the watchdog allows, and the hardware's own ten seconds halved.
+const WATCHDOG_MS: u64 = 60_000 + 5_000;
+/// How long an HA stop waits for the guest.
+const STOP_TIMEOUT_MS: u64 = 60_000;
+
+impl World {
+    /// One round on one node.
+    pub(crate) fn on_lrm_round(&mut self, node: &NodeName) {
+        let pause_ms = match self.ha.lrm.get(node).map(|lrm| lrm.state) {
+            Some(LrmState::Active | LrmState::LostAgentLock) => 10_000,
+            _ => 5_000,
+        };
+        self.events.at(self.now_ms + pause_ms, Event::LrmRound(node.clone()));
+        let up = self.nodes.get(node).is_some_and(Node::is_up);
+        if !up || !self.ha.lrm.get(node).is_some_and(|lrm| lrm.running) {
+            return;
+        }
+        if !self.corosync.quorate(node) {
+            return self.lrm_without_quorum(node);
+        }
+        let here: Vec<(GuestId, Service)> =
+            self.ha.manager.services.iter().filter(|(_, s)| s.node == *node).map(|(id, s)| (*id, s.clone())).collect();
+        self.lrm_mode(node);
+        if !self.lrm_state(node, &here) {
+            return;
+        }
+        for (sid, service) in here {
+            self.lrm_work(node, sid, &service);
+        }
+    }
+
+    fn lrm_without_quorum(&mut self, node: &NodeName) {
+        let open = self.watchdog_is_open(node);
+        let Some(lrm) = self.ha.lrm.get_mut(node) else { return };
+        if open && lrm.state != LrmState::LostAgentLock {
+            lrm.state = LrmState::LostAgentLock;
+            let at = (lrm.watchdog_fed_ms + WATCHDOG_MS).max(self.now_ms + 1);
+            self.events.at(at, Event::Watchdog(node.clone()));
+        }
+    }
+
+    /// Would the machine be reset if the LRM stopped feeding the watchdog?
+    pub(crate) fn watchdog_is_open(&self, node: &NodeName) -> bool {
+        self.ha.lrm.get(node).is_some_and(|lrm| match lrm.state {
+            LrmState::Active | LrmState::LostAgentLock => true,
+            LrmState::Maintenance => self.ha.manager.services.values().any(|s| s.node == *node && is_active(s)),
+            LrmState::WaitForAgentLock => false,
+        })
+    }
+
+    fn lrm_mode(&mut self, node: &NodeName) {
+        let asked =
+            self.ha.manager.maintenance_requests.contains(node) || self.ha.manager.shutdown_maintenance.contains(node);
+        let Some(lrm) = self.ha.lrm.get_mut(node) else { return };
+        match (lrm.mode, asked) {
+            (LrmMode::Active, true) => lrm.mode = LrmMode::Maintenance,
+            (LrmMode::Maintenance, false) => lrm.mode = LrmMode::Active,
+            _ => {}
+        }
+    }
+
+    /// Takes or gives back the agent lock; true if there is work to do.
+    fn lrm_state(&mut self, node: &NodeName, here: &[(GuestId, Service)]) -> bool {
+        let active = here.iter().any(|(_, s)| is_active(s))
+            || self.ha.manager.services.values().any(|s| s.target.as_ref() == Some(node) && is_active(s));
+        let Some(lrm) = self.ha.lrm.get_mut(node) else { return false };
+        lrm.timestamp_ms = self.now_ms;
+        lrm.results.retain(|uid, _| here.iter().any(|(_, service)| service.uid == *uid));
+        lrm.idle_rounds = if here.is_empty() { lrm.idle_rounds + 1 } else { 0 };
+        lrm.state = match (lrm.state, lrm.mode) {
+            (LrmState::WaitForAgentLock, _) if active => LrmState::Active,
+            (LrmState::Active | LrmState::LostAgentLock, LrmMode::Maintenance) => LrmState::Maintenance,
+            (LrmState::Maintenance, LrmMode::Active) => LrmState::Active,
+            (LrmState::LostAgentLock, _) => LrmState::Active,
+            (LrmState::Active, _) if lrm.idle_rounds >= ROUNDS_TO_IDLE => LrmState::WaitForAgentLock,
+            (same, _) => same,
+        };
+        let holds = lrm.state != LrmState::WaitForAgentLock;
+        lrm.watchdog_fed_ms = self.now_ms;
+        lrm.lock_until_ms = if holds { self.now_ms + LOCK_MS } else { 0 };
+        holds
+    }
+
+    fn lrm_work(&mut self, node: &NodeName, sid: GuestId, service: &Service) {
+        let max_workers = self.options.max_workers.unwrap_or(4) as usize;
+        let Some(lrm) = self.ha.lrm.get(node) else { return };
+        if lrm.results.contains_key(&service.uid) && service.state != ServiceState::Started {
+            return;
+        }
+        if let Some(worker) = lrm.workers.get(&service.uid).cloned() {
+            return self.follow_worker(node, sid, service, &worker);
+        }
+        if lrm.workers.len() >= max_workers {
+            return;
+        }
+        let Some(guest) = self.guests.get(&sid) else { return };
+        let (running, at_rest) = (guest.is_running(), guest.activity == Activity::Stopped);
+        let shutting_down = lrm.mode == LrmMode::Restart || lrm.mode == LrmMode::Shutdown;
+        match service.state {
+            ServiceState::Started if running => self.lrm_result(node, sid, service, 0),
+            ServiceState::Started if at_rest && !shutting_down => {
+                let wanted = self.ha.resources.get(&sid).is_some_and(|r| r.state == RequestState::Started);
+                if wanted && guest.node == *node {
+                    let upid = self.start_now(node, sid, "root@pam");
+                    self.task_says(&upid, "task started by HA resource agent");
+                    self.work(node, sid, service, WorkStage::Starting);
+                } else if guest.node != *node {
+                    self.lrm_result(node, sid, service, 3);
+                }
+            }
+            ServiceState::RequestStop if !running => self.lrm_result(node, sid, service, 0),
+            ServiceState::RequestStop => self.stop_for_ha(node, sid, service),
+            ServiceState::Migrate if running => self.move_for_ha(node, sid, service, Mode::Live),
+            ServiceState::Migrate | ServiceState::Relocate if !running => {
+                self.move_for_ha(node, sid, service, Mode::Offline);
+            }
+            ServiceState::Relocate => self.stop_for_ha(node, sid, service),
+            _ => {}
+        }
+    }
+
+    fn stop_for_ha(&mut self, node: &NodeName, sid: GuestId, service: &Service) {
+        let kind = if sid.kind == GuestKind::Vm { "qmshutdown" } else { "vzshutdown" };
+        let upid = self.new_task(node, kind, &sid.vmid.to_string(), "root@pam");
+        self.task_says(&upid, "task started by HA resource agent");
+        self.shut_down(node, sid, STOP_TIMEOUT_MS, true, Some(upid));
+        self.work(node, sid, service, WorkStage::Stopping);
+    }
+
+    fn move_for_ha(&mut self, node: &NodeName, sid: GuestId, service: &Service, mode: Mode) {
+        let Some(target) = service.target.clone() else { return };
+        let Some(guest) = self.guests.get(&sid) else { return };
+        if guest.node == target && guest.node != *node {
+            return self.lrm_result(node, sid, service, 0);
+        }
+        if guest.lock.is_some() || guest.node != *node {
+            return self.lrm_result(node, sid, service, 1);
+        }
+        self.begin_migration(sid, target, mode, true, Some(()), "root@pam");
+        self.work(node, sid, service, WorkStage::Moving);
+    }
+
+    fn follow_worker(&mut self, node: &NodeName, sid: GuestId, service: &Service, worker: &Worker) {
+        let Some(guest) = self.guests.get(&sid) else { return };
+        match worker.stage {
+            WorkStage::Starting if guest.activity == Activity::Running => self.lrm_result(node, sid, service, 0),
+            WorkStage::Starting if guest.activity == Activity::Stopped => self.lrm_result(node, sid, service, 1),
+            WorkStage::Stopping if !guest.is_running() => {
+                if service.state == ServiceState::Relocate {
+                    self.move_for_ha(node, sid, service, Mode::Offline);
+                } else {
+                    self.lrm_result(node, sid, service, 0);
+                }
+            }
+            WorkStage::Moving if !self.migrations.running.contains_key(&sid) => {
+                let arrived = service.target.as_ref() == Some(&guest.node);
+                self.lrm_result(node, sid, service, if arrived { 0 } else { 1 });
+            }
+            _ => {}
+        }
+    }
+
+    fn work(&mut self, node: &NodeName, sid: GuestId, service: &Service, stage: WorkStage) {
+        if let Some(lrm) = self.ha.lrm.get_mut(node) {
+            lrm.workers.insert(service.uid.clone(), Worker { sid, stage });
+        }
+    }
+
+    fn lrm_result(&mut self, node: &NodeName, sid: GuestId, service: &Service, exit_code: i32) {
+        let running = self.guests.get(&sid).is_some_and(Guest::is_running);
+        if let Some(lrm) = self.ha.lrm.get_mut(node) {
+            lrm.workers.remove(&service.uid);
+            lrm.results.insert(service.uid.clone(), LrmResult { sid, state: service.state, exit_code });
+        }
+        if let Some(entry) = self.ha.manager.services.get_mut(&sid) {
+            entry.running = running;
+        }
+    }
+}
+
+/// Does the service keep its node's agent lock busy?
+fn is_active(service: &Service) -> bool {
+    !matches!(
+        service.state,
+        ServiceState::Stopped | ServiceState::Freeze | ServiceState::Error | ServiceState::RequestStart
+    )
+}

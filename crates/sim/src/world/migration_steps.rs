@@ -1,0 +1,318 @@
+//! A move from its task's first line to its last.
+
+use quorate_core::ids::{GuestId, GuestKind, NodeName};
+
+use super::World;
+use super::build::{GIB, MIB};
+use super::events::Event;
+use super::faults::MigrationFate;
+use super::guest::Media;
+use super::lifecycle::newest_machine;
+use super::migration::{Migration, Mode, Phase};
+
+impl World {
+    /// The present phase of a guest's move is over, unless its rate has changed since.
+    pub(crate) fn on_migration(&mut self, id: GuestId, generation: u64) {
+        let Some(migration) = self.migrations.running.get(&id).filter(|m| m.generation == generation) else { return };
+        let migration = migration.clone();
+        match migration.phase {
+            Phase::Prepare => self.prepared(&migration),
+            Phase::Shutdown => self.shut_for_move(&migration),
+            Phase::Disks => self.disks_copied(&migration),
+            Phase::Memory => self.memory_copied(&migration),
+            Phase::Cleanup => self.cleaned_up(&migration),
+        }
+    }
+
+    fn prepared(&mut self, m: &Migration) {
+        if let Err(reason) = self.task_blockers(m) {
+            return self.abort_early(m, &reason);
+        }
+        match m.mode {
+            Mode::Restart => {
+                let takes = self.guests.get(&m.guest).map_or(0, |g| g.shutdown_ms).min(180_000);
+                self.say(m, &format!("shutdown CT {}", m.guest.vmid));
+                if let Some(guest) = self.guests.get_mut(&m.guest) {
+                    guest.activity = super::guest::Activity::ShuttingDown;
+                }
+                self.serving_may_have_changed(m.guest);
+                self.enter(m.guest, Phase::Shutdown, takes);
+            }
+            Mode::Live => {
+                let vmid = m.guest.vmid;
+                self.say(m, &format!("starting VM {vmid} on remote node '{}'", m.target));
+                if let Err(reason) = self.target_refuses(m) {
+                    self.say(m, &format!("[{}] {reason}", m.target));
+                    return self.abort_late(m, &format!("online migrate failure - remote command failed: {reason}"));
+                }
+                self.copy_disks(m);
+            }
+            Mode::Offline => self.copy_disks(m),
+        }
+    }
+
+    /// What the checks of phase 1 find, with PVE's texts.
+    fn task_blockers(&mut self, m: &Migration) -> Result<(), String> {
+        let guest = self.guests.get(&m.guest).ok_or("no such guest")?.clone();
+        let vm = m.guest.kind == GuestKind::Vm;
+        let raw: Vec<&str> = guest.devices.keys().map(String::as_str).collect();
+        if vm && !raw.is_empty() && !m.by_ha {
+            return Err(format!("can't migrate VM which uses local devices: {}", raw.join(", ")));
+        }
+        let mut found = false;
+        for disk in &guest.disks {
+            let Some(storage) = disk.storage.as_ref().and_then(|s| self.storages.get(s)) else { continue };
+            if storage.shared {
+                continue;
+            }
+            let volid = format!("{}:{}", storage.id, disk.volume);
+            if disk.media == Media::Cdrom {
+                self.say(m, &format!("can't migrate local disk '{volid}': local cdrom image"));
+                found = true;
+            } else if m.mode == Mode::Live && !m.with_local_disks {
+                let why = "can't live migrate attached local disks without with-local-disks option";
+                self.say(m, &format!("can't migrate local disk '{volid}': {why}"));
+                found = true;
+            } else if m.mode == Mode::Live && !guest.snapshots.is_empty() {
+                let why = "online storage migration not possible if non-replicated snapshot exists";
+                self.say(m, &format!("can't migrate local disk '{volid}': {why}"));
+                found = true;
+            } else {
+                self.say(m, &format!("found local disk '{volid}' (attached)"));
+            }
+        }
+        if found {
+            self.say(m, "ERROR: Problem found while scanning volumes - can't migrate VM - check log");
+            return Err("Problem found while scanning volumes - can't migrate VM - check log".to_owned());
+        }
+        if !self.nodes.get(&m.target).is_some_and(|node| node.ssh_up) {
+            return Err("Can't connect to destination address using public key".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Why QEMU does not start on the target.
+    fn target_refuses(&self, m: &Migration) -> Result<(), String> {
+        let Some(guest) = self.guests.get(&m.guest) else { return Ok(()) };
+        if m.by_ha && !guest.devices.is_empty() {
+            return Err("start failed: QEMU exited with code 1: VFIO migration is not supported".to_owned());
+        }
+        let newest = self.nodes.get(&m.target).and_then(|n| n.installed("pve-qemu-kvm")).map(newest_machine);
+        if let (Some(machine), Some(newest)) = (&guest.running_machine, newest)
+            && machine_number(machine) > machine_number(&newest)
+        {
+            return Err(format!("start failed: QEMU exited with code 1: unsupported machine type '{machine}'"));
+        }
+        // What is coming in live is counted already, this very guest included.
+        let used = self.node_committed_bytes(&m.target);
+        let fits = |node: &super::node::Node| node.host_used_bytes + used <= node.memory_bytes;
+        if !self.nodes.get(&m.target).is_some_and(fits) {
+            return Err("start failed: QEMU exited with code 1: cannot set up guest memory 'ram0': \
+                        Cannot allocate memory"
+                .to_owned());
+        }
+        Ok(())
+    }
+
+    fn shut_for_move(&mut self, m: &Migration) {
+        self.process_ends(m.guest, &m.source);
+        self.say(m, &format!("starting migration of CT {} to node '{}' ({})", m.guest.vmid, m.target, self.address(m)));
+        self.copy_disks(m);
+    }
+
+    fn copy_disks(&mut self, m: &Migration) {
+        if m.disk_bytes == 0 {
+            return self.copy_memory(m);
+        }
+        self.say(m, "starting storage migration");
+        self.transfer(m.guest, Phase::Disks, m.disk_bytes);
+    }
+
+    fn disks_copied(&mut self, m: &Migration) {
+        self.say(m, "all 'mirror' jobs are ready");
+        self.copy_memory(m);
+    }
+
+    fn copy_memory(&mut self, m: &Migration) {
+        if m.mode != Mode::Live {
+            return self.enter(m.guest, Phase::Cleanup, 2_000);
+        }
+        let channel = format!("unix:/run/qemu-server/{}.migrate", m.guest.vmid);
+        for line in [
+            &format!("starting online/live migration on {channel}"),
+            "set migration capabilities",
+            "migration downtime limit: 100 ms",
+            "migration cachesize: 512.0 MiB",
+            "set migration parameters",
+            &format!("start migrate command to {channel}"),
+        ] {
+            self.say(m, line);
+        }
+        let used = self.guests.get(&m.guest).map_or(GIB, |guest| guest.memory_bytes / 10 * 8);
+        self.transfer(m.guest, Phase::Memory, used);
+        match self.armed.take_migration_fate(m.guest) {
+            Some(MigrationFate::Hang) => self.hang(m.guest),
+            Some(MigrationFate::Fail(percent)) => self.fail_at(m.guest, percent),
+            Some(MigrationFate::Lie) => {
+                if let Some(m) = self.migrations.running.get_mut(&m.guest) {
+                    m.lies = true;
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn memory_copied(&mut self, m: &Migration) {
+        if !self.guests.get(&m.guest).is_some_and(|guest| guest.runs_on.contains(&m.source)) {
+            return self.abort_late(m, "online migrate failure - VM is not running any more");
+        }
+        if m.fails {
+            self.say(m, "migration status error: failed - Unable to write to socket: Broken pipe");
+            return self.abort_late(m, "online migrate failure - aborting");
+        }
+        let Some(guest) = self.guests.get(&m.guest) else { return };
+        let (memory, dirty) = (guest.memory_bytes, guest.dirty_bytes_per_s);
+        // The last pass: what was dirtied meanwhile, at the present rate, and QEMU's own switch.
+        let switch_ms = self.rng.between(25, 70);
+        let tail_ms = if dirty * 2 < m.bytes_per_s { 0 } else { (dirty * 400 / m.bytes_per_s.max(1)).min(4_000) };
+        let blackout_ms = switch_ms + tail_ms;
+        let seconds = (self.now_ms.saturating_sub(m.phase_started_ms) / 1000).max(1);
+        let speed = mib(memory / seconds);
+        self.say(m, &format!("average migration speed: {speed}/s - downtime {blackout_ms} ms"));
+        self.say(m, &format!("migration completed, transferred {} VM-state", mib(m.phase_total_bytes)));
+        self.say(m, "migration status: completed");
+        self.migrations.blackouts_ms.push((m.guest, blackout_ms));
+        self.ledger.note_blackout(self.now_ms, m.guest, blackout_ms);
+        self.enter(m.guest, Phase::Cleanup, 2_000);
+    }
+
+    /// The configuration file moves, and with it the guest.
+    fn cleaned_up(&mut self, m: &Migration) {
+        self.migrations.running.remove(&m.guest);
+        self.rates_changed();
+        self.note_direction(m);
+        self.config_moves(m.guest, &m.target);
+        if let Some(guest) = self.guests.get_mut(&m.guest) {
+            guest.lock = None;
+        }
+        match m.mode {
+            Mode::Live => self.hand_over(m),
+            Mode::Restart => {
+                self.say(m, "start container on target node");
+                self.start_now(&m.target, m.guest, "root@pam");
+            }
+            Mode::Offline => {}
+        }
+        self.ledger.moves += 1;
+        let lasted = duration(self.now_ms.saturating_sub(m.started_ms));
+        if m.lies {
+            self.say(m, &format!("ERROR: migration finished with problems (duration {lasted})"));
+            self.end_task(&m.upid, "migration problems");
+        } else {
+            self.say(m, &format!("migration finished successfully (duration {lasted})"));
+            self.end_task(&m.upid, "OK");
+        }
+    }
+
+    /// The process on the target takes over in the same moment; QEMU's pause is in the ledger already.
+    fn hand_over(&mut self, m: &Migration) {
+        let qemu = self.nodes.get(&m.target).and_then(|n| n.installed("pve-qemu-kvm").cloned());
+        let pid = self.new_pid(&m.target);
+        for (name, lives) in [(&m.source, false), (&m.target, true)] {
+            let Some(node) = self.nodes.get_mut(name) else { continue };
+            if lives {
+                node.processes.insert(m.guest);
+            } else {
+                node.processes.remove(&m.guest);
+            }
+        }
+        if let Some(guest) = self.guests.get_mut(&m.guest) {
+            guest.runs_on.remove(&m.source);
+            guest.runs_on.insert(m.target.clone());
+            guest.running_qemu = qemu;
+            guest.pid = pid;
+        }
+        self.stall_of(m.guest);
+        self.serving_may_have_changed(m.guest);
+        self.oracle_dirty_guest(m.guest, &m.target);
+    }
+
+    /// The file below /etc/pve moves to another node's directory.
+    pub(crate) fn config_moves(&mut self, id: GuestId, target: &NodeName) {
+        let Some(guest) = self.guests.get_mut(&id) else { return };
+        let source = std::mem::replace(&mut guest.node, target.clone());
+        if let Some(node) = self.nodes.get_mut(&source) {
+            node.guests.remove(&id);
+        }
+        if let Some(node) = self.nodes.get_mut(target) {
+            node.guests.insert(id);
+        }
+    }
+
+    fn note_direction(&mut self, m: &Migration) {
+        if m.mode != Mode::Live {
+            return;
+        }
+        let version = |node: &NodeName, package: &str| self.nodes.get(node).and_then(|n| n.installed(package)).cloned();
+        let from = self.guests.get(&m.guest).and_then(|guest| guest.running_qemu.clone());
+        let older_qemu = version(&m.target, "pve-qemu-kvm") < from;
+        let release = |node| version(node, "pve-manager").map(|v| release_of(v.as_str()));
+        let older_pve = release(&m.target) < release(&m.source);
+        if older_qemu || older_pve {
+            self.ledger.backward_moves += 1;
+            let text = format!("{} went back to an older release: {} to {}", m.guest, m.source, m.target);
+            self.ledger.event(self.now_ms, text);
+        }
+    }
+
+    pub(crate) fn say(&mut self, m: &Migration, line: &str) {
+        self.task_says_at(&m.upid, line);
+    }
+
+    pub(crate) fn address(&self, m: &Migration) -> String {
+        let link = self.nodes.get(&m.target).and_then(|node| node.links.first());
+        link.map(|link| link.address.clone()).unwrap_or_default()
+    }
+}
+
+/// `10.1` out of `pc-i440fx-10.1+pve0`, as numbers.
+fn machine_number(machine: &str) -> (u32, u32) {
+    let number = machine.rsplit('-').next().unwrap_or_default().split('+').next().unwrap_or_default();
+    release_of(number)
+}
+
+/// Major and minor number.
+fn release_of(version: &str) -> (u32, u32) {
+    let mut parts = version.split(['.', '-']).map(|part| part.parse().unwrap_or(0));
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
+}
+
+fn mib(bytes: u64) -> String {
+    if bytes >= GIB {
+        format!("{:.1} GiB", bytes as f64 / GIB as f64)
+    } else {
+        format!("{:.1} MiB", bytes as f64 / MIB as f64)
+    }
+}
+
+/// `00:01:02`.
+pub(crate) fn duration(ms: u64) -> String {
+    let seconds = ms / 1000;
+    format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+impl World {
+    /// Begins a phase of fixed length.
+    pub(crate) fn enter(&mut self, id: GuestId, phase: Phase, takes_ms: u64) {
+        let now_ms = self.now_ms;
+        let Some(m) = self.migrations.running.get_mut(&id) else { return };
+        m.phase = phase;
+        m.phase_started_ms = now_ms;
+        m.bytes_per_s = 0;
+        m.phase_left_bytes = 0;
+        m.generation += 1;
+        let generation = m.generation;
+        self.events.at(now_ms + takes_ms, Event::Migration(id, generation));
+        self.rates_changed();
+    }
+}

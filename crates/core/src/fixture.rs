@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::ids::{BootId, GuestId, NodeName, OsdId, StorageId, UnixMs};
 use crate::observed::Observed::Known;
 use crate::snapshot::{
-    AffinityRule, Ceph, Cpu, Guest, GuestStatus, Ha, HaNodeState, HaRequest, HaService, HaServiceState, HealthLevel,
-    Kernel, Link, LocalGuest, LrmMode, LrmStatus, Member, Memory, MigrationFacts, Node, NodeAffinity, Options, Osd,
-    Packages, PendingPackage, PgState, QuorumView, ResourceAffinity, Service, Snapshot, StopVerdict, Storage,
-    StorageOnNode, SubscriptionStatus,
+    AffinityRule, Ceph, CephDaemon, Cpu, DaemonKind, Guest, GuestStatus, Ha, HaNodeState, HaRequest, HaService,
+    HaServiceState, HealthLevel, Kernel, Link, LocalGuest, LrmMode, LrmStatus, Member, Memory, MigrationFacts, Node,
+    NodeAffinity, Options, Osd, Packages, PendingPackage, PgState, QuorumView, ResourceAffinity, Service, Snapshot,
+    StopVerdict, Storage, StorageOnNode, SubscriptionStatus,
 };
 use crate::steps::NEEDED_SERVICES;
 
@@ -217,6 +217,13 @@ impl Fixture {
         let names: Vec<NodeName> = self.0.nodes.keys().cloned().collect();
         let osd =
             |name: &NodeName| Osd { node: name.clone(), up: true, weighted_in: true, version: Some("19.2.3".into()) };
+        let monitor = |name: &NodeName| CephDaemon {
+            kind: DaemonKind::Mon,
+            name: name.to_string(),
+            node: name.clone(),
+            state: "peon".to_owned(),
+            version: Some("19.2.3".into()),
+        };
         let ceph = Ceph {
             health: HealthLevel::Ok,
             checks: BTreeMap::new(),
@@ -226,7 +233,7 @@ impl Fixture {
             pg_count: 33,
             pools: Vec::new(),
             osds: names.iter().enumerate().map(|(number, name)| (OsdId(number as u32), osd(name))).collect(),
-            daemons: Vec::new(),
+            daemons: names.iter().map(monitor).collect(),
             mon_quorum: names.iter().map(|name| name.as_str().to_owned()).collect(),
             osds_ok_to_stop: names.iter().map(|name| (name.clone(), Known(StopVerdict::Safe))).collect(),
         };

@@ -6,6 +6,8 @@
 
 mod form;
 #[cfg(test)]
+mod planned_tests;
+#[cfg(test)]
 mod tests;
 mod travel;
 

@@ -4,7 +4,7 @@ use super::support::{Report, gib, has_turn};
 use super::{Check, Finding, Severity};
 use crate::ids::GuestKind;
 use crate::observed::Observed;
-use crate::placement::{Obstacle, disk_bytes, obstacle_here, obstacle_there};
+use crate::placement::{Obstacle, SKIP_TAG, disk_bytes, obstacle_here, obstacle_there};
 use crate::policy::{ConsentKind, GuestPolicy, Policy};
 use crate::snapshot::{DiskUse, Guest, HaRequest, Snapshot};
 
@@ -42,11 +42,11 @@ fn judge(snapshot: &Snapshot, policy: &Policy, guest: &Guest, report: &mut Repor
         report.add(Severity::Blocking, id, format!("{id} is locked ({}) and cannot move", lock.0), remedy);
     }
     let managed = snapshot.ha_service(id).is_some_and(|service| service.request == HaRequest::Started);
-    if policy.guests.get(&id) == Some(&GuestPolicy::Shutdown) && !managed {
-        consent(policy, guest, ConsentKind::ShutdownGuests, "is shut down while its node is upgraded", report);
-        return;
-    }
     if let Some(stuck) = stuck(snapshot, policy, guest) {
+        if may_be_shut_down(policy, guest) && !managed {
+            consent(policy, guest, ConsentKind::ShutdownGuests, "is shut down while its node is upgraded", report);
+            return;
+        }
         let problem = format!("{id} {} cannot leave {}: {stuck}", guest.name, guest.node);
         report.add(Severity::Blocking, id, problem, remedy(snapshot, guest, managed));
         return;
@@ -72,8 +72,13 @@ fn judge(snapshot: &Snapshot, policy: &Policy, guest: &Guest, report: &mut Repor
     }
 }
 
+/// The operator allows it to be shut down, should nothing move it.
+pub(super) fn may_be_shut_down(policy: &Policy, guest: &Guest) -> bool {
+    policy.guests.get(&guest.id) == Some(&GuestPolicy::Shutdown) && !guest.tags.contains(SKIP_TAG)
+}
+
 /// Why the guest cannot go anywhere. A reading that is missing is not for this check to tell.
-fn stuck(snapshot: &Snapshot, policy: &Policy, guest: &Guest) -> Option<String> {
+pub(super) fn stuck(snapshot: &Snapshot, policy: &Policy, guest: &Guest) -> Option<String> {
     if policy.guests.get(&guest.id) == Some(&GuestPolicy::Refuse) {
         return Some("the policy says that it is not touched".to_owned());
     }

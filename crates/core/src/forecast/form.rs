@@ -1,4 +1,5 @@
-//! What can be seen of a plan without walking it: its name, its order, its debts, its consents.
+//! What can be seen of a plan without walking it: its order, its debts, its consents. Holds for the rest of a plan as
+//! well, when some of its steps are done.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +14,6 @@ use crate::steps::{Step, StepStatus, Travel};
 /// Everything that is wrong with the plan's form.
 pub(super) fn faults(plan: &Plan, snapshot: &Snapshot) -> Vec<Finding> {
     let mut found = Vec::new();
-    named_by_content(plan, &mut found);
     unique_ids(plan, &mut found);
     nodes_once(plan, snapshot, &mut found);
     for wave in &plan.waves {
@@ -27,14 +27,6 @@ pub(super) fn faults(plan: &Plan, snapshot: &Snapshot) -> Vec<Finding> {
 
 fn bad(found: &mut Vec<Finding>, subject: Subject, problem: String) {
     found.push(finding(subject, problem, "This is a fault of the planner, not of the cluster: please report it."));
-}
-
-fn named_by_content(plan: &Plan, found: &mut Vec<Finding>) {
-    let Plan { id, parent, snapshot_taken, waves, costs, consents, bound } = plan.clone();
-    let again = Plan::new(parent, snapshot_taken, waves, costs, consents, bound);
-    if again.id != id {
-        bad(found, Subject::Cluster, format!("the plan is named {id}, its content says {}: it was changed", again.id));
-    }
 }
 
 fn unique_ids(plan: &Plan, found: &mut Vec<Finding>) {

@@ -1,0 +1,100 @@
+//! What the planner makes, the plan check lets pass: two minds that know nothing of each other agree.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::fixture::Fixture;
+use crate::ids::GuestKind;
+use crate::invariants::sample;
+use crate::planner::{Ongoing, plan};
+
+fn ongoing() -> Ongoing {
+    Ongoing::fresh("quorate-upgrade-ab12".into())
+}
+
+#[track_caller]
+fn agreed(snapshot: &Snapshot, policy: &Policy) -> Plan {
+    let plan = plan(snapshot, policy, &ongoing()).expect("there is a plan");
+    if let Err(findings) = verify(&plan, snapshot, policy) {
+        let steps: Vec<String> = plan.steps().map(|(_, step)| format!("{} {}", step.stage, step.id)).collect();
+        panic!("{findings:#?}\n{steps:#?}");
+    }
+    plan
+}
+
+#[test]
+fn both_agree_on_the_sample_cluster_with_ceph_ha_and_a_pair_kept_apart() {
+    let plan = agreed(&sample::cluster(), &Policy::default());
+    assert_eq!(plan.waves.iter().filter(|wave| wave.node.is_some()).count(), 3);
+}
+
+#[test]
+fn both_agree_on_the_rest_of_a_plan_after_its_first_wave() {
+    let mut snapshot = sample::cluster();
+    let mut plan = agreed(&snapshot, &Policy::default());
+    for planned in plan.waves.remove(0).steps {
+        planned.step.kind().after(&mut snapshot);
+    }
+    assert_eq!(verify(&plan, &snapshot, &Policy::default()).map(|_| ()), Ok(()));
+    agreed(&snapshot, &Policy::default());
+}
+
+#[test]
+fn both_agree_in_the_middle_of_a_turn() {
+    let (mut snapshot, policy) = (sample::cluster(), Policy::default());
+    let first = agreed(&snapshot, &policy).waves.remove(0);
+    let under_work = first.node.clone();
+    let mut owed: Vec<Step> = Vec::new();
+    for planned in first.steps {
+        let kind = planned.step.kind();
+        owed.retain(|owed| *owed != planned.step);
+        owed.extend(kind.owes());
+        kind.after(&mut snapshot);
+        let again = Ongoing { under_work: under_work.clone(), owed: owed.clone(), ..ongoing() };
+        let plan = plan(&snapshot, &policy, &again).expect("there is a plan");
+        let verdict = verify(&plan, &snapshot, &policy).map(|_| ());
+        assert_eq!(verdict, Ok(()), "after {}", planned.id);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn both_agree_on_clusters_drawn_at_random(
+        nodes in 3_u32..6,
+        guests in prop::collection::vec((0_u32..6, 1_u64..16, any::<bool>(), any::<bool>()), 0..24),
+        pairs in prop::collection::vec((0_usize..24, 0_usize..24, any::<bool>()), 0..3),
+        upgraded in 0_u32..4,
+        with_ceph in any::<bool>(),
+    ) {
+        let mut fixture = Fixture::cluster(nodes);
+        let mut managed = Vec::new();
+        for (number, (node, gib, vm, ha)) in guests.into_iter().enumerate() {
+            let (vmid, node) = (100 + number as u32, format!("pve{}", node % nodes + 1));
+            let kind = if vm { GuestKind::Vm } else { GuestKind::Ct };
+            let id = GuestId { vmid: crate::ids::Vmid(vmid), kind };
+            fixture = if vm { fixture.vm(vmid, &node, gib) } else { fixture.ct(vmid, &node, gib) };
+            if ha {
+                fixture = fixture.managed(id);
+                managed.push(id);
+            }
+        }
+        for (one, other, together) in pairs {
+            if let (Some(one), Some(other)) = (managed.get(one), managed.get(other)) {
+                let id = format!("{one}-{other}");
+                let pair = [*one, *other];
+                fixture = if together { fixture.together(&id, &pair) } else { fixture.apart(&id, &pair) };
+            }
+        }
+        if upgraded > 0 {
+            fixture = fixture.upgraded(&format!("pve{upgraded}"));
+        }
+        let snapshot = if with_ceph { fixture.ceph().snapshot() } else { fixture.snapshot() };
+        let policy = Policy::default();
+        if let Ok(plan) = plan(&snapshot, &policy, &ongoing()) {
+            let steps: Vec<String> = plan.steps().map(|(_, step)| format!("{} {}", step.stage, step.id)).collect();
+            prop_assert_eq!(verify(&plan, &snapshot, &policy).map(|_| ()), Ok(()), "{:#?}", steps);
+        }
+    }
+}

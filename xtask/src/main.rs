@@ -6,6 +6,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this program talks to a developer")]
 
+mod bench;
 mod stages;
 mod tidy;
 
@@ -14,12 +15,14 @@ use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask <verb>
   test   everything the project checks itself with: format, house rules, clippy, documentation, all tests
+  bench  how near the planner comes to its bound, and how others do: bench plan --help
   tidy   only the house rules (xtask/src/tidy)";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let passed = match arguments.as_slice() {
+        ["bench", rest @ ..] => bench::run(rest),
         ["test"] => stages::run_all(&root()),
         ["tidy"] => tidy::run(&root()),
         _ => {

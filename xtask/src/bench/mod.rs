@@ -1,0 +1,200 @@
+//! `cargo xtask bench plan`: how near the planner comes to its bound, and how others do on the same cluster.
+//!
+//! One JSON object per strategy. `ratio` is the combined cost of all moves (bytes and a fixed price per move) over what
+//! no plan can go below; a strategy that leaves work undone or breaks a rule can be below 1 and is not `clean`.
+//! Figures of time are worth something in a release build only.
+
+#![allow(clippy::disallowed_methods, reason = "a benchmark asks the real clock, and nothing else does")]
+
+mod baselines;
+mod family;
+mod topsis;
+mod walk;
+
+use std::time::{Duration, Instant};
+
+use quorate_core::planner::{bound, search};
+use serde_json::json;
+
+use baselines::Strategy;
+use family::{Case, FAMILIES, Family, Scenario};
+
+const USAGE: &str = "usage: cargo xtask bench plan [--family H3|S5|M16|L32|X64|all] \
+[--scenario plain|hetero|real|uneven|all] [--tightness 50..95|all] [--seed N] [--seconds S] [--only STRATEGY] [--json]";
+
+/// What is asked for.
+struct Request {
+    families: Vec<Family>,
+    scenarios: Vec<(&'static str, Scenario)>,
+    tightness: Vec<u64>,
+    seeds: Vec<u64>,
+    budget: Duration,
+    only: Option<String>,
+    json: bool,
+}
+
+/// Runs the benchmark; false if the arguments make no sense or a plan of ours breaks a rule.
+pub(crate) fn run(arguments: &[&str]) -> bool {
+    let request = match arguments.split_first() {
+        Some((&"plan", rest)) => parse(rest),
+        _ => Err("what is to be measured?".to_owned()),
+    };
+    match request {
+        Ok(request) => measure(&request),
+        Err(why) => {
+            eprintln!("{why}\n{USAGE}");
+            false
+        }
+    }
+}
+
+fn parse(arguments: &[&str]) -> Result<Request, String> {
+    let mut request = Request {
+        families: FAMILIES.to_vec(),
+        scenarios: Scenario::ALL[..3].to_vec(),
+        tightness: vec![50, 80, 90, 95],
+        seeds: vec![1],
+        budget: Duration::from_secs(1),
+        only: None,
+        json: false,
+    };
+    let mut rest = arguments.iter();
+    while let Some(name) = rest.next() {
+        if *name == "--json" {
+            request.json = true;
+            continue;
+        }
+        let value = *rest.next().ok_or_else(|| format!("{name} needs a value"))?;
+        let number = || value.parse::<u64>().map_err(|_| format!("{name} {value}: not a number"));
+        match (*name, value) {
+            ("--family" | "--scenario" | "--tightness", "all") => {}
+            ("--family", _) => request.families.retain(|family| family.name == value),
+            ("--scenario", _) => {
+                request.scenarios = Scenario::ALL.iter().copied().filter(|(name, _)| *name == value).collect();
+            }
+            ("--tightness", _) => request.tightness = vec![number()?.clamp(1, 100)],
+            ("--seed", _) => request.seeds = vec![number()?],
+            ("--seeds", _) => request.seeds = (1..=number()?).collect(),
+            ("--seconds", _) => {
+                let seconds: f64 = value.parse().map_err(|_| format!("{name} {value}: not a number"))?;
+                request.budget = Duration::try_from_secs_f64(seconds).map_err(|why| format!("{name}: {why}"))?;
+            }
+            ("--only", _) => request.only = Some(value.to_owned()),
+            _ => return Err(format!("{name}: not known")),
+        }
+    }
+    match request.families.is_empty() || request.scenarios.is_empty() {
+        true => Err("no such family or scenario".to_owned()),
+        false => Ok(request),
+    }
+}
+
+fn measure(request: &Request) -> bool {
+    let mut sound = true;
+    for family in &request.families {
+        for scenario in &request.scenarios {
+            for percent in &request.tightness {
+                for seed in &request.seeds {
+                    let case = family::draw(*family, scenario.1, *percent, *seed);
+                    let about = json!({
+                        "family": family.name, "scenario": scenario.0, "tightness": percent, "seed": seed,
+                    });
+                    sound &= strategies(request, &case, &about, *seed);
+                }
+            }
+        }
+    }
+    sound
+}
+
+fn strategies(request: &Request, case: &Case, about: &serde_json::Value, seed: u64) -> bool {
+    let least = bound::least(&case.instance, &bound::costs(&case.instance)) as f64;
+    let wanted = |name: &str| request.only.as_deref().is_none_or(|only| only == name);
+    let mut sound = true;
+    if wanted("quorate") {
+        let (result, clean) = ours(request, case, least);
+        sound = clean;
+        print(request, about, &result);
+    }
+    for (name, strategy) in Strategy::ALL.iter().filter(|(name, _)| wanted(name)) {
+        let begin = Instant::now();
+        let tally = strategy.play(case, seed);
+        let ms = begin.elapsed().as_secs_f64() * 1000.0;
+        let result = json!({
+            "strategy": name, "moves": tally.moves, "bytes": tally.bytes, "ratio": tally.cost as f64 / least,
+            "clean": tally.clean(), "left": tally.left, "over": tally.over, "meetings": tally.meetings,
+            "astray": tally.astray, "backward": tally.backward, "first_ms": ms, "best_ms": ms, "peak_mib": peak_mib(),
+        });
+        print(request, about, &result);
+    }
+    sound
+}
+
+/// Our own plan, walked again; false if it breaks a rule. No plan is no mistake: there may be none.
+fn ours(request: &Request, case: &Case, least: f64) -> (serde_json::Value, bool) {
+    let begin = Instant::now();
+    let (mut first, mut best, mut tries) = (None, Duration::ZERO, 1_u64);
+    let deadline = begin + request.budget;
+    let go_on = || {
+        tries += 1;
+        Instant::now() < deadline
+    };
+    let solved = search::solve(&case.instance, go_on, |_| {
+        best = begin.elapsed();
+        first.get_or_insert(best);
+    });
+    let ms = |time: Duration| time.as_secs_f64() * 1000.0;
+    let solution = match solved {
+        Ok(solution) => solution,
+        Err(stuck) => {
+            let why = format!("item {} is stuck on node {}", stuck.item, stuck.node);
+            return (json!({ "strategy": "quorate", "clean": false, "no_plan": why, "tries": tries }), true);
+        }
+    };
+    let broken = walk::broken_rules(&case.instance, &solution);
+    let steps = || solution.turns.iter().flat_map(|turn| &turn.moves);
+    let moves: u64 = steps().map(|step| case.guests[step.item]).sum();
+    let bytes: u64 = steps().map(|step| case.instance.items[step.item].memory_bytes).sum();
+    let order: Vec<usize> = solution.turns.iter().map(|turn| turn.node).collect();
+    let once: u64 = case.instance.items.iter().map(|item| item.cost).sum();
+    let forced = bound::forced_cost(&case.instance, &order) + once;
+    let result = json!({
+        "strategy": "quorate", "moves": moves, "bytes": bytes, "ratio": solution.cost as f64 / least,
+        "clean": broken.is_empty(), "broken": broken, "order_ratio": forced as f64 / least,
+        "moves_bound": bound::least(&case.instance, &case.guests), "tries": tries,
+        "first_ms": ms(first.unwrap_or_default()), "best_ms": ms(best), "peak_mib": peak_mib(),
+    });
+    (result, broken.is_empty())
+}
+
+fn print(request: &Request, about: &serde_json::Value, result: &serde_json::Value) {
+    if request.json {
+        let mut whole = about.clone();
+        if let (Some(whole), Some(result)) = (whole.as_object_mut(), result.as_object()) {
+            whole.extend(result.clone());
+        }
+        println!("{whole}");
+        return;
+    }
+    let figure = |name: &str| result[name].as_f64().unwrap_or(f64::NAN);
+    println!(
+        "{:4} {:6} {:>2} % seed {} {:22} {:>6} moves  ratio {:.4}  {}  first {:.0} ms  best {:.0} ms",
+        about["family"].as_str().unwrap_or(""),
+        about["scenario"].as_str().unwrap_or(""),
+        about["tightness"],
+        about["seed"],
+        result["strategy"].as_str().unwrap_or(""),
+        result["moves"],
+        figure("ratio"),
+        if result["clean"] == true { "clean    " } else { "not clean" },
+        figure("first_ms"),
+        figure("best_ms"),
+    );
+}
+
+/// The most memory that this process ever had, in MiB; 0 where the system does not tell.
+fn peak_mib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.trim().split(' ').next()?.parse::<u64>().ok()).unwrap_or(0) / 1024
+}

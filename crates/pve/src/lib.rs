@@ -4,6 +4,7 @@
 //! really come, [`observe`] turns them into a [`quorate_core::snapshot::Snapshot`], and [`live`] implements the ports
 //! over HTTPS, SSH and the wall clock. [`recorded`] answers from files, for tests and for a look without a cluster.
 
+pub mod live;
 pub mod observe;
 pub mod ports;
 pub mod recorded;

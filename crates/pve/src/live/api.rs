@@ -1,0 +1,207 @@
+//! The PVE API at whichever endpoint answers.
+//!
+//! A read is tried again on a fresh connection if a kept one has gone stale, and then at the other endpoints. A
+//! write has a connection of its own and goes to another endpoint only while none was established: once a byte is
+//! on its way, no answer means [`ApiError::InDoubt`].
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use hyper::header::HeaderValue;
+use hyper_util::rt::TokioIo;
+use quorate_core::command::Method;
+use quorate_core::ids::NodeName;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use super::http::{self, Sender};
+use super::{HostPort, LiveClock, LiveConfig, LiveError, tls};
+use crate::ports::{Api, ApiData, ApiError, ApiRequest, PortFuture};
+
+/// Requests in flight per endpoint; pveproxy has few workers, and others use them too.
+const IN_FLIGHT: usize = 8;
+
+/// Connections that are kept for the next read.
+const KEPT: usize = 8;
+
+/// The API of a live cluster.
+pub(super) struct LiveApi {
+    endpoints: Vec<Endpoint>,
+    token: HeaderValue,
+    connector: TlsConnector,
+    connect: Duration,
+    answer: Duration,
+    /// The endpoint that answered last is asked first.
+    last: AtomicUsize,
+}
+
+struct Endpoint {
+    name: NodeName,
+    address: HostPort,
+    host: String,
+    pinned: String,
+    kept: Mutex<Vec<Sender>>,
+    permits: Semaphore,
+}
+
+impl LiveApi {
+    pub(super) fn new(config: &LiveConfig, clock: &LiveClock) -> Result<Self, LiveError> {
+        let token = format!("PVEAPIToken={}={}", config.token_id, config.token_secret.0);
+        let mut token = HeaderValue::from_str(&token).map_err(|_| LiveError::Token)?;
+        token.set_sensitive(true);
+        let endpoint = |node: &super::NodeEndpoint| Endpoint {
+            name: node.name.clone(),
+            address: node.api.clone(),
+            host: host_header(&node.api),
+            pinned: tls::normalise(&node.fingerprint),
+            kept: Mutex::new(Vec::new()),
+            permits: Semaphore::new(IN_FLIGHT),
+        };
+        Ok(Self {
+            endpoints: config.nodes.iter().map(endpoint).collect(),
+            token,
+            connector: tls::connector().map_err(LiveError::Tls)?,
+            connect: clock.timeout(config.timeouts.connect),
+            answer: clock.timeout(config.timeouts.answer),
+            last: AtomicUsize::new(0),
+        })
+    }
+
+    async fn send(&self, request: ApiRequest) -> Result<ApiData, ApiError> {
+        let count = self.endpoints.len();
+        let first = self.last.load(Ordering::Relaxed);
+        let mut failures: Vec<ApiError> = Vec::new();
+        for index in (0..count).map(|offset| (first + offset) % count) {
+            let endpoint = &self.endpoints[index];
+            if request.avoid.contains(&endpoint.name) {
+                continue;
+            }
+            let _permit = endpoint.permits.acquire().await;
+            let result = match request.method {
+                Method::Get => self.read(endpoint, &request).await,
+                Method::Post | Method::Put | Method::Delete => self.write(endpoint, &request).await,
+            };
+            match result {
+                Err(error) if may_go_elsewhere(&error, request.method) => failures.push(error),
+                answered => {
+                    self.last.store(index, Ordering::Relaxed);
+                    return answered;
+                }
+            }
+        }
+        Err(most_telling(failures))
+    }
+
+    /// On a kept connection if there is one, else or after its failure on a fresh one.
+    async fn read(&self, endpoint: &Endpoint, request: &ApiRequest) -> Result<ApiData, ApiError> {
+        if let Some(sender) = endpoint.take()
+            && let Ok(data) = self.exchange(endpoint, sender, request).await
+        {
+            return data;
+        }
+        let sender = self.open(endpoint).await?;
+        self.exchange(endpoint, sender, request).await.unwrap_or_else(|reason| Err(in_doubt(endpoint, reason)))
+    }
+
+    async fn write(&self, endpoint: &Endpoint, request: &ApiRequest) -> Result<ApiData, ApiError> {
+        let sender = self.open(endpoint).await?;
+        self.exchange(endpoint, sender, request).await.unwrap_or_else(|reason| Err(in_doubt(endpoint, reason)))
+    }
+
+    /// The outer error: there was no whole answer.
+    async fn exchange(
+        &self,
+        endpoint: &Endpoint,
+        mut sender: Sender,
+        request: &ApiRequest,
+    ) -> Result<Result<ApiData, ApiError>, String> {
+        let Some(http) = http::request(request, &endpoint.host, &self.token) else {
+            let reason = format!("{:?} is not a path", request.path);
+            return Ok(Err(ApiError::Refused { status: 400, reason, errors: Vec::new() }));
+        };
+        let answer = timeout(self.answer, http::exchange(&mut sender, http)).await;
+        let answer = answer.unwrap_or_else(|_| Err(format!("no answer within {} s", self.answer.as_secs())))?;
+        if request.method == Method::Get {
+            endpoint.keep(sender);
+        }
+        Ok(answer.meaning(&endpoint.name))
+    }
+
+    /// A fresh connection to the node that we know. Nothing has been sent when this fails.
+    async fn open(&self, endpoint: &Endpoint) -> Result<Sender, ApiError> {
+        let unreachable = |reason: String| ApiError::Unreachable(format!("{} ({})", endpoint.name, reason));
+        let late = |_| Err(format!("no connection within {} s", self.connect.as_secs()));
+        let connected = timeout(self.connect, tls::connect(&self.connector, &endpoint.address)).await;
+        let (stream, seen) = connected.unwrap_or_else(late).map_err(unreachable)?;
+        if seen != endpoint.pinned {
+            let (node, pinned) = (endpoint.name.clone(), endpoint.pinned.clone());
+            return Err(ApiError::Fingerprint { node, seen, pinned });
+        }
+        let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+        let (sender, connection) = handshake.map_err(|error| unreachable(error.to_string()))?;
+        // Ends by itself when the sender is dropped or the peer closes.
+        tokio::spawn(connection);
+        Ok(sender)
+    }
+}
+
+impl Endpoint {
+    fn take(&self) -> Option<Sender> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(sender) = kept.pop() {
+            if sender.is_ready() && !sender.is_closed() {
+                return Some(sender);
+            }
+        }
+        None
+    }
+
+    /// pveproxy closes after an error; such a connection is found closed when it is taken again.
+    fn keep(&self, sender: Sender) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() < KEPT && !sender.is_closed() {
+            kept.push(sender);
+        }
+    }
+}
+
+fn host_header(address: &HostPort) -> String {
+    let (host, port) = address;
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+fn in_doubt(endpoint: &Endpoint, reason: String) -> ApiError {
+    ApiError::InDoubt { node: endpoint.name.clone(), reason }
+}
+
+/// Without a connection, anything may be tried elsewhere; without an answer, reads only.
+fn may_go_elsewhere(error: &ApiError, method: Method) -> bool {
+    match error {
+        ApiError::Unreachable(_) | ApiError::Fingerprint { .. } => true,
+        ApiError::InDoubt { .. } => method == Method::Get,
+        ApiError::Unauthorized { .. } | ApiError::Forbidden { .. } | ApiError::Refused { .. } => false,
+    }
+}
+
+/// A wrong certificate is an alarm, an answer that never came is news; that nobody answers is said of all together.
+fn most_telling(failures: Vec<ApiError>) -> ApiError {
+    let alarm = failures.iter().find(|error| matches!(error, ApiError::Fingerprint { .. }));
+    let doubt = failures.iter().find(|error| matches!(error, ApiError::InDoubt { .. }));
+    if let Some(error) = alarm.or(doubt) {
+        return error.clone();
+    }
+    let reasons: Vec<String> = failures
+        .into_iter()
+        .filter_map(|error| if let ApiError::Unreachable(reason) = error { Some(reason) } else { None })
+        .collect();
+    let none = "no endpoint is left to be asked".to_owned();
+    ApiError::Unreachable(if reasons.is_empty() { none } else { reasons.join("; ") })
+}
+
+impl Api for LiveApi {
+    fn call(&self, request: ApiRequest) -> PortFuture<'_, Result<ApiData, ApiError>> {
+        Box::pin(self.send(request))
+    }
+}

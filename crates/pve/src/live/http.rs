@@ -1,0 +1,147 @@
+//! One HTTP/1.1 exchange with pveproxy, and what its answer means.
+//!
+//! PVE carries its error text in the reason phrase, newer releases in the body as well. gzip is never offered.
+
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http1::SendRequest;
+use hyper::ext::ReasonPhrase;
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue};
+use hyper::{Request, Response};
+use quorate_core::command::Method;
+use quorate_core::ids::NodeName;
+use serde_json::Value;
+
+use crate::ports::{ApiData, ApiError, ApiRequest};
+
+/// More than any answer that a look asks for; a broken peer shall not fill our memory.
+const MAX_ANSWER_BYTES: usize = 64 << 20;
+
+/// A connection that requests can be sent on.
+pub(super) type Sender = SendRequest<Full<Bytes>>;
+
+/// Makes the request. `None` if path or parameters cannot be put in a request line.
+pub(super) fn request(request: &ApiRequest, host: &str, token: &HeaderValue) -> Option<Request<Full<Bytes>>> {
+    let encoded = encode(&request.params);
+    let in_query = matches!(request.method, Method::Get | Method::Delete);
+    let mut uri = format!("/api2/json{}", request.path);
+    if in_query && !encoded.is_empty() {
+        uri = format!("{uri}?{encoded}");
+    }
+    let mut builder = Request::builder()
+        .method(request.method.as_str())
+        .uri(uri)
+        .header(HOST, host)
+        .header(ACCEPT, "application/json")
+        .header(AUTHORIZATION, token);
+    let body = if in_query { String::new() } else { encoded };
+    if !in_query {
+        builder = builder.header(CONTENT_TYPE, "application/x-www-form-urlencoded").header(CONTENT_LENGTH, body.len());
+    }
+    builder.body(Full::new(Bytes::from(body))).ok()
+}
+
+/// Parameters in the form encoding; an array is a key several times.
+fn encode(params: &[(String, String)]) -> String {
+    let pairs = params.iter().map(|(key, value)| format!("{}={}", form(key), form(value)));
+    pairs.collect::<Vec<_>>().join("&")
+}
+
+fn form(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
+/// Sends and reads the whole answer. An error means: sent, at least in part, and not answered in full.
+pub(super) async fn exchange(sender: &mut Sender, request: Request<Full<Bytes>>) -> Result<Answer, String> {
+    let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
+    let status = response.status().as_u16();
+    let reason = reason(&response);
+    let compressed = response.headers().contains_key(hyper::header::CONTENT_ENCODING);
+    let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await;
+    let body = body.map_err(|error| format!("the answer broke off: {error}"))?.to_bytes();
+    if compressed {
+        return Err("the answer is compressed, which nobody asked for".to_owned());
+    }
+    Ok(Answer { status, reason, body })
+}
+
+fn reason(response: &Response<Incoming>) -> String {
+    match response.extensions().get::<ReasonPhrase>() {
+        Some(reason) => String::from_utf8_lossy(reason.as_bytes()).trim().to_owned(),
+        None => response.status().canonical_reason().unwrap_or_default().to_owned(),
+    }
+}
+
+/// A whole answer.
+pub(super) struct Answer {
+    status: u16,
+    reason: String,
+    body: Bytes,
+}
+
+impl Answer {
+    /// What it means.
+    pub(super) fn meaning(self, node: &NodeName) -> Result<ApiData, ApiError> {
+        // Errors may come without a body, or with one that is not JSON.
+        let body: Option<Value> = serde_json::from_slice(&self.body).ok();
+        if (200..300).contains(&self.status) {
+            return match body {
+                Some(mut body) => Ok(body.get_mut("data").map(Value::take).unwrap_or(Value::Null)),
+                None => Err(ApiError::InDoubt { node: node.clone(), reason: "the answer is not JSON".to_owned() }),
+            };
+        }
+        let message = body.as_ref().and_then(|body| body.get("message")).and_then(Value::as_str).map(str::trim);
+        let reason = message.filter(|message| !message.is_empty()).unwrap_or(&self.reason).to_owned();
+        match self.status {
+            401 => Err(ApiError::Unauthorized { node: node.clone(), reason }),
+            403 => Err(ApiError::Forbidden { reason }),
+            status => Err(ApiError::Refused { status, reason, errors: errors(body.as_ref()) }),
+        }
+    }
+}
+
+/// `{"errors":{"target":"target is local node."}}` as `target: target is local node.`
+fn errors(body: Option<&Value>) -> Vec<String> {
+    let map = body.and_then(|body| body.get("errors")).and_then(Value::as_object);
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), |text| text.trim().to_owned());
+    let mut errors: Vec<String> =
+        map.into_iter().flatten().map(|(name, value)| format!("{name}: {}", text(value))).collect();
+    errors.sort();
+    errors
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, reason: &str, body: &str) -> Result<ApiData, ApiError> {
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        Answer { status, reason: reason.to_owned(), body }.meaning(&"pve1".into())
+    }
+
+    #[test]
+    fn the_bodys_message_is_preferred_and_the_reason_phrase_serves_older_releases() {
+        let new = answer(500, "first line", r#"{"data":null,"message":"first line\nsecond line\n"}"#);
+        assert_eq!(
+            new,
+            Err(ApiError::Refused { status: 500, reason: "first line\nsecond line".into(), errors: vec![] })
+        );
+        let old = answer(500, "VM is locked (backup)", r#"{"data":null}"#);
+        assert_eq!(old, Err(ApiError::Refused { status: 500, reason: "VM is locked (backup)".into(), errors: vec![] }));
+        let proxy = answer(595, "No route to host", "");
+        assert_eq!(proxy, Err(ApiError::Refused { status: 595, reason: "No route to host".into(), errors: vec![] }));
+        let params = answer(
+            400,
+            "Parameter verification failed.",
+            r#"{"data":null,"errors":{"target":"target is local node."}}"#,
+        );
+        assert!(matches!(params, Err(ApiError::Refused { errors, .. }) if errors == ["target: target is local node."]));
+    }
+
+    #[test]
+    fn parameters_cannot_break_out_of_their_place() {
+        let params = [("a b".to_owned(), "x&y=ü".to_owned()), ("media".to_owned(), "none,media=cdrom".to_owned())];
+        assert_eq!(encode(&params), "a%20b=x%26y%3D%C3%BC&media=none%2Cmedia%3Dcdrom");
+    }
+}

@@ -1,0 +1,206 @@
+//! A shell as root on each node: one SSH connection per node, kept and opened again when lost.
+//!
+//! Until a program is started, a lost connection is mended and nothing has happened. From then on it is
+//! [`ShellError::InDoubt`]: the program may have run, or run on.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
+use std::time::Duration;
+
+use quorate_core::command::quote_all;
+use quorate_core::ids::NodeName;
+use russh::client::{self, Handle, Msg};
+use russh::keys::PublicKeyOrCertificate;
+use russh::keys::ssh_key::PrivateKey;
+use russh::{Channel, ChannelMsg, Sig};
+use tokio::sync::{Mutex, Semaphore};
+use tokio::time::timeout;
+
+use super::keys::{self, KnownKeys, LoginError};
+use super::{HostPort, LiveClock, LiveConfig, LiveError};
+use crate::ports::{Exit, PortFuture, Shell, ShellError, ShellOutput};
+
+/// Programs at once on one connection; sshd allows ten sessions by default.
+const AT_ONCE: usize = 3;
+
+/// A silent peer is asked after this time, and given up after three times it.
+const KEEPALIVE: Duration = Duration::from_secs(10);
+
+/// More than any program prints that we run.
+const MAX_OUTPUT_BYTES: usize = 32 << 20;
+
+/// PVE's own tools want root.
+const USER: &str = "root";
+
+/// The shells of a live cluster.
+pub(super) struct LiveShell {
+    nodes: BTreeMap<NodeName, Node>,
+    keys: Vec<Arc<PrivateKey>>,
+    connect: Duration,
+    clock: Arc<LiveClock>,
+}
+
+struct Node {
+    name: NodeName,
+    address: HostPort,
+    known: KnownKeys,
+    session: Mutex<Option<Arc<Handle<PinnedHost>>>>,
+    permits: Semaphore,
+}
+
+impl LiveShell {
+    pub(super) fn new(config: &LiveConfig, clock: Arc<LiveClock>) -> Result<Self, LiveError> {
+        let mut nodes = BTreeMap::new();
+        for endpoint in &config.nodes {
+            let node = Node {
+                name: endpoint.name.clone(),
+                address: endpoint.ssh.clone(),
+                known: KnownKeys::of(endpoint)?,
+                session: Mutex::new(None),
+                permits: Semaphore::new(AT_ONCE),
+            };
+            nodes.insert(endpoint.name.clone(), node);
+        }
+        let keys = config.ssh_key_files.iter().map(|path| keys::load(path)).collect::<Result<_, _>>()?;
+        Ok(Self { nodes, keys, connect: clock.timeout(config.timeouts.connect), clock })
+    }
+
+    async fn run_on(&self, name: &NodeName, argv: &[String], deadline: Duration) -> Result<ShellOutput, ShellError> {
+        let Some(node) = self.nodes.get(name) else {
+            let reason = "the configuration has no address for it".to_owned();
+            return Err(ShellError::Unreachable { node: name.clone(), reason });
+        };
+        let _permit = node.permits.acquire().await;
+        let channel = self.channel(node).await?;
+        let deadline = self.clock.timeout(deadline);
+        let run = timeout(deadline, execute(channel, &quote_all(argv))).await;
+        let run = run.unwrap_or_else(|_| Err(Failure::Lost(format!("no end within {} s", deadline.as_secs()))));
+        run.map_err(|failure| match failure {
+            Failure::NotStarted(reason) => ShellError::Unreachable { node: name.clone(), reason },
+            Failure::Lost(reason) => ShellError::InDoubt { node: name.clone(), reason },
+        })
+    }
+
+    /// A channel on the kept connection, or on a new one if that has died.
+    async fn channel(&self, node: &Node) -> Result<Channel<Msg>, ShellError> {
+        let unreachable = |reason: String| ShellError::Unreachable { node: node.name.clone(), reason };
+        let mut session = node.session.lock().await;
+        if let Some(kept) = session.take().filter(|kept| !kept.is_closed())
+            && let Ok(Ok(channel)) = timeout(self.connect, kept.channel_open_session()).await
+        {
+            *session = Some(kept);
+            return Ok(channel);
+        }
+        let fresh = Arc::new(self.open(node).await?);
+        let channel = timeout(self.connect, fresh.channel_open_session()).await;
+        let channel = channel.map_err(|_| unreachable("it opens no session in time".to_owned()))?;
+        let channel = channel.map_err(|error| unreachable(error.to_string()))?;
+        *session = Some(fresh);
+        Ok(channel)
+    }
+
+    async fn open(&self, node: &Node) -> Result<Handle<PinnedHost>, ShellError> {
+        let unreachable = |reason: String| ShellError::Unreachable { node: node.name.clone(), reason };
+        let late = || unreachable(format!("no connection within {} s", self.connect.as_secs()));
+        let mut config = client::Config {
+            keepalive_interval: Some(KEEPALIVE),
+            keepalive_max: 3,
+            nodelay: true,
+            ..client::Config::default()
+        };
+        if let Some(algorithms) = &node.known.algorithms {
+            config.preferred.key = Cow::Owned(algorithms.clone());
+        }
+        let seen = Arc::new(SyncMutex::new(None));
+        let host = PinnedHost { known: node.known.fingerprints.clone(), stranger: seen.clone() };
+        let (host_name, port) = (node.address.0.as_str(), node.address.1);
+        let connected = timeout(self.connect, client::connect(Arc::new(config), (host_name, port), host)).await;
+        if let Some(seen) = seen.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let known = node.known.fingerprints.join(" or ");
+            return Err(ShellError::HostKey { node: node.name.clone(), seen, known });
+        }
+        let mut session = connected.map_err(|_| late())?.map_err(|error| unreachable(error.to_string()))?;
+        let login = timeout(self.connect, keys::log_in(&mut session, USER, &self.keys)).await;
+        login.map_err(|_| late())?.map_err(|error| match error {
+            LoginError::Lost(reason) => unreachable(reason),
+            LoginError::Refused(reason) => ShellError::Unauthorized { node: node.name.clone(), reason },
+        })?;
+        Ok(session)
+    }
+}
+
+/// Accepts the known host key only, and remembers a stranger's.
+struct PinnedHost {
+    known: Vec<String>,
+    stranger: Arc<SyncMutex<Option<String>>>,
+}
+
+impl client::Handler for PinnedHost {
+    type Error = russh::Error;
+
+    async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, Self::Error> {
+        let seen = match shown {
+            PublicKeyOrCertificate::PublicKey { key, .. } => keys::fingerprint(key),
+            PublicKeyOrCertificate::Certificate(_) => "a certificate".to_owned(),
+        };
+        let accepted = self.known.contains(&seen);
+        if !accepted {
+            *self.stranger.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
+        }
+        Ok(accepted)
+    }
+}
+
+enum Failure {
+    /// Nothing was run.
+    NotStarted(String),
+    /// It was started, and what became of it is not known.
+    Lost(String),
+}
+
+/// Starts the program and reads until its end.
+async fn execute(mut channel: Channel<Msg>, command: &str) -> Result<ShellOutput, Failure> {
+    channel.exec(true, command).await.map_err(|error| Failure::NotStarted(error.to_string()))?;
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    let mut exit = None;
+    while let Some(message) = channel.wait().await {
+        match message {
+            ChannelMsg::Data { data } => stdout.extend_from_slice(&data),
+            // Type 1 is standard error; there is no other.
+            ChannelMsg::ExtendedData { data, .. } => stderr.extend_from_slice(&data),
+            ChannelMsg::Failure => return Err(Failure::NotStarted("it refuses to run programs".to_owned())),
+            // A status beyond what fits does not exist; -1 is a failure as well.
+            ChannelMsg::ExitStatus { exit_status } => {
+                exit = Some(Exit::Status(i32::try_from(exit_status).unwrap_or(-1)))
+            }
+            ChannelMsg::ExitSignal { signal_name, .. } => exit = Some(Exit::Signal(signal(&signal_name))),
+            ChannelMsg::Close => break,
+            _ => {}
+        }
+        if stdout.len() + stderr.len() > MAX_OUTPUT_BYTES {
+            return Err(Failure::Lost("it printed more than 32 MiB".to_owned()));
+        }
+    }
+    let exit = exit.ok_or_else(|| Failure::Lost("the connection ended before the program did".to_owned()))?;
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Ok(ShellOutput { exit, stdout: text(stdout), stderr: text(stderr) })
+}
+
+fn signal(signal: &Sig) -> String {
+    match signal {
+        Sig::Custom(name) => name.clone(),
+        known => format!("{known:?}"),
+    }
+}
+
+impl Shell for LiveShell {
+    fn run<'a>(
+        &'a self,
+        node: &'a NodeName,
+        argv: &'a [String],
+        deadline: Duration,
+    ) -> PortFuture<'a, Result<ShellOutput, ShellError>> {
+        Box::pin(self.run_on(node, argv, deadline))
+    }
+}

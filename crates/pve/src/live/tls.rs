@@ -1,0 +1,131 @@
+//! TLS with pinned certificates: who shows another one is not spoken to.
+//!
+//! A node's certificate is signed by its cluster's own authority, so names and dates prove nothing; the SHA-256 of
+//! the certificate does. The handshake's signature is checked as ever: the node must hold the key.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::client::Resumption;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring as provider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::HostPort;
+
+/// An endpoint whose certificate could not be looked at.
+#[derive(Debug, thiserror::Error)]
+#[error("{address} does not show a certificate: {reason}")]
+pub struct ProbeError {
+    /// Host and port.
+    pub address: String,
+    /// The transport's words.
+    pub reason: String,
+}
+
+/// The SHA-256 of the certificate that an endpoint shows now, as `AA:BB:…`. Nothing but the handshake is sent.
+pub async fn probe_fingerprint(address: &HostPort) -> Result<String, ProbeError> {
+    const PATIENCE: Duration = Duration::from_secs(10);
+    let error = |reason: String| ProbeError { address: format!("{}:{}", address.0, address.1), reason };
+    let connector = connector().map_err(error)?;
+    let connected = tokio::time::timeout(PATIENCE, connect(&connector, address)).await;
+    let (_, seen) = connected.unwrap_or_else(|_| Err("no answer within 10 s".to_owned())).map_err(error)?;
+    Ok(seen)
+}
+
+/// Makes connections whose certificate is looked at afterwards.
+pub(super) fn connector() -> Result<TlsConnector, String> {
+    let provider = Arc::new(provider::default_provider());
+    let verifier = Arc::new(AnyCertificate { provider: provider.clone() });
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth();
+    // Each connection shows the certificate anew, and is judged by it.
+    config.resumption = Resumption::disabled();
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+/// Connects, and tells the fingerprint of the certificate that was shown.
+pub(super) async fn connect(
+    connector: &TlsConnector,
+    address: &HostPort,
+) -> Result<(TlsStream<TcpStream>, String), String> {
+    let stream = TcpStream::connect((address.0.as_str(), address.1)).await.map_err(|error| error.to_string())?;
+    stream.set_nodelay(true).map_err(|error| error.to_string())?;
+    let name = ServerName::try_from(address.0.clone()).map_err(|_| format!("{:?} is not a host name", address.0))?;
+    let stream = connector.connect(name, stream).await.map_err(|error| error.to_string())?;
+    let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    let seen = fingerprint(shown.ok_or("the node showed no certificate")?);
+    Ok((stream, seen))
+}
+
+/// `AA:BB:…` of a certificate.
+pub(super) fn fingerprint(certificate: &CertificateDer<'_>) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, certificate);
+    digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
+}
+
+/// A fingerprint as it may stand in a configuration, in the form that [`fingerprint`] gives.
+pub(super) fn normalise(text: &str) -> String {
+    let digits: Vec<char> = text.chars().filter(char::is_ascii_hexdigit).map(|c| c.to_ascii_uppercase()).collect();
+    digits.chunks(2).map(String::from_iter).collect::<Vec<_>>().join(":")
+}
+
+/// Takes any certificate whose key signs the handshake: the caller compares its fingerprint before it sends anything.
+#[derive(Debug)]
+struct AnyCertificate {
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_may_be_written_with_or_without_colons() {
+        assert_eq!(normalise("ab:CD:01"), "AB:CD:01");
+        assert_eq!(normalise("abcd01"), "AB:CD:01");
+    }
+}

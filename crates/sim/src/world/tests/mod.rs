@@ -5,6 +5,7 @@ mod ha;
 mod harm;
 mod moves;
 mod nodes;
+mod rolling;
 mod scale;
 
 use quorate_core::ids::{GuestId, NodeName, UnitName, Upid};

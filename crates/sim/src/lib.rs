@@ -1,9 +1,12 @@
 //! A cluster that is not there: world, wire, lab, ledger.
 //!
 //! [`world`] is the ground truth in virtual time, [`ledger`] counts the harm done to it, [`oracle`] holds the rules that
-//! are looked at on the way, [`cluster_file`] builds a world from a description.
+//! are looked at on the way, [`cluster_file`] builds a world from a description. [`wire`] shows the world as PVE does.
 
 pub mod cluster_file;
+pub mod lab;
 pub mod ledger;
 pub mod oracle;
+pub mod ports;
+pub mod wire;
 pub mod world;

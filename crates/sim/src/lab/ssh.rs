@@ -1,0 +1,196 @@
+//! The SSH side of a node: public keys, one command per channel, connections that end with the machine.
+//!
+//! A command takes effect when it is asked for; what it printed comes when it would have ended. A client that hangs up
+//! in between does not undo it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quorate_core::ids::NodeName;
+use russh::server::{
+    Auth, ChannelOpenHandle, Config, Handle, Handler, Msg, PublicKeyOffer, Session, VerifiedPublicKey, run_stream,
+};
+use russh::{Channel, ChannelId, MethodKind, MethodSet, SshId};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use super::Shared;
+use super::doors::{State, until_changed, until_open};
+use super::keys::SshKey;
+use crate::wire::{ShellAnswer, ShellExit};
+
+/// Bytes between the network and the session, which the pump moves: what a cut throws away.
+const PUMP_BYTES: usize = 64 << 10;
+
+/// The server's settings for one node.
+pub(super) fn config(host_key: &SshKey) -> Arc<Config> {
+    Arc::new(Config {
+        server_id: SshId::Standard("SSH-2.0-OpenSSH_10.0p2 Debian-7".into()),
+        methods: MethodSet::from(&[MethodKind::PublicKey][..]),
+        // The default of a second would only make tests slow.
+        auth_rejection_time: Duration::from_millis(10),
+        auth_rejection_time_initial: Some(Duration::ZERO),
+        keys: vec![host_key.private.clone()],
+        inactivity_timeout: None,
+        nodelay: true,
+        ..Config::default()
+    })
+}
+
+/// Serves one node until the lab stops.
+pub(super) async fn serve(
+    shared: Arc<Shared>,
+    node: NodeName,
+    config: Arc<Config>,
+    first: TcpListener,
+    mut door: watch::Receiver<State>,
+) {
+    let Ok(address) = first.local_addr() else { return };
+    let mut listener = Some(first);
+    loop {
+        let state = *door.borrow();
+        if state == State::Closed {
+            listener = None;
+            if until_open(&mut door).await.is_err() {
+                return;
+            }
+            continue;
+        }
+        let Some(open) = super::listen_again(&mut listener, address).await else { continue };
+        tokio::select! {
+            () = until_changed(&mut door, state) => {
+                listener = None;
+                if door.has_changed().is_err() {
+                    return;
+                }
+            }
+            accepted = open.accept() => {
+                if let Ok((stream, _)) = accepted {
+                    let session = RootSession { shared: shared.clone(), node: node.clone() };
+                    tokio::spawn(connection(config.clone(), stream, session, door.clone(), state));
+                }
+            }
+        }
+    }
+}
+
+/// Runs a session behind a pump. The session's own task cannot be stopped, so the pump is: it then sees the end.
+async fn connection(
+    config: Arc<Config>,
+    mut stream: TcpStream,
+    session: RootSession,
+    mut door: watch::Receiver<State>,
+    state: State,
+) {
+    let _ = stream.set_nodelay(true);
+    let (mut near, far) = tokio::io::duplex(PUMP_BYTES);
+    let session = tokio::spawn(async move {
+        if let Ok(session) = run_stream(config, far, session).await {
+            let _ = session.await;
+        }
+    });
+    tokio::select! {
+        () = until_changed(&mut door, state) => {}
+        _ = tokio::io::copy_bidirectional(&mut stream, &mut near) => {}
+    }
+    drop((stream, near));
+    let _ = session.await;
+}
+
+struct RootSession {
+    shared: Arc<Shared>,
+    node: NodeName,
+}
+
+impl RootSession {
+    fn accepts(&self, user: &str, key: &russh::keys::PublicKey) -> bool {
+        user == "root" && key.key_data() == self.shared.root_key.public_key().key_data()
+    }
+}
+
+impl Handler for RootSession {
+    type Error = russh::Error;
+
+    async fn auth_publickey_offered(&mut self, user: &str, offer: PublicKeyOffer<'_>) -> Result<Auth, Self::Error> {
+        Ok(if self.accepts(user, offer.public_key) { Auth::Accept } else { Auth::reject() })
+    }
+
+    async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, Self::Error> {
+        Ok(if self.accepts(user, key.public_key) { Auth::Accept } else { Auth::reject() })
+    }
+
+    async fn channel_open_session(
+        &mut self,
+        _: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        reply.accept().await;
+        Ok(())
+    }
+
+    async fn env_request(
+        &mut self,
+        channel: ChannelId,
+        _: &str,
+        _: &str,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        session.channel_success(channel)
+    }
+
+    async fn exec_request(
+        &mut self,
+        channel: ChannelId,
+        command: &[u8],
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        session.channel_success(channel)?;
+        let command = String::from_utf8_lossy(command).into_owned();
+        let answer = self.shared.with(|wire, world| wire.shell(world, &self.node, &command));
+        let (handle, wait) = (session.handle(), self.shared.clock.wall(answer.delay));
+        tokio::spawn(async move {
+            tokio::time::sleep(wait).await;
+            // A client that has hung up meanwhile misses the answer, and that is all.
+            let _ = send(&handle, channel, answer).await;
+        });
+        Ok(())
+    }
+
+    async fn shell_request(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Self::Error> {
+        session.channel_success(channel)?;
+        let text = format!(
+            "This is {}, a node of a simulated cluster: it runs one command at a time (ssh root@… pvecm status).\r\n",
+            self.node
+        );
+        session.data(channel, text.into_bytes())?;
+        session.exit_status_request(channel, 1)?;
+        session.eof(channel)?;
+        session.close(channel)
+    }
+
+    async fn subsystem_request(
+        &mut self,
+        channel: ChannelId,
+        _: &str,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        session.channel_failure(channel)
+    }
+}
+
+async fn send(handle: &Handle, channel: ChannelId, answer: ShellAnswer) -> Result<(), ()> {
+    /// Standard error's number in the protocol.
+    const STDERR: u32 = 1;
+    if !answer.stdout.is_empty() {
+        handle.data(channel, answer.stdout.into_bytes()).await.map_err(drop)?;
+    }
+    if !answer.stderr.is_empty() {
+        handle.extended_data(channel, STDERR, answer.stderr.into_bytes()).await.map_err(drop)?;
+    }
+    let ShellExit::Status(status) = answer.exit;
+    // The protocol's number is unsigned; an exit status has eight bits.
+    handle.exit_status_request(channel, u32::from(status.to_le_bytes()[0])).await?;
+    handle.eof(channel).await?;
+    handle.close(channel).await
+}

@@ -1,0 +1,292 @@
+//! The three ports over the world, in one process and in virtual time: what the engine's tests run on.
+//!
+//! Between caller and world lie the same bytes as in the lab: the argument vector is quoted and split again, JSON is
+//! written and read again, a status is turned into an error as the live client does it. A sleep moves the world on at
+//! once; every call costs a few milliseconds of the world's time.
+//!
+//! A [`Kill`] simulates the crash of the caller: from one call on, before or after it takes effect, nothing returns.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use quorate_core::command::quote_all;
+use quorate_core::ids::{NodeName, UnixMs};
+use quorate_pve::ports::{
+    Api, ApiData, ApiError, ApiRequest, Clock, Exit, PortFuture, Ports, Shell, ShellError, ShellOutput,
+};
+use serde_json::Value;
+
+use crate::wire::{self, ApiAnswer, Credentials, Gate, ShellExit, Wire, api_listens, ssh_listens};
+use crate::world::World;
+use crate::world::access::{TOKEN, TOKEN_SECRET};
+
+/// What a call costs besides the time that the answer itself takes.
+const CALL_MS: u64 = 5;
+
+/// The world behind the ports.
+pub type SharedWorld = Arc<Mutex<World>>;
+
+/// From which call on nothing returns any more; calls of the API and of shells count, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kill {
+    /// This call is not sent.
+    Before(u64),
+    /// This call takes effect, and its answer is never seen.
+    After(u64),
+}
+
+/// All three ports over one world.
+#[derive(Clone)]
+pub struct SimPorts {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    world: SharedWorld,
+    wire: Mutex<Wire>,
+    credentials: Credentials,
+    calls: Mutex<Calls>,
+}
+
+#[derive(Default)]
+struct Calls {
+    made: u64,
+    kill: Option<Kill>,
+    dead: bool,
+}
+
+/// A call whose answer is never seen, or not even sent.
+struct Killed;
+
+impl SimPorts {
+    /// With the token that every world has.
+    pub fn new(world: SharedWorld) -> Self {
+        Self::with_credentials(world, Credentials::token(TOKEN, TOKEN_SECRET))
+    }
+
+    /// With these credentials.
+    pub fn with_credentials(world: SharedWorld, credentials: Credentials) -> Self {
+        // Nobody looks at these certificates; a fixed one per node keeps the answers the same from run to run.
+        let gate = {
+            let world = world.lock().unwrap_or_else(PoisonError::into_inner);
+            let names = world.nodes.keys();
+            let fingerprints = names.map(|name| (name.clone(), wire::text::fingerprint(name.as_str().as_bytes())));
+            Gate { ticket_key: [0; 32], fingerprints: fingerprints.collect() }
+        };
+        let wire = Mutex::new(Wire::new(gate));
+        Self { inner: Arc::new(Inner { world, wire, credentials, calls: Mutex::default() }) }
+    }
+
+    /// As the engine takes them.
+    pub fn ports(&self) -> Ports {
+        Ports { api: Arc::new(self.clone()), shell: Arc::new(self.clone()), clock: Arc::new(self.clone()) }
+    }
+
+    /// The world.
+    pub fn world(&self) -> MutexGuard<'_, World> {
+        self.inner.world()
+    }
+
+    /// Calls of the API and of shells so far.
+    pub fn calls(&self) -> u64 {
+        self.inner.calls().made
+    }
+
+    /// Sets when the caller dies.
+    pub fn kill(&self, kill: Kill) {
+        self.inner.calls().kill = Some(kill);
+    }
+
+    /// Has the caller died?
+    pub fn is_dead(&self) -> bool {
+        self.inner.calls().dead
+    }
+}
+
+impl Inner {
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something with the world after `more_ms`.
+    fn with<T>(&self, more_ms: u64, act: impl FnOnce(&Wire, &mut World) -> T) -> T {
+        let mut world = self.world();
+        let mut wire = self.wire.lock().unwrap_or_else(PoisonError::into_inner);
+        let now_ms = world.now_ms.saturating_add(more_ms);
+        wire.advance(&mut world, now_ms);
+        act(&wire, &mut world)
+    }
+
+    fn pass(&self, time: Duration) {
+        self.with(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), |_, _| ());
+    }
+
+    /// Counts a call, and does it unless the caller is dead or dies before.
+    fn call<T>(&self, act: impl FnOnce() -> T) -> Result<T, Killed> {
+        let number = {
+            let mut calls = self.calls();
+            if calls.dead {
+                return Err(Killed);
+            }
+            calls.made += 1;
+            if matches!(calls.kill, Some(Kill::Before(at)) if calls.made >= at) {
+                calls.dead = true;
+                return Err(Killed);
+            }
+            calls.made
+        };
+        let result = act();
+        let mut calls = self.calls();
+        if matches!(calls.kill, Some(Kill::After(at)) if number >= at) {
+            calls.dead = true;
+            return Err(Killed);
+        }
+        Ok(result)
+    }
+
+    fn api(&self, request: &ApiRequest) -> Result<ApiData, ApiError> {
+        let asked = self.with(CALL_MS, |_, world| {
+            let mut nodes = world.nodes.keys().filter(|node| !request.avoid.contains(node));
+            nodes.find(|node| api_listens(world, node)).cloned()
+        });
+        let asked = asked.ok_or_else(|| ApiError::Unreachable("every node refuses the connection".to_owned()))?;
+        let sent = wire_request(&asked, request, &self.credentials);
+        let answer = self.with(0, |wire, world| wire.api(world, &sent));
+        self.pass(answer.delay);
+        if !self.with(0, |_, world| wire::is_on(world, &asked)) {
+            return Err(ApiError::InDoubt { node: asked, reason: "the connection was closed".to_owned() });
+        }
+        read_answer(&asked, &answer)
+    }
+
+    fn shell(&self, node: &NodeName, argv: &[String], deadline: Duration) -> Result<ShellOutput, ShellError> {
+        let unreachable = || ShellError::Unreachable { node: node.clone(), reason: "connection refused".to_owned() };
+        let boot = |world: &World| world.nodes.get(node).filter(|_| ssh_listens(world, node)).map(|node| node.boots);
+        let before = self.with(CALL_MS, |_, world| boot(world)).ok_or_else(unreachable)?;
+        let answer = self.with(0, |wire, world| wire.shell(world, node, &quote_all(argv)));
+        self.pass(answer.delay.min(deadline));
+        let in_doubt = |reason: String| ShellError::InDoubt { node: node.clone(), reason };
+        if answer.delay > deadline {
+            return Err(in_doubt(format!("no answer within {} s", deadline.as_secs())));
+        }
+        if self.with(0, |_, world| boot(world)) != Some(before) {
+            return Err(in_doubt("the connection was closed".to_owned()));
+        }
+        let ShellExit::Status(status) = answer.exit;
+        Ok(ShellOutput { exit: Exit::Status(status), stdout: answer.stdout, stderr: answer.stderr })
+    }
+}
+
+/// The request as it would travel: parameters of GET and DELETE behind the path, all others as a form.
+fn wire_request(asked: &NodeName, request: &ApiRequest, credentials: &Credentials) -> wire::ApiRequest {
+    use quorate_core::command::Method;
+    let form: Vec<_> =
+        request.params.iter().map(|(key, value)| format!("{}={}", form_encode(key), form_encode(value))).collect();
+    let form = form.join("&");
+    let in_query = matches!(request.method, Method::Get | Method::Delete);
+    wire::ApiRequest {
+        asked: asked.clone(),
+        method: request.method.as_str().to_owned(),
+        path: request.path.clone(),
+        query: if in_query { form.clone() } else { String::new() },
+        body: if in_query { Vec::new() } else { form.into_bytes() },
+        content_type: (!in_query).then(|| "application/x-www-form-urlencoded".to_owned()),
+        credentials: credentials.clone(),
+    }
+}
+
+fn form_encode(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
+/// An answer's bytes, read as the live client reads them.
+fn read_answer(asked: &NodeName, answer: &ApiAnswer) -> Result<ApiData, ApiError> {
+    // The body may be empty, whatever the status says.
+    let body: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
+    let message = body["message"].as_str().map(str::trim_end).filter(|text| !text.is_empty());
+    let reason = message.unwrap_or(&answer.reason).to_owned();
+    match answer.status {
+        200..=299 => Ok(body.get("data").cloned().unwrap_or(Value::Null)),
+        401 => Err(ApiError::Unauthorized { node: asked.clone(), reason }),
+        403 => Err(ApiError::Forbidden { reason }),
+        status => {
+            let errors = body["errors"].as_object().into_iter().flatten();
+            let errors = errors.map(|(name, text)| format!("{name}: {}", text.as_str().unwrap_or_default().trim_end()));
+            Err(ApiError::Refused { status, reason, errors: errors.collect() })
+        }
+    }
+}
+
+impl Api for SimPorts {
+    fn call(&self, request: ApiRequest) -> PortFuture<'_, Result<ApiData, ApiError>> {
+        Box::pin(async move {
+            Yield::default().await;
+            match self.inner.call(|| self.inner.api(&request)) {
+                Ok(result) => result,
+                Err(Killed) => std::future::pending().await,
+            }
+        })
+    }
+}
+
+impl Shell for SimPorts {
+    fn run<'a>(
+        &'a self,
+        node: &'a NodeName,
+        argv: &'a [String],
+        deadline: Duration,
+    ) -> PortFuture<'a, Result<ShellOutput, ShellError>> {
+        Box::pin(async move {
+            Yield::default().await;
+            match self.inner.call(|| self.inner.shell(node, argv, deadline)) {
+                Ok(result) => result,
+                Err(Killed) => std::future::pending().await,
+            }
+        })
+    }
+}
+
+impl Clock for SimPorts {
+    fn now(&self) -> UnixMs {
+        UnixMs(self.inner.world().now_ms)
+    }
+
+    /// Counts from the moment of the call, so that two sleeps side by side take as long as the longer one.
+    fn sleep(&self, duration: Duration) -> PortFuture<'_, ()> {
+        let until_ms = self.now().0.saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
+        Box::pin(async move {
+            Yield::default().await;
+            if self.is_dead() {
+                std::future::pending::<()>().await;
+            }
+            let left_ms = until_ms.saturating_sub(self.now().0);
+            self.inner.with(left_ms, |_, _| ());
+        })
+    }
+}
+
+/// Lets the others have their turn once: a caller that only ever sleeps virtually would never give it.
+#[derive(Default)]
+struct Yield {
+    yielded: bool,
+}
+
+impl Future for Yield {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if std::mem::replace(&mut self.yielded, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+}

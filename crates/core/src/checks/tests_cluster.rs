@@ -1,1 +1,308 @@
-//! Tests.
+//! Checks about the whole cluster: each fires in one snapshot and not in the healthy one.
+
+use super::*;
+use crate::ids::UnixMs;
+use crate::invariants::sample::*;
+use crate::observed::Observed::Known;
+use crate::snapshot::*;
+use crate::version::Version;
+
+/// What one check finds.
+pub(super) fn run(id: &str, snapshot: &Snapshot) -> Vec<Finding> {
+    by_id(id).expect("a check of this id").run(snapshot, &Policy::default())
+}
+
+/// The check finds this in `snapshot`, and nothing so bad in the healthy cluster.
+#[track_caller]
+pub(super) fn fires(id: &str, snapshot: &Snapshot, severity: Severity, words: &str) {
+    let found = run(id, snapshot);
+    let hit = found.iter().any(|finding| finding.severity == severity && finding.problem.contains(words));
+    assert!(hit, "no {severity:?} with {words:?} in {found:#?}");
+    let before = run(id, &cluster());
+    assert!(
+        !before.iter().any(|finding| finding.problem.contains(words)),
+        "it fires on the healthy cluster: {before:#?}"
+    );
+}
+
+#[test]
+fn every_check_has_its_own_id_an_explanation_and_a_section_in_the_docs() {
+    let ids: std::collections::BTreeSet<&str> = ALL.iter().map(|check| check.id()).collect();
+    assert_eq!(ids.len(), ALL.len());
+    let docs = include_str!("../../../../docs/checks.md");
+    for check in ALL {
+        assert!(check.explain().len() > 150, "{} explains too little", check.id());
+        assert!(docs.contains(&format!("\n## {}\n", check.id())), "docs/checks.md lacks {}", check.id());
+    }
+}
+
+#[test]
+fn a_healthy_cluster_asks_for_consent_to_a_restart_and_for_nothing_worse() {
+    let found = run_all(&cluster(), &Policy::default());
+    let above_info: Vec<&Finding> = found.iter().filter(|finding| finding.severity > Severity::Info).collect();
+    assert_eq!(above_info.len(), 1, "{above_info:#?}");
+    assert_eq!((above_info[0].check.as_str(), above_info[0].severity), ("guest-verdict", Severity::Consent));
+    assert!(found.iter().all(|finding| !finding.remedy.is_empty() && !finding.problem.is_empty()));
+}
+
+#[test]
+fn findings_come_worst_first_and_in_the_same_order_every_time() {
+    let mut snapshot = cluster();
+    crash(&mut snapshot, "pve3");
+    node_mut(&mut snapshot, "pve1").root_free_bytes = Known(4 << 30);
+    let found = run_all(&snapshot, &Policy::default());
+    assert!(found.windows(2).all(|pair| pair[0].severity >= pair[1].severity));
+    assert_eq!(found, run_all(&snapshot, &Policy::default()));
+}
+
+#[test]
+fn nothing_seen_is_blocking_and_never_well() {
+    let found = run_all(&Snapshot::empty(UnixMs(0)), &Policy::default());
+    assert!(found.iter().any(|finding| finding.severity == Severity::Blocking && finding.check == "unknown-readings"));
+}
+
+#[test]
+fn unknown_readings_blocks_on_what_decisions_are_built_on() {
+    let mut snapshot = cluster();
+    snapshot.ceph = gap();
+    fires("unknown-readings", &snapshot, Severity::Blocking, "ceph is not known: GET /nodes on pve1: timed out");
+    let mut snapshot = cluster();
+    node_mut(&mut snapshot, "pve2").uptime_s = gap();
+    fires("unknown-readings", &snapshot, Severity::Warning, "nodes/pve2/uptime_s is not known");
+    let mut snapshot = cluster();
+    guest_mut(&mut snapshot, GuestId::vm(103)).migration = gap();
+    guest_mut(&mut snapshot, GuestId::ct(201)).migration = gap();
+    fires(
+        "unknown-readings",
+        &snapshot,
+        Severity::Blocking,
+        "guests/vm:103/migration, guests/ct:201/migration are not",
+    );
+    let mut snapshot = cluster();
+    guest_mut(&mut snapshot, GuestId::vm(900)).migration = gap();
+    fires("unknown-readings", &snapshot, Severity::Info, "guests/vm:900/migration");
+    // A node that is offline is told of by nodes-online, once.
+    let mut snapshot = cluster();
+    crash(&mut snapshot, "pve3");
+    assert_eq!(run("unknown-readings", &snapshot), []);
+}
+
+#[test]
+fn all_guests_visible_compares_the_api_with_the_node_itself() {
+    let mut snapshot = cluster();
+    snapshot.sees_all_guests = Known(false);
+    fires("all-guests-visible", &snapshot, Severity::Blocking, "VM.Audit on /vms is missing");
+    let mut snapshot = cluster();
+    snapshot.guests.remove(&GuestId::vm(103));
+    fires("all-guests-visible", &snapshot, Severity::Blocking, "vm:103 is on pve1 and missing");
+}
+
+#[test]
+fn token_privileges_names_each_that_is_missing() {
+    let mut snapshot = cluster();
+    snapshot.missing_privileges = Known(vec!["/vms VM.Migrate".to_owned()]);
+    fires("token-privileges", &snapshot, Severity::Blocking, "the token lacks /vms VM.Migrate");
+}
+
+#[test]
+fn driver_lock_tells_a_live_driver_from_a_dead_one() {
+    let mut snapshot = cluster();
+    let lock = |age_s: u64| {
+        let renewed = UnixMs(1_000_000_000 - age_s * 1000);
+        Known(Some(DriverLock { run: "ab12".to_owned(), holder: "ann on laptop".to_owned(), renewed }))
+    };
+    snapshot.driver = lock(10);
+    fires("driver-lock", &snapshot, Severity::Blocking, "ann on laptop");
+    snapshot.driver = lock(5000);
+    fires("driver-lock", &snapshot, Severity::Warning, "left its lock behind");
+}
+
+#[test]
+fn quorum_margin_counts_with_each_node_out_in_turn() {
+    let mut snapshot = cluster();
+    for node in NODES {
+        let view = view_mut(&mut snapshot, node);
+        (view.total_votes, view.expected_votes, view.quorum) = (5, 5, 3);
+        view.members.get_mut(&name("pve2")).unwrap().votes = 3;
+    }
+    fires("quorum-margin", &snapshot, Severity::Blocking, "without pve2 2 votes are left, 3 are needed");
+    let mut snapshot = cluster();
+    view_mut(&mut snapshot, "pve3").quorate = false;
+    fires("quorum-margin", &snapshot, Severity::Blocking, "pve3 is not quorate");
+    let mut snapshot = cluster();
+    view_mut(&mut snapshot, "pve1").expected_votes = 1;
+    fires("quorum-margin", &snapshot, Severity::Blocking, "somebody lowered them");
+    let mut snapshot = cluster();
+    view_mut(&mut snapshot, "pve1").qdevice = Some(Qdevice { votes: 1, casting: false });
+    fires("quorum-margin", &snapshot, Severity::Warning, "the QDevice gives pve1 no vote");
+    let healthy = run("quorum-margin", &cluster());
+    assert!(healthy[0].problem.contains("at least 2 votes are left, 2 are needed, 0 to spare"), "{healthy:#?}");
+}
+
+#[test]
+fn nodes_online_misses_a_node() {
+    let mut snapshot = cluster();
+    crash(&mut snapshot, "pve3");
+    fires("nodes-online", &snapshot, Severity::Blocking, "pve3 is offline");
+}
+
+#[test]
+fn corosync_links_sees_a_link_that_is_down_and_a_single_one() {
+    let mut snapshot = cluster();
+    view_mut(&mut snapshot, "pve2").links.get_mut(&name("pve3")).unwrap()[0].connected = false;
+    fires("corosync-links", &snapshot, Severity::Blocking, "pve2 reaches pve3 over 1 of 2 links");
+    let mut snapshot = cluster();
+    for node in NODES {
+        let view = view_mut(&mut snapshot, node);
+        view.configured_links = 1;
+        view.links.values_mut().for_each(|links| links.truncate(1));
+    }
+    fires("corosync-links", &snapshot, Severity::Warning, "one link only");
+    assert_eq!(run("corosync-links", &snapshot).len(), 1);
+}
+
+#[test]
+fn ha_state_wants_a_manager_that_is_alive_and_at_rest() {
+    let fires = |change: &dyn Fn(&mut Ha), severity, words| {
+        let mut snapshot = cluster();
+        change(ha_mut(&mut snapshot));
+        fires("ha-state", &snapshot, severity, words);
+    };
+    let blocking = Severity::Blocking;
+    let service =
+        |ha: &mut Ha, change: &dyn Fn(&mut HaService)| change(ha.services.get_mut(&GuestId::vm(101)).unwrap());
+    fires(&|ha| service(ha, &|it| it.state = Some(HaServiceState::Error)), blocking, "HA has given vm:101 up");
+    fires(&|ha| service(ha, &|it| it.state = Some(HaServiceState::Migrate)), blocking, "vm:101 under way");
+    fires(&|ha| service(ha, &|it| it.state = None), blocking, "not taken vm:101 up");
+    fires(&|ha| service(ha, &|it| it.maintenance_node = Some(name("pve3"))), blocking, "travel back to pve3");
+    fires(&|ha| ha.master_seen = Some(UnixMs(0)), blocking, "wrote its state 1000000 s ago");
+    fires(&|ha| ha.master = None, blocking, "no master");
+    fires(
+        &|ha| {
+            let _ = ha.nodes.insert(name("pve2"), HaNodeState::Maintenance);
+        },
+        blocking,
+        "pve2 is in HA maintenance",
+    );
+    fires(
+        &|ha| {
+            let _ = ha.nodes.insert(name("pve2"), HaNodeState::Fence);
+        },
+        blocking,
+        "fencing pve2",
+    );
+    fires(&|ha| ha.armed = Some(ArmedState::Disarmed), blocking, "disarmed");
+    fires(
+        &|ha| ha.lrm.get_mut(&name("pve2")).unwrap().state = "lost_agent_lock".to_owned(),
+        blocking,
+        "lost its HA lock",
+    );
+}
+
+#[test]
+fn ha_state_is_silent_about_an_idle_manager_and_ignored_services() {
+    let mut snapshot = cluster();
+    let ha = ha_mut(&mut snapshot);
+    for service in ha.services.values_mut() {
+        (service.request, service.state) = (HaRequest::Ignored, Some(HaServiceState::Error));
+    }
+    assert_eq!(run("ha-state", &snapshot), []);
+    snapshot.ha = Known(Ha::default());
+    assert_eq!(run("ha-state", &snapshot), []);
+    snapshot.options.known_mut().unwrap().ha_auto_rebalance = true;
+    fires("ha-state", &snapshot, Severity::Warning, "rebalances by itself");
+}
+
+#[test]
+fn ha_rules_finds_rules_that_cannot_hold_with_a_node_out() {
+    let mut snapshot = cluster();
+    let all = [GuestId::vm(101), GuestId::vm(102), GuestId::vm(103)];
+    let service = ha_mut(&mut snapshot).services[&all[0]].clone();
+    let ha = ha_mut(&mut snapshot);
+    ha.services.insert(all[2], service);
+    ha.rules =
+        vec![AffinityRule::Resource(ResourceAffinity { id: "three".to_owned(), guests: all.into(), together: false })];
+    fires("ha-rules", &snapshot, Severity::Blocking, "HA rule three: vm:101, vm:102, vm:103 are kept apart");
+    let strict = NodeAffinity {
+        id: "only".to_owned(),
+        guests: [all[0]].into(),
+        nodes: [(name("pve1"), 1)].into(),
+        strict: true,
+    };
+    ha_mut(&mut snapshot).rules = vec![AffinityRule::Node(strict)];
+    fires("ha-rules", &snapshot, Severity::Blocking, "vm:101 may be on one node only");
+}
+
+#[test]
+fn shutdown_policy_is_told_when_it_is_not_the_default() {
+    let mut snapshot = cluster();
+    snapshot.options.known_mut().unwrap().ha_shutdown_policy = Some("migrate".to_owned());
+    fires("shutdown-policy", &snapshot, Severity::Info, "migrate");
+    assert_eq!(run("shutdown-policy", &cluster()), []);
+}
+
+#[test]
+fn ceph_health_is_judged_by_the_names_of_its_checks() {
+    let check = CephHealthCheck { severity: HealthLevel::Warn, message: "some words".to_owned(), muted: false };
+    let with = |change: &dyn Fn(&mut Ceph)| {
+        let mut snapshot = cluster();
+        change(ceph_mut(&mut snapshot));
+        snapshot
+    };
+    let fires = |change: &dyn Fn(&mut Ceph), severity, words| fires("ceph-health", &with(change), severity, words);
+    let raised = |code: &'static str, muted: bool| {
+        let check = CephHealthCheck { muted, ..check.clone() };
+        move |ceph: &mut Ceph| drop(ceph.checks.insert(code.to_owned(), check.clone()))
+    };
+    fires(&raised("MON_DOWN", false), Severity::Blocking, "MON_DOWN: some words");
+    fires(&raised("RECENT_CRASH", false), Severity::Info, "RECENT_CRASH");
+    fires(&raised("MON_DOWN", true), Severity::Info, "MON_DOWN (muted)");
+    assert_eq!(run("ceph-health", &with(&raised("OSDMAP_FLAGS", false))), [], "the flag itself tells of it");
+    fires(&|ceph| ceph.pgs[0].state = "active+undersized".to_owned(), Severity::Blocking, "placement groups");
+    fires(&|ceph| ceph.pools[0].min_size = 3, Severity::Blocking, "pool rbd stops");
+    fires(
+        &|ceph| {
+            let _ = ceph.flags.insert("noout".to_owned());
+        },
+        Severity::Info,
+        "respected and not cleared",
+    );
+    fires(
+        &|ceph| {
+            let _ = ceph.flags.insert("norecover".to_owned());
+        },
+        Severity::Blocking,
+        "norecover",
+    );
+    fires(
+        &|ceph| drop(ceph.node_flags.insert("pve1".to_owned(), ["noout".to_owned()].into())),
+        Severity::Warning,
+        "pve1",
+    );
+    fires(
+        &|ceph| ceph.daemons.retain(|it| it.kind != DaemonKind::Mon || it.name == "pve1"),
+        Severity::Blocking,
+        "1 monitors",
+    );
+    fires(
+        &|ceph| ceph.daemons.retain(|it| it.kind != DaemonKind::Mgr || it.name == "pve1"),
+        Severity::Warning,
+        "no standby",
+    );
+    let no = || Known(StopVerdict::Unsafe("3 PGs would stop".to_owned()));
+    fires(&|ceph| drop(ceph.osds_ok_to_stop.insert(name("pve2"), no())), Severity::Blocking, "OSDs of pve2: 3 PGs");
+    assert_eq!(run("ceph-health", &cluster()), []);
+}
+
+#[test]
+fn ceph_versions_forbids_another_major_and_bears_another_build() {
+    let mut snapshot = cluster();
+    ceph_mut(&mut snapshot).daemons[0].version = Some(Version::from("19.2.2"));
+    fires("ceph-versions", &snapshot, Severity::Info, "different builds");
+    ceph_mut(&mut snapshot).daemons[0].version = Some(Version::from("18.2.7"));
+    fires("ceph-versions", &snapshot, Severity::Blocking, "different major releases");
+    let mut snapshot = cluster();
+    let packages = node_mut(&mut snapshot, "pve2").packages.known_mut().unwrap();
+    packages.pending.push(pending("ceph-osd", "19.2.3-pve4", "20.2.1-pve1"));
+    fires("ceph-versions", &snapshot, Severity::Blocking, "pve2 would bring Ceph 20.2.1");
+}

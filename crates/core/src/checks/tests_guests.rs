@@ -1,1 +1,191 @@
-//! Tests.
+//! Checks about guests and what is at work on them: each fires in one snapshot and not in the healthy one.
+
+use super::tests_cluster::{fires, run};
+use super::*;
+use crate::ids::{GuestKind, UnixMs};
+use crate::invariants::sample::*;
+use crate::observed::Observed::Known;
+use crate::policy::{ConsentKind, GuestPolicy};
+use crate::snapshot::*;
+
+const VM: GuestId = GuestId { vmid: crate::ids::Vmid(103), kind: GuestKind::Vm };
+
+fn with(id: GuestId, change: impl FnOnce(&mut Guest)) -> Snapshot {
+    let mut snapshot = cluster();
+    change(guest_mut(&mut snapshot, id));
+    snapshot
+}
+
+fn facts(id: GuestId, change: impl FnOnce(&mut MigrationFacts)) -> Snapshot {
+    with(id, |guest| change(guest.migration.known_mut().unwrap()))
+}
+
+fn disk(volid: &str, usage: DiskUse) -> LocalDisk {
+    LocalDisk { volid: volid.to_owned(), drive: "ide2".to_owned(), size_bytes: 32 * GIB, usage, replicated: false }
+}
+
+fn policy_for(id: GuestId, what: GuestPolicy) -> Policy {
+    Policy { guests: [(id, what)].into(), ..Policy::default() }
+}
+
+#[track_caller]
+fn verdict(snapshot: &Snapshot, policy: &Policy, id: GuestId, severity: Severity, words: &str) {
+    let found = by_id("guest-verdict").unwrap().run(snapshot, policy);
+    let about = |finding: &&Finding| finding.subject == Subject::Guest(id);
+    let hit = found.iter().filter(about).any(|it| it.severity == severity && it.problem.contains(words));
+    assert!(hit, "no {severity:?} with {words:?} about {id} in {found:#?}");
+}
+
+#[test]
+fn guest_verdict_a_container_is_restarted_with_consent() {
+    let id = GuestId::ct(201);
+    verdict(&cluster(), &Policy::default(), id, Severity::Consent, "is restarted when it moves");
+    let agreed = Policy { consents: [ConsentKind::RestartContainers].into(), ..Policy::default() };
+    verdict(&cluster(), &agreed, id, Severity::Info, "is restarted when it moves");
+}
+
+#[test]
+fn guest_verdict_a_device_of_the_host_blocks_until_the_policy_speaks() {
+    let device = LocalResource { key: "hostpci0".to_owned(), mapping: None, live_capable: false };
+    let snapshot = facts(VM, |facts| facts.local_resources.push(device));
+    fires("guest-verdict", &snapshot, Severity::Blocking, "vm:103 g103 cannot leave pve1: hostpci0");
+    let shutdown = policy_for(VM, GuestPolicy::Shutdown);
+    verdict(&snapshot, &shutdown, VM, Severity::Consent, "is shut down while its node is upgraded");
+    // HA would start it again: the policy cannot help there.
+    let mut managed = snapshot;
+    let service = ha_mut(&mut managed).services[&GuestId::vm(101)].clone();
+    ha_mut(&mut managed).services.insert(VM, service);
+    verdict(&managed, &shutdown, VM, Severity::Blocking, "hostpci0");
+    // A guest that can move is moved, whatever the policy allows.
+    assert!(
+        !by_id("guest-verdict").unwrap().run(&cluster(), &shutdown).iter().any(|it| it.subject == Subject::Guest(VM))
+    );
+}
+
+#[test]
+fn guest_verdict_a_local_image_is_ejected_with_consent() {
+    let snapshot = facts(VM, |facts| facts.local_disks.push(disk("local:iso/debian.iso", DiskUse::Cdrom)));
+    fires("guest-verdict", &snapshot, Severity::Blocking, "local:iso/debian.iso");
+    let found = run("guest-verdict", &snapshot);
+    assert!(found.iter().any(|finding| finding.remedy.contains("\"vm:103\" = \"eject\"")), "{found:#?}");
+    verdict(&snapshot, &policy_for(VM, GuestPolicy::Eject), VM, Severity::Consent, "ejected from ide2");
+}
+
+#[test]
+fn guest_verdict_a_lock_blocks_and_a_stopped_guest_is_left_alone() {
+    let locked = |guest: &mut Guest| guest.lock = Known(Some(Lock("backup".to_owned())));
+    fires("guest-verdict", &with(VM, locked), Severity::Blocking, "vm:103 is locked (backup)");
+    let before = run("guest-verdict", &cluster());
+    assert_eq!(run("guest-verdict", &with(GuestId::vm(104), locked)), before);
+}
+
+#[test]
+fn guest_verdict_what_pve_does_not_test_is_tested() {
+    let mut snapshot = cluster();
+    for node in ["pve2", "pve3"] {
+        node_mut(&mut snapshot, node).bridges = Known(["vmbr1".to_owned()].into());
+    }
+    fires("guest-verdict", &snapshot, Severity::Blocking, "pve2: pve2 has no bridge vmbr0; pve3: pve3 has no bridge");
+    node_mut(&mut snapshot, "pve3").bridges = Known(["vmbr0".to_owned()].into());
+    verdict(&snapshot, &Policy::default(), GuestId::ct(201), Severity::Consent, "is restarted");
+    let mut unlike = facts(VM, |facts| facts.cpu_model = Some("host".to_owned()));
+    for node in ["pve2", "pve3"] {
+        node_mut(&mut unlike, node).cpu.known_mut().unwrap().flags.insert("avx512f".to_owned());
+    }
+    fires("guest-verdict", &unlike, Severity::Blocking, "CPU model is the host's");
+    let args = facts(VM, |facts| facts.has_raw_args = true);
+    fires("guest-verdict", &args, Severity::Warning, "raw QEMU arguments");
+    let refused = facts(VM, |facts| {
+        for node in ["pve2", "pve3"] {
+            facts.refused.insert(name(node), vec![TargetRefusal::Storages(vec!["local-lvm".into()])]);
+        }
+    });
+    fires("guest-verdict", &refused, Severity::Blocking, "pve2 does not have local-lvm");
+    let mount = facts(GuestId::ct(201), |facts| facts.local_mounts.push("mp0".to_owned()));
+    fires("guest-verdict", &mount, Severity::Blocking, "mp0");
+    let copied = facts(VM, |facts| facts.local_disks.push(disk("local-lvm:vm-103-disk-0", DiskUse::Attached)));
+    fires("guest-verdict", &copied, Severity::Info, "32.0 GiB of local disks");
+}
+
+#[test]
+fn guest_verdict_is_silent_about_guests_of_nodes_without_a_turn() {
+    let mut snapshot = facts(VM, |facts| facts.local_mounts.push("mp0".to_owned()));
+    node_mut(&mut snapshot, "pve1").packages.known_mut().unwrap().pending.clear();
+    assert_eq!(run("guest-verdict", &snapshot), []);
+}
+
+#[test]
+fn capacity_sums_up_with_each_node_out_in_turn() {
+    let healthy = run("capacity", &cluster());
+    assert_eq!(healthy.len(), 1, "{healthy:#?}");
+    assert!(healthy[0].problem.contains("tightest with pve1 out"));
+    let mut snapshot = cluster();
+    guest_mut(&mut snapshot, VM).memory_bytes = 50 * GIB;
+    guest_mut(&mut snapshot, GuestId::vm(102)).memory_bytes = 50 * GIB;
+    guest_mut(&mut snapshot, GuestId::ct(201)).node = name("pve3");
+    guest_mut(&mut snapshot, GuestId::ct(201)).memory_bytes = 40 * GIB;
+    fires("capacity", &snapshot, Severity::Blocking, "with pve1 out its guests need 54.6 GiB, the others have");
+    let mut snapshot = cluster();
+    guest_mut(&mut snapshot, VM).memory_bytes = 40 * GIB;
+    for (vmid, node) in [(105, "pve2"), (106, "pve3")] {
+        let guest =
+            Guest { id: GuestId::vm(vmid), node: name(node), memory_bytes: 28 * GIB, ..snapshot.guests[&VM].clone() };
+        snapshot.guests.insert(guest.id, guest);
+    }
+    fires("capacity", &snapshot, Severity::Warning, "vm:103 on pve1 needs 40.3 GiB, the largest hole elsewhere");
+}
+
+#[test]
+fn running_jobs_that_lock_a_guest_block_and_an_open_console_does_not() {
+    let job = |kind: &str, vmid: Option<u32>| {
+        let mut snapshot = cluster();
+        snapshot.jobs.known_mut().unwrap().push(Job {
+            upid: "UPID:pve1:1:2:3:x::root@pam:".into(),
+            node: name("pve1"),
+            kind: JobKind(kind.to_owned()),
+            vmid: vmid.map(crate::ids::Vmid),
+            user: "root@pam".to_owned(),
+            started: UnixMs(999_000_000),
+        });
+        snapshot
+    };
+    fires("running-jobs", &job("vzdump", Some(103)), Severity::Blocking, "vm:103");
+    fires("running-jobs", &job("vzdump", Some(104)), Severity::Warning, "vzdump by root@pam on pve1, for 1000 s");
+    fires("running-jobs", &job("vzdump", None), Severity::Warning, "a task runs");
+    fires("running-jobs", &job("vncproxy", Some(103)), Severity::Warning, "vncproxy");
+    assert_eq!(run("running-jobs", &cluster()), []);
+}
+
+#[test]
+fn upcoming_backups_within_the_time_of_a_run_are_told() {
+    let job = |minutes: u64, enabled: bool| {
+        let mut snapshot = cluster();
+        let next_run = Some(snapshot.taken.plus_s(minutes * 60));
+        snapshot.backups = Known(vec![BackupJob { id: "nightly".to_owned(), enabled, next_run, node: None }]);
+        snapshot
+    };
+    fires("upcoming-backups", &job(30, true), Severity::Warning, "backup nightly begins in 30 min");
+    assert_eq!(run("upcoming-backups", &job(30, false)), []);
+    assert_eq!(run("upcoming-backups", &job(600, true)), []);
+}
+
+#[test]
+fn replication_that_fails_is_told_and_a_disabled_job_is_not() {
+    let job = |fail_count, disabled| {
+        let mut snapshot = cluster();
+        snapshot.replication = Known(vec![ReplicationJob {
+            id: "103-0".to_owned(),
+            vmid: VM.vmid,
+            source: name("pve1"),
+            target: name("pve2"),
+            fail_count,
+            error: (fail_count > 0).then(|| "no route to host".to_owned()),
+            last_sync: None,
+            disabled,
+        }]);
+        snapshot
+    };
+    fires("replication", &job(3, false), Severity::Warning, "failed 3 times: no route to host");
+    assert_eq!(run("replication", &job(0, false)), []);
+    assert_eq!(run("replication", &job(3, true)), []);
+}

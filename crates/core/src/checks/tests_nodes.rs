@@ -1,1 +1,156 @@
-//! Tests.
+//! Checks about single nodes: each fires in one snapshot and not in the healthy one.
+
+use super::tests_cluster::{fires, run};
+use super::*;
+use crate::invariants::sample::*;
+use crate::observed::Observed::Known;
+use crate::snapshot::*;
+use crate::version::Version;
+
+fn with(node: &str, change: impl FnOnce(&mut Node)) -> Snapshot {
+    let mut snapshot = cluster();
+    change(node_mut(&mut snapshot, node));
+    snapshot
+}
+
+fn packages(node: &mut Node) -> &mut Packages {
+    node.packages.known_mut().unwrap()
+}
+
+#[test]
+fn node_versions_bears_builds_and_forbids_majors() {
+    let snapshot = with("pve2", |node| node.pve_version = Known(Version::from("9.1.4")));
+    fires("node-versions", &snapshot, Severity::Info, "9.1.1 on pve1, pve3; 9.1.4 on pve2");
+    let snapshot = with("pve2", |node| node.pve_version = Known(Version::from("8.4.14")));
+    fires("node-versions", &snapshot, Severity::Blocking, "major releases of PVE");
+    let snapshot = with("pve2", |node| packages(node).pending = vec![pending("pve-manager", "9.1.1", "10.0.1")]);
+    fires("node-versions", &snapshot, Severity::Blocking, "to 10.0.1: a major upgrade");
+}
+
+#[test]
+fn pending_updates_tells_what_there_is_to_do_and_what_would_go() {
+    let healthy = run("pending-updates", &cluster());
+    assert!(healthy[0].problem.contains("pve1 has 4 updates pending, with kernel 6.17.4-1-pve"), "{healthy:#?}");
+    let snapshot = with("pve1", |node| packages(node).pending.clear());
+    fires("pending-updates", &snapshot, Severity::Info, "pve1 is up to date");
+    let snapshot = with("pve1", |node| {
+        packages(node).pending.clear();
+        node.kernel.known_mut().unwrap().installed.push(Version::from("6.17.9-1-pve"));
+    });
+    fires("pending-updates", &snapshot, Severity::Info, "kernel 6.17.9-1-pve waits for a reboot");
+    let snapshot =
+        with("pve1", |node| packages(node).removals = vec!["proxmox-ve".to_owned(), "pve-manager".to_owned()]);
+    fires("pending-updates", &snapshot, Severity::Blocking, "would remove proxmox-ve");
+    let snapshot = with("pve1", |node| packages(node).removals = vec!["libold1".to_owned()]);
+    fires("pending-updates", &snapshot, Severity::Warning, "would remove libold1");
+}
+
+#[test]
+fn repositories_finds_mixed_releases_in_either_format() {
+    let add = |uri: &str, suites: &[&str], component: &str| {
+        let source = repository(uri, suites, component);
+        with("pve3", |node| node.repositories.known_mut().unwrap().push(source))
+    };
+    let debian = "http://deb.debian.org/debian";
+    fires("repositories", &add(debian, &["bookworm"], "main"), Severity::Blocking, "bookworm and trixie");
+    assert_eq!(run("repositories", &add(debian, &["trixie-backports"], "main")), []);
+    let enterprise = add("https://enterprise.proxmox.com/debian/pve", &["trixie"], "pve-enterprise");
+    fires("repositories", &enterprise, Severity::Blocking, "no valid subscription");
+    fires("repositories", &enterprise, Severity::Warning, "different components");
+    let mut paid = enterprise;
+    node_mut(&mut paid, "pve3").subscription = Known(SubscriptionStatus::Active);
+    assert!(run("repositories", &paid).iter().all(|finding| finding.severity < Severity::Blocking));
+    fires("repositories", &add(debian, &["trixie"], "pve-test"), Severity::Warning, "test component");
+}
+
+#[test]
+fn repositories_wants_a_source_and_bears_a_mirror_of_ones_own() {
+    let snapshot = with("pve1", |node| {
+        node.repositories.known_mut().unwrap().iter_mut().for_each(|source| source.enabled = false);
+    });
+    fires("repositories", &snapshot, Severity::Blocking, "no package source is enabled on pve1");
+    let mut snapshot = cluster();
+    for node in NODES {
+        let mirror = Repository { components: Vec::new(), ..repository("file:/srv/aptrepo", &["./"], "") };
+        node_mut(&mut snapshot, node).repositories = Known(vec![mirror]);
+    }
+    fires("repositories", &snapshot, Severity::Warning, "a mirror of your own");
+    assert!(run("repositories", &snapshot).iter().all(|finding| finding.severity < Severity::Blocking));
+}
+
+#[test]
+fn dpkg_state_finds_half_installed_packages_and_a_lock() {
+    let snapshot = with("pve1", |node| packages(node).broken = vec!["pve-manager".to_owned()]);
+    fires("dpkg-state", &snapshot, Severity::Blocking, "half installed: pve-manager");
+    let snapshot = with("pve1", |node| packages(node).locked = true);
+    fires("dpkg-state", &snapshot, Severity::Warning, "dpkg's lock on pve1");
+}
+
+#[test]
+fn disk_space_warns_before_it_blocks() {
+    fires(
+        "disk-space",
+        &with("pve1", |node| node.root_free_bytes = Known(GIB)),
+        Severity::Blocking,
+        "/ on pve1 has 1.0",
+    );
+    fires("disk-space", &with("pve1", |node| node.root_free_bytes = Known(4 * GIB)), Severity::Warning, "4.0 GiB");
+    fires("disk-space", &with("pve1", |node| node.boot_free_bytes = Known(90 << 20)), Severity::Warning, "90 MiB");
+    assert_eq!(run("disk-space", &cluster()), []);
+}
+
+#[test]
+fn kernel_pins_are_told_when_they_hold_an_old_kernel() {
+    let snapshot = with("pve1", |node| node.kernel.known_mut().unwrap().pinned = Some(Version::from("6.17.2-1-pve")));
+    fires("kernel-pins", &snapshot, Severity::Warning, "6.17.4-1-pve would not be booted");
+    let snapshot = with("pve1", |node| node.kernel.known_mut().unwrap().pinned = Some(Version::from("6.17.4-1-pve")));
+    assert_eq!(run("kernel-pins", &snapshot), []);
+}
+
+#[test]
+fn clock_skew_compares_nodes_with_each_other_and_not_with_us() {
+    fires(
+        "clock-skew",
+        &with("pve3", |node| node.clock_skew_ms = Known(-3_000)),
+        Severity::Warning,
+        "pve3 is 3.0 s behind",
+    );
+    fires("clock-skew", &with("pve3", |node| node.clock_skew_ms = Known(40_000)), Severity::Blocking, "ahead of");
+    let mut ours_is_wrong = cluster();
+    for node in NODES {
+        node_mut(&mut ours_is_wrong, node).clock_skew_ms = Known(3_600_000);
+    }
+    assert_eq!(run("clock-skew", &ours_is_wrong), []);
+}
+
+#[test]
+fn services_that_membership_needs_are_told_from_others() {
+    let stop = |which: &'static str, state: &'static str| {
+        with("pve1", move |node| {
+            let services = node.services.known_mut().unwrap();
+            let stopped = Service { name: which.to_owned(), active: false, state: state.to_owned(), enabled: true };
+            services.retain(|service| service.name != which);
+            services.push(stopped);
+        })
+    };
+    fires("services", &stop("pveproxy", "dead"), Severity::Blocking, "service pveproxy on pve1 is dead");
+    fires("services", &stop("postfix", "failed"), Severity::Warning, "postfix");
+    assert_eq!(run("services", &stop("chrony", "dead")), []);
+}
+
+#[test]
+fn failed_units_are_a_warning() {
+    let snapshot = with("pve1", |node| node.failed_units = Known(vec!["smartd.service".to_owned()]));
+    fires("failed-units", &snapshot, Severity::Warning, "smartd.service");
+    assert_eq!(run("failed-units", &cluster()), []);
+}
+
+#[test]
+fn storages_are_active_wherever_they_are_configured() {
+    let down =
+        || with("pve2", |node| node.storages.known_mut().unwrap().get_mut(&"ceph".into()).unwrap().active = false);
+    fires("storages", &down(), Severity::Blocking, "shared storage ceph (rbd) is not active on pve2");
+    let mut elsewhere = down();
+    elsewhere.storages.known_mut().unwrap().get_mut(&"ceph".into()).unwrap().nodes = Some([name("pve1")].into());
+    assert_eq!(run("storages", &elsewhere), []);
+}

@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use crate::world::World;
 use crate::world::faults::Fault;
+pub use crate::world::synthetic::synthetic;
 
 /// Why a cluster file cannot be used.
 #[derive(Debug, Error)]
@@ -372,7 +373,7 @@ fn thirty_two() -> u64 {
 fn yes() -> bool {
     true
 }
-fn running() -> String {
+pub(crate) fn running() -> String {
     "running".to_owned()
 }
 
@@ -386,55 +387,4 @@ impl ClusterFile {
 /// Builds a world from a cluster file's text.
 pub fn world_from_toml(text: &str, seed: u64) -> Result<World, ClusterFileError> {
     World::build(&ClusterFile::parse(text)?, seed)
-}
-
-/// A large cluster: `nodes` machines, `guests` guests spread evenly, every third one HA-managed, on one shared pool.
-pub fn synthetic(nodes: u32, guests: u32) -> Result<ClusterFile, ClusterFileError> {
-    let mut file = ClusterFile::parse(DEMO)?;
-    let template = file.nodes.first().cloned().ok_or_else(|| ClusterFileError::Contradiction("no node".to_owned()))?;
-    let name = |i: u32| NodeName::new(format!("pve{}", i + 1));
-    file.cluster.name = format!("large-{nodes}");
-    file.nodes = (0..nodes)
-        .map(|i| NodePart {
-            name: name(i),
-            memory_gib: 512,
-            cpus: 64,
-            links: (1..=2).map(|net| format!("10.{net}.{}.{}", (i + 1) / 250, (i + 1) % 250)).collect(),
-            ceph: if i < 3 { template.ceph.clone() } else { Vec::new() },
-            ..template.clone()
-        })
-        .collect();
-    file.guests = (0..guests)
-        .map(|i| GuestPart {
-            id: if i % 5 == 4 { GuestId::ct(1000 + i) } else { GuestId::vm(1000 + i) },
-            name: format!("guest-{i}"),
-            node: name(i % nodes),
-            memory_mib: 2048 + u64::from(i % 3) * 1024,
-            cores: 2,
-            state: running(),
-            storage: StorageId::new("vms"),
-            disk_gib: 32,
-            iso: None,
-            devices: BTreeMap::new(),
-            ha: (i % 3 == 0).then(|| "started".to_owned()),
-            failback: true,
-            onboot: true,
-            agent: true,
-            dirty_mib_per_s: 20,
-            shutdown_s: 8,
-            cpu: None,
-            tags: Vec::new(),
-            snapshots: Vec::new(),
-            lock: None,
-        })
-        .collect();
-    file.rules.clear();
-    if let Some(ceph) = &mut file.ceph {
-        let wanted = (nodes * 2 * 100 / 3).next_power_of_two().clamp(64, 4096);
-        if let Some(pool) = ceph.pools.iter_mut().find(|pool| pool.name == "vms") {
-            pool.pg_num = wanted;
-            pool.stored_gib = u64::from(guests) * 16;
-        }
-    }
-    Ok(file)
 }

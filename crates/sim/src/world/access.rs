@@ -132,13 +132,13 @@ impl Access {
             if !token.privsep {
                 return owner;
             }
-            let own = self.from_acl(who, path);
+            let own = self.by_acl(who, path);
             return own.into_iter().filter(|(privilege, _)| owner.contains_key(privilege)).collect();
         }
         if who == "root@pam" {
             return self.roles.values().flatten().map(|privilege| (privilege.clone(), true)).collect();
         }
-        self.from_acl(who, path)
+        self.by_acl(who, path)
     }
 
     /// Has `who` this privilege on `path`?
@@ -147,7 +147,7 @@ impl Access {
     }
 
     /// The entries on the longest matching path win, as in PVE; an entry further up counts if it propagates.
-    fn from_acl(&self, who: &str, path: &str) -> BTreeMap<String, bool> {
+    fn by_acl(&self, who: &str, path: &str) -> BTreeMap<String, bool> {
         let covers = |entry: &AclEntry| {
             let inside = entry.path == "/" || path.strip_prefix(&entry.path).is_some_and(|rest| rest.starts_with('/'));
             entry.who == who && (entry.path == path || (inside && entry.propagate))

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use quorate_core::ids::{GuestId, GuestKind, NodeName, Upid};
 
-use super::events::Event;
 use super::{World, WorldError};
 
 /// What a caller asks for with `POST .../migrate`.
@@ -125,9 +124,6 @@ pub struct Refusal {
     /// HA resources in the way and the cause.
     pub blocking_ha: Vec<(GuestId, String)>,
 }
-
-/// A stream never exceeds this, whatever the network carries: one QEMU channel, encrypted.
-const STREAM_BYTES_PER_S: u64 = 600 << 20;
 
 impl World {
     /// `GET .../migrate`.
@@ -263,65 +259,6 @@ impl World {
         self.migrations.running.values().filter(comes).map(memory).sum()
     }
 
-    /// Begins a phase that sends bytes over the network.
-    pub(crate) fn transfer(&mut self, id: GuestId, phase: Phase, bytes: u64) {
-        let now_ms = self.now_ms;
-        let Some(m) = self.migrations.running.get_mut(&id) else { return };
-        m.phase = phase;
-        m.phase_started_ms = now_ms;
-        m.counted_ms = now_ms;
-        m.phase_total_bytes = bytes;
-        m.phase_left_bytes = bytes;
-        m.bytes_per_s = 0;
-        m.generation += 1;
-        self.rates_changed();
-    }
-
-    /// The set of streams has changed: counts what was sent, shares the links anew, schedules the ends.
-    pub(crate) fn rates_changed(&mut self) {
-        let mut streams: BTreeMap<NodeName, u64> = BTreeMap::new();
-        for m in self.migrations.running.values().filter(|m| m.sends()) {
-            for node in [&m.source, &m.target] {
-                *streams.entry(node.clone()).or_default() += 1;
-            }
-        }
-        let (now_ms, link) = (self.now_ms, self.options.migration_bytes_per_s);
-        for m in self.migrations.running.values_mut().filter(|m| m.sends()) {
-            let sharing = streams.get(&m.source).max(streams.get(&m.target)).copied().unwrap_or(1);
-            let rate = (link / sharing.max(1)).min(STREAM_BYTES_PER_S);
-            if rate == m.bytes_per_s {
-                continue;
-            }
-            let dirty = self.guests.get(&m.guest).map_or(0, |guest| guest.dirty_bytes_per_s);
-            m.count(now_ms, dirty);
-            m.bytes_per_s = rate;
-            m.generation += 1;
-            if !m.hangs {
-                let ends_ms = now_ms + m.phase_left_bytes * 1000 / m.drain(dirty).max(1) + 1;
-                self.events.at(ends_ms, Event::Migration(m.guest, m.generation));
-            }
-        }
-        self.starve_corosync(&streams);
-    }
-
-    /// Streams on corosync's only way out: the token is lost.
-    fn starve_corosync(&mut self, streams: &BTreeMap<NodeName, u64>) {
-        let Some(link) = self.options.migration_link else { return };
-        let limit = u64::from(self.options.streams_that_starve_corosync);
-        let starved: std::collections::BTreeSet<NodeName> = streams
-            .iter()
-            .filter(|(name, count)| {
-                let others_up = |n: &super::node::Node| n.links.iter().enumerate().any(|(i, l)| i != link && l.up);
-                **count > limit && !self.nodes.get(*name).is_some_and(others_up)
-            })
-            .map(|(name, _)| name.clone())
-            .collect();
-        if starved != self.corosync.starved {
-            self.corosync.starved = starved;
-            self.membership_after_loss();
-        }
-    }
-
     /// Phase 1 failed: nothing has happened.
     pub(crate) fn abort_early(&mut self, m: &Migration, reason: &str) {
         self.say(m, "aborting phase 1 - cleanup resources");
@@ -398,25 +335,5 @@ impl World {
             m.bytes_per_s = 0;
         }
         self.rates_changed();
-    }
-}
-
-impl Migration {
-    fn sends(&self) -> bool {
-        matches!(self.phase, Phase::Disks | Phase::Memory)
-    }
-
-    /// Bytes per second by which the rest shrinks: a busy guest dirties what was sent already.
-    fn drain(&self, dirty_bytes_per_s: u64) -> u64 {
-        match self.phase {
-            Phase::Memory => self.bytes_per_s.saturating_sub(dirty_bytes_per_s).max(self.bytes_per_s / 10),
-            _ => self.bytes_per_s,
-        }
-    }
-
-    fn count(&mut self, now_ms: u64, dirty_bytes_per_s: u64) {
-        let sent = self.drain(dirty_bytes_per_s) * now_ms.saturating_sub(self.counted_ms) / 1000;
-        self.phase_left_bytes = self.phase_left_bytes.saturating_sub(sent);
-        self.counted_ms = now_ms;
     }
 }

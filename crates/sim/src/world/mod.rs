@@ -7,8 +7,10 @@
 
 pub mod access;
 pub(crate) mod build;
+mod build_ceph;
 pub mod ceph;
 mod ceph_health;
+mod ceph_map;
 mod ceph_ops;
 pub mod corosync;
 pub mod error;
@@ -18,12 +20,14 @@ pub mod guest;
 pub mod ha;
 pub mod lifecycle;
 pub mod migration;
+mod migration_rates;
 mod migration_steps;
 pub mod node;
 pub mod packages;
 pub mod power;
 pub mod services;
 pub mod store;
+pub mod synthetic;
 pub mod tasks;
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,8 @@ use crate::oracle;
 const SERVES_ON_MS: u64 = 25_000;
 /// How long pve-guests waits for guests before it kills them.
 const GUESTS_DEADLINE_MS: u64 = 180_000;
+/// How long the start of onboot guests waits for storage.
+const STORAGE_WAIT_MS: u64 = 300_000;
 /// How long HA may hold a shutdown up.
 const HA_DEADLINE_MS: u64 = 600_000;
 
@@ -192,7 +194,7 @@ impl World {
 
     /// A stage of the boot is reached.
     pub(crate) fn on_boot(&mut self, node: &NodeName, boots: u32, stage: BootStage) {
-        if !self.nodes.get(node).is_some_and(|machine| machine.boots == boots) {
+        if self.nodes.get(node).is_none_or(|machine| machine.boots != boots) {
             return;
         }
         match stage {
@@ -240,6 +242,13 @@ impl World {
     pub(crate) fn on_start_all(&mut self, node: &NodeName, boots: u32) {
         let Some(machine) = self.nodes.get(node).filter(|m| m.boots == boots && m.startall_pending) else { return };
         if !machine.api_up || !self.corosync.quorate(node) {
+            self.events.at(self.now_ms + 2_000, Event::StartAll(node.clone(), boots));
+            return;
+        }
+        // Storage comes up later than the rest; pve-guests waits for it, though not for ever.
+        let waited_ms = self.now_ms.saturating_sub(machine.booted_ms);
+        let stalled = self.ceph.as_ref().is_some_and(|ceph| !ceph.stalled_pools.is_empty());
+        if stalled && waited_ms < STORAGE_WAIT_MS {
             self.events.at(self.now_ms + 2_000, Event::StartAll(node.clone(), boots));
             return;
         }

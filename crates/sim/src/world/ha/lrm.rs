@@ -32,8 +32,7 @@ impl World {
         if !self.corosync.quorate(node) {
             return self.lrm_without_quorum(node);
         }
-        let here: Vec<(GuestId, Service)> =
-            self.ha.manager.services.iter().filter(|(_, s)| s.node == *node).map(|(id, s)| (*id, s.clone())).collect();
+        let here = self.services_on(node);
         self.lrm_mode(node);
         if !self.lrm_state(node, &here) {
             return;
@@ -53,11 +52,17 @@ impl World {
         }
     }
 
+    fn services_on(&self, node: &NodeName) -> Vec<(GuestId, Service)> {
+        let manager = &self.ha.manager;
+        let ids = manager.by_node.get(node).into_iter().flatten();
+        ids.filter_map(|sid| Some((*sid, manager.services.get(sid)?.clone()))).collect()
+    }
+
     /// Would the machine be reset if the LRM stopped feeding the watchdog?
     pub(crate) fn watchdog_is_open(&self, node: &NodeName) -> bool {
         self.ha.lrm.get(node).is_some_and(|lrm| match lrm.state {
             LrmState::Active | LrmState::LostAgentLock => true,
-            LrmState::Maintenance => self.ha.manager.services.values().any(|s| s.node == *node && is_active(s)),
+            LrmState::Maintenance => self.services_on(node).iter().any(|(_, service)| is_active(service)),
             LrmState::WaitForAgentLock => false,
         })
     }
@@ -75,8 +80,7 @@ impl World {
 
     /// Takes or gives back the agent lock; true if there is work to do.
     fn lrm_state(&mut self, node: &NodeName, here: &[(GuestId, Service)]) -> bool {
-        let active = here.iter().any(|(_, s)| is_active(s))
-            || self.ha.manager.services.values().any(|s| s.target.as_ref() == Some(node) && is_active(s));
+        let active = here.iter().any(|(_, s)| is_active(s)) || self.ha.manager.targets.contains(node);
         let Some(lrm) = self.ha.lrm.get_mut(node) else { return false };
         lrm.timestamp_ms = self.now_ms;
         lrm.results.retain(|uid, _| here.iter().any(|(_, service)| service.uid == *uid));

@@ -4,6 +4,7 @@ pub mod commands;
 mod crm;
 mod lrm;
 mod placement;
+mod service;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -127,6 +128,10 @@ pub struct Manager {
     pub maintenance_requests: BTreeSet<NodeName>,
     /// State of each service.
     pub services: BTreeMap<GuestId, Service>,
+    /// Services by the node they are on, as of the master's last round: what each LRM looks at.
+    pub by_node: BTreeMap<NodeName, Vec<GuestId>>,
+    /// Nodes to which an active service is on its way.
+    pub targets: BTreeSet<NodeName>,
 }
 
 /// A node as the master sees it.

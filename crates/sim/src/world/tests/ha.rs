@@ -34,7 +34,7 @@ fn maintenance_drains_the_ha_guests_and_disabling_it_brings_them_back() {
     world.ha_maintenance(&node("pve2"), "pve1", false).unwrap();
     run_s(&mut world, 4);
     assert!(!settled(&world), "it takes a round or two until the way back begins");
-    until(&mut world, 300, "home again", |w| settled(w));
+    until(&mut world, 300, "home again", settled);
     for id in [GuestId::vm(101), GuestId::vm(104), GuestId::ct(201)] {
         assert_eq!(where_is(&world, id), "pve1");
     }

@@ -26,3 +26,10 @@ fn sixty_four_nodes_and_4000_guests_are_built_and_run() {
     let report = report(&world);
     assert!(report.clean, "{:?}", report.events);
 }
+
+#[test]
+#[ignore = "a measurement, not an assertion: run with --ignored and look at the time"]
+fn an_hour_of_64_nodes() {
+    let mut world = World::build(&synthetic(64, 4_000).unwrap(), 1).unwrap();
+    run_s(&mut world, 3_600);
+}

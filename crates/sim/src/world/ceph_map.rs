@@ -1,0 +1,118 @@
+//! Which OSDs hold which placement group, and which copies are there.
+
+use std::collections::BTreeMap;
+
+use quorate_core::ids::{NodeName, OsdId};
+
+use super::ceph::{Ceph, Daemon, Pg};
+
+/// Peering after a change of an OSD.
+pub(super) const PEERING_MS: u64 = 2_500;
+
+impl Ceph {
+    /// Maps every placement group from what is in.
+    pub(crate) fn map_all(&mut self) {
+        let mut pgs = Vec::new();
+        for (pool, part) in &self.pools {
+            for seq in 0..part.pg_num {
+                let up = self.map(*pool, seq, part.size as usize);
+                pgs.push(Pg {
+                    pool: *pool,
+                    seq,
+                    up,
+                    behind: BTreeMap::new(),
+                    backfill: BTreeMap::new(),
+                    peering_until_ms: 0,
+                });
+            }
+        }
+        self.pgs = pgs;
+    }
+
+    /// Highest random weight over hosts, then over the host's OSDs: few groups move when one goes out.
+    pub(super) fn map(&self, pool: u32, seq: u32, size: usize) -> Vec<OsdId> {
+        let mut best: BTreeMap<&NodeName, (u64, OsdId)> = BTreeMap::new();
+        for (id, osd) in self.osds.iter().filter(|(_, osd)| osd.in_) {
+            let weight = mix(u64::from(pool) << 40 | u64::from(seq) << 16 | u64::from(id.0));
+            let entry = best.entry(&osd.host).or_insert((weight, *id));
+            if weight > entry.0 {
+                *entry = (weight, *id);
+            }
+        }
+        let host_weight = |host: &NodeName| {
+            let text = host.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| mix(h ^ u64::from(b)));
+            mix(text ^ (u64::from(pool) << 32 | u64::from(seq)))
+        };
+        let mut hosts: Vec<(u64, OsdId)> = best.iter().map(|(host, (_, osd))| (host_weight(host), *osd)).collect();
+        hosts.sort_unstable_by(|a, b| b.cmp(a));
+        hosts.into_iter().take(size).map(|(_, osd)| osd).collect()
+    }
+
+    /// Bytes of one copy of a group.
+    pub(crate) fn pg_bytes(&self, pool: u32) -> u64 {
+        self.pools.get(&pool).map_or(0, |pool| pool.stored_bytes / u64::from(pool.pg_num.max(1)))
+    }
+
+    /// Copies of a group that are there now.
+    pub(crate) fn live(&self, pg: &Pg) -> usize {
+        pg.up.iter().filter(|id| self.osds.get(id).is_some_and(|osd| osd.up) && !pg.backfill.contains_key(id)).count()
+    }
+
+    /// Does the group serve (peering aside)?
+    pub(crate) fn serves(&self, pg: &Pg) -> bool {
+        let min_size = self.pools.get(&pg.pool).map_or(1, |pool| pool.min_size as usize);
+        self.live(pg) >= min_size.max(1)
+    }
+
+    /// Is this OSD kept from being put out?
+    pub(super) fn has_noout(&self, id: OsdId) -> bool {
+        let host = self.osds.get(&id).map(|osd| osd.host.to_string()).unwrap_or_default();
+        self.flags.contains("noout") || self.noout_group.contains(&host) || self.noout_group.contains(&id.to_string())
+    }
+
+    pub(super) fn osds_on(&self, node: &NodeName) -> Vec<OsdId> {
+        self.osds.iter().filter(|(_, osd)| osd.host == *node).map(|(id, _)| *id).collect()
+    }
+
+    /// Monitors in quorum, by name; empty if they have none.
+    pub fn mon_quorum(&self) -> Vec<String> {
+        let up: Vec<String> = self.mons.iter().filter(|(_, mon)| mon.in_map).map(|(name, _)| name.clone()).collect();
+        if up.len() * 2 > self.mons.len() { up } else { Vec::new() }
+    }
+
+    pub(super) fn elect(&mut self) {
+        let first = |daemons: &BTreeMap<String, Daemon>| {
+            daemons.iter().find(|(_, daemon)| daemon.in_map).map(|(name, _)| name.clone())
+        };
+        let lives = |daemons: &BTreeMap<String, Daemon>, name: &Option<String>| {
+            name.as_ref().and_then(|name| daemons.get(name)).is_some_and(|daemon| daemon.in_map)
+        };
+        if !lives(&self.mgrs, &self.active_mgr) {
+            self.active_mgr = first(&self.mgrs);
+        }
+        if !lives(&self.mdss, &self.active_mds) {
+            self.active_mds = first(&self.mdss);
+        }
+    }
+}
+
+/// A good mixer of 64 bits.
+fn mix(value: u64) -> u64 {
+    let z = (value.wrapping_add(0x9E37_79B9_7F4A_7C15) ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+impl Ceph {
+    /// A returned OSD lacks what was written while it was away.
+    pub(super) fn fall_behind(&mut self, id: OsdId, away_ms: u64, now_ms: u64) {
+        let churn = self.churn_permille_per_hour;
+        let mut pgs = std::mem::take(&mut self.pgs);
+        for pg in pgs.iter_mut().filter(|pg| pg.up.contains(&id)) {
+            let share = self.pg_bytes(pg.pool) / 1000 * churn * away_ms / 3_600_000;
+            pg.behind.insert(id, share.max(4 << 20));
+            pg.peering_until_ms = now_ms + PEERING_MS;
+        }
+        self.pgs = pgs;
+    }
+}

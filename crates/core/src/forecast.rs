@@ -11,7 +11,7 @@ mod planned_tests;
 mod tests;
 mod travel;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +22,7 @@ use crate::observed::Observed;
 use crate::placement::footprint_bytes;
 use crate::plan::{Plan, PlannedStep, Wave};
 use crate::policy::{ConsentKind, Policy};
-use crate::snapshot::{Lock, PgState, Snapshot, TargetRefusal};
+use crate::snapshot::{AffinityRule, HaRequest, HaServiceState, Lock, PgState, Snapshot, TargetRefusal};
 use crate::steps::{BENIGN_CEPH_CHECKS, Class, Step, StepStatus};
 
 /// More findings than this say nothing new.
@@ -52,12 +52,14 @@ pub fn verify(plan: &Plan, snapshot: &Snapshot, policy: &Policy) -> Result<Forec
     let mut walk = Walk { state: at_rest(snapshot), policy, findings: Vec::new(), forecast: Forecast::default() };
     walk.findings.extend(form::faults(plan, &walk.state));
     for wave in &plan.waves {
+        let whole = groups_that_are_whole(&walk.state);
         for stage in wave.steps.chunk_by(|one, next| one.stage == next.stage) {
             walk.stage(plan, wave, stage);
             if walk.findings.len() >= FINDINGS_MAX {
                 break;
             }
         }
+        walk.still_whole(wave, &whole);
     }
     walk.findings.truncate(FINDINGS_MAX);
     if walk.findings.is_empty() { Ok(walk.forecast) } else { Err(walk.findings) }
@@ -162,6 +164,16 @@ impl Walk<'_> {
         }
     }
 
+    /// A group that HA keeps together may be split on its way, and not at the end of a turn.
+    fn still_whole(&mut self, wave: &Wave, whole: &BTreeSet<String>) {
+        let now = groups_that_are_whole(&self.state);
+        for rule in whole.difference(&now) {
+            let turn = wave.node.as_ref().map_or("the last wave".to_owned(), |node| format!("the turn of {node}"));
+            let problem = format!("{turn} leaves guests on different nodes that rule {rule} keeps together");
+            self.findings.push(finding(Subject::Cluster, problem, "Plan again."));
+        }
+    }
+
     fn find(&mut self, planned: &PlannedStep, why: String, remedy: &str) {
         let subject = subject_of(&planned.step);
         self.findings.push(finding(subject, format!("{}: {why}", planned.id), remedy));
@@ -186,6 +198,20 @@ fn subject_of(step: &Step) -> Subject {
     }
 }
 
+/// The keep-together rules whose running guests are all on one node.
+fn groups_that_are_whole(state: &Snapshot) -> BTreeSet<String> {
+    let mut whole = BTreeSet::new();
+    for rule in state.ha.known().into_iter().flat_map(|ha| &ha.rules) {
+        let AffinityRule::Resource(rule) = rule else { continue };
+        let running = rule.guests.iter().filter_map(|id| state.guests.get(id)).filter(|guest| guest.may_be_running());
+        let nodes: BTreeSet<&NodeName> = running.map(|guest| &guest.node).collect();
+        if rule.together && nodes.len() < 2 {
+            whole.insert(rule.id.clone());
+        }
+    }
+    whole
+}
+
 /// The guest that a step is about.
 fn guest_of(step: &Step) -> Option<GuestId> {
     match step {
@@ -199,12 +225,25 @@ fn guest_of(step: &Step) -> Option<GuestId> {
     }
 }
 
-/// What a step that only waits for a state has promised once it is done: a node that is proven back leaves Ceph clean.
+/// What a step that only waits for a state has promised once it is done: a node that is proven back leaves Ceph clean,
+/// and HA that has settled has nothing under way.
 fn promise(step: &Step, state: &mut Snapshot) {
-    let Step::ProveBack(_) = step else { return };
-    let Some(ceph) = state.ceph.known_mut().and_then(Option::as_mut) else { return };
-    ceph.pgs = vec![PgState { state: "active+clean".to_owned(), count: ceph.pg_count }];
-    ceph.checks.retain(|code, check| check.muted || BENIGN_CEPH_CHECKS.contains(&code.as_str()));
+    match step {
+        Step::ProveBack(_) => {
+            let Some(ceph) = state.ceph.known_mut().and_then(Option::as_mut) else { return };
+            ceph.pgs = vec![PgState { state: "active+clean".to_owned(), count: ceph.pg_count }];
+            ceph.checks.retain(|code, check| check.muted || BENIGN_CEPH_CHECKS.contains(&code.as_str()));
+        }
+        Step::SettleHa(_) => {
+            let Some(ha) = state.ha.known_mut() else { return };
+            for service in ha.services.values_mut().filter(|service| service.state != Some(HaServiceState::Error)) {
+                let started = service.request == HaRequest::Started;
+                service.state = Some(if started { HaServiceState::Started } else { HaServiceState::Stopped });
+                (service.target, service.maintenance_node) = (None, None);
+            }
+        }
+        _ => {}
+    }
 }
 
 fn guest_memory(state: &Snapshot) -> BTreeMap<NodeName, u64> {

@@ -3,6 +3,7 @@
 use super::support::{Report, some};
 use super::{Check, Finding, Severity, Subject};
 use crate::ids::GuestId;
+use crate::invariants::{Context, Verdict, by_id};
 use crate::policy::Policy;
 use crate::snapshot::{AffinityRule, Guest, HaRequest, Snapshot};
 
@@ -16,11 +17,11 @@ impl Check for HaRules {
     fn explain(&self) -> &'static str {
         "Guests that are kept apart need one node each. With as many of them as nodes there is nowhere to go while one \
          node is out, and HA leaves the guest where it is without a word. The same holds for a strict node rule with a \
-         single node. Both are blocking. Loosen the rule for the time of the run (ha-manager rules set TYPE RULE \
+         single node, and for a rule that is broken already. All are blocking. Loosen the rule for the time of the run (ha-manager rules set TYPE RULE \
          --disable 1), or stop one of the guests."
     }
 
-    fn run(&self, snapshot: &Snapshot, _policy: &Policy) -> Vec<Finding> {
+    fn run(&self, snapshot: &Snapshot, policy: &Policy) -> Vec<Finding> {
         let mut report = Report::of(self);
         let Some(ha) = snapshot.ha.known() else { return Vec::new() };
         let managed = |id: &GuestId| ha.services.get(id).is_some_and(|service| service.request == HaRequest::Started);
@@ -51,6 +52,18 @@ impl Check for HaRules {
             let remedy = format!("Loosen it for the time of the run: ha-manager rules set {kind} {id} --disable 1");
             report.add(Severity::Blocking, Subject::Cluster, format!("HA rule {id}: {problem}"), remedy);
         }
+        broken_now(snapshot, policy, &mut report);
         report.findings()
+    }
+}
+
+/// A rule that does not hold now: HA is about to move somebody by itself, or cannot.
+fn broken_now(snapshot: &Snapshot, policy: &Policy, report: &mut Report) {
+    let verdict = by_id("rules-kept").map(|rule| rule.holds(snapshot, &Context::new(policy)));
+    if let Some(Verdict::Broken(evidence)) = verdict {
+        for line in evidence {
+            let remedy = "Wait until HA has moved them, or mend the rule: ha-manager rules list; ha-manager status";
+            report.add(Severity::Blocking, Subject::Cluster, format!("an HA rule is broken now: {line}"), remedy);
+        }
     }
 }

@@ -234,6 +234,13 @@ fn ha_rules_finds_rules_that_cannot_hold_with_a_node_out() {
 }
 
 #[test]
+fn ha_rules_finds_a_rule_that_is_broken_already() {
+    let mut snapshot = cluster();
+    guest_mut(&mut snapshot, GuestId::vm(102)).node = name("pve1");
+    fires("ha-rules", &snapshot, Severity::Blocking, "an HA rule is broken now: vm:101 and vm:102 meet on pve1");
+}
+
+#[test]
 fn shutdown_policy_is_told_when_it_is_not_the_default() {
     let mut snapshot = cluster();
     snapshot.options.known_mut().unwrap().ha_shutdown_policy = Some("migrate".to_owned());

@@ -172,6 +172,22 @@ fn a_pair_that_meets_in_one_stage_is_found() {
 }
 
 #[test]
+fn a_group_that_is_left_split_is_found() {
+    let mut snapshot = cluster();
+    let pair = [GuestId::vm(101), GuestId::vm(102)];
+    guest_mut(&mut snapshot, pair[1]).node = name("pve1");
+    ha_mut(&mut snapshot).services.get_mut(&pair[1]).unwrap().node = Some(name("pve1"));
+    ha_mut(&mut snapshot).rules =
+        vec![AffinityRule::Resource(ResourceAffinity { id: "pair".to_owned(), guests: pair.into(), together: true })];
+    list_locally(&mut snapshot);
+    let plan = plan_of(vec![turn(
+        "pve1",
+        vec![migrate(pair[0], "pve1", "pve2", Travel::Ha), migrate(pair[1], "pve1", "pve3", Travel::Ha)],
+    )]);
+    found(&plan, &snapshot, "the turn of pve1 leaves guests on different nodes that rule pair keeps together");
+}
+
+#[test]
 fn a_journey_back_to_an_old_node_is_found() {
     let mut plan = waves();
     let back = migrate(GuestId::vm(102), "pve1", "pve3", Travel::Ha);

@@ -3,6 +3,7 @@
 use super::sample::*;
 use super::tests::{context, drained, reboot, upgrade};
 use super::*;
+use crate::snapshot::{Job, JobKind};
 use crate::steps::*;
 
 fn migrate(guest: GuestId, from: &str, to: &str, travel: Travel) -> Step {
@@ -48,6 +49,21 @@ fn the_guard_lets_the_normal_path_of_a_node_pass() {
 fn the_guard_refuses_a_reboot_of_a_node_that_is_not_empty() {
     refused_by(guarded(&reboot("pve1"), &[], &cluster(), "pve1"), "no-guest-on-a-node-we-stop (while it runs)");
     refused_by(guarded(&upgrade("pve1"), &[], &cluster(), "pve1"), "no-guest-on-a-node-we-stop (while it runs)");
+}
+
+#[test]
+fn the_guard_refuses_a_reboot_while_a_task_runs_on_the_node() {
+    let mut snapshot = drained();
+    assert_eq!(guarded(&reboot("pve1"), &[], &snapshot, "pve1"), Ok(()));
+    snapshot.jobs.known_mut().unwrap().push(Job {
+        upid: "UPID:pve1:1:2:3:imgcopy::root@pam:".into(),
+        node: name("pve1"),
+        kind: JobKind("imgcopy".to_owned()),
+        vmid: None,
+        user: "root@pam".to_owned(),
+        started: crate::ids::UnixMs(0),
+    });
+    refused_by(guarded(&reboot("pve1"), &[], &snapshot, "pve1"), "no-guest-on-a-node-we-stop");
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn what_is_left(snapshot: &Snapshot, node: &Node, offline: bool, context: &Conte
     for moving in context.moving.iter().filter(|moving| moving.to == *name && !left.contains(&moving.guest)) {
         findings.broken(format!("{} travels to {name}, which is {state}", moving.guest));
     }
-    for job in findings.read(&snapshot.jobs).into_iter().flatten().filter(|job| job.node == *name && !offline) {
+    for job in findings.read(&snapshot.jobs).into_iter().flatten().filter(|job| job.node == *name) {
         findings.broken(format!("task {} ({}) runs on {name}, which is {state}", job.upid, job.kind.0));
     }
 }

@@ -8,7 +8,8 @@ use crate::ids::{GuestId, NodeName};
 use crate::snapshot::{AffinityRule, Ha, HaRequest, NodeAffinity, ResourceAffinity, Snapshot};
 
 /// `rules-kept`. Judged for guests that run and that HA manages: for others HA's rules mean nothing. A group that
-/// belongs together travels one by one, so it may be split between the node under work and one other.
+/// belongs together travels one by one, so it may be split in two on its way; that it is whole again at the end of a
+/// node's turn is for the plan check to see.
 pub(super) struct RulesKept;
 
 impl Invariant for RulesKept {
@@ -68,8 +69,7 @@ fn apart(snapshot: &Snapshot, ha: &Ha, context: &Context<'_>, rule: &ResourceAff
 
 fn together(snapshot: &Snapshot, ha: &Ha, context: &Context<'_>, rule: &ResourceAffinity, findings: &mut Findings) {
     let nodes: BTreeSet<_> = rule.guests.iter().flat_map(|id| places(snapshot, ha, context, *id)).collect();
-    let in_transit = nodes.len() == 2 && context.under_work.as_ref().is_some_and(|work| nodes.contains(work));
-    if nodes.len() > 1 && !in_transit {
+    if nodes.len() > 2 {
         let nodes: Vec<&str> = nodes.iter().map(|node| node.as_str()).collect();
         findings.broken(format!("rule {} keeps guests together, they are on {}", rule.id, nodes.join(", ")));
     }

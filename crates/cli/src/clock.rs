@@ -1,0 +1,12 @@
+//! The wall clock: for the lease, for requests, and for ages on a page. A run's own time comes from its ports.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use quorate_core::ids::UnixMs;
+
+/// Now.
+#[allow(clippy::disallowed_methods, reason = "leases are kept by the wall clock, in the lab too")]
+pub(crate) fn wall_now() -> UnixMs {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

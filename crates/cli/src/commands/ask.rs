@@ -1,0 +1,186 @@
+//! `quorate pause`, `approve`, `abort`, `resume`: a word to whoever drives the run, by a row in the journal.
+//!
+//! If nobody drives, all but `pause` take the run up here, in the foreground, and say the word themselves.
+
+use std::collections::BTreeSet;
+
+use clap::ValueEnum;
+use quorate_core::ids::RunId;
+use quorate_core::policy::ConsentKind;
+use quorate_core::run::{Request, RunOutcome, RunState};
+use quorate_engine::{Driver, Ended, WhenPaused};
+use quorate_journal::{Holder, Journal, Mode};
+
+use super::connect::connect;
+use super::watch::Lines;
+use crate::clock::wall_now;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::render;
+use crate::render::page::Page;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct PauseArgs {}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ApproveArgs {
+    /// What you agree to; without it, all that the plan asks for and nobody has given
+    kinds: Vec<ConsentArg>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct AbortArgs {}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ResumeArgs {}
+
+/// A consent on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ConsentArg {
+    /// Containers are restarted when they move
+    RestartContainers,
+    /// Guests that cannot move are down while their node is upgraded
+    ShutdownGuests,
+    /// CD images are ejected
+    EjectMedia,
+}
+
+impl From<ConsentArg> for ConsentKind {
+    fn from(kind: ConsentArg) -> Self {
+        match kind {
+            ConsentArg::RestartContainers => Self::RestartContainers,
+            ConsentArg::ShutdownGuests => Self::ShutdownGuests,
+            ConsentArg::EjectMedia => Self::EjectMedia,
+        }
+    }
+}
+
+/// A run that is not over, and its journal.
+struct Open {
+    journal: Journal,
+    run: RunId,
+    state: RunState,
+}
+
+impl Open {
+    fn find(context: &Context) -> Result<Self, Failure> {
+        let (journal, run) = context.journal_and_run(Mode::Ask, None)?;
+        let entries = journal.events(&run)?;
+        let state = RunState::of(entries.iter().map(|entry| (entry.at, &entry.event)));
+        if let Some(outcome) = &state.ended {
+            let happened = format!("run {run} is over: {}", render::log::ended(outcome));
+            return Err(Failure::new(
+                Exit::Driver,
+                happened,
+                "Nothing is under way.",
+                &["`quorate run` begins another."],
+            ));
+        }
+        Ok(Self { journal, run, state })
+    }
+
+    /// Who drives this run now.
+    fn driver(&self) -> Result<Option<String>, Failure> {
+        let lease = self.journal.lease()?.filter(|lease| lease.is_live(wall_now()) && lease.run == self.run);
+        Ok(lease.map(|lease| lease.holder.text))
+    }
+}
+
+/// Who speaks: for the journal and for whoever reads it.
+pub(crate) fn speaker() -> String {
+    let user = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}@{}", user.unwrap_or_else(|| "somebody".to_owned()), host.trim())
+}
+
+/// This process as a driver.
+pub(crate) fn this_driver() -> Holder {
+    Holder::this_process(format!("{}, process {}", speaker(), std::process::id()))
+}
+
+pub(super) fn pause(_: &PauseArgs, context: &Context) -> Result<Exit, Failure> {
+    let open = Open::find(context)?;
+    match open.driver()? {
+        Some(driver) => post(&open, &driver, &Request::Pause, "it stands still at the next safe point"),
+        None => Err(Failure::new(
+            Exit::Driver,
+            format!("nobody drives run {}: there is nothing to pause", open.run),
+            "Nothing new is begun. What was begun on the cluster goes on by itself.",
+            &["`quorate status` shows what is owed; `quorate resume` or `quorate abort` takes the run up."],
+        )),
+    }
+}
+
+pub(super) async fn approve(args: &ApproveArgs, context: &Context) -> Result<Exit, Failure> {
+    let open = Open::find(context)?;
+    let asked = open.state.plan.iter().flat_map(|plan| &plan.consents).map(|consent| consent.kind);
+    let missing: BTreeSet<ConsentKind> = asked.filter(|kind| !open.state.consents.contains(kind)).collect();
+    let kinds = if args.kinds.is_empty() { missing } else { args.kinds.iter().map(|kind| (*kind).into()).collect() };
+    if kinds.is_empty() {
+        return Err(Failure::usage(
+            "the plan asks for no consent that was not given",
+            "`quorate status` shows why it waits.",
+        ));
+    }
+    let words: Vec<&str> = kinds.iter().map(|kind| render::log::consent(*kind)).collect();
+    let words = format!("agreed to {}", words.join(", "));
+    say(open, Request::Approve { kinds }, &words, context).await
+}
+
+pub(super) async fn abort(_: &AbortArgs, context: &Context) -> Result<Exit, Failure> {
+    let open = Open::find(context)?;
+    say(open, Request::Abort, "it pays back what is owed and ends", context).await
+}
+
+pub(super) async fn resume(_: &ResumeArgs, context: &Context) -> Result<Exit, Failure> {
+    let open = Open::find(context)?;
+    say(open, Request::Resume, "it goes on", context).await
+}
+
+/// Tells the driver, or becomes it.
+async fn say(open: Open, request: Request, effect: &str, context: &Context) -> Result<Exit, Failure> {
+    match open.driver()? {
+        Some(driver) => post(&open, &driver, &request, effect),
+        None => take_up(open, request, context).await,
+    }
+}
+
+fn post(open: &Open, driver: &str, request: &Request, effect: &str) -> Result<Exit, Failure> {
+    open.journal.post_request(&open.run, wall_now(), &speaker(), request)?;
+    let mut page = Page::default();
+    page.line(format!("Told {driver}, who drives run {}: {effect}. `quorate status` shows it.", open.run));
+    page.print_err();
+    Ok(Exit::Ok)
+}
+
+async fn take_up(open: Open, request: Request, context: &Context) -> Result<Exit, Failure> {
+    let Open { journal, run, state: _ } = open;
+    let path = journal.path().to_owned();
+    drop(journal);
+    let journal = Journal::open(&path, Mode::Drive)?;
+    journal.verify_chain()?;
+    let config = context.config()?;
+    let connection = connect(&config).await?;
+    let mut lines = Lines::new(context.format());
+    let known_nodes = connection.known_nodes();
+    let mut driver = Driver::take_up(connection.ports, &journal, &this_driver(), run, &mut lines)?
+        .known_nodes(known_nodes)
+        .when_paused(WhenPaused::Leave);
+    let aborts = request == Request::Abort;
+    driver.say(request, &speaker())?;
+    let ended = driver.drive().await?;
+    Ok(match ended {
+        Ended::Over(RunOutcome::Aborted) if aborts => Exit::Ok,
+        ended => how_it_ended(&ended),
+    })
+}
+
+/// The exit code of a process that drove.
+pub(crate) fn how_it_ended(ended: &Ended) -> Exit {
+    match ended {
+        Ended::Over(RunOutcome::Completed) => Exit::Ok,
+        Ended::Over(RunOutcome::Aborted) => Exit::Aborted,
+        Ended::Paused { .. } => Exit::Paused,
+    }
+}

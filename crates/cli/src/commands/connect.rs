@@ -1,0 +1,159 @@
+//! From the configuration to the ports of the cluster that it names, or one clear message.
+//!
+//! Every node is tried by itself, API and SSH, before anything else: a wrong certificate, a wrong host key or a refused
+//! credential at any node ends the command. A node that is merely silent does not: it may be down, and that is then a
+//! reading of the snapshot. Nothing but reads is sent.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quorate_core::ids::{NodeName, UnixMs};
+use quorate_core::policy::Policy;
+use quorate_pve::live::{self, HostKey, LiveClock, LiveConfig, LiveError, NodeEndpoint, Secret, Timeouts};
+use quorate_pve::ports::{ApiError, ApiRequest, Ports, ShellError};
+use tokio::task::JoinSet;
+
+use crate::clock::wall_now;
+use crate::config::{Config, HostKeyConfig, LabConfig};
+use crate::failure::Failure;
+
+/// A login and `true` on a healthy node take well below a second.
+const SHELL_DEADLINE: Duration = Duration::from_secs(20);
+
+/// A cluster that let us in.
+pub(crate) struct Connection {
+    pub(crate) ports: Ports,
+    pub(crate) policy: Policy,
+    nodes: Vec<NodeName>,
+}
+
+impl Connection {
+    /// Nodes of the configuration, for when no API answers.
+    pub(crate) fn known_nodes(&self) -> Vec<NodeName> {
+        self.nodes.clone()
+    }
+}
+
+/// Connects to the cluster of the configuration.
+pub(crate) async fn connect(config: &Config) -> Result<Connection, Failure> {
+    let ports = live::ports(live_config(config), Arc::new(clock(config.lab.as_ref())))?;
+    let nodes: Vec<NodeName> = config.nodes.iter().map(|node| node.name.clone()).collect();
+    try_api(&ports, &nodes).await?;
+    try_shells(&ports, &nodes).await?;
+    compare_members(&ports, &nodes).await?;
+    Ok(Connection { ports, policy: config.policy.clone(), nodes })
+}
+
+fn live_config(config: &Config) -> LiveConfig {
+    let endpoint = |node: &crate::config::NodeConfig| NodeEndpoint {
+        name: node.name.clone(),
+        api: node.api.clone(),
+        fingerprint: node.fingerprint.clone(),
+        ssh: node.ssh.clone(),
+        host_key: match &node.host_key {
+            HostKeyConfig::Fingerprint(text) => HostKey::Fingerprint(text.clone()),
+            HostKeyConfig::KnownHosts(path) => HostKey::KnownHosts(path.clone()),
+        },
+    };
+    LiveConfig {
+        nodes: config.nodes.iter().map(endpoint).collect(),
+        token_id: config.auth.token_id.clone(),
+        token_secret: Secret::new(config.auth.token_secret.clone()),
+        ssh_key_files: config.auth.ssh_keys.clone(),
+        timeouts: Timeouts::default(),
+    }
+}
+
+fn clock(lab: Option<&LabConfig>) -> LiveClock {
+    let Some(LabConfig { time_factor, start, began }) = lab else { return LiveClock::wall() };
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "lab time")]
+    let passed_ms = (wall_now().0.saturating_sub(began.0) as f64 * time_factor) as u64;
+    LiveClock::scaled(UnixMs(start.0.saturating_add(passed_ms)), *time_factor)
+}
+
+/// Asks the API of each node by itself for its version.
+async fn try_api(ports: &Ports, nodes: &[NodeName]) -> Result<(), Failure> {
+    let mut asked = JoinSet::new();
+    for node in nodes {
+        let avoid = nodes.iter().filter(|other| *other != node).cloned().collect();
+        let request = ApiRequest { avoid, ..ApiRequest::get("/version") };
+        let (api, node) = (ports.api.clone(), node.clone());
+        asked.spawn(async move { (node, api.call(request).await) });
+    }
+    let mut silent = Vec::new();
+    let mut refusals = Vec::new();
+    let mut answers = 0;
+    while let Some(Ok((node, result))) = asked.join_next().await {
+        match result {
+            Ok(_) | Err(ApiError::Refused { .. } | ApiError::Forbidden { .. }) => answers += 1,
+            Err(ApiError::Unreachable(reason)) => silent.push(reason),
+            Err(ApiError::InDoubt { node, reason }) => silent.push(format!("{node} ({reason})")),
+            Err(error @ (ApiError::Fingerprint { .. } | ApiError::Unauthorized { .. })) => refusals.push((node, error)),
+        }
+    }
+    // The same node each time, whichever answered first.
+    refusals.sort_by(|(one, _), (other, _)| one.cmp(other));
+    if let Some((_, error)) = refusals.into_iter().next() {
+        return Err(error.into());
+    }
+    if answers == 0 {
+        silent.sort();
+        return Err(ApiError::Unreachable(silent.join("; ")).into());
+    }
+    Ok(())
+}
+
+/// Logs in to each node by itself.
+async fn try_shells(ports: &Ports, nodes: &[NodeName]) -> Result<(), Failure> {
+    let mut asked = JoinSet::new();
+    for node in nodes {
+        let (shell, node) = (ports.shell.clone(), node.clone());
+        asked.spawn(async move {
+            let result = shell.run(&node, &["true".to_owned()], SHELL_DEADLINE).await;
+            (node, result)
+        });
+    }
+    let mut refusals = Vec::new();
+    while let Some(Ok((node, result))) = asked.join_next().await {
+        match result {
+            Ok(_) | Err(ShellError::Unreachable { .. } | ShellError::InDoubt { .. }) => {}
+            Err(error @ (ShellError::HostKey { .. } | ShellError::Unauthorized { .. })) => refusals.push((node, error)),
+        }
+    }
+    refusals.sort_by(|(one, _), (other, _)| one.cmp(other));
+    refusals.into_iter().next().map_or(Ok(()), |(_, error)| Err(error.into()))
+}
+
+/// The configuration names the nodes that the cluster has, all of them and no other.
+async fn compare_members(ports: &Ports, nodes: &[NodeName]) -> Result<(), Failure> {
+    // What cannot be read here is a reading that is missing from the snapshot; that blocks by itself.
+    let Ok(status) = ports.api.call(ApiRequest::get("/cluster/status")).await else { return Ok(()) };
+    let entries = status.as_array().into_iter().flatten().filter(|entry| entry["type"] == "node");
+    let members: Vec<NodeName> = entries.filter_map(|entry| entry["name"].as_str()).map(NodeName::from).collect();
+    if members.is_empty() {
+        return Ok(());
+    }
+    let all = members.iter().map(NodeName::as_str).collect::<Vec<_>>().join(", ");
+    if let Some(unknown) = nodes.iter().find(|node| !members.contains(node)) {
+        let what = format!("the configuration names a node {unknown}, and the cluster has none of that name");
+        return Err(Failure::usage(what, &format!("Correct [cluster] nodes. The cluster's nodes are {all}.")));
+    }
+    if let Some(missing) = members.iter().find(|member| !nodes.contains(member)) {
+        let what = format!("the cluster has a node {missing}, and the configuration does not name it");
+        let next = format!("Add it to [cluster] nodes: Quorate must see every node. The cluster's nodes are {all}.");
+        return Err(Failure::usage(what, &next));
+    }
+    Ok(())
+}
+
+impl From<LiveError> for Failure {
+    fn from(error: LiveError) -> Self {
+        let next = match &error {
+            LiveError::Token => "Check [auth] token-id and its secret.",
+            LiveError::Key { .. } => "Check [auth] ssh-key: private keys in OpenSSH's format, readable by you.",
+            LiveError::HostKey { .. } => "Name the node's key with host-key, or add it to the known-hosts file.",
+            LiveError::Tls(_) => "This is a fault of the system that Quorate runs on.",
+        };
+        Self::usage(error.to_string(), next)
+    }
+}

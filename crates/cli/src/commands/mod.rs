@@ -1,0 +1,77 @@
+//! One file per verb. A verb reads its arguments, calls the libraries, prints, and says how it ended.
+
+pub(crate) mod ask;
+pub(crate) mod connect;
+pub(crate) mod demo;
+mod explain;
+mod export;
+mod inspect;
+pub(crate) mod lab;
+mod log;
+mod plan;
+mod preflight;
+mod report;
+pub(crate) mod run;
+mod source;
+mod status;
+pub(crate) mod watch;
+
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// Everything that `quorate` can be asked to do.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Verb {
+    /// Upgrade a lab cluster that runs inside this process, from inspect to report
+    Demo(demo::Args),
+    /// Serve a lab cluster on loopback until interrupted
+    Lab(lab::Args),
+    /// Show the cluster: nodes, votes, links, guests, HA, Ceph, and what is not known
+    Inspect(source::Args),
+    /// Write a snapshot to a file, for --from
+    Export(export::Args),
+    /// Show what is in the way of a run, and how to mend it
+    Preflight(source::Args),
+    /// Show every step of a run, its cost and the consents that it needs
+    Plan(plan::Args),
+    /// Upgrade the cluster
+    Run(run::Args),
+    /// Show where the run stands
+    Status(status::Args),
+    /// Let the run stand still at the next safe point
+    Pause(ask::PauseArgs),
+    /// Agree to costs, and let the run go on
+    Approve(ask::ApproveArgs),
+    /// Pay back what is owed to the cluster, and end the run
+    Abort(ask::AbortArgs),
+    /// Let the run go on; take it up if nobody drives it
+    Resume(ask::ResumeArgs),
+    /// Show what happened, event by event
+    Log(log::Args),
+    /// Show what the run did and what it cost
+    Report(report::Args),
+    /// Explain a check, an invariant or a step by its id
+    Explain(explain::Args),
+}
+
+/// Does it.
+pub(crate) async fn perform(verb: Verb, context: &Context) -> Result<Exit, Failure> {
+    match verb {
+        Verb::Demo(args) => demo::perform(&args, context).await,
+        Verb::Lab(args) => lab::perform(&args, context).await,
+        Verb::Inspect(args) => inspect::perform(&args, context).await,
+        Verb::Export(args) => export::perform(&args, context).await,
+        Verb::Preflight(args) => preflight::perform(&args, context).await,
+        Verb::Plan(args) => plan::perform(&args, context).await,
+        Verb::Run(args) => run::perform(&args, context).await,
+        Verb::Status(args) => status::perform(&args, context),
+        Verb::Pause(args) => ask::pause(&args, context),
+        Verb::Approve(args) => ask::approve(&args, context).await,
+        Verb::Abort(args) => ask::abort(&args, context).await,
+        Verb::Resume(args) => ask::resume(&args, context).await,
+        Verb::Log(args) => log::perform(&args, context),
+        Verb::Report(args) => report::perform(&args, context),
+        Verb::Explain(args) => explain::perform(&args, context),
+    }
+}

@@ -1,0 +1,88 @@
+//! `quorate plan`: every step of a run, without doing any.
+
+use quorate_core::plan::{NoPlan, Plan};
+use quorate_engine::{Prepared, new_run_id};
+use serde_json::json;
+
+use super::preflight::blocks;
+use super::source;
+use crate::context::{Context, Format};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::render;
+use crate::render::page::{Page, print_json};
+use crate::render::plan::{Detail, consents_missing};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Print the literal command under each step
+    #[arg(long)]
+    commands: bool,
+    #[command(flatten)]
+    source: source::Args,
+}
+
+pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    let (snapshot, policy) = source::look(&args.source, context).await?;
+    let cluster = snapshot.cluster_name.known().map_or("", String::as_str);
+    // The id only names the upgrade units; from the snapshot's own moment, so that the same file gives the same plan.
+    let run = new_run_id(snapshot.taken, cluster);
+    let Prepared { snapshot, findings, plan } = Prepared::of(snapshot, &policy, &run);
+    let plan = match plan {
+        Ok((plan, _)) => plan,
+        Err(none) => return Ok(no_plan(&none, context)),
+    };
+    match context.format() {
+        Format::Text => {
+            let detail = if args.commands { Detail::Commands } else { Detail::Steps };
+            render::plan::plan(&plan, &snapshot, &policy, detail).print();
+        }
+        Format::Json => print_json(&as_json(&plan, &snapshot, args.commands)),
+    }
+    let mut talk = Page::default();
+    let missing = consents_missing(&plan, &policy);
+    let exit = if blocks(&findings) {
+        talk.line(format!(
+            "A run is refused for now ({}): see `quorate preflight`.",
+            render::preflight::summary(&findings)
+        ));
+        Exit::Blocked
+    } else if missing.is_empty() {
+        Exit::Ok
+    } else {
+        let kinds: Vec<String> = missing.iter().map(|kind| format!("\"{}\"", render::log::consent(*kind))).collect();
+        talk.line(format!(
+            "A run needs your consent: in the configuration, [policy] consents = [{}].",
+            kinds.join(", ")
+        ));
+        Exit::NeedsConsent
+    };
+    talk.print_err();
+    Ok(exit)
+}
+
+/// Prints why there is no plan.
+pub(crate) fn no_plan(none: &NoPlan, context: &Context) -> Exit {
+    match context.format() {
+        Format::Text => {
+            let mut page = Page::default();
+            page.line("There is no plan that keeps every rule:");
+            page.page(&render::preflight::findings(&none.findings));
+            page.print();
+        }
+        Format::Json => none.findings.iter().for_each(print_json),
+    }
+    Exit::NoPlan
+}
+
+fn as_json(plan: &Plan, snapshot: &quorate_core::snapshot::Snapshot, commands: bool) -> serde_json::Value {
+    if !commands {
+        return json!({ "kind": "plan", "plan": plan });
+    }
+    let literal = |planned: &quorate_core::plan::PlannedStep| {
+        let command = planned.step.kind().command(snapshot);
+        json!({ "id": planned.id, "command": command.map(|command| command.to_string()) })
+    };
+    let commands: Vec<_> = plan.steps().map(|(_, planned)| literal(planned)).collect();
+    json!({ "kind": "plan", "plan": plan, "commands": commands })
+}

@@ -1,0 +1,50 @@
+//! `quorate status`: where the run stands, from the journal alone.
+
+use quorate_core::view::View;
+use quorate_journal::{Journal, Mode};
+use serde_json::json;
+
+use crate::clock::wall_now;
+use crate::context::{Context, Format};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::render;
+use crate::render::page::print_json;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The run; without it, the latest
+    #[arg(long, value_name = "ID")]
+    run: Option<String>,
+}
+
+pub(super) fn perform(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    let (journal, run) = context.journal_and_run(Mode::Read, args.run.as_deref())?;
+    let view = view(&journal, &run)?;
+    let lease = journal.lease()?;
+    let now = wall_now();
+    match context.format() {
+        Format::Text => render::status::status(&view, lease.as_ref(), now).print(),
+        Format::Json => {
+            let live = lease.filter(|lease| lease.is_live(now) && lease.run == run);
+            let driver = live.map(|lease| lease.holder.text);
+            print_json(&json!({
+                "kind": "status", "phase": view.phase(), "driver": driver, "nodes": view.nodes(),
+                "moves": view.moves(), "reboots": view.reboots(), "downtimes": downtimes(&view), "view": view,
+            }));
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+/// The fold of one run.
+pub(super) fn view(journal: &Journal, run: &quorate_core::ids::RunId) -> Result<View, Failure> {
+    let entries = journal.events(run)?;
+    Ok(View::of(entries.iter().map(|entry| (entry.at, &entry.event))))
+}
+
+/// Downtime in seconds by guest.
+pub(super) fn downtimes(view: &View) -> serde_json::Value {
+    let downtimes = view.downtimes().into_iter();
+    downtimes.map(|(guest, down)| (guest.to_string(), json!(down))).collect::<serde_json::Map<_, _>>().into()
+}

@@ -1,0 +1,67 @@
+//! A mistake in the configuration file: where it is, and the line itself.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// One mistake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ConfigError {
+    path: PathBuf,
+    place: Option<Place>,
+    message: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place {
+    /// From 1.
+    line: usize,
+    /// From 1, in characters.
+    column: usize,
+    /// The whole line.
+    text: String,
+    /// Characters to underline.
+    width: usize,
+}
+
+impl ConfigError {
+    /// A mistake that is nowhere in particular.
+    pub(crate) fn whole_file(path: &Path, message: impl Into<String>) -> Self {
+        Self { path: path.to_owned(), place: None, message: message.into() }
+    }
+
+    /// A mistake at a range of bytes of the text.
+    pub(crate) fn at(path: &Path, text: &str, span: &Range<usize>, message: impl Into<String>) -> Self {
+        let start = (0..=span.start.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        let before = &text[..start];
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let line_text = text[line_start..].lines().next().unwrap_or("");
+        let column = before[line_start..].chars().count() + 1;
+        let room = (line_text.chars().count() + 1).saturating_sub(column);
+        let place = Place {
+            line: before.matches('\n').count() + 1,
+            column,
+            text: line_text.to_owned(),
+            width: span.len().clamp(1, room.max(1)),
+        };
+        Self { path: path.to_owned(), place: Some(place), message: message.into() }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.display();
+        let Some(Place { line, column, text, width }) = &self.place else {
+            return write!(f, "{path}: {}", self.message);
+        };
+        // toml puts what it expected on a second line.
+        let message = self.message.lines().collect::<Vec<_>>().join("; ");
+        let margin = line.to_string().len();
+        writeln!(f, "{path}:{line}:{column}: {message}")?;
+        writeln!(f, "{:margin$} |", "")?;
+        writeln!(f, "{line} | {}", text.replace('\t', " "))?;
+        write!(f, "{:margin$} | {:indent$}{}", "", "", "^".repeat(*width), indent = column - 1)
+    }
+}
+
+impl std::error::Error for ConfigError {}

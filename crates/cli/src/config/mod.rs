@@ -1,0 +1,101 @@
+//! The configuration file: which cluster, how to get in, what the operator allows.
+//!
+//! It is read completely before anything else happens. A mistake is shown with file, line, column and the line itself.
+
+mod check;
+mod error;
+
+use std::path::{Path, PathBuf};
+
+use quorate_core::policy::Policy;
+use serde::Deserialize;
+use toml::Spanned;
+
+pub(crate) use check::{Config, HostKeyConfig, LabConfig, NodeConfig};
+pub(crate) use error::ConfigError;
+
+/// Where the file is looked for if `--config` does not say.
+pub(crate) const DEFAULT_FILE: &str = "quorate.toml";
+
+/// A journal beside the configuration file, if it does not say.
+const DEFAULT_JOURNAL: &str = "quorate.db";
+
+/// The file as it stands.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    cluster: ClusterTable,
+    auth: Spanned<AuthTable>,
+    lab: Option<LabTable>,
+    #[serde(default)]
+    journal: JournalTable,
+    #[serde(default)]
+    policy: Option<Spanned<Policy>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClusterTable {
+    nodes: Spanned<Vec<Spanned<NodeTable>>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct NodeTable {
+    name: Spanned<String>,
+    api: Spanned<String>,
+    fingerprint: Spanned<String>,
+    ssh: Option<Spanned<String>>,
+    host_key: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct AuthTable {
+    token_id: Spanned<String>,
+    token_secret: Option<Spanned<String>>,
+    token_secret_file: Option<Spanned<PathBuf>>,
+    token_secret_env: Option<Spanned<String>>,
+    #[serde(default)]
+    ssh_key: Vec<PathBuf>,
+    known_hosts: Option<PathBuf>,
+}
+
+/// Written by `quorate lab`, so that our time is the lab's.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct LabTable {
+    time_factor: Spanned<f64>,
+    start_ms: u64,
+    began_ms: u64,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JournalTable {
+    path: Option<PathBuf>,
+}
+
+/// Reads and checks the file at `path`.
+///
+/// # Errors
+/// [`ConfigError`] names the place.
+pub(crate) fn load(path: &Path) -> Result<Config, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| ConfigError::whole_file(path, format!("cannot be read: {error}")))?;
+    parse(path, &text)
+}
+
+fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
+    let file: File = toml::from_str(text).map_err(|error| {
+        let message = error.message().to_owned();
+        match error.span() {
+            Some(span) => ConfigError::at(path, text, &span, message),
+            None => ConfigError::whole_file(path, message),
+        }
+    })?;
+    check::check(file, path, text)
+}
+
+#[cfg(test)]
+mod tests;

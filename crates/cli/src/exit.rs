@@ -1,0 +1,77 @@
+//! Exit codes. Documented in `docs/guide/exit-codes.md`, which a test compares with this file.
+
+use std::process::ExitCode;
+
+/// How a command ended, for scripts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done as asked.
+    Ok = 0,
+    /// A fault in Quorate itself.
+    Internal = 1,
+    /// The command line, the configuration file or an input file is wrong.
+    Usage = 2,
+    /// Findings forbid a run.
+    Blocked = 3,
+    /// The plan needs the operator's word.
+    NeedsConsent = 4,
+    /// The cluster cannot be reached, is not the one that is pinned, or does not let us in.
+    Cluster = 5,
+    /// There is no plan that keeps every rule.
+    NoPlan = 6,
+    /// The run stands still and waits for the operator.
+    Paused = 7,
+    /// Another process drives, or nobody does where somebody must.
+    Driver = 8,
+    /// The journal cannot be read or written, or holds no run.
+    Journal = 9,
+    /// The lab's ledger shows harm.
+    Harm = 10,
+    /// The run was ended by the operator before all nodes were done.
+    Aborted = 11,
+}
+
+impl Exit {
+    /// All of them, with the meaning that the documentation gives.
+    pub(crate) const ALL: &[(Self, &str)] = &[
+        (Self::Ok, "Done as asked."),
+        (Self::Internal, "A fault in Quorate itself."),
+        (Self::Usage, "The command line, the configuration file or an input file is wrong."),
+        (Self::Blocked, "Findings forbid a run."),
+        (Self::NeedsConsent, "The plan needs the operator's word."),
+        (Self::Cluster, "The cluster cannot be reached, is not the one that is pinned, or does not let us in."),
+        (Self::NoPlan, "There is no plan that keeps every rule."),
+        (Self::Paused, "The run stands still and waits for the operator."),
+        (Self::Driver, "Another process drives, or nobody does where somebody must."),
+        (Self::Journal, "The journal cannot be read or written, or holds no run."),
+        (Self::Harm, "The lab's ledger shows harm."),
+        (Self::Aborted, "The run was ended by the operator before all nodes were done."),
+    ];
+
+    /// The number.
+    pub(crate) fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_guide_lists_every_exit_code_with_its_meaning_and_no_other() {
+        let page = include_str!("../../../docs/guide/exit-codes.md");
+        let listed: Vec<&str> = page.lines().filter(|line| line.starts_with("| ") && !line.contains("---")).collect();
+        let expected: Vec<String> =
+            Exit::ALL.iter().map(|(exit, meaning)| format!("| {} | {meaning} |", exit.code())).collect();
+        assert_eq!(listed[1..], expected);
+        let codes: Vec<u8> = Exit::ALL.iter().map(|(exit, _)| exit.code()).collect();
+        assert_eq!(codes, (0..=11).collect::<Vec<u8>>());
+    }
+}

@@ -1,0 +1,195 @@
+//! The one error type at the edge: what happened, what it means for the cluster now, what to do next.
+//!
+//! Errors of the libraries become a [`Failure`] here and nowhere else, so that each kind has one message and one exit
+//! code.
+
+use quorate_engine::DriveError;
+use quorate_journal::JournalError;
+use quorate_pve::ports::{ApiError, ShellError};
+use serde_json::json;
+
+use crate::exit::Exit;
+use crate::render::page::Page;
+use crate::render::units::moment;
+
+/// A command that could not do what was asked.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    happened: String,
+    means: String,
+    next: Vec<String>,
+}
+
+const UNTOUCHED: &str = "Nothing was changed on the cluster.";
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, happened: impl Into<String>, means: impl Into<String>, next: &[&str]) -> Self {
+        let next = next.iter().map(|line| (*line).to_owned()).collect();
+        Self { exit, happened: happened.into(), means: means.into(), next }
+    }
+
+    /// Something wrong with what the operator gave us; found before anything was sent.
+    pub(crate) fn usage(happened: impl Into<String>, next: &str) -> Self {
+        Self::new(Exit::Usage, happened, UNTOUCHED, &[next])
+    }
+
+    /// Found while looking; nothing but reads were sent.
+    pub(crate) fn cluster(happened: impl Into<String>, next: &[&str]) -> Self {
+        Self::new(Exit::Cluster, happened, UNTOUCHED, next)
+    }
+
+    /// For standard error.
+    pub(crate) fn page(&self) -> Page {
+        let mut page = Page::default();
+        // The first line may be a whole message with a snippet; each of its lines is a line here.
+        for (index, line) in self.happened.lines().enumerate() {
+            page.line(if index == 0 { format!("quorate: {line}") } else { line.to_owned() });
+        }
+        page.line(format!("  what it means: {}", self.means));
+        for next in &self.next {
+            page.line(format!("  what to do:    {next}"));
+        }
+        page
+    }
+
+    /// For scripts.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        let Self { exit, happened, means, next } = self;
+        json!({ "kind": "error", "exit": exit.code(), "happened": happened, "means": means, "next": next })
+    }
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        let happened = error.to_string();
+        match error {
+            ApiError::Unreachable(_) => Self::cluster(
+                happened,
+                &["Check the addresses in [cluster] nodes, the network, and `systemctl status pveproxy` on a node."],
+            ),
+            ApiError::Fingerprint { node, .. } => Self::cluster(
+                happened,
+                &[
+                    &format!(
+                        "On {node} itself, compare: openssl x509 -in /etc/pve/local/pve-ssl.pem -noout -fingerprint -sha256"
+                    ),
+                    "(with a certificate of your own: /etc/pve/local/pveproxy-ssl.pem). If the node shows the new one, \
+                     put it into the configuration; if not, somebody is between you and the node.",
+                ],
+            ),
+            ApiError::Unauthorized { .. } => Self::cluster(
+                happened,
+                &["Check [auth] token-id (user@realm!name) and its secret; `pveum user token list USER` on a node \
+                   shows the tokens and whether they have expired."],
+            ),
+            ApiError::Forbidden { .. } => Self::cluster(
+                happened,
+                &[
+                    "Give the token the role that the README shows; `pveum user token permissions USER TOKEN` shows what \
+                   it has.",
+                ],
+            ),
+            ApiError::Refused { .. } => {
+                Self::cluster(happened, &["Read the message above; `quorate inspect` shows the cluster's state."])
+            }
+            ApiError::InDoubt { .. } => {
+                Self::cluster(happened, &["Try again; if it persists, look at pveproxy there."])
+            }
+        }
+    }
+}
+
+impl From<ShellError> for Failure {
+    fn from(error: ShellError) -> Self {
+        let happened = error.to_string();
+        match error {
+            ShellError::Unreachable { node, .. } => Self::cluster(
+                happened,
+                &[&format!("Check `ssh` of {node} in the configuration, the network, and its sshd.")],
+            ),
+            ShellError::HostKey { node, .. } => Self::cluster(
+                happened,
+                &[
+                    &format!("On {node} itself, compare: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub"),
+                    "If the node was installed anew, put the new key into the configuration; if not, somebody is \
+                     between you and the node.",
+                ],
+            ),
+            ShellError::Unauthorized { node, .. } => Self::cluster(
+                happened,
+                &[&format!(
+                    "Check [auth] ssh-key, and that its public half is in /root/.ssh/authorized_keys on {node}."
+                )],
+            ),
+            ShellError::InDoubt { .. } => Self::cluster(happened, &["Try again; if it persists, look at the network."]),
+        }
+    }
+}
+
+impl From<JournalError> for Failure {
+    fn from(error: JournalError) -> Self {
+        let means = match &error {
+            JournalError::Write { .. } | JournalError::LeaseLost { .. } => {
+                "This process stopped. What is under way on the cluster goes on by itself."
+            }
+            _ => UNTOUCHED,
+        };
+        let (exit, happened, next) = match &error {
+            JournalError::Held { lease, .. } => (
+                Exit::Driver,
+                format!(
+                    "{} drives run {} already; its last sign of life was at {}",
+                    lease.holder.text,
+                    lease.run,
+                    moment(lease.renewed)
+                ),
+                "`quorate status` shows what it does; `quorate pause` or `quorate abort` talk to it.",
+            ),
+            JournalError::LeaseLost { .. } => {
+                (Exit::Driver, error.to_string(), "`quorate status` shows what the other one does.")
+            }
+            JournalError::Missing { .. } => {
+                (Exit::Journal, error.to_string(), "Check [journal] path, or begin with `quorate run`.")
+            }
+            JournalError::Open { .. } | JournalError::Read { .. } => {
+                (Exit::Journal, error.to_string(), "Check the file, its directory and their permissions.")
+            }
+            JournalError::NotOurs { .. } => (Exit::Journal, error.to_string(), "Set [journal] path to another file."),
+            JournalError::Newer { .. } | JournalError::NewerReadOnly { .. } => {
+                (Exit::Journal, error.to_string(), "Install the newer Quorate here, or run the command where it is.")
+            }
+            JournalError::Older { .. } => (Exit::Journal, error.to_string(), "Run `quorate resume` first."),
+            JournalError::Write { .. } => {
+                (Exit::Journal, error.to_string(), "Make room or repair the disk, then `quorate resume`.")
+            }
+            JournalError::Unreadable { .. } => {
+                (Exit::Journal, error.to_string(), "Use the Quorate that wrote it; keep the file as it is.")
+            }
+            JournalError::ChainBroken { .. } => (
+                Exit::Journal,
+                error.to_string(),
+                "Find out who changed it. Restore it from a copy, or begin anew with another file: \
+                 `quorate inspect` shows what is still set (noout, maintenance).",
+            ),
+        };
+        Self::new(exit, happened, means, &[next])
+    }
+}
+
+impl From<DriveError> for Failure {
+    fn from(error: DriveError) -> Self {
+        match error {
+            DriveError::Journal(error) => error.into(),
+            DriveError::OtherDriver(_) => Self::new(
+                Exit::Driver,
+                error.to_string(),
+                UNTOUCHED,
+                &["Ask whoever that is; from where that process runs, `quorate status` shows what it does."],
+            ),
+            DriveError::NoRun(_) => {
+                Self::new(Exit::Journal, error.to_string(), UNTOUCHED, &["`quorate run` begins one."])
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Events as lines: for `quorate log`, and for whoever watches a run.
+
+use quorate_core::ids::UnixMs;
+use quorate_core::policy::ConsentKind;
+use quorate_core::run::{Event, PauseCause, RunOutcome, StepOutcome};
+use quorate_journal::Entry;
+
+use super::page::Page;
+use super::units::{duration, moment, time_of_day};
+
+/// All events of a run.
+pub(crate) fn log(entries: &[Entry]) -> Page {
+    let mut page = Page::default();
+    let mut day = String::new();
+    for entry in entries {
+        let full = moment(entry.at);
+        let date = full.split(' ').next().unwrap_or_default();
+        if date != day {
+            page.line(format!("{date} (UTC)"));
+            day = date.to_owned();
+        }
+        page.page(&event(entry.seq, entry.at, &entry.event));
+    }
+    page
+}
+
+/// One event: a line, and further lines where it has more to say.
+pub(crate) fn event(seq: u64, at: UnixMs, event: &Event) -> Page {
+    let mut page = Page::default();
+    let (what, more) = describe(event);
+    page.line(format!("{} {seq:>5}  {what}", time_of_day(at)));
+    for line in more {
+        page.line(format!("                {line}"));
+    }
+    page
+}
+
+fn describe(event: &Event) -> (String, Vec<String>) {
+    match event {
+        Event::RunStarted { run, cluster, policy: _, version } => {
+            (format!("run {run} begins on cluster {cluster}, Quorate {version}"), Vec::new())
+        }
+        Event::DriverTookOver { driver } => (format!("driven by {driver}"), Vec::new()),
+        Event::PlanAdopted { plan, why } => {
+            let steps = plan.steps().count();
+            let what = format!(
+                "plan {}: {steps} steps, {} moves, about {} ({why})",
+                short(plan.id.as_str()),
+                plan.costs.moves,
+                duration(plan.costs.duration_s)
+            );
+            (what, Vec::new())
+        }
+        Event::Consented { kinds, by } => {
+            let kinds: Vec<&str> = kinds.iter().map(|kind| consent(*kind)).collect();
+            (format!("{by} agrees to {}", kinds.join(", ")), Vec::new())
+        }
+        Event::StepStarted { id: _, step, attempt, command, owes } => {
+            let again = if *attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
+            let waits = if *attempt == 0 { ", waiting until it can begin" } else { "" };
+            let mut more: Vec<String> = command.iter().map(ToString::to_string).collect();
+            more.extend(owes.iter().map(|owed| format!("owed from now on: {}", owed.kind().title())));
+            (format!("begin   {}{again}{waits}", step.kind().title()), more)
+        }
+        Event::CommandAnswered { id, answer, job } => {
+            let job = job.as_ref().map(|job| format!(" ({job})")).unwrap_or_default();
+            (format!("answer  {id}: {answer}{job}"), Vec::new())
+        }
+        Event::StepEnded { id: _, step, outcome } => {
+            (format!("{} {}", verdict(outcome), step.kind().title()), because(outcome))
+        }
+        Event::OutputKept { id, node, lines } => {
+            let lines = lines.iter().map(|line| format!("| {line}")).collect();
+            (format!("output  {id} on {node}"), lines)
+        }
+        Event::Paused { cause, why } => (format!("PAUSED  {}", pause(*cause)), why.clone()),
+        Event::Resumed { by } => (format!("resumed by {by}"), Vec::new()),
+        Event::AbortBegun { by } => {
+            (format!("abort, asked for by {by}: from here on only what is owed is done"), Vec::new())
+        }
+        Event::RunEnded { outcome } => (format!("run {}", ended(outcome)), Vec::new()),
+    }
+}
+
+fn verdict(outcome: &StepOutcome) -> &'static str {
+    match outcome {
+        StepOutcome::Done => "done   ",
+        StepOutcome::FoundDone => "is so  ",
+        StepOutcome::NoEffect(_) => "no effect of",
+        StepOutcome::Abandoned(_) => "given up",
+    }
+}
+
+fn because(outcome: &StepOutcome) -> Vec<String> {
+    match outcome {
+        StepOutcome::Done | StepOutcome::FoundDone => Vec::new(),
+        StepOutcome::NoEffect(why) | StepOutcome::Abandoned(why) => vec![why.clone()],
+    }
+}
+
+/// The first characters of a hash: enough to tell two apart.
+pub(crate) fn short(hash: &str) -> &str {
+    hash.get(..8).unwrap_or(hash)
+}
+
+/// A kind of consent as it stands in the configuration and on the command line.
+pub(crate) fn consent(kind: ConsentKind) -> &'static str {
+    match kind {
+        ConsentKind::RestartContainers => "restart-containers",
+        ConsentKind::ShutdownGuests => "shutdown-guests",
+        ConsentKind::EjectMedia => "eject-media",
+    }
+}
+
+/// Why a run stands still, in words.
+pub(crate) fn pause(cause: PauseCause) -> &'static str {
+    match cause {
+        PauseCause::Operator => "by the operator",
+        PauseCause::NeedsConsent => "a consent is needed",
+        PauseCause::Stuck => "stuck",
+    }
+}
+
+/// How a run ended, in words.
+pub(crate) fn ended(outcome: &RunOutcome) -> &'static str {
+    match outcome {
+        RunOutcome::Completed => "completed: every node is done and nothing is owed",
+        RunOutcome::Aborted => "aborted: not every node is done, and nothing is owed",
+    }
+}

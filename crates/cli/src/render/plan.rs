@@ -1,0 +1,152 @@
+//! A plan: waves of numbered steps, then what it costs and what it asks for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use quorate_core::ids::GuestId;
+use quorate_core::plan::{Consent, Plan, PlannedStep, Wave};
+use quorate_core::policy::{ConsentKind, Policy};
+use quorate_core::snapshot::Snapshot;
+use quorate_core::steps::{Step, Travel};
+
+use super::log::{consent, short};
+use super::page::Page;
+use super::units::{bytes, duration, moment};
+
+/// What stands under each step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// Nothing.
+    Steps,
+    /// The literal command.
+    Commands,
+}
+
+/// The page.
+pub(crate) fn plan(plan: &Plan, snapshot: &Snapshot, policy: &Policy, detail: Detail) -> Page {
+    let mut page = Page::default();
+    let cluster = snapshot.cluster_name.known().map_or("?", String::as_str);
+    page.line(format!(
+        "Plan {} for cluster {cluster}, from the picture of {}",
+        short(plan.id.as_str()),
+        moment(plan.snapshot_taken)
+    ));
+    let mut number = 0;
+    for (index, wave) in plan.waves.iter().enumerate() {
+        page.gap();
+        page.line(wave_heading(index, wave));
+        for planned in &wave.steps {
+            number += 1;
+            step(&mut page, number, planned, plan, snapshot);
+            if detail == Detail::Commands {
+                let command = planned.step.kind().command(snapshot);
+                page.line(format!(
+                    "        {}",
+                    command.map_or("(sends nothing)".to_owned(), |command| command.to_string())
+                ));
+            }
+        }
+    }
+    footer(&mut page, plan, snapshot, policy);
+    page
+}
+
+fn wave_heading(index: usize, wave: &Wave) -> String {
+    let subject = wave.node.as_ref().map_or("the cluster".to_owned(), ToString::to_string);
+    let time: u64 = stage_times(wave).values().sum();
+    let why = if wave.why.is_empty() { String::new() } else { format!(": {}", wave.why) };
+    format!("Wave {}, {subject}, about {}{why}", index + 1, duration(time))
+}
+
+/// Steps of one stage run together: the longest counts.
+fn stage_times(wave: &Wave) -> BTreeMap<u32, u64> {
+    let mut times = BTreeMap::new();
+    for planned in &wave.steps {
+        let longest: &mut u64 = times.entry(planned.stage).or_default();
+        *longest = planned.estimate_s.max(*longest);
+    }
+    times
+}
+
+fn step(page: &mut Page, number: usize, planned: &PlannedStep, plan: &Plan, snapshot: &Snapshot) {
+    let title = planned.step.kind().title();
+    let name = guest_of(&planned.step).and_then(|guest| snapshot.guests.get(&guest));
+    let name = name.map(|guest| format!(" {}", guest.name)).unwrap_or_default();
+    let mut remarks = Vec::new();
+    if planned.estimate_s > 0 {
+        remarks.push(format!("~{}", duration(planned.estimate_s)));
+    }
+    if let Some(seconds) = goes_down(&planned.step).and_then(|guest| plan.costs.downtime_s.get(&guest)) {
+        remarks.push(format!("DOWN ~{}", duration(*seconds)));
+    }
+    if !planned.why.is_empty() {
+        remarks.push(planned.why.clone());
+    }
+    let remarks = if remarks.is_empty() { String::new() } else { format!("  [{}]", remarks.join("; ")) };
+    page.line(format!("  {number:>4}  {title}{name}{remarks}"));
+}
+
+/// The guest that a step is about.
+fn guest_of(step: &Step) -> Option<GuestId> {
+    let subject = step.kind().subject()?;
+    GuestId::parse(&subject)
+}
+
+/// The guest that a step stops.
+fn goes_down(step: &Step) -> Option<GuestId> {
+    match step {
+        Step::ShutdownGuest(shutdown) => Some(shutdown.guest),
+        Step::Migrate(migrate) if matches!(migrate.travel, Travel::Restart | Travel::Ha) => Some(migrate.guest),
+        _ => None,
+    }
+}
+
+fn footer(page: &mut Page, plan: &Plan, snapshot: &Snapshot, policy: &Policy) {
+    let (costs, bound) = (&plan.costs, &plan.bound);
+    page.gap();
+    page.line(format!(
+        "Costs     {} moves ({}), {} reboots, about {}",
+        costs.moves,
+        bytes(costs.bytes),
+        costs.reboots,
+        duration(costs.duration_s)
+    ));
+    page.line(format!(
+        "Bound     no plan has fewer than {} moves ({}): {}",
+        bound.moves,
+        bytes(bound.bytes),
+        bound.why
+    ));
+    if costs.downtime_s.is_empty() {
+        page.line("Downtime  none");
+    } else {
+        let total: u64 = costs.downtime_s.values().sum();
+        page.line(format!("Downtime  {} guests, {} in all", costs.downtime_s.len(), duration(total)));
+        for (guest, seconds) in &costs.downtime_s {
+            let name = snapshot.guests.get(guest).map(|guest| guest.name.clone()).unwrap_or_default();
+            page.line(format!("          {guest} {name}, ~{}", duration(*seconds)));
+        }
+    }
+    consents(page, &plan.consents, policy);
+}
+
+fn consents(page: &mut Page, consents: &[Consent], policy: &Policy) {
+    let kinds: BTreeSet<ConsentKind> = consents.iter().map(|consent| consent.kind).collect();
+    if kinds.is_empty() {
+        page.line("Consents  none needed");
+        return;
+    }
+    for kind in kinds {
+        let these: Vec<&Consent> = consents.iter().filter(|consent| consent.kind == kind).collect();
+        let given = if policy.consents.contains(&kind) { "given" } else { "NOT GIVEN" };
+        page.line(format!("Consent   {} ({given}), {} guests:", consent(kind), these.len()));
+        for Consent { guest, downtime_s, what, .. } in these {
+            page.line(format!("          {guest}: {what}, ~{}", duration(*downtime_s)));
+        }
+    }
+}
+
+/// The kinds of consent that the plan asks for and nobody has given.
+pub(crate) fn consents_missing(plan: &Plan, policy: &Policy) -> BTreeSet<ConsentKind> {
+    let asked = plan.consents.iter().map(|consent| consent.kind);
+    asked.filter(|kind| !policy.consents.contains(kind)).collect()
+}

@@ -1,0 +1,115 @@
+//! What a run did and what it cost: `quorate report`.
+
+use quorate_core::run::StepOutcome;
+use quorate_core::view::{RunPhase, View};
+
+use super::log;
+use super::page::Page;
+use super::status::owed;
+use super::table::Table;
+use super::units::{bytes, duration, moment};
+
+/// The page.
+pub(crate) fn report(view: &View) -> Page {
+    let mut page = Page::default();
+    let run = view.state.run.as_ref().map(ToString::to_string).unwrap_or_default();
+    page.line(format!("Report of run {run} on cluster {}", view.state.cluster));
+    page.line(match (&view.state.ended, view.phase()) {
+        (Some(outcome), _) => log::ended(outcome).to_owned(),
+        (None, RunPhase::Paused) => "not over: it is paused".to_owned(),
+        (None, _) => "not over".to_owned(),
+    });
+    let end = view.ended.map_or("now".to_owned(), moment);
+    page.line(format!("{} to {end}, {}", moment(view.state.started), duration(view.duration_s())));
+    nodes(view, &mut page);
+    costs(view, &mut page);
+    downtime(view, &mut page);
+    troubles(view, &mut page);
+    owed(view, &mut page);
+    if view.state.obligations.is_empty() {
+        page.gap();
+        page.line("Nothing is owed to the cluster: every flag and mode that the run set is cleared.");
+    }
+    page
+}
+
+fn nodes(view: &View, page: &mut Page) {
+    page.gap();
+    let mut table = Table::new(&["node", "steps", "from", "to", "took"]);
+    for node in view.nodes() {
+        let at = |moment_of: Option<_>| moment_of.map_or("-".to_owned(), moment);
+        let took = match (node.started, node.ended) {
+            (Some(from), Some(to)) => duration(to.since_s(from)),
+            _ => "-".to_owned(),
+        };
+        let steps = format!("{}/{}", node.done, node.total);
+        table.row([node.node.to_string(), steps, at(node.started), at(node.ended), took]);
+    }
+    table.write(page, "");
+}
+
+fn costs(view: &View, page: &mut Page) {
+    let (promised, bound) = (&view.promised, &view.bound);
+    page.gap();
+    let mut table = Table::new(&["", "done", "planned", "no plan below"]);
+    table.row([
+        "moves".to_owned(),
+        view.moves().to_string(),
+        promised.moves.to_string(),
+        format!("{} ({})", bound.moves, bound.why),
+    ]);
+    table.row(["bytes moved".to_owned(), "-".to_owned(), bytes(promised.bytes), bytes(bound.bytes)]);
+    table.row(["reboots".to_owned(), view.reboots().to_string(), promised.reboots.to_string(), "-".to_owned()]);
+    let planned = duration(promised.duration_s);
+    table.row(["time".to_owned(), duration(view.duration_s()), planned, "-".to_owned()]);
+    table.write(page, "");
+}
+
+fn downtime(view: &View, page: &mut Page) {
+    page.gap();
+    let downtimes = view.downtimes();
+    if downtimes.is_empty() {
+        page.line("No guest was stopped.");
+        return;
+    }
+    page.line("Guests that were stopped, with consent (at most this long):");
+    let mut table = Table::new(&["guest", "down", "planned"]);
+    for (guest, down) in &downtimes {
+        let still = if down.still_down { ", and still is" } else { "" };
+        let planned = view.promised.downtime_s.get(guest).map_or("-".to_owned(), |seconds| duration(*seconds));
+        table.row([guest.to_string(), format!("{}{still}", duration(down.seconds)), planned]);
+    }
+    table.write(page, "  ");
+}
+
+/// Everything that did not go as first planned.
+fn troubles(view: &View, page: &mut Page) {
+    let mut lines = Vec::new();
+    for (at, why) in &view.replans {
+        lines.push(format!("{}  new plan: {why}", moment(*at)));
+    }
+    for pause in &view.pauses {
+        let length = pause.to.map_or("still".to_owned(), |to| duration(to.since_s(pause.from)));
+        lines.push(format!("{}  paused ({length}): {}", moment(pause.from), log::pause(pause.cause)));
+        lines.extend(pause.why.iter().map(|why| format!("                           {why}")));
+    }
+    for step in view.steps.iter().filter(|step| step.attempts > 1) {
+        lines.push(format!("{}  took {} attempts: {}", moment(step.started), step.attempts, step.title));
+    }
+    for step in &view.steps {
+        let Some((at, StepOutcome::NoEffect(why) | StepOutcome::Abandoned(why))) = &step.ended else { continue };
+        lines.push(format!("{}  not done: {} ({why})", moment(*at), step.title));
+    }
+    for approval in &view.approvals {
+        let kinds: Vec<&str> = approval.kinds.iter().map(|kind| log::consent(*kind)).collect();
+        lines.push(format!("{}  {} agreed to {}", moment(approval.at), approval.by, kinds.join(", ")));
+    }
+    if !lines.is_empty() {
+        lines.sort();
+        page.gap();
+        page.line("What did not go as first planned:");
+        for line in lines {
+            page.line(format!("  {line}"));
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Where a run stands: `quorate status`.
+
+use quorate_core::ids::UnixMs;
+use quorate_core::view::{NodePhase, RunPhase, View};
+use quorate_journal::Lease;
+
+use super::log;
+use super::page::Page;
+use super::table::Table;
+use super::units::{duration, moment};
+
+/// Steps under way that are listed; there are rarely more than the parallel migrations.
+const LISTED: usize = 20;
+
+/// The page. `now` is the wall clock's time; the run's own may differ (lab), so durations end at its last event.
+pub(crate) fn status(view: &View, lease: Option<&Lease>, now: UnixMs) -> Page {
+    let mut page = Page::default();
+    page.line(headline(view, lease, now));
+    page.line(format!(
+        "since {}, {}; {} moves, {} reboots so far",
+        moment(view.state.started),
+        duration(view.duration_s()),
+        view.moves(),
+        view.reboots()
+    ));
+    page.gap();
+    let mut table = Table::new(&["node", "state", "steps", "took"]);
+    for node in view.nodes() {
+        let state = match node.phase {
+            NodePhase::Waiting => "waiting",
+            NodePhase::Working => "working",
+            NodePhase::Done => "done",
+        };
+        let took = match (node.started, node.ended) {
+            (Some(from), Some(to)) => duration(to.since_s(from)),
+            (Some(from), None) => format!("{} so far", duration(view.state.last_event.since_s(from))),
+            (None, _) => String::new(),
+        };
+        table.row([node.node.to_string(), state.to_owned(), format!("{}/{}", node.done, node.total), took]);
+    }
+    table.write(&mut page, "  ");
+    under_way(view, &mut page);
+    standing_still(view, &mut page);
+    owed(view, &mut page);
+    page
+}
+
+fn headline(view: &View, lease: Option<&Lease>, now: UnixMs) -> String {
+    let run = view.state.run.as_ref().map(ToString::to_string).unwrap_or_default();
+    let driver = match lease.filter(|lease| lease.is_live(now) && Some(&lease.run) == view.state.run.as_ref()) {
+        Some(lease) => format!("driven by {}", lease.holder.text),
+        None => "nobody drives: `quorate resume` takes it up".to_owned(),
+    };
+    let phase = match view.phase() {
+        RunPhase::Completed => return format!("run {run} on {}: completed", view.state.cluster),
+        RunPhase::Aborted => return format!("run {run} on {}: aborted", view.state.cluster),
+        RunPhase::Running => "running",
+        RunPhase::Paused => "PAUSED",
+        RunPhase::Aborting => "aborting",
+    };
+    format!("run {run} on {}: {phase}; {driver}", view.state.cluster)
+}
+
+fn under_way(view: &View, page: &mut Page) {
+    let steps: Vec<_> = view.under_way().collect();
+    if steps.is_empty() {
+        return;
+    }
+    page.gap();
+    page.line("under way");
+    for step in steps.iter().take(LISTED) {
+        let so_far = duration(view.state.last_event.since_s(step.started));
+        let waits = if step.attempts == 0 { ", waiting until it can begin" } else { "" };
+        page.line(format!("  {} (for {so_far}{waits})", step.title));
+    }
+    if steps.len() > LISTED {
+        page.line(format!("  and {} more", steps.len() - LISTED));
+    }
+}
+
+fn standing_still(view: &View, page: &mut Page) {
+    let Some((cause, why)) = &view.state.paused else { return };
+    page.gap();
+    page.line(format!("paused: {}", log::pause(*cause)));
+    for line in why {
+        page.line(format!("  {line}"));
+    }
+}
+
+/// What is owed, oldest first; nothing is said if nothing is.
+pub(crate) fn owed(view: &View, page: &mut Page) {
+    if view.state.obligations.is_empty() {
+        return;
+    }
+    page.gap();
+    page.line("owed to the cluster");
+    for open in &view.state.obligations {
+        page.line(format!("  {} (since {})", open.pays.kind().title(), moment(open.since)));
+    }
+}

@@ -1,0 +1,102 @@
+//! Figures for people: bytes, durations, moments.
+
+use quorate_core::ids::UnixMs;
+
+/// `1.5 GiB`: three significant figures at most, so that columns stay narrow.
+#[allow(clippy::cast_precision_loss, reason = "rounded for people anyway")]
+pub(crate) fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 1000.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    let whole = unit == 0 || value >= 10.0 || (value - value.round()).abs() < 0.05;
+    if whole { format!("{value:.0} {}", UNITS[unit]) } else { format!("{value:.1} {}", UNITS[unit]) }
+}
+
+/// `45 s`, `3 min`, `3 min 20 s`, `1 h 05 min`.
+pub(crate) fn duration(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 if seconds % 60 == 0 => format!("{} min", seconds / 60),
+        60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+/// `2026-11-22 15:04:05 UTC`.
+pub(crate) fn moment(at: UnixMs) -> String {
+    let (year, month, day) = date(at.seconds() / 86_400);
+    format!("{year:04}-{month:02}-{day:02} {} UTC", time_of_day(at))
+}
+
+/// `15:04:05`.
+pub(crate) fn time_of_day(at: UnixMs) -> String {
+    let second = at.seconds() % 86_400;
+    format!("{:02}:{:02}:{:02}", second / 3600, second % 3600 / 60, second % 60)
+}
+
+/// Year, month and day of a day since 1970, by counting years and months: at most a few hundred turns.
+fn date(mut days: u64) -> (u64, u64, u64) {
+    // A moment beyond the year 9999 is a fault of somebody else's clock; do not count for ever.
+    days = days.min(2_932_896);
+    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let mut year = 1970;
+    while days >= 365 + u64::from(leap(year)) {
+        days -= 365 + u64::from(leap(year));
+        year += 1;
+    }
+    let february = 28 + u64::from(leap(year));
+    let mut month = 1;
+    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30] {
+        if days < length {
+            break;
+        }
+        days -= length;
+        month += 1;
+    }
+    (year, month, days + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_have_three_figures_at_most() {
+        let cases = [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1024, "1 KiB"),
+            (1536, "1.5 KiB"),
+            (64 << 30, "64 GiB"),
+            (1000 << 30, "1 TiB"),
+        ];
+        for (value, text) in cases {
+            assert_eq!(bytes(value), text);
+        }
+    }
+
+    #[test]
+    fn durations_have_two_units_at_most() {
+        for (value, text) in [(0, "0 s"), (60, "1 min"), (200, "3 min 20 s"), (3900, "1 h 05 min")] {
+            assert_eq!(duration(value), text);
+        }
+    }
+
+    #[test]
+    fn moments_are_right_around_leap_days_and_at_the_ends_of_years() {
+        let cases = [
+            (0, "1970-01-01 00:00:00 UTC"),
+            (951_782_400, "2000-02-29 00:00:00 UTC"),
+            (1_735_689_599, "2024-12-31 23:59:59 UTC"),
+            (1_795_359_884, "2026-11-22 15:04:44 UTC"),
+        ];
+        for (seconds, text) in cases {
+            assert_eq!(moment(UnixMs(seconds * 1000)), text);
+        }
+        assert!(moment(UnixMs(u64::MAX)).starts_with("9999"));
+    }
+}

@@ -1,4 +1,5 @@
 //! The live shell against an SSH server in this process.
+#![allow(clippy::disallowed_methods, reason = "real sockets, real time, and key files of the test's own")]
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -1,8 +1,10 @@
 //! A look at the recorded genuine cluster, and at what is changed in it on purpose.
+#![allow(clippy::disallowed_methods, reason = "UPDATE=1 writes the snapshot anew")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use quorate_core::ids::{GuestId, NodeName};
 use quorate_core::observed::Observed;
@@ -171,4 +173,38 @@ async fn an_offline_nodes_readings_are_unknown_also_in_a_watch_that_knows_better
     // Its guests are still listed, in an unknown state: nobody may take them for stopped.
     let guest = &snapshot.guests[&GuestId::vm(103)];
     assert!(guest.node == "pve3".into() && guest.may_be_running() && guest.migration.known().is_none());
+}
+
+/// A recording that counts the calls below a path.
+fn counting(below: &'static str) -> (Ports, Arc<AtomicUsize>) {
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = count.clone();
+    let ports = changed(move |request, answer| {
+        if request.path.starts_with(below) {
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+        answer
+    });
+    (ports, count)
+}
+
+#[tokio::test]
+async fn a_watch_asks_nothing_about_a_guest_whose_facts_are_known_and_a_full_look_asks_again() {
+    let before = look_at(&recorded()).await;
+    let (ports, count) = counting("/nodes/pve1/qemu/102/");
+    let watch = Look { depth: Depth::Watch, previous: Some(&before), ..Look::full() };
+    let snapshot = observe(&ports, watch.clone()).await;
+    assert_eq!(count.load(Ordering::SeqCst), 0);
+    assert_eq!(snapshot.guests[&GuestId::vm(102)].migration, before.guests[&GuestId::vm(102)].migration);
+    observe(&ports, Look { depth: Depth::Full, ..watch }).await;
+    assert!(count.load(Ordering::SeqCst) >= 3);
+}
+
+#[tokio::test]
+async fn a_watch_reads_a_guest_anew_that_has_come_from_another_node() {
+    let mut before = look_at(&recorded()).await;
+    before.guests.get_mut(&GuestId::vm(102)).unwrap().node = "pve2".into();
+    let (ports, count) = counting("/nodes/pve1/qemu/102/");
+    observe(&ports, Look { depth: Depth::Watch, previous: Some(&before), ..Look::full() }).await;
+    assert!(count.load(Ordering::SeqCst) >= 3);
 }

@@ -4,7 +4,6 @@
 //! write has a connection of its own and goes to another endpoint only while none was established: once a byte is
 //! on its way, no answer means [`ApiError::InDoubt`].
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -33,8 +32,8 @@ pub(super) struct LiveApi {
     connector: TlsConnector,
     connect: Duration,
     answer: Duration,
-    /// The endpoint that answered last is asked first.
-    last: AtomicUsize,
+    /// In which order they are asked: who answered goes to the front, who could not be reached to the end.
+    order: Mutex<Vec<usize>>,
 }
 
 struct Endpoint {
@@ -65,15 +64,14 @@ impl LiveApi {
             connector: tls::connector().map_err(LiveError::Tls)?,
             connect: clock.timeout(config.timeouts.connect),
             answer: clock.timeout(config.timeouts.answer),
-            last: AtomicUsize::new(0),
+            order: Mutex::new((0..config.nodes.len()).collect()),
         })
     }
 
     async fn send(&self, request: ApiRequest) -> Result<ApiData, ApiError> {
-        let count = self.endpoints.len();
-        let first = self.last.load(Ordering::Relaxed);
+        let order = self.order.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut failures: Vec<ApiError> = Vec::new();
-        for index in (0..count).map(|offset| (first + offset) % count) {
+        for index in order {
             let endpoint = &self.endpoints[index];
             if request.avoid.contains(&endpoint.name) {
                 continue;
@@ -84,14 +82,24 @@ impl LiveApi {
                 Method::Post | Method::Put | Method::Delete => self.write(endpoint, &request).await,
             };
             match result {
-                Err(error) if may_go_elsewhere(&error, request.method) => failures.push(error),
+                Err(error) if may_go_elsewhere(&error, request.method) => {
+                    self.prefer(index, false);
+                    failures.push(error);
+                }
                 answered => {
-                    self.last.store(index, Ordering::Relaxed);
+                    self.prefer(index, !matches!(answered, Err(ApiError::InDoubt { .. })));
                     return answered;
                 }
             }
         }
         Err(most_telling(failures))
+    }
+
+    fn prefer(&self, index: usize, answers: bool) {
+        let mut order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
+        order.retain(|other| *other != index);
+        let place = if answers { 0 } else { order.len() };
+        order.insert(place, index);
     }
 
     /// On a kept connection if there is one, else or after its failure on a fresh one.

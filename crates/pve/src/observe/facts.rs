@@ -1,14 +1,15 @@
 //! What decides whether and where a guest can move: its configuration, PVE's preconditions, its snapshots.
 //!
-//! Four calls per guest, so a watch makes them only for guests that are new, have moved, or were started or stopped.
+//! Four calls per guest, so a watch makes them only for guests that are new, have moved, were
+//! started or stopped, or are bound by a rule to one that has moved.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, stream};
 use quorate_core::ids::{GuestId, GuestKind, NodeName, StorageId};
 use quorate_core::observed::{Observed, WhyUnknown};
 use quorate_core::snapshot::{
-    DiskUse, Guest, LocalDisk, LocalResource, MigrationFacts, ReplicationJob, Storage, TargetRefusal,
+    AffinityRule, DiskUse, Guest, Ha, LocalDisk, LocalResource, MigrationFacts, ReplicationJob, Storage, TargetRefusal,
 };
 
 use super::reader::{Reader, node_path};
@@ -33,16 +34,19 @@ pub(super) async fn read(
     guests: BTreeMap<GuestId, Guest>,
     storages: &Observed<BTreeMap<StorageId, Storage>>,
     replication: &Observed<Vec<ReplicationJob>>,
+    ha: &Observed<Ha>,
     look: &Look<'_>,
 ) -> BTreeMap<GuestId, Guest> {
+    let stirred = stirred(&guests, ha, look);
     let context = Context { reader, storages, replication };
-    let context = &context;
+    let (context, stirred) = (&context, &stirred);
     let complete = guests.into_values().map(|mut guest| async move {
-        if let Some(old) = unchanged(&guest, look) {
-            (guest.onboot, guest.migration) = (old.onboot.clone(), old.migration.clone());
-        } else if let Observed::Unknown(why) = &guest.status {
+        let old = unchanged(&guest, look).filter(|_| !stirred.contains(&guest.id));
+        if let Observed::Unknown(why) = &guest.status {
             // Its node does not answer, or it is on its way: nobody could tell.
             (guest.onboot, guest.migration) = (Observed::Unknown(why.clone()), Observed::Unknown(why.clone()));
+        } else if let Some(old) = old {
+            (guest.onboot, guest.migration) = (old.onboot.clone(), old.migration.clone());
         } else {
             (guest.onboot, guest.migration) = context.facts(&guest).await;
             let locked = guest.lock.known().is_some_and(Option::is_some);
@@ -66,6 +70,18 @@ fn known_before<'a>(guest: &Guest, look: &Look<'a>) -> Option<&'a Guest> {
 fn unchanged<'a>(guest: &Guest, look: &Look<'a>) -> Option<&'a Guest> {
     let old = known_before(guest, look).filter(|_| look.depth == Depth::Watch)?;
     (old.status == guest.status && old.onboot.known().is_some()).then_some(old)
+}
+
+/// Guests whose refused targets may be others now: a guest that a rule binds them to has moved.
+fn stirred(guests: &BTreeMap<GuestId, Guest>, ha: &Observed<Ha>, look: &Look<'_>) -> BTreeSet<GuestId> {
+    let before = |id: &GuestId| look.previous.and_then(|previous| previous.guests.get(id));
+    let moved = |id: &GuestId| before(id).map(|old| &old.node) != guests.get(id).map(|guest| &guest.node);
+    let rules = ha.known().into_iter().flat_map(|ha| &ha.rules);
+    let bound = rules.filter_map(|rule| match rule {
+        AffinityRule::Resource(rule) => Some(&rule.guests),
+        AffinityRule::Node(_) => None,
+    });
+    bound.filter(|bound| bound.iter().any(moved)).flatten().copied().collect()
 }
 
 struct Context<'a> {
@@ -187,7 +203,7 @@ fn storage_of(volume: &str) -> Option<StorageId> {
     Some(StorageId::new(storage))
 }
 
-fn bridges(config: &Config) -> std::collections::BTreeSet<String> {
+fn bridges(config: &Config) -> BTreeSet<String> {
     config.numbered(&["net"]).filter_map(|(_, card)| card.get("bridge").map(str::to_owned)).collect()
 }
 

@@ -90,7 +90,7 @@ pub async fn observe(ports: &Ports, look: Look<'_>) -> Snapshot {
     );
     let replication = cluster::replication(&reader, &roster, &look).await;
     let listed = guests::place(&nodes, &resources, &roster, look.previous);
-    let guests = facts::read(&reader, listed, &cluster.storages, &replication, &look).await;
+    let guests = facts::read(&reader, listed, &cluster.storages, &replication, &ha, &look).await;
     let sees_all_guests = rights::sees_all_guests(&cluster.permissions, &nodes, &resources, &guests);
     let jobs = jobs::gather(&nodes, &roster, &cluster.permissions);
 

@@ -156,7 +156,7 @@ fn assemble(config: Result<CorosyncConf, WhyUnknown>, views: Result<Vec<View>, W
         (None, _, Ok(_)) => Observed::unknown("GET /cluster/status", "this node belongs to no cluster"),
     };
     Roster {
-        online: names.iter().map(|name| (name.clone(), online(name, &views))).collect(),
+        online: names.iter().map(|name| (name.clone(), online(name, &views, &look.avoid))).collect(),
         links: configured.iter().map(|node| (named(node), node.links())).collect(),
         names: names.into_iter().collect(),
         ids,
@@ -166,7 +166,7 @@ fn assemble(config: Result<CorosyncConf, WhyUnknown>, views: Result<Vec<View>, W
 }
 
 /// Another node's word, a quorate one's if there is one.
-fn online(name: &NodeName, views: &Result<Vec<View>, WhyUnknown>) -> Observed<bool> {
+fn online(name: &NodeName, views: &Result<Vec<View>, WhyUnknown>, avoid: &[NodeName]) -> Observed<bool> {
     let views = match views {
         Ok(views) => views,
         Err(why) => return Observed::Unknown(why.clone()),
@@ -176,12 +176,22 @@ fn online(name: &NodeName, views: &Result<Vec<View>, WhyUnknown>) -> Observed<bo
     if let Some(online) = word {
         return Observed::Known(*online);
     }
-    // A cluster of one has no other; it answers, so it is there.
-    if views.iter().any(|view| view.online.len() == 1 && view.by.as_ref() == Some(name)) {
+    if views.iter().any(|view| view.by.as_ref() == Some(name) && view.is_alone(name, avoid)) {
         return Observed::Known(true);
     }
     let source = format!("GET /cluster/status on a node other than {name}");
     Observed::unknown(source, "no other node answers, and a node's word about itself does not count")
+}
+
+impl View {
+    /// Is there nobody else who could be asked about the node that answered?
+    ///
+    /// A cluster of one has no other. With two nodes, the other is away or under work while this one holds the
+    /// quorum, with a third vote elsewhere: who is quorate belongs to the cluster. Without quorum, it does not.
+    fn is_alone(&self, name: &NodeName, avoid: &[NodeName]) -> bool {
+        let askable = |(other, online): (&NodeName, &bool)| other != name && *online && !avoid.contains(other);
+        self.online.len() == 1 || (self.quorate && !self.online.iter().any(askable))
+    }
 }
 
 #[cfg(test)]
@@ -200,9 +210,19 @@ mod tests {
 
     #[test]
     fn a_node_that_answers_for_itself_only_is_not_known_to_be_online() {
-        let views = Ok(vec![seen_by("a", 1, &[("a", 1), ("b", 0)])]);
-        assert_eq!(online(&"b".into(), &views), Observed::Known(false));
-        assert!(online(&"a".into(), &views).known().is_none());
+        let views = Ok(vec![seen_by("a", 1, &[("a", 1), ("b", 1), ("c", 0)])]);
+        assert_eq!(online(&"c".into(), &views, &[]), Observed::Known(false));
+        assert!(online(&"a".into(), &views, &[]).known().is_none());
+    }
+
+    #[test]
+    fn of_two_nodes_the_quorate_one_is_online_while_the_other_is_away_and_without_quorum_it_is_not_known() {
+        let quorate = Ok(vec![seen_by("a", 1, &[("a", 1), ("b", 0)])]);
+        assert_eq!(online(&"a".into(), &quorate, &[]), Observed::Known(true));
+        let under_work = Ok(vec![seen_by("a", 1, &[("a", 1), ("b", 1)])]);
+        assert_eq!(online(&"a".into(), &under_work, &["b".into()]), Observed::Known(true));
+        let lost = Ok(vec![seen_by("a", 0, &[("a", 1), ("b", 0)])]);
+        assert!(online(&"a".into(), &lost, &[]).known().is_none());
     }
 
     #[test]
@@ -210,7 +230,7 @@ mod tests {
         let isolated = seen_by("a", 0, &[("a", 1), ("b", 0), ("c", 0)]);
         let quorate = seen_by("b", 1, &[("a", 0), ("b", 1), ("c", 1)]);
         let views = Ok(vec![isolated, quorate]);
-        assert_eq!(online(&"a".into(), &views), Observed::Known(false));
-        assert_eq!(online(&"c".into(), &views), Observed::Known(true));
+        assert_eq!(online(&"a".into(), &views, &[]), Observed::Known(false));
+        assert_eq!(online(&"c".into(), &views, &[]), Observed::Known(true));
     }
 }

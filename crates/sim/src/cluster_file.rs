@@ -63,6 +63,9 @@ pub struct ClusterFile {
     /// Backup jobs.
     #[serde(rename = "backup", default)]
     pub backups: Vec<BackupPart>,
+    /// Replication jobs.
+    #[serde(rename = "replication", default)]
+    pub replications: Vec<ReplicationPart>,
     /// API tokens besides the default one.
     #[serde(rename = "token", default)]
     pub tokens: Vec<TokenPart>,
@@ -316,6 +319,19 @@ pub struct BackupPart {
     pub next_run_in_s: u64,
 }
 
+/// `[[replication]]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReplicationPart {
+    /// Guest; its node is the source.
+    pub guest: GuestId,
+    /// Target.
+    pub target: NodeName,
+    /// Calendar expression.
+    #[serde(default = "quarter_hour")]
+    pub schedule: String,
+}
+
 /// `[[token]]`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -328,6 +344,9 @@ pub struct TokenPart {
     pub role: String,
 }
 
+fn quarter_hour() -> String {
+    "*/15".to_owned()
+}
 fn five() -> u32 {
     5
 }

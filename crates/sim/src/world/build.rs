@@ -13,7 +13,7 @@ use super::guest::{Activity, Disk, Guest, Media, Net};
 use super::ha::{Ha, Lrm, RequestState, Resource, Rule, RuleKind};
 use super::node::{Kernel, Link, Node, Packages, Power, Repository};
 use super::packages::Archive;
-use super::store::{BackupJob, Options, ShutdownPolicy, Storage};
+use super::store::{BackupJob, Options, ReplicationJob, ShutdownPolicy, Storage};
 use super::{World, services};
 use crate::cluster_file::{ClusterFile, ClusterFileError, GuestPart, NodePart};
 use crate::ledger::Ledger;
@@ -63,6 +63,7 @@ impl World {
             armed: super::faults::Armed::default(),
             events: Queue::default(),
             ledger: Ledger::default(),
+            files: BTreeMap::new(),
             counter: 0,
             nodes,
         };
@@ -70,6 +71,7 @@ impl World {
             world.add_guest(part)?;
         }
         world.build_rules(file)?;
+        world.build_replication(file)?;
         world.settle();
         for fault in &file.faults {
             world.inject(fault.clone());
@@ -121,6 +123,27 @@ impl World {
             };
             let resources: BTreeSet<GuestId> = part.resources.iter().copied().collect();
             self.ha.rules.insert(part.id.clone(), Rule { kind, resources, disabled: false, comment: None });
+        }
+        Ok(())
+    }
+
+    fn build_replication(&mut self, file: &ClusterFile) -> Result<(), ClusterFileError> {
+        for part in &file.replications {
+            let guest = self
+                .guests
+                .get(&part.guest)
+                .ok_or_else(|| contradiction(format!("{} is replicated, but is not there", part.guest)))?;
+            self.replication_jobs.push(ReplicationJob {
+                id: format!("{}-0", part.guest.vmid),
+                guest: part.guest,
+                source: guest.node.clone(),
+                target: part.target.clone(),
+                schedule: part.schedule.clone(),
+                enabled: true,
+                last_sync_s: (self.now_ms / 1000).saturating_sub(300),
+                fail_count: 0,
+                error: None,
+            });
         }
         Ok(())
     }

@@ -25,6 +25,8 @@ pub enum Event {
     UnitStep(NodeName, UnitName, u32, usize),
     /// A move's phase is over, if the generation still fits.
     Migration(GuestId, u64),
+    /// A move under way says how far it is.
+    MigrationTalk(GuestId, Upid),
     /// A guest's start is done.
     GuestStarted(GuestId, NodeName, Option<Upid>),
     /// A guest's shutdown is over.
@@ -47,6 +49,8 @@ pub enum Event {
     CorosyncUp(NodeName, u32),
     /// pve-guests starts onboot guests once there is quorum.
     StartAll(NodeName, u32),
+    /// sshd answers again (guarded by boots).
+    SshBack(NodeName, u32),
     /// dpkg's lock is given back.
     DpkgUnlocked(NodeName),
     /// The LRM daemon is back after its package's restart.

@@ -86,6 +86,25 @@ pub enum FaultKind {
         /// How often.
         times: u32,
     },
+    /// `/` is full: dist-upgrade fails at once. No bytes free until somebody makes room.
+    DiskFull {
+        /// Node.
+        node: NodeName,
+        /// Bytes that are left.
+        free_bytes: u64,
+    },
+    /// sshd of a node does not answer.
+    SshDown {
+        /// Node.
+        node: NodeName,
+        /// For so long.
+        seconds: u64,
+    },
+    /// The quorum device stops or begins to answer.
+    Qdevice {
+        /// Does it answer?
+        alive: bool,
+    },
     /// Somebody holds dpkg's lock.
     AptLocked {
         /// Node.
@@ -261,6 +280,23 @@ impl World {
                 }
                 self.events.at(self.now_ms + seconds * 1000, Event::DpkgUnlocked(node));
             }
+            FaultKind::DiskFull { node, free_bytes } => {
+                if let Some(machine) = self.nodes.get_mut(&node) {
+                    machine.root_free_bytes = free_bytes;
+                }
+            }
+            FaultKind::SshDown { node, seconds } => {
+                if let Some(machine) = self.nodes.get_mut(&node) {
+                    machine.ssh_up = false;
+                    self.events.at(self.now_ms + seconds * 1000, Event::SshBack(node, machine.boots));
+                }
+            }
+            FaultKind::Qdevice { alive } => {
+                if let Some(device) = &mut self.corosync.qdevice {
+                    device.alive = alive;
+                }
+                self.form_membership();
+            }
             FaultKind::OsdStaysDown { osd } => {
                 if let Some(osd) = self.ceph.as_mut().and_then(|ceph| ceph.osds.get_mut(&osd)) {
                     osd.returns = false;
@@ -316,6 +352,12 @@ impl World {
                 self.migrate(&node, id, request)
             }
         };
+    }
+
+    pub(crate) fn on_ssh_back(&mut self, node: &NodeName, boots: u32) {
+        if let Some(machine) = self.nodes.get_mut(node).filter(|m| m.boots == boots && m.is_up()) {
+            machine.ssh_up = true;
+        }
     }
 
     pub(crate) fn on_dpkg_unlocked(&mut self, node: &NodeName) {

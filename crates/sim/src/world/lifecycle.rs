@@ -63,7 +63,7 @@ impl World {
             self.events.at(self.now_ms + 500, Event::TaskEnds(upid.clone(), text));
             return upid;
         }
-        if let Some(guest) = self.guests.get_mut(&id) {
+        if let Some(guest) = self.guests.get_mut(&id).filter(|guest| !guest.is_running()) {
             guest.activity = Activity::Starting;
         }
         let takes = if id.kind == GuestKind::Vm { VM_START_MS } else { CT_START_MS };
@@ -74,7 +74,8 @@ impl World {
     fn may_start(&self, node: &NodeName, id: GuestId) -> Result<(), String> {
         let guest = self.guest_here(node, id).map_err(|e| e.to_string())?;
         self.need_quorum(node).map_err(|e| e.to_string())?;
-        if guest.is_running() || guest.activity == Activity::Starting {
+        // Whether it runs on another node nobody here can know: that is what fencing is for.
+        if guest.runs_on.contains(node) || guest.activity == Activity::Starting {
             return Err(match id.kind {
                 GuestKind::Vm => format!("VM {} already running", id.vmid),
                 GuestKind::Ct => format!("CT {} already running", id.vmid),
@@ -219,7 +220,7 @@ impl World {
 
     /// A start has come to its end.
     pub(crate) fn on_guest_started(&mut self, id: GuestId, node: &NodeName, task: Option<Upid>) {
-        let wanted = self.guests.get(&id).is_some_and(|g| g.activity == Activity::Starting && g.node == *node);
+        let wanted = self.guests.get(&id).is_some_and(|g| g.node == *node && !g.runs_on.contains(node));
         if !wanted || !self.nodes.get(node).is_some_and(super::node::Node::is_up) {
             return;
         }
@@ -237,6 +238,7 @@ impl World {
         if self.nodes.get(node).is_some_and(|machine| machine.boots == boots) {
             self.process_ends(id, node);
         }
+        self.lrm_goes_on(id, node);
         if let Some(task) = task {
             self.end_task(&task, "OK");
         }

@@ -182,6 +182,12 @@ impl World {
                 return Err(WorldError::die(text));
             }
         }
+        let mut jobs = self.replication_jobs.iter().filter(|job| job.guest == id).peekable();
+        if guest.is_running() && vm && jobs.peek().is_some() && !jobs.any(|job| job.target == target) {
+            return Err(WorldError::die(format!(
+                "Cannot live-migrate replicated VM to node '{target}' - not a replication target. Use 'force' to override."
+            )));
+        }
         if self.ha_managed(id) {
             return Ok(self.request_ha_move(node, id, &request));
         }

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use quorate_core::ids::{GuestId, NodeName};
+use quorate_core::ids::{GuestId, NodeName, Upid};
 
 use super::World;
 use super::events::Event;
 use super::migration::{Migration, Phase};
+use super::migration_steps::size;
 
 /// A stream never exceeds this, whatever the network carries: one QEMU channel, encrypted.
 const STREAM_BYTES_PER_S: u64 = 600 << 20;
@@ -23,7 +24,31 @@ impl World {
         m.phase_left_bytes = bytes;
         m.bytes_per_s = 0;
         m.generation += 1;
+        let upid = m.upid.clone();
+        self.events.at(now_ms + 5_000, Event::MigrationTalk(id, upid));
         self.rates_changed();
+    }
+
+    /// A line of progress every ten seconds, as QEMU's figures come in.
+    pub(crate) fn on_migration_talk(&mut self, id: GuestId, upid: &Upid) {
+        let now_ms = self.now_ms;
+        let dirty = self.guests.get(&id).map_or(0, |guest| guest.dirty_bytes_per_s);
+        let Some(m) = self.migrations.running.get(&id).filter(|m| m.upid == *upid) else { return };
+        let mut counted = m.clone();
+        if !m.hangs {
+            counted.count(now_ms, dirty);
+        }
+        let done = m.phase_total_bytes.saturating_sub(counted.phase_left_bytes);
+        let (done, total, speed) = (size(done), size(m.phase_total_bytes), size(m.bytes_per_s));
+        match m.phase {
+            Phase::Memory => {
+                let line = format!("migration active, transferred {done} of {total} VM-state, {speed}/s");
+                self.task_says_at(upid, &line);
+            }
+            Phase::Disks => self.task_says(upid, format!("mirror-scsi0: transferred {done} of {total}")),
+            Phase::Prepare | Phase::Shutdown | Phase::Cleanup => return,
+        }
+        self.events.at(now_ms + 10_000, Event::MigrationTalk(id, upid.clone()));
     }
 
     /// The set of streams has changed: counts what was sent, shares the links anew, schedules the ends.

@@ -177,9 +177,9 @@ impl World {
         let tail_ms = if dirty * 2 < m.bytes_per_s { 0 } else { (dirty * 400 / m.bytes_per_s.max(1)).min(4_000) };
         let blackout_ms = switch_ms + tail_ms;
         let seconds = (self.now_ms.saturating_sub(m.phase_started_ms) / 1000).max(1);
-        let speed = mib(memory / seconds);
+        let speed = size(memory / seconds);
         self.say(m, &format!("average migration speed: {speed}/s - downtime {blackout_ms} ms"));
-        self.say(m, &format!("migration completed, transferred {} VM-state", mib(m.phase_total_bytes)));
+        self.say(m, &format!("migration completed, transferred {} VM-state", size(m.phase_total_bytes)));
         self.say(m, "migration status: completed");
         self.migrations.blackouts_ms.push((m.guest, blackout_ms));
         self.ledger.note_blackout(self.now_ms, m.guest, blackout_ms);
@@ -194,6 +194,10 @@ impl World {
         self.config_moves(m.guest, &m.target);
         if let Some(guest) = self.guests.get_mut(&m.guest) {
             guest.lock = None;
+        }
+        // A replication job to the new node turns round by itself.
+        for job in self.replication_jobs.iter_mut().filter(|job| job.guest == m.guest && job.target == m.target) {
+            std::mem::swap(&mut job.source, &mut job.target);
         }
         match m.mode {
             Mode::Live => self.hand_over(m),
@@ -287,7 +291,8 @@ fn release_of(version: &str) -> (u32, u32) {
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
 }
 
-fn mib(bytes: u64) -> String {
+/// `1.2 GiB`, `113.4 MiB`.
+pub(super) fn size(bytes: u64) -> String {
     if bytes >= GIB {
         format!("{:.1} GiB", bytes as f64 / GIB as f64)
     } else {

@@ -24,6 +24,7 @@ mod migration_rates;
 mod migration_steps;
 pub mod node;
 pub mod packages;
+pub mod pmxcfs;
 pub mod power;
 pub mod services;
 pub mod store;
@@ -80,6 +81,8 @@ pub struct World {
     pub events: events::Queue,
     /// Harm so far.
     pub ledger: crate::ledger::Ledger,
+    /// What lies below `/etc/pve/priv` by somebody's hand.
+    pub files: pmxcfs::Files,
     /// For ids that need a number.
     pub counter: u64,
 }
@@ -109,6 +112,7 @@ impl World {
             Event::Boot(node, boots, stage) => self.on_boot(&node, boots, stage),
             Event::UnitStep(node, unit, boots, step) => self.on_unit_step(&node, &unit, boots, step),
             Event::Migration(guest, generation) => self.on_migration(guest, generation),
+            Event::MigrationTalk(guest, upid) => self.on_migration_talk(guest, &upid),
             Event::GuestStarted(guest, node, task) => self.on_guest_started(guest, &node, task),
             Event::GuestStopped(guest, node, task, boots) => self.on_guest_stopped(guest, &node, task, boots),
             Event::ShutdownTimedOut(guest, _, task) => self.on_shutdown_timed_out(guest, task),
@@ -124,6 +128,7 @@ impl World {
                 }
             }
             Event::StartAll(node, boots) => self.on_start_all(&node, boots),
+            Event::SshBack(node, boots) => self.on_ssh_back(&node, boots),
             Event::DpkgUnlocked(node) => self.on_dpkg_unlocked(&node),
             Event::LrmStarts(node, boots) => {
                 if self.nodes.get(&node).is_some_and(|machine| machine.boots == boots && machine.is_up()) {

@@ -35,6 +35,8 @@ pub struct Pending {
 
 /// What apt says while another process holds dpkg's lock.
 const LOCKED: &str = "Could not get lock /var/lib/dpkg/lock-frontend. It is held by process";
+/// What an upgrade needs on `/` while it runs.
+const SPACE_NEEDED_BYTES: u64 = 1 << 30;
 /// How long `DPkg::Lock::Timeout=300` waits.
 const LOCK_WAIT_MS: u64 = 300_000;
 
@@ -160,6 +162,11 @@ impl World {
             }
             return self.unit_ends(node, unit, 0);
         };
+        if self.nodes.get(node).is_some_and(|machine| machine.root_free_bytes < SPACE_NEEDED_BYTES) {
+            let line = "E: You don't have enough free space in /var/cache/apt/archives/.";
+            self.unit_says(node, unit, line);
+            return self.unit_ends(node, unit, 100);
+        }
         if let Some(package) = self.armed.take_apt_fail(node, &next.name) {
             return self.upgrade_fails(node, unit, &package);
         }

@@ -4,7 +4,7 @@
 use quorate_core::ids::{GuestId, NodeName};
 
 use super::events::{BootStage, Event};
-use super::ha::LrmMode;
+use super::ha::{LrmMode, LrmState};
 use super::node::{AfterDown, DownStage, Node, Power};
 use super::store::ShutdownPolicy;
 use super::{World, WorldError};
@@ -270,6 +270,11 @@ impl World {
 
     /// The watchdog of a node was not fed: it resets the machine, and with it all guests.
     pub(crate) fn on_watchdog(&mut self, node: &NodeName) {
+        let lost = self.ha.lrm.get(node).is_some_and(|lrm| lrm.state == LrmState::LostAgentLock);
+        if lost && self.corosync.quorate(node) {
+            // Back in time; but until the LRM's next round it may be lost again.
+            return self.events.at(self.now_ms + 5_000, Event::Watchdog(node.clone()));
+        }
         let armed = self.ha.lrm.get(node).is_some_and(|lrm| self.now_ms >= lrm.watchdog_fed_ms + 60_000)
             && self.watchdog_is_open(node);
         if !armed || !self.nodes.get(node).is_some_and(Node::is_up) || self.corosync.quorate(node) {

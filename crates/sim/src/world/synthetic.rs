@@ -12,6 +12,8 @@ pub fn synthetic(nodes: u32, guests: u32) -> Result<ClusterFile, ClusterFileErro
     let template = file.nodes.first().cloned().ok_or_else(|| ClusterFileError::Contradiction("no node".to_owned()))?;
     let name = |i: u32| NodeName::new(format!("pve{}", i + 1));
     file.cluster.name = format!("large-{nodes}");
+    // Clusters created by recent releases write `token_coefficient: 125`; with 650 a large ring forms too slowly.
+    file.cluster.token_ms = Some(3_000 + 125 * u64::from(nodes.saturating_sub(2)));
     file.nodes = (0..nodes)
         .map(|i| NodePart {
             name: name(i),

@@ -81,6 +81,9 @@ impl World {
     /// Takes or gives back the agent lock; true if there is work to do.
     fn lrm_state(&mut self, node: &NodeName, here: &[(GuestId, Service)]) -> bool {
         let active = here.iter().any(|(_, s)| is_active(s)) || self.ha.manager.targets.contains(node);
+        let master = self.ha.manager.master.as_ref();
+        let members = self.corosync.views.get(node).map(|view| &view.members);
+        let with_master = master.is_none_or(|master| members.is_some_and(|members| members.contains(master)));
         let Some(lrm) = self.ha.lrm.get_mut(node) else { return false };
         lrm.timestamp_ms = self.now_ms;
         lrm.results.retain(|uid, _| here.iter().any(|(_, service)| service.uid == *uid));
@@ -95,7 +98,12 @@ impl World {
         };
         let holds = lrm.state != LrmState::WaitForAgentLock;
         lrm.watchdog_fed_ms = self.now_ms;
-        lrm.lock_until_ms = if holds { self.now_ms + LOCK_MS } else { 0 };
+        // A lock taken in another partition's /etc/pve says nothing to the master.
+        if !holds {
+            lrm.lock_until_ms = 0;
+        } else if with_master {
+            lrm.lock_until_ms = self.now_ms + LOCK_MS;
+        }
         holds
     }
 
@@ -112,7 +120,7 @@ impl World {
             return;
         }
         let Some(guest) = self.guests.get(&sid) else { return };
-        let (running, at_rest) = (guest.is_running(), guest.activity == Activity::Stopped);
+        let (running, at_rest) = (guest.runs_on.contains(node), guest.activity != Activity::Starting);
         let shutting_down = lrm.mode == LrmMode::Restart || lrm.mode == LrmMode::Shutdown;
         match service.state {
             ServiceState::Started if running => self.lrm_result(node, sid, service, 0),
@@ -161,7 +169,7 @@ impl World {
     fn follow_worker(&mut self, node: &NodeName, sid: GuestId, service: &Service, worker: &Worker) {
         let Some(guest) = self.guests.get(&sid) else { return };
         match worker.stage {
-            WorkStage::Starting if guest.activity == Activity::Running => self.lrm_result(node, sid, service, 0),
+            WorkStage::Starting if guest.runs_on.contains(node) => self.lrm_result(node, sid, service, 0),
             WorkStage::Starting if guest.activity == Activity::Stopped => self.lrm_result(node, sid, service, 1),
             WorkStage::Stopping if !guest.is_running() => {
                 if service.state == ServiceState::Relocate {
@@ -175,6 +183,15 @@ impl World {
                 self.lrm_result(node, sid, service, if arrived { 0 } else { 1 });
             }
             _ => {}
+        }
+    }
+
+    /// The worker that stopped a service for a relocation goes on at once: it is one process.
+    pub(crate) fn lrm_goes_on(&mut self, sid: GuestId, node: &NodeName) {
+        let Some(service) = self.ha.manager.services.get(&sid).filter(|s| s.node == *node).cloned() else { return };
+        let worker = self.ha.lrm.get(node).and_then(|lrm| lrm.workers.get(&service.uid)).cloned();
+        if let Some(worker) = worker.filter(|worker| worker.stage == WorkStage::Stopping) {
+            self.follow_worker(node, sid, &service, &worker);
         }
     }
 

@@ -1,0 +1,98 @@
+//! Files and locks that somebody puts below `/etc/pve/priv`: one content for the whole cluster.
+//!
+//! A directory below `priv/lock` is a lock. Whoever sets its time to 0 asks for its release, which is granted once it
+//! was not touched for 120 s (pve-cluster, `memdb_lock_expired`); any other time that is set renews it.
+
+use std::collections::BTreeMap;
+
+use quorate_core::ids::NodeName;
+
+use super::World;
+
+/// A lock that is not renewed for longer may be taken away, in milliseconds.
+const LOCK_TIMEOUT_MS: u64 = 120_000;
+
+/// Below here directories are locks.
+const LOCKS: &str = "/etc/pve/priv/lock/";
+
+/// What lies below `/etc/pve/priv` by somebody's hand.
+pub type Files = BTreeMap<String, File>;
+
+/// A file or directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Its text; none for a directory.
+    pub text: Option<String>,
+    /// When it was changed last.
+    pub changed_ms: u64,
+}
+
+/// Why a change failed, in libc's words.
+pub type Refusal = &'static str;
+
+impl World {
+    /// Writing needs quorum on the node where it is done.
+    fn writable(&self, node: &NodeName) -> Result<(), Refusal> {
+        if self.corosync.quorate(node) { Ok(()) } else { Err("Permission denied") }
+    }
+
+    /// `mkdir`.
+    pub fn pmxcfs_mkdir(&mut self, node: &NodeName, path: &str) -> Result<(), Refusal> {
+        self.writable(node)?;
+        if self.files.contains_key(path) {
+            return Err("File exists");
+        }
+        self.files.insert(path.to_owned(), File { text: None, changed_ms: self.now_ms });
+        Ok(())
+    }
+
+    /// `rmdir`, `rm`.
+    pub fn pmxcfs_remove(&mut self, node: &NodeName, path: &str) -> Result<(), Refusal> {
+        self.writable(node)?;
+        self.files.remove(path).map(drop).ok_or("No such file or directory")
+    }
+
+    /// A file is written anew.
+    pub fn pmxcfs_write(&mut self, node: &NodeName, path: &str, text: &str) -> Result<(), Refusal> {
+        self.writable(node)?;
+        self.files.insert(path.to_owned(), File { text: Some(text.to_owned()), changed_ms: self.now_ms });
+        Ok(())
+    }
+
+    /// `touch`: a time of 0 on a lock asks for its release.
+    pub fn pmxcfs_touch(&mut self, node: &NodeName, path: &str, to_zero: bool) -> Result<(), Refusal> {
+        self.writable(node)?;
+        let now_ms = self.now_ms;
+        let Some(file) = self.files.get_mut(path) else { return Err("No such file or directory") };
+        if to_zero && file.text.is_none() && path.starts_with(LOCKS) {
+            if now_ms.saturating_sub(file.changed_ms) > LOCK_TIMEOUT_MS {
+                self.files.remove(path);
+            }
+        } else {
+            file.changed_ms = now_ms;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster_file::{DEMO, world_from_toml};
+
+    #[test]
+    fn a_lock_that_is_renewed_stays_and_one_that_is_not_runs_out() {
+        let mut world = world_from_toml(DEMO, 1).unwrap();
+        let (node, lock) = (NodeName::new("pve1"), "/etc/pve/priv/lock/x");
+        world.pmxcfs_mkdir(&node, lock).unwrap();
+        assert_eq!(world.pmxcfs_mkdir(&NodeName::new("pve2"), lock), Err("File exists"));
+        world.advance_to(world.now_ms + 100_000);
+        world.pmxcfs_touch(&node, lock, false).unwrap();
+        world.advance_to(world.now_ms + 100_000);
+        world.pmxcfs_touch(&node, lock, true).unwrap();
+        assert_eq!(world.pmxcfs_mkdir(&node, lock), Err("File exists"), "renewed 100 s ago");
+        world.advance_to(world.now_ms + 21_000);
+        world.pmxcfs_touch(&node, lock, true).unwrap();
+        assert_eq!(world.pmxcfs_mkdir(&node, lock), Ok(()), "not renewed for 121 s");
+    }
+}

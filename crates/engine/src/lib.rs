@@ -8,10 +8,12 @@ mod drive;
 mod look;
 mod perform;
 mod prepare;
+mod refresh;
 mod replan;
 mod wall;
 mod watcher;
 
 pub use drive::{DriveError, Driver, Ended, WhenPaused};
-pub use prepare::{Prepared, new_run_id, prepare, upgrade_unit};
+pub use prepare::{Lists, Prepared, new_run_id, prepare, upgrade_unit};
+pub use refresh::refresh;
 pub use watcher::{Silent, Watcher};

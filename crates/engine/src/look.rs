@@ -1,6 +1,6 @@
 //! How deep to look, and when.
 
-use quorate_core::ids::NodeName;
+use quorate_core::ids::{GuestId, NodeName};
 use quorate_core::run::RunState;
 use quorate_core::snapshot::Snapshot;
 use quorate_core::steps::Step;
@@ -42,6 +42,7 @@ impl Looker {
                     avoid: avoid(state),
                     known_nodes: self.known_nodes(),
                     focus: focus(state),
+                    changed_guests: changed_guests(state),
                 };
                 observe(ports, look).await
             }
@@ -90,4 +91,10 @@ fn focus(state: &RunState) -> Vec<NodeName> {
         return Vec::new();
     }
     state.current_node().cloned().into_iter().collect()
+}
+
+/// Guests whose configuration a step of ours is changing.
+fn changed_guests(state: &RunState) -> Vec<GuestId> {
+    let steps = state.under_way().map(|(_, record)| &record.step);
+    steps.filter_map(|step| if let Step::EjectMedia(eject) = step { Some(eject.guest) } else { None }).collect()
 }

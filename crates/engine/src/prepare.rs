@@ -1,6 +1,6 @@
-//! Looks and plans, and changes nothing.
+//! Looks and plans. Nothing of the cluster is changed; package lists are read anew if asked.
 
-use quorate_core::checks::{self, Finding};
+use quorate_core::checks::{self, Finding, Severity, Subject};
 use quorate_core::forecast::{self, Forecast};
 use quorate_core::ids::{NodeName, RunId, UnitName, UnixMs};
 use quorate_core::plan::{NoPlan, Plan};
@@ -9,6 +9,8 @@ use quorate_core::policy::Policy;
 use quorate_core::snapshot::Snapshot;
 use quorate_pve::observe::{Look, observe};
 use quorate_pve::ports::Ports;
+
+use crate::refresh::refresh;
 
 /// Everything that an operator should see before a run.
 #[derive(Clone, Debug)]
@@ -21,10 +23,43 @@ pub struct Prepared {
     pub plan: Result<(Plan, Forecast), NoPlan>,
 }
 
+/// What to do about package lists that are old.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lists {
+    /// Leave them: nothing at all is changed.
+    AsTheyAre,
+    /// Read them anew, as a plan that is about to be followed needs it.
+    Refresh,
+}
+
 /// Looks at the cluster and plans a run of that id.
-pub async fn prepare(ports: &Ports, known_nodes: Vec<NodeName>, policy: &Policy, run: &RunId) -> Prepared {
-    let snapshot = observe(ports, Look { known_nodes, ..Look::full() }).await;
-    of_snapshot(snapshot, policy, run)
+pub async fn prepare(
+    ports: &Ports,
+    known_nodes: Vec<NodeName>,
+    policy: &Policy,
+    run: &RunId,
+    lists: Lists,
+) -> Prepared {
+    let mut snapshot = observe(ports, Look { known_nodes: known_nodes.clone(), ..Look::full() }).await;
+    let mut findings = Vec::new();
+    if lists == Lists::Refresh {
+        let failed = refresh(ports, &snapshot).await;
+        findings.extend(failed.into_iter().map(|(node, why)| refresh_failed(node, &why)));
+        snapshot = observe(ports, Look { known_nodes, ..Look::full() }).await;
+    }
+    let mut prepared = of_snapshot(snapshot, policy, run);
+    findings.append(&mut prepared.findings);
+    Prepared { findings, ..prepared }
+}
+
+fn refresh_failed(node: NodeName, why: &str) -> Finding {
+    Finding {
+        check: "package-lists".to_owned(),
+        severity: Severity::Blocking,
+        problem: format!("the package lists of {node} could not be read anew: {why}"),
+        remedy: format!("run `apt-get update` on {node} and mend the repository that it names"),
+        subject: Subject::Node(node),
+    }
 }
 
 impl Prepared {

@@ -8,5 +8,6 @@ pub mod lab;
 pub mod ledger;
 pub mod oracle;
 pub mod ports;
+pub mod rehearsal;
 pub mod wire;
 pub mod world;

@@ -23,7 +23,7 @@ use crate::wire::{self, ApiAnswer, Credentials, Gate, ShellExit, Wire, api_liste
 use crate::world::World;
 use crate::world::access::{TOKEN, TOKEN_SECRET};
 
-/// What a call costs besides the time that the answer itself takes.
+/// What a call costs besides the time that the answer itself takes. Calls side by side do not add up.
 const CALL_MS: u64 = 5;
 
 /// The world behind the ports.
@@ -115,17 +115,19 @@ impl Inner {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does something with the world after `more_ms`.
-    fn with<T>(&self, more_ms: u64, act: impl FnOnce(&Wire, &mut World) -> T) -> T {
+    /// Does something with the world, not before `at_ms`.
+    fn at<T>(&self, at_ms: u64, act: impl FnOnce(&Wire, &mut World) -> T) -> T {
         let mut world = self.world();
         let mut wire = self.wire.lock().unwrap_or_else(PoisonError::into_inner);
-        let now_ms = world.now_ms.saturating_add(more_ms);
+        let now_ms = world.now_ms.max(at_ms);
         wire.advance(&mut world, now_ms);
         act(&wire, &mut world)
     }
 
+    /// Waits from now on.
     fn pass(&self, time: Duration) {
-        self.with(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), |_, _| ());
+        let until_ms = later(self.world().now_ms, time);
+        self.at(until_ms, |_, _| ());
     }
 
     /// Counts a call, and does it unless the caller is dead or dies before.
@@ -151,37 +153,47 @@ impl Inner {
         Ok(result)
     }
 
-    fn api(&self, request: &ApiRequest) -> Result<ApiData, ApiError> {
-        let asked = self.with(CALL_MS, |_, world| {
+    fn api(&self, request: &ApiRequest, begun_ms: u64) -> Result<ApiData, ApiError> {
+        let asked = self.at(begun_ms + CALL_MS, |_, world| {
             let mut nodes = world.nodes.keys().filter(|node| !request.avoid.contains(node));
             nodes.find(|node| api_listens(world, node)).cloned()
         });
         let asked = asked.ok_or_else(|| ApiError::Unreachable("every node refuses the connection".to_owned()))?;
         let sent = wire_request(&asked, request, &self.credentials);
-        let answer = self.with(0, |wire, world| wire.api(world, &sent));
+        let answer = self.at(0, |wire, world| wire.api(world, &sent));
         self.pass(answer.delay);
-        if !self.with(0, |_, world| wire::is_on(world, &asked)) {
+        if !self.at(0, |_, world| wire::is_on(world, &asked)) {
             return Err(ApiError::InDoubt { node: asked, reason: "the connection was closed".to_owned() });
         }
         read_answer(&asked, &answer)
     }
 
-    fn shell(&self, node: &NodeName, argv: &[String], deadline: Duration) -> Result<ShellOutput, ShellError> {
+    fn shell(
+        &self,
+        node: &NodeName,
+        argv: &[String],
+        deadline: Duration,
+        begun_ms: u64,
+    ) -> Result<ShellOutput, ShellError> {
         let unreachable = || ShellError::Unreachable { node: node.clone(), reason: "connection refused".to_owned() };
         let boot = |world: &World| world.nodes.get(node).filter(|_| ssh_listens(world, node)).map(|node| node.boots);
-        let before = self.with(CALL_MS, |_, world| boot(world)).ok_or_else(unreachable)?;
-        let answer = self.with(0, |wire, world| wire.shell(world, node, &quote_all(argv)));
+        let before = self.at(begun_ms + CALL_MS, |_, world| boot(world)).ok_or_else(unreachable)?;
+        let answer = self.at(0, |wire, world| wire.shell(world, node, &quote_all(argv)));
         self.pass(answer.delay.min(deadline));
         let in_doubt = |reason: String| ShellError::InDoubt { node: node.clone(), reason };
         if answer.delay > deadline {
             return Err(in_doubt(format!("no answer within {} s", deadline.as_secs())));
         }
-        if self.with(0, |_, world| boot(world)) != Some(before) {
+        if self.at(0, |_, world| boot(world)) != Some(before) {
             return Err(in_doubt("the connection was closed".to_owned()));
         }
         let ShellExit::Status(status) = answer.exit;
         Ok(ShellOutput { exit: Exit::Status(status), stdout: answer.stdout, stderr: answer.stderr })
     }
+}
+
+fn later(now_ms: u64, time: Duration) -> u64 {
+    now_ms.saturating_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// The request as it would travel: parameters of GET and DELETE behind the path, all others as a form.
@@ -227,9 +239,10 @@ fn read_answer(asked: &NodeName, answer: &ApiAnswer) -> Result<ApiData, ApiError
 
 impl Api for SimPorts {
     fn call(&self, request: ApiRequest) -> PortFuture<'_, Result<ApiData, ApiError>> {
+        let begun_ms = self.now().0;
         Box::pin(async move {
             Yield::default().await;
-            match self.inner.call(|| self.inner.api(&request)) {
+            match self.inner.call(|| self.inner.api(&request, begun_ms)) {
                 Ok(result) => result,
                 Err(Killed) => std::future::pending().await,
             }
@@ -244,9 +257,10 @@ impl Shell for SimPorts {
         argv: &'a [String],
         deadline: Duration,
     ) -> PortFuture<'a, Result<ShellOutput, ShellError>> {
+        let begun_ms = self.now().0;
         Box::pin(async move {
             Yield::default().await;
-            match self.inner.call(|| self.inner.shell(node, argv, deadline)) {
+            match self.inner.call(|| self.inner.shell(node, argv, deadline, begun_ms)) {
                 Ok(result) => result,
                 Err(Killed) => std::future::pending().await,
             }
@@ -261,14 +275,13 @@ impl Clock for SimPorts {
 
     /// Counts from the moment of the call, so that two sleeps side by side take as long as the longer one.
     fn sleep(&self, duration: Duration) -> PortFuture<'_, ()> {
-        let until_ms = self.now().0.saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
+        let until_ms = later(self.now().0, duration);
         Box::pin(async move {
             Yield::default().await;
             if self.is_dead() {
                 std::future::pending::<()>().await;
             }
-            let left_ms = until_ms.saturating_sub(self.now().0);
-            self.inner.with(left_ms, |_, _| ());
+            self.inner.at(until_ms, |_, _| ());
         })
     }
 }

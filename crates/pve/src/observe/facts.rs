@@ -68,7 +68,8 @@ fn known_before<'a>(guest: &Guest, look: &Look<'a>) -> Option<&'a Guest> {
 
 /// The guest as it was, if nothing has happened since that could change its facts.
 fn unchanged<'a>(guest: &Guest, look: &Look<'a>) -> Option<&'a Guest> {
-    let old = known_before(guest, look).filter(|_| look.depth == Depth::Watch)?;
+    let kept = look.depth == Depth::Watch && !look.changed_guests.contains(&guest.id);
+    let old = known_before(guest, look).filter(|_| kept)?;
     (old.status == guest.status && old.onboot.known().is_some()).then_some(old)
 }
 

@@ -29,7 +29,7 @@ use std::collections::BTreeMap;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use quorate_core::ids::NodeName;
+use quorate_core::ids::{GuestId, NodeName};
 use quorate_core::observed::{Observed, WhyUnknown};
 use quorate_core::snapshot::{SNAPSHOT_FORMAT, Snapshot};
 
@@ -59,12 +59,14 @@ pub struct Look<'a> {
     pub known_nodes: Vec<NodeName>,
     /// Nodes to read closely also in a watch, packages and Ceph's ok-to-stop included: the node under work.
     pub focus: Vec<NodeName>,
+    /// Guests whose configuration is read anew also in a watch: we have just changed it.
+    pub changed_guests: Vec<GuestId>,
 }
 
 impl Look<'_> {
     /// A full look with no history.
     pub fn full() -> Self {
-        Self { depth: Depth::Full, previous: None, avoid: vec![], known_nodes: vec![], focus: vec![] }
+        Self { depth: Depth::Full, previous: None, avoid: vec![], known_nodes: vec![], focus: vec![], changed_guests: vec![] }
     }
 
     /// Is everything of this node to be read, whatever was known?

@@ -1,8 +1,8 @@
 //! A command line as sshd hands it to the login shell: one string, split by the shell's rules.
 //!
 //! Understood: words, quotes, backslashes, comments, `VAR=x` in front, `;`, `&&`, `||`, `|`, newlines, and the
-//! redirections `2>&1`, `>/dev/null`, `2>/dev/null`, `</dev/null`. Variables, globs, loops and substitutions are not:
-//! `$` and `*` stay as they are.
+//! redirections `2>&1`, `>/dev/null`, `2>/dev/null`, `</dev/null`, `> FILE`, and a script's arguments `$1`, `$2`, ….
+//! Other variables, globs, loops and substitutions are not: `$` and `*` stay as they are.
 
 /// Commands one after the other, and when each runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub(crate) struct Simple {
 }
 
 /// Where output goes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Sink {
     /// To its own stream.
     #[default]
@@ -46,6 +46,8 @@ pub(crate) enum Sink {
     Null,
     /// To the other stream: `2>&1`, `>&2`.
     Other,
+    /// Into this file.
+    File(String),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,26 +57,21 @@ enum Token {
 }
 
 /// Longest first, so that `&&` is not read as two `&`.
-const OPERATORS: [&str; 13] = [
-    "2>/dev/null",
-    "2> /dev/null",
-    ">/dev/null",
-    "> /dev/null",
-    "</dev/null",
-    "2>&1",
-    ">&2",
-    "1>&2",
-    "&&",
-    "||",
-    ";",
-    "|",
-    "\n",
+const OPERATORS: [&str; 14] = [
+    "2>/dev/null", "2> /dev/null", ">/dev/null", "> /dev/null", "</dev/null", "2>&1", ">&2", "1>&2", "&&", "||", ";", "|",
+    "\n", ">",
 ];
 
 /// Splits a command line; the error is bash's.
 pub(crate) fn parse(text: &str) -> Result<Line, String> {
+    parse_script(text, &[])
+}
+
+/// Splits a script with its arguments, the first of which is its name: `$0`.
+pub(crate) fn parse_script(text: &str, arguments: &[&str]) -> Result<Line, String> {
     let mut parts = vec![(When::Always, vec![Simple::default()])];
-    for token in tokens(text)? {
+    let mut tokens = tokens(text, arguments)?.into_iter();
+    while let Some(token) = tokens.next() {
         let (_, pipe) = parts.last_mut().expect("there is always a pipeline being read");
         let command = pipe.last_mut().expect("there is always a command being read");
         match token {
@@ -86,6 +83,10 @@ pub(crate) fn parse(text: &str) -> Result<Line, String> {
             Token::Operator("2>&1") if command.stdout == Sink::Null => command.stderr = Sink::Null,
             Token::Operator("2>&1") => command.stderr = Sink::Other,
             Token::Operator(">&2" | "1>&2") => command.stdout = Sink::Other,
+            Token::Operator(">") => match tokens.next() {
+                Some(Token::Word(file)) => command.stdout = Sink::File(file),
+                _ => return Err("bash: -c: line 1: syntax error near unexpected token `newline'\n".to_owned()),
+            },
             Token::Operator("|") => pipe.push(Simple::default()),
             Token::Operator("&&") => parts.push((When::AfterSuccess, vec![Simple::default()])),
             Token::Operator("||") => parts.push((When::AfterFailure, vec![Simple::default()])),
@@ -96,7 +97,7 @@ pub(crate) fn parse(text: &str) -> Result<Line, String> {
     Ok(Line { parts })
 }
 
-fn tokens(text: &str) -> Result<Vec<Token>, String> {
+fn tokens(text: &str, arguments: &[&str]) -> Result<Vec<Token>, String> {
     let mut tokens = Vec::new();
     let mut word: Option<String> = None;
     let mut rest = text;
@@ -124,7 +125,8 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
                 word.get_or_insert_default().push_str(inside);
                 rest = after;
             }
-            '"' => rest = double_quoted(rest, word.get_or_insert_default())?,
+            '"' => rest = double_quoted(rest, arguments, word.get_or_insert_default())?,
+            '$' => rest = dollar(rest, arguments, word.get_or_insert_default()),
             '\\' => {
                 let escaped = rest.chars().next().unwrap_or('\\');
                 rest = rest.get(escaped.len_utf8()..).unwrap_or_default();
@@ -141,7 +143,7 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
 }
 
 /// Reads up to the closing quote and returns what comes after it.
-fn double_quoted<'a>(mut rest: &'a str, word: &mut String) -> Result<&'a str, String> {
+fn double_quoted<'a>(mut rest: &'a str, arguments: &[&str], word: &mut String) -> Result<&'a str, String> {
     while let Some(c) = rest.chars().next() {
         rest = &rest[c.len_utf8()..];
         match c {
@@ -153,10 +155,26 @@ fn double_quoted<'a>(mut rest: &'a str, word: &mut String) -> Result<&'a str, St
                 }
                 _ => word.push('\\'),
             },
+            '$' => rest = dollar(rest, arguments, word),
             _ => word.push(c),
         }
     }
     Err(unterminated('"'))
+}
+
+/// `$1` is an argument if there are any; every other `$` stays. Returns what comes after it.
+fn dollar<'a>(rest: &'a str, arguments: &[&str], word: &mut String) -> &'a str {
+    let number = rest.chars().next().and_then(|c| c.to_digit(10)).filter(|_| !arguments.is_empty());
+    match number {
+        Some(number) => {
+            word.push_str(arguments.get(number as usize).copied().unwrap_or_default());
+            &rest[1..]
+        }
+        None => {
+            word.push('$');
+            rest
+        }
+    }
 }
 
 fn unterminated(quote: char) -> String {
@@ -190,6 +208,15 @@ mod tests {
     }
 
     #[test]
+    fn a_scripts_arguments_stand_where_it_names_them_and_output_can_go_into_a_file() {
+        let line = parse_script(r#"printf %s "$1" > "$2""#, &["sh", "{\"a\": 'b'}", "/etc/pve/x"]).unwrap();
+        let command = &line.parts[0].1[0];
+        assert_eq!(command.argv, ["printf", "%s", "{\"a\": 'b'}"]);
+        assert_eq!(command.stdout, Sink::File("/etc/pve/x".into()));
+        assert_eq!(only("echo \"$HOME\" '$1'"), ["echo", "$HOME", "$1"]);
+    }
+
+    #[test]
     fn lists_pipes_and_redirections_are_told_apart() {
         let line = parse("qm list 2>/dev/null | wc -l && uname -r || true; cat x >/dev/null 2>&1").unwrap();
         let whens: Vec<_> = line.parts.iter().map(|(when, _)| *when).collect();
@@ -197,6 +224,6 @@ mod tests {
         assert_eq!(line.parts[0].1[0].stderr, Sink::Null);
         assert_eq!(line.parts[0].1[1].argv, ["wc", "-l"]);
         let last = &line.parts[3].1[0];
-        assert_eq!((last.stdout, last.stderr), (Sink::Null, Sink::Null));
+        assert_eq!([&last.stdout, &last.stderr], [&Sink::Null, &Sink::Null]);
     }
 }

@@ -15,6 +15,8 @@ mod moves;
 mod nodes;
 mod storage;
 mod tasks;
+#[cfg(test)]
+mod schema_tests;
 
 use std::time::Duration;
 

@@ -27,7 +27,7 @@ impl Shell<'_> {
             "false" => Output::fail(1, ""),
             "sleep" => self.sleep(args),
             "echo" => Output::ok(format!("{}\n", args.join(" "))),
-            "printf" => Output::ok(args.first().copied().unwrap_or_default().replace("\\n", "\n")),
+            "printf" => printf(args),
             "sync" | "logger" => Output::default(),
             _ => return None,
         })
@@ -309,6 +309,21 @@ impl Shell<'_> {
         }
         Output::ok(right_aligned(&rows))
     }
+}
+
+/// Each `%s` takes the next argument.
+fn printf(args: &[&str]) -> Output {
+    let Some((format, values)) = args.split_first() else {
+        return Output::fail(2, "printf: usage: printf [-v var] format [arguments]\n");
+    };
+    let mut values = values.iter();
+    let mut parts = format.split("%s");
+    let mut text = parts.next().unwrap_or_default().replace("\\n", "\n");
+    for part in parts {
+        text.push_str(values.next().copied().unwrap_or_default());
+        text.push_str(&part.replace("\\n", "\n"));
+    }
+    Output::ok(text)
 }
 
 fn heading(column: &str, block: u64) -> String {

@@ -8,6 +8,7 @@ mod corosync;
 mod debian;
 mod files;
 mod filters;
+mod pmxcfs;
 mod pve;
 mod pvesh;
 mod systemd;
@@ -17,7 +18,7 @@ use std::time::Duration;
 use quorate_core::ids::NodeName;
 
 use super::Wire;
-use super::words::{Line, Pipe, Simple, Sink, When, parse};
+use super::words::{Line, Pipe, Simple, Sink, When, parse, parse_script};
 use crate::world::World;
 use crate::world::node::Node;
 
@@ -134,15 +135,20 @@ impl Shell<'_> {
     fn simple(&mut self, command: &Simple) -> Output {
         let mut output = self.program(&command.argv);
         let (stdout, stderr) = (std::mem::take(&mut output.stdout), std::mem::take(&mut output.stderr));
-        match command.stdout {
+        match &command.stdout {
             Sink::Own => output.stdout.push_str(&stdout),
             Sink::Other => output.stderr.push_str(&stdout),
             Sink::Null => {}
+            Sink::File(path) => {
+                if let Err(text) = self.write(path, &stdout) {
+                    return Output::fail(1, text);
+                }
+            }
         }
-        match command.stderr {
+        match &command.stderr {
             Sink::Own => output.stderr.push_str(&stderr),
             Sink::Other => output.stdout.push_str(&stderr),
-            Sink::Null => {}
+            Sink::Null | Sink::File(_) => {}
         }
         output
     }
@@ -192,7 +198,12 @@ impl Shell<'_> {
         let Some(script) = position.and_then(|at| args.get(at + 1)) else {
             return Output::fail(127, format!("bash: {}: No such file or directory\n", args.join(" ")));
         };
-        match parse(script) {
+        let parameters = position.map_or(&[][..], |at| &args[at + 2..]);
+        if let Some(output) = self.write_script(script, parameters) {
+            return output;
+        }
+        let arguments = position.and_then(|at| args.get(at + 2..)).unwrap_or_default();
+        match parse_script(script, arguments) {
             Ok(line) => self.list(line),
             Err(stderr) => Output::fail(2, stderr),
         }
@@ -205,6 +216,7 @@ impl Shell<'_> {
             .or_else(|| self.ceph(name, args))
             .or_else(|| self.debian(name, args))
             .or_else(|| self.systemd(name, args))
+            .or_else(|| self.pmxcfs(name, args))
             .or_else(|| self.files(name, args))
             .or_else(|| self.filter(name, args));
         known.unwrap_or_else(|| Output::fail(127, format!("bash: line 1: {name}: command not found\n")))

@@ -1,0 +1,64 @@
+//! Reads the package lists anew before a plan is made, so that the plan is about what will really be installed.
+//!
+//! The only thing that is changed before an operator agrees, and the same that PVE itself does every night.
+
+use std::time::Duration;
+
+use quorate_core::command::Method;
+use quorate_core::ids::NodeName;
+use quorate_core::snapshot::Snapshot;
+use quorate_core::steps::LISTS_MAX_AGE_S;
+use quorate_pve::ports::{ApiError, ApiRequest, Ports};
+use serde_json::Value;
+
+/// A refresh takes seconds, or a minute over a slow line.
+const DEADLINE_S: u64 = 300;
+
+/// Between two looks at a task.
+const POLL: Duration = Duration::from_secs(2);
+
+/// Refreshes the lists of every online node on which they are old. Returns what failed, by node; an empty list is well.
+pub async fn refresh(ports: &Ports, snapshot: &Snapshot) -> Vec<(NodeName, String)> {
+    let stale = snapshot.nodes.values().filter(|node| {
+        let age_s = node.packages.known().and_then(|packages| packages.lists_age_s);
+        node.online.is(&true) && age_s.is_none_or(|age_s| age_s > LISTS_MAX_AGE_S)
+    });
+    let mut failed = Vec::new();
+    let mut tasks = Vec::new();
+    for node in stale {
+        let path = format!("/nodes/{}/apt/update", node.name);
+        let request = ApiRequest { method: Method::Post, path, params: Vec::new(), avoid: Vec::new() };
+        match ports.api.call(request).await {
+            Ok(Value::String(upid)) => tasks.push((node.name.clone(), upid)),
+            Ok(other) => failed.push((node.name.clone(), format!("no task was begun: {other}"))),
+            Err(error) => failed.push((node.name.clone(), error.to_string())),
+        }
+    }
+    for (node, upid) in tasks {
+        if let Err(why) = finished(ports, &node, &upid).await {
+            failed.push((node, why));
+        }
+    }
+    failed
+}
+
+async fn finished(ports: &Ports, node: &NodeName, upid: &str) -> Result<(), String> {
+    let started = ports.clock.now();
+    loop {
+        let status = ports.api.call(ApiRequest::get(format!("/nodes/{node}/tasks/{upid}/status"))).await;
+        match status {
+            Ok(status) if status["status"] == "stopped" => {
+                return match status["exitstatus"].as_str() {
+                    Some(exit) if exit == "OK" || exit.starts_with("WARNINGS") => Ok(()),
+                    exit => Err(exit.unwrap_or("the task ended without a status").to_owned()),
+                };
+            }
+            Ok(_) | Err(ApiError::InDoubt { .. }) => {}
+            Err(error) => return Err(error.to_string()),
+        }
+        if ports.clock.now().since_s(started) > DEADLINE_S {
+            return Err(format!("not done within {DEADLINE_S} s"));
+        }
+        ports.clock.sleep(POLL).await;
+    }
+}

@@ -1,0 +1,233 @@
+//! A whole run of the real engine over a world, in virtual time: what tests, scenarios and swarms are made of.
+//!
+//! Everything above the ports is the code that ships: observation, rules, planner, decision, journal. The world below
+//! is ground truth, and its ledger is what a rehearsal is judged by, never the tool's own opinion.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use quorate_core::checks::Severity;
+use quorate_core::ids::{GuestId, RunId, StepId, UnixMs};
+use quorate_core::plan::Plan;
+use quorate_core::policy::Policy;
+use quorate_core::run::{Event, Request, RunState};
+use quorate_engine::{DriveError, Driver, Ended, Lists, Watcher, WhenPaused, new_run_id, prepare};
+use quorate_journal::{Holder, Journal, JournalError, Mode};
+use serde::{Deserialize, Serialize};
+
+use crate::ledger::{Ledger, LedgerReport};
+use crate::ports::SimPorts;
+use crate::world::World;
+use crate::world::faults::{Fault, FaultKind};
+
+/// How a run is rehearsed.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Rehearsal {
+    /// What the operator allows.
+    pub policy: Policy,
+    /// Safety rules that are taken out, to show what they prevent.
+    pub without_rules: BTreeSet<String>,
+    /// Faults that strike when a step is begun (its command is about to be sent).
+    pub at_step: Vec<AtStep>,
+    /// Requests of an operator when a step is begun.
+    pub operator: Vec<OperatorAt>,
+}
+
+/// A fault at a step.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AtStep {
+    /// The step's id: `pve1.reboot`.
+    pub step: StepId,
+    /// What happens then.
+    pub faults: Vec<FaultKind>,
+}
+
+/// A request at a step.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OperatorAt {
+    /// The step's id.
+    pub step: StepId,
+    /// What the operator asks for.
+    pub request: Request,
+}
+
+/// How a rehearsal went.
+#[derive(Debug)]
+pub struct Outcome {
+    /// How driving ended; a refusal before the run began has no end.
+    pub ended: Option<Ended>,
+    /// Why the run was refused before it began.
+    pub refused: Vec<String>,
+    /// The first plan.
+    pub plan: Option<Plan>,
+    /// What the world says.
+    pub ledger: LedgerReport,
+    /// Every event, in order.
+    pub events: Vec<(UnixMs, Event)>,
+}
+
+/// A rehearsal could not be held.
+#[derive(Debug, thiserror::Error)]
+pub enum RehearsalError {
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The engine.
+    #[error(transparent)]
+    Drive(#[from] DriveError),
+}
+
+/// Strikes when a step begins, and keeps the events.
+struct Stage<'a> {
+    rehearsal: &'a Rehearsal,
+    sim: SimPorts,
+    journal: &'a Journal,
+    run: RunId,
+    events: Vec<(UnixMs, Event)>,
+    struck: BTreeSet<StepId>,
+}
+
+impl Watcher for Stage<'_> {
+    fn event(&mut self, _seq: u64, at: UnixMs, event: &Event) {
+        self.events.push((at, event.clone()));
+        let Event::StepStarted { id, attempt: 1, .. } = event else { return };
+        if !self.struck.insert(id.clone()) {
+            return;
+        }
+        for strike in self.rehearsal.at_step.iter().filter(|strike| strike.step == *id) {
+            for kind in &strike.faults {
+                self.sim.world().inject(Fault { at_s: 0, kind: kind.clone() });
+            }
+        }
+        for asked in self.rehearsal.operator.iter().filter(|asked| asked.step == *id) {
+            let posted = self.journal.post_request(&self.run, at, "the operator of the scenario", &asked.request);
+            posted.expect("the rehearsal's own journal can be written");
+        }
+    }
+
+    fn waiting(&mut self, _at: UnixMs, _on: &[String]) {}
+}
+
+impl Rehearsal {
+    /// Rehearses a whole run over a world, with a journal at `path`.
+    ///
+    /// # Errors
+    /// The journal cannot be used, or another driver is at work.
+    pub async fn hold(&self, world: World, path: &Path) -> Result<Outcome, RehearsalError> {
+        let sim = SimPorts::new(Arc::new(Mutex::new(world)));
+        let journal = Journal::open(path, Mode::Drive)?;
+        self.begin(&sim, &journal).await
+    }
+
+    /// The same over ports and a journal of the caller.
+    ///
+    /// # Errors
+    /// The journal cannot be used, or another driver is at work.
+    pub async fn begin(&self, sim: &SimPorts, journal: &Journal) -> Result<Outcome, RehearsalError> {
+        let ports = sim.ports();
+        Ledger::begin(&mut sim.world());
+        let run = new_run_id(ports.clock.now(), "rehearsal");
+        let nodes = sim.world().nodes.keys().cloned().collect();
+        let prepared = prepare(&ports, nodes, &self.policy, &run, Lists::Refresh).await;
+        let mut refused: Vec<String> = prepared
+            .findings
+            .iter()
+            .filter(|finding| finding.severity == Severity::Blocking)
+            .map(|finding| format!("{}: {}: {}", finding.check, finding.subject, finding.problem))
+            .collect();
+        let plan = match prepared.plan {
+            Ok((plan, _)) => Some(plan),
+            Err(no_plan) => {
+                refused
+                    .extend(no_plan.findings.iter().map(|finding| format!("{}: {}", finding.check, finding.problem)));
+                None
+            }
+        };
+        if let Some(plan) = &plan {
+            let missing = plan.consents.iter().filter(|consent| !self.policy.consents.contains(&consent.kind));
+            refused.extend(missing.map(|consent| format!("consent needed: {}: {}", consent.guest, consent.what)));
+        }
+        let bound = plan.as_ref().map_or(0, |plan| plan.bound.moves);
+        let (Some(plan), true) = (plan.clone(), refused.is_empty()) else {
+            return Ok(Outcome { ended: None, refused, plan, ledger: report(sim, bound), events: Vec::new() });
+        };
+        declare_consents(sim, &plan);
+        let started = Event::RunStarted {
+            run: run.clone(),
+            cluster: prepared.snapshot.cluster_name.known().cloned().unwrap_or_default(),
+            policy: self.policy.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let mut stage = self.stage(sim, journal, &run);
+        let holder = Holder::this_process("rehearsal");
+        let mut driver = Driver::begin(ports, journal, &holder, started, plan.clone(), &mut stage)?
+            .known_nodes(sim.world().nodes.keys().cloned().collect())
+            .when_paused(WhenPaused::Leave)
+            .without_rules(self.without_rules.clone());
+        let ended = driver.drive().await?;
+        drop(driver);
+        let events = stage.events;
+        Ok(Outcome { ended: Some(ended), refused, plan: Some(plan), ledger: report(sim, bound), events })
+    }
+
+    /// Takes up a run that a driver left behind, as `resume` does.
+    ///
+    /// # Errors
+    /// The journal cannot be used, or another driver is at work.
+    pub async fn resume(&self, sim: &SimPorts, journal: &Journal, run: &RunId) -> Result<Outcome, RehearsalError> {
+        let mut stage = self.stage(sim, journal, run);
+        let holder = Holder::this_process("rehearsal");
+        let mut driver = Driver::take_up(sim.ports(), journal, &holder, run.clone(), &mut stage)?
+            .known_nodes(sim.world().nodes.keys().cloned().collect())
+            .when_paused(WhenPaused::Leave)
+            .without_rules(self.without_rules.clone());
+        if driver.state().paused.is_some() {
+            driver.say(Request::Resume, "the operator of the rehearsal")?;
+        }
+        let ended = driver.drive().await?;
+        let plan = driver.state().plan.clone();
+        drop(driver);
+        let events = stage.events;
+        let bound = plan.as_ref().map_or(0, |plan| plan.bound.moves);
+        Ok(Outcome { ended: Some(ended), refused: Vec::new(), plan, ledger: report(sim, bound), events })
+    }
+
+    fn stage<'a>(&'a self, sim: &SimPorts, journal: &'a Journal, run: &RunId) -> Stage<'a> {
+        Stage {
+            rehearsal: self,
+            sim: sim.clone(),
+            journal,
+            run: run.clone(),
+            events: Vec::new(),
+            struck: BTreeSet::new(),
+        }
+    }
+}
+
+/// The ledger counts a guest's downtime as consented up to what its plan named, with a margin for real machines.
+pub fn declare_consents(sim: &SimPorts, plan: &Plan) {
+    let mut seconds: BTreeMap<GuestId, u64> = BTreeMap::new();
+    for consent in &plan.consents {
+        *seconds.entry(consent.guest).or_default() += consent.downtime_s;
+    }
+    let mut world = sim.world();
+    for (guest, seconds) in seconds {
+        world.ledger.consent(guest, seconds * CONSENT_MARGIN);
+    }
+}
+
+/// A plan's estimate is a middle value; a slow boot or a slow shutdown takes longer without being harm.
+const CONSENT_MARGIN: u64 = 2;
+
+fn report(sim: &SimPorts, moves_bound: u32) -> LedgerReport {
+    Ledger::report(&sim.world(), moves_bound, 0.0)
+}
+
+/// The state that a rehearsal's events add up to.
+pub fn state_of(events: &[(UnixMs, Event)]) -> RunState {
+    RunState::of(events.iter().map(|(at, event)| (*at, event)))
+}

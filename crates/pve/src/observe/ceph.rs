@@ -14,7 +14,7 @@ use quorate_core::version::Version;
 
 use super::reader::{Reader, api_why, node_path, shell_source};
 use super::roster::Roster;
-use super::shell::{NodeShell, SLOW};
+use super::shell::{NodeShell, QUICK};
 use super::{Depth, Look};
 use crate::ports::{ApiError, Exit};
 use crate::wire::ceph as wire;
@@ -27,12 +27,15 @@ const DUMP: [&str; 5] = ["ceph", "osd", "dump", "-f", "json"];
 /// Flags that every cluster has for good; they say nothing.
 const PERMANENT_FLAGS: [&str; 4] = ["sortbitwise", "recovery_deletes", "purged_snapdirs", "pglog_hardlimit"];
 
-/// How many nodes are tried for a program: one may lack the keyring, one may be rebooting.
-const TRIES: usize = 3;
+/// How many nodes are tried for a program: one may lack the keyring. Without a quorum of monitors each try waits.
+const TRIES: usize = 2;
 
 /// Reads Ceph; `Known(None)` where there is none.
 pub(super) async fn read(reader: &Reader<'_>, roster: &Roster, look: &Look<'_>) -> Observed<Option<Ceph>> {
-    let status = match reader.get_raw(STATUS).await {
+    let answer = reader.get_raw(STATUS).await;
+    // When the monitors do not answer PVE, they do not answer a program either; it would only wait longer.
+    let monitors_silent = matches!(&answer, Err(ApiError::Refused { reason, .. }) if reason.contains("got timeout"));
+    let status = match answer {
         Ok(value) => lenient::read(value).map_err(|reason| WhyUnknown::new(format!("GET {STATUS}"), reason)),
         Err(error) if says_no_ceph(&error) => match elsewhere(reader, roster, look).await {
             Ok(None) => return Observed::Known(None),
@@ -43,8 +46,8 @@ pub(super) async fn read(reader: &Reader<'_>, roster: &Roster, look: &Look<'_>) 
     };
     let hosts = roster.present(look);
     let status = match status {
-        Ok(status) => Ok(status),
-        Err(why) => status_by_shell(reader, &hosts).await.ok_or(why),
+        Err(why) if !monitors_silent => status_by_shell(reader, &hosts).await.ok_or(why),
+        read => read,
     };
     read_rest(reader, look, &hosts, status).await.map(Some).into()
 }
@@ -84,7 +87,7 @@ async fn status_by_shell(reader: &Reader<'_>, hosts: &[&NodeName]) -> Option<wir
     const STATUS_BY_SHELL: [&str; 4] = ["ceph", "-s", "-f", "json"];
     for node in hosts.iter().take(TRIES) {
         let shell = NodeShell::new(reader, node);
-        if let Ok(status) = shell.parsed(&STATUS_BY_SHELL, SLOW, lenient::read_text).await {
+        if let Ok(status) = shell.parsed(&STATUS_BY_SHELL, QUICK, lenient::read_text).await {
             return Some(status);
         }
     }
@@ -107,7 +110,7 @@ async fn read_rest(
 async fn osd_dump(reader: &Reader<'_>, hosts: &[&NodeName]) -> Result<wire::OsdDump, WhyUnknown> {
     let mut why = WhyUnknown::new(DUMP.join(" "), "no node is there to be asked");
     for node in hosts.iter().take(TRIES) {
-        match NodeShell::new(reader, node).parsed(&DUMP, SLOW, lenient::read_text).await {
+        match NodeShell::new(reader, node).parsed(&DUMP, QUICK, lenient::read_text).await {
             Ok(dump) => return Ok(dump),
             Err(failed) => why = failed,
         }
@@ -303,7 +306,7 @@ async fn ask_to_stop(reader: &Reader<'_>, hosts: &[&NodeName], argv: &[&str]) ->
     let mut why = WhyUnknown::new(argv.join(" "), "no node is there to be asked");
     for node in hosts.iter().take(TRIES) {
         let shell = NodeShell::new(reader, node);
-        let output = match shell.run(argv, SLOW).await {
+        let output = match shell.run(argv, QUICK).await {
             Ok(output) => output,
             Err(unreachable) => {
                 why = unreachable;
@@ -322,4 +325,30 @@ async fn ask_to_stop(reader: &Reader<'_>, hosts: &[&NodeName], argv: &[&str]) ->
         }
     }
     Err(why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn flags_of_a_host_and_of_a_single_osd_are_told_apart_from_permanent_ones() {
+        let dump: wire::OsdDump = lenient::read(json!({
+            "flags": "noout,sortbitwise,recovery_deletes",
+            "crush_node_flags": {"pve1": ["noout"], "pve2": []},
+            "osds": [{"osd": 4, "up": 1, "in": 1, "state": ["exists", "up", "noout"]}, {"osd": 5, "state": ["exists"]}],
+        }))
+        .unwrap();
+        let flags = node_flags(&dump);
+        assert_eq!(flags.keys().collect::<Vec<_>>(), ["osd.4", "pve1"]);
+        assert_eq!(flag_set("noout,sortbitwise,recovery_deletes".split(',')), BTreeSet::from(["noout".to_owned()]));
+    }
+
+    #[test]
+    fn an_osd_whose_host_nobody_tells_leaves_ceph_unknown() {
+        let dump = lenient::read(json!({"flags": "", "pools": [], "osds": [{"osd": 0, "up": 1, "in": 1}]})).unwrap();
+        let metadata = lenient::read(json!({"osd": [{"id": 0}]})).unwrap();
+        assert!(osds(&metadata, &dump).unwrap_err().reason.contains("osd.0"));
+    }
 }

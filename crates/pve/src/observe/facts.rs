@@ -281,3 +281,45 @@ fn refused(pre: Preconditions) -> BTreeMap<NodeName, Vec<TargetRefusal>> {
     }
     refused
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_cloud_init_drive_is_no_obstacle_a_cd_is_and_hibernation_state_is_neither() {
+        let usage = |value| local_disk(&lenient::read::<wire::LocalDisk>(value).unwrap(), false).usage;
+        assert_eq!(usage(json!({"volid": "local:101/vm-101-cloudinit.qcow2", "cdrom": 1})), DiskUse::CloudInit);
+        assert_eq!(usage(json!({"volid": "local:iso/x.iso", "cdrom": 1, "is_attached": 1})), DiskUse::Cdrom);
+        assert_eq!(usage(json!({"volid": "cdrom", "is_attached": 1})), DiskUse::Cdrom);
+        assert_eq!(usage(json!({"volid": "local:vm-1-state", "is_vmstate": 1, "is_attached": 1})), DiskUse::Other);
+        assert_eq!(usage(json!({"volid": "local:vm-1-disk-0", "is_unused": 1})), DiskUse::Unused);
+    }
+
+    #[test]
+    fn a_reason_of_a_later_release_is_a_refusal_all_the_same() {
+        let pre: Preconditions = lenient::read(json!({"not_allowed_nodes": {
+            "pve1": {}, "pve2": {"unavailable_storages": ["local-zfs"]}, "pve3": {"moon-phase": "full"},
+        }}))
+        .unwrap();
+        let refused = refused(pre);
+        assert_eq!(refused.keys().map(NodeName::as_str).collect::<Vec<_>>(), ["pve2", "pve3"]);
+        assert_eq!(refused[&"pve3".into()], [TargetRefusal::Other("moon-phase: \"full\"".into())]);
+    }
+
+    #[test]
+    fn a_mapped_device_has_its_name_from_pve_or_from_the_configuration() {
+        let config: Config =
+            lenient::read(json!({"hostpci0": "mapping=gpu,pcie=1", "hostpci1": "0000:01:00"})).unwrap();
+        let pre: Preconditions = lenient::read(json!({
+            "local_resources": ["hostpci0", "hostpci1"],
+            "mapped-resource-info": {"hostpci2": {"name": "vgpu", "live-migration": 1}},
+        }))
+        .unwrap();
+        let resources = local_resources(&config, &pre);
+        assert_eq!(resources[0].mapping.as_deref(), Some("gpu"));
+        assert_eq!(resources[1].mapping, None);
+        assert!(resources[2].live_capable && resources[2].mapping.as_deref() == Some("vgpu"));
+    }
+}

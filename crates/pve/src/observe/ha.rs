@@ -218,3 +218,77 @@ fn priorities(names: &[String]) -> BTreeMap<NodeName, u32> {
     };
     names.iter().map(split).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn roster() -> Roster {
+        let names = ["pve1", "pve2", "pve3"].map(NodeName::from).to_vec();
+        Roster {
+            names,
+            ids: BTreeMap::new(),
+            votes: Observed::Known(BTreeMap::new()),
+            links: BTreeMap::new(),
+            online: BTreeMap::new(),
+            cluster_name: Observed::Known("lab".into()),
+        }
+    }
+
+    fn read_all(
+        manager: serde_json::Value,
+        resources: serde_json::Value,
+        rules: serde_json::Value,
+        groups: serde_json::Value,
+    ) -> Result<Ha, WhyUnknown> {
+        let rules: List<wire::Rule> = lenient::read(rules).unwrap();
+        let resources: List<wire::Resource> = lenient::read(resources).unwrap();
+        let groups: List<wire::Group> = lenient::read(groups).unwrap();
+        assemble(&roster(), lenient::read(manager).unwrap(), &[], &resources.0, rules.0, &groups.0)
+    }
+
+    #[test]
+    fn a_group_of_8_is_a_node_affinity_and_its_nofailback_is_the_members() {
+        let ha = read_all(
+            json!({"manager_status": {}, "lrm_status": {"pve1": null}}),
+            json!([{"sid": "vm:101", "group": "prefer"}, {"sid": "ct:201", "state": "enabled"}]),
+            json!([]),
+            json!([{"group": "prefer", "nodes": "pve1:2,pve2", "restricted": 1, "nofailback": "1"}]),
+        )
+        .unwrap();
+        assert!(!ha.services[&GuestId::vm(101)].failback && ha.services[&GuestId::ct(201)].failback);
+        assert_eq!(ha.services[&GuestId::ct(201)].request, HaRequest::Started);
+        let AffinityRule::Node(rule) = &ha.rules[0] else { panic!("{:?}", ha.rules) };
+        assert_eq!((rule.strict, rule.nodes[&"pve1".into()], rule.nodes[&"pve2".into()]), (true, 2, 0));
+        assert_eq!(rule.guests, BTreeSet::from([GuestId::vm(101)]));
+        assert_eq!((ha.master, ha.master_seen), (None, None));
+    }
+
+    #[test]
+    fn rules_that_the_manager_ignores_are_left_out_and_not_on_these_means_on_all_others() {
+        let ha = read_all(
+            json!({}),
+            json!([]),
+            json!([
+                {"rule": "off", "type": "resource-affinity", "affinity": "negative", "resources": "vm:1,vm:2", "disable": 1},
+                {"rule": "odd", "type": "resource-affinity", "affinity": "negative", "resources": "vm:1,vm:2", "errors": {"resources": ["x"]}},
+                {"rule": "apart", "type": "resource-affinity", "affinity": "negative", "resources": "vm:1,ct:2"},
+                {"rule": "not-there", "type": "node-affinity", "affinity": "negative", "resources": "vm:1", "nodes": "pve1", "strict": 1},
+            ]),
+            json!([]),
+        )
+        .unwrap();
+        assert_eq!(ha.rules.len(), 2);
+        assert!(matches!(&ha.rules[0], AffinityRule::Resource(rule) if !rule.together && rule.guests.len() == 2));
+        let AffinityRule::Node(rule) = &ha.rules[1] else { panic!() };
+        assert_eq!(rule.nodes.keys().map(NodeName::as_str).collect::<Vec<_>>(), ["pve2", "pve3"]);
+    }
+
+    #[test]
+    fn a_state_that_we_do_not_know_leaves_ha_unknown() {
+        let state = json!({"manager_status": {"service_status": {"vm:1": {"state": "dancing"}}}});
+        let why = read_all(state, json!([{"sid": "vm:1"}]), json!([]), json!([])).unwrap_err();
+        assert!(why.reason.contains("dancing"), "{why}");
+    }
+}

@@ -66,7 +66,14 @@ pub struct Look<'a> {
 impl Look<'_> {
     /// A full look with no history.
     pub fn full() -> Self {
-        Self { depth: Depth::Full, previous: None, avoid: vec![], known_nodes: vec![], focus: vec![], changed_guests: vec![] }
+        Self {
+            depth: Depth::Full,
+            previous: None,
+            avoid: vec![],
+            known_nodes: vec![],
+            focus: vec![],
+            changed_guests: vec![],
+        }
     }
 
     /// Is everything of this node to be read, whatever was known?

@@ -310,7 +310,7 @@ async fn read_shell(
         keep_or(old.map(|old| &old.boot_free_bytes), anew, async {
             shell.parsed(&BOOT_FREE, QUICK, df::parse).await.into()
         }),
-        keep_or(old.map(|old| &old.clock_skew_ms), anew, async { clock_skew(reader, shell, name).await.into() }),
+        keep_or(old.map(|old| &old.clock_skew_ms), anew, async { clock_skew(shell, name).await.into() }),
         keep_or(old.map(|old| &old.failed_units), anew, async { shell.parsed(&FAILED, QUICK, failed).await.into() }),
         local_guests(shell),
     );
@@ -318,15 +318,17 @@ async fn read_shell(
 }
 
 /// The node's clock minus ours, taken in the middle of the call.
-async fn clock_skew(reader: &Reader<'_>, shell: &NodeShell<'_>, name: &NodeName) -> Result<i64, WhyUnknown> {
+async fn clock_skew(shell: &NodeShell<'_>, name: &NodeName) -> Result<i64, WhyUnknown> {
     const DATE: [&str; 2] = ["date", "+%s%3N"];
-    let before = reader.now().0;
-    let text = shell.ok(&DATE, QUICK).await?;
-    let after = reader.now().0;
-    let theirs: i64 = text.trim().parse().map_err(|_| {
-        WhyUnknown::new(shell_source(name, &DATE), format!("it printed {:?} instead of a number", text.trim()))
-    })?;
-    let ours = i64::try_from(before / 2 + after / 2).unwrap_or(i64::MAX);
+    let (output, before, after) = shell.timed(&DATE, QUICK).await?;
+    if !output.succeeded() {
+        return Err(shell.failed(&DATE, &output));
+    }
+    let text = output.stdout.trim();
+    let theirs: i64 = text
+        .parse()
+        .map_err(|_| WhyUnknown::new(shell_source(name, &DATE), format!("it printed {text:?} instead of a number")))?;
+    let ours = i64::try_from(before.0 / 2 + after.0 / 2).unwrap_or(i64::MAX);
     Ok(theirs.saturating_sub(ours))
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use quorate_core::ids::NodeName;
+use quorate_core::ids::{NodeName, UnixMs};
 use quorate_core::observed::WhyUnknown;
 
 use super::reader::{Reader, shell_source};
@@ -11,7 +11,7 @@ use crate::ports::{Exit, ShellOutput};
 /// For a program that answers at once.
 pub(super) const QUICK: Duration = Duration::from_secs(20);
 
-/// For one that computes: apt, Ceph.
+/// For one that computes: apt.
 pub(super) const SLOW: Duration = Duration::from_secs(90);
 
 /// A node's shell, or why it is not to be had.
@@ -33,15 +33,25 @@ impl<'a> NodeShell<'a> {
 
     /// Runs a program in the C locale; how it ended is the caller's to judge.
     pub(super) async fn run(&self, argv: &[&str], deadline: Duration) -> Result<ShellOutput, WhyUnknown> {
+        self.timed(argv, deadline).await.map(|(output, _, _)| output)
+    }
+
+    /// The same, with the moments before and after it by our clock; waiting for our turn is not in between.
+    pub(super) async fn timed(
+        &self,
+        argv: &[&str],
+        deadline: Duration,
+    ) -> Result<(ShellOutput, UnixMs, UnixMs), WhyUnknown> {
         let why = |reason: String| WhyUnknown::new(shell_source(self.node, argv), reason);
         if let Some(reason) = &self.broken {
             return Err(why(reason.clone()));
         }
-        let words = ["env", "LC_ALL=C"].iter().chain(argv).map(|word| (*word).to_owned());
-        let words: Vec<String> = words.collect();
+        let words: Vec<String> = ["env", "LC_ALL=C"].iter().chain(argv).map(|word| (*word).to_owned()).collect();
         let _permit = self.reader.permits(self.node).acquire().await;
+        let before = self.reader.now();
         let output = self.reader.ports.shell.run(self.node, &words, deadline).await;
-        output.map_err(|error| why(error.to_string()))
+        let after = self.reader.now();
+        output.map(|output| (output, before, after)).map_err(|error| why(error.to_string()))
     }
 
     /// Runs a program that must end with status 0; its standard output.

@@ -189,3 +189,13 @@ fn replication_that_fails_is_told_and_a_disabled_job_is_not() {
     assert_eq!(run("replication", &job(0, false)), []);
     assert_eq!(run("replication", &job(3, true)), []);
 }
+
+#[test]
+fn policy_names_are_names_of_this_cluster() {
+    let check = by_id("policy-names").unwrap();
+    let found = check.run(&cluster(), &policy_for(GuestId::vm(999), GuestPolicy::Eject));
+    assert!(matches!(&found[..], [one] if one.severity == Severity::Warning && one.problem.contains("vm:999")));
+    let found = check.run(&cluster(), &Policy { last: vec![name("pve9")], ..Policy::default() });
+    assert!(matches!(&found[..], [one] if one.severity == Severity::Blocking && one.problem.contains("pve9")));
+    assert_eq!(check.run(&cluster(), &policy_for(VM, GuestPolicy::Shutdown)), []);
+}

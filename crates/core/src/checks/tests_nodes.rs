@@ -154,3 +154,16 @@ fn storages_are_active_wherever_they_are_configured() {
     elsewhere.storages.known_mut().unwrap().get_mut(&"ceph".into()).unwrap().nodes = Some([name("pve1")].into());
     assert_eq!(run("storages", &elsewhere), []);
 }
+
+#[test]
+fn upgrade_unit_of_an_earlier_run_is_told_while_it_works_and_when_it_failed() {
+    let unit = |state: UnitState| {
+        with("pve1", |node| {
+            node.upgrade_unit = Known(Some(UpgradeUnit { unit: "quorate-upgrade-old".into(), state }));
+        })
+    };
+    fires("upgrade-unit", &unit(UnitState::Running), Severity::Blocking, "still at work on pve1");
+    let failed = UnitOutcome::Failed { how: "exit status 100".to_owned(), tail: vec!["E: no space".to_owned()] };
+    fires("upgrade-unit", &unit(UnitState::Ended(failed)), Severity::Warning, "(exit status 100): E: no space");
+    assert_eq!(run("upgrade-unit", &unit(UnitState::Ended(UnitOutcome::Success))), []);
+}

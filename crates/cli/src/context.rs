@@ -12,6 +12,7 @@ use crate::failure::Failure;
 
 /// Options of every command.
 #[derive(Debug, clap::Args)]
+#[group(skip)]
 pub(crate) struct Common {
     /// Configuration file
     #[arg(long, global = true, value_name = "FILE")]

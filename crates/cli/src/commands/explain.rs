@@ -14,13 +14,20 @@ const PAGES: &[(&str, &str)] = &[
     ("step", include_str!("../../../../docs/steps.md")),
 ];
 
+/// Not an id of anything, but asked for as often.
+const EXIT_CODES: &str = "exit-codes";
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The id, as it stands in findings, plans and the log
+    /// The id, as it stands in findings, plans and the log; or `exit-codes`
     id: String,
 }
 
 pub(super) fn perform(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    if args.id == EXIT_CODES {
+        exit_codes(context);
+        return Ok(Exit::Ok);
+    }
     let found: Vec<(&str, Vec<&str>)> =
         PAGES.iter().filter_map(|(kind, page)| Some((*kind, section(page, &args.id)?))).collect();
     if found.is_empty() {
@@ -38,6 +45,17 @@ pub(super) fn perform(args: &Args, context: &Context) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Ok)
+}
+
+fn exit_codes(context: &Context) {
+    let mut page = Page::default();
+    for (exit, meaning) in Exit::ALL {
+        match context.format() {
+            Format::Text => page.line(format!("{:>3}  {meaning}", exit.code())),
+            Format::Json => print_json(&json!({ "exit": exit.code(), "meaning": meaning })),
+        }
+    }
+    page.print();
 }
 
 /// The id that a heading is about.

@@ -22,7 +22,7 @@ pub(crate) struct Args {
 }
 
 pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Failure> {
-    let (snapshot, _) = source::look(&args.source, context).await?;
+    let snapshot = source::look(&args.source, context).await?;
     let Some(path) = &args.file else {
         print_json(&snapshot);
         return Ok(Exit::Ok);

@@ -8,7 +8,7 @@ use crate::render;
 use crate::render::page::print_json;
 
 pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Failure> {
-    let (snapshot, _) = source::look(args, context).await?;
+    let snapshot = source::look(args, context).await?;
     match context.format() {
         Format::Text => render::inspect::snapshot(&snapshot).print(),
         Format::Json => print_json(&snapshot),

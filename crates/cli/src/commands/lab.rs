@@ -22,6 +22,16 @@ use crate::render::page::{Page, print_json};
 
 const NOTHING: &str = "No cluster was started.";
 
+/// What the administrator of the demo cluster has agreed to.
+pub(crate) const DEMO_POLICY: &str = r#"
+[policy]
+consents = ["restart-containers", "shutdown-guests", "eject-media"]
+
+[policy.guests]
+"vm:114" = "eject"
+"vm:116" = "shutdown"
+"#;
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Directory for the configuration and the SSH key; it is made if it is not there
@@ -60,7 +70,8 @@ pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Fail
     let lab = Lab::start(world, options)
         .await
         .map_err(|error| Failure::new(Exit::Internal, error.to_string(), NOTHING, &["Try --any-port."]))?;
-    let config = write_files(&lab, &args.dir).map_err(|error| {
+    let policy = if args.cluster.is_none() { DEMO_POLICY } else { "" };
+    let config = write_files(&lab, &args.dir, policy).map_err(|error| {
         let what = format!("the files cannot be written to {}: {error}", args.dir.display());
         Failure::new(Exit::Usage, what, NOTHING, &["Name another directory with --dir."])
     })?;
@@ -102,12 +113,12 @@ async fn wait_for_the_end() {
     }
 }
 
-/// Writes `quorate.toml` and `id_lab`; gives the path of the configuration.
-pub(crate) fn write_files(lab: &Lab, dir: &Path) -> std::io::Result<PathBuf> {
+/// Writes `quorate.toml`, with `policy` at its end, and `id_lab`; gives the path of the configuration.
+pub(crate) fn write_files(lab: &Lab, dir: &Path, policy: &str) -> std::io::Result<PathBuf> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     write(&dir.join("id_lab"), lab.ssh_private_key())?;
     let config = dir.join("quorate.toml");
-    write(&config, &config_text(lab))?;
+    write(&config, &(config_text(lab) + policy))?;
     Ok(config)
 }
 
@@ -135,8 +146,7 @@ fn config_text(lab: &Lab) -> String {
     let _ = write!(
         text,
         "]\n\n[auth]\ntoken-id = \"{token_id}\"\ntoken-secret = \"{secret}\"\nssh-key = [\"id_lab\"]\n\n\
-         [lab]\ntime-factor = {}\nstart-ms = {}\nbegan-ms = {}\n\n\
-         [policy]\nconsents = [\"restart-containers\", \"shutdown-guests\", \"eject-media\"]\n",
+         [lab]\ntime-factor = {}\nstart-ms = {}\nbegan-ms = {}\n",
         clock.factor(),
         clock.now().0,
         wall_now().0

@@ -1,7 +1,7 @@
 //! `quorate plan`: every step of a run, without doing any.
 
 use quorate_core::plan::{NoPlan, Plan};
-use quorate_engine::{Prepared, new_run_id};
+use quorate_engine::Prepared;
 use serde_json::json;
 
 use super::preflight::blocks;
@@ -19,15 +19,11 @@ pub(crate) struct Args {
     #[arg(long)]
     commands: bool,
     #[command(flatten)]
-    source: source::Args,
+    source: source::PlanArgs,
 }
 
 pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Failure> {
-    let (snapshot, policy) = source::look(&args.source, context).await?;
-    let cluster = snapshot.cluster_name.known().map_or("", String::as_str);
-    // The id only names the upgrade units; from the snapshot's own moment, so that the same file gives the same plan.
-    let run = new_run_id(snapshot.taken, cluster);
-    let Prepared { snapshot, findings, plan } = Prepared::of(snapshot, &policy, &run);
+    let (Prepared { snapshot, findings, plan }, policy) = source::prepared(&args.source, context).await?;
     let plan = match plan {
         Ok((plan, _)) => plan,
         Err(none) => return Ok(no_plan(&none, context)),

@@ -1,17 +1,17 @@
 //! `quorate preflight`: what is in the way of a run.
 
-use quorate_core::checks::{self, Finding, Severity};
+use quorate_core::checks::{Finding, Severity};
+use quorate_engine::Prepared;
 
-use super::source::{self, Args};
+use super::source::{self, PlanArgs};
 use crate::context::{Context, Format};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::render;
 use crate::render::page::print_json;
 
-pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Failure> {
-    let (snapshot, policy) = source::look(args, context).await?;
-    let findings = checks::run_all(&snapshot, &policy);
+pub(super) async fn perform(args: &PlanArgs, context: &Context) -> Result<Exit, Failure> {
+    let (Prepared { findings, .. }, _) = source::prepared(args, context).await?;
     match context.format() {
         Format::Text => render::preflight::findings(&findings).print(),
         Format::Json => findings.iter().for_each(print_json),

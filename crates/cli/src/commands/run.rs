@@ -1,7 +1,7 @@
 //! `quorate run`: looks, plans, and upgrades the cluster if nothing forbids it.
 
 use quorate_core::run::Event;
-use quorate_engine::{Driver, Prepared, WhenPaused, new_run_id, prepare};
+use quorate_engine::{Driver, Lists, Prepared, WhenPaused, new_run_id, prepare};
 use quorate_journal::{Journal, Mode};
 
 use super::ask::{how_it_ended, this_driver};
@@ -27,7 +27,7 @@ pub(super) async fn perform(_: &Args, context: &Context) -> Result<Exit, Failure
     let now = connection.ports.clock.now();
     let run = new_run_id(now, &connection.known_nodes().iter().map(ToString::to_string).collect::<String>());
     let Prepared { snapshot, findings, plan } =
-        prepare(&connection.ports, connection.known_nodes(), &connection.policy, &run).await;
+        prepare(&connection.ports, connection.known_nodes(), &connection.policy, &run, Lists::Refresh).await;
     if blocks(&findings) {
         match context.format() {
             Format::Text => render::preflight::findings(&findings).print(),

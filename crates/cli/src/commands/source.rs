@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use quorate_core::policy::Policy;
 use quorate_core::snapshot::{SNAPSHOT_FORMAT, Snapshot};
+use quorate_engine::{Lists, Prepared, new_run_id, prepare};
 use quorate_pve::observe::{Look, observe};
 use serde::Deserialize;
 
@@ -13,20 +14,49 @@ use crate::failure::Failure;
 
 /// Arguments of commands that look.
 #[derive(Debug, clap::Args)]
+#[group(skip)]
 pub(crate) struct Args {
     /// Use this exported snapshot instead of a cluster
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
 }
 
-/// A snapshot, and the policy that it is judged by.
-pub(crate) async fn look(args: &Args, context: &Context) -> Result<(Snapshot, Policy), Failure> {
+/// Arguments of commands that plan.
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    source: Args,
+    /// Read the package lists of every node anew first, as a run does (apt-get update)
+    #[arg(long, conflicts_with = "from")]
+    refresh: bool,
+}
+
+/// Everything that an operator should see before a run, and the policy that it is judged by.
+pub(super) async fn prepared(args: &PlanArgs, context: &Context) -> Result<(Prepared, Policy), Failure> {
+    if let Some(path) = &args.source.from {
+        let (snapshot, policy) = (read(path)?, context.policy()?);
+        let cluster = snapshot.cluster_name.known().map_or("", String::as_str);
+        // The id only names the upgrade units; from the snapshot's own moment, so that a file always gives one plan.
+        let run = new_run_id(snapshot.taken, cluster);
+        return Ok((Prepared::of(snapshot, &policy, &run), policy));
+    }
+    let connection = connect(&context.config()?).await?;
+    let run = new_run_id(connection.ports.clock.now(), "");
+    let lists = if args.refresh { Lists::Refresh } else { Lists::AsTheyAre };
+    let known_nodes = connection.known_nodes();
+    let prepared = prepare(&connection.ports, known_nodes, &connection.policy, &run, lists).await;
+    Ok((prepared, connection.policy))
+}
+
+/// A snapshot.
+pub(super) async fn look(args: &Args, context: &Context) -> Result<Snapshot, Failure> {
     match &args.from {
-        Some(path) => Ok((read(path)?, context.policy()?)),
+        Some(path) => read(path),
         None => {
             let connection = connect(&context.config()?).await?;
             let look = Look { known_nodes: connection.known_nodes(), ..Look::full() };
-            Ok((observe(&connection.ports, look).await, connection.policy))
+            Ok(observe(&connection.ports, look).await)
         }
     }
 }

@@ -63,8 +63,12 @@ fn describe(event: &Event) -> (String, Vec<String>) {
             (format!("begin   {}{again}{waits}", step.kind().title()), more)
         }
         Event::CommandAnswered { id, answer, job } => {
-            let job = job.as_ref().map(|job| format!(" ({job})")).unwrap_or_default();
-            (format!("answer  {id}: {answer}{job}"), Vec::new())
+            let answer = match job {
+                Some(job) if job.as_str() == answer => format!("task {job}"),
+                Some(job) => format!("{answer} (task {job})"),
+                None => answer.clone(),
+            };
+            (format!("answer  {id}: {answer}"), Vec::new())
         }
         Event::StepEnded { id: _, step, outcome } => {
             (format!("{} {}", verdict(outcome), step.kind().title()), because(outcome))

@@ -32,12 +32,12 @@ impl Page {
 
     /// Prints to standard output. A reader that has gone away (`| head`) is no error.
     pub(crate) fn print(&self) {
-        write_all(io::stdout().lock(), &self.0);
+        write_all(io::stdout().lock(), self.as_str());
     }
 
     /// Prints to standard error.
     pub(crate) fn print_err(&self) {
-        write_all(io::stderr().lock(), &self.0);
+        write_all(io::stderr().lock(), self.as_str());
     }
 }
 

@@ -34,9 +34,11 @@ pub(crate) fn plan(plan: &Plan, snapshot: &Snapshot, policy: &Policy, detail: De
     for (index, wave) in plan.waves.iter().enumerate() {
         page.gap();
         page.line(wave_heading(index, wave));
+        let mut why_before = "";
         for planned in &wave.steps {
             number += 1;
-            step(&mut page, number, planned, plan, snapshot);
+            step(&mut page, number, planned, plan, snapshot, why_before);
+            why_before = &planned.why;
             if detail == Detail::Commands {
                 let command = planned.step.kind().command(snapshot);
                 page.line(format!(
@@ -67,22 +69,30 @@ fn stage_times(wave: &Wave) -> BTreeMap<u32, u64> {
     times
 }
 
-fn step(page: &mut Page, number: usize, planned: &PlannedStep, plan: &Plan, snapshot: &Snapshot) {
-    let title = planned.step.kind().title();
-    let name = guest_of(&planned.step).and_then(|guest| snapshot.guests.get(&guest));
-    let name = name.map(|guest| format!(" {}", guest.name)).unwrap_or_default();
+/// One line. A reason is not repeated: a step without one has that of the step before.
+fn step(page: &mut Page, number: usize, planned: &PlannedStep, plan: &Plan, snapshot: &Snapshot, why_before: &str) {
+    let title = title(&planned.step, snapshot);
     let mut remarks = Vec::new();
     if planned.estimate_s > 0 {
         remarks.push(format!("~{}", duration(planned.estimate_s)));
     }
     if let Some(seconds) = goes_down(&planned.step).and_then(|guest| plan.costs.downtime_s.get(&guest)) {
-        remarks.push(format!("DOWN ~{}", duration(*seconds)));
+        remarks.push(format!("DOWN, ~{} in the whole run", duration(*seconds)));
     }
-    if !planned.why.is_empty() {
+    if !planned.why.is_empty() && planned.why != why_before {
         remarks.push(planned.why.clone());
     }
     let remarks = if remarks.is_empty() { String::new() } else { format!("  [{}]", remarks.join("; ")) };
-    page.line(format!("  {number:>4}  {title}{name}{remarks}"));
+    page.line(format!("  {number:>4}  {title}{remarks}"));
+}
+
+/// The step's title, with the guest's name beside its number.
+fn title(step: &Step, snapshot: &Snapshot) -> String {
+    let title = step.kind().title();
+    match guest_of(step).and_then(|guest| snapshot.guests.get(&guest)) {
+        Some(guest) => title.replacen(&guest.id.to_string(), &format!("{} {}", guest.id, guest.name), 1),
+        None => title,
+    }
 }
 
 /// The guest that a step is about.
@@ -120,7 +130,7 @@ fn footer(page: &mut Page, plan: &Plan, snapshot: &Snapshot, policy: &Policy) {
         page.line("Downtime  none");
     } else {
         let total: u64 = costs.downtime_s.values().sum();
-        page.line(format!("Downtime  {} guests, {} in all", costs.downtime_s.len(), duration(total)));
+        page.line(format!("Downtime  {}, {} in all", guests(costs.downtime_s.len()), duration(total)));
         for (guest, seconds) in &costs.downtime_s {
             let name = snapshot.guests.get(guest).map(|guest| guest.name.clone()).unwrap_or_default();
             page.line(format!("          {guest} {name}, ~{}", duration(*seconds)));
@@ -138,11 +148,16 @@ fn consents(page: &mut Page, consents: &[Consent], policy: &Policy) {
     for kind in kinds {
         let these: Vec<&Consent> = consents.iter().filter(|consent| consent.kind == kind).collect();
         let given = if policy.consents.contains(&kind) { "given" } else { "NOT GIVEN" };
-        page.line(format!("Consent   {} ({given}), {} guests:", consent(kind), these.len()));
-        for Consent { guest, downtime_s, what, .. } in these {
-            page.line(format!("          {guest}: {what}, ~{}", duration(*downtime_s)));
+        page.line(format!("Consent   {} ({given}): {}", consent(kind), guests(these.len())));
+        for Consent { downtime_s, what, .. } in these {
+            let time = if *downtime_s > 0 { format!(", ~{}", duration(*downtime_s)) } else { String::new() };
+            page.line(format!("          {what}{time}"));
         }
     }
+}
+
+fn guests(count: usize) -> String {
+    if count == 1 { "1 guest".to_owned() } else { format!("{count} guests") }
 }
 
 /// The kinds of consent that the plan asks for and nobody has given.

@@ -14,6 +14,8 @@ pub(super) enum Parking {
     Late,
     /// Where least memory is left over.
     Tight,
+    /// Anywhere, as the dice fall; so is the order of the items, and now and then one waits though it need not.
+    Any,
 }
 
 /// How a way is looked for; the search varies it.
@@ -157,6 +159,7 @@ impl Builder<'_> {
         let spec = self.board.item(item);
         let now = spec.allowed.and(self.board.upgraded).len();
         let bytes = match self.style.shuffle {
+            _ if self.style.parking == Parking::Any => 0,
             0 => spec.memory_bytes,
             // Items of about the same size change places.
             seed => u64::from(spec.memory_bytes.checked_ilog2().unwrap_or(0)) + mix(seed, item as u64) % 2,
@@ -176,6 +179,12 @@ impl Builder<'_> {
             if self.board.at[*item] != node {
                 continue;
             }
+            if self.waits_by_chance(*item)
+                && let Some(to) = self.parking(*item, NodeSet::EMPTY)
+            {
+                self.board.go(*item, to);
+                continue;
+            }
             if let Some(to) = self.upgraded_target(*item, NodeSet::EMPTY) {
                 self.board.go(*item, to);
                 continue;
@@ -189,6 +198,10 @@ impl Builder<'_> {
         Ok(())
     }
 
+    fn waits_by_chance(&self, item: usize) -> bool {
+        self.style.parking == Parking::Any && mix(self.style.shuffle ^ 0x55, item as u64).is_multiple_of(8)
+    }
+
     /// The upgraded node where it fits best: least left over, but not what others will want.
     fn upgraded_target(&self, item: usize, not: NodeSet) -> Option<usize> {
         let spec = self.board.item(item);
@@ -199,7 +212,11 @@ impl Builder<'_> {
                 continue;
             }
             let (left, wanted) = (free - spec.memory_bytes, self.claims.of_others(item, node));
-            let key = if left >= wanted { (false, left - wanted, node) } else { (true, wanted - left, node) };
+            let key = match self.style.parking {
+                Parking::Any => (false, mix(self.style.shuffle, (item * 131 + node) as u64), node),
+                _ if left >= wanted => (false, left - wanted, node),
+                _ => (true, wanted - left, node),
+            };
             if best.is_none_or(|best| key < best) && self.board.fits(item, node) {
                 best = Some(key);
             }
@@ -214,6 +231,10 @@ impl Builder<'_> {
         match self.style.parking {
             Parking::Late => fitting.max_by_key(|node| (self.rank[*node], *node)),
             Parking::Tight => fitting.min_by_key(|node| (self.board.free(*node), *node)),
+            Parking::Any => {
+                let draw = |node: usize| mix(self.style.shuffle, (item * 131 + node) as u64);
+                fitting.min_by_key(|node| (draw(*node), *node))
+            }
         }
     }
 

@@ -32,6 +32,11 @@ impl NodeSet {
         Self(self.0 & !(1 << node))
     }
 
+    /// What either has.
+    pub fn with_all(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
     /// What both have.
     pub fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)
@@ -144,12 +149,6 @@ impl Instance {
     /// Nodes that are ready from the start: nothing is to be done on them.
     pub fn ready(&self) -> NodeSet {
         NodeSet::first(self.places.len()).minus(self.with_turn())
-    }
-
-    /// Nodes whose place in the order is free to choose.
-    pub fn free_nodes(&self) -> Vec<usize> {
-        let fixed = |node: &usize| self.first.contains(node) || self.last.contains(node);
-        self.with_turn().iter().filter(|node| !fixed(node)).collect()
     }
 }
 

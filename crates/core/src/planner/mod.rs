@@ -9,12 +9,18 @@ mod board;
 pub mod bound;
 mod construct;
 pub mod cost;
+mod draft;
 mod findings;
+pub mod forced;
 pub mod instance;
+mod needs;
 mod problem;
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod puzzles;
 mod releases;
+mod rules;
 pub mod search;
 mod staging;
 #[cfg(test)]

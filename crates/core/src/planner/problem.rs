@@ -10,15 +10,15 @@ use crate::ids::{GuestId, GuestKind, NodeName};
 use crate::placement::{disk_bytes, footprint_bytes, obstacle_here, obstacle_there, travels_with_disks, usable_bytes};
 use crate::policy::{GuestPolicy, Policy, StoppedGuests};
 use crate::snapshot::{
-    AffinityRule, DiskUse, Guest, GuestStatus, Ha, HaNodeState, HaRequest, HaService, HaServiceState, Node, Snapshot,
+    AffinityRule, DiskUse, Guest, GuestStatus, Ha, HaRequest, HaService, HaServiceState, Node, Snapshot,
 };
 use crate::steps::{Step, Travel};
 use crate::version::Version;
 
 use super::cost::{PER_MOVE, PER_RESTART};
 use super::findings::{blocking, immovable, remedy_immovable, unknown};
-use super::instance::{Instance, Item, MOST_NODES, NodeSet, Place};
-use super::{Ongoing, releases};
+use super::instance::{Instance, Item, NodeSet, Place};
+use super::{Ongoing, needs, releases};
 
 /// More than any guest has, and little enough that the sums of a whole cluster do not overflow.
 const MOST_BYTES: u64 = 1 << 46;
@@ -48,28 +48,29 @@ pub(super) struct Problem<'a> {
 }
 
 /// A guest on its way to become an item.
-struct Candidate {
-    mover: Mover,
-    spec: Item,
-    refusals: BTreeMap<usize, String>,
+pub(super) struct Candidate {
+    pub(super) mover: Mover,
+    pub(super) spec: Item,
+    pub(super) refusals: BTreeMap<usize, String>,
 }
 
-struct Reader<'a> {
-    snapshot: &'a Snapshot,
-    policy: &'a Policy,
-    ha: &'a Ha,
-    under_work: Option<NodeName>,
+/// What has been read so far.
+pub(super) struct Reader<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) policy: &'a Policy,
+    pub(super) ha: &'a Ha,
+    pub(super) under_work: Option<NodeName>,
     /// Guests that we shut down and still have to start.
-    to_start: BTreeSet<GuestId>,
-    number: BTreeMap<&'a NodeName, usize>,
-    names: Vec<NodeName>,
-    places: Vec<Place>,
-    ranks: releases::Ranks,
-    findings: Vec<Finding>,
-    candidates: BTreeMap<GuestId, Candidate>,
+    pub(super) to_start: BTreeSet<GuestId>,
+    pub(super) number: BTreeMap<&'a NodeName, usize>,
+    pub(super) names: Vec<NodeName>,
+    pub(super) places: Vec<Place>,
+    pub(super) ranks: releases::Ranks,
+    pub(super) findings: Vec<Finding>,
+    pub(super) candidates: BTreeMap<GuestId, Candidate>,
     /// Running guests that stay, with their node.
-    stay: BTreeMap<GuestId, usize>,
-    shut_down: BTreeMap<usize, Vec<GuestId>>,
+    pub(super) stay: BTreeMap<GuestId, usize>,
+    pub(super) shut_down: BTreeMap<usize, Vec<GuestId>>,
 }
 
 /// Reads the snapshot.
@@ -81,8 +82,8 @@ pub(super) fn read<'a>(
     policy: &'a Policy,
     ongoing: &Ongoing,
 ) -> Result<Problem<'a>, Vec<Finding>> {
-    let mut findings = cluster_findings(snapshot, ongoing);
-    findings.extend(snapshot.nodes.values().flat_map(|node| node_findings(node, ongoing)));
+    let mut findings = needs::cluster_findings(snapshot, ongoing);
+    findings.extend(snapshot.nodes.values().flat_map(|node| needs::node_findings(node, ongoing)));
     let Some(ha) = snapshot.ha.known().filter(|_| findings.is_empty()) else { return Err(findings) };
     let names: Vec<NodeName> = snapshot.nodes.keys().cloned().collect();
     let number = snapshot.nodes.keys().enumerate().map(|(number, name)| (name, number)).collect();
@@ -111,64 +112,6 @@ pub(super) fn read<'a>(
         reader.guest(guest);
     }
     reader.finish()
-}
-
-fn cluster_findings(snapshot: &Snapshot, ongoing: &Ongoing) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let mut need = |missing: Option<&crate::observed::WhyUnknown>, what: &str| {
-        if let Some(why) = missing {
-            findings.push(unknown(Subject::Cluster, &format!("{what} is not known: {why}")));
-        }
-    };
-    need(snapshot.ha.read().err(), "the state of HA");
-    need(snapshot.ceph.read().err(), "whether there is Ceph");
-    need(snapshot.storages.read().err(), "the storage configuration");
-    need(snapshot.sees_all_guests.read().err(), "whether the token sees all guests");
-    if snapshot.sees_all_guests.is(&false) {
-        findings.push(unknown(Subject::Cluster, "the token does not see all guests: some may be in the way unseen"));
-    }
-    if snapshot.nodes.is_empty() {
-        findings.push(unknown(Subject::Cluster, "no node was seen"));
-    }
-    if snapshot.nodes.len() > MOST_NODES {
-        let what = format!("{} nodes; a plan can have {MOST_NODES}", snapshot.nodes.len());
-        findings.push(blocking("plan-too-big", Subject::Cluster, what, "upgrade this cluster in parts by hand".into()));
-    }
-    for name in ongoing.under_work.iter().filter(|name| !snapshot.nodes.contains_key(name)) {
-        findings.push(unknown(Subject::Node(name.clone()), &format!("{name} is under work, but not a node any more")));
-    }
-    for (name, state) in snapshot.ha.known().iter().flat_map(|ha| &ha.nodes) {
-        let ours = ongoing.under_work.as_ref() == Some(name)
-            || ongoing.owed.iter().any(|step| matches!(step, Step::LeaveMaintenance(leave) if leave.node == *name));
-        if !matches!(state, HaNodeState::Online | HaNodeState::Gone) && !ours && snapshot.nodes.contains_key(name) {
-            let what = format!("HA has {name} as {state:?}, and not because of this run");
-            let remedy = format!("ha-manager crm-command node-maintenance disable {name}, or bring it back");
-            findings.push(blocking("plan-node-out", Subject::Node(name.clone()), what, remedy));
-        }
-    }
-    findings
-}
-
-fn node_findings(node: &Node, ongoing: &Ongoing) -> Vec<Finding> {
-    let subject = || Subject::Node(node.name.clone());
-    if node.online.is(&false) {
-        let what = format!("{} is not a member of the cluster now", node.name);
-        let remedy = "bring it back first: with one node out no other may be taken".to_owned();
-        return vec![blocking("plan-node-out", subject(), what, remedy)];
-    }
-    let mut missing = vec![
-        ("membership", node.online.read().err()),
-        ("memory", node.memory.read().err()),
-        ("PVE version", node.pve_version.read().err()),
-        ("QEMU version", node.qemu_version.read().err()),
-        ("state of packages", node.packages.read().err()),
-        ("kernels", node.kernel.read().err()),
-    ];
-    if has_turn(node, ongoing) {
-        missing.push(("boot id", node.boot.read().err()));
-    }
-    let missing = missing.into_iter().filter_map(|(what, why)| why.map(|why| (what, why)));
-    missing.map(|(what, why)| unknown(subject(), &format!("the {what} of {} is not known: {why}", node.name))).collect()
 }
 
 /// Has the node a turn: packages to upgrade, a kernel to boot, or a turn that has begun?
@@ -355,118 +298,6 @@ impl<'a> Reader<'a> {
                 let what = format!("the configuration orders {name}, which is not a node of this cluster");
                 self.findings.push(blocking("plan-order", Subject::Node(name.clone()), what, remedy));
             }
-        }
-    }
-
-    /// Guests by what must stay together; every candidate is in exactly one group.
-    fn groups(&mut self) -> Vec<BTreeSet<GuestId>> {
-        let mut groups: Vec<BTreeSet<GuestId>> = self.candidates.keys().map(|guest| BTreeSet::from([*guest])).collect();
-        for rule in &self.ha.rules {
-            let AffinityRule::Resource(rule) = rule else { continue };
-            let running = |guest: &&GuestId| self.snapshot.guests.get(guest).is_some_and(Guest::may_be_running);
-            let members: BTreeSet<GuestId> = rule.guests.iter().filter(running).copied().collect();
-            let homes: BTreeSet<&NodeName> = members.iter().map(|guest| &self.snapshot.guests[guest].node).collect();
-            if !rule.together || members.len() < 2 {
-                continue;
-            }
-            if homes.len() > 1 {
-                let what = format!("the HA rule {} wants its guests on one node, and they are on several", rule.id);
-                let remedy =
-                    "wait until HA has brought them together, or mend the rule: ha-manager rules list".to_owned();
-                self.findings.push(blocking("plan-rules", Subject::Cluster, what, remedy));
-                continue;
-            }
-            if let Some(fixed) = members.iter().find(|guest| self.stay.contains_key(guest)).copied() {
-                self.hold_together(&members, fixed);
-                groups.retain(|group| group.is_disjoint(&members));
-                continue;
-            }
-            let (joined, rest): (Vec<_>, Vec<_>) = groups.into_iter().partition(|group| !group.is_disjoint(&members));
-            groups = rest;
-            groups.push(joined.into_iter().flatten().collect());
-        }
-        groups.retain(|group| group.iter().any(|guest| self.candidates.contains_key(guest)));
-        groups.sort();
-        groups
-    }
-
-    /// Those that must stay with a guest that cannot move cannot move either.
-    fn hold_together(&mut self, members: &BTreeSet<GuestId>, fixed: GuestId) {
-        for guest in members {
-            let Some(candidate) = self.candidates.remove(guest) else { continue };
-            let home = candidate.spec.home;
-            let bytes = candidate.spec.memory_bytes;
-            self.places[home].capacity_bytes = self.places[home].capacity_bytes.saturating_sub(bytes);
-            if self.places[home].has_turn {
-                let why = format!("an HA rule keeps it with {fixed}, which cannot move");
-                let remedy = format!("move or shut down {fixed} by hand, or lift the rule for the run");
-                self.findings.push(immovable(*guest, &self.names[home], &why, remedy));
-            }
-            self.stay.insert(*guest, home);
-        }
-    }
-
-    fn merge(&mut self, group: &BTreeSet<GuestId>, problem: &mut Problem<'_>, item_of: &mut BTreeMap<GuestId, usize>) {
-        let mut item: Option<Item> = None;
-        let mut movers = Vec::new();
-        let mut refusals = BTreeMap::new();
-        for guest in group {
-            let Some(candidate) = self.candidates.remove(guest) else { continue };
-            item_of.insert(*guest, problem.instance.items.len());
-            refusals.extend(candidate.refusals);
-            movers.push(candidate.mover);
-            item = Some(match item {
-                None => candidate.spec,
-                Some(so_far) => Item {
-                    memory_bytes: so_far.memory_bytes + candidate.spec.memory_bytes,
-                    cost: so_far.cost + candidate.spec.cost,
-                    home: so_far.home,
-                    allowed: so_far.allowed.and(candidate.spec.allowed),
-                    apart: Vec::new(),
-                    forward_only: so_far.forward_only || candidate.spec.forward_only,
-                    least_qemu: so_far.least_qemu.max(candidate.spec.least_qemu),
-                },
-            });
-        }
-        let Some(item) = item else { return };
-        if item.allowed.len() < 2 && problem.names.len() > 1 && self.places[item.home].has_turn {
-            let node = &problem.names[item.home];
-            for mover in &movers {
-                let why = "guests that HA keeps together with it may go nowhere that it may go".to_owned();
-                let remedy = remedy_immovable(mover.guest, true);
-                self.findings.push(immovable(mover.guest, node, &why, remedy));
-            }
-        }
-        problem.instance.items.push(item);
-        problem.movers.push(movers);
-        problem.refusals.push(refusals);
-    }
-
-    fn keep_apart(&mut self, problem: &mut Problem<'_>, item_of: &BTreeMap<GuestId, usize>) {
-        let mut apart: BTreeSet<(usize, usize)> = BTreeSet::new();
-        for rule in &self.ha.rules {
-            let AffinityRule::Resource(rule) = rule else { continue };
-            if rule.together {
-                continue;
-            }
-            for one in &rule.guests {
-                let Some(item) = item_of.get(one).copied() else { continue };
-                if problem.instance.items[item].memory_bytes == 0 {
-                    continue;
-                }
-                for other in rule.guests.iter().filter(|other| *other != one) {
-                    if let Some(node) = self.stay.get(other) {
-                        problem.instance.items[item].allowed = problem.instance.items[item].allowed.without(*node);
-                        problem.refusals[item]
-                            .insert(*node, format!("{other} is there, and the rule {} keeps them apart", rule.id));
-                    } else if let Some(other) = item_of.get(other).filter(|other| **other != item) {
-                        apart.insert((item, *other));
-                    }
-                }
-            }
-        }
-        for (item, other) in apart {
-            problem.instance.items[item].apart.push(other);
         }
     }
 }

@@ -5,7 +5,8 @@
 
 use super::bound;
 use super::construct::{Failure, Parking, Style, construct, mix};
-use super::instance::{Instance, NodeSet, Solution, StuckItem};
+use super::forced::Forced;
+use super::instance::{Instance, Solution, StuckItem};
 
 /// Work for one plan, in items placed. A tenth of a second or two for a big cluster, far less for a small one.
 const PLACEMENTS: usize = 1_500_000;
@@ -31,6 +32,15 @@ pub fn for_tries(tries: usize) -> impl FnMut() -> bool {
     }
 }
 
+/// Descents of the order search before the first plan, and after it.
+const DESCENTS: [u64; 2] = [3, 60];
+
+/// Up to so many free nodes every order is tried in turn.
+const MOST_FOR_ALL_ORDERS: usize = 5;
+
+/// Up to so many items chance is worth a try: with more, something always goes wrong somewhere.
+const MOST_FOR_CHANCE: usize = 200;
+
 /// Looks for the cheapest way for as long as `go_on` says so, or until no cheaper one can exist.
 ///
 /// # Errors
@@ -40,17 +50,25 @@ pub fn solve(
     mut go_on: impl FnMut() -> bool,
     mut found: impl FnMut(&Solution),
 ) -> Result<Solution, Box<StuckItem>> {
-    let least = bound::least(instance, &bound::costs(instance));
-    let mut order = first_order(instance);
+    let weights = bound::costs(instance);
+    let once = bound::once(instance, &weights);
+    let forced = Forced::new(instance, &weights);
+    let mut order = forced.search(DESCENTS[0]);
+    let all = forced.all_orders(MOST_FOR_ALL_ORDERS);
+    let mut least: Option<u64> = None;
     let mut best: Option<Solution> = None;
     let mut furthest: Option<Box<StuckItem>> = None;
     let mut round = 0_u64;
     let mut candidate = order.clone();
     loop {
         let shuffle = if round < 2 { 0 } else { round };
-        let parking = if round.is_multiple_of(2) { Parking::Late } else { Parking::Tight };
+        let parking = match round % 5 {
+            0 | 2 => Parking::Late,
+            4 if instance.items.len() <= MOST_FOR_CHANCE => Parking::Any,
+            _ => Parking::Tight,
+        };
         let limit = best.as_ref().map_or(u64::MAX, |best| best.cost);
-        match construct(instance, &candidate, &Style { parking, shuffle }, limit) {
+        match construct(instance, &forced.whole(&candidate), &Style { parking, shuffle }, limit) {
             Ok(solution) => {
                 found(&solution);
                 order.clone_from(&candidate);
@@ -63,11 +81,24 @@ pub fn solve(
                 }
             }
         }
-        if best.as_ref().is_some_and(|best| best.cost <= least) || !go_on() {
+        if let Some(best) = &best
+            && best.cost <= *least.get_or_insert_with(|| once + forced.least())
+        {
+            break;
+        }
+        if !go_on() {
             break;
         }
         round += 1;
-        candidate = if round < 2 { order.clone() } else { neighbour(instance, &order, round) };
+        if round == 2 {
+            order = forced.search(DESCENTS[1]);
+        }
+        let limit = best.as_ref().map_or(u64::MAX, |best| best.cost - once);
+        candidate = match all.is_empty() {
+            _ if round < 4 => order.clone(),
+            true => neighbour(&forced, &order, round, limit),
+            false => one_of(&all, round, limit),
+        };
     }
     match (best, furthest) {
         (Some(solution), _) => Ok(solution),
@@ -76,63 +107,26 @@ pub fn solve(
     }
 }
 
-/// The order to begin with: as the operator wants it, and in between by what it forces to travel twice.
-fn first_order(instance: &Instance) -> Vec<usize> {
-    let mut middle = instance.free_nodes();
-    let weight =
-        |node: usize| -> u64 { instance.items.iter().filter(|item| item.home == node).map(|item| item.cost).sum() };
-    middle.sort_by_key(|node| (weight(*node), *node));
-    let mut order = whole(instance, &middle);
-    let mut least = bound::forced_cost(instance, &order);
-    let mut improved = !middle.is_empty();
-    let mut sweeps = 0;
-    while improved && sweeps < 4 {
-        improved = false;
-        sweeps += 1;
-        for from in 0..middle.len() {
-            for to in 0..middle.len() {
-                let mut other = middle.clone();
-                let node = other.remove(from);
-                other.insert(to, node);
-                let cost = bound::forced_cost(instance, &whole(instance, &other));
-                if cost < least {
-                    (least, middle, improved) = (cost, other, true);
-                }
-            }
-        }
-    }
-    order.clear();
-    order.extend(whole(instance, &middle));
-    order
+/// One order after the other, of those that do not force more than `limit`, cheap ones first.
+fn one_of(all: &[(u64, Vec<usize>)], round: u64, limit: u64) -> Vec<usize> {
+    let promising = all.partition_point(|(cost, _)| *cost < limit).max(1);
+    all[(round % promising as u64) as usize].1.clone()
 }
 
-fn whole(instance: &Instance, middle: &[usize]) -> Vec<usize> {
-    let turn = |nodes: &[usize]| -> Vec<usize> {
-        let mut seen = NodeSet::EMPTY;
-        let with_turn = instance.with_turn();
-        let mut kept = Vec::new();
-        for node in nodes.iter().copied().filter(|node| with_turn.has(*node)) {
-            if !seen.has(node) {
-                seen = seen.with(node);
-                kept.push(node);
-            }
+/// A slightly different order that does not force more than `limit`: one free node elsewhere, or none.
+fn neighbour(forced: &Forced, order: &[usize], round: u64, limit: u64) -> Vec<usize> {
+    let count = order.len() as u64;
+    for draw in 0..16 {
+        let (from, to) = (mix(round, 3 * draw), mix(round, 3 * draw + 1));
+        if count < 2 || from.is_multiple_of(4) {
+            break;
         }
-        kept
-    };
-    let first = turn(&instance.first);
-    let last: Vec<usize> = turn(&instance.last).into_iter().filter(|node| !first.contains(node)).collect();
-    [first.as_slice(), middle, last.as_slice()].concat()
-}
-
-/// A slightly different order: one free node elsewhere.
-fn neighbour(instance: &Instance, order: &[usize], round: u64) -> Vec<usize> {
-    let free = instance.free_nodes();
-    let mut middle: Vec<usize> = order.iter().copied().filter(|node| free.contains(node)).collect();
-    if middle.len() > 1 && !mix(round, 1).is_multiple_of(4) {
-        let from = (mix(round, 2) % middle.len() as u64) as usize;
-        let to = (mix(round, 3) % middle.len() as u64) as usize;
-        let node = middle.remove(from);
-        middle.insert(to, node);
+        let mut other = order.to_vec();
+        let node = other.remove((from / 4 % count) as usize);
+        other.insert((to % count) as usize, node);
+        if forced.cost(&other) < limit {
+            return other;
+        }
     }
-    whole(instance, &middle)
+    order.to_vec()
 }

@@ -12,7 +12,8 @@ use crate::steps::{
     UpgradePackages, kernel_release,
 };
 
-use super::cost::{HA_ROUNDS_S, RESTART_S, migration_s, step_s};
+use super::cost::{RESTART_S, migration_s, step_s};
+use super::draft::Draft;
 use super::instance::{Move, Solution, Turn};
 use super::problem::{Problem, media};
 use super::staging::{Leg, Stages};
@@ -67,36 +68,6 @@ pub(super) fn write(problem: &Problem<'_>, solution: &Solution, ongoing: &Ongoin
     writer.last_wave();
     let say = |((kind, guest), (downtime_s, what))| Consent { kind, guest, downtime_s, what };
     Written { waves: writer.waves, costs: writer.costs, consents: writer.consents.into_iter().map(say).collect() }
-}
-
-/// The wave that is being written.
-struct Draft {
-    prefix: String,
-    stage: u32,
-    steps: Vec<PlannedStep>,
-}
-
-impl Draft {
-    fn new(prefix: &str) -> Self {
-        Self { prefix: prefix.to_owned(), stage: 0, steps: Vec::new() }
-    }
-
-    /// What follows waits for what was written so far.
-    fn next_stage(&mut self) {
-        if self.steps.last().is_some_and(|step| step.stage == self.stage) {
-            self.stage += 1;
-        }
-    }
-
-    /// Longest step of each stage, added up.
-    fn duration_s(&self) -> u64 {
-        let mut by_stage: BTreeMap<u32, u64> = BTreeMap::new();
-        for step in &self.steps {
-            let longest = by_stage.entry(step.stage).or_default();
-            *longest = step.estimate_s.max(*longest);
-        }
-        by_stage.values().sum()
-    }
 }
 
 impl<'a> Writer<'a> {
@@ -233,9 +204,7 @@ impl<'a> Writer<'a> {
         self.costs.bytes = self.costs.bytes.saturating_add(mover.bytes);
         if mover.guest.kind == GuestKind::Ct && mover.travel != Travel::Offline {
             // Local volumes are copied while it is down.
-            // Between its stop here and its start there lie the same rounds of HA's manager and agents.
-            let rounds_s = if mover.travel == Travel::Ha { HA_ROUNDS_S } else { 0 };
-            let down = RESTART_S + rounds_s + mover.bytes.div_ceil(self.problem.policy.migration_bytes_per_s.max(1));
+            let down = RESTART_S + mover.bytes.div_ceil(self.problem.policy.migration_bytes_per_s.max(1));
             let total = self.costs.downtime_s.entry(mover.guest).or_default();
             *total += down;
             let what = format!("{} is restarted on another node", mover.guest);

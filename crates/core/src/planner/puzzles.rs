@@ -1,0 +1,179 @@
+//! Tiny puzzles, solved by looking at every state: what the solver and its bounds are held against.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+
+use super::bound;
+use super::forced::Forced;
+use super::instance::{Instance, Item, NodeSet, Place, Release};
+use super::search::{for_tries, solve};
+
+/// Positions, upgraded nodes, the node that is being drained.
+type State = (Vec<usize>, NodeSet, Option<usize>);
+
+/// The least cost of any way through, by Dijkstra over all states; none if there is no way. Written apart from the
+/// solver, from the rules alone.
+fn least_of_all(instance: &Instance) -> Option<u64> {
+    let nodes = instance.places.len();
+    let start: State = (instance.items.iter().map(|item| item.home).collect(), NodeSet::EMPTY, None);
+    let mut costs: BTreeMap<State, u64> = BTreeMap::from([(start.clone(), 0)]);
+    let mut queue = BinaryHeap::from([Reverse((0_u64, start))]);
+    while let Some(Reverse((cost, state))) = queue.pop() {
+        let (at, upgraded, leaving) = &state;
+        if costs[&state] < cost {
+            continue;
+        }
+        if upgraded.len() == nodes {
+            return Some(cost);
+        }
+        let mut next: Vec<(u64, State)> = Vec::new();
+        match leaving {
+            None => {
+                let open = (0..nodes).filter(|node| !upgraded.has(*node));
+                next.extend(open.map(|node| (cost, (at.clone(), *upgraded, Some(node)))));
+            }
+            Some(node) if !at.contains(node) => next.push((cost, (at.clone(), upgraded.with(*node), None))),
+            Some(node) => {
+                for (number, item) in instance.items.iter().enumerate() {
+                    for to in (0..nodes).filter(|to| to != node && *to != at[number]) {
+                        if may_move(instance, at, *upgraded, number, to) {
+                            let mut moved = at.clone();
+                            moved[number] = to;
+                            next.push((cost + item.cost, (moved, *upgraded, *leaving)));
+                        }
+                    }
+                }
+            }
+        }
+        for (cost, state) in next {
+            if costs.get(&state).is_none_or(|known| cost < *known) {
+                costs.insert(state.clone(), cost);
+                queue.push(Reverse((cost, state)));
+            }
+        }
+    }
+    None
+}
+
+fn may_move(instance: &Instance, at: &[usize], upgraded: NodeSet, number: usize, to: usize) -> bool {
+    let item = &instance.items[number];
+    let there: u64 =
+        (0..at.len()).filter(|other| at[*other] == to).map(|other| instance.items[other].memory_bytes).sum();
+    item.allowed.has(to)
+        && there + item.memory_bytes <= instance.places[to].capacity_bytes
+        && !item.apart.iter().any(|other| at[*other] == to)
+        && !(item.forward_only && upgraded.has(at[number]) && !upgraded.has(to))
+}
+
+/// Three nodes and up to five items with sizes, allowed nodes and a pair apart; some have a way and some have none.
+fn tiny() -> impl Strategy<Value = Instance> {
+    let item = (1_u64..7, 0_usize..3, 0_usize..8, any::<bool>());
+    (prop::collection::vec(item, 1..6), prop::collection::vec(7_u64..16, 3), any::<bool>()).prop_map(
+        |(items, capacities, apart)| {
+            let place = |capacity_bytes| Place {
+                capacity_bytes,
+                has_turn: true,
+                before: Release::default(),
+                after: Release { qemu: 1, pve: 1 },
+            };
+            let item = |(memory_bytes, home, forbidden, forward_only): (u64, usize, usize, bool)| {
+                let all = NodeSet::first(3);
+                let allowed = if forbidden < 3 && forbidden != home { all.without(forbidden) } else { all };
+                Item { memory_bytes, cost: memory_bytes + 4, home, allowed, forward_only, ..Item::default() }
+            };
+            let mut instance = Instance {
+                places: capacities.into_iter().map(place).collect(),
+                items: items.into_iter().map(item).collect(),
+                ..Instance::default()
+            };
+            if apart && instance.items.len() > 1 && instance.items[0].home != instance.items[1].home {
+                instance.items[0].apart = vec![1];
+                instance.items[1].apart = vec![0];
+            }
+            instance
+        },
+    )
+}
+
+/// Any puzzle of terms: six nodes, items with random allowed sets, endless memory.
+fn roomy() -> impl Strategy<Value = Instance> {
+    prop::collection::vec((0_usize..6, 1_u64..20, 1_u32..64), 1..30).prop_map(|items| Instance {
+        places: vec![Place { capacity_bytes: 1 << 20, has_turn: true, ..Place::default() }; 6],
+        items: items
+            .into_iter()
+            .map(|(home, cost, allowed)| Item {
+                cost,
+                home,
+                allowed: (0..6).filter(|node| allowed >> node & 1 == 1).collect::<NodeSet>().with(home),
+                ..Item::default()
+            })
+            .collect(),
+        ..Instance::default()
+    })
+}
+
+fn permutations(nodes: &[usize]) -> Vec<Vec<usize>> {
+    if nodes.is_empty() {
+        return vec![Vec::new()];
+    }
+    let mut all = Vec::new();
+    for (index, node) in nodes.iter().enumerate() {
+        let rest = [&nodes[..index], &nodes[index + 1..]].concat();
+        all.extend(permutations(&rest).into_iter().map(|tail| [&[*node], tail.as_slice()].concat()));
+    }
+    all
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// Three nodes, five guests at most: a way is found wherever there is one, and none costs less than the optimum.
+    #[test]
+    fn tiny_puzzles_are_solved_where_they_can_be(instance in tiny()) {
+        let least = bound::least(&instance, &bound::costs(&instance));
+        let solved = solve(&instance, for_tries(400), |_| {});
+        match (least_of_all(&instance), solved) {
+            (Some(optimum), Ok(solution)) => {
+                prop_assert!(least <= optimum, "bound {least} above the optimum {optimum}");
+                prop_assert!(solution.cost >= optimum);
+            }
+            (None, Err(_)) => {}
+            (optimum, solved) => prop_assert!(false, "optimum {optimum:?}, solved {}", solved.is_ok()),
+        }
+    }
+
+    /// Six nodes with any allowed sets: the bound of orders is the cheapest of all 720, and the packed one not above.
+    #[test]
+    fn the_price_of_the_cheapest_order_is_known_exactly_and_bounded_by_packing(instance in roomy()) {
+        let forced = Forced::new(&instance, &bound::costs(&instance));
+        let all = permutations(forced.free());
+        let cheapest = all.iter().map(|order| forced.cost(order)).min().unwrap_or(0);
+        prop_assert_eq!(forced.least(), cheapest);
+        prop_assert!(forced.packed() <= cheapest, "packed {} above {cheapest}", forced.packed());
+        prop_assert_eq!(forced.cost(&forced.search(60)), cheapest);
+    }
+}
+
+/// A thousand tiny puzzles: no way is missed, and hardly ever is one dearer than the optimum (2 in a thousand when this
+/// was written; the solver never moves somebody early to where only a third guest would need room).
+#[test]
+fn hardly_ever_is_a_tiny_plan_dearer_than_the_optimum() {
+    let mut runner = TestRunner::deterministic();
+    let (mut solvable, mut missed, mut dear) = (0, 0, 0);
+    for _ in 0..1000 {
+        let instance = tiny().new_tree(&mut runner).expect("the strategy rejects nothing").current();
+        let Some(optimum) = least_of_all(&instance) else { continue };
+        solvable += 1;
+        match solve(&instance, for_tries(400), |_| {}) {
+            Err(_) => missed += 1,
+            Ok(solution) => dear += u32::from(solution.cost > optimum),
+        }
+    }
+    assert!(solvable > 800, "{solvable} puzzles say something");
+    assert_eq!(missed, 0);
+    assert!(dear <= 5, "{dear} of {solvable} are dearer than the optimum");
+}

@@ -1,0 +1,130 @@
+//! HA's rules among guests, read into the puzzle: who travels together, who must not meet.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::checks::Subject;
+use crate::ids::{GuestId, NodeName};
+use crate::snapshot::{AffinityRule, Guest};
+
+use super::findings::{blocking, immovable, remedy_immovable};
+use super::instance::Item;
+use super::problem::{Problem, Reader};
+
+impl Reader<'_> {
+    /// Guests by what must stay together; every candidate is in exactly one group.
+    pub(super) fn groups(&mut self) -> Vec<BTreeSet<GuestId>> {
+        let mut groups: Vec<BTreeSet<GuestId>> = self.candidates.keys().map(|guest| BTreeSet::from([*guest])).collect();
+        for rule in &self.ha.rules {
+            let AffinityRule::Resource(rule) = rule else { continue };
+            let running = |guest: &&GuestId| self.snapshot.guests.get(guest).is_some_and(Guest::may_be_running);
+            let members: BTreeSet<GuestId> = rule.guests.iter().filter(running).copied().collect();
+            let homes: BTreeSet<&NodeName> = members.iter().map(|guest| &self.snapshot.guests[guest].node).collect();
+            if !rule.together || members.len() < 2 {
+                continue;
+            }
+            if homes.len() > 1 {
+                let what = format!("the HA rule {} wants its guests on one node, and they are on several", rule.id);
+                let remedy =
+                    "wait until HA has brought them together, or mend the rule: ha-manager rules list".to_owned();
+                self.findings.push(blocking("plan-rules", Subject::Cluster, what, remedy));
+                continue;
+            }
+            if let Some(fixed) = members.iter().find(|guest| self.stay.contains_key(guest)).copied() {
+                self.hold_together(&members, fixed);
+                groups.retain(|group| group.is_disjoint(&members));
+                continue;
+            }
+            let (joined, rest): (Vec<_>, Vec<_>) = groups.into_iter().partition(|group| !group.is_disjoint(&members));
+            groups = rest;
+            groups.push(joined.into_iter().flatten().collect());
+        }
+        groups.retain(|group| group.iter().any(|guest| self.candidates.contains_key(guest)));
+        groups.sort();
+        groups
+    }
+
+    /// Those that must stay with a guest that cannot move cannot move either.
+    fn hold_together(&mut self, members: &BTreeSet<GuestId>, fixed: GuestId) {
+        for guest in members {
+            let Some(candidate) = self.candidates.remove(guest) else { continue };
+            let home = candidate.spec.home;
+            let bytes = candidate.spec.memory_bytes;
+            self.places[home].capacity_bytes = self.places[home].capacity_bytes.saturating_sub(bytes);
+            if self.places[home].has_turn {
+                let why = format!("an HA rule keeps it with {fixed}, which cannot move");
+                let remedy = format!("move or shut down {fixed} by hand, or lift the rule for the run");
+                self.findings.push(immovable(*guest, &self.names[home], &why, remedy));
+            }
+            self.stay.insert(*guest, home);
+        }
+    }
+
+    pub(super) fn merge(
+        &mut self,
+        group: &BTreeSet<GuestId>,
+        problem: &mut Problem<'_>,
+        item_of: &mut BTreeMap<GuestId, usize>,
+    ) {
+        let mut item: Option<Item> = None;
+        let mut movers = Vec::new();
+        let mut refusals = BTreeMap::new();
+        for guest in group {
+            let Some(candidate) = self.candidates.remove(guest) else { continue };
+            item_of.insert(*guest, problem.instance.items.len());
+            refusals.extend(candidate.refusals);
+            movers.push(candidate.mover);
+            item = Some(match item {
+                None => candidate.spec,
+                Some(so_far) => Item {
+                    memory_bytes: so_far.memory_bytes + candidate.spec.memory_bytes,
+                    cost: so_far.cost + candidate.spec.cost,
+                    home: so_far.home,
+                    allowed: so_far.allowed.and(candidate.spec.allowed),
+                    apart: Vec::new(),
+                    forward_only: so_far.forward_only || candidate.spec.forward_only,
+                    least_qemu: so_far.least_qemu.max(candidate.spec.least_qemu),
+                },
+            });
+        }
+        let Some(item) = item else { return };
+        if item.allowed.len() < 2 && problem.names.len() > 1 && self.places[item.home].has_turn {
+            let node = &problem.names[item.home];
+            for mover in &movers {
+                let why = "guests that HA keeps together with it may go nowhere that it may go".to_owned();
+                let remedy = remedy_immovable(mover.guest, true);
+                self.findings.push(immovable(mover.guest, node, &why, remedy));
+            }
+        }
+        problem.instance.items.push(item);
+        problem.movers.push(movers);
+        problem.refusals.push(refusals);
+    }
+
+    pub(super) fn keep_apart(&mut self, problem: &mut Problem<'_>, item_of: &BTreeMap<GuestId, usize>) {
+        let mut apart: BTreeSet<(usize, usize)> = BTreeSet::new();
+        for rule in &self.ha.rules {
+            let AffinityRule::Resource(rule) = rule else { continue };
+            if rule.together {
+                continue;
+            }
+            for one in &rule.guests {
+                let Some(item) = item_of.get(one).copied() else { continue };
+                if problem.instance.items[item].memory_bytes == 0 {
+                    continue;
+                }
+                for other in rule.guests.iter().filter(|other| *other != one) {
+                    if let Some(node) = self.stay.get(other) {
+                        problem.instance.items[item].allowed = problem.instance.items[item].allowed.without(*node);
+                        problem.refusals[item]
+                            .insert(*node, format!("{other} is there, and the rule {} keeps them apart", rule.id));
+                    } else if let Some(other) = item_of.get(other).filter(|other| **other != item) {
+                        apart.insert((item, *other));
+                    }
+                }
+            }
+        }
+        for (item, other) in apart {
+            problem.instance.items[item].apart.push(other);
+        }
+    }
+}

@@ -325,7 +325,7 @@ fn json() -> impl Strategy<Value = Value> {
                 inner,
                 0..6
             )
-            .prop_map(|map| Value::from_iter(map)),
+            .prop_map(Value::from_iter),
         ]
     })
 }

@@ -2,7 +2,7 @@
 //!
 //! Nothing is guessed. What could not be read is [`Observed::Unknown`] with the call that should have told and with
 //! what came instead; what is read of an offline node is never an old copy. A short list is not good news: whether
-//! our token sees all guests is itself a reading ([`rights`]).
+//! our token sees all guests is itself a reading.
 //!
 //! [`Depth::Full`] reads everything. [`Depth::Watch`] is for the time between steps: a fixed number of calls per
 //! node and none per guest, except for guests that are new or have moved. What does not change by itself is taken

@@ -150,7 +150,7 @@ pub struct OsdDaemon {
 pub struct OsdDump {
     /// `noout,sortbitwise,…`; a dump without it is not one.
     pub flags: Option<Text>,
-    /// Flags by CRUSH name: `pve1` → [`noout`].
+    /// Flags by CRUSH name: `pve1` → `noout`.
     pub crush_node_flags: Map<List<Text>>,
     /// Pools.
     pub pools: Option<List<Pool>>,

@@ -6,8 +6,6 @@
 
 mod form;
 #[cfg(test)]
-mod planned_tests;
-#[cfg(test)]
 mod tests;
 mod travel;
 

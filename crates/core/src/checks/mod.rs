@@ -4,13 +4,8 @@
 //! `unknown-readings`: the others are silent about it, so that one gap is one finding.
 
 mod support;
-
 #[cfg(test)]
-mod tests_cluster;
-#[cfg(test)]
-mod tests_guests;
-#[cfg(test)]
-mod tests_nodes;
+mod tests;
 
 use serde::{Deserialize, Serialize};
 

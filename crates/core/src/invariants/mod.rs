@@ -8,8 +8,6 @@
 
 mod guard;
 #[cfg(test)]
-mod guard_tests;
-#[cfg(test)]
 pub(crate) mod sample;
 mod support;
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::*;
+use super::super::*;
 use crate::fixture::Fixture;
 use crate::ids::GuestKind;
 use crate::invariants::{Verdict, sample};

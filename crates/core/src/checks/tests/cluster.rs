@@ -1,35 +1,18 @@
 //! Checks about the whole cluster: each fires in one snapshot and not in the healthy one.
 
-use super::*;
+use super::super::*;
+use super::{fires, run};
 use crate::ids::UnixMs;
 use crate::invariants::sample::*;
 use crate::observed::Observed::Known;
 use crate::snapshot::*;
 use crate::version::Version;
 
-/// What one check finds.
-pub(super) fn run(id: &str, snapshot: &Snapshot) -> Vec<Finding> {
-    by_id(id).expect("a check of this id").run(snapshot, &Policy::default())
-}
-
-/// The check finds this in `snapshot`, and nothing so bad in the healthy cluster.
-#[track_caller]
-pub(super) fn fires(id: &str, snapshot: &Snapshot, severity: Severity, words: &str) {
-    let found = run(id, snapshot);
-    let hit = found.iter().any(|finding| finding.severity == severity && finding.problem.contains(words));
-    assert!(hit, "no {severity:?} with {words:?} in {found:#?}");
-    let before = run(id, &cluster());
-    assert!(
-        !before.iter().any(|finding| finding.problem.contains(words)),
-        "it fires on the healthy cluster: {before:#?}"
-    );
-}
-
 #[test]
 fn every_check_has_its_own_id_an_explanation_and_a_section_in_the_docs() {
     let ids: std::collections::BTreeSet<&str> = ALL.iter().map(|check| check.id()).collect();
     assert_eq!(ids.len(), ALL.len());
-    let docs = include_str!("../../../../docs/checks.md");
+    let docs = include_str!("../../../../../docs/checks.md");
     for check in ALL {
         assert!(check.explain().len() > 150, "{} explains too little", check.id());
         assert!(docs.contains(&format!("\n## {}\n", check.id())), "docs/checks.md lacks {}", check.id());

@@ -1,8 +1,8 @@
 //! The guard: the normal path of a node passes, and a rule that is broken now, while the step runs or after it refuses.
 
-use super::sample::*;
-use super::tests::{context, drained, reboot, upgrade};
-use super::*;
+use super::super::sample::*;
+use super::super::*;
+use super::{context, drained, reboot, upgrade};
 use crate::snapshot::{Job, JobKind};
 use crate::steps::*;
 

@@ -1,5 +1,7 @@
 //! A plan that is right passes; each way to spoil it is found.
 
+mod planned;
+
 use super::*;
 use crate::ids::UnixMs;
 use crate::invariants::sample::*;

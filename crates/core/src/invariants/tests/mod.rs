@@ -1,5 +1,7 @@
 //! Each rule: one cluster in which it holds, one in which it is broken, one in which it cannot be told.
 
+mod guard;
+
 use super::sample::*;
 use super::*;
 use crate::ids::UnixMs;
@@ -13,11 +15,7 @@ fn ask(id: &str, snapshot: &Snapshot, under_work: Option<&str>, moving: &[(Guest
     by_id(id).expect("a rule").holds(snapshot, &context(&policy, under_work, moving))
 }
 
-pub(super) fn context<'a>(
-    policy: &'a Policy,
-    under_work: Option<&str>,
-    moving: &[(GuestId, &str, &str)],
-) -> Context<'a> {
+fn context<'a>(policy: &'a Policy, under_work: Option<&str>, moving: &[(GuestId, &str, &str)]) -> Context<'a> {
     let moving = moving.iter().map(|(guest, from, to)| Moving { guest: *guest, from: name(from), to: name(to) });
     Context { under_work: under_work.map(NodeName::new), moving: moving.collect(), ..Context::new(policy) }
 }
@@ -33,16 +31,16 @@ fn unknown(verdict: &Verdict) {
     assert!(matches!(verdict, Verdict::Unknown(missing) if !missing.is_empty()), "{verdict:?}");
 }
 
-pub(super) fn reboot(node: &str) -> Step {
+fn reboot(node: &str) -> Step {
     Reboot { node: name(node), from_boot: format!("boot-of-{node}").as_str().into() }.into()
 }
 
-pub(super) fn upgrade(node: &str) -> Step {
+fn upgrade(node: &str) -> Step {
     UpgradePackages { node: name(node), unit: "quorate-upgrade-ab12".into() }.into()
 }
 
 /// pve1 is empty, in maintenance by our hand, with noout set: ready for its upgrade and reboot.
-pub(super) fn drained() -> Snapshot {
+fn drained() -> Snapshot {
     let mut snapshot = cluster();
     for id in [GuestId::vm(101), GuestId::vm(103), GuestId::ct(201)] {
         guest_mut(&mut snapshot, id).node = name("pve3");
@@ -63,7 +61,7 @@ fn every_rule_has_its_own_id_and_a_reason() {
 
 #[test]
 fn every_rule_is_described_in_the_docs() {
-    let docs = include_str!("../../../../docs/invariants.md");
+    let docs = include_str!("../../../../../docs/invariants.md");
     for rule in ALL {
         assert!(docs.contains(&format!("\n## {}\n", rule.id())), "docs/invariants.md lacks {}", rule.id());
     }

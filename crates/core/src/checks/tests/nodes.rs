@@ -1,7 +1,7 @@
 //! Checks about single nodes: each fires in one snapshot and not in the healthy one.
 
-use super::tests_cluster::{fires, run};
-use super::*;
+use super::super::*;
+use super::{fires, run};
 use crate::invariants::sample::*;
 use crate::observed::Observed::Known;
 use crate::snapshot::*;

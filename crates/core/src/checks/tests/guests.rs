@@ -1,7 +1,7 @@
 //! Checks about guests and what is at work on them: each fires in one snapshot and not in the healthy one.
 
-use super::tests_cluster::{fires, run};
-use super::*;
+use super::super::*;
+use super::{fires, run};
 use crate::ids::{GuestKind, UnixMs};
 use crate::invariants::sample::*;
 use crate::observed::Observed::Known;

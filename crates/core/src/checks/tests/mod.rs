@@ -1,0 +1,28 @@
+//! Each check fires in one snapshot and is silent about the healthy cluster.
+
+mod cluster;
+mod guests;
+mod nodes;
+
+use super::{Finding, Severity, by_id};
+use crate::invariants::sample::cluster;
+use crate::policy::Policy;
+use crate::snapshot::Snapshot;
+
+/// What one check finds.
+fn run(id: &str, snapshot: &Snapshot) -> Vec<Finding> {
+    by_id(id).expect("a check of this id").run(snapshot, &Policy::default())
+}
+
+/// The check finds this in `snapshot`, and nothing so bad in the healthy cluster.
+#[track_caller]
+fn fires(id: &str, snapshot: &Snapshot, severity: Severity, words: &str) {
+    let found = run(id, snapshot);
+    let hit = found.iter().any(|finding| finding.severity == severity && finding.problem.contains(words));
+    assert!(hit, "no {severity:?} with {words:?} in {found:#?}");
+    let before = run(id, &cluster());
+    assert!(
+        !before.iter().any(|finding| finding.problem.contains(words)),
+        "it fires on the healthy cluster: {before:#?}"
+    );
+}

@@ -126,6 +126,8 @@ pub struct Pg {
     pub behind: BTreeMap<OsdId, u64>,
     /// Copies being made on an OSD that never had them (backfill after an out), with the bytes left.
     pub backfill: BTreeMap<OsdId, u64>,
+    /// OSDs that hold a copy but do not belong to the group now (they are out), and since when; kept until it is clean.
+    pub strays: BTreeMap<OsdId, u64>,
     /// Peering until.
     pub peering_until_ms: u64,
 }

@@ -22,6 +22,7 @@ impl Ceph {
                     up,
                     behind: BTreeMap::new(),
                     backfill: BTreeMap::new(),
+                    strays: BTreeMap::new(),
                     peering_until_ms: 0,
                 });
             }
@@ -104,13 +105,17 @@ fn mix(value: u64) -> u64 {
 }
 
 impl Ceph {
+    /// What is written to one group in this time; never nothing.
+    pub(super) fn written(&self, pool: u32, away_ms: u64) -> u64 {
+        let bytes = self.pg_bytes(pool) / 1000 * self.churn_permille_per_hour * away_ms / 3_600_000;
+        bytes.clamp(4 << 20, self.pg_bytes(pool).max(4 << 20))
+    }
+
     /// A returned OSD lacks what was written while it was away.
     pub(super) fn fall_behind(&mut self, id: OsdId, away_ms: u64, now_ms: u64) {
-        let churn = self.churn_permille_per_hour;
         let mut pgs = std::mem::take(&mut self.pgs);
         for pg in pgs.iter_mut().filter(|pg| pg.up.contains(&id)) {
-            let share = self.pg_bytes(pg.pool) / 1000 * churn * away_ms / 3_600_000;
-            pg.behind.insert(id, share.max(4 << 20));
+            pg.behind.insert(id, self.written(pg.pool, away_ms));
             pg.peering_until_ms = now_ms + PEERING_MS;
         }
         self.pgs = pgs;

@@ -77,27 +77,32 @@ impl World {
 
     /// An orderly shutdown: the monitors know at once.
     pub(crate) fn ceph_stops_on(&mut self, node: &NodeName) {
-        self.ceph_processes_end(node);
-        self.ceph_marks_down(node);
+        self.ceph_stop_daemons(node, "ceph");
     }
 
     /// The machine is gone without a word: the monitors notice after 6 to 20 seconds.
     pub(crate) fn ceph_vanishes_on(&mut self, node: &NodeName) {
-        self.ceph_processes_end(node);
+        self.ceph_processes_end(node, "ceph");
         let after_ms = self.rng.between(6_000, 20_000);
         self.events.at(self.now_ms + after_ms, Event::CephNotices(node.clone()));
     }
 
-    fn ceph_processes_end(&mut self, node: &NodeName) {
+    fn ceph_processes_end(&mut self, node: &NodeName, which: &str) {
         let Some(ceph) = &mut self.ceph else { return };
-        for osd in ceph.osds.values_mut().filter(|osd| osd.host == *node) {
-            osd.running = false;
+        for (id, osd) in ceph.osds.iter_mut().filter(|(_, osd)| osd.host == *node) {
+            osd.running &= !meant(which, "osd", &id.0.to_string());
         }
-        for daemons in [&mut ceph.mons, &mut ceph.mgrs, &mut ceph.mdss] {
-            for daemon in daemons.values_mut().filter(|daemon| daemon.host == *node) {
-                daemon.running = false;
+        for (kind, daemons) in [("mon", &mut ceph.mons), ("mgr", &mut ceph.mgrs), ("mds", &mut ceph.mdss)] {
+            for (name, daemon) in daemons.iter_mut().filter(|(_, daemon)| daemon.host == *node) {
+                daemon.running &= !meant(which, kind, name);
             }
         }
+    }
+
+    /// Some daemons of a node stop orderly.
+    pub(crate) fn ceph_stop_daemons(&mut self, node: &NodeName, which: &str) {
+        self.ceph_processes_end(node, which);
+        self.ceph_marks_down(node);
     }
 
     /// The maps follow what has happened to the processes of a host.
@@ -165,12 +170,17 @@ impl World {
                 continue;
             }
             let bytes = ceph.pg_bytes(pg.pool);
+            for id in pg.up.iter().filter(|id| !next.contains(id) && !pg.backfill.contains_key(id)) {
+                pg.strays.insert(*id, now_ms);
+            }
             for id in next.iter().filter(|id| !pg.up.contains(id)) {
-                // A copy that only was away for a while is still on its disk, and was counted as behind.
-                if !pg.behind.contains_key(id) {
-                    pg.backfill.insert(*id, bytes);
+                // A copy that only was away for a while is still on its disk and lacks what was written since.
+                match pg.strays.remove(id) {
+                    Some(since) => drop(pg.behind.insert(*id, ceph.written(pg.pool, now_ms.saturating_sub(since)))),
+                    None => drop(pg.backfill.insert(*id, bytes)),
                 }
             }
+            pg.behind.retain(|id, _| next.contains(id));
             pg.backfill.retain(|id, _| next.contains(id));
             pg.up = next;
             pg.peering_until_ms = now_ms + PEERING_MS;
@@ -180,8 +190,8 @@ impl World {
         self.start_recovery();
     }
 
-    /// Daemons of a node come up after its boot, with the version that is installed now.
-    pub(crate) fn on_ceph_up(&mut self, node: &NodeName, boots: u32) {
+    /// Daemons of a node come up, with the version that is installed now.
+    pub(crate) fn on_ceph_up(&mut self, node: &NodeName, boots: u32, which: &str) {
         let Some(machine) = self.nodes.get(node).filter(|m| m.boots == boots && m.is_up()) else { return };
         let version = |name: &str| machine.installed(name).cloned();
         let versions = [version("ceph-mon"), version("ceph-mgr"), version("ceph-mds")];
@@ -189,15 +199,19 @@ impl World {
         let now_ms = self.now_ms;
         let Some(ceph) = &mut self.ceph else { return };
         let mut returned_mon = None;
-        for (daemons, version) in [&mut ceph.mons, &mut ceph.mgrs, &mut ceph.mdss].into_iter().zip(versions) {
-            for (name, daemon) in daemons.iter_mut().filter(|(_, d)| d.host == *node && !d.running) {
+        let kinds = [("mon", &mut ceph.mons), ("mgr", &mut ceph.mgrs), ("mds", &mut ceph.mdss)];
+        for ((kind, daemons), version) in kinds.into_iter().zip(versions) {
+            let stopped = daemons.iter_mut().filter(|(_, daemon)| daemon.host == *node && !daemon.running);
+            for (name, daemon) in stopped.filter(|(name, _)| meant(which, kind, name)) {
                 daemon.running = true;
                 daemon.in_map = true;
                 daemon.version = version.clone().unwrap_or_else(|| daemon.version.clone());
-                returned_mon.get_or_insert_with(|| name.clone());
+                if kind == "mon" {
+                    returned_mon = Some(name.clone());
+                }
             }
         }
-        if let Some(name) = returned_mon.filter(|name| ceph.mons.contains_key(name)) {
+        if let Some(name) = returned_mon {
             ceph.skew_until_ms.insert(name, now_ms + SKEW_MS);
             ceph.election_epoch += 2;
         }
@@ -205,6 +219,9 @@ impl World {
         let mut came_in = false;
         for id in ceph.osds_on(node) {
             let Some(osd) = ceph.osds.get_mut(&id).filter(|osd| osd.returns && !osd.running) else { continue };
+            if !meant(which, "osd", &id.0.to_string()) {
+                continue;
+            }
             osd.running = true;
             osd.up = true;
             osd.version = osd_version.clone().unwrap_or_else(|| osd.version.clone());
@@ -253,6 +270,11 @@ impl World {
                 }
                 copies.retain(|id, bytes| *bytes > 0 || !up.contains(id));
                 left |= copies.keys().any(|id| up.contains(id));
+            }
+            let size = ceph.pools.get(&pg.pool).map_or(3, |pool| pool.size as usize);
+            let full = pg.up.len() >= size && pg.up.iter().all(|id| up.contains(id));
+            if full && pg.behind.is_empty() && pg.backfill.is_empty() {
+                pg.strays.clear();
             }
         }
         ceph.moved_bytes += moved;
@@ -303,6 +325,14 @@ impl World {
     /// Does a pool stand still?
     pub fn pool_is_stalled(&self, pool: &str) -> bool {
         self.ceph.as_ref().is_some_and(|ceph| ceph.stalled_pools.contains(pool))
+    }
+}
+
+/// Does `ceph`, `osd`, `osd.3` mean this daemon?
+fn meant(which: &str, kind: &str, name: &str) -> bool {
+    match which.split_once('.') {
+        Some((of, one)) => of == kind && one == name,
+        None => which == "ceph" || which == kind,
     }
 }
 

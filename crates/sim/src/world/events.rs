@@ -43,8 +43,8 @@ pub enum Event {
     OsdOut(OsdId, u64),
     /// Recovery goes on.
     CephTick,
-    /// Ceph daemons of a node come up (guarded by boots).
-    CephUp(NodeName, u32),
+    /// Ceph daemons of a node come up (guarded by boots): all of them (`ceph`), a kind, or one.
+    CephUp(NodeName, u32, String),
     /// Corosync starts on a node (guarded by boots).
     CorosyncUp(NodeName, u32),
     /// pve-guests starts onboot guests once there is quorum.

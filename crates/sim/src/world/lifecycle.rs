@@ -104,12 +104,17 @@ impl World {
         machine.memory_bytes.saturating_sub(machine.host_used_bytes).saturating_sub(self.node_committed_bytes(node))
     }
 
-    /// Configured memory of the guests that run on a node or are coming in live.
+    /// Configured memory of the guests that run on a node, are starting there or are coming in live.
     pub fn node_committed_bytes(&self, node: &NodeName) -> u64 {
         let Some(machine) = self.nodes.get(node) else { return 0 };
         let memory = |id: &GuestId| self.guests.get(id).map_or(0, |guest| guest.memory_bytes);
         let running: u64 = machine.processes.iter().map(memory).sum();
-        running + self.incoming_bytes(node)
+        let starting = |id: &&GuestId| {
+            let guest = self.guests.get(id);
+            guest.is_some_and(|guest| guest.activity == Activity::Starting && !guest.is_running())
+        };
+        let starting: u64 = machine.guests.iter().filter(starting).map(memory).sum();
+        running + starting + self.incoming_bytes(node)
     }
 
     /// `POST .../status/shutdown`: `qmshutdown`/`vzshutdown`, or `hastop`.

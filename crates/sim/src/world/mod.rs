@@ -121,7 +121,7 @@ impl World {
             Event::CephNotices(node) => self.ceph_marks_down(&node),
             Event::OsdOut(osd, since_ms) => self.on_osd_out(osd, since_ms),
             Event::CephTick => self.on_ceph_tick(),
-            Event::CephUp(node, boots) => self.on_ceph_up(&node, boots),
+            Event::CephUp(node, boots, which) => self.on_ceph_up(&node, boots, &which),
             Event::CorosyncUp(node, boots) => {
                 if self.nodes.get(&node).is_some_and(|machine| machine.boots == boots) {
                     self.set_corosync(&node, true);

@@ -111,6 +111,11 @@ impl World {
 
     /// The last moment of an orderly shutdown: services leave cleanly, then the machine is down.
     fn goes_dark(&mut self, node: &NodeName, then: AfterDown) {
+        // What began or came in while the services were stopping dies with the machine.
+        let late: Vec<GuestId> = self.nodes.get(node).into_iter().flat_map(|m| m.processes.iter().copied()).collect();
+        for id in late {
+            self.kill(id, node, "had come to its node while that went down, and died with it");
+        }
         self.ceph_stops_on(node);
         self.set_corosync(node, false);
         self.release_manager_lock(node);
@@ -221,7 +226,7 @@ impl World {
         self.events.at(now_ms + 4_000, Event::CorosyncUp(node.clone(), boots));
         self.events.at(now_ms + 8_000, Event::Boot(node.clone(), boots, BootStage::Api));
         let ceph_ms = self.rng.between(12_000, 20_000);
-        self.events.at(now_ms + ceph_ms, Event::CephUp(node.clone(), boots));
+        self.events.at(now_ms + ceph_ms, Event::CephUp(node.clone(), boots, "ceph".to_owned()));
         self.events.at(now_ms + 12_000, Event::StartAll(node.clone(), boots));
     }
 
@@ -271,13 +276,15 @@ impl World {
     /// The watchdog of a node was not fed: it resets the machine, and with it all guests.
     pub(crate) fn on_watchdog(&mut self, node: &NodeName) {
         let lost = self.ha.lrm.get(node).is_some_and(|lrm| lrm.state == LrmState::LostAgentLock);
-        if lost && self.corosync.quorate(node) {
+        let requested = self.fence_requested(node);
+        if lost && self.corosync.quorate(node) && !requested {
             // Back in time; but until the LRM's next round it may be lost again.
             return self.events.at(self.now_ms + 5_000, Event::Watchdog(node.clone()));
         }
         let armed = self.ha.lrm.get(node).is_some_and(|lrm| self.now_ms >= lrm.watchdog_fed_ms + 60_000)
             && self.watchdog_is_open(node);
-        if !armed || !self.nodes.get(node).is_some_and(Node::is_up) || self.corosync.quorate(node) {
+        let spared = self.corosync.quorate(node) && !requested;
+        if !armed || spared || !self.nodes.get(node).is_some_and(Node::is_up) {
             return;
         }
         self.ha.fences += 1;

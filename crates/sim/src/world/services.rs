@@ -146,3 +146,33 @@ impl World {
         }
     }
 }
+
+impl World {
+    /// `POST /nodes/N/ceph/{start,stop,restart}` and `systemctl ... ceph-osd@3`: `mon`, `mgr`, `mds`, `osd`, `osd.3`,
+    /// `mon.pve1`, or `ceph` for all of them on the node. Running daemons take the installed version.
+    pub fn ceph_service(
+        &mut self,
+        node: &NodeName,
+        service: &str,
+        action: ServiceAction,
+        user: &str,
+    ) -> Result<Upid, WorldError> {
+        if self.ceph.is_none() {
+            return Err(WorldError::die("binary not installed: /usr/bin/ceph-mon"));
+        }
+        let kind = match action {
+            ServiceAction::Start => "srvstart",
+            ServiceAction::Stop => "srvstop",
+            ServiceAction::Restart | ServiceAction::Reload => "srvrestart",
+        };
+        let upid = self.quick_task(node, kind, service, user, "");
+        if action != ServiceAction::Start {
+            self.ceph_stop_daemons(node, service);
+        }
+        if action != ServiceAction::Stop {
+            let boots = self.nodes.get(node).map_or(0, |machine| machine.boots);
+            self.events.at(self.now_ms + 4_000, Event::CephUp(node.clone(), boots, service.to_owned()));
+        }
+        Ok(upid)
+    }
+}

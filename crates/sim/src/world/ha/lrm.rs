@@ -52,6 +52,22 @@ impl World {
         }
     }
 
+    /// The master has given the node up: its LRM takes no lock any more, and one that has it lets the watchdog bite.
+    fn lrm_must_be_fenced(&mut self, node: &NodeName) -> bool {
+        let Some(lrm) = self.ha.lrm.get_mut(node) else { return false };
+        if matches!(lrm.state, LrmState::Active | LrmState::Maintenance) {
+            lrm.state = LrmState::LostAgentLock;
+            let at = (lrm.watchdog_fed_ms + WATCHDOG_MS).max(self.now_ms + 1);
+            self.events.at(at, Event::Watchdog(node.clone()));
+        }
+        false
+    }
+
+    /// Is the node to be fenced, whatever it thinks of itself?
+    pub(crate) fn fence_requested(&self, node: &NodeName) -> bool {
+        self.services_on(node).iter().any(|(_, service)| service.state == ServiceState::Fence)
+    }
+
     fn services_on(&self, node: &NodeName) -> Vec<(GuestId, Service)> {
         let manager = &self.ha.manager;
         let ids = manager.by_node.get(node).into_iter().flatten();
@@ -80,6 +96,9 @@ impl World {
 
     /// Takes or gives back the agent lock; true if there is work to do.
     fn lrm_state(&mut self, node: &NodeName, here: &[(GuestId, Service)]) -> bool {
+        if here.iter().any(|(_, service)| service.state == ServiceState::Fence) {
+            return self.lrm_must_be_fenced(node);
+        }
         let active = here.iter().any(|(_, s)| is_active(s)) || self.ha.manager.targets.contains(node);
         let master = self.ha.manager.master.as_ref();
         let members = self.corosync.views.get(node).map(|view| &view.members);

@@ -1,6 +1,7 @@
 //! The world's machines against the timelines that were measured, and harm that must show in the ledger.
 
 mod ceph;
+mod consistency;
 mod faults;
 mod ha;
 mod harm;

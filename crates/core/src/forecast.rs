@@ -45,7 +45,7 @@ pub struct StepForecast {
 /// Checks a plan against the snapshot that it was made from.
 ///
 /// # Errors
-/// What is wrong with it, at most [`FINDINGS_MAX`] findings, with the step in each.
+/// What is wrong with it, at most twenty findings, with the step in each.
 pub fn verify(plan: &Plan, snapshot: &Snapshot, policy: &Policy) -> Result<Forecast, Vec<Finding>> {
     let mut walk = Walk { state: at_rest(snapshot), policy, findings: Vec::new(), forecast: Forecast::default() };
     walk.findings.extend(form::faults(plan, &walk.state));

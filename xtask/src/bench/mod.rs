@@ -7,21 +7,23 @@
 #![allow(clippy::disallowed_methods, reason = "a benchmark asks the real clock, and nothing else does")]
 
 mod baselines;
+mod cluster;
 mod family;
 mod topsis;
 mod walk;
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use quorate_core::planner::forced::Forced;
-use quorate_core::planner::{bound, search};
+use quorate_core::planner::{self, Ongoing, bound, search};
 use serde_json::json;
 
 use baselines::Strategy;
 use family::{Case, FAMILIES, Family, Scenario};
 
 const USAGE: &str = "usage: cargo xtask bench plan [--family H3|S5|M16|L32|X64|all] \
-[--scenario plain|hetero|real|uneven|all] [--tightness 50..95|all] [--seed N] [--seconds S] [--only STRATEGY] [--json]";
+[--scenario plain|hetero|real|uneven|all] [--tightness 50..95|all] [--seed N] [--seconds S] [--only STRATEGY] [--dump DIR] [--json]";
 
 /// What is asked for.
 struct Request {
@@ -31,6 +33,7 @@ struct Request {
     seeds: Vec<u64>,
     budget: Duration,
     only: Option<String>,
+    dump: Option<PathBuf>,
     json: bool,
 }
 
@@ -57,6 +60,7 @@ fn parse(arguments: &[&str]) -> Result<Request, String> {
         seeds: vec![1],
         budget: Duration::from_secs(1),
         only: None,
+        dump: None,
         json: false,
     };
     let mut rest = arguments.iter();
@@ -80,6 +84,7 @@ fn parse(arguments: &[&str]) -> Result<Request, String> {
                 let seconds: f64 = value.parse().map_err(|_| format!("{name} {value}: not a number"))?;
                 request.budget = Duration::try_from_secs_f64(seconds).map_err(|why| format!("{name}: {why}"))?;
             }
+            ("--dump", _) => request.dump = Some(PathBuf::from(value)),
             ("--only", _) => request.only = Some(value.to_owned()),
             _ => return Err(format!("{name}: not known")),
         }
@@ -116,6 +121,15 @@ fn strategies(request: &Request, case: &Case, about: &serde_json::Value, seed: u
         let (result, clean) = ours(request, case, least);
         sound = clean;
         print(request, about, &result);
+    }
+    if let Some(directory) = &request.dump {
+        match dump(case, about, directory) {
+            Ok(result) => print(request, about, &result),
+            Err(why) => {
+                eprintln!("{}: {why}", directory.display());
+                sound = false;
+            }
+        }
     }
     for (name, strategy) in Strategy::ALL.iter().filter(|(name, _)| wanted(name)) {
         let watch = Watch::start();
@@ -165,6 +179,34 @@ fn ours(request: &Request, case: &Case, least: f64) -> (serde_json::Value, bool)
         "first_ms": ms(first.unwrap_or_default()), "best_ms": ms(best), "peak_mib": peak_mib(),
     });
     (result, broken.is_empty())
+}
+
+/// The same cluster as a snapshot, and the plan that `plan` makes of it, as files; how long that took and what it costs.
+fn dump(case: &Case, about: &serde_json::Value, directory: &Path) -> std::io::Result<serde_json::Value> {
+    let (snapshot, policy) = (cluster::snapshot(case), cluster::policy());
+    let watch = Watch::start();
+    let plan = planner::plan(&snapshot, &policy, &Ongoing::fresh("quorate-upgrade-bench".into()));
+    let ms = watch.elapsed().as_secs_f64() * 1000.0;
+    let text = |name: &str| about[name].as_str().unwrap_or("").to_owned();
+    let stem = format!("{}-{}-{}-{}", text("family"), text("scenario"), about["tightness"], about["seed"]);
+    std::fs::create_dir_all(directory)?;
+    std::fs::write(directory.join(format!("{stem}.snapshot.json")), serde_json::to_vec(&snapshot)?)?;
+    match plan {
+        Ok(plan) => {
+            std::fs::write(directory.join(format!("{stem}.plan.json")), serde_json::to_vec(&plan)?)?;
+            let (moves, least) = (plan.costs.moves, plan.bound.moves);
+            let ratio = f64::from(moves) / f64::from(least.max(1));
+            let result = json!({
+                "strategy": "quorate-plan", "moves": moves, "moves_bound": least, "bytes": plan.costs.bytes,
+                "ratio": ratio, "clean": true, "first_ms": ms, "best_ms": ms, "peak_mib": peak_mib(),
+            });
+            Ok(result)
+        }
+        Err(none) => {
+            let why: Vec<String> = none.findings.into_iter().map(|finding| finding.problem).collect();
+            Ok(json!({ "strategy": "quorate-plan", "clean": false, "no_plan": why, "first_ms": ms, "best_ms": ms }))
+        }
+    }
 }
 
 fn print(request: &Request, about: &serde_json::Value, result: &serde_json::Value) {

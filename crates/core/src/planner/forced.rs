@@ -141,9 +141,9 @@ impl Forced {
             i128::from(now) - i128::from(then)
         };
         let (mut before, mut gain) = (here, 0_i128);
-        for to in from + 1..order.len() {
-            gain += pass(before, node, order[to]);
-            before = before.with(order[to]);
+        for (to, other) in order.iter().copied().enumerate().skip(from + 1) {
+            gain += pass(before, node, other);
+            before = before.with(other);
             if gain > best_gain {
                 (best_gain, best) = (gain, to);
             }

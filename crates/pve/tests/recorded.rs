@@ -208,3 +208,55 @@ async fn a_watch_reads_a_guest_anew_that_has_come_from_another_node() {
     observe(&ports, Look { depth: Depth::Watch, previous: Some(&before), ..Look::full() }).await;
     assert!(count.load(Ordering::SeqCst) >= 3);
 }
+
+#[tokio::test]
+async fn a_privilege_that_is_missing_is_enough_not_to_believe_the_lists() {
+    // The nodes' own lists do not contradict: what they show is seen. One guest is hidden by an entry of its own.
+    let ports = changed(|request, answer| match request.path.as_str() {
+        "/access/permissions" => answer.map(|mut permissions| {
+            permissions["/vms/199"] = serde_json::json!({"VM.Migrate": 1});
+            permissions
+        }),
+        _ => answer,
+    });
+    let snapshot = look_at(&ports).await;
+    assert_eq!(snapshot.sees_all_guests, Observed::Known(false));
+    let missing = snapshot.missing_privileges.known().unwrap();
+    assert!(missing.contains(&"/vms/199 VM.Audit".to_owned()), "{missing:?}");
+}
+
+#[tokio::test]
+async fn an_offline_node_is_not_asked_through_another_one() {
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = count.clone();
+    let ports = changed(move |request, answer| match request.path.as_str() {
+        "/cluster/status" => answer.map(|mut list| {
+            for entry in list.as_array_mut().unwrap().iter_mut().filter(|entry| entry["name"] == "pve3") {
+                entry["online"] = 0.into();
+            }
+            list
+        }),
+        path => {
+            counted.fetch_add(usize::from(path.starts_with("/nodes/pve3/")), Ordering::SeqCst);
+            answer
+        }
+    });
+    let snapshot = look_at(&ports).await;
+    assert_eq!(count.load(Ordering::SeqCst), 0);
+    let Observed::Unknown(why) = &snapshot.nodes[&NodeName::from("pve3")].memory else { panic!() };
+    assert_eq!(why.to_string(), "GET /nodes/pve3/status: pve3 is offline, as other nodes see it");
+}
+
+#[tokio::test]
+async fn one_node_without_ceph_does_not_speak_for_a_silent_one() {
+    let ports = changed(|request, answer| {
+        let refused = |reason: &str| Err(ApiError::Refused { status: 500, reason: reason.into(), errors: vec![] });
+        match request.path.as_str() {
+            "/nodes/pve2/ceph/status" => refused("error with 'mon dump': got timeout"),
+            path if path.ends_with("/ceph/status") => refused("binary not installed: /usr/bin/ceph-mon"),
+            _ => answer,
+        }
+    });
+    let ceph = look_at(&ports).await.ceph;
+    assert!(matches!(&ceph, Observed::Unknown(why) if why.source == "GET /nodes/pve2/ceph/status"), "{ceph:?}");
+}

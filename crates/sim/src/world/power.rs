@@ -4,6 +4,7 @@
 use quorate_core::ids::{GuestId, NodeName};
 
 use super::events::{BootStage, Event};
+use super::guest::Activity;
 use super::ha::{LrmMode, LrmState};
 use super::node::{AfterDown, DownStage, Node, Power};
 use super::store::ShutdownPolicy;
@@ -145,6 +146,11 @@ impl World {
         machine.corosync_up = false;
         machine.packages.locked_by = None;
         machine.units.clear();
+        for id in &machine.guests {
+            if let Some(guest) = self.guests.get_mut(id).filter(|guest| !guest.is_running()) {
+                guest.activity = Activity::Stopped;
+            }
+        }
         self.lose_tasks(node);
         self.lose_migrations(node);
     }

@@ -105,7 +105,9 @@ impl World {
         let with_master = master.is_none_or(|master| members.is_some_and(|members| members.contains(master)));
         let Some(lrm) = self.ha.lrm.get_mut(node) else { return false };
         lrm.timestamp_ms = self.now_ms;
-        lrm.results.retain(|uid, _| here.iter().any(|(_, service)| service.uid == *uid));
+        let current = |uid: &String| here.iter().any(|(_, service)| service.uid == *uid);
+        lrm.results.retain(|uid, _| current(uid));
+        lrm.workers.retain(|uid, _| current(uid));
         lrm.idle_rounds = if here.is_empty() { lrm.idle_rounds + 1 } else { 0 };
         lrm.state = match (lrm.state, lrm.mode) {
             (LrmState::WaitForAgentLock, _) if active => LrmState::Active,

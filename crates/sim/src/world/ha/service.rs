@@ -8,6 +8,7 @@ use crate::world::World;
 
 impl World {
     pub(super) fn service_round(&mut self, round: &mut Round, sid: GuestId) {
+        self.find_again(sid);
         let Some(service) = self.ha.manager.services.get(&sid).cloned() else { return };
         let wanted = self.ha.resources.get(&sid).map_or(RequestState::Ignored, |resource| resource.state);
         let start = wanted == RequestState::Started;
@@ -41,6 +42,19 @@ impl World {
                 self.set_service_state(sid, ServiceState::RequestStop, None);
             }
             ServiceState::Fence | ServiceState::Error => {}
+        }
+    }
+
+    /// A move may have ended while nobody was there to report it: the service is where its configuration lies.
+    fn find_again(&mut self, sid: GuestId) {
+        let Some(home) = self.guests.get(&sid).map(|guest| guest.node.clone()) else { return };
+        let Some(service) = self.ha.manager.services.get_mut(&sid).filter(|service| service.node != home) else {
+            return;
+        };
+        let moving = matches!(service.state, ServiceState::Migrate | ServiceState::Relocate | ServiceState::Fence);
+        if !moving && !self.migrations.running.contains_key(&sid) {
+            service.node = home.clone();
+            self.crm_says(format!("service '{sid}' is on node '{home}'"));
         }
     }
 

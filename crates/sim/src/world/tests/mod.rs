@@ -7,6 +7,7 @@ mod ha;
 mod harm;
 mod moves;
 mod nodes;
+mod policies;
 mod rolling;
 mod scale;
 

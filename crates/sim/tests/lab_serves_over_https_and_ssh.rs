@@ -1,5 +1,7 @@
 //! The demo cluster served on loopback, asked over real HTTPS and real SSH.
 
+#![allow(clippy::disallowed_methods, reason = "these tests hold the lab against the wall clock")]
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;

@@ -115,7 +115,7 @@ async fn respond(
         },
     };
     let answer = shared.with(|wire, world| wire.api(world, &asked));
-    tokio::time::sleep(shared.clock.wall(answer.delay)).await;
+    shared.clock.sleep(answer.delay).await;
     Ok(response(answer))
 }
 

@@ -295,6 +295,7 @@ fn local_address(node: &NodeName, listener: &TcpListener) -> Result<SocketAddr, 
 }
 
 /// The listener, opened anew on the same port if the machine had been away.
+#[allow(clippy::disallowed_methods, reason = "another program's port is a matter of the wall clock")]
 async fn listen_again(listener: &mut Option<TcpListener>, address: SocketAddr) -> Option<&TcpListener> {
     if listener.is_none() {
         match TcpListener::bind(address).await {

@@ -148,9 +148,9 @@ impl Handler for RootSession {
         session.channel_success(channel)?;
         let command = String::from_utf8_lossy(command).into_owned();
         let answer = self.shared.with(|wire, world| wire.shell(world, &self.node, &command));
-        let (handle, wait) = (session.handle(), self.shared.clock.wall(answer.delay));
+        let (handle, clock) = (session.handle(), self.shared.clock);
         tokio::spawn(async move {
-            tokio::time::sleep(wait).await;
+            clock.sleep(answer.delay).await;
             // A client that has hung up meanwhile misses the answer, and that is all.
             let _ = send(&handle, channel, answer).await;
         });

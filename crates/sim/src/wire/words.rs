@@ -58,8 +58,20 @@ enum Token {
 
 /// Longest first, so that `&&` is not read as two `&`.
 const OPERATORS: [&str; 14] = [
-    "2>/dev/null", "2> /dev/null", ">/dev/null", "> /dev/null", "</dev/null", "2>&1", ">&2", "1>&2", "&&", "||", ";", "|",
-    "\n", ">",
+    "2>/dev/null",
+    "2> /dev/null",
+    ">/dev/null",
+    "> /dev/null",
+    "</dev/null",
+    "2>&1",
+    ">&2",
+    "1>&2",
+    "&&",
+    "||",
+    ";",
+    "|",
+    "\n",
+    ">",
 ];
 
 /// Splits a command line; the error is bash's.

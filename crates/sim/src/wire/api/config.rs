@@ -56,6 +56,7 @@ fn vm(guest: &Guest) -> BTreeMap<String, Value> {
         ("cpu".to_owned(), json!(guest.cpu)),
         ("ostype".to_owned(), json!(guest.ostype)),
         ("scsihw".to_owned(), json!("virtio-scsi-single")),
+        ("meta".to_owned(), json!("creation-qemu=10.0.2,ctime=1795344502")),
         ("smbios1".to_owned(), json!(format!("uuid=00000000-0000-4000-8000-{id:012x}"))),
         ("vmgenid".to_owned(), json!(format!("00000000-0000-4000-9000-{id:012x}"))),
     ]);

@@ -8,11 +8,24 @@ use super::config::{digest, disk_total, entries};
 use super::{Call, Needs, Route, route};
 use crate::wire::answer::{Refusal, Reply};
 use crate::wire::params::{Kind, Param, opt};
+use crate::wire::upstream;
 use crate::world::WorldError;
 use crate::world::guest::{Activity, Guest};
 
 const AUDIT: Needs = Needs::Privilege("/vms/{vmid}", &["VM.Audit"]);
 const CURRENT: &[Param] = &[opt("current", Kind::Boolean), opt("snapshot", Kind::Text)];
+
+/// One of them lets a caller in; which keys he may then change is not looked at here, but for drives.
+const CHANGE: &[&str] = &[
+    "VM.Config.Disk",
+    "VM.Config.CDROM",
+    "VM.Config.CPU",
+    "VM.Config.Memory",
+    "VM.Config.Network",
+    "VM.Config.HWType",
+    "VM.Config.Options",
+    "VM.Config.Cloudinit",
+];
 
 pub(super) const ROUTES: &[Route] = &[
     route("GET", "/nodes/{node}/qemu", Needs::Login, &[opt("full", Kind::Boolean)], vms),
@@ -22,7 +35,7 @@ pub(super) const ROUTES: &[Route] = &[
     route(
         "PUT",
         "/nodes/{node}/qemu/{vmid}/config",
-        Needs::Privilege("/vms/{vmid}", &["VM.Config.Disk", "VM.Config.CDROM", "VM.Config.Options"]),
+        Needs::Privilege("/vms/{vmid}", CHANGE),
         &[
             opt("ide[n]", Kind::Text),
             opt("sata[n]", Kind::Text),
@@ -74,6 +87,12 @@ fn entry(call: &Call<'_>, guest: &Guest) -> Map<String, Value> {
     }
     if runs {
         entry.insert("pid".into(), json!(guest.pid));
+        if call.release() >= (9, 0) {
+            for resource in ["cpu", "io", "memory"] {
+                entry.insert(format!("pressure{resource}some"), json!(0));
+                entry.insert(format!("pressure{resource}full"), json!(0));
+            }
+        }
     }
     if guest.template {
         entry.insert("template".into(), json!(1));
@@ -88,7 +107,6 @@ fn entry(call: &Call<'_>, guest: &Guest) -> Map<String, Value> {
         entry.extend(object(json!({
             "type": "lxc", "swap": 0, "maxswap": 512_u64 << 20, "diskread": 0, "diskwrite": 0,
         })));
-        // A container's process id is a number here, its vmid too; older lists had strings.
     }
     entry
 }
@@ -125,10 +143,9 @@ fn config(call: &mut Call<'_>, kind: GuestKind) -> Result<Reply, Refusal> {
 /// Only drives are changed; any other key is taken and forgotten, which the world does not mind.
 fn set_vm_config(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let id = call.guest(GuestKind::Vm)?.id;
-    if let Some(sent) = call.args.get("digest") {
-        if sent != digest(call.guest(GuestKind::Vm)?) {
-            return Err(Refusal::failed("detected modified configuration - file changed by other user? Try again."));
-        }
+    let known = digest(call.guest(GuestKind::Vm)?);
+    if call.args.get("digest").is_some_and(|sent| sent != known) {
+        return Err(Refusal::failed("detected modified configuration - file changed by other user? Try again."));
     }
     let is_drive = |name: &str| ["ide", "sata", "scsi", "virtio"].iter().any(|bus| name.starts_with(bus));
     let drives: Vec<(String, String)> = call
@@ -142,6 +159,11 @@ fn set_vm_config(call: &mut Call<'_>) -> Result<Reply, Refusal> {
         return Err(WorldError::ReadOnly { path, pid: 153 }.into());
     }
     for (key, value) in drives {
+        // A CD drive has a privilege of its own.
+        let needed = if value.contains("media=cdrom") { "VM.Config.CDROM" } else { "VM.Config.Disk" };
+        if !call.may(&format!("/vms/{}", id.vmid), &[needed]) {
+            return Err(Refusal::Forbidden(format!("/vms/{}, {needed}", id.vmid)));
+        }
         call.world.guest_set_drive(&call.node, id, &key, &value)?;
     }
     Ok(Value::Null.into())
@@ -159,7 +181,8 @@ fn vm_current(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     found.insert("qmpstatus".into(), json!(qmp));
     if runs {
         if let Some(version) = &guest.running_qemu {
-            found.insert("running-qemu".into(), json!(version));
+            // QEMU's own number, without the package's revision.
+            found.insert("running-qemu".into(), json!(upstream(version.as_str())));
         }
         if let Some(machine) = &guest.running_machine {
             found.insert("running-machine".into(), json!(machine));

@@ -1,17 +1,16 @@
-//! `/cluster/ha`: the manager's state as its files show it, resources, rules, and requests to move.
+//! `/cluster/ha`: the endpoints, resources, and requests to move. State and rules are in files of their own.
 
-use quorate_core::ids::{GuestId, NodeName};
+use quorate_core::ids::GuestId;
 use serde_json::{Map, Value, json};
 
 use super::cluster::object;
+use super::ha_rules::{groups, migrated, rule, rules};
+use super::ha_status::{current, manager};
 use super::{Call, Needs, Route, route, since};
 use crate::wire::answer::{Refusal, Reply};
 use crate::wire::params::{Kind, opt, req, since as param_since};
-use crate::wire::release;
-use crate::wire::text::{Moment, config_digest};
-use crate::world::ha::{
-    Lrm, LrmMode, LrmState, MoveKind, RequestState, Resource, ResourceChange, Rule, RuleKind, Service, ServiceState,
-};
+use crate::wire::text::config_digest;
+use crate::world::ha::{MoveKind, RequestState, Resource, ResourceChange, RuleKind};
 use crate::world::{World, WorldError};
 
 const AUDIT: Needs = Needs::Privilege("/", &["Sys.Audit"]);
@@ -20,7 +19,7 @@ const STATES: Kind = Kind::Enum(&["started", "stopped", "enabled", "disabled", "
 
 pub(super) const ROUTES: &[Route] = &[
     route("GET", "/cluster/ha", AUDIT, &[], index),
-    route("GET", "/cluster/ha/status", AUDIT, &[], status_index),
+    route("GET", "/cluster/ha/status", Needs::Login, &[], status_index),
     route("GET", "/cluster/ha/status/current", AUDIT, &[], current),
     route("GET", "/cluster/ha/status/manager_status", AUDIT, &[], manager),
     route("GET", "/cluster/ha/resources", AUDIT, &[opt("type", Kind::Enum(&["ct", "vm"]))], resources),
@@ -35,6 +34,7 @@ pub(super) const ROUTES: &[Route] = &[
             opt("max_relocate", Kind::Integer(0, i64::MAX)),
             param_since((9, 0), opt("failback", Kind::Boolean)),
             opt("comment", Kind::Text),
+            param_since((9, 2), opt("auto-rebalance", Kind::Boolean)),
             opt("type", Kind::Enum(&["ct", "vm"])),
             opt("group", Kind::Text),
         ],
@@ -51,6 +51,7 @@ pub(super) const ROUTES: &[Route] = &[
             opt("max_relocate", Kind::Integer(0, i64::MAX)),
             param_since((9, 0), opt("failback", Kind::Boolean)),
             opt("comment", Kind::Text),
+            param_since((9, 2), opt("auto-rebalance", Kind::Boolean)),
             opt("delete", Kind::Text),
             opt("digest", Kind::Text),
             opt("group", Kind::Text),
@@ -90,197 +91,6 @@ fn index(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 
 fn status_index(_: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(json!([{"name": "current"}, {"name": "manager_status"}]).into())
-}
-
-/// A state that was not written for this long is taken for dead.
-const OLD_AFTER_MS: u64 = 30_000;
-
-fn current(call: &mut Call<'_>) -> Result<Reply, Refusal> {
-    Ok(Value::Array(entries(call.world, &call.node)).into())
-}
-
-/// The entries of `status/current`, which `ha-manager status` prints line by line.
-pub(crate) fn entries(world: &World, node: &NodeName) -> Vec<Value> {
-    let quorate = world.corosync.quorate(node);
-    let quorum = if quorate { "OK".to_owned() } else { format!("No quorum on node '{node}'!") };
-    let mut list = vec![json!({
-        "id": "quorum", "type": "quorum", "node": node, "status": quorum, "quorate": u8::from(quorate),
-    })];
-    let manager = &world.ha.manager;
-    let fresh = world.now_ms <= manager.timestamp_ms + OLD_AFTER_MS;
-    if let Some(master) = &manager.master {
-        let word = match (fresh, manager.services.is_empty()) {
-            (false, _) => "old timestamp - dead?",
-            (true, true) => "idle",
-            (true, false) => "active",
-        };
-        let when_s = manager.timestamp_ms / 1000;
-        list.push(json!({
-            "id": "master", "type": "master", "node": master, "timestamp": when_s,
-            "status": format!("{master} ({word}, {})", Moment::at(when_s).ctime()),
-        }));
-    }
-    if shows_fencing(world, node) {
-        let armed = fresh && manager.master.is_some() && !manager.services.is_empty();
-        let word = if armed { "armed" } else { "standby" };
-        let watchdog = if armed { "active" } else { "standby" };
-        list.push(json!({
-            "id": "fencing", "type": "fencing", "node": manager.master.as_ref().unwrap_or(node),
-            "status": format!("{word} (CRM watchdog {watchdog})"), "armed-state": word,
-        }));
-    }
-    let known = manager.node_status.keys().filter_map(|name| world.ha.lrm.get(name).map(|lrm| (name, lrm)));
-    list.extend(known.map(|(name, lrm)| lrm_entry(world, node, name, lrm)));
-    let nine = world.nodes.get(node).is_some_and(|node| release(node) >= (9, 0));
-    for (sid, resource) in &world.ha.resources {
-        let mut entry = service_entry(world, *sid, resource);
-        if nine {
-            entry.insert("failback".into(), json!(u8::from(resource.failback)));
-        }
-        list.push(entry.into());
-    }
-    list
-}
-
-/// ha-manager 5.1.3 and later have a line about fencing.
-fn shows_fencing(world: &World, node: &NodeName) -> bool {
-    let version = world.nodes.get(node).and_then(|node| node.installed("pve-ha-manager"));
-    version.is_some_and(|version| *version >= "5.1.3".into())
-}
-
-fn lrm_entry(world: &World, viewer: &NodeName, name: &NodeName, lrm: &Lrm) -> Value {
-    let fresh = world.now_ms <= lrm.timestamp_ms + OLD_AFTER_MS;
-    let has_services = world.ha.manager.services.values().any(|service| service.node == *name);
-    let word = match (fresh, lrm.mode, lrm.state) {
-        (false, ..) => "old timestamp - dead?",
-        (_, LrmMode::Maintenance, _) => "maintenance mode",
-        (_, LrmMode::Shutdown, _) => "shutdown mode",
-        (_, LrmMode::Restart, _) => "restart mode",
-        (_, _, LrmState::WaitForAgentLock) if has_services => "wait_for_agent_lock",
-        (_, _, LrmState::WaitForAgentLock) => "idle",
-        (_, _, LrmState::LostAgentLock) => "lost_agent_lock",
-        (_, _, LrmState::Active | LrmState::Maintenance) => "active",
-    };
-    let when_s = lrm.timestamp_ms / 1000;
-    let when = Moment::at(when_s).ctime();
-    let status = match shows_fencing(world, viewer) {
-        true => {
-            let armed = fresh && lrm.state != LrmState::WaitForAgentLock;
-            format!("{name} ({word}, watchdog {}, {when})", if armed { "active" } else { "standby" })
-        }
-        false => format!("{name} ({word}, {when})"),
-    };
-    json!({"id": format!("lrm:{name}"), "type": "lrm", "node": name, "timestamp": when_s, "status": status})
-}
-
-fn service_entry(world: &World, sid: GuestId, resource: &Resource) -> Map<String, Value> {
-    let service = world.ha.manager.services.get(&sid);
-    // What the manager has not seen is on the node where the guest's configuration lies.
-    let at = service.map(|service| &service.node).or(world.guests.get(&sid).map(|guest| &guest.node));
-    let at = at.map_or("", NodeName::as_str);
-    let state = displayed_state(resource, service);
-    let mut entry = object(json!({
-        "id": format!("service:{sid}"),
-        "type": "service",
-        "sid": sid,
-        "node": at,
-        "state": state,
-        "request_state": resource.state.as_str(),
-        "status": format!("{sid} ({at}, {state})"),
-        "max_restart": resource.max_restart,
-        "max_relocate": resource.max_relocate,
-    }));
-    if let Some(service) = service {
-        entry.insert("crm_state".into(), json!(service.state.as_str()));
-    }
-    if let Some(comment) = &resource.comment {
-        entry.insert("comment".into(), json!(comment));
-    }
-    entry
-}
-
-/// The state for people: what the manager has, seen together with what is wanted and what runs.
-fn displayed_state(resource: &Resource, service: Option<&Service>) -> &'static str {
-    let Some(service) = service else {
-        return if resource.state == RequestState::Ignored { "ignored" } else { "queued" };
-    };
-    match (resource.state, service.state) {
-        (RequestState::Ignored, _) => "ignored",
-        (_, ServiceState::Started) if !service.running => "starting",
-        (_, ServiceState::RequestStart) => "starting",
-        (_, ServiceState::RequestStop) => "stopping",
-        (RequestState::Disabled, ServiceState::Stopped) => "disabled",
-        (RequestState::Disabled, ServiceState::Error) => "clearing error flag",
-        (_, state) => state.as_str(),
-    }
-}
-
-fn manager(call: &mut Call<'_>) -> Result<Reply, Refusal> {
-    Ok(manager_status(call.world, &call.node).into())
-}
-
-/// The state files of manager and LRMs, as they lie in /etc/pve.
-pub(crate) fn manager_status(world: &World, node: &NodeName) -> Value {
-    let manager = &world.ha.manager;
-    let mut status = Map::new();
-    if let Some(master) = &manager.master {
-        let nodes: Map<_, _> =
-            manager.node_status.iter().map(|(name, status)| (name.to_string(), json!(status.as_str()))).collect();
-        let services: Map<_, _> =
-            manager.services.iter().map(|(sid, service)| (sid.to_string(), service_status(service))).collect();
-        status = object(json!({
-            "master_node": master,
-            "timestamp": manager.timestamp_ms / 1000,
-            "node_status": nodes,
-            "service_status": services,
-        }));
-        if !manager.maintenance_requests.is_empty() {
-            let requests: Map<_, _> =
-                manager.maintenance_requests.iter().map(|name| (name.to_string(), json!({"maintenance": 1}))).collect();
-            status.insert("node_request".into(), requests.into());
-        }
-    }
-    let lrms: Map<_, _> = world.ha.lrm.iter().map(|(name, lrm)| (name.to_string(), lrm_status(lrm))).collect();
-    let quorate = if world.corosync.quorate(node) { "1" } else { "" };
-    json!({"manager_status": status, "lrm_status": lrms, "quorum": {"node": node, "quorate": quorate}})
-}
-
-fn service_status(service: &Service) -> Value {
-    let mut entry = object(json!({"node": service.node, "state": service.state.as_str(), "uid": service.uid}));
-    if service.running {
-        entry.insert("running".into(), json!(1));
-    }
-    if let Some(target) = &service.target {
-        entry.insert("target".into(), json!(target));
-    }
-    if let Some(home) = &service.maintenance_node {
-        entry.insert("maintenance_node".into(), json!(home));
-    }
-    if !service.failed_nodes.is_empty() {
-        entry.insert("failed_nodes".into(), json!(service.failed_nodes));
-    }
-    if let Some((kind, target)) = &service.command {
-        let verb = if *kind == MoveKind::Migrate { "migrate" } else { "relocate" };
-        entry.insert("cmd".into(), json!([verb, target]));
-    }
-    entry.into()
-}
-
-fn lrm_status(lrm: &Lrm) -> Value {
-    let results: Map<_, _> = lrm
-        .results
-        .iter()
-        .map(|(uid, result)| {
-            let (sid, state) = (result.sid, result.state.as_str());
-            (uid.clone(), json!({"sid": sid, "state": state, "exit_code": result.exit_code}))
-        })
-        .collect();
-    json!({
-        "mode": lrm.mode.as_str(),
-        "state": lrm.state.as_str(),
-        "timestamp": lrm.timestamp_ms / 1000,
-        "results": results,
-    })
 }
 
 /// Digest of resources.cfg: the same for all its entries.
@@ -350,7 +160,7 @@ fn sid(call: &Call<'_>) -> Result<GuestId, Refusal> {
     })
 }
 
-fn parse_sid(world: &World, text: &str) -> Option<GuestId> {
+pub(super) fn parse_sid(world: &World, text: &str) -> Option<GuestId> {
     GuestId::parse(text).or_else(|| {
         let vmid: u32 = text.parse().ok()?;
         world.guests.keys().find(|guest| guest.vmid.0 == vmid).copied()
@@ -465,94 +275,4 @@ fn request_move(call: &mut Call<'_>, kind: MoveKind) -> Result<Reply, Refusal> {
 /// Resources in the way, each with the kind of rule.
 pub(super) fn blocking(all: &[(GuestId, String)]) -> Value {
     all.iter().map(|(sid, cause)| json!({"sid": sid, "cause": cause})).collect()
-}
-
-/// Groups become rules once every node has PVE 9.
-fn migrated(world: &World) -> bool {
-    world.nodes.values().all(|node| release(node) >= (9, 0))
-}
-
-fn groups(call: &mut Call<'_>) -> Result<Reply, Refusal> {
-    if migrated(call.world) {
-        return Err(Refusal::failed("cannot index groups: ha groups have been migrated to rules"));
-    }
-    let digest = config_digest(&format!("{:?}", call.world.ha.rules));
-    let list = call.world.ha.rules.iter().filter_map(|(name, rule)| {
-        let RuleKind::NodeAffinity { nodes, strict } = &rule.kind else { return None };
-        let failback = |sid: &GuestId| call.world.ha.resources.get(sid).is_none_or(|resource| resource.failback);
-        let mut entry = object(json!({
-            "group": name, "type": "group", "nodes": node_list(nodes), "digest": digest,
-            "restricted": u8::from(*strict),
-        }));
-        if !rule.resources.iter().all(failback) {
-            entry.insert("nofailback".into(), json!(1));
-        }
-        Some(Value::Object(entry))
-    });
-    Ok(list.collect::<Value>().into())
-}
-
-fn node_list(nodes: &std::collections::BTreeMap<NodeName, u32>) -> String {
-    let one = |(node, priority): (&NodeName, &u32)| match priority {
-        0 => node.to_string(),
-        _ => format!("{node}:{priority}"),
-    };
-    nodes.iter().map(one).collect::<Vec<_>>().join(",")
-}
-
-fn rules(call: &mut Call<'_>) -> Result<Reply, Refusal> {
-    let wanted = call.args.get("type");
-    let about = call.args.get("resource").and_then(|text| parse_sid(call.world, text));
-    let all = rule_entries(call.world).into_iter().filter(|(rule, entry)| {
-        wanted.is_none_or(|wanted| entry["type"] == wanted)
-            && about.is_none_or(|sid| call.world.ha.rules[rule].resources.contains(&sid))
-    });
-    Ok(all.map(|(_, entry)| entry).collect::<Value>().into())
-}
-
-fn rule(call: &mut Call<'_>) -> Result<Reply, Refusal> {
-    let name = call.args.text("rule");
-    let found = rule_entries(call.world).into_iter().find(|(rule, _)| rule == name);
-    let (_, entry) = found.ok_or_else(|| Refusal::failed(format!("no such ha rule '{name}'")))?;
-    Ok(entry.into())
-}
-
-/// All rules by name; groups that are not migrated yet are none.
-fn rule_entries(world: &World) -> Vec<(String, Value)> {
-    let digest = config_digest(&format!("{:?}", world.ha.rules));
-    let in_force = world
-        .ha
-        .rules
-        .iter()
-        .filter(|(_, rule)| migrated(world) || !matches!(rule.kind, RuleKind::NodeAffinity { .. }));
-    in_force
-        .enumerate()
-        .map(|(order, (name, rule))| (name.clone(), rule_entry(name, rule, order + 1, &digest)))
-        .collect()
-}
-
-fn rule_entry(name: &str, rule: &Rule, order: usize, digest: &str) -> Value {
-    let resources: Vec<_> = rule.resources.iter().map(GuestId::to_string).collect();
-    let mut entry = object(json!({"rule": name, "order": order, "digest": digest, "resources": resources.join(",")}));
-    match &rule.kind {
-        RuleKind::NodeAffinity { nodes, strict } => {
-            entry.insert("type".into(), json!("node-affinity"));
-            entry.insert("nodes".into(), json!(node_list(nodes)));
-            if *strict {
-                entry.insert("strict".into(), json!(1));
-            }
-        }
-        RuleKind::KeepTogether | RuleKind::KeepApart => {
-            let together = rule.kind == RuleKind::KeepTogether;
-            entry.insert("type".into(), json!("resource-affinity"));
-            entry.insert("affinity".into(), json!(if together { "positive" } else { "negative" }));
-        }
-    }
-    if rule.disabled {
-        entry.insert("disable".into(), json!(1));
-    }
-    if let Some(comment) = &rule.comment {
-        entry.insert("comment".into(), json!(comment));
-    }
-    entry.into()
 }

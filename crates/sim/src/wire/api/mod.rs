@@ -11,12 +11,14 @@ mod cluster;
 pub(super) mod config;
 mod guests;
 mod ha;
+mod ha_rules;
+mod ha_status;
 mod moves;
 mod nodes;
-mod storage;
-mod tasks;
 #[cfg(test)]
 mod schema_tests;
+mod storage;
+mod tasks;
 
 use std::time::Duration;
 
@@ -26,7 +28,7 @@ use serde_json::Value;
 pub(super) use access::manager;
 pub(super) use apt::ordered as installed_packages;
 pub(super) use cluster::{address, object, root_total};
-pub(super) use ha::{entries as ha_entries, manager_status as ha_manager_status};
+pub(super) use ha_status::{entries as ha_entries, manager_status as ha_manager_status};
 
 use super::access::{Caller, Intent, percent_decode};
 use super::answer::{ApiAnswer, ApiRequest, ErrorBody, Refusal, Reply, refused, success};
@@ -251,7 +253,7 @@ fn runs_on(
     };
     let Some(node) = world.nodes.get(&target) else {
         return Err(Refusal::failed(format!(
-            "hostname lookup '{target}' failed - failed to get address info for: {target}: Name or service not known"
+            "hostname lookup '{target}' failed - failed to get address info for: {target}: Temporary failure in name resolution"
         )));
     };
     if !api_listens(world, &target) {

@@ -61,7 +61,19 @@ pub(super) const ROUTES: &[Route] = &[
         "POST",
         "/nodes/{node}/qemu/{vmid}/status/start",
         POWER,
-        &[opt("skiplock", Kind::Boolean), opt("timeout", Kind::Integer(0, i64::MAX)), opt("force-cpu", Kind::Text)],
+        &[
+            opt("skiplock", Kind::Boolean),
+            opt("timeout", Kind::Integer(0, i64::MAX)),
+            opt("force-cpu", Kind::Text),
+            opt("machine", Kind::Text),
+            opt("migratedfrom", Kind::Node),
+            opt("migration_network", Kind::Text),
+            opt("migration_type", Kind::Enum(&["secure", "insecure"])),
+            opt("stateuri", Kind::Text),
+            opt("targetstorage", Kind::Text),
+            param_since((9, 1), opt("nets-host-mtu", Kind::Text)),
+            param_since((9, 0), opt("with-conntrack-state", Kind::Boolean)),
+        ],
         vm_start,
     ),
     route(
@@ -86,6 +98,7 @@ pub(super) const ROUTES: &[Route] = &[
         &[
             opt("timeout", Kind::Integer(0, i64::MAX)),
             opt("keepActive", Kind::Boolean),
+            opt("migratedfrom", Kind::Node),
             opt("skiplock", Kind::Boolean),
             param_since((8, 2), opt("overrule-shutdown", Kind::Boolean)),
         ],
@@ -98,7 +111,13 @@ pub(super) const ROUTES: &[Route] = &[
         &[opt("skiplock", Kind::Boolean), param_since((8, 2), opt("overrule-shutdown", Kind::Boolean))],
         ct_stop,
     ),
-    route("POST", "/nodes/{node}/qemu/{vmid}/agent/ping", POWER, &[], agent_ping),
+    route(
+        "POST",
+        "/nodes/{node}/qemu/{vmid}/agent/ping",
+        Needs::Privilege("/vms/{vmid}", &["VM.GuestAgent.Audit", "VM.GuestAgent.Unrestricted"]),
+        &[],
+        agent_ping,
+    ),
 ];
 
 /// What stands in a guest's way to each node. It says nothing about whether the node is up, has room or knows the CPU.
@@ -198,12 +217,17 @@ fn ct_precondition(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     .into())
 }
 
+/// What PVE's nodes say among each other, and no token may.
+const ROOT_ONLY: [&str; 8] =
+    ["force", "force-cpu", "machine", "migratedfrom", "migration_network", "migration_type", "skiplock", "stateuri"];
+
+fn root_only(call: &Call<'_>) -> Result<(), Refusal> {
+    let used = ROOT_ONLY.iter().find(|name| call.args.get(name).is_some() && !call.caller.is_root());
+    used.map_or(Ok(()), |name| Err(Refusal::parameter(name, "Only root may use this option.")))
+}
+
 fn vm_migrate(call: &mut Call<'_>) -> Result<Reply, Refusal> {
-    for name in ["force", "migration_type", "migration_network"] {
-        if call.args.get(name).is_some() && !call.caller.is_root() {
-            return Err(Refusal::parameter(name, "Only root may use this option."));
-        }
-    }
+    root_only(call)?;
     let id = call.guest_id(GuestKind::Vm)?;
     migrate(call, id)
 }
@@ -233,6 +257,7 @@ fn ct_start(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 }
 
 fn start(call: &mut Call<'_>, kind: GuestKind) -> Result<Reply, Refusal> {
+    root_only(call)?;
     let id = call.guest(kind)?.id;
     let user = call.caller.auth_id();
     Ok(json!(call.world.guest_start(&call.node, id, &user)?).into())
@@ -247,6 +272,7 @@ fn ct_shutdown(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 }
 
 fn shutdown(call: &mut Call<'_>, kind: GuestKind) -> Result<Reply, Refusal> {
+    root_only(call)?;
     let id = call.guest(kind)?.id;
     let user = call.caller.auth_id();
     let timeout_s = call.args.number("timeout").unwrap_or(60);
@@ -263,6 +289,7 @@ fn ct_stop(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 }
 
 fn stop(call: &mut Call<'_>, kind: GuestKind) -> Result<Reply, Refusal> {
+    root_only(call)?;
     let id = call.guest(kind)?.id;
     let user = call.caller.auth_id();
     Ok(json!(call.world.guest_stop(&call.node, id, &user)?).into())

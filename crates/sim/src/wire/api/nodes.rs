@@ -7,7 +7,7 @@ use super::access::manager;
 use super::cluster::{address, memory_used, node_entry, object, replication_entry, root_total, sees};
 use super::{Call, Needs, Route, route};
 use crate::wire::answer::{Refusal, Reply};
-use crate::wire::params::{Kind, opt, req};
+use crate::wire::params::{Kind, opt, req, since};
 use crate::wire::text::hex;
 use crate::world::node::AfterDown;
 use crate::world::services::ServiceAction;
@@ -36,7 +36,13 @@ pub(super) const ROUTES: &[Route] = &[
     route("POST", "/nodes/{node}/services/{service}/restart", MODIFY, &[], service_restart),
     route("POST", "/nodes/{node}/services/{service}/reload", MODIFY, &[], service_reload),
     route("GET", "/nodes/{node}/replication", Needs::Login, &[opt("guest", Kind::Vmid)], replication),
-    route("GET", "/nodes/{node}/capabilities/qemu/machines", Needs::Login, &[], machines),
+    route(
+        "GET",
+        "/nodes/{node}/capabilities/qemu/machines",
+        Needs::Login,
+        &[since((9, 2), opt("arch", Kind::Enum(&["x86_64", "aarch64"])))],
+        machines,
+    ),
 ];
 
 fn list(call: &mut Call<'_>) -> Result<Reply, Refusal> {
@@ -156,7 +162,7 @@ fn network(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let node = call.here();
     let only = call.args.get("type");
     let mut list = vec![json!({
-        "iface": "eno1", "type": "eth", "active": 1, "exists": 1, "method": "manual", "method6": "manual",
+        "iface": "eno1", "type": "eth", "active": 1, "method": "manual", "method6": "manual",
         "families": ["inet"], "priority": 3,
     })];
     for (number, bridge) in node.bridges.iter().enumerate() {

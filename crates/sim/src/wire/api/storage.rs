@@ -31,7 +31,7 @@ pub(super) const ROUTES: &[Route] = &[
     route(
         "GET",
         "/nodes/{node}/storage/{storage}/content",
-        Needs::Login,
+        Needs::Privilege("/storage/{storage}", SEE),
         &[opt("content", Kind::Text), opt("vmid", Kind::Vmid)],
         content,
     ),
@@ -157,9 +157,6 @@ fn content(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let id = call.args.text("storage").to_owned();
     let found = call.world.storages.values().find(|storage| storage.id.as_str() == id);
     let storage = found.ok_or_else(|| Refusal::failed(format!("storage '{id}' does not exist")))?;
-    if !call.may(&format!("/storage/{id}"), SEE) {
-        return Err(Refusal::Forbidden(format!("/storage/{id}, {}", SEE.join("|"))));
-    }
     if !storage.is_on(&call.node) {
         return Err(Refusal::failed(format!("storage '{id}' is not available on node '{}'", call.node)));
     }

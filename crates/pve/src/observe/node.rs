@@ -57,60 +57,57 @@ pub(super) async fn look_at(reader: &Reader<'_>, roster: &Roster, look: &Look<'_
     let anew = look.closely(name) || old.is_none();
 
     let api = NodeApi { reader, name, offline: roster.is_offline(name) };
-    let (api, told, quorum) = tokio::join!(
+    let (answers, told, quorum) = tokio::join!(
         read_api(&api, old, anew),
         read_shell(reader, &shell, name, old, anew),
         quorum::read(&shell, name, roster)
     );
+    let versions = complete_versions(&api, told.packages.versions).await;
     let (local_guests, local_states) = told.local;
     let node = Node {
         name: name.clone(),
         online,
         boot,
-        uptime_s: api.uptime_s,
-        memory: api.memory,
-        cpu: api.cpu,
-        pve_version: told.packages.versions.pve_manager,
-        qemu_version: told.packages.versions.qemu,
-        corosync_version: told.packages.versions.corosync,
+        uptime_s: answers.uptime_s,
+        memory: answers.memory,
+        cpu: answers.cpu,
+        pve_version: versions.pve_manager,
+        qemu_version: versions.qemu,
+        corosync_version: versions.corosync,
         kernel: told.packages.kernel,
         packages: told.packages.packages,
         upgrade_unit: told.packages.unit,
-        repositories: api.repositories,
-        subscription: api.subscription,
-        root_free_bytes: api.root_free_bytes,
+        repositories: answers.repositories,
+        subscription: answers.subscription,
+        root_free_bytes: answers.root_free_bytes,
         boot_free_bytes: told.boot_free_bytes,
         clock_skew_ms: told.clock_skew_ms,
-        services: api.services,
+        services: answers.services,
         failed_units: told.failed_units,
         local_guests,
-        storages: api.storages,
-        bridges: api.bridges,
+        storages: answers.storages,
+        bridges: answers.bridges,
     };
-    NodeLook {
-        node: with_api_versions(node, &api.versions),
-        quorum,
-        vms: api.vms,
-        cts: api.cts,
-        tasks: api.tasks,
-        local_states,
-    }
+    NodeLook { node, quorum, vms: answers.vms, cts: answers.cts, tasks: answers.tasks, local_states }
 }
 
-/// Versions that the shell could not tell, from the API.
-fn with_api_versions(mut node: Node, api: &Option<Versions>) -> Node {
-    if let Some(api) = api {
-        for (mine, other) in [
-            (&mut node.pve_version, &api.pve_manager),
-            (&mut node.qemu_version, &api.qemu),
-            (&mut node.corosync_version, &api.corosync),
-        ] {
-            if mine.known().is_none() && other.known().is_some() {
-                *mine = other.clone();
-            }
+/// Versions that the shell could not tell are asked of the API.
+async fn complete_versions(api: &NodeApi<'_>, mut mine: Versions) -> Versions {
+    let parts = [&mine.pve_manager, &mine.qemu, &mine.corosync];
+    if parts.iter().all(|version| version.known().is_some()) {
+        return mine;
+    }
+    let listed = packages::versions_from_api(api.get("apt/versions").await, api.name);
+    for (mine, listed) in [
+        (&mut mine.pve_manager, listed.pve_manager),
+        (&mut mine.qemu, listed.qemu),
+        (&mut mine.corosync, listed.corosync),
+    ] {
+        if mine.known().is_none() && listed.known().is_some() {
+            *mine = listed;
         }
     }
-    node
+    mine
 }
 
 /// The API of one node; an offline one is not asked.
@@ -140,21 +137,13 @@ struct FromApi {
     repositories: Observed<Vec<Repository>>,
     storages: Observed<BTreeMap<StorageId, StorageOnNode>>,
     bridges: Observed<std::collections::BTreeSet<String>>,
-    versions: Option<Versions>,
     vms: Result<Vec<GuestEntry>, WhyUnknown>,
     cts: Result<Vec<GuestEntry>, WhyUnknown>,
     tasks: Result<Vec<wire::Task>, WhyUnknown>,
 }
 
 async fn read_api(api: &NodeApi<'_>, old: Option<&Node>, anew: bool) -> FromApi {
-    let versions = async {
-        if !anew {
-            return None;
-        }
-        let listed = api.get::<List<wire::PackageVersion>>("apt/versions").await;
-        Some(packages::versions_from_api(listed, api.name))
-    };
-    let (status, vms, cts, tasks, services, subscription, repositories, storages, bridges, versions) = tokio::join!(
+    let (status, vms, cts, tasks, services, subscription, repositories, storages, bridges) = tokio::join!(
         api.get::<wire::Status>("status"),
         api.get::<List<GuestEntry>>("qemu"),
         api.get::<List<GuestEntry>>("lxc"),
@@ -164,7 +153,6 @@ async fn read_api(api: &NodeApi<'_>, old: Option<&Node>, anew: bool) -> FromApi 
         keep_or(old.map(|old| &old.repositories), anew, async { repositories(api).await.into() }),
         keep_or(old.map(|old| &old.storages), anew, async { storages(api).await.into() }),
         keep_or(old.map(|old| &old.bridges), anew, async { bridges(api).await.into() }),
-        versions,
     );
     let source = format!("GET {}", node_path(api.name, "status"));
     FromApi {
@@ -184,7 +172,6 @@ async fn read_api(api: &NodeApi<'_>, old: Option<&Node>, anew: bool) -> FromApi 
         repositories,
         storages,
         bridges,
-        versions,
         vms: vms.and_then(|list| whole(list.0, api.name, "qemu")),
         cts: cts.and_then(|list| whole(list.0, api.name, "lxc")),
         tasks: tasks.map(|list| list.0.into_iter().filter(wire::Task::is_running).collect()),

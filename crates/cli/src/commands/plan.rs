@@ -4,7 +4,7 @@ use quorate_core::plan::{NoPlan, Plan};
 use quorate_engine::Prepared;
 use serde_json::json;
 
-use super::preflight::blocks;
+use super::preflight::{blocks, demand_quorum};
 use super::source;
 use crate::context::{Context, Format};
 use crate::exit::Exit;
@@ -24,6 +24,7 @@ pub(crate) struct Args {
 
 pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let (Prepared { snapshot, findings, plan }, policy) = source::prepared(&args.source, context).await?;
+    demand_quorum(&snapshot)?;
     let plan = match plan {
         Ok((plan, _)) => plan,
         Err(none) => return Ok(no_plan(&none, context)),

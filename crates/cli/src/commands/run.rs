@@ -7,7 +7,7 @@ use quorate_journal::{Journal, Mode};
 use super::ask::{how_it_ended, this_driver};
 use super::connect::connect;
 use super::plan::no_plan;
-use super::preflight::blocks;
+use super::preflight::{blocks, demand_quorum};
 use super::watch::Lines;
 use crate::context::{Context, Format};
 use crate::exit::Exit;
@@ -28,6 +28,7 @@ pub(super) async fn perform(_: &Args, context: &Context) -> Result<Exit, Failure
     let run = new_run_id(now, &connection.known_nodes().iter().map(ToString::to_string).collect::<String>());
     let Prepared { snapshot, findings, plan } =
         prepare(&connection.ports, connection.known_nodes(), &connection.policy, &run, Lists::Refresh).await;
+    demand_quorum(&snapshot)?;
     if blocks(&findings) {
         match context.format() {
             Format::Text => render::preflight::findings(&findings).print(),

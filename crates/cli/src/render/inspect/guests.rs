@@ -10,9 +10,15 @@ use crate::render::table::Table;
 use crate::render::units::bytes;
 
 pub(super) fn guests(snapshot: &Snapshot, page: &mut Page) {
-    let running = snapshot.guests.values().filter(|guest| guest.may_be_running()).count();
+    let with = |status: Option<&GuestStatus>| {
+        snapshot.guests.values().filter(|guest| !guest.template && guest.status.known() == status).count()
+    };
+    let unknown = match with(None) {
+        0 => String::new(),
+        count => format!(", {count} in a state that is not known"),
+    };
     page.gap();
-    page.line(format!("Guests: {}, of which {running} run", snapshot.guests.len()));
+    page.line(format!("Guests: {}, {} running{unknown}", snapshot.guests.len(), with(Some(&GuestStatus::Running))));
     let mut table = Table::new(&["guest", "name", "node", "state", "memory", "HA", "remarks"]);
     for guest in snapshot.guests.values() {
         let ha = snapshot.ha_service(guest.id).map_or("-".to_owned(), service);

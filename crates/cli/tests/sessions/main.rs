@@ -1,0 +1,8 @@
+//! Sessions: the built program as an operator uses it, against nothing, against a file, against a lab.
+
+#![allow(clippy::disallowed_methods, reason = "files, processes and waiting are what a session is made of")]
+
+mod a_run;
+mod bad_input;
+mod from_file;
+mod session;

@@ -1,8 +1,9 @@
 //! What no plan can go below.
 //!
-//! Everything on a node with a turn travels at least once, and what every order forces travels twice; see
-//! [`super::forced`].
+//! Everything on a node with a turn travels at least once, and what every order forces travels twice: for want of an
+//! upgraded node that takes it ([`super::forced`]), or of memory on those ([`super::crowding`](self)).
 
+use super::crowding::Crowding;
 use super::forced::Forced;
 use super::instance::Instance;
 
@@ -14,7 +15,7 @@ pub fn once(instance: &Instance, weights: &[u64]) -> u64 {
 
 /// No plan costs less, in the measure of `weights`.
 pub fn least(instance: &Instance, weights: &[u64]) -> u64 {
-    once(instance, weights) + Forced::new(instance, weights).least()
+    once(instance, weights) + Crowding::new(instance, weights).least(&Forced::new(instance, weights))
 }
 
 /// The cost of each item's move: the measure that plans are compared in.

@@ -18,10 +18,21 @@ pub(super) enum Parking {
     Any,
 }
 
+/// Is it chosen who waits where the upgraded nodes have not the memory for all?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FewWait {
+    /// Few big ones wait.
+    Yes,
+    /// Whoever comes last waits.
+    No,
+}
+
 /// How a way is looked for; the search varies it.
 #[derive(Clone, Debug)]
 pub(super) struct Style {
     pub(super) parking: Parking,
+    /// Does the constructor choose who waits?
+    pub(super) few_wait: FewWait,
     /// Mixes the order of items that are otherwise alike; 0 leaves it.
     pub(super) shuffle: u64,
 }
@@ -175,11 +186,12 @@ impl Builder<'_> {
     }
 
     fn drain(&mut self, node: usize, items: &[usize]) -> Result<(), usize> {
+        let waiters = self.waiters(node);
         for item in items {
             if self.board.at[*item] != node {
                 continue;
             }
-            if self.waits_by_chance(*item)
+            if (waiters.contains(item) || self.waits_by_chance(*item))
                 && let Some(to) = self.parking(*item, NodeSet::EMPTY)
             {
                 self.board.go(*item, to);
@@ -196,6 +208,33 @@ impl Builder<'_> {
             self.board.go(*item, to);
         }
         Ok(())
+    }
+
+    /// Who waits because the upgraded nodes have not the memory for all: few big ones, which is cheaper than many
+    /// small ones.
+    fn waiters(&self, node: usize) -> Vec<usize> {
+        let upgraded = self.board.upgraded;
+        let room: u64 = upgraded.iter().map(|node| self.board.free(node)).sum();
+        let mut missing = self.board.load[node].saturating_sub(room);
+        if missing == 0 || upgraded.is_empty() || self.style.few_wait == FewWait::No {
+            return Vec::new();
+        }
+        let anywhere = self.board.instance.places.len();
+        let mut big: Vec<usize> = self.board.on[node]
+            .iter()
+            .copied()
+            .filter(|item| self.board.item(*item).allowed.len() == anywhere)
+            .collect();
+        big.sort_by_key(|item| (std::cmp::Reverse(self.board.item(*item).memory_bytes), *item));
+        let mut waiters = Vec::new();
+        while missing > 0 && !big.is_empty() {
+            // The smallest that is enough, else the biggest.
+            let enough = big.iter().rposition(|item| self.board.item(*item).memory_bytes >= missing);
+            let item = big.remove(enough.unwrap_or(0));
+            missing = missing.saturating_sub(self.board.item(item).memory_bytes);
+            waiters.push(item);
+        }
+        waiters
     }
 
     fn waits_by_chance(&self, item: usize) -> bool {

@@ -9,6 +9,7 @@ mod board;
 pub mod bound;
 mod construct;
 pub mod cost;
+mod crowding;
 mod draft;
 mod findings;
 pub mod forced;

@@ -8,6 +8,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
 use super::bound;
+use super::crowding::Crowding;
 use super::forced::Forced;
 use super::instance::{Instance, Item, NodeSet, Place, Release};
 use super::search::{for_tries, solve};
@@ -144,6 +145,28 @@ proptest! {
             (None, Err(_)) => {}
             (optimum, solved) => prop_assert!(false, "optimum {optimum:?}, solved {}", solved.is_ok()),
         }
+    }
+
+    /// Five nodes of any size and content: no order lets less memory wait than Johnson's.
+    #[test]
+    fn johnsons_order_is_the_best_of_all(nodes in prop::collection::vec((1_u64..40, 0_u64..30), 1..6)) {
+        let place = |(capacity_bytes, _): &(u64, u64)| {
+            Place { capacity_bytes: *capacity_bytes, has_turn: true, ..Place::default() }
+        };
+        let item = |(home, (capacity, content)): (usize, &(u64, u64))| {
+            Item { memory_bytes: *content.min(capacity), cost: 1, home, ..Item::default() }
+        };
+        let instance = Instance {
+            places: nodes.iter().map(place).collect(),
+            items: nodes.iter().enumerate().map(item).collect(),
+            ..Instance::default()
+        };
+        let weights = bound::costs(&instance);
+        let crowding = Crowding::new(&instance, &weights);
+        let most = |order: &[usize]| crowding.excess(order).into_iter().max().unwrap_or(0);
+        let all: Vec<usize> = (0..nodes.len()).collect();
+        let least = permutations(&all).iter().map(|order| most(order)).min().unwrap_or(0);
+        prop_assert_eq!(most(&crowding.johnson(&all)), least);
     }
 
     /// Six nodes with any allowed sets: the bound of orders is the cheapest of all 720, and the packed one not above.

@@ -4,7 +4,8 @@
 //! that is asked before each try; [`for_tries`] counts.
 
 use super::bound;
-use super::construct::{Failure, Parking, Style, construct, mix};
+use super::construct::{Failure, FewWait, Parking, Style, construct, mix};
+use super::crowding::Crowding;
 use super::forced::Forced;
 use super::instance::{Instance, Solution, StuckItem};
 
@@ -54,7 +55,12 @@ pub fn solve(
     let once = bound::once(instance, &weights);
     let forced = Forced::new(instance, &weights);
     let mut order = forced.search(DESCENTS[0]);
-    let all = forced.all_orders(MOST_FOR_ALL_ORDERS);
+    let crowding = Crowding::new(instance, &weights);
+    let mut all = forced.all_orders(MOST_FOR_ALL_ORDERS);
+    for (price, order) in &mut all {
+        *price = crowding.price(&forced.whole(order), false);
+    }
+    all.sort();
     let mut least: Option<u64> = None;
     let mut best: Option<Solution> = None;
     let mut furthest: Option<Box<StuckItem>> = None;
@@ -67,8 +73,9 @@ pub fn solve(
             4 if instance.items.len() <= MOST_FOR_CHANCE => Parking::Any,
             _ => Parking::Tight,
         };
+        let few_wait = if round % 3 == 1 { FewWait::No } else { FewWait::Yes };
         let limit = best.as_ref().map_or(u64::MAX, |best| best.cost);
-        match construct(instance, &forced.whole(&candidate), &Style { parking, shuffle }, limit) {
+        match construct(instance, &forced.whole(&candidate), &Style { parking, few_wait, shuffle }, limit) {
             Ok(solution) => {
                 found(&solution);
                 order.clone_from(&candidate);
@@ -82,7 +89,7 @@ pub fn solve(
             }
         }
         if let Some(best) = &best
-            && best.cost <= *least.get_or_insert_with(|| once + forced.least())
+            && best.cost <= *least.get_or_insert_with(|| once + crowding.least(&forced))
         {
             break;
         }
@@ -90,13 +97,17 @@ pub fn solve(
             break;
         }
         round += 1;
-        if round == 2 {
-            order = forced.search(DESCENTS[1]);
+        match round {
+            2 => order = forced.search(DESCENTS[1]),
+            // Where sizes differ a lot, memory decides more than allowed nodes.
+            4 => candidate = crowding.johnson(forced.free()),
+            _ => {}
         }
         let limit = best.as_ref().map_or(u64::MAX, |best| best.cost - once);
         candidate = match all.is_empty() {
             _ if round < 4 => order.clone(),
-            true => neighbour(&forced, &order, round, limit),
+            _ if round < 6 => candidate,
+            true => neighbour(&forced, &crowding, &order, round, limit),
             false => one_of(&all, round, limit),
         };
     }
@@ -114,7 +125,7 @@ fn one_of(all: &[(u64, Vec<usize>)], round: u64, limit: u64) -> Vec<usize> {
 }
 
 /// A slightly different order that does not force more than `limit`: one free node elsewhere, or none.
-fn neighbour(forced: &Forced, order: &[usize], round: u64, limit: u64) -> Vec<usize> {
+fn neighbour(forced: &Forced, crowding: &Crowding<'_>, order: &[usize], round: u64, limit: u64) -> Vec<usize> {
     let count = order.len() as u64;
     for draw in 0..16 {
         let (from, to) = (mix(round, 3 * draw), mix(round, 3 * draw + 1));
@@ -124,7 +135,7 @@ fn neighbour(forced: &Forced, order: &[usize], round: u64, limit: u64) -> Vec<us
         let mut other = order.to_vec();
         let node = other.remove((from / 4 % count) as usize);
         other.insert((to % count) as usize, node);
-        if forced.cost(&other) < limit {
+        if forced.cost(&other) < limit && crowding.price(&forced.whole(&other), false) < limit {
             return other;
         }
     }

@@ -12,7 +12,7 @@ use crate::steps::{
     UpgradePackages, kernel_release,
 };
 
-use super::cost::{RESTART_S, migration_s, step_s};
+use super::cost::{HA_ROUNDS_S, RESTART_S, migration_s, step_s};
 use super::draft::Draft;
 use super::instance::{Move, Solution, Turn};
 use super::problem::{Problem, media};
@@ -204,7 +204,9 @@ impl<'a> Writer<'a> {
         self.costs.bytes = self.costs.bytes.saturating_add(mover.bytes);
         if mover.guest.kind == GuestKind::Ct && mover.travel != Travel::Offline {
             // Local volumes are copied while it is down.
-            let down = RESTART_S + mover.bytes.div_ceil(self.problem.policy.migration_bytes_per_s.max(1));
+            // Between its stop here and its start there lie the same rounds of HA's manager and agents.
+            let rounds_s = if mover.travel == Travel::Ha { HA_ROUNDS_S } else { 0 };
+            let down = RESTART_S + rounds_s + mover.bytes.div_ceil(self.problem.policy.migration_bytes_per_s.max(1));
             let total = self.costs.downtime_s.entry(mover.guest).or_default();
             *total += down;
             let what = format!("{} is restarted on another node", mover.guest);

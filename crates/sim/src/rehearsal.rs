@@ -155,7 +155,9 @@ impl Rehearsal {
         let (Some(plan), true) = (plan.clone(), refused.is_empty()) else {
             return Ok(Outcome { ended: None, refused, plan, ledger: report(sim, bound), events: Vec::new() });
         };
-        declare_consents(sim, &plan);
+        for (guest, seconds) in consented_seconds(&plan) {
+            sim.world().ledger.consent(guest, seconds);
+        }
         let started = Event::RunStarted {
             run: run.clone(),
             cluster: prepared.snapshot.cluster_name.known().cloned().unwrap_or_default(),
@@ -209,15 +211,12 @@ impl Rehearsal {
 }
 
 /// The ledger counts a guest's downtime as consented up to what its plan named, with a margin for real machines.
-pub fn declare_consents(sim: &SimPorts, plan: &Plan) {
+pub fn consented_seconds(plan: &Plan) -> BTreeMap<GuestId, u64> {
     let mut seconds: BTreeMap<GuestId, u64> = BTreeMap::new();
     for consent in &plan.consents {
-        *seconds.entry(consent.guest).or_default() += consent.downtime_s;
+        *seconds.entry(consent.guest).or_default() += consent.downtime_s * CONSENT_MARGIN;
     }
-    let mut world = sim.world();
-    for (guest, seconds) in seconds {
-        world.ledger.consent(guest, seconds * CONSENT_MARGIN);
-    }
+    seconds
 }
 
 /// A plan's estimate is a middle value; a slow boot or a slow shutdown takes longer without being harm.

@@ -1,6 +1,7 @@
 //! What people read: plain text that is complete without colour. One file per kind of page.
 
 pub(crate) mod inspect;
+pub(crate) mod ledger;
 pub(crate) mod log;
 pub(crate) mod page;
 pub(crate) mod plan;

@@ -84,7 +84,30 @@ fn at_rest(snapshot: &Snapshot) -> Snapshot {
     for packages in state.nodes.values_mut().filter_map(|node| node.packages.known_mut()) {
         packages.locked = false;
     }
+    lighten(&mut state);
     state
+}
+
+/// The walk copies the state twice for each stage; what neither a rule nor a step's forecast reads is left behind.
+fn lighten(state: &mut Snapshot) {
+    for guest in state.guests.values_mut() {
+        guest.name = String::new();
+        guest.tags.clear();
+        if let Some(facts) = guest.migration.known_mut() {
+            (facts.cpu_model, facts.running_machine) = (None, None);
+        }
+    }
+    for node in state.nodes.values_mut() {
+        if let Some(repositories) = node.repositories.known_mut() {
+            repositories.clear();
+        }
+        if let Some(cpu) = node.cpu.known_mut() {
+            cpu.flags.clear();
+        }
+        for listed in node.local_guests.known_mut().into_iter().flatten() {
+            listed.name = String::new();
+        }
+    }
 }
 
 /// Locks of work that ends by itself.
@@ -245,10 +268,10 @@ fn promise(step: &Step, state: &mut Snapshot) {
 }
 
 fn guest_memory(state: &Snapshot) -> BTreeMap<NodeName, u64> {
-    let mut memory: BTreeMap<NodeName, u64> = state.nodes.keys().map(|name| (name.clone(), 0)).collect();
+    let mut memory: BTreeMap<&NodeName, u64> = state.nodes.keys().map(|name| (name, 0)).collect();
     for guest in state.guests.values().filter(|guest| guest.may_be_running()) {
-        let bytes = memory.entry(guest.node.clone()).or_default();
+        let bytes = memory.entry(&guest.node).or_default();
         *bytes = bytes.saturating_add(footprint_bytes(guest));
     }
-    memory
+    memory.into_iter().map(|(name, bytes)| (name.clone(), bytes)).collect()
 }

@@ -13,7 +13,7 @@ pub const PER_RESTART: u64 = 1 << 44;
 const AROUND_A_MIGRATION_S: u64 = 4;
 
 /// HA's manager and the node's agent need a round each before a queued move begins.
-const HA_ROUNDS_S: u64 = 20;
+pub const HA_ROUNDS_S: u64 = 20;
 
 /// A container is down for this long while it is restarted elsewhere.
 pub const RESTART_S: u64 = 10;

@@ -1,4 +1,4 @@
-//! `quorate explain ID`: what a check, an invariant or a step is for. The text is that of the documentation.
+//! `quorate explain ID`: what a check, an invariant, a step or a refusal is for. The text is that of the documentation.
 
 use serde_json::json;
 
@@ -12,6 +12,7 @@ const PAGES: &[(&str, &str)] = &[
     ("check", include_str!("../../../../docs/checks.md")),
     ("invariant", include_str!("../../../../docs/invariants.md")),
     ("step", include_str!("../../../../docs/steps.md")),
+    ("reason for no plan", include_str!("../../../../docs/plan.md")),
 ];
 
 /// Not an id of anything, but asked for as often.

@@ -19,8 +19,8 @@ impl Check for GuestVerdict {
         "Every running guest on a node that has a turn is judged by its configuration, by PVE's precondition call and by \
          what that call does not test: bridges, CPU features, active storages. A VM that moves live is no finding. A \
          container moves by restart, seconds of downtime: consent. A guest that nothing can move is blocking until the \
-         policy says what to do: [guests] \"vm:116\" = \"shutdown\" takes it down for its node's reboot, \"eject\" empties \
-         a CD drive that holds a local image. A lock is blocking; if its task is long dead: qm unlock ID. Raw QEMU \
+         policy says what to do: [policy.guests] \"vm:116\" = \"shutdown\" takes it down for its node's reboot, \
+         \"eject\" empties a CD drive that holds a local image. A lock is blocking; if its task is long dead: qm unlock ID. Raw QEMU \
          arguments are a warning, because nobody tests them."
     }
 
@@ -103,12 +103,12 @@ fn remedy(snapshot: &Snapshot, guest: &Guest, managed: bool) -> String {
     let image = facts.is_some_and(|facts| facts.local_disks.iter().any(|disk| disk.usage == DiskUse::Cdrom));
     let devices = facts.is_some_and(|facts| !facts.local_resources.is_empty());
     if image && !devices {
-        return format!("Allow it to be ejected in the configuration: [guests] \"{id}\" = \"eject\"");
+        return format!("Allow it to be ejected in the configuration: [policy.guests] \"{id}\" = \"eject\"");
     }
     if managed {
         return format!("Remove what binds it to its node, or take it out of HA for the run: ha-manager remove {id}");
     }
-    format!("Remove what binds it to its node, or allow it in the configuration: [guests] \"{id}\" = \"shutdown\"")
+    format!("Remove what binds it to its node, or allow it in the configuration: [policy.guests] \"{id}\" = \"shutdown\"")
 }
 
 /// A cost: to be agreed to, or for information if it has been.

@@ -32,7 +32,9 @@ pub(super) fn remedy_immovable(guest: GuestId, managed: bool) -> String {
     if managed {
         return format!("remove what binds {guest} to its node, or take it out of HA and shut it down for the run");
     }
-    format!("remove what binds {guest} to its node, shut it down, or allow it: [guests] \"{guest}\" = \"shutdown\"")
+    format!(
+        "remove what binds {guest} to its node, shut it down, or allow it: [policy.guests] \"{guest}\" = \"shutdown\""
+    )
 }
 
 /// No order was found in which everybody can leave in time: the one that came furthest, and who was stuck in it.

@@ -161,6 +161,7 @@ impl World {
             self.events.at(self.now_ms + 1_000 + (index as u64 * 700) % 5_000, Event::LrmRound(name));
         }
         self.events.at(self.now_ms + 4_000, Event::CrmRound);
+        self.schedule_backups();
         Ledger::begin(self);
     }
 }

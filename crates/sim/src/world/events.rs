@@ -49,6 +49,10 @@ pub enum Event {
     CorosyncUp(NodeName, u32),
     /// pve-guests starts onboot guests once there is quorum.
     StartAll(NodeName, u32),
+    /// A backup job's time has come.
+    BackupStarts(String),
+    /// A node has saved a guest and goes on to the next; with the failures so far.
+    BackupNext(NodeName, Upid, GuestId, Vec<GuestId>, u32),
     /// sshd answers again (guarded by boots).
     SshBack(NodeName, u32),
     /// dpkg's lock is given back.

@@ -131,6 +131,18 @@ pub enum FaultKind {
         /// OSD.
         osd: OsdId,
     },
+    /// An OSD fails now, and does not start again by itself.
+    OsdFails {
+        /// OSD.
+        osd: OsdId,
+    },
+    /// An administrator puts a node into maintenance mode, or takes it out.
+    AdminMaintenance {
+        /// Node.
+        node: NodeName,
+        /// Into it.
+        on: bool,
+    },
     /// An administrator starts a guest.
     AdminStarts {
         /// Guest.
@@ -258,6 +270,13 @@ impl Armed {
 }
 
 impl World {
+    fn osd_fails(&mut self, id: OsdId) {
+        let Some(osd) = self.ceph.as_mut().and_then(|ceph| ceph.osds.get_mut(&id)) else { return };
+        osd.returns = false;
+        let node = osd.node.clone();
+        self.ceph_stop_daemons(&node, &id.to_string());
+    }
+
     /// Lets a fault strike at its time, or at once if that is past.
     pub fn inject(&mut self, fault: Fault) {
         let at = (self.started_ms + fault.at_s * 1000).max(self.now_ms);
@@ -301,6 +320,11 @@ impl World {
                 if let Some(osd) = self.ceph.as_mut().and_then(|ceph| ceph.osds.get_mut(&osd)) {
                     osd.returns = false;
                 }
+            }
+            FaultKind::OsdFails { osd } => self.osd_fails(osd),
+            FaultKind::AdminMaintenance { node, on } => {
+                let _ = self.ha_maintenance(&node, node.as_str(), on);
+                self.ledger.admin_maintenance(node, on);
             }
             FaultKind::AdminStarts { guest } => self.admin(guest, Deed::Start),
             FaultKind::AdminStops { guest } => self.admin(guest, Deed::Stop),

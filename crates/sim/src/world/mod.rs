@@ -6,6 +6,7 @@
 //! counted on what really happened ([`crate::ledger`]), never on anybody's opinion.
 
 pub mod access;
+mod backup;
 pub(crate) mod build;
 mod build_ceph;
 pub mod ceph;
@@ -128,6 +129,10 @@ impl World {
                 }
             }
             Event::StartAll(node, boots) => self.on_start_all(&node, boots),
+            Event::BackupStarts(job) => self.on_backup_starts(&job),
+            Event::BackupNext(node, upid, done, left, failed) => {
+                self.on_backup_next(&node, upid, done, left, failed);
+            }
             Event::SshBack(node, boots) => self.on_ssh_back(&node, boots),
             Event::DpkgUnlocked(node) => self.on_dpkg_unlocked(&node),
             Event::LrmStarts(node, boots) => {

@@ -5,6 +5,7 @@ mod consistency;
 mod faults;
 mod ha;
 mod harm;
+mod jobs;
 mod moves;
 mod nodes;
 mod policies;

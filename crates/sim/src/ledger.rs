@@ -190,6 +190,16 @@ impl Ledger {
         }
     }
 
+    /// An administrator puts a node into maintenance mode, or takes it out: his, from now on.
+    pub(crate) fn admin_maintenance(&mut self, node: NodeName, on: bool) {
+        let Some(baseline) = &mut self.baseline else { return };
+        if on {
+            baseline.maintenance.insert(node);
+        } else {
+            baseline.maintenance.remove(&node);
+        }
+    }
+
     /// The guest does its work, or does not.
     pub(crate) fn note_serving(&mut self, now_ms: u64, guest: GuestId, serves: bool) {
         if serves {

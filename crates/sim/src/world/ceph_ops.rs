@@ -261,8 +261,7 @@ impl World {
                 continue;
             }
             for (counts, copies) in [(0, &mut pg.behind), (1, &mut pg.backfill)] {
-                for (id, bytes) in copies.iter_mut().filter(|(id, _)| up.contains(id)) {
-                    let _ = id;
+                for (_, bytes) in copies.iter_mut().filter(|(id, _)| up.contains(id)) {
                     let step = budget.min(*bytes);
                     budget -= step;
                     *bytes -= step;

@@ -273,7 +273,7 @@ impl World {
     fn osd_fails(&mut self, id: OsdId) {
         let Some(osd) = self.ceph.as_mut().and_then(|ceph| ceph.osds.get_mut(&id)) else { return };
         osd.returns = false;
-        let node = osd.node.clone();
+        let node = osd.host.clone();
         self.ceph_stop_daemons(&node, &id.to_string());
     }
 

@@ -32,6 +32,15 @@ pub enum Mode {
     Offline,
 }
 
+/// Who asked for a move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// A caller of the API.
+    ByUser,
+    /// The LRM, which forces what a caller may not.
+    ByHa,
+}
+
 /// Phases of a move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
@@ -196,23 +205,23 @@ impl World {
             (true, true) => Mode::Live,
             (true, false) => Mode::Restart,
         };
-        Ok(self.begin_migration(id, target, mode, request.with_local_disks, None, &request.user))
+        Ok(self.begin_migration(id, target, mode, request.with_local_disks, Asked::ByUser, &request.user))
     }
 
-    /// Starts the task on the source node. `by_ha` names the LRM as the one who asked.
+    /// Starts the task on the source node.
     pub(crate) fn begin_migration(
         &mut self,
         id: GuestId,
         target: NodeName,
         mode: Mode,
         with_local_disks: bool,
-        by_ha: Option<()>,
+        asked: Asked,
         user: &str,
     ) -> Upid {
         let (kind, word) = if id.kind == GuestKind::Vm { ("qmigrate", "VM") } else { ("vzmigrate", "CT") };
         let source = self.guests.get(&id).map(|guest| guest.node.clone()).unwrap_or_else(|| target.clone());
         let upid = self.new_task(&source, kind, &id.vmid.to_string(), user);
-        if by_ha.is_some() {
+        if asked == Asked::ByHa {
             self.task_says(&upid, "task started by HA resource agent");
         }
         let migration = Migration {
@@ -229,8 +238,8 @@ impl World {
             counted_ms: self.now_ms,
             bytes_per_s: 0,
             disk_bytes: self.local_disk_bytes(id),
-            with_local_disks: with_local_disks || by_ha.is_some(),
-            by_ha: by_ha.is_some(),
+            with_local_disks: with_local_disks || asked == Asked::ByHa,
+            by_ha: asked == Asked::ByHa,
             generation: 0,
             fails: false,
             hangs: false,

@@ -7,7 +7,7 @@ use super::{LrmMode, LrmResult, LrmState, RequestState, Service, ServiceState, W
 use crate::world::World;
 use crate::world::events::Event;
 use crate::world::guest::{Activity, Guest};
-use crate::world::migration::Mode;
+use crate::world::migration::{Asked, Mode};
 use crate::world::node::Node;
 
 /// Rounds without any service here, after which an active LRM gives its lock back.
@@ -183,7 +183,7 @@ impl World {
         if guest.lock.is_some() || guest.node != *node {
             return self.lrm_result(node, sid, service, 1);
         }
-        self.begin_migration(sid, target, mode, true, Some(()), "root@pam");
+        self.begin_migration(sid, target, mode, true, Asked::ByHa, "root@pam");
         self.work(node, sid, service, WorkStage::Moving);
     }
 

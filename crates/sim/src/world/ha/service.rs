@@ -24,7 +24,7 @@ impl World {
             ServiceState::Stopped if start => self.set_service_state(sid, ServiceState::RequestStart, None),
             ServiceState::Stopped => self.stopped_round(round, sid, &service),
             ServiceState::RequestStop => {
-                if self.take_result(sid, &service) == Some(0) {
+                if self.take_result(&service) == Some(0) {
                     self.set_service_state(sid, ServiceState::Stopped, None);
                 }
             }
@@ -85,7 +85,7 @@ impl World {
             }
             self.clear_command(sid);
         }
-        match self.take_result(sid, service) {
+        match self.take_result(service) {
             Some(0) => self.mark_running(sid),
             Some(_) => return self.start_failed(round, sid, service),
             None => {}
@@ -159,7 +159,7 @@ impl World {
     }
 
     fn moving_round(&mut self, sid: GuestId, service: &Service, start: bool) {
-        let Some(code) = self.take_result(sid, service) else { return };
+        let Some(code) = self.take_result(service) else { return };
         let arrived = if code == 0 { service.target.clone() } else { None };
         if arrived.is_none() {
             self.crm_says(format!("service '{sid}' - migration failed (exit code {code})"));
@@ -194,7 +194,7 @@ impl World {
     }
 
     /// What the LRM reported for the service's present uid.
-    fn take_result(&mut self, _sid: GuestId, service: &Service) -> Option<i32> {
+    fn take_result(&mut self, service: &Service) -> Option<i32> {
         let lrm = self.ha.lrm.get_mut(&service.node)?;
         lrm.results.remove(&service.uid).map(|result| result.exit_code)
     }

@@ -3,6 +3,7 @@
 use crate::checks::{Finding, Severity, Subject};
 use crate::ids::{GuestId, NodeName};
 
+use super::concessions::concessions;
 use super::instance::StuckItem;
 use super::problem::Problem;
 
@@ -72,11 +73,16 @@ pub(super) fn no_room(problem: &Problem<'_>, stuck: &StuckItem) -> Vec<Finding> 
         gib(item.memory_bytes),
         lines.join("; "),
     );
+    let concessions = concessions(problem, stuck);
     let remedy = match shortfalls.iter().min() {
+        _ if !concessions.is_empty() => {
+            format!("any one of these makes a plan possible: {}", concessions.join("; "))
+        }
         Some((bytes, name)) => format!(
-            "free {} on {name} (shut a guest down there, or move it), or shut {} down for the run, or lower headroom-percent",
-            gib(*bytes),
-            names.join(" and ")
+            "no single concession was found that is enough; {} is short least, by {}: free memory there and elsewhere, \
+             or shut guests down for the run",
+            name,
+            gib(*bytes)
         ),
         None => format!("allow another node for {}, or shut it down for the run", names.join(" and ")),
     };

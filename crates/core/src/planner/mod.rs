@@ -7,6 +7,7 @@
 
 mod board;
 pub mod bound;
+mod concessions;
 mod construct;
 pub mod cost;
 mod crowding;

@@ -491,3 +491,45 @@ fn a_node_that_is_out_for_another_reason_forbids_a_plan() {
         .snapshot();
     assert_eq!(refused(&theirs, &Policy::default()).findings[0].check, "plan-node-out");
 }
+
+#[test]
+fn where_there_is_no_plan_the_smallest_concession_of_each_kind_is_named_and_makes_one_possible() {
+    // 60.8 of 64 GiB are usable; beside 40.3 GiB there is no room for 22.3.
+    let base = || Fixture::cluster(3).upgraded("pve1").upgraded("pve2").vm(101, "pve1", 40).vm(102, "pve2", 40);
+    let fixture = base().vm(103, "pve3", 22);
+    let remedy = refused(&fixture.clone().snapshot(), &Policy::default()).findings[0].remedy.clone();
+    assert!(remedy.starts_with("any one of these"), "{remedy}");
+    assert!(remedy.contains("free 2.0 GiB on "), "{remedy}");
+    let node = remedy.split("GiB on ").nth(1).and_then(|rest| rest.split(';').next()).expect("a node is named");
+    planned(&fixture.clone().memory(node, 67).snapshot(), &Policy::default());
+    refused(&fixture.clone().memory(node, 65).snapshot(), &Policy::default());
+    assert!(remedy.contains("headroom-percent from 5 to 2"), "{remedy}");
+    planned(&fixture.clone().snapshot(), &Policy { headroom_percent: 2, ..Policy::default() });
+    refused(&fixture.clone().snapshot(), &Policy { headroom_percent: 3, ..Policy::default() });
+    // Three guests of which no two fit together: nothing that is done once helps.
+    let hopeless = Fixture::cluster(3).vm(101, "pve1", 40).vm(102, "pve2", 40).vm(103, "pve3", 40).snapshot();
+    let remedy = refused(&hopeless, &Policy::default()).findings[0].remedy.clone();
+    assert!(remedy.starts_with("no single concession"), "{remedy}");
+    // One small guest too many, which may be shut down.
+    let small = base().vm(103, "pve3", 20).vm(104, "pve3", 20).vm(105, "pve3", 1);
+    let remedy = refused(&small.snapshot(), &Policy::default()).findings[0].remedy.clone();
+    assert!(remedy.contains("shut vm:105"), "{remedy}");
+}
+
+#[test]
+fn a_rule_or_a_node_that_would_have_to_give_way_is_named() {
+    let (a, b) = (GuestId::vm(101), GuestId::vm(102));
+    let fixture = Fixture::cluster(2).vm(101, "pve1", 4).vm(102, "pve2", 4).managed(a).managed(b);
+    let remedy = refused(&fixture.apart("apart", &[a, b]).snapshot(), &Policy::default()).findings[0].remedy.clone();
+    assert!(remedy.contains("lift the rule that keeps vm:101 and vm:102 apart"), "{remedy}");
+    let base = || Fixture::cluster(3).vm(101, "pve1", 50).vm(102, "pve2", 50);
+    let bound = base().managed(a).node_rule("only", &[a], &[("pve1", 1), ("pve2", 1)], true).snapshot();
+    let policy = Policy { first: vec!["pve1".into()], ..Policy::default() };
+    planned(&base().snapshot(), &policy);
+    let fixed = GuestId::vm(102);
+    let stay = base().managed(a).node_rule("only", &[a], &[("pve1", 1), ("pve2", 1)], true).managed(fixed);
+    let stay = stay.node_rule("there", &[fixed], &[("pve1", 1), ("pve2", 1)], true).snapshot();
+    planned(&bound, &policy);
+    let remedy = refused(&stay, &policy).findings[0].remedy.clone();
+    assert!(remedy.contains("run on pve3"), "{remedy}");
+}

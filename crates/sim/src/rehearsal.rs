@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 
 use quorate_core::checks::Severity;
 use quorate_core::ids::{GuestId, RunId, StepId, UnixMs};
@@ -17,7 +18,7 @@ use quorate_journal::{Holder, Journal, JournalError, Mode};
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::{Ledger, LedgerReport};
-use crate::ports::SimPorts;
+use crate::ports::{Kill, SimPorts};
 use crate::world::World;
 use crate::world::faults::{Fault, FaultKind};
 
@@ -33,6 +34,18 @@ pub struct Rehearsal {
     pub at_step: Vec<AtStep>,
     /// Requests of an operator when a step is begun.
     pub operator: Vec<OperatorAt>,
+    /// The tool dies around the command of a step.
+    pub dies: Option<DiesAt>,
+}
+
+/// The tool dies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiesAt {
+    /// The step's id. Its beginning is in the journal by then.
+    pub step: StepId,
+    /// After so many calls more; 0 is before the step's command is sent.
+    pub after_calls: u64,
 }
 
 /// A fault at a step.
@@ -102,6 +115,13 @@ impl Watcher for Stage<'_> {
             for kind in &strike.faults {
                 self.sim.world().inject(Fault { at_s: 0, kind: kind.clone() });
             }
+        }
+        if let Some(dies) = self.rehearsal.dies.as_ref().filter(|dies| dies.step == *id) {
+            let made = self.sim.calls();
+            self.sim.kill(match dies.after_calls {
+                0 => Kill::Before(made + 1),
+                more => Kill::After(made + more),
+            });
         }
         for asked in self.rehearsal.operator.iter().filter(|asked| asked.step == *id) {
             let posted = self.journal.post_request(&self.run, at, "the operator of the scenario", &asked.request);
@@ -229,4 +249,15 @@ fn report(sim: &SimPorts, moves_bound: u32) -> LedgerReport {
 /// The state that a rehearsal's events add up to.
 pub fn state_of(events: &[(UnixMs, Event)]) -> RunState {
     RunState::of(events.iter().map(|(at, event)| (*at, event)))
+}
+
+/// Lets a rehearsal go on until it ends or the tool dies; none if it died.
+pub async fn unless_it_dies<T>(sim: &SimPorts, rehearsal: impl Future<Output = T>) -> Option<T> {
+    let mut rehearsal = std::pin::pin!(rehearsal);
+    std::future::poll_fn(|context| match rehearsal.as_mut().poll(context) {
+        Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+        Poll::Pending if sim.is_dead() => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
+    })
+    .await
 }

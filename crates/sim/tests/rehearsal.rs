@@ -1,43 +1,101 @@
 //! Whole runs of the real engine over the demo cluster, in virtual time, judged by the ledger.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+mod common;
 
-use quorate_core::policy::{ConsentKind, GuestPolicy, Policy};
-use quorate_core::run::RunOutcome;
+use std::sync::{Arc, Mutex};
+
+use common::{JournalFile, block_on, demo, hold, policy, tell};
+use quorate_core::run::{Request, RunOutcome};
 use quorate_engine::Ended;
-use quorate_sim::cluster_file::{DEMO, world_from_toml};
-use quorate_sim::rehearsal::{Outcome, Rehearsal};
-
-fn policy() -> Policy {
-    Policy {
-        guests: [("vm:116", GuestPolicy::Shutdown), ("vm:114", GuestPolicy::Eject)]
-            .map(|(id, policy)| (quorate_core::ids::GuestId::parse(id).unwrap(), policy))
-            .into(),
-        consents: [ConsentKind::RestartContainers, ConsentKind::ShutdownGuests, ConsentKind::EjectMedia].into(),
-        ..Policy::default()
-    }
-}
-
-fn journal_path() -> std::path::PathBuf {
-    static NUMBER: AtomicU32 = AtomicU32::new(0);
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    std::env::temp_dir().join(format!("quorate-rehearsal-{}-{number}.db", std::process::id()))
-}
-
-fn hold(rehearsal: &Rehearsal) -> Outcome {
-    let world = world_from_toml(DEMO, 1).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(rehearsal.hold(world, &journal_path())).unwrap()
-}
+use quorate_journal::{Journal, Mode};
+use quorate_sim::ledger::{Ledger, LedgerReport};
+use quorate_sim::ports::SimPorts;
+use quorate_sim::rehearsal::{DiesAt, OperatorAt, Rehearsal, unless_it_dies};
 
 #[test]
 fn the_demo_cluster_is_upgraded_and_the_ledger_is_clean() {
-    let outcome = hold(&Rehearsal { policy: policy(), ..Rehearsal::default() });
+    let outcome = hold(&Rehearsal { policy: policy(), ..Rehearsal::default() }, demo());
     assert!(outcome.refused.is_empty(), "{:#?}", outcome.refused);
-    for (at, event) in &outcome.events {
-        eprintln!("{} {}", at.0, serde_json::to_string(event).unwrap().chars().take(260).collect::<String>());
-    }
-    assert_eq!(outcome.ended, Some(Ended::Over(RunOutcome::Completed)));
+    assert_eq!(outcome.ended, Some(Ended::Over(RunOutcome::Completed)), "{}", tell(&outcome));
     assert!(outcome.ledger.clean, "{:#?}", outcome.ledger);
-    assert_eq!(outcome.ledger.nodes_upgraded, 3);
+    assert_eq!((outcome.ledger.nodes_upgraded, outcome.ledger.moves), (3, outcome.ledger.moves_bound));
+    assert!(outcome.ledger.consented_downtime_s > 0, "the PCI guest was down");
+}
+
+#[test]
+fn a_run_without_consent_is_refused_and_changes_nothing() {
+    let mut policy = policy();
+    policy.consents.clear();
+    let outcome = hold(&Rehearsal { policy, ..Rehearsal::default() }, demo());
+    assert_eq!(outcome.ended, None);
+    assert!(outcome.refused.iter().any(|line| line.contains("ct:201")), "{:#?}", outcome.refused);
+    assert!(outcome.ledger.clean && outcome.ledger.moves == 0, "{:#?}", outcome.ledger);
+}
+
+/// The tool dies at a step, then a new process takes the run up: the end is as if nothing had happened.
+fn dies_and_resumes(step: &str, after_calls: u64) {
+    let dies = DiesAt { step: step.into(), after_calls };
+    let rehearsal = Rehearsal { policy: policy(), dies: Some(dies), ..Rehearsal::default() };
+    let world = Arc::new(Mutex::new(demo()));
+    let file = JournalFile::new();
+    let journal = Journal::open(&file.0, Mode::Drive).unwrap();
+    let sim = SimPorts::new(world.clone());
+    let ended = block_on(unless_it_dies(&sim, rehearsal.begin(&sim, &journal)));
+    assert!(ended.is_none(), "it did not die at {step}: {:?}", ended.map(|outcome| outcome.unwrap().ended));
+    drop(journal);
+
+    let journal = Journal::open(&file.0, Mode::Drive).unwrap();
+    let run = journal.latest_run().unwrap().unwrap();
+    let again = Rehearsal { dies: None, ..rehearsal };
+    let outcome = block_on(again.resume(&SimPorts::new(world.clone()), &journal, &run)).unwrap();
+    assert_eq!(outcome.ended, Some(Ended::Over(RunOutcome::Completed)), "{}", tell(&outcome));
+    let ledger: LedgerReport = Ledger::report(&world.lock().unwrap(), 27, 0.0);
+    assert!(ledger.clean, "{ledger:#?}");
+    assert_eq!((ledger.nodes_upgraded, ledger.moves), (3, 27), "nothing twice");
+    journal.verify_chain().unwrap();
+}
+
+#[test]
+fn killed_before_a_migration_is_sent() {
+    dies_and_resumes("pve2.migrate.vm:120", 0);
+}
+
+#[test]
+fn killed_after_a_migration_was_sent_and_before_the_answer() {
+    dies_and_resumes("pve2.migrate.vm:120", 1);
+}
+
+#[test]
+fn killed_while_ha_moves_a_guest() {
+    dies_and_resumes("pve2.migrate.vm:105", 9);
+}
+
+#[test]
+fn killed_before_the_package_upgrade_is_sent() {
+    dies_and_resumes("pve3.upgrade-packages", 0);
+}
+
+#[test]
+fn killed_during_the_package_upgrade() {
+    dies_and_resumes("pve3.upgrade-packages", 40);
+}
+
+#[test]
+fn killed_as_the_reboot_is_sent() {
+    dies_and_resumes("pve1.reboot", 1);
+}
+
+#[test]
+fn killed_during_the_reboot() {
+    dies_and_resumes("pve1.reboot", 300);
+}
+
+#[test]
+fn an_abort_in_the_middle_leaves_nothing_of_ours() {
+    for step in ["pve2.migrate.vm:120", "pve2.set-noout", "pve2.upgrade-packages", "pve2.reboot"] {
+        let operator = vec![OperatorAt { step: step.into(), request: Request::Abort }];
+        let outcome = hold(&Rehearsal { policy: policy(), operator, ..Rehearsal::default() }, demo());
+        assert_eq!(outcome.ended, Some(Ended::Over(RunOutcome::Aborted)), "{step}: {}", tell(&outcome));
+        assert!(outcome.ledger.clean, "{step}: {:#?}", outcome.ledger);
+    }
 }

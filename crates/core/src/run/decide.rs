@@ -10,7 +10,7 @@ use crate::command::Command;
 use crate::ids::{StepId, UnixMs};
 use crate::plan::PlannedStep;
 use crate::snapshot::Snapshot;
-use crate::steps::{Step, StepStatus};
+use crate::steps::{Step, StepStatus, what_runs_on};
 
 /// The one thing to do next.
 #[derive(Clone, Debug, PartialEq)]
@@ -255,6 +255,18 @@ fn replan(why: String, else_start: Option<Start>) -> Next {
     Next::Act(Box::new(Action::Replan { why, else_start }))
 }
 
+/// Does something run on the node that this step wants empty? It came there after the plan was made, and no waiting
+/// makes it leave.
+fn came_since(state: &RunState, snapshot: &Snapshot, step: &Step) -> bool {
+    let node = match step {
+        Step::ProveEmpty(step) => &step.node,
+        Step::UpgradePackages(step) => &step.node,
+        Step::Reboot(step) => &step.node,
+        _ => return false,
+    };
+    !state.aborting && what_runs_on(snapshot, node).is_ok_and(|left| !left.is_empty())
+}
+
 /// Begins a step: sends its command, or begins waiting, or finds that there is nothing to do.
 fn begin(state: &RunState, snapshot: &Snapshot, guard: &Guard<'_>, planned: &PlannedStep) -> Next {
     let PlannedStep { id, step, .. } = planned;
@@ -272,14 +284,14 @@ fn begin(state: &RunState, snapshot: &Snapshot, guard: &Guard<'_>, planned: &Pla
         StepStatus::Impossible(why) => {
             replan(format!("{}: {why}", step.kind().title()), Some(start(id, step, 0, snapshot)))
         }
-        // A guest that came to the node after the plan was made: no waiting makes it leave.
-        StepStatus::Blocked(why) if matches!(step, Step::ProveEmpty(_)) && !state.aborting => {
+        StepStatus::Blocked(why) if came_since(state, snapshot, step) => {
             replan(why.join("; "), Some(start(id, step, 0, snapshot)))
         }
         StepStatus::Blocked(_) | StepStatus::Running(_) => perform(0),
-        StepStatus::Ready => {
-            let allowed = may_send(state, snapshot, guard, id, step).is_ok();
-            perform(u32::from(allowed))
-        }
+        StepStatus::Ready => match may_send(state, snapshot, guard, id, step) {
+            Ok(()) => perform(1),
+            Err(why) if came_since(state, snapshot, step) => replan(why.join("; "), Some(start(id, step, 0, snapshot))),
+            Err(_) => perform(0),
+        },
     }
 }

@@ -1,0 +1,83 @@
+//! What the safety rules are for: each scenario with the rule, and with the rule taken out. A ledger that cannot go red
+//! proves nothing.
+
+mod common;
+
+use common::{demo, hold, policy, tell};
+use quorate_core::ids::{GuestId, OsdId, StepId};
+use quorate_core::run::RunOutcome;
+use quorate_engine::Ended;
+use quorate_sim::cluster_file::world_from_toml;
+use quorate_sim::rehearsal::{AtStep, Outcome, Rehearsal};
+use quorate_sim::world::World;
+use quorate_sim::world::faults::FaultKind;
+
+/// Holds the same scenario with all rules, and without these.
+fn with_and_without(rules: &[&str], step: &str, faults: Vec<FaultKind>) -> (Outcome, Outcome) {
+    let at_step = vec![AtStep { step: step.into(), faults }];
+    let with = Rehearsal { policy: policy(), at_step, ..Rehearsal::default() };
+    (hold(&with, demo()), hold(&without(&with, rules), demo()))
+}
+
+fn without(rehearsal: &Rehearsal, rules: &[&str]) -> Rehearsal {
+    let without_rules = rules.iter().map(|rule| (*rule).to_owned()).collect();
+    Rehearsal { without_rules, ..rehearsal.clone() }
+}
+
+#[test]
+fn a_guest_that_is_started_on_a_drained_node_survives_only_with_no_guest_on_a_node_we_stop() {
+    let starts = vec![FaultKind::AdminStarts { guest: GuestId::vm(117) }];
+    let (with, without) = with_and_without(&["no-guest-on-a-node-we-stop"], "pve3.enter-maintenance", starts);
+    assert_eq!(with.ended, Some(Ended::Over(RunOutcome::Completed)), "{}", tell(&with));
+    assert!(with.ledger.clean, "{:#?}", with.ledger);
+    assert!(without.ledger.rules_broken > 0 && !without.ledger.clean, "{:#?}\n{}", without.ledger, tell(&without));
+}
+
+#[test]
+fn an_osd_that_fails_elsewhere_stops_the_run_only_with_ceph_redundancy() {
+    let noout = FaultKind::AdminNoout { set: true };
+    let faults = vec![noout, FaultKind::OsdFails { osd: OsdId(0) }];
+    let (with, without) = with_and_without(&["ceph-redundancy"], "pve3.enter-maintenance", faults);
+    assert!(matches!(with.ended, Some(Ended::Paused { .. })), "{}", tell(&with));
+    assert_eq!(with.ledger.unconsented_downtime_s, 0, "{:#?}", with.ledger);
+    assert!(without.ledger.unconsented_downtime_s > 0, "{:#?}\n{}", without.ledger, tell(&without));
+}
+
+/// Five nodes without HA and Ceph, nothing on the last one.
+fn five() -> World {
+    let mut text = String::from(
+        "[cluster]\nname = \"five\"\n[kernel]\nrunning = \"6.17.2-1-pve\"\nupcoming = \"6.17.4-1-pve\"\n[installed]\n\
+         proxmox-ve = \"9.1.0\"\npve-manager = \"9.1.1\"\npve-qemu-kvm = \"10.1.2-4\"\ncorosync = \"3.1.9-pve2\"\n\
+         [archive]\npve-manager = \"9.1.4\"\n\"proxmox-kernel-6.17\" = \"6.17.4-1\"\n\
+         [[storage]]\nid = \"nfs\"\nkind = \"nfs\"\nshared = true\ncontent = [\"images\"]\ntotal_gib = 2000\n",
+    );
+    for number in 1..=5 {
+        let links = format!("[\"10.10.1.{number}\", \"10.10.2.{number}\"]");
+        text += &format!("[[node]]\nname = \"pve{number}\"\nmemory_gib = 32\ncpus = 8\nlinks = {links}\n");
+        if number < 5 {
+            let guest = format!("id = \"vm:{number}\"\nname = \"g\"\nnode = \"pve{number}\"\nmemory_mib = 2048");
+            text += &format!("[[guest]]\n{guest}\nstorage = \"nfs\"\n");
+        }
+    }
+    world_from_toml(&text, 1).unwrap()
+}
+
+#[test]
+fn a_second_node_is_not_taken_out_only_with_one_node_out() {
+    let first = hold(&Rehearsal::default(), five());
+    assert!(first.ledger.clean && first.refused.is_empty(), "{:#?}\n{:#?}", first.ledger, first.refused);
+    let second_node = first.plan.as_ref().unwrap().waves[1].node.clone().unwrap();
+    let fault = AtStep {
+        step: StepId::new(format!("{second_node}.upgrade-packages")),
+        faults: vec![FaultKind::PowerOff { node: "pve5".into() }],
+    };
+    let with = Rehearsal { at_step: vec![fault], ..Rehearsal::default() };
+    // The rule about corosync says the same from another side; each of the two is enough.
+    for rules in [&[][..], &["one-node-out"], &["corosync-one-at-a-time"]] {
+        let held = hold(&without(&with, rules), five());
+        assert!(matches!(held.ended, Some(Ended::Paused { .. })), "without {rules:?}: {}", tell(&held));
+        assert_eq!(held.ledger.rules_broken, 0, "without {rules:?}: {:#?}", held.ledger);
+    }
+    let harmed = hold(&without(&with, &["one-node-out", "corosync-one-at-a-time"]), five());
+    assert!(harmed.ledger.rules_broken > 0, "{:#?}\n{}", harmed.ledger, tell(&harmed));
+}

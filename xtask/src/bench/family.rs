@@ -212,6 +212,7 @@ fn place(drafts: &[Draft], capacity: &[u64], dice: &mut Dice) -> Case {
         case.guests.push(draft.guests);
         case.instance.items.push(Item {
             memory_bytes: draft.bytes,
+            disks: Vec::new(),
             cost: draft.bytes + draft.guests * PER_MOVE,
             home,
             allowed: allowed(&draft.bond, home, nodes, dice),
@@ -222,6 +223,7 @@ fn place(drafts: &[Draft], capacity: &[u64], dice: &mut Dice) -> Case {
     }
     let place = |capacity_bytes: &u64| Place {
         capacity_bytes: *capacity_bytes,
+        disk_free_bytes: Vec::new(),
         has_turn: true,
         before: Release { qemu: 0, pve: 0 },
         after: Release { qemu: 1, pve: 1 },

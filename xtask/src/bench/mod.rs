@@ -12,10 +12,12 @@ mod family;
 mod topsis;
 mod walk;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use quorate_core::planner::forced::Forced;
+use quorate_core::planner::instance::NodeSet;
 use quorate_core::planner::{self, Ongoing, bound, search};
 use serde_json::json;
 
@@ -172,8 +174,10 @@ fn ours(request: &Request, case: &Case, least: f64) -> (serde_json::Value, bool)
     let order: Vec<usize> = solution.turns.iter().map(|turn| turn.node).collect();
     let once: u64 = case.instance.items.iter().map(|item| item.cost).sum();
     let forced = Forced::new(&case.instance, &bound::costs(&case.instance)).cost(&order) + once;
+    let simple = simple_bound(case) as f64;
     let result = json!({
         "strategy": "quorate", "moves": moves, "bytes": bytes, "ratio": solution.cost as f64 / least,
+        "ratio_to_simple_bound": solution.cost as f64 / simple,
         "clean": broken.is_empty(), "broken": broken, "order_ratio": forced as f64 / least,
         "moves_bound": bound::least(&case.instance, &case.guests), "tries": tries,
         "first_ms": ms(first.unwrap_or_default()), "best_ms": ms(best), "peak_mib": peak_mib(),
@@ -207,6 +211,20 @@ fn dump(case: &Case, about: &serde_json::Value, directory: &Path) -> std::io::Re
             Ok(json!({ "strategy": "quorate-plan", "clean": false, "no_plan": why, "first_ms": ms, "best_ms": ms }))
         }
     }
+}
+
+/// The bound as others reckon it: everything once, and of each set of items with the same allowed nodes the lightest
+/// node's twice. Weaker than ours, and good for comparing figures with theirs.
+fn simple_bound(case: &Case) -> u64 {
+    let mut classes: BTreeMap<NodeSet, BTreeMap<usize, u64>> = BTreeMap::new();
+    for item in &case.instance.items {
+        *classes.entry(item.allowed).or_default().entry(item.home).or_default() += item.cost;
+    }
+    let once: u64 = case.instance.items.iter().map(|item| item.cost).sum();
+    let lightest = |(allowed, homes): (&NodeSet, &BTreeMap<usize, u64>)| {
+        allowed.iter().map(|node| homes.get(&node).copied().unwrap_or(0)).min().unwrap_or(0)
+    };
+    once + classes.iter().map(lightest).sum::<u64>()
 }
 
 fn print(request: &Request, about: &serde_json::Value, result: &serde_json::Value) {

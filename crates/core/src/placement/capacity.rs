@@ -37,8 +37,8 @@ mod tests {
     fn headroom_is_taken_from_the_whole_and_never_underflows() {
         let memory = Memory { total_bytes: 100 << 30, used_bytes: 0 };
         let policy = |headroom_percent| Policy { headroom_percent, ..Policy::default() };
-        assert_eq!(usable_bytes(&memory, &policy(0)) >> 20, (100 << 10) - 1);
-        assert_eq!(usable_bytes(&memory, &policy(10)) >> 30, 89);
+        assert_eq!(usable_bytes(&memory, &policy(0)) >> 30, 100);
+        assert_eq!(usable_bytes(&memory, &policy(10)) >> 30, 90);
         assert_eq!(usable_bytes(&memory, &policy(200)), 0);
     }
 }

@@ -3,7 +3,9 @@
 //! Not here: memory, HA rules, versions, because they depend on what else moves and on what is upgraded by then.
 //! Not known to anybody: whether raw `args:` and named CPU models work on the target; PVE does not test them either.
 
-use crate::ids::{GuestKind, NodeName};
+use std::collections::BTreeMap;
+
+use crate::ids::{GuestKind, NodeName, StorageId};
 use crate::observed::Observed;
 use crate::policy::{GuestPolicy, Policy};
 use crate::snapshot::{DiskUse, Guest, LocalDisk, MigrationFacts, Node, Snapshot, TargetRefusal};
@@ -178,6 +180,17 @@ fn copied(disk: &LocalDisk) -> bool {
 /// Must local disks travel with the guest?
 pub fn travels_with_disks(facts: &MigrationFacts) -> bool {
     facts.local_disks.iter().any(copied)
+}
+
+/// The same by storage, those first whose name comes first.
+pub fn disks_by_storage(facts: &MigrationFacts) -> BTreeMap<StorageId, u64> {
+    let mut by_storage: BTreeMap<StorageId, u64> = BTreeMap::new();
+    for disk in facts.local_disks.iter().filter(|disk| copied(disk) && !disk.replicated) {
+        let storage = disk.volid.split_once(':').map_or("", |(storage, _)| storage);
+        let bytes = by_storage.entry(StorageId::new(storage)).or_default();
+        *bytes = bytes.saturating_add(disk.size_bytes);
+    }
+    by_storage
 }
 
 /// Bytes of local disks that travel with the guest; replicated ones are there already.

@@ -12,6 +12,8 @@ pub(super) struct Board<'a> {
     pub(super) on: Vec<Vec<usize>>,
     /// Memory of the items on each node.
     pub(super) load: Vec<u64>,
+    /// Free bytes of local storages, by node and storage.
+    pub(super) disk_free: Vec<Vec<u64>>,
     /// Nodes that had their turn, or need none.
     pub(super) upgraded: NodeSet,
     /// The node whose turn it is: nothing goes there.
@@ -30,6 +32,7 @@ impl<'a> Board<'a> {
             at: instance.items.iter().map(|item| item.home).collect(),
             on: vec![Vec::new(); nodes],
             load: vec![0; nodes],
+            disk_free: instance.places.iter().map(|place| place.disk_free_bytes.clone()).collect(),
             upgraded: instance.ready(),
             leaving: None,
             moves: Vec::new(),
@@ -73,9 +76,18 @@ impl<'a> Board<'a> {
         self.item(item).apart.iter().any(|other| self.at[*other] == to)
     }
 
+    /// Have its local disks room there?
+    pub(super) fn disks_fit(&self, item: usize, to: usize) -> bool {
+        let free = |storage: usize| self.disk_free[to].get(storage).copied().unwrap_or(0);
+        self.item(item).disks.iter().all(|(storage, bytes)| free(*storage) >= *bytes)
+    }
+
     /// May the item go there now, as things stand?
     pub(super) fn fits(&self, item: usize, to: usize) -> bool {
-        self.free(to) >= self.item(item).memory_bytes && self.may_go(item, to) && !self.meets(item, to)
+        self.free(to) >= self.item(item).memory_bytes
+            && self.may_go(item, to)
+            && !self.meets(item, to)
+            && self.disks_fit(item, to)
     }
 
     /// Moves an item that fits.
@@ -103,5 +115,13 @@ impl<'a> Board<'a> {
         self.load[from] -= bytes;
         self.load[to] += bytes;
         self.at[item] = to;
+        for (storage, bytes) in &self.instance.items[item].disks {
+            if let Some(free) = self.disk_free[from].get_mut(*storage) {
+                *free = free.saturating_add(*bytes);
+            }
+            if let Some(free) = self.disk_free[to].get_mut(*storage) {
+                *free = free.saturating_sub(*bytes);
+            }
+        }
     }
 }

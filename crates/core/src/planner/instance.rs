@@ -100,6 +100,8 @@ impl Release {
 pub struct Place {
     /// Memory for items, in bytes: without headroom and without what cannot move.
     pub capacity_bytes: u64,
+    /// Free bytes of local storages, by the storage's number.
+    pub disk_free_bytes: Vec<u64>,
     /// Has it its turn still before it?
     pub has_turn: bool,
     /// What is installed before its turn.
@@ -113,6 +115,8 @@ pub struct Place {
 pub struct Item {
     /// What it takes, in bytes.
     pub memory_bytes: u64,
+    /// Local disks that travel with it: the storage's number and bytes.
+    pub disks: Vec<(usize, u64)>,
     /// What one move of it costs; see [`super::cost`].
     pub cost: u64,
     /// Where it is.

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checks::{Finding, Subject};
-use crate::ids::{GuestId, GuestKind, NodeName};
+use crate::ids::{GuestId, GuestKind, NodeName, StorageId};
 use crate::placement::{disk_bytes, footprint_bytes, obstacle_here, obstacle_there, travels_with_disks, usable_bytes};
 use crate::policy::{GuestPolicy, Policy, StoppedGuests};
 use crate::snapshot::{
@@ -22,6 +22,9 @@ use super::{Ongoing, needs, releases};
 
 /// More than any guest has, and little enough that the sums of a whole cluster do not overflow.
 const MOST_BYTES: u64 = 1 << 46;
+
+/// More than any storage has free, for the same reason.
+const MOST_DISK: u64 = 1 << 60;
 
 /// A guest that moves.
 #[derive(Clone, Debug)]
@@ -65,6 +68,8 @@ pub(super) struct Reader<'a> {
     pub(super) number: BTreeMap<&'a NodeName, usize>,
     pub(super) names: Vec<NodeName>,
     pub(super) places: Vec<Place>,
+    /// All storages of the cluster in order; their place here is their number.
+    pub(super) storages: Vec<StorageId>,
     pub(super) ranks: releases::Ranks,
     pub(super) findings: Vec<Finding>,
     pub(super) candidates: BTreeMap<GuestId, Candidate>,
@@ -88,7 +93,8 @@ pub(super) fn read<'a>(
     let names: Vec<NodeName> = snapshot.nodes.keys().cloned().collect();
     let number = snapshot.nodes.keys().enumerate().map(|(number, name)| (name, number)).collect();
     let ranks = releases::Ranks::of(snapshot);
-    let places = snapshot.nodes.values().map(|node| place(node, policy, ongoing, &ranks)).collect();
+    let storages: Vec<StorageId> = snapshot.storages.known().into_iter().flat_map(|all| all.keys().cloned()).collect();
+    let places = snapshot.nodes.values().map(|node| place(node, policy, ongoing, &ranks, &storages)).collect();
     let mut reader = Reader {
         snapshot,
         policy,
@@ -102,6 +108,7 @@ pub(super) fn read<'a>(
         number,
         names,
         places,
+        storages,
         ranks,
         findings,
         candidates: BTreeMap::new(),
@@ -120,9 +127,11 @@ pub(super) fn has_turn(node: &Node, ongoing: &Ongoing) -> bool {
     ongoing.under_work.as_ref() == Some(&node.name) || node.is_up_to_date() == Some(false) || broken
 }
 
-fn place(node: &Node, policy: &Policy, ongoing: &Ongoing, ranks: &releases::Ranks) -> Place {
+fn place(node: &Node, policy: &Policy, ongoing: &Ongoing, ranks: &releases::Ranks, storages: &[StorageId]) -> Place {
+    let free = |storage: &StorageId| node.storages.known()?.get(storage).map(|state| state.free_bytes.min(MOST_DISK));
     Place {
         capacity_bytes: node.memory.known().map_or(0, |memory| usable_bytes(memory, policy)),
+        disk_free_bytes: storages.iter().map(|storage| free(storage).unwrap_or(0)).collect(),
         has_turn: has_turn(node, ongoing),
         before: ranks.before(node),
         after: ranks.after(node),
@@ -237,7 +246,11 @@ impl<'a> Reader<'a> {
         let restart = if running && guest.id.kind == GuestKind::Ct { PER_RESTART } else { 0 };
         let live_vm = running && guest.id.kind == GuestKind::Vm;
         let machine = facts.and_then(|facts| facts.running_machine.as_deref()).filter(|_| live_vm);
+        let by_storage = facts.map(crate::placement::disks_by_storage).unwrap_or_default();
+        let number = |storage: &StorageId| self.storages.binary_search(storage).unwrap_or(usize::MAX);
+        let disks = by_storage.iter().map(|(storage, bytes)| (number(storage), (*bytes).min(MOST_BYTES))).collect();
         let spec = Item {
+            disks,
             memory_bytes: if running { footprint_bytes(guest).min(MOST_BYTES) } else { 0 },
             cost: bytes + PER_MOVE + restart,
             home,

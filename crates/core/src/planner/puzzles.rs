@@ -77,6 +77,7 @@ fn tiny() -> impl Strategy<Value = Instance> {
         |(items, capacities, apart)| {
             let place = |capacity_bytes| Place {
                 capacity_bytes,
+                disk_free_bytes: Vec::new(),
                 has_turn: true,
                 before: Release::default(),
                 after: Release { qemu: 1, pve: 1 },

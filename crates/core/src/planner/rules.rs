@@ -76,6 +76,7 @@ impl Reader<'_> {
             item = Some(match item {
                 None => candidate.spec,
                 Some(so_far) => Item {
+                    disks: [so_far.disks, candidate.spec.disks].concat(),
                     memory_bytes: so_far.memory_bytes + candidate.spec.memory_bytes,
                     cost: so_far.cost + candidate.spec.cost,
                     home: so_far.home,

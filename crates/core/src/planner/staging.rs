@@ -18,6 +18,7 @@ pub(super) struct Stages<'a> {
     instance: &'a Instance,
     at: Vec<usize>,
     load: Vec<u64>,
+    disk_free: Vec<Vec<u64>>,
     /// Items that have begun to move in this stage, with their target.
     moving: Vec<Move>,
     legs: Vec<Leg>,
@@ -31,7 +32,8 @@ impl<'a> Stages<'a> {
             load[item.home] += item.memory_bytes;
         }
         let at = instance.items.iter().map(|item| item.home).collect();
-        Self { instance, at, load, moving: Vec::new(), legs: Vec::new(), done: Vec::new() }
+        let disk_free = instance.places.iter().map(|place| place.disk_free_bytes.clone()).collect();
+        Self { instance, at, load, disk_free, moving: Vec::new(), legs: Vec::new(), done: Vec::new() }
     }
 
     /// The stages of one turn. `guests` tells how many guests an item has.
@@ -75,7 +77,13 @@ impl<'a> Stages<'a> {
         // Whoever left for here from there must have arrived before somebody apart from it comes after.
         let crossed =
             self.moving.iter().any(|moving| moving.to == self.at[step.item] && item.apart.contains(&moving.item));
-        fits && !met && !crossed && self.at[step.item] == step.from
+        let disks = item.disks.iter().all(|(storage, bytes)| {
+            let others = coming.clone().flat_map(|moving| &self.instance.items[moving.item].disks);
+            let arriving = others.filter(|(other, _)| other == storage).map(|(_, bytes)| bytes).sum::<u64>();
+            let free = self.disk_free[step.to].get(*storage).copied().unwrap_or(0);
+            free >= arriving.saturating_add(*bytes)
+        });
+        fits && disks && !met && !crossed && self.at[step.item] == step.from
     }
 
     fn close(&mut self) {
@@ -84,6 +92,14 @@ impl<'a> Stages<'a> {
             self.load[step.from] -= bytes;
             self.load[step.to] += bytes;
             self.at[step.item] = step.to;
+            for (storage, bytes) in &self.instance.items[step.item].disks {
+                if let Some(free) = self.disk_free[step.from].get_mut(*storage) {
+                    *free = free.saturating_add(*bytes);
+                }
+                if let Some(free) = self.disk_free[step.to].get_mut(*storage) {
+                    *free = free.saturating_sub(*bytes);
+                }
+            }
         }
         if !self.legs.is_empty() {
             self.done.push(std::mem::take(&mut self.legs));

@@ -44,8 +44,10 @@ pub enum Asked {
 /// Phases of a move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Checks, and starting QEMU on the target.
+    /// Checks.
     Prepare,
+    /// QEMU starts on the target, and the tunnel to it.
+    Target,
     /// The container shuts down.
     Shutdown,
     /// Local disks are copied.
@@ -218,7 +220,7 @@ impl World {
         asked: Asked,
         user: &str,
     ) -> Upid {
-        let (kind, word) = if id.kind == GuestKind::Vm { ("qmigrate", "VM") } else { ("vzmigrate", "CT") };
+        let kind = if id.kind == GuestKind::Vm { "qmigrate" } else { "vzmigrate" };
         let source = self.guests.get(&id).map(|guest| guest.node.clone()).unwrap_or_else(|| target.clone());
         let upid = self.new_task(&source, kind, &id.vmid.to_string(), user);
         if asked == Asked::ByHa {
@@ -245,16 +247,15 @@ impl World {
             hangs: false,
             lies: false,
         };
-        if mode != Mode::Restart {
-            let address = self.address(&migration);
-            let line = format!("starting migration of {word} {} to node '{}' ({address})", id.vmid, migration.target);
-            self.task_says_at(&upid, &line);
+        if mode == Mode::Live {
+            let line = "conntrack state migration not supported or disabled, active connections might get dropped";
+            self.task_says_at(&upid, line);
         }
         if let Some(guest) = self.guests.get_mut(&id) {
             guest.lock = Some("migrate".to_owned());
         }
         self.migrations.running.insert(id, migration);
-        self.enter(id, Phase::Prepare, if mode == Mode::Live { 2_500 } else { 500 });
+        self.enter(id, Phase::Prepare, 500);
         upid
     }
 
@@ -274,9 +275,11 @@ impl World {
         self.migrations.running.values().filter(comes).map(memory).sum()
     }
 
-    /// Phase 1 failed: nothing has happened.
+    /// Phase 1 failed: nothing has happened. What fails before that phase has no line about its end.
     pub(crate) fn abort_early(&mut self, m: &Migration, reason: &str) {
-        self.say(m, "aborting phase 1 - cleanup resources");
+        if reason.starts_with("Problem found") {
+            self.say(m, "aborting phase 1 - cleanup resources");
+        }
         let lasted = super::migration_steps::duration(self.now_ms.saturating_sub(m.started_ms));
         self.say(m, &format!("ERROR: migration aborted (duration {lasted}): {reason}"));
         self.forget_migration(m.guest);

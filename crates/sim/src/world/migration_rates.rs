@@ -46,7 +46,7 @@ impl World {
                 self.task_says_at(upid, &line);
             }
             Phase::Disks => self.task_says(upid, format!("mirror-scsi0: transferred {done} of {total}")),
-            Phase::Prepare | Phase::Shutdown | Phase::Cleanup => return,
+            Phase::Prepare | Phase::Target | Phase::Shutdown | Phase::Cleanup => return,
         }
         self.events.at(now_ms + 10_000, Event::MigrationTalk(id, upid.clone()));
     }

@@ -10,6 +10,11 @@ use super::guest::Media;
 use super::lifecycle::newest_machine;
 use super::migration::{Migration, Mode, Phase};
 
+/// Until QEMU waits on the target and the tunnel stands, as measured.
+const TARGET_MS: u64 = 6_000;
+/// From the end of the memory phase to the end of the task, as measured.
+const CLEANUP_MS: u64 = 5_000;
+
 impl World {
     /// The present phase of a guest's move is over, unless its rate has changed since.
     pub(crate) fn on_migration(&mut self, id: GuestId, generation: u64) {
@@ -17,6 +22,7 @@ impl World {
         let migration = migration.clone();
         match migration.phase {
             Phase::Prepare => self.prepared(&migration),
+            Phase::Target => self.target_is_ready(&migration),
             Phase::Shutdown => self.shut_for_move(&migration),
             Phase::Disks => self.disks_copied(&migration),
             Phase::Memory => self.memory_copied(&migration),
@@ -39,16 +45,30 @@ impl World {
                 self.enter(m.guest, Phase::Shutdown, takes);
             }
             Mode::Live => {
-                let vmid = m.guest.vmid;
-                self.say(m, &format!("starting VM {vmid} on remote node '{}'", m.target));
-                if let Err(reason) = self.target_refuses(m) {
-                    self.say(m, &format!("[{}] {reason}", m.target));
-                    return self.abort_late(m, &format!("online migrate failure - remote command failed: {reason}"));
-                }
-                self.copy_disks(m);
+                self.say(m, &format!("starting VM {} on remote node '{}'", m.guest.vmid, m.target));
+                self.enter(m.guest, Phase::Target, TARGET_MS);
             }
             Mode::Offline => self.copy_disks(m),
         }
+    }
+
+    fn target_is_ready(&mut self, m: &Migration) {
+        if let Err(reason) = self.target_refuses(m) {
+            self.say(m, &format!("[{}] {reason}", m.target));
+            return self.abort_late(m, &format!("online migrate failure - remote command failed: {reason}"));
+        }
+        self.say(m, "start remote tunnel");
+        self.say(m, "ssh tunnel ver 1");
+        self.copy_disks(m);
+    }
+
+    fn says_start(&mut self, m: &Migration) {
+        let word = if m.guest.kind == GuestKind::Vm { "VM" } else { "CT" };
+        let address = self.address(m);
+        if m.mode == Mode::Live && self.options.migration_network.is_some() {
+            self.say(m, &format!("use dedicated network address for sending migration traffic ({address})"));
+        }
+        self.say(m, &format!("starting migration of {word} {} to node '{}' ({address})", m.guest.vmid, m.target));
     }
 
     /// What the checks of phase 1 find, with PVE's texts.
@@ -58,6 +78,13 @@ impl World {
         let raw: Vec<&str> = guest.devices.keys().map(String::as_str).collect();
         if vm && !raw.is_empty() && !m.by_ha {
             return Err(format!("can't migrate VM which uses local devices: {}", raw.join(", ")));
+        }
+        if !self.nodes.get(&m.target).is_some_and(|node| node.ssh_up) {
+            self.say(m, &format!("ssh: connect to host {} port 22: Connection refused", self.address(m)));
+            return Err("Can't connect to destination address using public key".to_owned());
+        }
+        if m.mode != Mode::Restart {
+            self.says_start(m);
         }
         let mut found = false;
         for disk in &guest.disks {
@@ -84,9 +111,6 @@ impl World {
         if found {
             self.say(m, "ERROR: Problem found while scanning volumes - can't migrate VM - check log");
             return Err("Problem found while scanning volumes - can't migrate VM - check log".to_owned());
-        }
-        if !self.nodes.get(&m.target).is_some_and(|node| node.ssh_up) {
-            return Err("Can't connect to destination address using public key".to_owned());
         }
         Ok(())
     }
@@ -116,7 +140,7 @@ impl World {
 
     fn shut_for_move(&mut self, m: &Migration) {
         self.process_ends(m.guest, &m.source);
-        self.say(m, &format!("starting migration of CT {} to node '{}' ({})", m.guest.vmid, m.target, self.address(m)));
+        self.says_start(m);
         self.copy_disks(m);
     }
 
@@ -125,11 +149,23 @@ impl World {
             return self.copy_memory(m);
         }
         self.say(m, "starting storage migration");
+        let export = format!("nbd:unix:/run/qemu-server/{}_nbd.migrate:exportname=drive-scsi0", m.guest.vmid);
+        if m.mode == Mode::Live {
+            self.say(m, &format!("scsi0: start migration to {export}"));
+            self.task_says(&m.upid, "drive mirror is starting for drive-scsi0");
+        }
         self.transfer(m.guest, Phase::Disks, m.disk_bytes);
     }
 
     fn disks_copied(&mut self, m: &Migration) {
-        self.say(m, "all 'mirror' jobs are ready");
+        if m.mode == Mode::Live {
+            let (all, lasted_s) = (size(m.disk_bytes), self.now_ms.saturating_sub(m.phase_started_ms) / 1000);
+            let line = format!("mirror-scsi0: transferred {all} of {all} (100.00%) in {lasted_s}s, ready");
+            self.task_says(&m.upid, line);
+            self.task_says(&m.upid, "all 'mirror' jobs are ready");
+            self.say(m, "switching mirror jobs to actively synced mode");
+            self.task_says(&m.upid, "mirror-scsi0: successfully switched to actively synced mode");
+        }
         self.copy_memory(m);
     }
 
@@ -181,9 +217,15 @@ impl World {
         self.say(m, &format!("average migration speed: {speed}/s - downtime {blackout_ms} ms"));
         self.say(m, &format!("migration completed, transferred {} VM-state", size(m.phase_total_bytes)));
         self.say(m, "migration status: completed");
+        if m.disk_bytes > 0 {
+            for line in ["Completing block job...", "Completed successfully.", "mirror-job finished"] {
+                self.task_says(&m.upid, format!("mirror-scsi0: {line}"));
+            }
+            self.say(m, "stopping NBD storage migration server on target.");
+        }
         self.migrations.blackouts_ms.push((m.guest, blackout_ms));
         self.ledger.note_blackout(self.now_ms, m.guest, blackout_ms);
-        self.enter(m.guest, Phase::Cleanup, 2_000);
+        self.enter(m.guest, Phase::Cleanup, CLEANUP_MS);
     }
 
     /// The configuration file moves, and with it the guest.
@@ -273,9 +315,15 @@ impl World {
         self.task_says_at(&m.upid, line);
     }
 
-    pub(crate) fn address(&self, m: &Migration) -> String {
+    /// The target's address: in the migration network, if there is one (its host part is the first link's).
+    fn address(&self, m: &Migration) -> String {
         let link = self.nodes.get(&m.target).and_then(|node| node.links.first());
-        link.map(|link| link.address.clone()).unwrap_or_default()
+        let address = link.map(|link| link.address.clone()).unwrap_or_default();
+        let network = self.options.migration_network.as_deref().and_then(|net| net.strip_suffix(".0/24"));
+        match (network, address.rsplit_once('.')) {
+            (Some(network), Some((_, host))) => format!("{network}.{host}"),
+            _ => address,
+        }
     }
 }
 

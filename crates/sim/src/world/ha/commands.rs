@@ -49,7 +49,7 @@ impl World {
                     let why = format!("in negative affinity with resource '{id}'");
                     self.task_says(&upid, format!("- resource '{other}' on target node '{target}' {why}"));
                 }
-                format!("command 'ha-manager migrate {id} {target}' failed: exit code 255")
+                format!("command 'ha-manager migrate {id} {target}' failed: exit code 2")
             }
             Err(error) => {
                 self.task_says(&upid, error.to_string());

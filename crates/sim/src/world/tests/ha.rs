@@ -71,7 +71,7 @@ fn a_move_against_keep_apart_is_answered_with_200_and_refused_later() {
     run_s(&mut world, 120);
     assert_eq!(where_is(&world, GuestId::vm(101)), "pve1");
     let upid = world.migrate(&node("pve1"), GuestId::vm(101), to("pve2")).unwrap();
-    assert_eq!(task_ends(&mut world, &upid), "command 'ha-manager migrate vm:101 pve2' failed: exit code 255");
+    assert_eq!(task_ends(&mut world, &upid), "command 'ha-manager migrate vm:101 pve2' failed: exit code 2");
 }
 
 #[test]

@@ -62,7 +62,8 @@ pub(super) struct Reader<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) policy: &'a Policy,
     pub(super) ha: &'a Ha,
-    pub(super) under_work: Option<NodeName>,
+    /// Nodes that come before all others: the one under work, and those on which something is to be given back.
+    pub(super) begun: Vec<NodeName>,
     /// Guests that we shut down and still have to start.
     pub(super) to_start: BTreeSet<GuestId>,
     pub(super) number: BTreeMap<&'a NodeName, usize>,
@@ -99,7 +100,7 @@ pub(super) fn read<'a>(
         snapshot,
         policy,
         ha,
-        under_work: ongoing.under_work.clone(),
+        begun: ongoing.under_work.iter().cloned().chain(ongoing.owed.iter().filter_map(node_of)).collect(),
         to_start: ongoing
             .owed
             .iter()
@@ -135,6 +136,16 @@ fn place(node: &Node, policy: &Policy, ongoing: &Ongoing, ranks: &releases::Rank
         has_turn: has_turn(node, ongoing),
         before: ranks.before(node),
         after: ranks.after(node),
+    }
+}
+
+/// The node on which a step gives something back.
+pub(super) fn node_of(owed: &Step) -> Option<NodeName> {
+    match owed {
+        Step::LeaveMaintenance(step) => Some(step.node.clone()),
+        Step::UnsetNoout(step) => Some(step.node.clone()),
+        Step::StartGuest(step) => Some(step.node.clone()),
+        _ => None,
     }
 }
 
@@ -298,8 +309,7 @@ impl<'a> Reader<'a> {
         self.keep_apart(&mut problem, &item_of);
         problem.instance.places = std::mem::take(&mut self.places);
         let numbers = |names: &[NodeName]| names.iter().filter_map(|name| self.number.get(name).copied()).collect();
-        problem.instance.first =
-            numbers(&self.under_work.iter().chain(&self.policy.first).cloned().collect::<Vec<_>>());
+        problem.instance.first = numbers(&self.begun.iter().chain(&self.policy.first).cloned().collect::<Vec<_>>());
         problem.instance.last = numbers(&self.policy.last);
         if self.findings.is_empty() { Ok(problem) } else { Err(self.findings) }
     }

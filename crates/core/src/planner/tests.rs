@@ -670,3 +670,21 @@ fn guests_that_change_places_do_not_count_on_each_others_memory_within_a_stage()
     assert!(stage(102) < stage(101), "{:?} before {:?}", stage(102), stage(101));
     assert!(stage(102).is_some());
 }
+
+#[test]
+fn a_node_on_which_something_is_owed_comes_first_in_full_or_with_what_is_owed_alone() {
+    let base = || {
+        let fixture = Fixture::cluster(3).vm(101, "pve1", 4).managed(GuestId::vm(101));
+        fixture.ha(|ha| {
+            ha.nodes.insert("pve3".into(), crate::snapshot::HaNodeState::Maintenance);
+        })
+    };
+    let owed: Vec<Step> = vec![crate::steps::LeaveMaintenance { node: "pve3".into() }.into()];
+    let again = Ongoing { owed, ..ongoing() };
+    let full = plan(&base().snapshot(), &Policy::default(), &again).unwrap();
+    assert_eq!(order(&full)[0], "pve3");
+    assert!(step_ids(&full).contains(&"pve3.upgrade-packages"));
+    let alone = plan(&base().upgraded("pve3").snapshot(), &Policy::default(), &again).unwrap();
+    assert_eq!(verbs(&alone)[0].1, ["prove-back", "leave-maintenance", "settle-ha"]);
+    assert_eq!(order(&alone)[0], "pve3");
+}

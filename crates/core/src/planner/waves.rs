@@ -345,7 +345,7 @@ impl<'a> Writer<'a> {
         } else if waits == 0 {
             "all its guests go to nodes that are upgraded".to_owned()
         } else if first {
-            format!("the first: {waits} of its guests travel again later, fewer than with another node first")
+            format!("some node must be first, and {waits} of its guests travel again later")
         } else {
             format!("{waits} of its guests travel again later")
         }
@@ -353,14 +353,12 @@ impl<'a> Writer<'a> {
 
     /// Nodes that need nothing, but on which something of ours is still to be given back.
     fn debts(&mut self) {
-        let node_of = |step: &Step| match step {
-            Step::LeaveMaintenance(step) => Some(step.node.clone()),
-            Step::UnsetNoout(step) => Some(step.node.clone()),
-            Step::StartGuest(step) => Some(step.node.clone()),
-            _ => None,
-        };
-        let nodes: BTreeSet<NodeName> = self.owed.iter().filter_map(node_of).collect();
+        let nodes: BTreeSet<NodeName> = self.owed.iter().filter_map(problem::node_of).collect();
         for name in nodes {
+            // A node with a turn of its own gives back in it.
+            if self.node(&name).is_some_and(|node| problem::has_turn(node, self.ongoing)) {
+                continue;
+            }
             let mut draft = Draft::new(name.as_str());
             self.give_back(&mut draft, &name, false, false);
             self.push_wave(Some(name), "something is still owed here", draft);

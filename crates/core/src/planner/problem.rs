@@ -23,8 +23,8 @@ use super::{Ongoing, needs, releases};
 /// More than any guest has, and little enough that the sums of a whole cluster do not overflow.
 const MOST_BYTES: u64 = 1 << 46;
 
-/// More than any storage has free, for the same reason.
-const MOST_DISK: u64 = 1 << 60;
+/// More than any node has of memory or a storage of free space, for the same reason.
+const MOST_ON_A_NODE: u64 = 1 << 56;
 
 /// A guest that moves.
 #[derive(Clone, Debug)]
@@ -129,9 +129,10 @@ pub(super) fn has_turn(node: &Node, ongoing: &Ongoing) -> bool {
 }
 
 fn place(node: &Node, policy: &Policy, ongoing: &Ongoing, ranks: &releases::Ranks, storages: &[StorageId]) -> Place {
-    let free = |storage: &StorageId| node.storages.known()?.get(storage).map(|state| state.free_bytes.min(MOST_DISK));
+    let free =
+        |storage: &StorageId| node.storages.known()?.get(storage).map(|state| state.free_bytes.min(MOST_ON_A_NODE));
     Place {
-        capacity_bytes: node.memory.known().map_or(0, |memory| usable_bytes(memory, policy)),
+        capacity_bytes: node.memory.known().map_or(0, |memory| usable_bytes(memory, policy).min(MOST_ON_A_NODE)),
         disk_free_bytes: storages.iter().map(|storage| free(storage).unwrap_or(0)).collect(),
         has_turn: has_turn(node, ongoing),
         before: ranks.before(node),
@@ -198,7 +199,7 @@ impl<'a> Reader<'a> {
         }
         let candidate = self.candidate(guest, home, travel(guest, service.is_some()));
         let why = match candidate {
-            Ok(candidate) if candidate.spec.allowed.len() > 1 || self.names.len() == 1 => {
+            Ok(candidate) if !candidate.spec.allowed.without(home).is_empty() || self.names.len() == 1 => {
                 self.candidates.insert(guest.id, candidate);
                 return Ok(());
             }
@@ -232,7 +233,7 @@ impl<'a> Reader<'a> {
         }
         let candidate = self.candidate(guest, home, Travel::Offline);
         if let Ok(candidate) = candidate
-            && candidate.spec.allowed.len() > 1
+            && !candidate.spec.allowed.without(home).is_empty()
         {
             self.candidates.insert(guest.id, candidate);
         }
@@ -241,7 +242,9 @@ impl<'a> Reader<'a> {
     fn candidate(&self, guest: &Guest, home: usize, travel: Travel) -> Result<Candidate, crate::placement::Obstacle> {
         obstacle_here(guest, self.policy)?;
         let mut refusals = BTreeMap::new();
-        let mut allowed = NodeSet::EMPTY.with(home);
+        // Outside a rule it may be now, but not come back to.
+        let may_return = self.strict_rule(guest.id, &guest.node).is_none();
+        let mut allowed = if may_return { NodeSet::EMPTY.with(home) } else { NodeSet::EMPTY };
         for (number, node) in self.snapshot.nodes.values().enumerate().filter(|(number, _)| *number != home) {
             let why = obstacle_there(self.snapshot, guest, node).err().map(|obstacle| obstacle.text().to_owned());
             match why.or_else(|| self.strict_rule(guest.id, &node.name)) {

@@ -88,7 +88,7 @@ impl Reader<'_> {
             });
         }
         let Some(item) = item else { return };
-        if item.allowed.len() < 2 && problem.names.len() > 1 && self.places[item.home].has_turn {
+        if item.allowed.without(item.home).is_empty() && problem.names.len() > 1 && self.places[item.home].has_turn {
             let node = &problem.names[item.home];
             for mover in &movers {
                 let why = "guests that HA keeps together with it may go nowhere that it may go".to_owned();

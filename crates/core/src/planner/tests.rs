@@ -688,3 +688,13 @@ fn a_node_on_which_something_is_owed_comes_first_in_full_or_with_what_is_owed_al
     assert_eq!(verbs(&alone)[0].1, ["prove-back", "leave-maintenance", "settle-ha"]);
     assert_eq!(order(&alone)[0], "pve3");
 }
+
+#[test]
+fn a_guest_outside_its_strict_rule_leaves_and_does_not_come_back() {
+    let id = GuestId::vm(101);
+    let fixture = Fixture::cluster(3).vm(101, "pve3", 4).managed(id);
+    let fixture = fixture.node_rule("only", &[id], &[("pve1", 1), ("pve2", 1)], true);
+    let policy = Policy { first: vec!["pve3".into(), "pve1".into(), "pve2".into()], ..Policy::default() };
+    let plan = planned(&fixture.snapshot(), &policy);
+    assert!(moves_of(&plan, id).iter().all(|(_, to, _)| to != "pve3"), "{:?}", moves_of(&plan, id));
+}

@@ -120,9 +120,7 @@ mod tests {
 
     #[test]
     fn versions_sort_as_dpkg_sorts_them() {
-        let ascending = [
-            "9.0.0~16", "9.0.0", "9.0.0-1", "9.0.0-1+b1", "9.0.1", "9.0.10", "9.1", "1:0.1",
-        ];
+        let ascending = ["9.0.0~16", "9.0.0", "9.0.0-1", "9.0.0-1+b1", "9.0.1", "9.0.10", "9.1", "1:0.1"];
         for pair in ascending.windows(2) {
             assert!(Version::from(pair[0]) < Version::from(pair[1]), "{} < {}", pair[0], pair[1]);
         }

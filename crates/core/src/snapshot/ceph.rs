@@ -71,8 +71,17 @@ impl PgState {
     /// Active and clean, scrubbing and snaptrim allowed.
     pub fn is_clean(&self) -> bool {
         const UNCLEAN: [&str; 11] = [
-            "degraded", "undersized", "remapped", "peering", "backfill", "recover", "stale", "inconsistent", "down",
-            "incomplete", "unknown",
+            "degraded",
+            "undersized",
+            "remapped",
+            "peering",
+            "backfill",
+            "recover",
+            "stale",
+            "inconsistent",
+            "down",
+            "incomplete",
+            "unknown",
         ];
         self.state.contains("active")
             && self.state.contains("clean")

@@ -19,9 +19,7 @@ use sha2::{Digest, Sha256};
 
 pub use ceph::{Ceph, CephDaemon, CephHealthCheck, DaemonKind, HealthLevel, Osd, PgState, Pool, StopVerdict};
 pub use gaps::Gap;
-pub use guest::{
-    DiskUse, Guest, GuestStatus, Lock, LocalDisk, LocalResource, MigrationFacts, TargetRefusal,
-};
+pub use guest::{DiskUse, Guest, GuestStatus, LocalDisk, LocalResource, Lock, MigrationFacts, TargetRefusal};
 pub use ha::{
     AffinityRule, ArmedState, Ha, HaNodeState, HaRequest, HaService, HaServiceState, LrmMode, LrmStatus, NodeAffinity,
     ResourceAffinity,

@@ -268,4 +268,3 @@ pub struct StorageOnNode {
     /// Free bytes.
     pub free_bytes: u64,
 }
-

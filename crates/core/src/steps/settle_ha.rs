@@ -37,7 +37,8 @@ pub(super) fn unsettled(snapshot: &Snapshot) -> Result<Vec<String>, String> {
             Some(state) => left.push(format!("HA has {guest} in state {state:?}")),
             None => left.push(format!("HA has not taken {guest} up yet")),
         }
-        if let Some(home) = &service.maintenance_node {
+        // With failback off the manager keeps the note for good, and nothing travels.
+        if let Some(home) = service.maintenance_node.as_ref().filter(|_| service.failback) {
             left.push(format!("{guest} is about to travel back to {home}"));
         }
     }

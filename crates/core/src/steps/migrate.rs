@@ -41,8 +41,8 @@ pub struct Migrate {
 impl Migrate {
     /// Under way, by the guest's lock, by a task, or by HA's state; the evidence.
     fn under_way(&self, snapshot: &Snapshot, guest: &Guest) -> Option<String> {
-        let jobs = snapshot.jobs.known().into_iter().flatten();
-        for job in jobs.filter(|job| job.kind.is_migration() && job.vmid == Some(self.guest.vmid)) {
+        let mut jobs = snapshot.jobs.known().into_iter().flatten();
+        if let Some(job) = jobs.find(|job| job.kind.is_migration() && job.vmid == Some(self.guest.vmid)) {
             return Some(format!("task {}", job.upid));
         }
         if guest.lock.known().and_then(Option::as_ref).is_some_and(|lock| lock.0 == "migrate") {

@@ -32,7 +32,7 @@ pub(crate) enum Verb {
     /// Write a snapshot to a file, for --from
     Export(export::Args),
     /// Show what is in the way of a run, and how to mend it
-    Preflight(source::Args),
+    Preflight(source::PlanArgs),
     /// Show every step of a run, its cost and the consents that it needs
     Plan(plan::Args),
     /// Upgrade the cluster

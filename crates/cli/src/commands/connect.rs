@@ -1,8 +1,9 @@
 //! From the configuration to the ports of the cluster that it names, or one clear message.
 //!
-//! Every node is tried by itself, API and SSH, before anything else: a wrong certificate, a wrong host key or a refused
-//! credential at any node ends the command. A node that is merely silent does not: it may be down, and that is then a
-//! reading of the snapshot. Nothing but reads is sent.
+//! Every node is tried by itself, API and SSH, before anything else. A wrong certificate or host key at any node ends the
+//! command; so do credentials that no node accepts. A node that is silent does not: it may be down, and that is then a
+//! reading of the snapshot. Nor does one that alone refuses what others accept: tokens and root's authorized_keys lie in
+//! `/etc/pve`, which a node does not have while it boots. Nothing but reads is sent.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,20 +81,18 @@ async fn try_api(ports: &Ports, nodes: &[NodeName]) -> Result<(), Failure> {
         let (api, node) = (ports.api.clone(), node.clone());
         asked.spawn(async move { (node, api.call(request).await) });
     }
-    let mut silent = Vec::new();
-    let mut refusals = Vec::new();
-    let mut answers = 0;
+    let (mut silent, mut strangers, mut refusals, mut answers) = (Vec::new(), Vec::new(), Vec::new(), 0);
     while let Some(Ok((node, result))) = asked.join_next().await {
         match result {
             Ok(_) | Err(ApiError::Refused { .. } | ApiError::Forbidden { .. }) => answers += 1,
             Err(ApiError::Unreachable(reason)) => silent.push(reason),
             Err(ApiError::InDoubt { node, reason }) => silent.push(format!("{node} ({reason})")),
-            Err(error @ (ApiError::Fingerprint { .. } | ApiError::Unauthorized { .. })) => refusals.push((node, error)),
+            Err(error @ ApiError::Fingerprint { .. }) => strangers.push((node, error)),
+            Err(error @ ApiError::Unauthorized { .. }) => refusals.push((node, error)),
         }
     }
-    // The same node each time, whichever answered first.
-    refusals.sort_by(|(one, _), (other, _)| one.cmp(other));
-    if let Some((_, error)) = refusals.into_iter().next() {
+    let refusal = first(refusals).filter(|_| answers == 0);
+    if let Some(error) = first(strangers).or(refusal) {
         return Err(error.into());
     }
     if answers == 0 {
@@ -101,6 +100,11 @@ async fn try_api(ports: &Ports, nodes: &[NodeName]) -> Result<(), Failure> {
         return Err(ApiError::Unreachable(silent.join("; ")).into());
     }
     Ok(())
+}
+
+/// That of the first node by name, so that the same fault gives the same message.
+fn first<E>(errors: Vec<(NodeName, E)>) -> Option<E> {
+    errors.into_iter().min_by(|(one, _), (other, _)| one.cmp(other)).map(|(_, error)| error)
 }
 
 /// Logs in to each node by itself.
@@ -113,15 +117,17 @@ async fn try_shells(ports: &Ports, nodes: &[NodeName]) -> Result<(), Failure> {
             (node, result)
         });
     }
-    let mut refusals = Vec::new();
+    let (mut strangers, mut refusals, mut logins) = (Vec::new(), Vec::new(), 0);
     while let Some(Ok((node, result))) = asked.join_next().await {
         match result {
-            Ok(_) | Err(ShellError::Unreachable { .. } | ShellError::InDoubt { .. }) => {}
-            Err(error @ (ShellError::HostKey { .. } | ShellError::Unauthorized { .. })) => refusals.push((node, error)),
+            Ok(_) | Err(ShellError::InDoubt { .. }) => logins += 1,
+            Err(ShellError::Unreachable { .. }) => {}
+            Err(error @ ShellError::HostKey { .. }) => strangers.push((node, error)),
+            Err(error @ ShellError::Unauthorized { .. }) => refusals.push((node, error)),
         }
     }
-    refusals.sort_by(|(one, _), (other, _)| one.cmp(other));
-    refusals.into_iter().next().map_or(Ok(()), |(_, error)| Err(error.into()))
+    let refusal = first(refusals).filter(|_| logins == 0);
+    first(strangers).or(refusal).map_or(Ok(()), |error| Err(error.into()))
 }
 
 /// The configuration names the nodes that the cluster has, all of them and no other.

@@ -5,7 +5,8 @@ use std::process::Child;
 use crate::session::{Lab, Session, wait_for};
 use serde_json::Value;
 
-const FACTOR: u32 = 200;
+/// Fast, and yet slow enough that a busy machine is not taken for a broken cluster.
+const FACTOR: u32 = 100;
 
 const POLICY: &str = r#"
 [policy]
@@ -97,6 +98,12 @@ fn a_run_that_is_paused_resumed_and_killed_three_times_ends_whole_and_moves_noth
     wait_for_phase(session, "paused");
     session.run(&["status"]).expect(0, &["PAUSED", "by the operator"]);
     session.run(&["run"]).expect(8, &["is not over"]);
+    session.run(&["approve"]).expect(2, &["asks for no consent that was not given"]);
+    session.run(&["approve", "eject-media"]).expect(0, &["agreed to eject-media"]);
+    wait_for("the approval", || {
+        let log = session.run(&["log", "--last", "5"]).out;
+        if log.contains("anna@") && log.contains("agrees to eject-media") { Ok(()) } else { Err(log) }
+    });
     session.run(&["resume"]).expect(0, &["it goes on"]);
     wait_for_phase(session, "running");
     driving.kill_9();

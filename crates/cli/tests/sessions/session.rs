@@ -47,7 +47,7 @@ impl Session {
 
     /// Starts the program and leaves it alone.
     pub(crate) fn start(&self, arguments: &[&str]) -> Child {
-        self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
+        self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap()
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -125,13 +125,13 @@ impl Drop for Lab {
     }
 }
 
-/// Waits until something is so; fails with its last words after a minute.
+/// Waits until something is so; fails with its last words after two minutes.
 pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
     let begun = Instant::now();
     loop {
         match look() {
             Ok(value) => return value,
-            Err(why) => assert!(begun.elapsed() < Duration::from_secs(60), "{what}: {why}"),
+            Err(why) => assert!(begun.elapsed() < Duration::from_secs(120), "{what}: {why}"),
         }
         std::thread::sleep(Duration::from_millis(50));
     }

@@ -53,15 +53,12 @@ impl ClusterLock {
     pub(crate) async fn hold(&mut self, ports: &Ports, nodes: &[NodeName]) -> Hold {
         let now = ports.clock.now();
         let age_s = self.renewed.map(|renewed| now.since_s(renewed));
-        match age_s {
-            Some(age_s) if age_s < RENEW_S => return Hold::Ours,
-            Some(_) => {
-                if self.on_any(ports, nodes, &["touch", "-c", LOCK]).await.is_ok_and(|output| output.succeeded()) {
-                    self.renewed = Some(now);
-                    return Hold::Ours;
-                }
-            }
-            None => {}
+        if age_s.is_some_and(|age_s| age_s < RENEW_S) {
+            return Hold::Ours;
+        }
+        if age_s.is_some() && self.renew(ports, nodes).await {
+            self.renewed = Some(now);
+            return Hold::Ours;
         }
         match self.take(ports, nodes, now).await {
             Hold::Unsure(_) if age_s.is_some_and(|age_s| age_s < SURE_S) => Hold::Ours,
@@ -69,10 +66,16 @@ impl ClusterLock {
         }
     }
 
+    /// Only while the name beside it is ours: after a long silence somebody else may have taken it.
+    async fn renew(&self, ports: &Ports, nodes: &[NodeName]) -> bool {
+        let ours = self.named_holder(ports, nodes).await.is_some_and(|lock| lock.run == self.run.as_str());
+        ours && self.on_any(ports, nodes, &["touch", "-c", LOCK]).await.is_ok_and(|output| output.succeeded())
+    }
+
     async fn take(&mut self, ports: &Ports, nodes: &[NodeName], now: UnixMs) -> Hold {
         let mut made = self.on_any(ports, nodes, &["mkdir", LOCK]).await;
         if exists(&made) {
-            match self.other_holder(ports, nodes).await {
+            match self.named_holder(ports, nodes).await {
                 // Our own, of a driver that died: the journal's lease says that it is gone.
                 Some(lock) if lock.run == self.run.as_str() => return self.took(ports, nodes, now).await,
                 other => {
@@ -117,7 +120,7 @@ impl ClusterLock {
         }
     }
 
-    async fn other_holder(&self, ports: &Ports, nodes: &[NodeName]) -> Option<DriverLock> {
+    async fn named_holder(&self, ports: &Ports, nodes: &[NodeName]) -> Option<DriverLock> {
         let output = self.on_any(ports, nodes, &["cat", HOLDER]).await.ok()?;
         serde_json::from_str(&output.stdout).ok()
     }

@@ -1,6 +1,8 @@
 //! The lab as other programs see it: the shipped live client, and the `curl` and `ssh` of the system where they are
 //! installed.
 
+#![allow(clippy::disallowed_methods, reason = "the test runs other programs and gives them files")]
+
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -98,7 +100,9 @@ async fn openssh_runs_commands_with_the_labs_key_and_known_hosts() {
         args.push(command);
         tokio::task::block_in_place(|| run("ssh", &args))
     };
-    let Some(output) = ssh("qm list | head -n 1; ha-manager crm-command node-maintenance enable nowhere") else { return };
+    let Some(output) = ssh("qm list | head -n 1; ha-manager crm-command node-maintenance enable nowhere") else {
+        return;
+    };
     assert_eq!(output.status.code(), Some(255), "{}", text(&output.stderr));
     assert_eq!(text(&output.stdout).split_whitespace().next(), Some("VMID"));
     assert!(text(&output.stderr).contains("no such cluster node 'nowhere'"), "{}", text(&output.stderr));

@@ -42,6 +42,7 @@ pub(crate) struct Args {
 }
 
 pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    #[allow(clippy::disallowed_methods, reason = "the ledger says how long the demo took on the wall")]
     let began = Instant::now();
     let stage = Stage { format: context.format(), dir: TemporaryDir::new()? };
     stage.title("The lab: three Proxmox VE nodes on loopback, each with HTTPS and SSH");
@@ -184,6 +185,7 @@ impl Stage {
 struct TemporaryDir(PathBuf);
 
 impl TemporaryDir {
+    #[allow(clippy::disallowed_methods, reason = "the lab's key, configuration and journal need a place")]
     fn new() -> Result<Self, Failure> {
         let path = std::env::temp_dir().join(format!("quorate-demo-{}", std::process::id()));
         std::fs::create_dir_all(&path).map_err(|error| fault(format!("{} cannot be made: {error}", path.display())))?;
@@ -192,6 +194,7 @@ impl TemporaryDir {
 }
 
 impl Drop for TemporaryDir {
+    #[allow(clippy::disallowed_methods, reason = "the demo removes what it made")]
     fn drop(&mut self) {
         // Left behind at worst: it holds keys of a lab that has ended.
         let _ = std::fs::remove_dir_all(&self.0);

@@ -10,7 +10,7 @@ use quorate_sim::rehearsal::{Outcome, Rehearsal};
 use quorate_sim::world::World;
 
 /// What the administrator of the demo cluster agrees to.
-pub fn policy() -> Policy {
+pub(crate) fn policy() -> Policy {
     let guest = |id: &str| GuestId::parse(id).unwrap();
     Policy {
         guests: [(guest("vm:116"), GuestPolicy::Shutdown), (guest("vm:114"), GuestPolicy::Eject)].into(),
@@ -20,15 +20,15 @@ pub fn policy() -> Policy {
 }
 
 /// The demo cluster.
-pub fn demo() -> World {
+pub(crate) fn demo() -> World {
     world_from_toml(DEMO, 1).unwrap()
 }
 
 /// A journal of its own for each rehearsal; removed when dropped.
-pub struct JournalFile(pub PathBuf);
+pub(crate) struct JournalFile(pub(crate) PathBuf);
 
 impl JournalFile {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         Self(std::env::temp_dir().join(format!("quorate-rehearsal-{}-{number}.db", std::process::id())))
@@ -36,6 +36,7 @@ impl JournalFile {
 }
 
 impl Drop for JournalFile {
+    #[allow(clippy::disallowed_methods, reason = "a test removes its own files")]
     fn drop(&mut self) {
         for suffix in ["", "-wal", "-shm"] {
             let mut path = self.0.clone().into_os_string();
@@ -46,17 +47,17 @@ impl Drop for JournalFile {
 }
 
 /// Holds a rehearsal over a world.
-pub fn hold(rehearsal: &Rehearsal, world: World) -> Outcome {
+pub(crate) fn hold(rehearsal: &Rehearsal, world: World) -> Outcome {
     let journal = JournalFile::new();
     block_on(rehearsal.hold(world, &journal.0)).unwrap()
 }
 
-pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
 
 /// Prints what happened, for a test that fails.
-pub fn tell(outcome: &Outcome) -> String {
+pub(crate) fn tell(outcome: &Outcome) -> String {
     let line = |(at, event): &(quorate_core::ids::UnixMs, quorate_core::run::Event)| {
         let json = serde_json::to_string(event).unwrap();
         format!("{} {}", at.seconds(), json.chars().take(300).collect::<String>())

@@ -19,7 +19,7 @@ use quorate_pve::ports::{
 };
 use serde_json::Value;
 
-use crate::wire::{self, ApiAnswer, Credentials, Gate, ShellExit, Wire, api_listens, ssh_listens};
+use crate::wire::{self, ApiAnswer, Credentials, Follow, Gate, ShellAnswer, ShellExit, Wire, api_listens, ssh_listens};
 use crate::world::World;
 use crate::world::access::{TOKEN, TOKEN_SECRET};
 
@@ -168,6 +168,17 @@ impl Inner {
         read_answer(&asked, &answer)
     }
 
+    /// Moves the world on until what a program waits for has ended.
+    fn end_of(&self, node: &NodeName, follow: &Follow, until_ms: u64) -> Option<ShellAnswer> {
+        loop {
+            let (end, now_ms) = self.at(0, |wire, world| (wire.followed(world, node, follow), world.now_ms));
+            if end.is_some() || now_ms >= until_ms {
+                return end;
+            }
+            self.pass(Duration::from_secs(1));
+        }
+    }
+
     fn shell(
         &self,
         node: &NodeName,
@@ -187,6 +198,14 @@ impl Inner {
         if self.at(0, |_, world| boot(world)) != Some(before) {
             return Err(in_doubt("the connection was closed".to_owned()));
         }
+        let answer = match &answer.follows {
+            None => answer,
+            Some(follow) => {
+                let until_ms = later(begun_ms, deadline);
+                let end = self.end_of(node, follow, until_ms);
+                end.ok_or_else(|| in_doubt(format!("no answer within {} s", deadline.as_secs())))?
+            }
+        };
         let ShellExit::Status(status) = answer.exit;
         Ok(ShellOutput { exit: Exit::Status(status), stdout: answer.stdout, stderr: answer.stderr })
     }

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use super::Shared;
 use super::doors::{State, until_changed, until_open};
 use super::keys::SshKey;
-use crate::wire::{ShellAnswer, ShellExit};
+use crate::wire::{Follow, ShellAnswer, ShellExit};
 
 /// Bytes between the network and the session, which the pump moves: what a cut throws away.
 const PUMP_BYTES: usize = 64 << 10;
@@ -148,11 +148,14 @@ impl Handler for RootSession {
         session.channel_success(channel)?;
         let command = String::from_utf8_lossy(command).into_owned();
         let answer = self.shared.with(|wire, world| wire.shell(world, &self.node, &command));
-        let (handle, clock) = (session.handle(), self.shared.clock);
+        let (handle, shared, node) = (session.handle(), self.shared.clone(), self.node.clone());
         tokio::spawn(async move {
-            clock.sleep(answer.delay).await;
+            shared.clock.sleep(answer.delay).await;
             // A client that has hung up meanwhile misses the answer, and that is all.
-            let _ = send(&handle, channel, answer).await;
+            let _ = match &answer.follows {
+                None => send(&handle, channel, answer).await,
+                Some(follow) => send(&handle, channel, end_of(&shared, &node, follow).await).await,
+            };
         });
         Ok(())
     }
@@ -176,6 +179,16 @@ impl Handler for RootSession {
         session: &mut Session,
     ) -> Result<(), Self::Error> {
         session.channel_failure(channel)
+    }
+}
+
+/// Waits for the end of what a program in the foreground waits for.
+async fn end_of(shared: &Shared, node: &NodeName, follow: &Follow) -> ShellAnswer {
+    loop {
+        if let Some(end) = shared.with(|wire, world| wire.followed(world, node, follow)) {
+            return end;
+        }
+        shared.clock.sleep(Duration::from_secs(1)).await;
     }
 }
 

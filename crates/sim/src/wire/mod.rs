@@ -23,7 +23,7 @@ use quorate_core::ids::NodeName;
 
 pub use access::{Credentials, Gate};
 pub use answer::{ApiAnswer, ApiRequest};
-pub use shell::{ShellAnswer, ShellExit};
+pub use shell::{Follow, ShellAnswer, ShellExit};
 
 use crate::world::World;
 use crate::world::node::{Node, Power};
@@ -54,6 +54,11 @@ impl Wire {
     /// Runs a command line as root on a node whose sshd listens.
     pub fn shell(&self, world: &mut World, node: &NodeName, command_line: &str) -> ShellAnswer {
         shell::run(self, world, node, command_line)
+    }
+
+    /// What a program that waits for some work prints at its end, and how it ends; none as long as it has not.
+    pub fn followed(&self, world: &mut World, node: &NodeName, follow: &Follow) -> Option<ShellAnswer> {
+        shell::followed(world, node, follow)
     }
 }
 

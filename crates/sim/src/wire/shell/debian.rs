@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::{Options, Output, Shell};
+use super::{Follow, Options, Output, Shell};
 use crate::wire::api::root_total;
 use crate::wire::text::Moment;
 use crate::world::packages::Pending;
@@ -25,6 +25,7 @@ impl Shell<'_> {
             "id" => Output::ok("uid=0(root) gid=0(root) groups=0(root)\n"),
             "true" | ":" => Output::default(),
             "false" => Output::fail(1, ""),
+            "exit" => Output::fail(args.first().and_then(|status| status.parse().ok()).unwrap_or(0), ""),
             "sleep" => self.sleep(args),
             "echo" => Output::ok(format!("{}\n", args.join(" "))),
             "printf" => printf(args),
@@ -56,9 +57,7 @@ impl Shell<'_> {
         }
     }
 
-    /// Starts the upgrade and lets it go on: the lab does not hold a session open for minutes of work.
-    ///
-    /// A real foreground upgrade dies with its session unless it is detached; whoever wants that detaches it.
+    /// Starts the upgrade and waits for it. A real one dies with its session; this one goes on.
     fn upgrade_in_foreground(&mut self, args: &[&str]) -> Output {
         if let Some(pid) = self.here().packages.locked_by {
             let stderr = format!(
@@ -71,8 +70,9 @@ impl Shell<'_> {
         self.world.counter += 1;
         let unit = quorate_core::ids::UnitName::new(format!("session-{}", self.world.counter));
         let node = self.node.clone();
-        match self.world.systemd_run(&node, unit.clone(), None, &argv) {
-            Ok(()) => Output::ok(self.plan_text(&self.world.pending(&node))),
+        let log = format!("/run/{unit}.log");
+        match self.world.systemd_run(&node, unit.clone(), Some(log), &argv) {
+            Ok(()) => Output { follows: Some(Follow::Unit(unit)), ..Output::default() },
             Err(error) => Output::fail(100, format!("{error}\n")),
         }
     }

@@ -15,12 +15,12 @@ mod systemd;
 
 use std::time::Duration;
 
-use quorate_core::ids::NodeName;
+use quorate_core::ids::{NodeName, UnitName, Upid};
 
 use super::Wire;
 use super::words::{Line, Pipe, Simple, Sink, When, parse, parse_script};
 use crate::world::World;
-use crate::world::node::Node;
+use crate::world::node::{Node, UnitState};
 
 /// How a command line ended, and what it printed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,17 @@ pub struct ShellAnswer {
     pub stderr: String,
     /// How long it took, in the world's time.
     pub delay: Duration,
+    /// It goes on until this is over, and what that printed comes after.
+    pub follows: Option<Follow>,
+}
+
+/// Work that a program in the foreground waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Follow {
+    /// A task of PVE's: `qm migrate`.
+    Task(Upid),
+    /// Work of systemd's: `apt-get dist-upgrade` without a unit of its own.
+    Unit(UnitName),
 }
 
 /// How a command line ended.
@@ -49,6 +60,7 @@ struct Output {
     stdout: String,
     stderr: String,
     delay: Duration,
+    follows: Option<Follow>,
 }
 
 impl Output {
@@ -90,12 +102,47 @@ pub(super) fn run(wire: &Wire, world: &mut World, node: &NodeName, command_line:
     let line = match parse(command_line) {
         Ok(line) => line,
         Err(stderr) => {
-            return ShellAnswer { exit: ShellExit::Status(2), stdout: String::new(), stderr, delay: Duration::ZERO };
+            return Output::fail(2, stderr).into();
         }
     };
     let mut shell = Shell { wire, world, node, stdin: String::new() };
-    let all = shell.list(line);
-    ShellAnswer { exit: ShellExit::Status(all.status), stdout: all.stdout, stderr: all.stderr, delay: all.delay }
+    shell.list(line).into()
+}
+
+impl From<Output> for ShellAnswer {
+    fn from(output: Output) -> Self {
+        let Output { status, stdout, stderr, delay, follows } = output;
+        Self { exit: ShellExit::Status(status), stdout, stderr, delay, follows }
+    }
+}
+
+/// The end of what a program waits for, if it has come. The boot in which it began is part of the question.
+pub(super) fn followed(world: &mut World, node: &NodeName, follow: &Follow) -> Option<ShellAnswer> {
+    match follow {
+        Follow::Task(upid) => {
+            let task = world.tasks.all.get(upid)?;
+            let end = task.end.as_ref()?;
+            let lines = task.log.iter().filter(|line| !line.starts_with("TASK "));
+            let stdout = lines.map(|line| format!("{line}\n")).collect::<String>();
+            let fine = end.exitstatus == "OK" || end.exitstatus.starts_with("WARNINGS");
+            let output = match fine {
+                true => Output::ok(stdout),
+                false => Output { stdout, ..Output::fail(255, format!("{}\n", end.exitstatus)) },
+            };
+            Some(output.into())
+        }
+        Follow::Unit(name) => {
+            let machine = world.nodes.get_mut(node)?;
+            let Some(unit) = machine.units.get(name) else {
+                return Some(Output::fail(255, "").into());
+            };
+            let UnitState::Exited(status) = unit.state else { return None };
+            let log = unit.log_path.as_ref().and_then(|path| machine.unit_logs.remove(path)).unwrap_or_default();
+            machine.units.remove(name);
+            let stdout = log.iter().map(|line| format!("{line}\n")).collect();
+            Some(Output { status, stdout, ..Output::default() }.into())
+        }
+    }
 }
 
 impl Shell<'_> {
@@ -113,6 +160,7 @@ impl Shell<'_> {
                 all.stderr.push_str(&part.stderr);
                 all.delay += part.delay;
                 all.status = part.status;
+                all.follows = part.follows;
             }
         }
         all
@@ -126,6 +174,7 @@ impl Shell<'_> {
             let output = self.simple(&command);
             all.status = output.status;
             all.delay += output.delay;
+            all.follows = output.follows;
             all.stdout = output.stdout;
             all.stderr.push_str(&output.stderr);
         }

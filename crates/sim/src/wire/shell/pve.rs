@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use quorate_core::ids::{GuestId, GuestKind};
+use quorate_core::ids::{GuestId, GuestKind, Upid};
 use serde_json::Value;
 
 use super::files::config_text;
-use super::{Output, Shell};
+use super::{Follow, Output, Shell};
 use crate::wire::api::{config, ha_entries, installed_packages, manager};
 use crate::wire::params::Args;
 use crate::world::WorldError;
@@ -77,7 +77,10 @@ impl Shell<'_> {
     fn call_api(&mut self, method: &str, path: &str, args: Args) -> Output {
         let node = self.node.clone();
         match crate::wire::api::local(self.wire, self.world, &node, method, path, args) {
-            Ok(_) => Output::default(),
+            // Unlike the API, the programs wait for the task that they started.
+            Ok(data) => {
+                Output { follows: data.as_str().map(|upid| Follow::Task(Upid::new(upid))), ..Output::default() }
+            }
             Err(refusal) => Output::fail(255, format!("{}\n", refusal.message())),
         }
     }

@@ -106,3 +106,35 @@ impl<'a> Stages<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::instance::{Item, NodeSet, Place};
+    use super::*;
+
+    /// One item goes to the node that another leaves. In how many stages?
+    fn stages(change: impl FnOnce(&mut Instance)) -> usize {
+        let place = Place { capacity_bytes: 100, disk_free_bytes: vec![100], has_turn: true, ..Place::default() };
+        let item = |home| Item { memory_bytes: 10, home, allowed: NodeSet::first(3), ..Item::default() };
+        let mut instance = Instance { places: vec![place; 3], items: vec![item(0), item(1)], ..Instance::default() };
+        change(&mut instance);
+        let moves = [Move { item: 1, from: 1, to: 2 }, Move { item: 0, from: 0, to: 1 }];
+        Stages::new(&instance).of_turn(&moves, 4, |_| 1).len()
+    }
+
+    #[test]
+    fn who_counts_on_what_another_leaves_waits_until_it_has_left() {
+        assert_eq!(stages(|_| {}), 1);
+        assert_eq!(stages(|instance| instance.places[1].capacity_bytes = 15), 2, "memory");
+        let disks = |instance: &mut Instance| {
+            instance.items.iter_mut().for_each(|item| item.disks = vec![(0, 10)]);
+            instance.places[1].disk_free_bytes = vec![5];
+        };
+        assert_eq!(stages(disks), 2, "disks");
+        let apart = |instance: &mut Instance| {
+            instance.items[0].apart = vec![1];
+            instance.items[1].apart = vec![0];
+        };
+        assert_eq!(stages(apart), 2, "apart");
+    }
+}

@@ -103,6 +103,7 @@ impl Reader<'_> {
 
     pub(super) fn keep_apart(&mut self, problem: &mut Problem<'_>, item_of: &BTreeMap<GuestId, usize>) {
         let mut apart: BTreeSet<(usize, usize)> = BTreeSet::new();
+        let mut contradictions: BTreeSet<(String, GuestId, GuestId)> = BTreeSet::new();
         for rule in &self.ha.rules {
             let AffinityRule::Resource(rule) = rule else { continue };
             if rule.together {
@@ -118,11 +119,19 @@ impl Reader<'_> {
                         problem.instance.items[item].allowed = problem.instance.items[item].allowed.without(*node);
                         problem.refusals[item]
                             .insert(*node, format!("{other} is there, and the rule {} keeps them apart", rule.id));
-                    } else if let Some(other) = item_of.get(other).filter(|other| **other != item) {
-                        apart.insert((item, *other));
+                    } else if let Some(another) = item_of.get(other).copied() {
+                        match another == item {
+                            true => contradictions.insert((rule.id.clone(), *one.min(other), *one.max(other))),
+                            false => apart.insert((item, another)),
+                        };
                     }
                 }
             }
+        }
+        for (rule, one, other) in contradictions {
+            let what = format!("the HA rule {rule} keeps {one} and {other} apart, and another one keeps them together");
+            let remedy = "remove one of the two: ha-manager rules list; ha-manager rules remove ID".to_owned();
+            self.findings.push(blocking("plan-rules", Subject::Cluster, what, remedy));
         }
         for (item, other) in apart {
             problem.instance.items[item].apart.push(other);

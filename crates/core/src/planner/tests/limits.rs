@@ -230,3 +230,12 @@ fn a_guest_with_the_tag_is_left_alone_and_forbids_its_nodes_turn() {
     assert!(refused(&tagged.clone().snapshot(), &Policy::default()).findings[0].problem.contains("quorate-skip"));
     assert!(moves(&planned(&tagged.upgraded("pve1").snapshot(), &Policy::default())).is_empty());
 }
+
+#[test]
+fn rules_that_contradict_each_other_are_named() {
+    let pair = [GuestId::vm(101), GuestId::vm(102)];
+    let fixture = Fixture::cluster(3).vm(101, "pve1", 4).vm(102, "pve1", 4).managed(pair[0]).managed(pair[1]);
+    let none = refused(&fixture.together("pair", &pair).apart("spread", &pair).snapshot(), &Policy::default());
+    assert_eq!(none.findings.len(), 1);
+    assert!(none.findings[0].problem.contains("spread"), "{}", none.findings[0].problem);
+}

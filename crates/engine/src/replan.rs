@@ -5,6 +5,7 @@ use quorate_core::plan::Plan;
 use quorate_core::planner::Ongoing;
 use quorate_core::run::{Event, PauseCause, Start};
 use quorate_core::snapshot::Snapshot;
+use quorate_core::steps::{Step, StepStatus};
 
 use crate::drive::{DriveError, Driver, Turn};
 use crate::prepare::{plan_and_verify, upgrade_unit};
@@ -49,7 +50,7 @@ impl Driver<'_> {
                 return Ok(Turn::Look);
             }
         };
-        if self.same_steps(&plan) {
+        if self.same_steps(&plan, snapshot) {
             let Some(start) = else_start else {
                 let lines = vec![why, "a new plan is the same as the old one: somebody has to look".to_owned()];
                 self.pause(PauseCause::Stuck, lines)?;
@@ -93,10 +94,14 @@ impl Driver<'_> {
         rest
     }
 
-    fn same_steps(&self, new: &Plan) -> bool {
+    /// Does the new plan ask for nothing else than the old one? In the middle of a turn it names steps again that are
+    /// done by now; those do not count.
+    fn same_steps(&self, new: &Plan, snapshot: &Snapshot) -> bool {
         let Some(old) = &self.state.plan else { return false };
-        let old = self.rest_of(old);
-        let steps = |plan: &Plan| plan.steps().map(|(_, planned)| planned.step.clone()).collect::<Vec<_>>();
-        steps(&old) == steps(new)
+        let left = |plan: &Plan| -> Vec<Step> {
+            let steps = plan.steps().map(|(_, planned)| planned.step.clone());
+            steps.filter(|step| step.kind().status(snapshot) != StepStatus::Done).collect()
+        };
+        left(&self.rest_of(old)) == left(new)
     }
 }

@@ -3,11 +3,19 @@
 //! A file says what differs from a plain, healthy Proxmox VE 9.1 cluster; everything else has a default. The same
 //! shapes are filled by [`synthetic`] for large clusters.
 
+mod defaults;
+
 use std::collections::BTreeMap;
 
 use quorate_core::ids::{GuestId, NodeName, StorageId};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+pub(crate) use defaults::running;
+use defaults::{
+    churn, eight, five, forty_days, one, one_tib, quarter_hour, recovery, six, start, ten_minutes, thirty_two, three,
+    twenty, two, yes,
+};
 
 use crate::world::World;
 use crate::world::faults::Fault;
@@ -342,58 +350,6 @@ pub struct TokenPart {
     pub secret: String,
     /// Role on `/`.
     pub role: String,
-}
-
-fn quarter_hour() -> String {
-    "*/15".to_owned()
-}
-fn five() -> u32 {
-    5
-}
-fn start() -> u64 {
-    START_UNIX_S
-}
-fn forty_days() -> u64 {
-    40 * 86_400 + 4_711
-}
-fn ten_minutes() -> u64 {
-    600
-}
-fn recovery() -> u64 {
-    400
-}
-fn churn() -> u64 {
-    20
-}
-fn one_tib() -> u64 {
-    1024
-}
-fn one() -> u32 {
-    1
-}
-fn two() -> u32 {
-    2
-}
-fn three() -> u32 {
-    3
-}
-fn six() -> u64 {
-    6
-}
-fn eight() -> u64 {
-    8
-}
-fn twenty() -> u64 {
-    20
-}
-fn thirty_two() -> u64 {
-    32
-}
-fn yes() -> bool {
-    true
-}
-pub(crate) fn running() -> String {
-    "running".to_owned()
 }
 
 impl ClusterFile {

@@ -55,7 +55,7 @@ fn five() -> World {
         let links = format!("[\"10.10.1.{number}\", \"10.10.2.{number}\"]");
         text += &format!("[[node]]\nname = \"pve{number}\"\nmemory_gib = 32\ncpus = 8\nlinks = {links}\n");
         if number < 5 {
-            let guest = format!("id = \"vm:{number}\"\nname = \"g\"\nnode = \"pve{number}\"\nmemory_mib = 2048");
+            let guest = format!("id = \"vm:10{number}\"\nname = \"g\"\nnode = \"pve{number}\"\nmemory_mib = 2048");
             text += &format!("[[guest]]\n{guest}\nstorage = \"nfs\"\n");
         }
     }

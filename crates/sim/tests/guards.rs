@@ -5,6 +5,7 @@ mod common;
 
 use common::{demo, hold, policy, tell};
 use quorate_core::ids::{GuestId, OsdId, StepId};
+use quorate_core::policy::Policy;
 use quorate_core::run::RunOutcome;
 use quorate_engine::Ended;
 use quorate_sim::cluster_file::world_from_toml;
@@ -43,18 +44,18 @@ fn an_osd_that_fails_elsewhere_stops_the_run_only_with_ceph_redundancy() {
     assert!(without.ledger.unconsented_downtime_s > 0, "{:#?}\n{}", without.ledger, tell(&without));
 }
 
-/// Five nodes without HA and Ceph, nothing on the last one.
-fn five() -> World {
+/// Six nodes without Ceph. The last one has no storage for guests: it votes, and nothing ever runs on it.
+fn six() -> World {
     let mut text = String::from(
-        "[cluster]\nname = \"five\"\n[kernel]\nrunning = \"6.17.2-1-pve\"\nupcoming = \"6.17.4-1-pve\"\n[installed]\n\
+        "[cluster]\nname = \"six\"\n[kernel]\nrunning = \"6.17.2-1-pve\"\nupcoming = \"6.17.4-1-pve\"\n[installed]\n\
          proxmox-ve = \"9.1.0\"\npve-manager = \"9.1.1\"\npve-qemu-kvm = \"10.1.2-4\"\ncorosync = \"3.1.9-pve2\"\n\
          [archive]\npve-manager = \"9.1.4\"\n\"proxmox-kernel-6.17\" = \"6.17.4-1\"\n\
-         [[storage]]\nid = \"nfs\"\nkind = \"nfs\"\nshared = true\ncontent = [\"images\"]\ntotal_gib = 2000\n",
+         [[storage]]\nid = \"nfs\"\nkind = \"nfs\"\nshared = true\ncontent = [\"images\"]\ntotal_gib = 2000\nnodes = [\"pve1\", \"pve2\", \"pve3\", \"pve4\", \"pve5\"]\n",
     );
-    for number in 1..=5 {
+    for number in 1..=6 {
         let links = format!("[\"10.10.1.{number}\", \"10.10.2.{number}\"]");
         text += &format!("[[node]]\nname = \"pve{number}\"\nmemory_gib = 32\ncpus = 8\nlinks = {links}\n");
-        if number < 5 {
+        if number < 6 {
             let guest = format!("id = \"vm:10{number}\"\nname = \"g\"\nnode = \"pve{number}\"\nmemory_mib = 2048");
             text += &format!("[[guest]]\n{guest}\nstorage = \"nfs\"\n");
         }
@@ -64,20 +65,22 @@ fn five() -> World {
 
 #[test]
 fn a_second_node_is_not_taken_out_only_with_one_node_out() {
-    let first = hold(&Rehearsal::default(), five());
+    let policy = Policy { last: vec!["pve6".into()], ..Policy::default() };
+    let calm = Rehearsal { policy, ..Rehearsal::default() };
+    let first = hold(&calm, six());
     assert!(first.ledger.clean && first.refused.is_empty(), "{:#?}\n{:#?}", first.ledger, first.refused);
     let second_node = first.plan.as_ref().unwrap().waves[1].node.clone().unwrap();
     let fault = AtStep {
         step: StepId::new(format!("{second_node}.upgrade-packages")),
-        faults: vec![FaultKind::PowerOff { node: "pve5".into() }],
+        faults: vec![FaultKind::PowerOff { node: "pve6".into() }],
     };
-    let with = Rehearsal { at_step: vec![fault], ..Rehearsal::default() };
+    let with = Rehearsal { at_step: vec![fault], ..calm };
     // The rule about corosync says the same from another side; each of the two is enough.
     for rules in [&[][..], &["one-node-out"], &["corosync-one-at-a-time"]] {
-        let held = hold(&without(&with, rules), five());
+        let held = hold(&without(&with, rules), six());
         assert!(matches!(held.ended, Some(Ended::Paused { .. })), "without {rules:?}: {}", tell(&held));
         assert_eq!(held.ledger.rules_broken, 0, "without {rules:?}: {:#?}", held.ledger);
     }
-    let harmed = hold(&without(&with, &["one-node-out", "corosync-one-at-a-time"]), five());
+    let harmed = hold(&without(&with, &["one-node-out", "corosync-one-at-a-time"]), six());
     assert!(harmed.ledger.rules_broken > 0, "{:#?}\n{}", harmed.ledger, tell(&harmed));
 }

@@ -56,20 +56,14 @@ impl ClusterLock {
         if age_s.is_some_and(|age_s| age_s < RENEW_S) {
             return Hold::Ours;
         }
-        if age_s.is_some() && self.renew(ports, nodes).await {
-            self.renewed = Some(now);
-            return Hold::Ours;
-        }
-        match self.take(ports, nodes, now).await {
+        // Only while the name beside it is ours: after a long silence somebody else may have taken it.
+        let ours =
+            age_s.is_some() && self.named_holder(ports, nodes).await.is_some_and(|lock| lock.run == self.run.as_str());
+        let hold = if ours { self.took(ports, nodes, now).await } else { self.take(ports, nodes, now).await };
+        match hold {
             Hold::Unsure(_) if age_s.is_some_and(|age_s| age_s < SURE_S) => Hold::Ours,
             hold => hold,
         }
-    }
-
-    /// Only while the name beside it is ours: after a long silence somebody else may have taken it.
-    async fn renew(&self, ports: &Ports, nodes: &[NodeName]) -> bool {
-        let ours = self.named_holder(ports, nodes).await.is_some_and(|lock| lock.run == self.run.as_str());
-        ours && self.on_any(ports, nodes, &["touch", "-c", LOCK]).await.is_ok_and(|output| output.succeeded())
     }
 
     async fn take(&mut self, ports: &Ports, nodes: &[NodeName], now: UnixMs) -> Hold {
@@ -102,6 +96,7 @@ impl ClusterLock {
         }
     }
 
+    /// Writes our name and the time beside the lock, and renews it.
     async fn took(&mut self, ports: &Ports, nodes: &[NodeName], now: UnixMs) -> Hold {
         let lock = DriverLock { run: self.run.to_string(), holder: self.holder.clone(), renewed: now };
         let json = serde_json::to_string(&lock).expect("a lock is plain data and always serialises");

@@ -99,3 +99,27 @@ fn an_abort_in_the_middle_leaves_nothing_of_ours() {
         assert!(outcome.ledger.clean, "{step}: {:#?}", outcome.ledger);
     }
 }
+
+/// Somebody's lock in the cluster, as a driver with another journal leaves it.
+fn locked_by_another_driver() -> quorate_sim::world::World {
+    let mut world = demo();
+    let node = "pve3".into();
+    world.pmxcfs_mkdir(&node, "/etc/pve/priv/lock/quorate").unwrap();
+    let holder = r#"{"run":"0badcafe","holder":"admin@laptop, process 7","renewed":1795348700000}"#;
+    world.pmxcfs_write(&node, "/etc/pve/priv/quorate-driver.json", holder).unwrap();
+    world
+}
+
+#[test]
+fn a_second_driver_from_another_journal_is_refused_and_changes_nothing() {
+    let file = JournalFile::new();
+    let rehearsal = Rehearsal { policy: policy(), ..Rehearsal::default() };
+    let world = Arc::new(Mutex::new(locked_by_another_driver()));
+    let journal = Journal::open(&file.0, Mode::Drive).unwrap();
+    match block_on(rehearsal.begin(&SimPorts::new(world.clone()), &journal)) {
+        Ok(outcome) => assert!(outcome.refused.iter().any(|line| line.contains("admin@laptop")), "{outcome:#?}"),
+        Err(error) => assert!(error.to_string().contains("admin@laptop"), "{error}"),
+    }
+    let ledger = Ledger::report(&world.lock().unwrap(), 0, 0.0);
+    assert!(ledger.clean && ledger.moves == 0 && ledger.nodes_upgraded == 0, "{ledger:#?}");
+}

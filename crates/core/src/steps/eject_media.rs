@@ -53,8 +53,6 @@ impl StepKind for EjectMedia {
         }
     }
 
-    fn during(&self, _snapshot: &mut Snapshot) {}
-
     fn after(&self, snapshot: &mut Snapshot) {
         let guest = snapshot.guests.get_mut(&self.guest);
         if let Some(facts) = guest.and_then(|guest| guest.migration.known_mut()) {

@@ -22,10 +22,6 @@ impl StepKind for EnterMaintenance {
         "enter-maintenance"
     }
 
-    fn subject(&self) -> Option<String> {
-        None
-    }
-
     fn title(&self) -> String {
         format!("put {} into HA maintenance mode", self.node)
     }
@@ -43,8 +39,6 @@ impl StepKind for EnterMaintenance {
             Ok(Some(state)) => StepStatus::Blocked(vec![format!("HA has {} as {state:?}", self.node)]),
         }
     }
-
-    fn during(&self, _snapshot: &mut Snapshot) {}
 
     fn after(&self, snapshot: &mut Snapshot) {
         set_maintenance_state(snapshot, &self.node, HaNodeState::Maintenance);

@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Class, Limits, StepKind, StepStatus};
-use crate::command::Command;
 use crate::policy::Deadlines;
 use crate::snapshot::Snapshot;
 
@@ -38,10 +37,6 @@ impl StepKind for FinalCheck {
         "final-check"
     }
 
-    fn subject(&self) -> Option<String> {
-        None
-    }
-
     fn title(&self) -> String {
         "every node a member and up to date, HA at rest, Ceph clean".to_owned()
     }
@@ -51,20 +46,10 @@ impl StepKind for FinalCheck {
     }
 
     fn status(&self, snapshot: &Snapshot) -> StepStatus {
-        match left_to_do(snapshot) {
-            Ok(left) if left.is_empty() => StepStatus::Done,
-            Ok(left) => StepStatus::Blocked(left),
-            Err(why) => StepStatus::Blocked(vec![why]),
-        }
+        super::done_when_empty(left_to_do(snapshot))
     }
-
-    fn during(&self, _snapshot: &mut Snapshot) {}
 
     fn after(&self, _snapshot: &mut Snapshot) {}
-
-    fn command(&self, _snapshot: &Snapshot) -> Option<Command> {
-        None
-    }
 
     fn limits(&self, deadlines: &Deadlines) -> Limits {
         Limits { deadline_s: deadlines.ha_s, settle_s: 0, attempts: 0 }

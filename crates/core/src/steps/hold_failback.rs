@@ -44,8 +44,6 @@ impl StepKind for HoldFailback {
         }
     }
 
-    fn during(&self, _snapshot: &mut Snapshot) {}
-
     fn after(&self, snapshot: &mut Snapshot) {
         set_failback(snapshot, self.guest, false);
     }

@@ -21,10 +21,6 @@ impl StepKind for LeaveMaintenance {
         "leave-maintenance"
     }
 
-    fn subject(&self) -> Option<String> {
-        None
-    }
-
     fn title(&self) -> String {
         format!("take {} out of HA maintenance mode", self.node)
     }
@@ -42,8 +38,6 @@ impl StepKind for LeaveMaintenance {
             Ok(Some(state)) => StepStatus::Blocked(vec![format!("HA has {} as {state:?}", self.node)]),
         }
     }
-
-    fn during(&self, _snapshot: &mut Snapshot) {}
 
     fn after(&self, snapshot: &mut Snapshot) {
         set_maintenance_state(snapshot, &self.node, HaNodeState::Online);

@@ -145,10 +145,7 @@ impl StepKind for Migrate {
         self.needs(snapshot, guest).err().unwrap_or(StepStatus::Ready)
     }
 
-    /// While it travels, the guest takes memory on both ends; the forecast shows it on the target already, and the
-    /// plan checker counts the source as well.
-    fn during(&self, _snapshot: &mut Snapshot) {}
-
+    // There is no `during`: that a guest on its way takes room on both ends is what the rules know as `moving`.
     fn after(&self, snapshot: &mut Snapshot) {
         let Some(guest) = snapshot.guests.get_mut(&self.guest) else { return };
         guest.node = self.to.clone();

@@ -12,8 +12,8 @@ pub use prove_back::NEEDED_SERVICES;
 pub use refresh_packages::LISTS_MAX_AGE_S;
 pub use support::{BENIGN_CEPH_CHECKS, ceph_unsettled, what_runs_on};
 use support::{
-    NOOUT_LIMITS, all_guests_seen, bring_online, ceph_helper_for, guest, guest_job, guest_state, helper_for, job_on,
-    node, node_mut, noout_set_for, not_locked, read, take_offline,
+    NOOUT_LIMITS, all_guests_seen, bring_online, ceph_helper_for, done_when_empty, guest, guest_job, guest_state,
+    helper_for, job_on, node, node_mut, noout_set_for, not_locked, read, take_offline,
 };
 pub use upgrade_packages::kernel_release;
 
@@ -62,19 +62,23 @@ pub trait StepKind {
     /// The verb in ids, plans and the journal: `migrate`.
     fn verb(&self) -> &'static str;
     /// What it acts on, for its id: `vm:101`; none if it is the wave's node itself.
-    fn subject(&self) -> Option<String>;
+    fn subject(&self) -> Option<String> {
+        None
+    }
     /// One line for the plan: `migrate vm:101 web pve1 → pve2, live`.
     fn title(&self) -> String;
     /// Risk-taking or restoring.
     fn class(&self) -> Class;
     /// Where it stands.
     fn status(&self, snapshot: &Snapshot) -> StepStatus;
-    /// Forecast: the state while it runs.
-    fn during(&self, snapshot: &mut Snapshot);
+    /// Forecast: the state while it runs, where that is another than the one before it.
+    fn during(&self, _snapshot: &mut Snapshot) {}
     /// Forecast: the state once it is done.
     fn after(&self, snapshot: &mut Snapshot);
     /// Exactly what will be sent; none for a step that only waits for a state.
-    fn command(&self, snapshot: &Snapshot) -> Option<Command>;
+    fn command(&self, _snapshot: &Snapshot) -> Option<Command> {
+        None
+    }
     /// The step that pays back what this one changes.
     fn owes(&self) -> Option<Step> {
         None

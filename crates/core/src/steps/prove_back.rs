@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Class, Limits, StepKind, StepStatus};
-use crate::command::Command;
 use crate::ids::NodeName;
 use crate::policy::Deadlines;
 use crate::snapshot::Snapshot;
@@ -79,10 +78,6 @@ impl StepKind for ProveBack {
         "prove-back"
     }
 
-    fn subject(&self) -> Option<String> {
-        None
-    }
-
     fn title(&self) -> String {
         format!("{} is back: member, links, services, storages, Ceph", self.node)
     }
@@ -92,20 +87,10 @@ impl StepKind for ProveBack {
     }
 
     fn status(&self, snapshot: &Snapshot) -> StepStatus {
-        match self.missing(snapshot) {
-            Ok(missing) if missing.is_empty() => StepStatus::Done,
-            Ok(missing) => StepStatus::Blocked(missing),
-            Err(why) => StepStatus::Blocked(vec![why]),
-        }
+        super::done_when_empty(self.missing(snapshot))
     }
-
-    fn during(&self, _snapshot: &mut Snapshot) {}
 
     fn after(&self, _snapshot: &mut Snapshot) {}
-
-    fn command(&self, _snapshot: &Snapshot) -> Option<Command> {
-        None
-    }
 
     fn limits(&self, deadlines: &Deadlines) -> Limits {
         Limits { deadline_s: deadlines.rejoin_s + deadlines.ceph_clean_s, settle_s: 0, attempts: 0 }

@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Class, Limits, StepKind, StepStatus};
-use crate::command::Command;
 use crate::ids::NodeName;
 use crate::policy::Deadlines;
 use crate::snapshot::Snapshot;
@@ -20,10 +19,6 @@ impl StepKind for ProveEmpty {
         "prove-empty"
     }
 
-    fn subject(&self) -> Option<String> {
-        None
-    }
-
     fn title(&self) -> String {
         format!("{} itself says that nothing runs on it", self.node)
     }
@@ -33,20 +28,10 @@ impl StepKind for ProveEmpty {
     }
 
     fn status(&self, snapshot: &Snapshot) -> StepStatus {
-        match super::what_runs_on(snapshot, &self.node) {
-            Ok(left) if left.is_empty() => StepStatus::Done,
-            Ok(left) => StepStatus::Blocked(left),
-            Err(why) => StepStatus::Blocked(vec![why]),
-        }
+        super::done_when_empty(super::what_runs_on(snapshot, &self.node))
     }
-
-    fn during(&self, _snapshot: &mut Snapshot) {}
 
     fn after(&self, _snapshot: &mut Snapshot) {}
-
-    fn command(&self, _snapshot: &Snapshot) -> Option<Command> {
-        None
-    }
 
     fn limits(&self, deadlines: &Deadlines) -> Limits {
         Limits { deadline_s: deadlines.ha_s, settle_s: 0, attempts: 0 }

@@ -23,10 +23,6 @@ impl StepKind for Reboot {
         "reboot"
     }
 
-    fn subject(&self) -> Option<String> {
-        None
-    }
-
     fn title(&self) -> String {
         format!("reboot {}", self.node)
     }

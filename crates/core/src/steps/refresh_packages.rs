@@ -23,10 +23,6 @@ impl StepKind for RefreshPackages {
         "refresh-packages"
     }
 
-    fn subject(&self) -> Option<String> {
-        None
-    }
-
     fn title(&self) -> String {
         format!("read the package lists of {} anew", self.node)
     }
@@ -49,8 +45,6 @@ impl StepKind for RefreshPackages {
             _ => StepStatus::Ready,
         }
     }
-
-    fn during(&self, _snapshot: &mut Snapshot) {}
 
     fn after(&self, snapshot: &mut Snapshot) {
         if let Some(packages) = super::node_mut(snapshot, &self.node).and_then(|node| node.packages.known_mut()) {

@@ -42,8 +42,6 @@ impl StepKind for RestoreFailback {
         }
     }
 
-    fn during(&self, _snapshot: &mut Snapshot) {}
-
     fn after(&self, snapshot: &mut Snapshot) {
         set_failback(snapshot, self.guest, true);
     }

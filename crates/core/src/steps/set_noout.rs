@@ -23,10 +23,6 @@ impl StepKind for SetNoout {
         "set-noout"
     }
 
-    fn subject(&self) -> Option<String> {
-        None
-    }
-
     fn title(&self) -> String {
         format!("set noout for the OSDs of {}", self.node)
     }
@@ -43,8 +39,6 @@ impl StepKind for SetNoout {
             Ok(Some(false)) => StepStatus::Ready,
         }
     }
-
-    fn during(&self, _snapshot: &mut Snapshot) {}
 
     fn after(&self, snapshot: &mut Snapshot) {
         if let Some(ceph) = snapshot.ceph.known_mut().and_then(Option::as_mut) {

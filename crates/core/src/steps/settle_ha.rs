@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Class, Limits, StepKind, StepStatus};
-use crate::command::Command;
 use crate::ids::NodeName;
 use crate::policy::Deadlines;
 use crate::snapshot::{HaNodeState, HaRequest, HaServiceState, Snapshot};
@@ -50,10 +49,6 @@ impl StepKind for SettleHa {
         "settle-ha"
     }
 
-    fn subject(&self) -> Option<String> {
-        None
-    }
-
     fn title(&self) -> String {
         "HA has nothing under way".to_owned()
     }
@@ -63,20 +58,10 @@ impl StepKind for SettleHa {
     }
 
     fn status(&self, snapshot: &Snapshot) -> StepStatus {
-        match unsettled(snapshot) {
-            Ok(left) if left.is_empty() => StepStatus::Done,
-            Ok(left) => StepStatus::Blocked(left),
-            Err(why) => StepStatus::Blocked(vec![why]),
-        }
+        super::done_when_empty(unsettled(snapshot))
     }
-
-    fn during(&self, _snapshot: &mut Snapshot) {}
 
     fn after(&self, _snapshot: &mut Snapshot) {}
-
-    fn command(&self, _snapshot: &Snapshot) -> Option<Command> {
-        None
-    }
 
     fn limits(&self, deadlines: &Deadlines) -> Limits {
         Limits { deadline_s: deadlines.ha_s, settle_s: 0, attempts: 0 }

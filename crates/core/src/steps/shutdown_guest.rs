@@ -49,8 +49,6 @@ impl StepKind for ShutdownGuest {
         }
     }
 
-    fn during(&self, _snapshot: &mut Snapshot) {}
-
     fn after(&self, snapshot: &mut Snapshot) {
         set_status(snapshot, self.guest, &self.node, GuestStatus::Stopped);
     }

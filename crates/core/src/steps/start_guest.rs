@@ -46,8 +46,6 @@ impl StepKind for StartGuest {
         }
     }
 
-    fn during(&self, _snapshot: &mut Snapshot) {}
-
     fn after(&self, snapshot: &mut Snapshot) {
         set_status(snapshot, self.guest, &self.node, GuestStatus::Running);
     }

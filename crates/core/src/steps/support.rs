@@ -31,6 +31,15 @@ pub(super) fn read<T>(value: &Observed<T>) -> Result<&T, String> {
     value.read().map_err(|why| format!("not known: {why}"))
 }
 
+/// The status of a step that waits until nothing is left; a missing reading is something that is left.
+pub(super) fn done_when_empty(left: Result<Vec<String>, String>) -> StepStatus {
+    match left {
+        Ok(left) if left.is_empty() => StepStatus::Done,
+        Ok(left) => StepStatus::Blocked(left),
+        Err(why) => StepStatus::Blocked(vec![why]),
+    }
+}
+
 /// A node of the cluster.
 pub(super) fn node<'a>(snapshot: &'a Snapshot, name: &NodeName) -> Result<&'a Node, String> {
     snapshot.nodes.get(name).ok_or_else(|| format!("{name} is not a node of this cluster"))

@@ -20,10 +20,6 @@ impl StepKind for UnsetNoout {
         "unset-noout"
     }
 
-    fn subject(&self) -> Option<String> {
-        None
-    }
-
     fn title(&self) -> String {
         format!("clear noout for the OSDs of {}", self.node)
     }
@@ -39,8 +35,6 @@ impl StepKind for UnsetNoout {
             Ok(Some(false) | None) => StepStatus::Done,
         }
     }
-
-    fn during(&self, _snapshot: &mut Snapshot) {}
 
     fn after(&self, snapshot: &mut Snapshot) {
         if let Some(ceph) = snapshot.ceph.known_mut().and_then(Option::as_mut) {

@@ -60,10 +60,6 @@ impl StepKind for UpgradePackages {
         "upgrade-packages"
     }
 
-    fn subject(&self) -> Option<String> {
-        None
-    }
-
     fn title(&self) -> String {
         format!("upgrade the packages of {}", self.node)
     }

@@ -7,7 +7,7 @@ use quorate_core::version::Version;
 
 use super::reader::{Reader, node_path, shell_source};
 use super::shell::{NodeShell, QUICK, SLOW};
-use crate::ports::Exit;
+use crate::ports::{Exit, ShellOutput};
 use crate::wire::lenient::List;
 use crate::wire::node::PackageVersion;
 use crate::wire::systemctl::UnitLine;
@@ -15,6 +15,9 @@ use crate::wire::{apt, dpkg, kernels, systemctl};
 
 const SIMULATE: [&str; 3] = ["apt-get", "-s", "dist-upgrade"];
 const FUSER: [&str; 2] = ["fuser", "/var/lib/dpkg/lock-frontend"];
+
+/// The same question to util-linux, for a node without psmisc.
+const LSLOCKS: [&str; 5] = ["lslocks", "--noheadings", "--notruncate", "--output", "PATH"];
 
 /// What was read of a node's software.
 pub(super) struct Readings {
@@ -134,13 +137,7 @@ async fn read_packages(reader: &Reader<'_>, shell: &NodeShell<'_>, node: &NodeNa
     let simulation = simulation?;
     let listed = listed?;
     let listed_s: Option<u64> = listed.stdout.trim().parse().ok().filter(|_| listed.succeeded());
-    let lock = lock?;
-    let locked = match lock.exit {
-        Exit::Status(0) => true,
-        // fuser's word for "nobody"; its complaints (no such file: nobody ever held it) come with the same status.
-        Exit::Status(1) => false,
-        _ => return Err(WhyUnknown::new(shell_source(node, &FUSER), shell.failed(&FUSER, &lock).reason)),
-    };
+    let locked = is_locked(shell, node, lock?).await?;
     let pending = simulation.installs.into_iter().map(|install| PendingPackage {
         name: install.name,
         from: install.from.map(Version::new),
@@ -155,6 +152,17 @@ async fn read_packages(reader: &Reader<'_>, shell: &NodeShell<'_>, node: &NodeNa
         lists_age_s: listed_s.map(|listed| reader.now().seconds().saturating_sub(listed)),
         locked,
     })
+}
+
+/// Does somebody hold dpkg's lock?
+async fn is_locked(shell: &NodeShell<'_>, node: &NodeName, told: ShellOutput) -> Result<bool, WhyUnknown> {
+    match told.exit {
+        Exit::Status(0) => Ok(true),
+        // fuser's word for "nobody"; its complaints (no such file: nobody ever held it) come with the same status.
+        Exit::Status(1) => Ok(false),
+        Exit::Status(127) => Ok(dpkg::holds_lock(&shell.ok(&LSLOCKS, QUICK).await?)),
+        _ => Err(WhyUnknown::new(shell_source(node, &FUSER), shell.failed(&FUSER, &told).reason)),
+    }
 }
 
 async fn read_unit(shell: &NodeShell<'_>, node: &NodeName) -> Result<Option<UpgradeUnit>, WhyUnknown> {

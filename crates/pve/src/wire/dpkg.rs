@@ -41,9 +41,21 @@ pub fn parse_audit(output: &str) -> Vec<String> {
     broken
 }
 
+/// Does `lslocks --output PATH` list a lock of dpkg or apt?
+pub fn holds_lock(paths: &str) -> bool {
+    paths.lines().any(|path| path.trim().starts_with("/var/lib/dpkg/lock"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lock_of_dpkg_is_found_among_others() {
+        assert!(holds_lock("/run/lock/x\n/var/lib/dpkg/lock-frontend\n"));
+        assert!(!holds_lock("/run/lock/x\n/var/lib/lxc/lock\n"));
+        assert!(!holds_lock(""));
+    }
 
     #[test]
     fn a_half_configured_package_is_not_installed_and_audit_names_it() {

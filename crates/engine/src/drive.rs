@@ -347,8 +347,9 @@ impl<'a> Driver<'a> {
     }
 
     fn hear_requests(&mut self) -> Result<(), DriveError> {
-        for posted in self.journal.take_requests(&self.run, wall_now())? {
+        for posted in self.journal.pending_requests(&self.run)? {
             self.hear(posted.request, &posted.by)?;
+            self.journal.request_heard(posted.seq, wall_now())?;
         }
         Ok(())
     }

@@ -10,6 +10,8 @@ use crate::{Journal, from_sql, to_sql};
 /// A request as the driver takes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PostedRequest {
+    /// Its number, for [`Journal::request_heard`].
+    pub seq: u64,
     /// What is asked.
     pub request: Request,
     /// Who asks, in words.
@@ -32,44 +34,45 @@ impl Journal {
         })
     }
 
-    /// Takes all requests for `run` that nobody has taken, oldest first. Each is given out once.
+    /// All requests for `run` that no driver has heard yet, oldest first.
     ///
     /// # Errors
-    /// The file cannot be read or written; then none is taken.
-    pub fn take_requests(&self, run: &RunId, at: UnixMs) -> Result<Vec<PostedRequest>> {
-        // Asked several times a second while a run goes on: do not take the write lock to find nothing.
-        if !self.has_requests(run)? {
-            return Ok(Vec::new());
+    /// The file cannot be read.
+    pub fn pending_requests(&self, run: &RunId) -> Result<Vec<PostedRequest>> {
+        let failed = |source| self.read_failed(source);
+        let connection = self.connection();
+        let mut statement = connection
+            .prepare("SELECT seq, by, body FROM request WHERE run = ?1 AND taken_at IS NULL ORDER BY seq")
+            .map_err(failed)?;
+        let rows = statement
+            .query_map([run.as_str()], |row| {
+                Ok((from_sql(row.get(0)?), row.get::<_, String>(1)?, row.get::<_, String>(2)?))
+            })
+            .map_err(failed)?;
+        let mut pending = Vec::new();
+        for row in rows {
+            let (seq, by, body) = row.map_err(failed)?;
+            let request = serde_json::from_str(&body).map_err(|error| JournalError::Unreadable {
+                path: self.path.clone(),
+                seq,
+                reason: format!("request: {error}"),
+            })?;
+            pending.push(PostedRequest { seq, request, by });
         }
-        self.write(|transaction| {
-            let failed = |source| self.write_failed(source);
-            let mut statement = transaction
-                .prepare("SELECT seq, by, body FROM request WHERE run = ?1 AND taken_at IS NULL ORDER BY seq")
-                .map_err(failed)?;
-            let rows = statement
-                .query_map([run.as_str()], |row| {
-                    Ok((from_sql(row.get(0)?), row.get::<_, String>(1)?, row.get::<_, String>(2)?))
-                })
-                .map_err(failed)?;
-            let rows = rows.collect::<rusqlite::Result<Vec<_>>>().map_err(failed)?;
-            let mut taken = Vec::new();
-            for (seq, by, body) in rows {
-                let request = serde_json::from_str(&body).map_err(|error| JournalError::Unreadable {
-                    path: self.path.clone(),
-                    seq,
-                    reason: format!("request: {error}"),
-                })?;
-                transaction
-                    .execute("UPDATE request SET taken_at = ?1 WHERE seq = ?2", params![to_sql(at.0), to_sql(seq)])
-                    .map_err(failed)?;
-                taken.push(PostedRequest { request, by });
-            }
-            Ok(taken)
-        })
+        Ok(pending)
     }
 
-    fn has_requests(&self, run: &RunId) -> Result<bool> {
-        let query = "SELECT EXISTS (SELECT 1 FROM request WHERE run = ?1 AND taken_at IS NULL)";
-        self.connection().query_row(query, [run.as_str()], |row| row.get(0)).map_err(|source| self.read_failed(source))
+    /// Records that a request was heard. To be called once its event is written: a driver that dies in between hears
+    /// it again, which changes nothing, and no word of an operator is lost.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn request_heard(&self, seq: u64, at: UnixMs) -> Result<()> {
+        self.write(|transaction| {
+            transaction
+                .execute("UPDATE request SET taken_at = ?1 WHERE seq = ?2", params![to_sql(at.0), to_sql(seq)])
+                .map_err(|source| self.write_failed(source))?;
+            Ok(())
+        })
     }
 }

@@ -126,18 +126,22 @@ fn a_row_that_was_changed_behind_the_triggers_breaks_the_chain_at_that_row() {
 }
 
 #[test]
-fn a_request_is_given_out_once_and_only_for_its_run() {
+fn a_request_is_given_out_until_it_was_heard_and_only_for_its_run() {
     let dir = Dir::new("requests");
     let driver = three_events(&dir.file());
     let other = Journal::open(&dir.file(), Mode::Ask).unwrap();
     let approve = Request::Approve { kinds: BTreeSet::from([ConsentKind::RestartContainers]) };
     other.post_request(&run(), UnixMs(1), "anna", &Request::Pause).unwrap();
     other.post_request(&run(), UnixMs(2), "ben", &approve).unwrap();
-    assert_eq!(driver.take_requests(&RunId::new("r2"), UnixMs(3)).unwrap(), []);
-    let taken = driver.take_requests(&run(), UnixMs(3)).unwrap();
-    let taken: Vec<_> = taken.iter().map(|posted| (&posted.request, posted.by.as_str())).collect();
-    assert_eq!(taken, [(&Request::Pause, "anna"), (&approve, "ben")]);
-    assert_eq!(driver.take_requests(&run(), UnixMs(4)).unwrap(), []);
+    assert_eq!(driver.pending_requests(&RunId::new("r2")).unwrap(), []);
+    let pending = driver.pending_requests(&run()).unwrap();
+    let words: Vec<_> = pending.iter().map(|posted| (&posted.request, posted.by.as_str())).collect();
+    assert_eq!(words, [(&Request::Pause, "anna"), (&approve, "ben")]);
+    assert_eq!(driver.pending_requests(&run()).unwrap(), pending, "a driver that died has not heard them");
+    driver.request_heard(pending[0].seq, UnixMs(3)).unwrap();
+    assert_eq!(driver.pending_requests(&run()).unwrap(), pending[1..]);
+    driver.request_heard(pending[1].seq, UnixMs(4)).unwrap();
+    assert_eq!(driver.pending_requests(&run()).unwrap(), []);
 }
 
 /// A driver somewhere else: nobody here can tell whether it lives.

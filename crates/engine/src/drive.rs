@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use quorate_core::ids::{NodeName, RunId, StepId, UnixMs};
 use quorate_core::invariants::guard;
-use quorate_core::plan::Plan;
 use quorate_core::run::{Action, Event, PauseCause, Request, RunOutcome, RunState, Start, StepOutcome, decide};
 use quorate_core::snapshot::Snapshot;
 use quorate_core::steps::Step;
@@ -18,6 +17,7 @@ use quorate_pve::ports::Ports;
 use crate::cluster_lock::{ClusterLock, Hold};
 use crate::look::{Depth, Looker};
 use crate::perform;
+use crate::prepare::Beginning;
 use crate::wall::wall_now;
 use crate::watcher::Watcher;
 
@@ -104,17 +104,14 @@ impl<'a> Driver<'a> {
         ports: Ports,
         journal: &'a Journal,
         holder: &Holder,
-        started: Event,
-        plan: Plan,
+        beginning: Beginning,
         watcher: &'a mut dyn Watcher,
     ) -> Result<Self, DriveError> {
-        let Event::RunStarted { run, .. } = &started else {
-            unreachable!("a run begins with RunStarted: the caller makes it");
-        };
-        let run = run.clone();
+        let Beginning { run, cluster, policy, plan } = beginning;
         journal.acquire_lease(holder, &run, wall_now(), LEASE_TTL_S)?;
         let mut driver = Self::new(ports, journal, holder, run, watcher);
-        driver.append(started)?;
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        driver.append(Event::RunStarted { run: driver.run.clone(), cluster, policy, version })?;
         driver.append(Event::DriverTookOver { driver: holder.text.clone() })?;
         driver.append(Event::PlanAdopted { plan, why: "first plan".to_owned() })?;
         Ok(driver)

@@ -23,6 +23,19 @@ pub struct Prepared {
     pub plan: Result<(Plan, Forecast), NoPlan>,
 }
 
+/// What a run begins with.
+#[derive(Clone, Debug)]
+pub struct Beginning {
+    /// Its id.
+    pub run: RunId,
+    /// The cluster's name.
+    pub cluster: String,
+    /// What the operator allows.
+    pub policy: Policy,
+    /// The plan that it follows first.
+    pub plan: Plan,
+}
+
 /// What to do about package lists that are old.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lists {

@@ -13,7 +13,7 @@ use quorate_core::ids::{GuestId, RunId, StepId, UnixMs};
 use quorate_core::plan::Plan;
 use quorate_core::policy::Policy;
 use quorate_core::run::{Event, Request, RunState};
-use quorate_engine::{DriveError, Driver, Ended, Lists, Watcher, WhenPaused, new_run_id, prepare};
+use quorate_engine::{Beginning, DriveError, Driver, Ended, Lists, Watcher, WhenPaused, new_run_id, prepare};
 use quorate_journal::{Holder, Journal, JournalError, Mode};
 use serde::{Deserialize, Serialize};
 
@@ -178,15 +178,15 @@ impl Rehearsal {
         for (guest, seconds) in consented_seconds(&plan) {
             sim.world().ledger.consent(guest, seconds);
         }
-        let started = Event::RunStarted {
+        let beginning = Beginning {
             run: run.clone(),
             cluster: prepared.snapshot.cluster_name.known().cloned().unwrap_or_default(),
             policy: self.policy.clone(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            plan: plan.clone(),
         };
         let mut stage = self.stage(sim, journal, &run);
         let holder = Holder::this_process("rehearsal");
-        let mut driver = Driver::begin(ports, journal, &holder, started, plan.clone(), &mut stage)?
+        let mut driver = Driver::begin(ports, journal, &holder, beginning, &mut stage)?
             .known_nodes(sim.world().nodes.keys().cloned().collect())
             .when_paused(WhenPaused::Leave)
             .without_rules(self.without_rules.clone());

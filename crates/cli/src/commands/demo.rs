@@ -7,8 +7,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use quorate_core::plan::Plan;
-use quorate_core::run::Event;
-use quorate_engine::{Driver, Lists, Prepared, Watcher, WhenPaused, new_run_id, prepare};
+use quorate_engine::{Beginning, Driver, Lists, Prepared, Watcher, WhenPaused, new_run_id, prepare};
 use quorate_journal::{Journal, Mode};
 use quorate_sim::cluster_file::{DEMO, world_from_toml};
 use quorate_sim::lab::{Lab, LabOptions, Port};
@@ -119,20 +118,13 @@ impl Stage {
 
         self.title("Run");
         let cluster = snapshot.cluster_name.known().cloned().unwrap_or_default();
-        let version = env!("CARGO_PKG_VERSION").to_owned();
-        let started = Event::RunStarted { run: run.clone(), cluster, policy: policy.clone(), version };
+        let beginning = Beginning { run: run.clone(), cluster, policy: policy.clone(), plan: plan.clone() };
         let journal = Journal::open(&self.dir.0.join("journal.db"), Mode::Drive)?;
         let mut lines = Lines::new(self.format);
-        let mut driver = Driver::begin(
-            ports.clone(),
-            &journal,
-            &this_driver(),
-            started,
-            plan.clone(),
-            &mut lines as &mut dyn Watcher,
-        )?
-        .known_nodes(connection.known_nodes())
-        .when_paused(WhenPaused::Leave);
+        let mut driver =
+            Driver::begin(ports.clone(), &journal, &this_driver(), beginning, &mut lines as &mut dyn Watcher)?
+                .known_nodes(connection.known_nodes())
+                .when_paused(WhenPaused::Leave);
         let ended = driver.drive().await?;
         self.title("Report: from the journal alone");
         self.page(&render::report::report(&super::status::view(&journal, &run)?));

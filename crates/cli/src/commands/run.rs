@@ -1,7 +1,6 @@
 //! `quorate run`: looks, plans, and upgrades the cluster if nothing forbids it.
 
-use quorate_core::run::Event;
-use quorate_engine::{Driver, Lists, Prepared, WhenPaused, new_run_id, prepare};
+use quorate_engine::{Beginning, Driver, Lists, Prepared, WhenPaused, new_run_id, prepare};
 use quorate_journal::{Journal, Mode};
 
 use super::ask::{how_it_ended, this_driver};
@@ -45,11 +44,10 @@ pub(super) async fn perform(_: &Args, context: &Context) -> Result<Exit, Failure
         return Err(consent_needed(&missing));
     }
     let cluster = snapshot.cluster_name.known().cloned().unwrap_or_default();
-    let version = env!("CARGO_PKG_VERSION").to_owned();
-    let started = Event::RunStarted { run, cluster, policy: connection.policy.clone(), version };
+    let beginning = Beginning { run, cluster, policy: connection.policy.clone(), plan };
     let known_nodes = connection.known_nodes();
     let mut lines = Lines::new(context.format());
-    let mut driver = Driver::begin(connection.ports, &journal, &this_driver(), started, plan, &mut lines)?
+    let mut driver = Driver::begin(connection.ports, &journal, &this_driver(), beginning, &mut lines)?
         .known_nodes(known_nodes)
         .when_paused(WhenPaused::Stay);
     let ended = driver.drive().await?;

@@ -11,8 +11,8 @@ use crate::snapshot::{Gap, GuestStatus, Snapshot};
 pub(super) struct UnknownReadings;
 
 /// Readings that no decision of a run is built on: they serve forecasts and hints.
-const SERVE_HINTS_ONLY: [&str; 7] =
-    ["uptime_s", "subscription", "boot_free_bytes", "failed_units", "onboot", "backups", "options"];
+const SERVE_HINTS_ONLY: [&str; 8] =
+    ["uptime_s", "subscription", "boot_free_bytes", "failed_units", "onboot", "backups", "options", "host"];
 
 impl Check for UnknownReadings {
     fn id(&self) -> &'static str {
@@ -22,7 +22,7 @@ impl Check for UnknownReadings {
     fn explain(&self) -> &'static str {
         "What could not be read is never taken for good. A reading that a decision of the run is built on is blocking; \
          one that serves a hint only (uptime, subscription, space on /boot, failed units, start at boot, backup times, \
-         options) is a warning, and what is missing of a guest that is never touched is for information. Readings of a \
+         options, the checker of PVE and the like) is a warning, and what is missing of a guest that is never touched is for information. Readings of a \
          node that is offline are left out: nodes-online tells of it. Each finding names the call or command that should \
          have told, and what came instead. Mend what it names: an address, a privilege of the token, a service that \
          hangs. Then look again."

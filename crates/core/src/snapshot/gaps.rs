@@ -106,6 +106,7 @@ fn node_gaps(gaps: &mut Gaps, node: &super::Node) {
         local_guests,
         storages,
         bridges,
+        host,
     } = node;
     let place = |what: &str| format!("nodes/{name}/{what}");
     gaps.look(&place("online"), online);
@@ -129,4 +130,11 @@ fn node_gaps(gaps: &mut Gaps, node: &super::Node) {
     gaps.look(&place("local_guests"), local_guests);
     gaps.look(&place("storages"), storages);
     gaps.look(&place("bridges"), bridges);
+    let super::HostFacts { checker, time_synchronised, dkms_modules, corosync_complaints, nics, movers } = host;
+    gaps.look(&place("host/checker"), checker);
+    gaps.look(&place("host/time_synchronised"), time_synchronised);
+    gaps.look(&place("host/dkms_modules"), dkms_modules);
+    gaps.look(&place("host/corosync_complaints"), corosync_complaints);
+    gaps.look(&place("host/nics"), nics);
+    gaps.look(&place("host/movers"), movers);
 }

@@ -4,9 +4,11 @@
 //! could not be read is in it as [`Observed::Unknown`] with its reason; [`Snapshot::gaps`] lists all of them.
 
 mod ceph;
+mod checker;
 mod gaps;
 mod guest;
 mod ha;
+mod host;
 mod jobs;
 mod node;
 mod quorum;
@@ -18,12 +20,14 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub use ceph::{Ceph, CephDaemon, CephHealthCheck, DaemonKind, HealthLevel, Osd, PgState, Pool, StopVerdict};
+pub use checker::{CheckerLevel, CheckerLine, CheckerReport};
 pub use gaps::Gap;
 pub use guest::{DiskUse, Guest, GuestStatus, LocalDisk, LocalResource, Lock, MigrationFacts, TargetRefusal};
 pub use ha::{
     AffinityRule, ArmedState, Ha, HaNodeState, HaRequest, HaService, HaServiceState, LrmMode, LrmStatus, NodeAffinity,
     ResourceAffinity,
 };
+pub use host::{CorosyncComplaints, HostFacts, Nics};
 pub use jobs::{BackupJob, Job, JobKind, ReplicationJob};
 pub use node::{
     Cpu, Kernel, LocalGuest, Memory, Node, Packages, PendingPackage, Repository, Service, StorageOnNode,

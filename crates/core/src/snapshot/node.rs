@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::HostFacts;
 use crate::ids::{BootId, GuestKind, NodeName, StorageId, UnitName, Vmid};
 use crate::observed::Observed;
 use crate::version::Version;
@@ -55,6 +56,9 @@ pub struct Node {
     pub storages: Observed<BTreeMap<StorageId, StorageOnNode>>,
     /// Names of its bridges.
     pub bridges: Observed<BTreeSet<String>>,
+    /// What else its operating system tells, for advice.
+    #[serde(default)]
+    pub host: HostFacts,
 }
 
 impl Node {
@@ -85,6 +89,7 @@ impl Node {
             local_guests: gap(&name, why),
             storages: gap(&name, why),
             bridges: gap(&name, why),
+            host: HostFacts::unseen(name.as_str(), why),
             name,
         }
     }

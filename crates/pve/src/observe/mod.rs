@@ -14,6 +14,7 @@ mod driver;
 mod facts;
 mod guests;
 mod ha;
+mod host;
 mod jobs;
 mod node;
 mod packages;

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use quorate_core::ids::{BootId, GuestKind, NodeName, StorageId, Vmid};
 use quorate_core::observed::{Observed, WhyUnknown};
 use quorate_core::snapshot::{
-    Cpu, LocalGuest, Memory, Node, QuorumView, Repository, Service, StorageOnNode, SubscriptionStatus,
+    Cpu, HostFacts, LocalGuest, Memory, Node, QuorumView, Repository, Service, StorageOnNode, SubscriptionStatus,
 };
 
 use super::packages::{self, Versions};
 use super::reader::{Reader, node_path, shell_source};
 use super::roster::Roster;
 use super::shell::{NodeShell, QUICK};
-use super::{Look, keep_or, quorum};
+use super::{Depth, Look, host, keep_or, quorum};
 use crate::wire::cluster::GuestEntry;
 use crate::wire::lenient::{Int, List};
 use crate::wire::node as wire;
@@ -59,7 +59,7 @@ pub(super) async fn look_at(reader: &Reader<'_>, roster: &Roster, look: &Look<'_
     let api = NodeApi { reader, name, offline: roster.is_offline(name) };
     let (answers, told, quorum) = tokio::join!(
         read_api(&api, old, anew),
-        read_shell(reader, &shell, name, old, anew),
+        read_shell(reader, &shell, old, look),
         quorum::read(&shell, name, roster)
     );
     let versions = complete_versions(&api, told.packages.versions).await;
@@ -87,6 +87,7 @@ pub(super) async fn look_at(reader: &Reader<'_>, roster: &Roster, look: &Look<'_
         local_guests,
         storages: answers.storages,
         bridges: answers.bridges,
+        host: told.host,
     };
     NodeLook { node, quorum, vms: answers.vms, cts: answers.cts, tasks: answers.tasks, local_states }
 }
@@ -280,19 +281,17 @@ struct FromShell {
     clock_skew_ms: Observed<i64>,
     failed_units: Observed<Vec<String>>,
     local: (Observed<Vec<LocalGuest>>, LocalStates),
+    host: HostFacts,
 }
 
-async fn read_shell(
-    reader: &Reader<'_>,
-    shell: &NodeShell<'_>,
-    name: &NodeName,
-    old: Option<&Node>,
-    anew: bool,
-) -> FromShell {
+async fn read_shell(reader: &Reader<'_>, shell: &NodeShell<'_>, old: Option<&Node>, look: &Look<'_>) -> FromShell {
     const FAILED: [&str; 5] = ["systemctl", "list-units", "--failed", "--plain", "--no-legend"];
     const BOOT_FREE: [&str; 4] = ["df", "-B1", "--output=avail", "/boot"];
     let failed = |text: &str| Ok(systemctl::parse_failed(text));
-    let (packages, boot_free_bytes, clock_skew_ms, failed_units, local) = tokio::join!(
+    let name = shell.node();
+    let anew = look.closely(name) || old.is_none();
+    let full = look.depth == Depth::Full;
+    let (packages, boot_free_bytes, clock_skew_ms, failed_units, local, host) = tokio::join!(
         packages::read(reader, shell, name, old, anew),
         keep_or(old.map(|old| &old.boot_free_bytes), anew, async {
             shell.parsed(&BOOT_FREE, QUICK, df::parse).await.into()
@@ -300,8 +299,9 @@ async fn read_shell(
         keep_or(old.map(|old| &old.clock_skew_ms), anew, async { clock_skew(shell, name).await.into() }),
         keep_or(old.map(|old| &old.failed_units), anew, async { shell.parsed(&FAILED, QUICK, failed).await.into() }),
         local_guests(shell),
+        host::read(shell, old, full),
     );
-    FromShell { packages, boot_free_bytes, clock_skew_ms, failed_units, local }
+    FromShell { packages, boot_free_bytes, clock_skew_ms, failed_units, local, host }
 }
 
 /// The node's clock minus ours, taken in the middle of the call.

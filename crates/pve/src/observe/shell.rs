@@ -68,7 +68,17 @@ impl<'a> NodeShell<'a> {
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Result<T, WhyUnknown> {
         let output = self.ok(argv, deadline).await?;
-        parse(&output).map_err(|reason| WhyUnknown::new(shell_source(self.node, argv), reason))
+        parse(&output).map_err(|reason| self.misread(argv, reason))
+    }
+
+    /// Whose shell it is.
+    pub(super) fn node(&self) -> &'a NodeName {
+        self.node
+    }
+
+    /// A program that printed something else than it should.
+    pub(super) fn misread(&self, argv: &[&str], reason: String) -> WhyUnknown {
+        WhyUnknown::new(shell_source(self.node, argv), reason)
     }
 
     /// A failure in words: how it ended, and the first line of what it complained about.

@@ -1,0 +1,79 @@
+//! What else a node's operating system tells: advice for the administrator before a run.
+//!
+//! No step and no rule depends on these readings. A gap here is a warning, not a reason to stop: a node without
+//! `dkms` or without a journal can be upgraded.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::CheckerReport;
+use crate::observed::Observed;
+
+/// Advisory readings of one node.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HostFacts {
+    /// What PVE's own upgrade checker says there; `None` where none is installed.
+    pub checker: Observed<Option<CheckerReport>>,
+    /// Is the clock kept by a time server (`timedatectl`)?
+    pub time_synchronised: Observed<bool>,
+    /// Kernel modules that are built on the node itself (`dkms status`), as `name/version`.
+    pub dkms_modules: Observed<BTreeSet<String>>,
+    /// What corosync complained of in the last day.
+    pub corosync_complaints: Observed<CorosyncComplaints>,
+    /// Network cards by the names that its network configuration uses.
+    pub nics: Observed<Nics>,
+    /// Programs that move guests by themselves and are at work there: `proxlb`.
+    pub movers: Observed<BTreeSet<String>>,
+}
+
+impl HostFacts {
+    /// Nothing was read, for this reason.
+    pub fn unseen(source: &str, why: &str) -> Self {
+        fn gap<T>(source: &str, why: &str) -> Observed<T> {
+            Observed::unknown(source, why)
+        }
+        Self {
+            checker: gap(source, why),
+            time_synchronised: gap(source, why),
+            dkms_modules: gap(source, why),
+            corosync_complaints: gap(source, why),
+            nics: gap(source, why),
+            movers: gap(source, why),
+        }
+    }
+}
+
+impl Default for HostFacts {
+    /// For a snapshot that was exported before these were read.
+    fn default() -> Self {
+        Self::unseen("the exported snapshot", "it was written before this was read")
+    }
+}
+
+/// Lines of corosync's journal of the last day, counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CorosyncComplaints {
+    /// `Retransmit List`: packets that had to be sent again.
+    pub retransmits: u32,
+    /// `link: N is down`: a link to another member was lost.
+    pub links_lost: u32,
+    /// `A processor failed, forming new configuration` and `Token has not been received`.
+    pub tokens_lost: u32,
+}
+
+/// Physical network cards.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Nics {
+    /// Names that `/etc/network/interfaces` builds on.
+    pub used: BTreeSet<String>,
+    /// Names that a `.link` file of systemd holds fast, so that no kernel changes them.
+    pub pinned: BTreeSet<String>,
+}
+
+impl Nics {
+    /// Names in use that a new kernel or a new systemd may change.
+    pub fn loose(&self) -> impl Iterator<Item = &String> {
+        self.used.difference(&self.pinned)
+    }
+}

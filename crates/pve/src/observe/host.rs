@@ -1,0 +1,111 @@
+//! What a node's operating system tells besides: readings for advice. Nothing here stops a run by being missing.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use quorate_core::observed::{Observed, WhyUnknown};
+use quorate_core::snapshot::{CheckerReport, CorosyncComplaints, HostFacts, Nics, Node};
+
+use super::shell::{NodeShell, QUICK};
+use crate::ports::{Exit, ShellOutput};
+use crate::wire::{host, upgrade_checker};
+
+/// The checker asks every service and, with `--full`, looks into every container.
+const CHECKER: Duration = Duration::from_secs(180);
+
+/// Checkers that a node may have, the newest first. A release keeps the one that led to it.
+const CHECKERS: [&str; 2] = ["pve8to9", "pve7to8"];
+
+/// What a shell says when there is no such program.
+const NO_SUCH_PROGRAM: Exit = Exit::Status(127);
+
+/// Reads them in a full look and after a boot; between the steps of a run they are taken over.
+pub(super) async fn read(shell: &NodeShell<'_>, old: Option<&Node>, full: bool) -> HostFacts {
+    if let Some(old) = old.filter(|_| !full) {
+        return old.host.clone();
+    }
+    let (checker, time, dkms, complaints, nics, movers) = tokio::join!(
+        checker(shell),
+        time_synchronised(shell),
+        dkms_modules(shell),
+        corosync_complaints(shell),
+        nics(shell),
+        movers(shell)
+    );
+    HostFacts {
+        checker: checker.into(),
+        time_synchronised: time.into(),
+        dkms_modules: dkms.into(),
+        corosync_complaints: complaints.into(),
+        nics: nics.into(),
+        movers: Observed::from(movers),
+    }
+}
+
+async fn checker(shell: &NodeShell<'_>) -> Result<Option<CheckerReport>, WhyUnknown> {
+    for tool in CHECKERS {
+        let argv = [tool, "--full"];
+        let output = shell.run(&argv, CHECKER).await?;
+        if output.exit == NO_SUCH_PROGRAM {
+            continue;
+        }
+        // Its status is 0 whatever it found; another one means that it could not even begin.
+        if !output.succeeded() {
+            return Err(shell.failed(&argv, &output));
+        }
+        return upgrade_checker::parse(tool, &output.stdout).map(Some).map_err(|reason| shell.misread(&argv, reason));
+    }
+    Ok(None)
+}
+
+async fn time_synchronised(shell: &NodeShell<'_>) -> Result<bool, WhyUnknown> {
+    const SHOW: [&str; 5] = ["timedatectl", "show", "-p", "NTPSynchronized", "--value"];
+    shell
+        .parsed(&SHOW, QUICK, |text| match text.trim() {
+            "yes" => Ok(true),
+            "no" => Ok(false),
+            other => Err(format!("it printed {other:?} instead of yes or no")),
+        })
+        .await
+}
+
+async fn dkms_modules(shell: &NodeShell<'_>) -> Result<BTreeSet<String>, WhyUnknown> {
+    const STATUS: [&str; 2] = ["dkms", "status"];
+    let output = shell.run(&STATUS, QUICK).await?;
+    if output.exit == NO_SUCH_PROGRAM {
+        Ok(BTreeSet::new())
+    } else {
+        host_text(shell, &STATUS, output, host::dkms_modules)
+    }
+}
+
+async fn corosync_complaints(shell: &NodeShell<'_>) -> Result<CorosyncComplaints, WhyUnknown> {
+    const JOURNAL: [&str; 7] =
+        ["journalctl", "--unit=corosync", "--since=-24h", "--lines=5000", "--output=cat", "--no-pager", "--quiet"];
+    let output = shell.run(&JOURNAL, QUICK).await?;
+    host_text(shell, &JOURNAL, output, host::corosync_complaints)
+}
+
+async fn nics(shell: &NodeShell<'_>) -> Result<Nics, WhyUnknown> {
+    const LINKS: [&str; 5] = ["grep", "-rhs", "^Name=", "/etc/systemd/network", "/usr/local/lib/systemd/network"];
+    let interfaces = shell.ok(&["cat", "/etc/network/interfaces"], QUICK).await?;
+    // grep ends with 1 if no line fits and with 2 if a folder is not there: both say that nothing is pinned.
+    let links = shell.run(&LINKS, QUICK).await?;
+    Ok(host::nics(&interfaces, &links.stdout))
+}
+
+async fn movers(shell: &NodeShell<'_>) -> Result<BTreeSet<String>, WhyUnknown> {
+    const UNITS: [&str; 6] = ["systemctl", "list-units", "--plain", "--no-legend", "--state=active", "proxlb*"];
+    let output = shell.run(&UNITS, QUICK).await?;
+    let name = |line: &str| Some(line.split_whitespace().next()?.trim_end_matches(".service").to_owned());
+    host_text(shell, &UNITS, output, |text| text.lines().filter_map(name).collect())
+}
+
+fn host_text<T>(
+    shell: &NodeShell<'_>,
+    argv: &[&str],
+    output: ShellOutput,
+    read: impl FnOnce(&str) -> T,
+) -> Result<T, WhyUnknown> {
+    if output.succeeded() { Ok(read(&output.stdout)) } else { Err(shell.failed(argv, &output)) }
+}

@@ -5,6 +5,7 @@
 //! to the engine in one process, and [`rehearsal`] holds whole runs over it.
 
 pub mod cluster_file;
+pub mod fault_words;
 pub mod lab;
 pub mod ledger;
 pub mod oracle;

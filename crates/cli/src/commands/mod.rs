@@ -25,7 +25,7 @@ use crate::failure::Failure;
 pub(crate) enum Verb {
     /// Upgrade a lab cluster that runs inside this process, from inspect to report
     Demo(demo::Args),
-    /// Serve a lab cluster on loopback until interrupted
+    /// Serve a lab cluster on loopback, break it, and read its ledger of harm
     Lab(lab::Args),
     /// Show the cluster: nodes, votes, links, guests, HA, Ceph, and what is not known
     Inspect(source::Args),

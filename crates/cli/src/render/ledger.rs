@@ -25,7 +25,7 @@ pub(crate) fn ledger(ledger: &LedgerReport) -> Page {
     page.gap();
     let rest = [
         ("nodes upgraded", ledger.nodes_upgraded.to_string()),
-        ("moves", format!("{}, of at least {}", ledger.moves, ledger.moves_bound)),
+        ("moves", moves(ledger)),
         ("downtime with consent", duration(ledger.consented_downtime_s)),
         ("longest pause of a guest", format!("{} ms", ledger.blackout_ms_max)),
         ("time in the lab", duration(ledger.virtual_s)),
@@ -43,4 +43,12 @@ pub(crate) fn ledger(ledger: &LedgerReport) -> Page {
     page.gap();
     page.line(if ledger.clean { "The ledger is clean: no harm was done." } else { "The ledger is NOT clean." });
     page
+}
+
+/// A lab that nobody planned for knows no bound.
+fn moves(ledger: &LedgerReport) -> String {
+    match ledger.moves_bound {
+        0 => ledger.moves.to_string(),
+        bound => format!("{}, of at least {bound}", ledger.moves),
+    }
 }

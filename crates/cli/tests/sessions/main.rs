@@ -5,4 +5,5 @@
 mod a_run;
 mod bad_input;
 mod from_file;
+mod lab;
 mod session;

@@ -104,18 +104,34 @@ impl Lab {
     pub(crate) fn start(time_factor: u32, more: &str) -> Self {
         let session = Session::new();
         let factor = time_factor.to_string();
-        let mut arguments = vec!["lab", "--any-port", "--json", "--dir", ".", "--time-factor", &factor];
+        let mut arguments = vec!["lab", "up", "--any-port", "--json", "--dir", ".", "--time-factor", &factor];
         let demo = include_str!("../../../sim/clusters/demo.toml");
         if !more.is_empty() {
             session.write("cluster.toml", &format!("{demo}\n{more}"));
             arguments.extend(["--cluster", "cluster.toml"]);
         }
-        let mut child = session.start(&arguments);
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        assert!(line.contains("\"kind\":\"lab\""), "the lab did not start: {line}");
-        Self { child, session }
+        Self { child: begun(&session, &arguments), session }
     }
+
+    /// Ends its process as a crash does.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// A new lab in the same directory, after the first one was killed.
+    pub(crate) fn start_again(&mut self) {
+        self.child = begun(&self.session, &["lab", "up", "--any-port", "--json", "--dir", "."]);
+    }
+}
+
+/// A lab's process that has said where it is.
+fn begun(session: &Session, arguments: &[&str]) -> Child {
+    let mut child = session.start(arguments);
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.contains("\"kind\":\"lab\""), "the lab did not start: {line}");
+    child
 }
 
 impl Drop for Lab {

@@ -14,11 +14,9 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use quorate_core::ids::NodeName;
 use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::net::TcpStream;
 
 use super::Shared;
-use super::doors::{State, until_changed, until_open};
 use super::keys::Tls;
 use crate::wire::{ApiAnswer, ApiRequest, Credentials};
 
@@ -26,64 +24,35 @@ use crate::wire::{ApiAnswer, ApiRequest, Credentials};
 const BODY_LIMIT_BYTES: usize = 512 << 10;
 const PREFIX: &str = "/api2/json";
 
-/// Serves one node until the lab stops: listens while its API does, and cuts everything when it ends.
-pub(super) async fn serve(
+/// The API of one node.
+#[derive(Clone)]
+pub(super) struct Site {
     shared: Arc<Shared>,
     node: NodeName,
     tls: Arc<Tls>,
-    first: TcpListener,
-    mut door: watch::Receiver<State>,
-) {
-    let Ok(address) = first.local_addr() else { return };
-    let mut listener = Some(first);
-    loop {
-        let state = *door.borrow();
-        if state == State::Closed {
-            listener = None;
-            if until_open(&mut door).await.is_err() {
-                return;
-            }
-            continue;
-        }
-        let Some(open) = super::listen_again(&mut listener, address).await else { continue };
-        tokio::select! {
-            () = until_changed(&mut door, state) => {
-                listener = None;
-                if door.has_changed().is_err() {
-                    return;
-                }
-            }
-            accepted = open.accept() => {
-                if let Ok((stream, _)) = accepted {
-                    let served = connection(shared.clone(), node.clone(), tls.clone(), stream, address);
-                    let mut ends = door.clone();
-                    tokio::spawn(async move {
-                        tokio::select! {
-                            () = until_changed(&mut ends, state) => {}
-                            () = served => {}
-                        }
-                    });
-                }
-            }
-        }
-    }
 }
 
-async fn connection(shared: Arc<Shared>, node: NodeName, tls: Arc<Tls>, mut stream: TcpStream, address: SocketAddr) {
-    let _ = stream.set_nodelay(true);
-    // The first byte of a TLS handshake; anything else is somebody who forgot the s of https.
-    let mut first = [0];
-    if stream.peek(&mut first).await.is_ok_and(|n| n == 1) && first != [0x16] {
-        let redirect = format!(
-            "HTTP/1.1 301 Moved Permanently\r\nLocation: https://{address}/\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-        );
-        let _ = stream.write_all(redirect.as_bytes()).await;
-        return;
+impl Site {
+    pub(super) fn new(shared: Arc<Shared>, node: NodeName, tls: Tls) -> Self {
+        Self { shared, node, tls: Arc::new(tls) }
     }
-    let Ok(stream) = tls.acceptor.accept(stream).await else { return };
-    let service = service_fn(move |request| respond(shared.clone(), node.clone(), request));
-    // What ends a connection is the client's business; there is nobody here to tell.
-    let _ = http1::Builder::new().title_case_headers(true).serve_connection(TokioIo::new(stream), service).await;
+
+    /// Serves one connection that came to this address, to its end.
+    pub(super) async fn connection(self, mut stream: TcpStream, address: SocketAddr) {
+        // The first byte of a TLS handshake; anything else is somebody who forgot the s of https.
+        let mut first = [0];
+        if stream.peek(&mut first).await.is_ok_and(|n| n == 1) && first != [0x16] {
+            let redirect = format!(
+                "HTTP/1.1 301 Moved Permanently\r\nLocation: https://{address}/\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+            );
+            let _ = stream.write_all(redirect.as_bytes()).await;
+            return;
+        }
+        let Ok(stream) = self.tls.acceptor.accept(stream).await else { return };
+        let service = service_fn(move |request| respond(self.shared.clone(), self.node.clone(), request));
+        // What ends a connection is the client's business; there is nobody here to tell.
+        let _ = http1::Builder::new().title_case_headers(true).serve_connection(TokioIo::new(stream), service).await;
+    }
 }
 
 async fn respond(

@@ -5,6 +5,7 @@
 //! and that a request sees the world as of now. It does not promise that two runs are alike: the wall clock drives it.
 
 mod clock;
+pub mod control;
 mod doors;
 mod https;
 mod keys;
@@ -196,8 +197,10 @@ impl Lab {
         let shared = Arc::new(Shared { cluster, clock, root_key: root_key.private, signals });
         let mut tasks = vec![tokio::spawn(tick(shared.clone()))];
         for (name, tls, host_key, api, ssh, api_door, ssh_door) in doors {
-            tasks.push(tokio::spawn(https::serve(shared.clone(), name.clone(), Arc::new(tls), api, api_door)));
-            tasks.push(tokio::spawn(ssh::serve(shared.clone(), name, ssh::config(&host_key), ssh, ssh_door)));
+            let site = https::Site::new(shared.clone(), name.clone(), tls);
+            tasks.push(tokio::spawn(doors::keep(api, api_door, move |stream, to| site.clone().connection(stream, to))));
+            let host = ssh::Host::new(shared.clone(), name, &host_key);
+            tasks.push(tokio::spawn(doors::keep(ssh, ssh_door, move |stream, _| host.clone().connection(stream))));
         }
         Ok(Self { shared, endpoints, root_key_pem: root_key.pem, tasks })
     }
@@ -292,17 +295,4 @@ async fn bind(node: &NodeName, address: Ipv4Addr, port: Port) -> Result<TcpListe
 fn local_address(node: &NodeName, listener: &TcpListener) -> Result<SocketAddr, LabError> {
     let unspecified = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
     listener.local_addr().map_err(|reason| LabError::Listen { node: node.clone(), address: unspecified, reason })
-}
-
-/// The listener, opened anew on the same port if the machine had been away.
-#[allow(clippy::disallowed_methods, reason = "another program's port is a matter of the wall clock")]
-async fn listen_again(listener: &mut Option<TcpListener>, address: SocketAddr) -> Option<&TcpListener> {
-    if listener.is_none() {
-        match TcpListener::bind(address).await {
-            Ok(bound) => *listener = Some(bound),
-            // Somebody else may have the port for a moment.
-            Err(_) => tokio::time::sleep(TICK).await,
-        }
-    }
-    listener.as_ref()
 }

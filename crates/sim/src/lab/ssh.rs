@@ -11,11 +11,9 @@ use russh::server::{
     Auth, ChannelOpenHandle, Config, Handle, Handler, Msg, PublicKeyOffer, Session, VerifiedPublicKey, run_stream,
 };
 use russh::{Channel, ChannelId, MethodKind, MethodSet, SshId};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::net::TcpStream;
 
 use super::Shared;
-use super::doors::{State, until_changed, until_open};
 use super::keys::SshKey;
 use crate::wire::{Follow, ShellAnswer, ShellExit};
 
@@ -23,7 +21,7 @@ use crate::wire::{Follow, ShellAnswer, ShellExit};
 const PUMP_BYTES: usize = 64 << 10;
 
 /// The server's settings for one node.
-pub(super) fn config(host_key: &SshKey) -> Arc<Config> {
+fn config(host_key: &SshKey) -> Arc<Config> {
     Arc::new(Config {
         server_id: SshId::Standard("SSH-2.0-OpenSSH_10.0p2 Debian-7".into()),
         methods: MethodSet::from(&[MethodKind::PublicKey][..]),
@@ -37,64 +35,31 @@ pub(super) fn config(host_key: &SshKey) -> Arc<Config> {
     })
 }
 
-/// Serves one node until the lab stops.
-pub(super) async fn serve(
+/// The SSH of one node.
+#[derive(Clone)]
+pub(super) struct Host {
     shared: Arc<Shared>,
     node: NodeName,
     config: Arc<Config>,
-    first: TcpListener,
-    mut door: watch::Receiver<State>,
-) {
-    let Ok(address) = first.local_addr() else { return };
-    let mut listener = Some(first);
-    loop {
-        let state = *door.borrow();
-        if state == State::Closed {
-            listener = None;
-            if until_open(&mut door).await.is_err() {
-                return;
-            }
-            continue;
-        }
-        let Some(open) = super::listen_again(&mut listener, address).await else { continue };
-        tokio::select! {
-            () = until_changed(&mut door, state) => {
-                listener = None;
-                if door.has_changed().is_err() {
-                    return;
-                }
-            }
-            accepted = open.accept() => {
-                if let Ok((stream, _)) = accepted {
-                    let session = RootSession { shared: shared.clone(), node: node.clone() };
-                    tokio::spawn(connection(config.clone(), stream, session, door.clone(), state));
-                }
-            }
-        }
-    }
 }
 
-/// Runs a session behind a pump. The session's own task cannot be stopped, so the pump is: it then sees the end.
-async fn connection(
-    config: Arc<Config>,
-    mut stream: TcpStream,
-    session: RootSession,
-    mut door: watch::Receiver<State>,
-    state: State,
-) {
-    let _ = stream.set_nodelay(true);
-    let (mut near, far) = tokio::io::duplex(PUMP_BYTES);
-    let session = tokio::spawn(async move {
-        if let Ok(session) = run_stream(config, far, session).await {
-            let _ = session.await;
-        }
-    });
-    tokio::select! {
-        () = until_changed(&mut door, state) => {}
-        _ = tokio::io::copy_bidirectional(&mut stream, &mut near) => {}
+impl Host {
+    pub(super) fn new(shared: Arc<Shared>, node: NodeName, host_key: &SshKey) -> Self {
+        Self { shared, node, config: config(host_key) }
     }
-    drop((stream, near));
-    let _ = session.await;
+
+    /// Runs a session behind a pump. The session's own task cannot be stopped, so the pump is: whoever drops this ends
+    /// it, and the session then sees the end of its connection.
+    pub(super) async fn connection(self, mut stream: TcpStream) {
+        let (mut near, far) = tokio::io::duplex(PUMP_BYTES);
+        let session = RootSession { shared: self.shared, node: self.node };
+        tokio::spawn(async move {
+            if let Ok(session) = run_stream(self.config, far, session).await {
+                let _ = session.await;
+            }
+        });
+        let _ = tokio::io::copy_bidirectional(&mut stream, &mut near).await;
+    }
 }
 
 struct RootSession {

@@ -3,6 +3,8 @@
 use super::{Check, Finding, Severity, Subject};
 use crate::ids::{GuestId, NodeName};
 use crate::snapshot::{Node, QuorumView, Snapshot};
+use crate::steps::kernel_release;
+use crate::version::Version;
 
 /// The findings of one check as they come together.
 pub(super) struct Report {
@@ -57,6 +59,13 @@ pub(super) fn views(snapshot: &Snapshot) -> impl Iterator<Item = (&NodeName, &Qu
 /// as yes.
 pub(super) fn has_turn(node: &Node, policy: &crate::policy::Policy) -> bool {
     policy.reboot == crate::policy::RebootWhen::Always || node.is_up_to_date() != Some(true)
+}
+
+/// The kernel that the node will boot next and does not run now: one to be installed, or one that waits.
+pub(super) fn coming_kernel(node: &Node) -> Option<Version> {
+    let pending = node.packages.known()?.pending.iter().filter_map(|package| kernel_release(&package.name)).max();
+    let waiting = node.kernel.known().filter(|kernel| kernel.reboot_needed()).map(|kernel| kernel.will_boot().clone());
+    pending.or(waiting)
 }
 
 /// Bytes as an administrator reads them.

@@ -167,3 +167,98 @@ fn upgrade_unit_of_an_earlier_run_is_told_while_it_works_and_when_it_failed() {
     fires("upgrade-unit", &unit(UnitState::Ended(failed)), Severity::Warning, "(exit status 100): E: no space");
     assert_eq!(run("upgrade-unit", &unit(UnitState::Ended(UnitOutcome::Success))), []);
 }
+
+fn line(level: CheckerLevel, text: &str) -> CheckerLine {
+    CheckerLine { level, section: "MISCELLANEOUS CHECKS".to_owned(), text: text.to_owned() }
+}
+
+fn checked(version: &str, finished: bool, lines: Vec<CheckerLine>) -> Snapshot {
+    with("pve2", |node| {
+        node.pve_version = Known(Version::from(version));
+        node.host.checker = Known(Some(CheckerReport { tool: "pve8to9".to_owned(), lines, finished }));
+    })
+}
+
+#[test]
+fn upgrade_checker_blocks_before_the_release_it_prepares_for_and_only_warns_after_it() {
+    let broken = || vec![line(CheckerLevel::Fail, "Ceph 18 is to old")];
+    fires("upgrade-checker", &checked("8.4.14", true, broken()), Severity::Blocking, "FAIL: Ceph 18 is to old");
+    fires("upgrade-checker", &checked("9.1.1", true, broken()), Severity::Warning, "FAIL: Ceph 18 is to old");
+    let warned = checked("8.4.14", true, vec![line(CheckerLevel::Warn, "no time synchronisation")]);
+    fires("upgrade-checker", &warned, Severity::Warning, "no time synchronisation");
+    fires("upgrade-checker", &checked("8.4.14", false, vec![]), Severity::Blocking, "died before its summary");
+    fires("upgrade-checker", &checked("9.1.1", false, vec![]), Severity::Warning, "died before its summary");
+}
+
+#[test]
+fn upgrade_checker_bears_what_no_full_node_can_be_rid_of() {
+    let inherent = [
+        "2 running guest(s) detected - consider migrating or stopping them.",
+        "updates for the following packages are available: pve-manager",
+    ];
+    for text in inherent {
+        let found = run("upgrade-checker", &checked("8.4.14", true, vec![line(CheckerLevel::Warn, text)]));
+        assert!(found.iter().all(|finding| finding.severity == Severity::Info), "{found:#?}");
+        // The same words in a failure are a failure.
+        fires(
+            "upgrade-checker",
+            &checked("8.4.14", true, vec![line(CheckerLevel::Fail, text)]),
+            Severity::Blocking,
+            text,
+        );
+    }
+}
+
+#[test]
+fn time_sync_finds_a_clock_that_nobody_keeps() {
+    let snapshot = with("pve1", |node| node.host.time_synchronised = Known(false));
+    fires("time-sync", &snapshot, Severity::Warning, "the clock of pve1 is not kept");
+}
+
+#[test]
+fn dkms_modules_matter_only_where_a_new_kernel_comes() {
+    let modules = |node: &mut Node| node.host.dkms_modules = Known(["nvidia/550.90".to_owned()].into());
+    fires("dkms-modules", &with("pve1", modules), Severity::Warning, "builds nvidia/550.90 by itself");
+    let snapshot = with("pve1", |node| {
+        modules(node);
+        packages(node).pending.clear();
+    });
+    assert_eq!(run("dkms-modules", &snapshot), []);
+}
+
+#[test]
+fn nic_names_are_in_danger_from_another_kernel_series_unless_they_are_pinned() {
+    let cards = |pinned: &[&str]| Nics {
+        used: ["eno1".to_owned()].into(),
+        pinned: pinned.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    let newer = |nics: Nics| {
+        with("pve1", |node| {
+            packages(node).pending = vec![pending("proxmox-kernel-7.0.2-1-pve-signed", "0", "7.0.2-1")];
+            node.host.nics = Known(nics);
+        })
+    };
+    fires("nic-names", &newer(cards(&[])), Severity::Warning, "may name eno1 of pve1 otherwise");
+    assert_eq!(run("nic-names", &newer(cards(&["eno1"]))), []);
+    assert_eq!(run("nic-names", &with("pve1", |node| node.host.nics = Known(cards(&[])))), [], "the same series");
+}
+
+#[test]
+fn corosync_noise_counts_retransmits_and_forgives_what_a_reboot_explains() {
+    let noisy = |retransmits, tokens_lost| {
+        let seen = CorosyncComplaints { retransmits, links_lost: 0, tokens_lost };
+        with("pve1", |node| node.host.corosync_complaints = Known(seen))
+    };
+    fires("corosync-noise", &noisy(20, 0), Severity::Warning, "20 retransmits");
+    fires("corosync-noise", &noisy(0, 1), Severity::Warning, "1 tokens lost");
+    assert_eq!(run("corosync-noise", &noisy(19, 0)), []);
+    let mut rebooted = noisy(0, 1);
+    node_mut(&mut rebooted, "pve3").uptime_s = Known(3600);
+    assert_eq!(run("corosync-noise", &rebooted), []);
+}
+
+#[test]
+fn other_movers_are_stopped_first() {
+    let snapshot = with("pve3", |node| node.host.movers = Known(["proxlb".to_owned()].into()));
+    fires("other-movers", &snapshot, Severity::Blocking, "proxlb is at work on pve3");
+}

@@ -45,6 +45,7 @@ impl Shell<'_> {
             "/etc/pve/ha/manager_status" => {
                 format!("{}\n", ha_manager_status(self.world, self.node)["manager_status"])
             }
+            "/etc/network/interfaces" => self.interfaces_file(),
             "/etc/debian_version" => "13.2\n".to_owned(),
             _ => self.guest_file(path)?,
         })

@@ -11,6 +11,7 @@ mod filters;
 mod pmxcfs;
 mod pve;
 mod pvesh;
+mod surroundings;
 mod systemd;
 
 use std::time::Duration;
@@ -265,6 +266,7 @@ impl Shell<'_> {
             .or_else(|| self.ceph(name, args))
             .or_else(|| self.debian(name, args))
             .or_else(|| self.systemd(name, args))
+            .or_else(|| self.surroundings(name, args))
             .or_else(|| self.pmxcfs(name, args))
             .or_else(|| self.files(name, args))
             .or_else(|| self.filter(name, args));

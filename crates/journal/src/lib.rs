@@ -60,6 +60,17 @@ impl Journal {
         Ok(Self { path: path.to_owned(), connection: Mutex::new(connection), held_by: Mutex::new(None) })
     }
 
+    /// A journal that is gone when it is dropped: the same tables and the same rules, without the disk. For rehearsals
+    /// by the thousand; what a run writes in earnest is always a file.
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub fn in_memory() -> Result<Self> {
+        let connection = schema::open_in_memory()?;
+        let path = PathBuf::from(schema::IN_MEMORY);
+        Ok(Self { path, connection: Mutex::new(connection), held_by: Mutex::new(None) })
+    }
+
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path

@@ -108,6 +108,17 @@ pub(crate) fn open(path: &Path, mode: Mode) -> Result<Connection> {
     Ok(connection)
 }
 
+/// What stands for the path of a journal that has no file.
+pub(crate) const IN_MEMORY: &str = ":memory:";
+
+/// An empty journal that has no file.
+pub(crate) fn open_in_memory() -> Result<Connection> {
+    let refused = |error: rusqlite::Error| JournalError::Open { path: IN_MEMORY.into(), reason: error.to_string() };
+    let mut connection = Connection::open_in_memory().map_err(refused)?;
+    migrate(&mut connection).map_err(refused)?;
+    Ok(connection)
+}
+
 /// The journal names guests and keeps program output: nobody but its owner reads it. SQLite gives its side files the
 /// same mode.
 fn make_private_file(path: &Path) -> std::io::Result<()> {

@@ -9,7 +9,7 @@ use quorate_core::snapshot::{BackupJob, Options, ReplicationJob, Storage};
 
 use super::reader::Reader;
 use super::roster::Roster;
-use super::{Depth, Look};
+use super::{Depth, Look, keep_or};
 use crate::wire::cluster::{self as wire, BackupEntry, Permissions, ReplicationEntry, StorageEntry};
 use crate::wire::lenient::{Int, List};
 
@@ -21,20 +21,24 @@ pub(super) struct Cluster {
     pub(super) permissions: Result<Permissions, WhyUnknown>,
 }
 
-/// Reads all of it.
-pub(super) async fn read(reader: &Reader<'_>) -> Cluster {
+/// Reads all of it. A watch takes over what an administrator changes in a file, and asks again what our token may do.
+pub(super) async fn read(reader: &Reader<'_>, look: &Look<'_>) -> Cluster {
+    let anew = look.depth == Depth::Full;
+    let old = look.previous;
     let (options, storages, backups, permissions) = tokio::join!(
-        reader.get::<wire::Options>("/cluster/options"),
-        reader.get::<List<StorageEntry>>("/storage"),
-        reader.get::<List<BackupEntry>>("/cluster/backup"),
+        keep_or(old.map(|old| &old.options), anew, async {
+            reader.get::<wire::Options>("/cluster/options").await.map(convert_options).into()
+        }),
+        keep_or(old.map(|old| &old.storages), anew, async {
+            let list = reader.get::<List<StorageEntry>>("/storage").await;
+            list.map(|list| list.0.into_iter().map(convert_storage).collect()).into()
+        }),
+        keep_or(old.map(|old| &old.backups), anew, async {
+            reader.get::<List<BackupEntry>>("/cluster/backup").await.map(convert_backups).into()
+        }),
         reader.get::<Permissions>("/access/permissions"),
     );
-    Cluster {
-        options: options.map(convert_options).into(),
-        storages: storages.map(|list| list.0.into_iter().map(convert_storage).collect()).into(),
-        backups: backups.map(convert_backups).into(),
-        permissions,
-    }
+    Cluster { options, storages, backups, permissions }
 }
 
 fn convert_options(wire: wire::Options) -> Options {
@@ -91,7 +95,7 @@ pub(super) async fn replication(
     look: &Look<'_>,
 ) -> Observed<Vec<ReplicationJob>> {
     let old = look.previous.map(|previous| &previous.replication);
-    super::keep_or(old, look.depth == Depth::Full, async { read_replication(reader, roster).await.into() }).await
+    keep_or(old, look.depth == Depth::Full, async { read_replication(reader, roster).await.into() }).await
 }
 
 async fn read_replication(reader: &Reader<'_>, roster: &Roster) -> Result<Vec<ReplicationJob>, WhyUnknown> {

@@ -92,7 +92,7 @@ pub async fn observe(ports: &Ports, look: Look<'_>) -> Snapshot {
 
     let (nodes, cluster, ha, ceph, driver, resources) = tokio::join!(
         look_at_nodes(&reader, &roster, &look),
-        cluster::read(&reader),
+        cluster::read(&reader, &look),
         ha::read(&reader, &roster),
         ceph::read(&reader, &roster, &look),
         driver::read(&reader, &roster),

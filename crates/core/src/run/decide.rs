@@ -69,8 +69,11 @@ pub struct Start {
 /// May this step be begun now, with those others under way? The reasons against it, one line each.
 pub type Guard<'a> = dyn Fn(&Step, &[&Step], &Snapshot) -> Result<(), Vec<String>> + 'a;
 
-/// How long to wait between looks, in seconds: migrations take seconds, everything else minutes.
+/// How long to wait between looks, in seconds, while guests travel: that takes seconds.
 const POLL_S: u64 = 5;
+
+/// How long while nothing travels: everything else takes minutes, and a look is dozens of calls to every node.
+const POLL_CALMLY_S: u64 = 10;
 
 /// Decides. `now` is the moment of the snapshot by the run's clock.
 pub fn decide(state: &RunState, snapshot: &Snapshot, now: UnixMs, guard: &Guard<'_>) -> Action {
@@ -87,13 +90,18 @@ pub fn decide(state: &RunState, snapshot: &Snapshot, now: UnixMs, guard: &Guard<
     // An abort gives back only once nothing of ours is at work any more.
     let works = state.aborting && state.under_way().any(|(_, record)| !record.step.is_payback());
     if state.paused.is_some() || works {
-        return Action::Wait { on: waits, poll_s: POLL_S };
+        return wait(state, waits);
     }
     match next(state, snapshot, guard) {
         Next::Act(action) => *action,
-        Next::StageBusy => Action::Wait { on: waits, poll_s: POLL_S },
+        Next::StageBusy => wait(state, waits),
         Next::Nothing => finish(state),
     }
+}
+
+fn wait(state: &RunState, on: Vec<String>) -> Action {
+    let travels = state.under_way().any(|(_, record)| matches!(record.step, Step::Migrate(_)));
+    Action::Wait { on, poll_s: if travels { POLL_S } else { POLL_CALMLY_S } }
 }
 
 fn finish(state: &RunState) -> Action {

@@ -5,11 +5,13 @@
 //! to the engine in one process, and [`rehearsal`] holds whole runs over it.
 
 pub mod cluster_file;
+pub mod crash_matrix;
 pub mod fault_words;
 pub mod lab;
 pub mod ledger;
 pub mod oracle;
 pub mod ports;
 pub mod rehearsal;
+pub mod swarm;
 pub mod wire;
 pub mod world;

@@ -49,7 +49,11 @@ struct Inner {
     wire: Mutex<Wire>,
     credentials: Credentials,
     calls: Mutex<Calls>,
+    tap: Option<Tap>,
 }
+
+/// Looks at the world after each call has taken effect; the number is the call's.
+pub type Tap = Arc<dyn Fn(u64, &World) + Send + Sync>;
 
 #[derive(Default)]
 struct Calls {
@@ -77,7 +81,16 @@ impl SimPorts {
             Gate { ticket_key: [0; 32], fingerprints: fingerprints.collect() }
         };
         let wire = Mutex::new(Wire::new(gate));
-        Self { inner: Arc::new(Inner { world, wire, credentials, calls: Mutex::default() }) }
+        Self { inner: Arc::new(Inner { world, wire, credentials, calls: Mutex::default(), tap: None }) }
+    }
+
+    /// With somebody who looks at the world after each call.
+    #[must_use]
+    pub fn tapped(world: SharedWorld, tap: Tap) -> Self {
+        let mut ports = Self::new(world);
+        let inner = Arc::get_mut(&mut ports.inner).expect("nobody else has seen these ports yet");
+        inner.tap = Some(tap);
+        ports
     }
 
     /// As the engine takes them.
@@ -98,6 +111,12 @@ impl SimPorts {
     /// Sets when the caller dies.
     pub fn kill(&self, kill: Kill) {
         self.inner.calls().kill = Some(kill);
+    }
+
+    /// The same cluster before a caller that has just been started: it has made no call yet, and lives.
+    #[must_use]
+    pub fn reborn(&self) -> Self {
+        Self::with_credentials(self.inner.world.clone(), self.inner.credentials.clone())
     }
 
     /// Has the caller died?
@@ -145,6 +164,9 @@ impl Inner {
             calls.made
         };
         let result = act();
+        if let Some(tap) = &self.tap {
+            tap(number, &self.world());
+        }
         let mut calls = self.calls();
         if matches!(calls.kill, Some(Kill::After(at)) if number >= at) {
             calls.dead = true;

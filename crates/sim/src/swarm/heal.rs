@@ -1,0 +1,62 @@
+//! What a person does who comes to mend the cluster: every fault that is still at work is taken away.
+//!
+//! It touches only what faults touched. What the tool did, and owes, is left for the tool.
+
+use quorate_core::ids::{NodeName, OsdId};
+
+use crate::world::World;
+use crate::world::faults::{Fault, FaultKind};
+
+/// Room on `/` after somebody has cleaned up.
+const FREE_BYTES: u64 = 40 << 30;
+
+/// Mends everything. Nodes boot, daemons start and HA recovers in their own time afterwards.
+pub(super) fn heal(world: &mut World) {
+    world.armed.waiting.clear();
+    let nodes: Vec<NodeName> = world.nodes.keys().cloned().collect();
+    for name in &nodes {
+        heal_node(world, name);
+    }
+    if let Some(device) = &mut world.corosync.qdevice {
+        device.alive = true;
+    }
+    world.inject(Fault { at_s: 0, kind: FaultKind::Qdevice { alive: true } });
+    let osds: Vec<OsdId> = world.ceph.iter().flat_map(|ceph| ceph.osds.keys().copied()).collect();
+    for id in osds {
+        start_osd(world, id);
+    }
+    if world.ledger.baseline.as_ref().is_some_and(|baseline| baseline.flags.contains("noout")) {
+        world.inject(Fault { at_s: 0, kind: FaultKind::AdminNoout { set: false } });
+    }
+    let his: Vec<NodeName> = world.ledger.baseline.iter().flat_map(|baseline| baseline.maintenance.clone()).collect();
+    for node in his {
+        world.inject(Fault { at_s: 0, kind: FaultKind::AdminMaintenance { node, on: false } });
+    }
+}
+
+fn heal_node(world: &mut World, name: &NodeName) {
+    world.power_on(name);
+    let Some(machine) = world.nodes.get_mut(name) else { return };
+    machine.api_error = None;
+    machine.clock_skew_ms = 0;
+    machine.root_free_bytes = machine.root_free_bytes.max(FREE_BYTES);
+    machine.ssh_up |= machine.is_up();
+    if machine.packages.locked_by == Some(777) {
+        machine.packages.locked_by = None;
+    }
+    // `dpkg --configure -a`
+    machine.packages.broken.clear();
+    for link in 0..machine.links.len() {
+        world.set_link(name, link, true);
+    }
+}
+
+fn start_osd(world: &mut World, id: OsdId) {
+    let Some(osd) = world.ceph.as_mut().and_then(|ceph| ceph.osds.get_mut(&id)) else { return };
+    osd.returns = true;
+    let (host, running) = (osd.host.clone(), osd.running);
+    let boots = world.nodes.get(&host).filter(|machine| machine.is_up()).map(|machine| machine.boots);
+    if let Some(boots) = boots.filter(|_| !running) {
+        world.on_ceph_up(&host, boots, &id.to_string());
+    }
+}

@@ -1,12 +1,14 @@
 //! What the project checks itself with: `cargo xtask test` is everything, `cargo xtask tidy` only the house rules.
 //!
 //! It promises that a clone which passes `cargo xtask test` here passes the same checks anywhere: no stage depends on
-//! the network, on a service or on the order of other work. It needs cargo, rustfmt and clippy, and says so if one is
-//! missing; cargo-nextest and cargo-deny are used where they are installed.
+//! a service or on the order of other work, and only the last, the clients that others wrote, needs a package index
+//! for Python. It needs cargo, rustfmt, clippy and python3, and says so if one is missing; cargo-nextest and cargo-deny
+//! are used where they are installed.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this program talks to a developer")]
 
 mod bench;
+mod clients;
 mod stages;
 mod tidy;
 
@@ -14,7 +16,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask <verb>
-  test   everything the project checks itself with: format, house rules, clippy, documentation, all tests
+  test   everything the project checks itself with: format, house rules, clippy, documentation, all tests, clients
+  clients [name…]  clients that others wrote, against the lab; `clients drains` prints the table of the docs
   bench  how near the planner comes to its bound, and how others do: bench plan --help
   tidy   only the house rules (xtask/src/tidy)";
 
@@ -23,6 +26,7 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let passed = match arguments.as_slice() {
         ["bench", rest @ ..] => bench::run(rest),
+        ["clients", names @ ..] => clients::run(&root(), names),
         ["test"] => stages::run_all(&root()),
         ["tidy"] => tidy::run(&root()),
         _ => {

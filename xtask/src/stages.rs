@@ -2,15 +2,15 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
 
-use crate::tidy;
+use crate::{clients, tidy};
 
 /// How a stage came out.
-enum Outcome {
+pub(crate) enum Outcome {
     Passed,
     Failed(String),
     Skipped(&'static str),
@@ -18,10 +18,19 @@ enum Outcome {
 
 /// Tests that were run, over all programs of a stage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Count {
-    passed: u64,
+pub(crate) struct Count {
+    pub(crate) passed: u64,
     failed: u64,
     ignored: u64,
+}
+
+impl Count {
+    /// Adds another count to this one.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.ignored += other.ignored;
+    }
 }
 
 type Stage = fn(&Path, &mut Count) -> Outcome;
@@ -50,6 +59,7 @@ const STAGES: &[(&str, Stage)] = &[
             cargo_counted(root, &["test", "--workspace", "--all-targets", "--locked", "--no-fail-fast"], count)
         }
     }),
+    ("third-party clients", clients::stage),
 ];
 
 /// Runs all stages; true if none failed. The last line has the number of tests as cargo prints it.
@@ -125,23 +135,39 @@ fn cargo_counted(root: &Path, arguments: &[&str], count: &mut Count) -> Outcome 
         Ok(child) => child,
         Err(error) => return Outcome::Failed(format!("{line}: {error}")),
     };
-    let (sender, receiver) = mpsc::channel();
-    let readers = [
-        child.stdout.take().map(|out| pass_on(out, std::io::stdout(), sender.clone())),
-        child.stderr.take().map(|err| pass_on(err, std::io::stderr(), sender)),
-    ];
-    for one in receiver {
-        count.passed += one.passed;
-        count.failed += one.failed;
-        count.ignored += one.ignored;
-    }
-    for reader in readers.into_iter().flatten() {
-        reader.join().expect("passing lines on does not panic");
-    }
+    count.add(counted(&mut child).sum());
     match child.wait() {
         Ok(status) if status.success() => Outcome::Passed,
         Ok(status) => Outcome::Failed(format!("{line}: {status}")),
         Err(error) => Outcome::Failed(format!("{line}: {error}")),
+    }
+}
+
+/// What a program prints, on its way to our own output, and the tests counted in it.
+pub(crate) struct Lines {
+    counts: mpsc::Receiver<Count>,
+    readers: Vec<thread::JoinHandle<()>>,
+}
+
+/// Passes on what a program prints from now on.
+pub(crate) fn counted(child: &mut Child) -> Lines {
+    let (sender, counts) = mpsc::channel();
+    let out = child.stdout.take().map(|out| pass_on(out, std::io::stdout(), sender.clone()));
+    let err = child.stderr.take().map(|err| pass_on(err, std::io::stderr(), sender));
+    Lines { counts, readers: out.into_iter().chain(err).collect() }
+}
+
+impl Lines {
+    /// All that was counted, once both outputs are closed.
+    pub(crate) fn sum(self) -> Count {
+        let mut sum = Count::default();
+        for one in self.counts {
+            sum.add(one);
+        }
+        for reader in self.readers {
+            reader.join().expect("passing lines on does not panic");
+        }
+        sum
     }
 }
 

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::checks::{Finding, Severity, Subject};
 use crate::ids::{GuestId, NodeName, StepId};
-use crate::invariants::{Context, judge};
+use crate::invariants::{Context, Refusal, Verdict, refusals, verdicts, with_moves};
 use crate::observed::Observed;
 use crate::placement::footprint_bytes;
 use crate::plan::{Plan, PlannedStep, Wave};
@@ -47,12 +47,31 @@ pub struct StepForecast {
 /// # Errors
 /// What is wrong with it, at most twenty findings, with the step in each.
 pub fn verify(plan: &Plan, snapshot: &Snapshot, policy: &Policy) -> Result<Forecast, Vec<Finding>> {
-    let mut walk = Walk { state: at_rest(snapshot), policy, findings: Vec::new(), forecast: Forecast::default() };
-    walk.findings.extend(form::faults(plan, &walk.state));
+    let state = at_rest(snapshot);
+    let memory = guest_memory(&state);
+    let (findings, forecast) = (form::faults(plan, &state), Forecast::default());
+    let mut walk = Walk { state, policy, findings, forecast, memory, said: None };
+    let shut_down = plan.consents.iter().filter(|consent| consent.kind == ConsentKind::ShutdownGuests);
+    let may_be_down: BTreeSet<GuestId> = shut_down.map(|consent| consent.guest).collect();
     for wave in &plan.waves {
+        walk.said = None;
         let whole = groups_that_are_whole(&walk.state);
-        for stage in wave.steps.chunk_by(|one, next| one.stage == next.stage) {
-            walk.stage(plan, wave, stage);
+        let mut stages = wave.steps.chunk_by(|one, next| one.stage == next.stage).peekable();
+        let mut away: Option<&Step> = None;
+        while let Some(stage) = stages.next() {
+            if !is_travel(stage)
+                && let Some(reboot) = away.take()
+            {
+                walk.back(reboot);
+            }
+            walk.stage(wave, &may_be_down, stage);
+            if let ([planned], Some(next)) = (stage, stages.peek())
+                && matches!(planned.step, Step::Reboot(_))
+                && is_travel(next)
+            {
+                away = Some(&planned.step);
+                walk.leave(&planned.step);
+            }
             if walk.findings.len() >= FINDINGS_MAX {
                 break;
             }
@@ -88,7 +107,7 @@ fn at_rest(snapshot: &Snapshot) -> Snapshot {
     state
 }
 
-/// The walk copies the state twice for each stage; what neither a rule nor a step's forecast reads is left behind.
+/// The walk copies the state now and then; what neither a rule nor a step's forecast reads is left behind.
 fn lighten(state: &mut Snapshot) {
     for guest in state.guests.values_mut() {
         guest.name = String::new();
@@ -123,11 +142,15 @@ struct Walk<'a> {
     policy: &'a Policy,
     findings: Vec<Finding>,
     forecast: Forecast,
+    /// What the running guests of each node may take.
+    memory: BTreeMap<NodeName, u64>,
+    /// What the rules said of the state as it is, if nothing has been changed since.
+    said: Option<Vec<Verdict>>,
 }
 
 impl Walk<'_> {
     /// Steps of one stage may overlap in any way, so they are judged as if all ran at the same time.
-    fn stage(&mut self, plan: &Plan, wave: &Wave, stage: &[PlannedStep]) {
+    fn stage(&mut self, wave: &Wave, may_be_down: &BTreeSet<GuestId>, stage: &[PlannedStep]) {
         for planned in stage {
             self.status(planned);
             if let Step::Migrate(migrate) = &planned.step {
@@ -136,13 +159,77 @@ impl Walk<'_> {
                 }
             }
         }
-        self.rules(plan, wave, stage);
+        let context =
+            Context { may_be_down: may_be_down.clone(), under_work: wave.node.clone(), ..Context::new(self.policy) };
+        // A step that is done already does nothing, and so takes no risk.
+        let to_do = stage.iter().filter(|planned| planned.step.kind().status(&self.state) != StepStatus::Done);
+        let steps: Vec<&Step> = to_do.map(|planned| &planned.step).collect();
+        let before = (!steps.is_empty()).then(|| (self.now(&context), self.during(&steps, &context)));
+        self.said = None;
         for planned in stage {
-            planned.step.kind().after(&mut self.state);
-            promise(&planned.step, &mut self.state);
-            let step = StepForecast { id: planned.id.clone(), guest_memory_bytes: guest_memory(&self.state) };
-            self.forecast.steps.push(step);
+            self.after(planned);
         }
+        if let Some((now, during)) = before {
+            let after = verdicts(&self.state, &context);
+            self.said = Some(after.clone());
+            self.refuse(wave, stage, refusals(class_of(&steps), [now, during, after]));
+        }
+        for planned in stage {
+            if promise(&planned.step, &mut self.state) {
+                self.said = None;
+            }
+        }
+    }
+
+    /// What travels in the stages after a reboot's order does so while the node is away.
+    fn leave(&mut self, reboot: &Step) {
+        reboot.kind().during(&mut self.state);
+        self.said = None;
+    }
+
+    fn back(&mut self, reboot: &Step) {
+        reboot.kind().after(&mut self.state);
+        self.said = None;
+    }
+
+    /// What the rules say before a stage: mostly what they said after the one before.
+    fn now(&mut self, context: &Context<'_>) -> Vec<Verdict> {
+        self.said.take().unwrap_or_else(|| verdicts(&self.state, context))
+    }
+
+    /// While a stage runs. Most steps change nothing then but who is on its way, and the state need not be copied.
+    fn during(&self, steps: &[&Step], context: &Context<'_>) -> Vec<Verdict> {
+        let together = with_moves(context, steps);
+        if steps.iter().all(|step| matches!(step, Step::Migrate(_))) {
+            return verdicts(&self.state, &together);
+        }
+        let mut state = self.state.clone();
+        steps.iter().for_each(|step| step.kind().during(&mut state));
+        verdicts(&state, &together)
+    }
+
+    fn after(&mut self, planned: &PlannedStep) {
+        match &planned.step {
+            Step::Migrate(migrate) => {
+                let guest = self.state.guests.get(&migrate.guest);
+                let bytes = guest.filter(|guest| guest.may_be_running()).map_or(0, footprint_bytes);
+                let was = guest.map(|guest| guest.node.clone());
+                planned.step.kind().after(&mut self.state);
+                let is = self.state.guests.get(&migrate.guest).map(|guest| &guest.node);
+                if let Some(from) = was.and_then(|was| self.memory.get_mut(&was)) {
+                    *from = from.saturating_sub(bytes);
+                }
+                if let Some(to) = is.and_then(|is| self.memory.get_mut(is)) {
+                    *to = to.saturating_add(bytes);
+                }
+            }
+            step => {
+                step.kind().after(&mut self.state);
+                self.memory = guest_memory(&self.state);
+            }
+        }
+        let guest_memory_bytes = self.memory.clone();
+        self.forecast.steps.push(StepForecast { id: planned.id.clone(), guest_memory_bytes });
     }
 
     /// A step that takes a risk must be ready, done or under way when its turn comes. Waiting for others is what the
@@ -161,22 +248,8 @@ impl Walk<'_> {
         }
     }
 
-    fn rules(&mut self, plan: &Plan, wave: &Wave, stage: &[PlannedStep]) {
-        let shut_down = plan.consents.iter().filter(|consent| consent.kind == ConsentKind::ShutdownGuests);
-        let context = Context {
-            may_be_down: shut_down.map(|consent| consent.guest).collect(),
-            under_work: wave.node.clone(),
-            ..Context::new(self.policy)
-        };
-        // A step that is done already does nothing, and so takes no risk.
-        let to_do = stage.iter().filter(|planned| planned.step.kind().status(&self.state) != StepStatus::Done);
-        let steps: Vec<&Step> = to_do.map(|planned| &planned.step).collect();
-        let risk = steps.iter().any(|step| step.kind().class() == Class::RiskTaking);
-        let class = if risk { Class::RiskTaking } else { Class::Restoring };
-        if steps.is_empty() {
-            return;
-        }
-        for refusal in judge(class, &steps, &[], &self.state, &context) {
+    fn refuse(&mut self, wave: &Wave, stage: &[PlannedStep], refusals: Vec<Refusal>) {
+        for refusal in refusals {
             let ids: Vec<&str> = stage.iter().take(4).map(|planned| planned.id.as_str()).collect();
             let more = if stage.len() > 4 { ", …" } else { "" };
             let problem = format!("{}{more}: {refusal}", ids.join(", "));
@@ -199,6 +272,17 @@ impl Walk<'_> {
         let subject = subject_of(&planned.step);
         self.findings.push(finding(subject, format!("{}: {why}", planned.id), remedy));
     }
+}
+
+/// Does a stage consist of moves alone?
+fn is_travel(stage: &[PlannedStep]) -> bool {
+    stage.iter().all(|planned| matches!(planned.step, Step::Migrate(_)))
+}
+
+/// One step that takes a risk makes a risk of all.
+fn class_of(steps: &[&Step]) -> Class {
+    let risk = steps.iter().any(|step| step.kind().class() == Class::RiskTaking);
+    if risk { Class::RiskTaking } else { Class::Restoring }
 }
 
 /// What a finding of the plan check looks like.
@@ -247,24 +331,25 @@ fn guest_of(step: &Step) -> Option<GuestId> {
 }
 
 /// What a step that only waits for a state has promised once it is done: a node that is proven back leaves Ceph clean,
-/// and HA that has settled has nothing under way.
-fn promise(step: &Step, state: &mut Snapshot) {
+/// and HA that has settled has nothing under way. True for such a step.
+fn promise(step: &Step, state: &mut Snapshot) -> bool {
     match step {
         Step::ProveBack(_) => {
-            let Some(ceph) = state.ceph.known_mut().and_then(Option::as_mut) else { return };
+            let Some(ceph) = state.ceph.known_mut().and_then(Option::as_mut) else { return true };
             ceph.pgs = vec![PgState { state: "active+clean".to_owned(), count: ceph.pg_count }];
             ceph.checks.retain(|code, check| check.muted || BENIGN_CEPH_CHECKS.contains(&code.as_str()));
         }
         Step::SettleHa(_) => {
-            let Some(ha) = state.ha.known_mut() else { return };
+            let Some(ha) = state.ha.known_mut() else { return true };
             for service in ha.services.values_mut().filter(|service| service.state != Some(HaServiceState::Error)) {
                 let started = service.request == HaRequest::Started;
                 service.state = Some(if started { HaServiceState::Started } else { HaServiceState::Stopped });
                 (service.target, service.maintenance_node) = (None, None);
             }
         }
-        _ => {}
+        _ => return false,
     }
+    true
 }
 
 fn guest_memory(state: &Snapshot) -> BTreeMap<NodeName, u64> {

@@ -27,6 +27,10 @@ pub struct Plan {
     pub consents: Vec<Consent>,
     /// What no plan can go below.
     pub bound: Bound,
+    /// SHA-256 over what it was made for and does not change itself: guests, nodes, rules, wishes. While that is the
+    /// same, planning again would be idle.
+    #[serde(default)]
+    pub world: String,
 }
 
 /// The steps that belong to one node's turn.
@@ -38,6 +42,31 @@ pub struct Wave {
     pub why: String,
     /// Steps in order of their stage.
     pub steps: Vec<PlannedStep>,
+}
+
+impl Wave {
+    /// Expected duration in seconds: steps of one stage run together, and what travels after a reboot's order does so
+    /// while the node is away.
+    pub fn duration_s(&self) -> u64 {
+        duration_s(&self.steps)
+    }
+}
+
+/// The same for the steps of a wave, or the first of them.
+pub(crate) fn duration_s(steps: &[PlannedStep]) -> u64 {
+    let (mut total, mut hidden_in) = (0_u64, 0_u64);
+    for stage in steps.chunk_by(|one, next| one.stage == next.stage) {
+        let longest = stage.iter().map(|planned| planned.estimate_s).max().unwrap_or(0);
+        let travels = stage.iter().all(|planned| matches!(planned.step, Step::Migrate(_)));
+        let visible = if travels { longest.saturating_sub(hidden_in) } else { longest };
+        hidden_in = match stage {
+            [planned] if matches!(planned.step, Step::Reboot(_)) => longest,
+            _ if travels => hidden_in.saturating_sub(longest),
+            _ => 0,
+        };
+        total = total.saturating_add(visible);
+    }
+    total
 }
 
 /// A step with its place.
@@ -111,11 +140,23 @@ impl Plan {
         consents: Vec<Consent>,
         bound: Bound,
     ) -> Self {
-        let mut plan = Self { id: PlanId::new(""), parent, snapshot_taken, waves, costs, consents, bound };
-        let json = serde_json::to_vec(&plan).expect("a plan is plain data and always serialises");
+        let world = String::new();
+        Self { id: PlanId::new(""), parent, snapshot_taken, waves, costs, consents, bound, world }.named()
+    }
+
+    /// The same, with the world that it was made for.
+    #[must_use]
+    pub fn for_world(mut self, world: String) -> Self {
+        self.world = world;
+        self.named()
+    }
+
+    fn named(mut self) -> Self {
+        self.id = PlanId::new("");
+        let json = serde_json::to_vec(&self).expect("a plan is plain data and always serialises");
         let hex: String = Sha256::digest(&json).iter().map(|byte| format!("{byte:02x}")).collect();
-        plan.id = PlanId::new(hex);
-        plan
+        self.id = PlanId::new(hex);
+        self
     }
 
     /// All steps in order, with the node of their wave.

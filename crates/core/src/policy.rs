@@ -16,8 +16,22 @@ pub struct Policy {
     pub last: Vec<NodeName>,
     /// Part of a node's memory that stays free of guests, in percent of the total.
     pub headroom_percent: u8,
-    /// Migrations at the same time.
-    pub parallel_migrations: u8,
+    /// Virtual processors that the running guests of a node may have, in percent of its processors: 400 is four to one.
+    /// None: processors are no limit.
+    pub cpu_limit_percent: Option<u32>,
+    /// Nodes that are kept free of guests outside of a run: they come first, take guests on the way, and are empty again
+    /// at the end.
+    pub spare: Vec<NodeName>,
+    /// Where guests are at the end.
+    pub end: End,
+    /// How far the fullest and the emptiest node may be apart at a balanced end, in points of percent.
+    pub balance_points: u8,
+    /// What goes on while a node reboots.
+    pub overlap: Overlap,
+    /// Migrations at the same time; see [`Policy::parallel`].
+    pub parallel_migrations: Option<u8>,
+    /// Speed of the migration network of a node, in bytes per second, if it is known.
+    pub link_bytes_per_s: Option<u64>,
     /// What happens to stopped guests of a node.
     pub stopped_guests: StoppedGuests,
     /// When a node is rebooted.
@@ -28,7 +42,7 @@ pub struct Policy {
     pub consents: BTreeSet<ConsentKind>,
     /// Upper limits of waiting, in seconds.
     pub deadlines: Deadlines,
-    /// Assumed speed of a migration, in bytes per second, for forecasts of time.
+    /// Assumed speed of one migration, in bytes per second, for forecasts of time.
     pub migration_bytes_per_s: u64,
 }
 
@@ -38,7 +52,13 @@ impl Default for Policy {
             first: Vec::new(),
             last: Vec::new(),
             headroom_percent: 5,
-            parallel_migrations: 2,
+            cpu_limit_percent: None,
+            spare: Vec::new(),
+            end: End::Anywhere,
+            balance_points: 10,
+            overlap: Overlap::None,
+            parallel_migrations: None,
+            link_bytes_per_s: None,
             stopped_guests: StoppedGuests::Leave,
             reboot: RebootWhen::Needed,
             guests: BTreeMap::new(),
@@ -47,6 +67,40 @@ impl Default for Policy {
             migration_bytes_per_s: 500 * 1024 * 1024,
         }
     }
+}
+
+impl Policy {
+    /// Migrations at the same time: as many as the operator says; else so many that they fill the link and one more,
+    /// which bridges the pauses of the others; two if the link is not known. More would send dirty pages again and again.
+    pub fn parallel(&self) -> usize {
+        let by_link = |link: u64| link.div_ceil(self.migration_bytes_per_s.max(1)).saturating_add(1).min(32);
+        let chosen = self.parallel_migrations.map(u64::from).or_else(|| self.link_bytes_per_s.map(by_link));
+        usize::try_from(chosen.unwrap_or(2).max(1)).unwrap_or(usize::MAX)
+    }
+}
+
+/// Where guests are at the end of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum End {
+    /// Wherever the fewest moves leave them.
+    #[default]
+    Anywhere,
+    /// Spread so that all nodes are about equally full.
+    Balanced,
+    /// Where they were at the beginning.
+    Home,
+}
+
+/// What goes on while a node is upgraded and reboots.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Overlap {
+    /// Nothing else.
+    #[default]
+    None,
+    /// Guests of the next node begin to leave it, to nodes other than the one that is away.
+    Reboot,
 }
 
 /// What happens to stopped guests of a node that is upgraded.
@@ -114,5 +168,25 @@ pub struct Deadlines {
 impl Default for Deadlines {
     fn default() -> Self {
         Self { migration_s: 3600, upgrade_s: 3600, boot_s: 1200, rejoin_s: 600, ceph_clean_s: 3600, ha_s: 600 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_migrations_run_at_once_as_fill_the_link_and_one_more() {
+        let policy = |parallel_migrations, link_bytes_per_s| Policy {
+            parallel_migrations,
+            link_bytes_per_s,
+            migration_bytes_per_s: 600_000_000,
+            ..Policy::default()
+        };
+        assert_eq!(policy(None, None).parallel(), 2, "nothing is known");
+        assert_eq!(policy(None, Some(1_250_000_000)).parallel(), 4, "10 Gbit/s, 600 MB/s each");
+        assert_eq!(policy(None, Some(125_000_000)).parallel(), 2, "1 Gbit/s");
+        assert_eq!(policy(Some(3), Some(1_250_000_000)).parallel(), 3, "the operator's word");
+        assert_eq!(policy(Some(0), None).parallel(), 1);
     }
 }

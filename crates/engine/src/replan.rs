@@ -1,14 +1,18 @@
 //! A new plan, when the world has moved under the old one.
 
 use quorate_core::forecast;
-use quorate_core::plan::Plan;
+use quorate_core::plan::{NoPlan, Plan};
 use quorate_core::planner::Ongoing;
+use quorate_core::planner::steady::{self, Revision};
 use quorate_core::run::{Event, PauseCause, Start};
 use quorate_core::snapshot::Snapshot;
 use quorate_core::steps::{Step, StepStatus};
 
 use crate::drive::{DriveError, Driver, Turn};
 use crate::prepare::{plan_and_verify, upgrade_unit};
+
+/// Why a plan that still fits is left.
+const WHY_BETTER: &str = "the world has changed, and another plan saves more than a twentieth of what is left";
 
 impl Driver<'_> {
     /// At the beginning of a wave: does the rest of the plan still fit what is there?
@@ -22,10 +26,18 @@ impl Driver<'_> {
             return Ok(());
         }
         let rest = self.rest_of(plan);
-        if forecast::verify(&rest, snapshot, &self.state.policy).is_ok() {
-            return Ok(());
+        let fits = forecast::verify(&rest, snapshot, &self.state.policy).is_ok();
+        match steady::revise(&rest, snapshot, &self.state.policy, &self.ongoing()) {
+            Ok(Revision::Keep) => Ok(()),
+            // Distrusted like every other plan: one that does not verify is no reason to leave one that does.
+            Ok(Revision::Another(plan) | Revision::Mended(plan)) if fits => {
+                match forecast::verify(&plan, snapshot, &self.state.policy) {
+                    Ok(_) => self.follow(*plan, snapshot, WHY_BETTER.to_owned(), None).map(drop),
+                    Err(_) => Ok(()),
+                }
+            }
+            _ => self.adopt(snapshot, "the rest of the plan does not fit what is there now".to_owned(), None).map(drop),
         }
-        self.adopt(snapshot, "the rest of the plan does not fit what is there now".to_owned(), None).map(drop)
     }
 
     pub(crate) async fn replan(&mut self, why: String, else_start: Option<Start>) -> Result<Turn, DriveError> {
@@ -35,9 +47,8 @@ impl Driver<'_> {
 
     /// Makes a new plan and follows it, if it is another one.
     fn adopt(&mut self, snapshot: &Snapshot, why: String, else_start: Option<Start>) -> Result<Turn, DriveError> {
-        let ongoing = self.ongoing();
-        let plan = match plan_and_verify(snapshot, &self.state.policy, &ongoing) {
-            Ok((plan, _)) => plan,
+        match self.new_plan(snapshot) {
+            Ok(plan) => self.follow(plan, snapshot, why, else_start),
             Err(no_plan) => {
                 let mut lines = vec![format!("{why}; and there is no plan for what is there now:")];
                 lines.extend(
@@ -47,9 +58,33 @@ impl Driver<'_> {
                         .map(|finding| format!("{}: {} - {}", finding.subject, finding.problem, finding.remedy)),
                 );
                 self.pause(PauseCause::Stuck, lines)?;
-                return Ok(Turn::Look);
+                Ok(Turn::Look)
             }
-        };
+        }
+    }
+
+    /// The old plan mended, where that can be, else a plan from the ground up.
+    fn new_plan(&self, snapshot: &Snapshot) -> Result<Plan, NoPlan> {
+        let (policy, ongoing) = (&self.state.policy, self.ongoing());
+        let old = self.state.plan.as_ref().map(|plan| self.rest_of(plan));
+        let revision = old.map(|rest| steady::revise(&rest, snapshot, policy, &ongoing));
+        match revision {
+            Some(Ok(Revision::Mended(plan) | Revision::Another(plan)))
+                if forecast::verify(&plan, snapshot, policy).is_ok() =>
+            {
+                Ok(*plan)
+            }
+            _ => plan_and_verify(snapshot, policy, &ongoing).map(|(plan, _)| plan),
+        }
+    }
+
+    fn follow(
+        &mut self,
+        plan: Plan,
+        snapshot: &Snapshot,
+        why: String,
+        else_start: Option<Start>,
+    ) -> Result<Turn, DriveError> {
         if self.same_steps(&plan, snapshot) {
             let Some(start) = else_start else {
                 let lines = vec![why, "a new plan is the same as the old one: somebody has to look".to_owned()];

@@ -15,7 +15,7 @@ use super::family::Case;
 
 /// The policy that leaves the puzzle as it is: no headroom, for the capacities are without it already.
 pub(super) fn policy() -> Policy {
-    Policy { headroom_percent: 0, parallel_migrations: 4, ..Policy::default() }
+    Policy { headroom_percent: 0, parallel_migrations: Some(4), ..Policy::default() }
 }
 
 /// Writes the puzzle as a snapshot.

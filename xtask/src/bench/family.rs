@@ -68,10 +68,10 @@ pub(super) struct Case {
 
 /// Numbers that look random and are always the same (SplitMix64).
 #[derive(Clone, Debug)]
-pub(super) struct Dice(u64);
+struct Dice(u64);
 
 impl Dice {
-    pub(super) fn new(seed: u64) -> Self {
+    fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d_4c95_7f2d)
     }
 
@@ -84,11 +84,11 @@ impl Dice {
     }
 
     /// One of `0..sides`.
-    pub(super) fn below(&mut self, sides: usize) -> usize {
+    fn below(&mut self, sides: usize) -> usize {
         (self.next() % sides.max(1) as u64) as usize
     }
 
-    pub(super) fn shuffle<T>(&mut self, list: &mut [T]) {
+    fn shuffle<T>(&mut self, list: &mut [T]) {
         for last in (1..list.len()).rev() {
             list.swap(last, self.below(last + 1));
         }
@@ -212,23 +212,22 @@ fn place(drafts: &[Draft], capacity: &[u64], dice: &mut Dice) -> Case {
         case.guests.push(draft.guests);
         case.instance.items.push(Item {
             memory_bytes: draft.bytes,
-            disks: Vec::new(),
             cost: draft.bytes + draft.guests * PER_MOVE,
             home,
             allowed: allowed(&draft.bond, home, nodes, dice),
             apart,
             forward_only: true,
-            least_qemu: 0,
+            ..Item::default()
         });
     }
-    let place = |capacity_bytes: &u64| Place {
+    let place = |(capacity_bytes, whole): (&u64, &u64)| Place {
         capacity_bytes: *capacity_bytes,
-        disk_free_bytes: Vec::new(),
+        fixed_bytes: whole - capacity_bytes,
         has_turn: true,
-        before: Release { qemu: 0, pve: 0 },
         after: Release { qemu: 1, pve: 1 },
+        ..Place::default()
     };
-    case.instance.places = usable.iter().map(place).collect();
+    case.instance.places = usable.iter().zip(capacity).map(place).collect();
     case
 }
 

@@ -6,10 +6,9 @@
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark asks the real clock, and nothing else does")]
 
-mod baselines;
+mod clock;
 mod cluster;
 mod family;
-mod topsis;
 mod walk;
 
 use std::collections::BTreeMap;
@@ -18,14 +17,15 @@ use std::time::{Duration, Instant};
 
 use quorate_core::planner::forced::Forced;
 use quorate_core::planner::instance::NodeSet;
+use quorate_core::planner::others::Strategy;
 use quorate_core::planner::{self, Ongoing, bound, search};
+use quorate_core::policy::{End, Overlap};
 use serde_json::json;
 
-use baselines::Strategy;
 use family::{Case, FAMILIES, Family, Scenario};
 
 const USAGE: &str = "usage: cargo xtask bench plan [--family H3|S5|M16|L32|X64|all] \
-[--scenario plain|hetero|real|uneven|all] [--tightness 50..95|all] [--seed N] [--seconds S] [--only STRATEGY] [--dump DIR] [--json]";
+[--scenario plain|hetero|real|uneven|all] [--tightness 50..95|all] [--seed N] [--seconds S] [--end anywhere|balanced|home] [--overlap] [--only STRATEGY] [--dump DIR] [--json]";
 
 /// What is asked for.
 struct Request {
@@ -34,9 +34,29 @@ struct Request {
     tightness: Vec<u64>,
     seeds: Vec<u64>,
     budget: Duration,
+    end: End,
+    overlap: Overlap,
     only: Option<String>,
     dump: Option<PathBuf>,
     json: bool,
+}
+
+/// How far nodes may be apart at a balanced end, in thousandths.
+const SPREAD: u64 = 100;
+
+impl Request {
+    /// The same cluster with what is wished for.
+    fn wishes(&self, mut case: Case) -> Case {
+        case.instance.overlap = self.overlap;
+        match self.end {
+            End::Anywhere => {}
+            End::Balanced => case.instance.spread = Some(SPREAD),
+            End::Home => {
+                case.instance.items.iter_mut().for_each(|item| item.ends = Some(NodeSet::EMPTY.with(item.home)));
+            }
+        }
+        case
+    }
 }
 
 /// Runs the benchmark; false if the arguments make no sense or a plan of ours breaks a rule.
@@ -61,15 +81,24 @@ fn parse(arguments: &[&str]) -> Result<Request, String> {
         tightness: vec![50, 80, 90, 95],
         seeds: vec![1],
         budget: Duration::from_secs(1),
+        end: End::Anywhere,
+        overlap: Overlap::None,
         only: None,
         dump: None,
         json: false,
     };
     let mut rest = arguments.iter();
     while let Some(name) = rest.next() {
-        if *name == "--json" {
-            request.json = true;
-            continue;
+        match *name {
+            "--json" => {
+                request.json = true;
+                continue;
+            }
+            "--overlap" => {
+                request.overlap = Overlap::Reboot;
+                continue;
+            }
+            _ => {}
         }
         let value = *rest.next().ok_or_else(|| format!("{name} needs a value"))?;
         let number = || value.parse::<u64>().map_err(|_| format!("{name} {value}: not a number"));
@@ -86,6 +115,9 @@ fn parse(arguments: &[&str]) -> Result<Request, String> {
                 let seconds: f64 = value.parse().map_err(|_| format!("{name} {value}: not a number"))?;
                 request.budget = Duration::try_from_secs_f64(seconds).map_err(|why| format!("{name}: {why}"))?;
             }
+            ("--end", "anywhere") => request.end = End::Anywhere,
+            ("--end", "balanced") => request.end = End::Balanced,
+            ("--end", "home") => request.end = End::Home,
             ("--dump", _) => request.dump = Some(PathBuf::from(value)),
             ("--only", _) => request.only = Some(value.to_owned()),
             _ => return Err(format!("{name}: not known")),
@@ -103,7 +135,7 @@ fn measure(request: &Request) -> bool {
         for scenario in &request.scenarios {
             for percent in &request.tightness {
                 for seed in &request.seeds {
-                    let case = family::draw(*family, scenario.1, *percent, *seed);
+                    let case = request.wishes(family::draw(*family, scenario.1, *percent, *seed));
                     let about = json!({
                         "family": family.name, "scenario": scenario.0, "tightness": percent, "seed": seed,
                     });
@@ -135,7 +167,7 @@ fn strategies(request: &Request, case: &Case, about: &serde_json::Value, seed: u
     }
     for (name, strategy) in Strategy::ALL.iter().filter(|(name, _)| wanted(name)) {
         let watch = Watch::start();
-        let tally = strategy.play(case, seed);
+        let tally = strategy.play(&case.instance, &case.guests, seed);
         let ms = watch.elapsed().as_secs_f64() * 1000.0;
         let result = json!({
             "strategy": name, "moves": tally.moves, "bytes": tally.bytes, "ratio": tally.cost as f64 / least,
@@ -168,18 +200,20 @@ fn ours(request: &Request, case: &Case, least: f64) -> (serde_json::Value, bool)
         }
     };
     let broken = walk::broken_rules(&case.instance, &solution);
-    let steps = || solution.turns.iter().flat_map(|turn| &turn.moves);
+    let steps = || solution.turns.iter().flat_map(|turn| turn.all());
     let moves: u64 = steps().map(|step| case.guests[step.item]).sum();
     let bytes: u64 = steps().map(|step| case.instance.items[step.item].memory_bytes).sum();
     let order: Vec<usize> = solution.turns.iter().map(|turn| turn.node).collect();
     let once: u64 = case.instance.items.iter().map(|item| item.cost).sum();
     let forced = Forced::new(&case.instance, &bound::costs(&case.instance)).cost(&order) + once;
     let simple = simple_bound(case) as f64;
+    let (serial_s, overlapped_s) = clock::seconds(&case.instance, &solution);
     let result = json!({
         "strategy": "quorate", "moves": moves, "bytes": bytes, "ratio": solution.cost as f64 / least,
         "ratio_to_simple_bound": solution.cost as f64 / simple,
         "clean": broken.is_empty(), "broken": broken, "order_ratio": forced as f64 / least,
-        "moves_bound": bound::least(&case.instance, &case.guests), "tries": tries,
+        "moves_bound": bound::least(&case.instance, &case.guests), "tries": tries, "unmet": solution.unmet,
+        "hours": serial_s / 3600.0, "hours_overlapped": overlapped_s / 3600.0,
         "first_ms": ms(first.unwrap_or_default()), "best_ms": ms(best), "peak_mib": peak_mib(),
     });
     (result, broken.is_empty())

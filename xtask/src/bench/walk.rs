@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use quorate_core::planner::instance::{Instance, Solution};
+use quorate_core::planner::instance::{Instance, Item, Solution};
 
 /// Every broken rule, in words; none if the solution is clean.
 pub(super) fn broken_rules(instance: &Instance, solution: &Solution) -> Vec<String> {
@@ -20,14 +20,23 @@ pub(super) fn broken_rules(instance: &Instance, solution: &Solution) -> Vec<Stri
         load[*node] += item.memory_bytes;
     }
     let mut cost = 0;
+    let mut cpus = vec![0_u64; nodes];
+    for (item, node) in instance.items.iter().zip(&at) {
+        cpus[*node] += item.cpus;
+    }
     for turn in &solution.turns {
-        for step in &turn.moves {
+        let (count, mut down) = (turn.moves.len(), true);
+        for (number, step) in turn.moves.iter().chain(&turn.back).enumerate() {
+            if number == count {
+                down = false;
+                leave(turn.node, &at, &mut new, &mut broken);
+            }
             let item = &instance.items[step.item];
             let mut say = |what: &str| broken.push(format!("item {} {} -> {}: {what}", step.item, step.from, step.to));
             if at[step.item] != step.from || step.from == step.to {
                 say("is not where it should be");
             }
-            if step.to == turn.node {
+            if down && step.to == turn.node {
                 say("goes to the node that is being drained");
             }
             if !item.allowed.iter().any(|node| node == step.to) {
@@ -39,19 +48,34 @@ pub(super) fn broken_rules(instance: &Instance, solution: &Solution) -> Vec<Stri
             if load[step.to] + item.memory_bytes > instance.places[step.to].capacity_bytes {
                 say("does not fit");
             }
+            if instance.places[step.to].cpus.is_some_and(|limit| cpus[step.to] + item.cpus > limit) {
+                say("finds no processors");
+            }
             if item.apart.iter().any(|other| at[*other] == step.to) {
                 say("meets one that it must be apart from");
             }
             load[step.from] = load[step.from].saturating_sub(item.memory_bytes);
             load[step.to] += item.memory_bytes;
+            cpus[step.from] = cpus[step.from].saturating_sub(item.cpus);
+            cpus[step.to] += item.cpus;
             at[step.item] = step.to;
             cost += item.cost;
         }
-        let left = at.iter().filter(|node| **node == turn.node).count();
-        if left > 0 {
-            broken.push(format!("{left} items are left on node {} when it goes down", turn.node));
+        if turn.back.is_empty() {
+            leave(turn.node, &at, &mut new, &mut broken);
         }
-        new.insert(turn.node);
+    }
+    let astray = |(item, at): &(&Item, &usize)| item.ends.is_some_and(|ends| !ends.has(**at));
+    let astray = instance.items.iter().zip(&at).filter(astray).count() as u64;
+    let full = |node: usize| {
+        let place = &instance.places[node];
+        u128::from(load[node] + place.fixed_bytes) * 1000 / u128::from(place.capacity_bytes + place.fixed_bytes).max(1)
+    };
+    let (most, least) = ((0..nodes).map(full).max().unwrap_or(0), (0..nodes).map(full).min().unwrap_or(0));
+    let uneven = instance.spread.map_or(0, |spread| (most - least).saturating_sub(u128::from(spread)));
+    let unmet = u128::from(astray) + uneven;
+    if unmet != u128::from(solution.unmet) {
+        broken.push(format!("{} of the wishes are given as not met, {unmet} are counted", solution.unmet));
     }
     if cost != solution.cost {
         broken.push(format!("cost {} is given, {cost} is counted", solution.cost));
@@ -59,9 +83,18 @@ pub(super) fn broken_rules(instance: &Instance, solution: &Solution) -> Vec<Stri
     broken
 }
 
+/// The node goes down: nobody may be left on it. Then it is upgraded.
+fn leave(node: usize, at: &[usize], new: &mut BTreeSet<usize>, broken: &mut Vec<String>) {
+    let left = at.iter().filter(|there| **there == node).count();
+    if left > 0 {
+        broken.push(format!("{left} items are left on node {node} when it goes down"));
+    }
+    new.insert(node);
+}
+
 #[cfg(test)]
 mod tests {
-    use quorate_core::planner::instance::{Item, Move, NodeSet, Place, Turn};
+    use quorate_core::planner::instance::{Move, NodeSet, Place, Turn};
 
     use super::*;
 
@@ -70,8 +103,8 @@ mod tests {
         let item = Item { memory_bytes: 4, cost: 5, home: 0, allowed: all, forward_only: true, ..Item::default() };
         let place = Place { capacity_bytes: 8, has_turn: true, ..Place::default() };
         let instance = Instance { places: vec![place.clone(), place], items: vec![item], ..Instance::default() };
-        let go = |from, to| Turn { node: from, moves: vec![Move { item: 0, from, to }] };
-        (instance, Solution { turns: vec![go(0, 1), go(1, 0)], cost: 10 })
+        let go = |from, to| Turn { node: from, moves: vec![Move { item: 0, from, to }], back: vec![] };
+        (instance, Solution { turns: vec![go(0, 1), go(1, 0)], cost: 10, unmet: 0 })
     }
 
     #[test]
@@ -104,8 +137,8 @@ mod tests {
         let (mut instance, mut solution) = two_nodes();
         instance.places.push(instance.places[0].clone());
         instance.items[0].allowed = NodeSet::first(3);
-        solution.turns[1] = Turn { node: 2, moves: vec![] };
-        solution.turns.push(Turn { node: 1, moves: vec![Move { item: 0, from: 1, to: 0 }] });
+        solution.turns[1] = Turn { node: 2, moves: vec![], back: vec![] };
+        solution.turns.push(Turn { node: 1, moves: vec![Move { item: 0, from: 1, to: 0 }], back: vec![] });
         assert_eq!(broken_rules(&instance, &solution), Vec::<String>::new());
         solution.turns[1].moves = vec![Move { item: 0, from: 1, to: 0 }];
         solution.turns[2].moves = vec![];

@@ -1,6 +1,8 @@
 //! `quorate plan`: every step of a run, without doing any.
 
 use quorate_core::plan::{NoPlan, Plan};
+use quorate_core::planner::Ongoing;
+use quorate_core::planner::report::{Report, report};
 use quorate_engine::Prepared;
 use serde_json::json;
 
@@ -29,12 +31,13 @@ pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Fail
         Ok((plan, _)) => plan,
         Err(none) => return Ok(no_plan(&none, context)),
     };
+    let about = report(&plan, &snapshot, &policy, &Ongoing::fresh("quorate-upgrade".into()));
     match context.format() {
         Format::Text => {
             let detail = if args.commands { Detail::Commands } else { Detail::Steps };
-            render::plan::plan(&plan, &snapshot, &policy, detail).print();
+            render::plan::with_report(&plan, &about, &snapshot, &policy, detail).print();
         }
-        Format::Json => print_json(&as_json(&plan, &snapshot, args.commands)),
+        Format::Json => print_json(&as_json(&plan, &about, &snapshot, args.commands)),
     }
     let mut talk = Page::default();
     let missing = consents_missing(&plan, &policy);
@@ -72,14 +75,19 @@ pub(crate) fn no_plan(none: &NoPlan, context: &Context) -> Exit {
     Exit::NoPlan
 }
 
-fn as_json(plan: &Plan, snapshot: &quorate_core::snapshot::Snapshot, commands: bool) -> serde_json::Value {
+fn as_json(
+    plan: &Plan,
+    about: &Report,
+    snapshot: &quorate_core::snapshot::Snapshot,
+    commands: bool,
+) -> serde_json::Value {
     if !commands {
-        return json!({ "kind": "plan", "plan": plan });
+        return json!({ "kind": "plan", "plan": plan, "report": about });
     }
     let literal = |planned: &quorate_core::plan::PlannedStep| {
         let command = planned.step.kind().command(snapshot);
         json!({ "id": planned.id, "command": command.map(|command| command.to_string()) })
     };
     let commands: Vec<_> = plan.steps().map(|(_, planned)| literal(planned)).collect();
-    json!({ "kind": "plan", "plan": plan, "commands": commands })
+    json!({ "kind": "plan", "plan": plan, "report": about, "commands": commands })
 }

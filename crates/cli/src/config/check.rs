@@ -159,28 +159,8 @@ fn nodes(
     Ok(nodes)
 }
 
-/// `https://host:port/`, `host:port` or `host`; an IPv6 address with a port stands in brackets.
 fn address(source: &Source<'_>, text: &Spanned<String>, default_port: u16) -> Result<(String, u16), ConfigError> {
-    let wrong = |what: &str| source.wrong(&text.span(), what);
-    let bare = text.get_ref().trim_start_matches("https://").trim_end_matches('/');
-    let (host, port) = match (bare.strip_prefix('['), bare.rsplit_once(':')) {
-        (Some(bracketed), _) => {
-            let (host, port) = bracketed.split_once(']').ok_or_else(|| wrong("a bracket is not closed"))?;
-            (host, port.strip_prefix(':'))
-        }
-        // More than one colon without brackets: an IPv6 address without a port.
-        (None, Some((host, port))) if !host.contains(':') => (host, Some(port)),
-        _ => (bare, None),
-    };
-    let port = match port {
-        None => default_port,
-        Some(port) => port.parse().map_err(|_| wrong("the port is no number from 1 to 65535"))?,
-    };
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':');
-    if host.is_empty() || !host.chars().all(plain) || port == 0 {
-        return Err(wrong("an address is `host`, `host:port` or `https://host:port`"));
-    }
-    Ok((host.to_owned(), port))
+    super::address(text.get_ref(), default_port).map_err(|what| source.wrong(&text.span(), what))
 }
 
 fn certificate_fingerprint(source: &Source<'_>, text: &Spanned<String>) -> Result<String, ConfigError> {
@@ -244,7 +224,8 @@ fn policy(source: &Source<'_>, table: Option<Spanned<Policy>>, nodes: &[NodeConf
     let Some(table) = table else { return Ok(Policy::default()) };
     let span = table.span();
     let policy = table.into_inner();
-    let unknown = policy.first.iter().chain(&policy.last).find(|name| !nodes.iter().any(|node| node.name == **name));
+    let mut named = policy.first.iter().chain(&policy.last).chain(&policy.spare);
+    let unknown = named.find(|name| !nodes.iter().any(|node| node.name == **name));
     if let Some(name) = unknown {
         return Err(source.wrong(&span, format!("policy names the node {name}, which [cluster] nodes does not have")));
     }
@@ -254,9 +235,13 @@ fn policy(source: &Source<'_>, table: Option<Spanned<Policy>>, nodes: &[NodeConf
     if policy.headroom_percent > 90 {
         return Err(source.wrong(&span, format!("headroom-percent is at most 90, not {}", policy.headroom_percent)));
     }
-    if policy.parallel_migrations == 0 || policy.migration_bytes_per_s == 0 {
-        let what = "parallel-migrations and migration-bytes-per-s are at least 1";
+    if policy.parallel_migrations == Some(0) || policy.migration_bytes_per_s == 0 || policy.link_bytes_per_s == Some(0)
+    {
+        let what = "parallel-migrations, migration-bytes-per-s and link-bytes-per-s are at least 1";
         return Err(source.wrong(&span, what));
+    }
+    if policy.cpu_limit_percent == Some(0) || policy.balance_points > 100 {
+        return Err(source.wrong(&span, "cpu-limit-percent is at least 1, and balance-points are at most 100"));
     }
     Ok(policy)
 }

@@ -1,10 +1,14 @@
 //! What people read: plain text that is complete without colour. One file per kind of page.
 
+pub(crate) mod checker;
+pub(crate) mod fates;
+pub(crate) mod html;
 pub(crate) mod inspect;
 pub(crate) mod ledger;
 pub(crate) mod log;
 pub(crate) mod page;
 pub(crate) mod plan;
+mod plan_report;
 pub(crate) mod preflight;
 pub(crate) mod report;
 pub(crate) mod status;

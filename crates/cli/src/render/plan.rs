@@ -1,15 +1,17 @@
 //! A plan: waves of numbered steps, then what it costs and what it asks for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use quorate_core::ids::GuestId;
 use quorate_core::plan::{Consent, Plan, PlannedStep, Wave};
+use quorate_core::planner::report::Report;
 use quorate_core::policy::{ConsentKind, Policy};
 use quorate_core::snapshot::Snapshot;
 use quorate_core::steps::{Step, Travel};
 
 use super::log::{consent, short};
 use super::page::Page;
+use super::plan_report;
 use super::units::{bytes, duration, moment};
 
 /// What stands under each step.
@@ -23,13 +25,32 @@ pub(crate) enum Detail {
 
 /// The page.
 pub(crate) fn plan(plan: &Plan, snapshot: &Snapshot, policy: &Policy, detail: Detail) -> Page {
+    let mut page = title_line(plan, snapshot);
+    page.page(&waves(plan, snapshot, detail));
+    footer(&mut page, plan, snapshot, policy);
+    page
+}
+
+/// The page with what the planner says about its plan: counts before the steps, the rest after the costs.
+pub(crate) fn with_report(plan: &Plan, report: &Report, snapshot: &Snapshot, policy: &Policy, detail: Detail) -> Page {
+    let mut page = title_line(plan, snapshot);
+    page.page(&plan_report::head(plan, report));
+    page.page(&waves(plan, snapshot, detail));
+    footer(&mut page, plan, snapshot, policy);
+    page.page(&plan_report::rest(plan, report, snapshot));
+    page
+}
+
+fn title_line(plan: &Plan, snapshot: &Snapshot) -> Page {
     let mut page = Page::default();
     let cluster = snapshot.cluster_name.known().map_or("?", String::as_str);
-    page.line(format!(
-        "Plan {} for cluster {cluster}, from the picture of {}",
-        short(plan.id.as_str()),
-        moment(plan.snapshot_taken)
-    ));
+    let (id, taken) = (short(plan.id.as_str()), moment(plan.snapshot_taken));
+    page.line(format!("Plan {id} for cluster {cluster}, from the picture of {taken}"));
+    page
+}
+
+fn waves(plan: &Plan, snapshot: &Snapshot, detail: Detail) -> Page {
+    let mut page = Page::default();
     let mut number = 0;
     for (index, wave) in plan.waves.iter().enumerate() {
         page.gap();
@@ -48,25 +69,14 @@ pub(crate) fn plan(plan: &Plan, snapshot: &Snapshot, policy: &Policy, detail: De
             }
         }
     }
-    footer(&mut page, plan, snapshot, policy);
     page
 }
 
 fn wave_heading(index: usize, wave: &Wave) -> String {
     let subject = wave.node.as_ref().map_or("the cluster".to_owned(), ToString::to_string);
-    let time: u64 = stage_times(wave).values().sum();
+    let time = wave.duration_s();
     let why = if wave.why.is_empty() { String::new() } else { format!(": {}", wave.why) };
     format!("Wave {}, {subject}, about {}{why}", index + 1, duration(time))
-}
-
-/// Steps of one stage run together: the longest counts.
-fn stage_times(wave: &Wave) -> BTreeMap<u32, u64> {
-    let mut times = BTreeMap::new();
-    for planned in &wave.steps {
-        let longest: &mut u64 = times.entry(planned.stage).or_default();
-        *longest = planned.estimate_s.max(*longest);
-    }
-    times
 }
 
 /// One line. A reason is not repeated: a step without one has that of the step before.

@@ -73,24 +73,30 @@ pub(crate) fn judge(
         step.kind().during(&mut during);
         step.kind().after(&mut after);
     }
+    let moments = [verdicts(snapshot, &under_way), verdicts(&during, &together), verdicts(&after, context)];
+    refusals(class, moments)
+}
+
+/// What every rule says, in the order of [`ALL`].
+pub(crate) fn verdicts(snapshot: &Snapshot, context: &Context<'_>) -> Vec<Verdict> {
+    ALL.iter().map(|rule| rule.holds(snapshot, context)).collect()
+}
+
+/// The rules that refuse, by what they say of now, of the time while it runs and of the state after it.
+pub(crate) fn refusals(class: Class, [now, during, after]: [Vec<Verdict>; 3]) -> Vec<Refusal> {
     let mut refusals = Vec::new();
-    for rule in ALL {
-        let now = rule.holds(snapshot, &under_way);
+    for (rule, ((now, during), after)) in ALL.iter().zip(now.into_iter().zip(during).zip(after)) {
         if class == Class::Restoring && now != Verdict::Holds {
             continue;
         }
-        let moments = [
-            (Moment::Now, now),
-            (Moment::During, rule.holds(&during, &together)),
-            (Moment::After, rule.holds(&after, context)),
-        ];
+        let moments = [(Moment::Now, now), (Moment::During, during), (Moment::After, after)];
         let first = moments.into_iter().find(|(_, verdict)| *verdict != Verdict::Holds);
         refusals.extend(first.map(|(moment, verdict)| Refusal { rule: rule.id(), moment, verdict }));
     }
     refusals
 }
 
-fn with_moves<'a>(context: &Context<'a>, steps: &[&Step]) -> Context<'a> {
+pub(crate) fn with_moves<'a>(context: &Context<'a>, steps: &[&Step]) -> Context<'a> {
     let mut context = context.clone();
     context.moving.extend(steps.iter().filter_map(|step| Moving::of(step)));
     context

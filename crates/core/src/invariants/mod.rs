@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 pub use guard::guard;
-pub(crate) use guard::judge;
+pub(crate) use guard::{Refusal, refusals, verdicts, with_moves};
 
 use crate::ids::{GuestId, NodeName};
 use crate::policy::Policy;

@@ -1,8 +1,8 @@
-//! Memory: what a guest takes and what a node can give.
+//! Memory and processors: what a guest takes and what a node can give.
 
 use crate::ids::GuestKind;
 use crate::policy::Policy;
-use crate::snapshot::{Guest, Memory};
+use crate::snapshot::{Cpu, Guest, Memory};
 
 /// What a VM takes beside its configured memory: QEMU's own heap, disk and network buffers, display memory. 100 to
 /// 200 MiB are usual; page tables come on top, see [`footprint_bytes`].
@@ -27,6 +27,11 @@ pub fn footprint_bytes(guest: &Guest) -> u64 {
 pub fn usable_bytes(memory: &Memory, policy: &Policy) -> u64 {
     let percent = 100 - u64::from(policy.headroom_percent.min(100));
     memory.total_bytes / 100 * percent
+}
+
+/// Virtual processors that the running guests of a node may have.
+pub fn usable_cpus(cpu: &Cpu, limit_percent: u32) -> u64 {
+    u64::from(cpu.count) * u64::from(limit_percent) / 100
 }
 
 #[cfg(test)]

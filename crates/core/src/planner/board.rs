@@ -12,6 +12,8 @@ pub(super) struct Board<'a> {
     pub(super) on: Vec<Vec<usize>>,
     /// Memory of the items on each node.
     pub(super) load: Vec<u64>,
+    /// Virtual processors of the items on each node.
+    pub(super) cpus: Vec<u64>,
     /// Free bytes of local storages, by node and storage.
     pub(super) disk_free: Vec<Vec<u64>>,
     /// Nodes that had their turn, or need none.
@@ -32,6 +34,7 @@ impl<'a> Board<'a> {
             at: instance.items.iter().map(|item| item.home).collect(),
             on: vec![Vec::new(); nodes],
             load: vec![0; nodes],
+            cpus: vec![0; nodes],
             disk_free: instance.places.iter().map(|place| place.disk_free_bytes.clone()).collect(),
             upgraded: instance.ready(),
             leaving: None,
@@ -41,6 +44,7 @@ impl<'a> Board<'a> {
         for (number, item) in instance.items.iter().enumerate() {
             board.on[item.home].push(number);
             board.load[item.home] += item.memory_bytes;
+            board.cpus[item.home] += item.cpus;
         }
         board
     }
@@ -58,6 +62,13 @@ impl<'a> Board<'a> {
     /// Free memory of a node.
     pub(super) fn free(&self, node: usize) -> u64 {
         self.instance.places[node].capacity_bytes.saturating_sub(self.load[node])
+    }
+
+    /// How full a node is, in thousandths, with what stays there.
+    pub(super) fn fullness(&self, node: usize) -> u64 {
+        let place = &self.instance.places[node];
+        let (taken, whole) = (self.load[node] + place.fixed_bytes, place.capacity_bytes + place.fixed_bytes);
+        u64::try_from(u128::from(taken) * 1000 / u128::from(whole.max(1))).unwrap_or(u64::MAX)
     }
 
     /// Everything but memory and who is there: allowed, not leaving, not backwards.
@@ -82,9 +93,20 @@ impl<'a> Board<'a> {
         self.item(item).disks.iter().all(|(storage, bytes)| free(*storage) >= *bytes)
     }
 
+    /// Has the node processors left for it? Where it is over its limit already, nobody comes.
+    pub(super) fn cpus_fit(&self, item: usize, to: usize) -> bool {
+        self.cpus_left(to) >= self.item(item).cpus
+    }
+
+    /// Virtual processors that may still come to a node.
+    pub(super) fn cpus_left(&self, node: usize) -> u64 {
+        self.instance.places[node].cpus.map_or(u64::MAX, |limit| limit.saturating_sub(self.cpus[node]))
+    }
+
     /// May the item go there now, as things stand?
     pub(super) fn fits(&self, item: usize, to: usize) -> bool {
         self.free(to) >= self.item(item).memory_bytes
+            && self.cpus_fit(item, to)
             && self.may_go(item, to)
             && !self.meets(item, to)
             && self.disks_fit(item, to)
@@ -114,6 +136,9 @@ impl<'a> Board<'a> {
         self.on[to].push(item);
         self.load[from] -= bytes;
         self.load[to] += bytes;
+        let cpus = self.instance.items[item].cpus;
+        self.cpus[from] -= cpus;
+        self.cpus[to] += cpus;
         self.at[item] = to;
         for (storage, bytes) in &self.instance.items[item].disks {
             if let Some(free) = self.disk_free[from].get_mut(*storage) {

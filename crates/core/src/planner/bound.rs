@@ -1,8 +1,10 @@
 //! What no plan can go below.
 //!
 //! Everything on a node with a turn travels at least once, and what every order forces travels twice: for want of an
-//! upgraded node that takes it ([`super::forced`]), or of memory on those ([`super::crowding`](self)).
+//! upgraded node that takes it ([`super::forced`]), or of memory on those ([`super::crowding`](self)). A balanced end
+//! costs on top what must be on the last node.
 
+use super::balance;
 use super::crowding::Crowding;
 use super::forced::Forced;
 use super::instance::Instance;
@@ -15,7 +17,19 @@ pub fn once(instance: &Instance, weights: &[u64]) -> u64 {
 
 /// No plan costs less, in the measure of `weights`.
 pub fn least(instance: &Instance, weights: &[u64]) -> u64 {
-    once(instance, weights) + Crowding::new(instance, weights).least(&Forced::new(instance, weights))
+    let (crowding, forced) = (Crowding::new(instance, weights), Forced::new(instance, weights));
+    once(instance, weights) + crowding.least(&forced) + balanced(instance, &crowding, &forced)
+}
+
+/// What a balanced end costs on top: whoever ends on the node whose turn is last travels once more than it would, for
+/// it can arrive there only when everybody has left. So much memory must be there.
+pub(super) fn balanced(instance: &Instance, crowding: &Crowding<'_>, forced: &Forced) -> u64 {
+    let Some(spread) = instance.spread else { return 0 };
+    let extra = |node: usize| {
+        let bytes = balance::least_on(instance, node, spread);
+        crowding.cover(bytes, |item| instance.items[item].lands().has(node))
+    };
+    forced.may_be_last().into_iter().map(extra).min().unwrap_or(0)
 }
 
 /// The cost of each item's move: the measure that plans are compared in.

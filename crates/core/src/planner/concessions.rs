@@ -3,10 +3,11 @@
 //! Each is checked by solving the puzzle again with it. Few tries each, so a concession that would do can be missed; one
 //! that is named does.
 
+use crate::placement::usable_bytes;
 use crate::policy::Policy;
 
 use super::findings::gib;
-use super::instance::{Instance, StuckItem};
+use super::instance::{Instance, NodeSet, StuckItem};
 use super::problem::Problem;
 use super::search::{for_tries, solve};
 
@@ -19,8 +20,88 @@ const WORK: usize = 400_000;
 /// Guests that are tried as the one to be shut down, small ones first.
 const MOST_SHUT_DOWN: usize = 24;
 
+/// Guests that are shut down together, at most.
+const MOST_TOGETHER: usize = 8;
+
 /// What memory is freed in.
-const STEP: u64 = 1 << 29;
+pub(super) const STEP: u64 = 1 << 29;
+
+/// Something given up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Concession {
+    /// These are down while their node is upgraded.
+    ShutDown(Vec<usize>),
+    /// So many bytes more on a node.
+    Free(usize, u64),
+    /// These two need not be apart.
+    Relax(usize, usize),
+    /// This one may be on one node more.
+    Allow(usize, usize),
+    /// Less headroom: percent, and what that gives each node.
+    Headroom(u8, Vec<u64>),
+}
+
+impl Concession {
+    /// The puzzle with it.
+    pub(super) fn apply(&self, instance: &mut Instance) {
+        match self {
+            Self::ShutDown(items) => items.iter().for_each(|item| shut_down(instance, *item)),
+            Self::Free(node, bytes) => {
+                let place = &mut instance.places[*node];
+                place.capacity_bytes = place.capacity_bytes.saturating_add(*bytes);
+            }
+            Self::Relax(one, other) => {
+                instance.items[*one].apart.retain(|apart| apart != other);
+                instance.items[*other].apart.retain(|apart| apart != one);
+            }
+            Self::Allow(item, node) => {
+                let item = &mut instance.items[*item];
+                item.allowed = item.allowed.with(*node);
+            }
+            Self::Headroom(_, more) => instance.places.iter_mut().zip(more).for_each(|(place, more)| {
+                place.capacity_bytes = place.capacity_bytes.saturating_add(*more);
+            }),
+        }
+    }
+
+    fn text(&self, problem: &Problem<'_>) -> String {
+        let name = |item: usize| {
+            let guests: Vec<String> = problem.movers[item].iter().map(|mover| mover.guest.to_string()).collect();
+            guests.join(" with ")
+        };
+        match self {
+            Self::ShutDown(items) => {
+                let sized =
+                    |item: &usize| format!("{} ({})", name(*item), gib(problem.instance.items[*item].memory_bytes));
+                let each: Vec<String> = items.iter().map(sized).collect();
+                let whose = if items.len() == 1 { "its node" } else { "their node" };
+                format!("shut {} down for the upgrade of {whose}", each.join(" and "))
+            }
+            Self::Free(node, bytes) => format!("free {} on {}", gib(*bytes), problem.names[*node]),
+            Self::Relax(one, other) => format!("lift the rule that keeps {} and {} apart", name(*one), name(*other)),
+            Self::Allow(item, node) => {
+                let why = problem.refusals[*item].get(node).map_or("", String::as_str);
+                format!("let {} run on {} (now: {why})", name(*item), problem.names[*node])
+            }
+            Self::Headroom(percent, _) => {
+                format!("lower headroom-percent from {} to {percent}", problem.policy.headroom_percent.min(100))
+            }
+        }
+    }
+}
+
+/// It comes back where it is, so its memory stays taken there.
+fn shut_down(instance: &mut Instance, item: usize) {
+    let (home, bytes) = (instance.items[item].home, instance.items[item].memory_bytes);
+    let place = &mut instance.places[home];
+    place.capacity_bytes = place.capacity_bytes.saturating_sub(bytes);
+    let nodes = instance.places.len();
+    let spec = &mut instance.items[item];
+    (spec.memory_bytes, spec.cpus, spec.least_qemu, spec.forward_only) = (0, 0, 0, false);
+    (spec.allowed, spec.ends) = (NodeSet::first(nodes), None);
+    spec.apart.clear();
+    instance.items.iter_mut().for_each(|other| other.apart.retain(|apart| *apart != item));
+}
 
 struct Trial<'a> {
     problem: &'a Problem<'a>,
@@ -28,24 +109,19 @@ struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    /// Would there be a plan with this change?
-    fn would_do(&mut self, change: impl FnOnce(&mut Instance)) -> bool {
+    /// Would there be a plan with it?
+    fn would_do(&mut self, concession: &Concession) -> bool {
         if self.checks_left == 0 {
             return false;
         }
         self.checks_left -= 1;
         let mut instance = self.problem.instance.clone();
-        change(&mut instance);
+        concession.apply(&mut instance);
         solve(&instance, for_tries(TRIES), |_| {}).is_ok()
     }
 
-    fn name(&self, item: usize) -> String {
-        let guests: Vec<String> = self.problem.movers[item].iter().map(|mover| mover.guest.to_string()).collect();
-        guests.join(" with ")
-    }
-
-    /// One guest is down while its node is upgraded: the smallest that is enough.
-    fn shut_down(&mut self, stuck: &StuckItem) -> Option<String> {
+    /// One guest is down while its node is upgraded: the smallest that is enough. Else several of the stuck one's node.
+    fn shut_down(&mut self, stuck: &StuckItem) -> Option<Concession> {
         let items = &self.problem.instance.items;
         let mut candidates: Vec<usize> = (0..items.len()).filter(|item| items[*item].memory_bytes > 0).collect();
         candidates.sort_by_key(|item| (items[*item].memory_bytes, *item));
@@ -53,94 +129,95 @@ impl Trial<'_> {
         candidates
             .retain(|item| *item == stuck.item || items[*item].memory_bytes * 8 >= items[stuck.item].memory_bytes);
         candidates.truncate(MOST_SHUT_DOWN);
-        let down = |item: usize| {
-            move |instance: &mut Instance| {
-                let (home, bytes) = (instance.items[item].home, instance.items[item].memory_bytes);
-                // It comes back where it is, so its memory stays taken there.
-                let place = &mut instance.places[home];
-                place.capacity_bytes = place.capacity_bytes.saturating_sub(bytes);
-                let nodes = instance.places.len();
-                let spec = &mut instance.items[item];
-                (spec.memory_bytes, spec.least_qemu, spec.forward_only) = (0, 0, false);
-                spec.allowed = super::instance::NodeSet::first(nodes);
-                spec.apart.clear();
-                instance.items.iter_mut().for_each(|other| other.apart.retain(|apart| *apart != item));
+        let single = candidates.into_iter().map(|item| Concession::ShutDown(vec![item]));
+        for concession in single {
+            if self.would_do(&concession) {
+                return Some(concession);
             }
-        };
-        let item = candidates.into_iter().find(|item| self.would_do(down(*item)))?;
-        let (guest, bytes) = (self.name(item), gib(self.problem.instance.items[item].memory_bytes));
-        Some(format!("shut {guest} ({bytes}) down for the upgrade of its node"))
+        }
+        self.shut_down_several(stuck)
+    }
+
+    /// The biggest guests of the node, as many as it takes; then those are left out that are not needed.
+    fn shut_down_several(&mut self, stuck: &StuckItem) -> Option<Concession> {
+        let items = &self.problem.instance.items;
+        let mut big: Vec<usize> = (0..items.len()).filter(|item| items[*item].home == stuck.node).collect();
+        big.sort_by_key(|item| (std::cmp::Reverse(items[*item].memory_bytes), *item));
+        let enough = (2..=big.len().min(MOST_TOGETHER)).find(|count| {
+            let some = Concession::ShutDown(big[..*count].to_vec());
+            self.would_do(&some)
+        })?;
+        let mut needed = big[..enough].to_vec();
+        for item in big[..enough].iter().copied() {
+            let without: Vec<usize> = needed.iter().copied().filter(|other| *other != item).collect();
+            if self.would_do(&Concession::ShutDown(without.clone())) {
+                needed = without;
+            }
+        }
+        Some(Concession::ShutDown(needed))
     }
 
     /// So much memory more on one node: the least, on whichever node.
-    fn free_memory(&mut self, stuck: &StuckItem) -> Option<String> {
+    fn free_memory(&mut self, stuck: &StuckItem) -> Option<Concession> {
         let most = self.problem.instance.items[stuck.item].memory_bytes.div_ceil(STEP);
         let mut best: Option<(u64, usize)> = None;
         for node in (0..self.problem.names.len()).filter(|node| *node != stuck.node) {
-            let more = |steps: u64| move |instance: &mut Instance| instance.places[node].capacity_bytes += steps * STEP;
+            let more = |steps: u64| Concession::Free(node, steps * STEP);
             let (mut too_few, mut enough) = (0, best.map_or(most, |(steps, _)| steps.saturating_sub(1)));
-            if enough == 0 || !self.would_do(more(enough)) {
+            if enough == 0 || !self.would_do(&more(enough)) {
                 continue;
             }
             while enough - too_few > 1 {
                 let middle = too_few + (enough - too_few) / 2;
-                if self.would_do(more(middle)) { enough = middle } else { too_few = middle }
+                if self.would_do(&more(middle)) { enough = middle } else { too_few = middle }
             }
             best = Some((enough, node));
         }
-        best.map(|(steps, node)| format!("free {} on {}", gib(steps * STEP), self.problem.names[node]))
+        best.map(|(steps, node)| Concession::Free(node, steps * STEP))
     }
 
     /// One pair that need not be apart.
-    fn relax(&mut self, stuck: &StuckItem) -> Option<String> {
+    fn relax(&mut self, stuck: &StuckItem) -> Option<Concession> {
         let apart = self.problem.instance.items[stuck.item].apart.clone();
-        let other = apart.into_iter().find(|other| {
-            self.would_do(|instance| {
-                instance.items[stuck.item].apart.retain(|apart| apart != other);
-                instance.items[*other].apart.retain(|apart| *apart != stuck.item);
-            })
-        })?;
-        Some(format!("lift the rule that keeps {} and {} apart", self.name(stuck.item), self.name(other)))
+        apart.into_iter().map(|other| Concession::Relax(stuck.item, other)).find(|pair| self.would_do(pair))
     }
 
     /// One node more for the stuck guest.
-    fn allow(&mut self, stuck: &StuckItem) -> Option<String> {
+    fn allow(&mut self, stuck: &StuckItem) -> Option<Concession> {
         let refusals = &self.problem.refusals[stuck.item];
-        let (node, why) = refusals.iter().find(|(node, _)| {
-            self.would_do(|instance| {
-                let allowed = instance.items[stuck.item].allowed;
-                instance.items[stuck.item].allowed = allowed.with(**node);
-            })
-        })?;
-        Some(format!("let {} run on {} (now: {why})", self.name(stuck.item), self.problem.names[*node]))
+        refusals.keys().map(|node| Concession::Allow(stuck.item, *node)).find(|node| self.would_do(node))
     }
 
     /// Less headroom, in whole percent.
-    fn headroom(&mut self) -> Option<String> {
+    fn headroom(&mut self) -> Option<Concession> {
         let now = self.problem.policy.headroom_percent.min(100);
-        let with = |problem: &Problem<'_>, percent: u8| {
+        let problem = self.problem;
+        let with = |percent: u8| {
             let policy = Policy { headroom_percent: percent, ..problem.policy.clone() };
             let more = |node: &crate::snapshot::Node| {
                 let memory = node.memory.known()?;
-                let usable = crate::placement::usable_bytes;
-                Some(usable(memory, &policy) - usable(memory, problem.policy).min(usable(memory, &policy)))
+                Some(
+                    usable_bytes(memory, &policy)
+                        - usable_bytes(memory, problem.policy).min(usable_bytes(memory, &policy)),
+                )
             };
-            let more: Vec<u64> = problem.snapshot.nodes.values().map(|node| more(node).unwrap_or(0)).collect();
-            move |instance: &mut Instance| {
-                instance.places.iter_mut().zip(more).for_each(|(place, more)| place.capacity_bytes += more);
-            }
+            let more = problem.snapshot.nodes.values().map(|node| more(node).unwrap_or(0)).collect();
+            Concession::Headroom(percent, more)
         };
-        let problem = self.problem;
-        let percent = (0..now).rev().find(|percent| self.would_do(with(problem, *percent)))?;
-        Some(format!("lower headroom-percent from {now} to {percent}"))
+        (0..now).rev().map(with).find(|less| self.would_do(less))
     }
 }
 
 /// One concession of each kind, if there is one.
-pub(super) fn concessions(problem: &Problem<'_>, stuck: &StuckItem) -> Vec<String> {
+pub(super) fn concessions(problem: &Problem<'_>, stuck: &StuckItem) -> Vec<Concession> {
     let work = problem.instance.items.len().max(1) * TRIES;
     let mut trial = Trial { problem, checks_left: WORK / work };
     let all =
         [trial.shut_down(stuck), trial.free_memory(stuck), trial.relax(stuck), trial.allow(stuck), trial.headroom()];
     all.into_iter().flatten().collect()
+}
+
+/// The same in words.
+pub(super) fn in_words(problem: &Problem<'_>, stuck: &StuckItem) -> Vec<String> {
+    concessions(problem, stuck).iter().map(|concession| concession.text(problem)).collect()
 }

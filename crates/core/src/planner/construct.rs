@@ -6,6 +6,7 @@
 
 use super::board::Board;
 use super::instance::{Instance, Move, NodeSet, Solution, StuckItem, Turn};
+use crate::policy::Overlap;
 
 /// Where items are parked first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,12 +28,32 @@ pub(super) enum FewWait {
     No,
 }
 
+/// Which of the upgraded nodes takes somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fill {
+    /// The one with least left over: big holes stay for big ones.
+    Tight,
+    /// The emptiest.
+    Even,
+}
+
+/// When those come back that are to be somewhere at the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Back {
+    /// As soon as their node is upgraded and has room.
+    AtOnce,
+    /// When everything is upgraded.
+    AtTheEnd,
+}
+
 /// How a way is looked for; the search varies it.
 #[derive(Clone, Debug)]
 pub(super) struct Style {
     pub(super) parking: Parking,
     /// Does the constructor choose who waits?
     pub(super) few_wait: FewWait,
+    pub(super) fill: Fill,
+    pub(super) back: Back,
     /// Mixes the order of items that are otherwise alike; 0 leaves it.
     pub(super) shuffle: u64,
 }
@@ -45,15 +66,6 @@ pub(super) enum Failure {
     /// Somebody cannot leave.
     Stuck(Box<StuckItem>),
 }
-
-/// Most items that may make room for one.
-const MOST_HELPERS: usize = 12;
-
-/// Who goes where to make room.
-type Helpers = Vec<(usize, usize)>;
-
-/// Most nodes on which room is made by way of trial.
-const MOST_TRIALS: usize = 8;
 
 /// How often a turn begins anew with the stuck item in front.
 const MOST_RETRIES: usize = 12;
@@ -95,23 +107,32 @@ impl Claims {
     }
 }
 
-struct Builder<'a> {
-    board: Board<'a>,
+pub(super) struct Builder<'a> {
+    pub(super) board: Board<'a>,
     claims: Claims,
     /// Place in the order by node; nodes without a turn come before all.
     rank: Vec<usize>,
     style: &'a Style,
     limit: u64,
+    /// The node that was upgraded last, if guests of the next one leave while it reboots.
+    rebooting: Option<usize>,
 }
 
-/// Builds one way for `order`, cheaper than `limit`.
-pub(super) fn construct(instance: &Instance, order: &[usize], style: &Style, limit: u64) -> Result<Solution, Failure> {
+/// Builds one way for `order`, cheaper than `limit`. Where there is an older way, its moves are made again as far as
+/// they still can be.
+pub(super) fn construct(
+    instance: &Instance,
+    order: &[usize],
+    style: &Style,
+    limit: u64,
+    older: Option<&Solution>,
+) -> Result<Solution, Failure> {
     let mut rank = vec![0; instance.places.len()];
     for (place, node) in order.iter().enumerate() {
         rank[*node] = place + 1;
     }
     let (board, claims) = (Board::new(instance), Claims::new(instance));
-    let mut builder = Builder { board, claims, rank, style, limit };
+    let mut builder = Builder { board, claims, rank, style, limit, rebooting: None };
     let everywhere = NodeSet::first(instance.places.len());
     for (number, item) in instance.items.iter().enumerate() {
         if item.allowed != everywhere && instance.places[item.home].has_turn {
@@ -120,9 +141,22 @@ pub(super) fn construct(instance: &Instance, order: &[usize], style: &Style, lim
     }
     let mut turns = Vec::with_capacity(order.len());
     for node in order {
-        turns.push(Turn { node: *node, moves: builder.turn(*node)? });
+        let older = older.and_then(|older| older.turns.iter().find(|turn| turn.node == *node));
+        let moves = builder.turn(*node, older.map_or(&[], |turn| &turn.moves))?;
+        builder.follow(older.map_or(&[], |turn| &turn.back));
+        if style.back == Back::AtOnce || Some(node) == order.last() {
+            builder.come_back();
+        }
+        if Some(node) == order.last() {
+            builder.come_back_by_detours();
+            builder.balance();
+        }
+        if builder.board.cost >= limit {
+            return Err(Failure::TooDear);
+        }
+        turns.push(Turn { node: *node, moves, back: std::mem::take(&mut builder.board.moves) });
     }
-    Ok(Solution { turns, cost: builder.board.cost })
+    Ok(Solution { turns, cost: builder.board.cost, unmet: builder.unmet() })
 }
 
 impl Builder<'_> {
@@ -135,9 +169,10 @@ impl Builder<'_> {
     }
 
     /// Drains a node. If somebody is stuck, everything of this turn is taken back and the stuck one goes first.
-    fn turn(&mut self, node: usize) -> Result<Vec<Move>, Failure> {
+    fn turn(&mut self, node: usize, older: &[Move]) -> Result<Vec<Move>, Failure> {
         self.board.leaving = Some(node);
         self.board.moves.clear();
+        self.follow(older);
         let mut items = self.board.on[node].clone();
         items.sort_unstable_by_key(|item| self.precedence(*item));
         let mut retries = 0;
@@ -162,7 +197,17 @@ impl Builder<'_> {
         }
         self.board.upgraded = self.board.upgraded.with(node);
         self.board.leaving = None;
+        self.rebooting = Some(node).filter(|_| self.board.instance.overlap == Overlap::Reboot);
         Ok(std::mem::take(&mut self.board.moves))
+    }
+
+    /// Makes the moves of an older way, as far as they still can be made.
+    fn follow(&mut self, older: &[Move]) {
+        for step in older {
+            if self.board.at[step.item] == step.from && self.board.fits(step.item, step.to) {
+                self.board.go(step.item, step.to);
+            }
+        }
     }
 
     /// Hard ones first: few nodes to go to, then big.
@@ -241,21 +286,25 @@ impl Builder<'_> {
         self.style.parking == Parking::Any && mix(self.style.shuffle ^ 0x55, item as u64).is_multiple_of(8)
     }
 
-    /// The upgraded node where it fits best: least left over, but not what others will want.
-    fn upgraded_target(&self, item: usize, not: NodeSet) -> Option<usize> {
+    /// The upgraded node where it fits best: where it is to end, one that is not just rebooting, and then least left
+    /// over, but not what others will want.
+    pub(super) fn upgraded_target(&self, item: usize, not: NodeSet) -> Option<usize> {
         let spec = self.board.item(item);
-        let mut best: Option<(bool, u64, usize)> = None;
+        let mut best: Option<((bool, bool), (bool, u64), usize)> = None;
         for node in spec.allowed.and(self.board.upgraded).minus(not).iter() {
             let free = self.board.free(node);
             if free < spec.memory_bytes {
                 continue;
             }
             let (left, wanted) = (free - spec.memory_bytes, self.claims.of_others(item, node));
-            let key = match self.style.parking {
-                Parking::Any => (false, mix(self.style.shuffle, (item * 131 + node) as u64), node),
-                _ if left >= wanted => (false, left - wanted, node),
-                _ => (true, wanted - left, node),
+            let fits_as = match self.style.parking {
+                Parking::Any => (false, mix(self.style.shuffle, (item * 131 + node) as u64)),
+                _ if left < wanted => (true, wanted - left),
+                _ if self.style.fill == Fill::Even => (false, self.board.fullness(node)),
+                _ => (false, left - wanted),
             };
+            let elsewhere = spec.ends.is_some_and(|ends| !ends.has(node));
+            let key = ((elsewhere, self.rebooting == Some(node)), fits_as, node);
             if best.is_none_or(|best| key < best) && self.board.fits(item, node) {
                 best = Some(key);
             }
@@ -264,7 +313,7 @@ impl Builder<'_> {
     }
 
     /// An old node to wait on.
-    fn parking(&self, item: usize, not: NodeSet) -> Option<usize> {
+    pub(super) fn parking(&self, item: usize, not: NodeSet) -> Option<usize> {
         let old = self.board.item(item).allowed.minus(self.board.upgraded).minus(not);
         let fitting = old.iter().filter(|node| self.board.fits(item, *node));
         match self.style.parking {
@@ -277,110 +326,12 @@ impl Builder<'_> {
         }
     }
 
-    /// The cheapest of: others make room on an upgraded node; it waits on an old one; others make room there.
-    fn cheapest_detour(&mut self, item: usize) -> Option<(Helpers, usize)> {
-        let again = self.board.item(item).cost;
-        let mut best: Option<(u64, Helpers, usize)> = None;
-        if let Some(node) = self.parking(item, NodeSet::EMPTY) {
-            best = Some((again, Vec::new(), node));
-        }
-        let allowed = self.board.item(item).allowed;
-        for (nodes, extra) in [(allowed.and(self.board.upgraded), 0), (allowed.minus(self.board.upgraded), again)] {
-            if best.as_ref().is_some_and(|(cost, _, _)| *cost <= extra) {
-                continue;
-            }
-            for node in self.nearly_fitting(item, nodes) {
-                let Some((cost, helpers)) = self.make_room(item, node) else { continue };
-                if best.as_ref().is_none_or(|(least, _, _)| cost + extra < *least) {
-                    best = Some((cost + extra, helpers, node));
-                }
-            }
-        }
-        best.map(|(_, helpers, node)| (helpers, node))
-    }
-
-    /// Nodes where it may go, those first where least is missing.
-    fn nearly_fitting(&self, item: usize, nodes: NodeSet) -> Vec<usize> {
-        let possible = |node: &usize| {
-            let capacity = self.board.instance.places[*node].capacity_bytes;
-            self.board.may_go(item, *node) && capacity >= self.board.item(item).memory_bytes
-        };
-        let mut nodes: Vec<usize> = nodes.iter().filter(possible).collect();
-        nodes.sort_by_key(|node| (std::cmp::Reverse(self.board.free(*node)), *node));
-        nodes.truncate(MOST_TRIALS);
-        nodes
-    }
-
-    /// Who would have to go where so that `item` fits on `node`, and what that costs beyond what is due anyway.
-    fn make_room(&mut self, item: usize, node: usize) -> Option<(u64, Helpers)> {
-        let before = self.board.moves.len();
-        let mut cost = 0;
-        let mut done = true;
-        while !self.board.fits(item, node) {
-            let helper = if self.board.moves.len() - before < MOST_HELPERS { self.helper(item, node) } else { None };
-            let Some((extra, helper, to)) = helper else {
-                done = false;
-                break;
-            };
-            cost += extra;
-            self.board.go(helper, to);
-        }
-        let helpers = self.board.moves[before..].iter().map(|step| (step.item, step.to)).collect();
-        while self.board.moves.len() > before {
-            self.board.take_back();
-        }
-        done.then_some((cost, helpers))
-    }
-
-    /// The next one to leave `node`: whoever must not meet `item`; else one that is big enough, the cheapest; else the
-    /// biggest.
-    fn helper(&self, item: usize, node: usize) -> Option<(u64, usize, usize)> {
-        if let Some(other) = self.board.item(item).apart.iter().copied().find(|other| self.board.at[*other] == node) {
-            return self.way_out(other, node).map(|(extra, to)| (extra, other, to));
-        }
-        let missing = self.board.item(item).memory_bytes.saturating_sub(self.board.free(node));
-        let mut best: Option<(u64, usize, usize)> = None;
-        let mut least = (true, u64::MAX, u64::MAX, usize::MAX);
-        for other in self.board.on[node].iter().copied() {
-            let bytes = self.board.item(other).memory_bytes;
-            let enough = bytes >= missing;
-            if bytes == 0 || (!least.0 && !enough) {
-                continue;
-            }
-            let Some((extra, to)) = self.way_out(other, node) else { continue };
-            // Enough: the cheapest. Not enough: most memory for the cost.
-            let key =
-                if enough { (false, extra, bytes, other) } else { (true, extra / bytes, u64::MAX - bytes, other) };
-            if key < least {
-                (least, best) = (key, Some((extra, other, to)));
-            }
-        }
-        best
-    }
-
-    /// Where somebody who makes room goes, and what it costs beyond what is due anyway.
-    fn way_out(&self, item: usize, node: usize) -> Option<(u64, usize)> {
-        let here = NodeSet::EMPTY.with(node);
-        let upgraded = self.board.upgraded;
-        let backwards = upgraded.has(node);
-        let to = self.upgraded_target(item, here).or_else(|| {
-            if backwards && self.board.item(item).forward_only { None } else { self.parking(item, here) }
-        })?;
-        let cost = self.board.item(item).cost;
-        let extra = match (upgraded.has(node), upgraded.has(to)) {
-            // The journey that is due anyway, only earlier.
-            (false, true) => 0,
-            (true, true) | (false, false) => cost,
-            (true, false) => 2 * cost,
-        };
-        Some((extra, to))
-    }
-
     fn stuck(&self, item: usize, node: usize) -> Failure {
         Failure::Stuck(Box::new(StuckItem {
             item,
             node,
             free_bytes: (0..self.board.load.len()).map(|node| self.board.free(node)).collect(),
+            cpus_free: (0..self.board.load.len()).map(|node| self.board.cpus_left(node)).collect(),
             upgraded: self.board.upgraded,
             positions: self.board.at.clone(),
         }))

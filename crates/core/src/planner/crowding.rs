@@ -76,7 +76,7 @@ impl<'a> Crowding<'a> {
 
     /// The least that it costs to let so much memory wait, of the items that `may` wait: the cheapest ones first, the
     /// last of them in part.
-    fn cover(&self, mut bytes: u64, may: impl Fn(usize) -> bool) -> u64 {
+    pub(super) fn cover(&self, mut bytes: u64, may: impl Fn(usize) -> bool) -> u64 {
         let mut cost = 0_u64;
         for item in self.by_price.iter().copied().filter(|item| may(*item)) {
             let memory = self.instance.items[item].memory_bytes;
@@ -120,7 +120,7 @@ impl<'a> Crowding<'a> {
         let forced: Vec<bool> = (0..self.instance.items.len())
             .map(|item| {
                 let item = &self.instance.items[item];
-                self.instance.places[item.home].has_turn && item.allowed.and(before[item.home]).is_empty()
+                self.instance.places[item.home].has_turn && item.lands().and(before[item.home]).is_empty()
             })
             .collect();
         let paid: u64 = (0..forced.len()).filter(|item| forced[*item]).map(|item| self.weights[item]).sum();

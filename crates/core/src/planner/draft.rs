@@ -1,7 +1,5 @@
 //! The wave that is being written: steps, stage after stage.
 
-use std::collections::BTreeMap;
-
 use crate::plan::PlannedStep;
 
 /// The wave that is being written.
@@ -23,13 +21,8 @@ impl Draft {
         }
     }
 
-    /// Longest step of each stage, added up.
+    /// How long it takes so far.
     pub(super) fn duration_s(&self) -> u64 {
-        let mut by_stage: BTreeMap<u32, u64> = BTreeMap::new();
-        for step in &self.steps {
-            let longest = by_stage.entry(step.stage).or_default();
-            *longest = step.estimate_s.max(*longest);
-        }
-        by_stage.values().sum()
+        crate::plan::duration_s(&self.steps)
     }
 }

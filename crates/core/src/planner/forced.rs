@@ -69,10 +69,10 @@ impl Forced {
         }
         let mut sums: BTreeMap<(usize, NodeSet), u64> = BTreeMap::new();
         for (item, weight) in instance.items.iter().zip(weights) {
-            if !instance.places[item.home].has_turn || !item.allowed.and(before[item.home]).is_empty() {
+            if !instance.places[item.home].has_turn || !item.lands().and(before[item.home]).is_empty() {
                 continue;
             }
-            let earlier = if free.has(item.home) { item.allowed.and(free).without(item.home) } else { NodeSet::EMPTY };
+            let earlier = if free.has(item.home) { item.lands().and(free).without(item.home) } else { NodeSet::EMPTY };
             match earlier.is_empty() {
                 true => self.base += weight,
                 false => *sums.entry((item.home, earlier)).or_default() += weight,
@@ -86,6 +86,15 @@ impl Forced {
     /// The whole order for an order of the free nodes.
     pub fn whole(&self, free: &[usize]) -> Vec<usize> {
         [self.first.as_slice(), free, self.last.as_slice()].concat()
+    }
+
+    /// Nodes of which one has the last turn.
+    pub(super) fn may_be_last(&self) -> Vec<usize> {
+        match (self.last.last(), self.free.is_empty()) {
+            (Some(last), _) => vec![*last],
+            (None, true) => self.first.last().copied().into_iter().collect(),
+            (None, false) => self.free.clone(),
+        }
     }
 
     /// The nodes whose place is free.

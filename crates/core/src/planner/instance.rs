@@ -3,6 +3,8 @@
 //! Everything that can move is an item: a guest, or guests that must stay together as one. Everything that cannot
 //! move is already taken off its node's capacity. The solver knows nothing else, and neither does the benchmark.
 
+use crate::policy::Overlap;
+
 /// Most nodes that a plan can have.
 pub const MOST_NODES: usize = 128;
 
@@ -100,6 +102,10 @@ impl Release {
 pub struct Place {
     /// Memory for items, in bytes: without headroom and without what cannot move.
     pub capacity_bytes: u64,
+    /// Memory of what stays; for how full the node is, and for nothing else.
+    pub fixed_bytes: u64,
+    /// Virtual processors for items; none: as many as come.
+    pub cpus: Option<u64>,
     /// Free bytes of local storages, by the storage's number.
     pub disk_free_bytes: Vec<u64>,
     /// Has it its turn still before it?
@@ -110,11 +116,22 @@ pub struct Place {
     pub after: Release,
 }
 
+impl Place {
+    /// Something stays here for good: what it takes is not for items.
+    pub(super) fn keep(&mut self, memory_bytes: u64, cpus: u64) {
+        self.capacity_bytes = self.capacity_bytes.saturating_sub(memory_bytes);
+        self.fixed_bytes = self.fixed_bytes.saturating_add(memory_bytes).min(1 << 56);
+        self.cpus = self.cpus.map(|limit| limit.saturating_sub(cpus));
+    }
+}
+
 /// What moves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Item {
     /// What it takes, in bytes.
     pub memory_bytes: u64,
+    /// Virtual processors.
+    pub cpus: u64,
     /// Local disks that travel with it: the storage's number and bytes.
     pub disks: Vec<(usize, u64)>,
     /// What one move of it costs; see [`super::cost`].
@@ -123,12 +140,21 @@ pub struct Item {
     pub home: usize,
     /// Where it may be, home included.
     pub allowed: NodeSet,
+    /// Where it is to be at the end, if that is not all the same.
+    pub ends: Option<NodeSet>,
     /// Items that must not be on its node, not even while one of them travels.
     pub apart: Vec<usize>,
     /// A running VM: never to an older release than that of its node.
     pub forward_only: bool,
     /// The lowest rank of QEMU that its machine type needs.
     pub least_qemu: u16,
+}
+
+impl Item {
+    /// Where one journey can be its last.
+    pub fn lands(&self) -> NodeSet {
+        self.ends.map_or(self.allowed, |ends| self.allowed.and(ends))
+    }
 }
 
 /// The puzzle.
@@ -142,12 +168,24 @@ pub struct Instance {
     pub first: Vec<usize>,
     /// Nodes that come last, in this order.
     pub last: Vec<usize>,
+    /// How far the fullest and the emptiest node may be apart at the end, in thousandths; none: as it comes.
+    pub spread: Option<u64>,
+    /// May guests of the next node leave it while a node reboots? Then other targets than that node are preferred.
+    pub overlap: Overlap,
 }
 
 impl Instance {
     /// Nodes whose turn is still to come.
     pub fn with_turn(&self) -> NodeSet {
         (0..self.places.len()).filter(|node| self.places[*node].has_turn).collect()
+    }
+
+    /// The same without wishes for the end.
+    pub fn without_wishes(&self) -> Self {
+        let mut plain = self.clone();
+        plain.items.iter_mut().for_each(|item| item.ends = None);
+        plain.spread = None;
+        plain
     }
 
     /// Nodes that are ready from the start: nothing is to be done on them.
@@ -167,13 +205,22 @@ pub struct Move {
     pub to: usize,
 }
 
-/// A node's turn: everything that moves before it goes down, in order.
+/// A node's turn: everything that moves before it goes down, and what comes back once it is up, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Turn {
     /// The node.
     pub node: usize,
     /// The moves, one after the other.
     pub moves: Vec<Move>,
+    /// Moves after the node is back, for what the end is to be like.
+    pub back: Vec<Move>,
+}
+
+impl Turn {
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &Move> {
+        self.moves.iter().chain(&self.back)
+    }
 }
 
 /// A way through.
@@ -183,12 +230,14 @@ pub struct Solution {
     pub turns: Vec<Turn>,
     /// What all moves cost.
     pub cost: u64,
+    /// Items that do not end where they should, and thousandths by which the end is less balanced than it should be.
+    pub unmet: u64,
 }
 
 impl Solution {
     /// How many moves.
     pub fn moves(&self) -> usize {
-        self.turns.iter().map(|turn| turn.moves.len()).sum()
+        self.turns.iter().map(|turn| turn.all().count()).sum()
     }
 }
 
@@ -201,6 +250,8 @@ pub struct StuckItem {
     pub node: usize,
     /// Free memory of each node at that moment, in bytes; 0 where it is over its limit.
     pub free_bytes: Vec<u64>,
+    /// Virtual processors that may still come to each node at that moment.
+    pub cpus_free: Vec<u64>,
     /// Nodes upgraded by then.
     pub upgraded: NodeSet,
     /// Where every item is at that moment.

@@ -5,29 +5,39 @@
 //! knows holds at each moment of each move; the same input gives the same plan; what is missing or in the way is named.
 //! Does not promise the least number of moves: the plan carries a bound that tells how far it is off at most.
 
+mod balance;
 mod board;
 pub mod bound;
+mod certificates;
 mod concessions;
 mod construct;
 pub mod cost;
 mod crowding;
+mod detour;
 mod draft;
 mod findings;
 pub mod forced;
 pub mod instance;
 mod needs;
+pub mod others;
+pub mod overlap;
+mod prices;
 mod problem;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod puzzles;
 mod releases;
+pub mod report;
 mod rules;
 pub mod search;
 mod staging;
+pub mod steady;
 #[cfg(test)]
 mod tests;
 mod waves;
+mod wishes;
+mod world;
 
 use crate::ids::{NodeName, PlanId, UnitName};
 use crate::plan::{Bound, NoPlan, Plan};
@@ -64,23 +74,37 @@ pub fn plan(snapshot: &Snapshot, policy: &Policy, ongoing: &Ongoing) -> Result<P
     let go_on = search::for_tries(search::usual_tries(&problem.instance));
     let solution = search::solve(&problem.instance, go_on, |_| {})
         .map_err(|stuck| NoPlan { findings: findings::no_room(&problem, &stuck) })?;
-    let waves::Written { waves, costs, consents } = waves::write(&problem, &solution, ongoing);
-    let bound = bound_of(&problem, costs.moves);
-    Ok(Plan::new(ongoing.parent.clone(), snapshot.taken, waves, costs, consents, bound))
+    Ok(written(&problem, &solution, ongoing))
 }
 
-/// The bound in moves and in bytes, each by itself.
-fn bound_of(problem: &problem::Problem<'_>, moves: u32) -> Bound {
+/// A solved puzzle as a plan.
+fn written(problem: &problem::Problem<'_>, solution: &instance::Solution, ongoing: &Ongoing) -> Plan {
+    let waves::Written { waves, costs, consents } = waves::write(problem, solution, ongoing);
+    let bound = bound_of(problem, costs.moves, solution.unmet);
+    let plan = Plan::new(ongoing.parent.clone(), problem.snapshot.taken, waves, costs, consents, bound);
+    plan.for_world(world::digest(problem.snapshot, problem.policy))
+}
+
+/// The bound in moves and in bytes, each by itself. Where wishes for the end are not met in full, that of a plan without
+/// any.
+fn bound_of(problem: &problem::Problem<'_>, moves: u32, unmet: u64) -> Bound {
     let guests: Vec<u64> = problem.movers.iter().map(|movers| movers.len() as u64).collect();
     let bytes: Vec<u64> = problem.movers.iter().map(|movers| movers.iter().map(|mover| mover.bytes).sum()).collect();
-    let least = u32::try_from(bound::least(&problem.instance, &guests)).unwrap_or(u32::MAX);
-    let twice = bound::least(&problem.instance, &guests) - bound::once(&problem.instance, &guests);
-    let mut why = match twice {
+    let instance = if unmet == 0 { problem.instance.clone() } else { problem.instance.without_wishes() };
+    let (least, once) = (bound::least(&instance, &guests), bound::once(&instance, &guests));
+    let mut why = match least - once {
         0 => "every guest once".to_owned(),
-        count => format!("every guest once, and {count} of them twice because some node must be first"),
+        count if instance.items.iter().all(|item| item.ends.is_none()) && instance.spread.is_none() => {
+            format!("every guest once, and {count} of them twice because some node must be first")
+        }
+        count => format!("every guest once, and {count} moves more because some node must be first and for the end"),
     };
+    let least = u32::try_from(least).unwrap_or(u32::MAX);
     if moves == least {
         why.push_str("; proven optimal: no plan has fewer moves");
     }
-    Bound { moves: least, bytes: bound::least(&problem.instance, &bytes), why }
+    if unmet > 0 {
+        why.push_str("; what is wished for the end cannot be had in full, and is not counted here");
+    }
+    Bound { moves: least, bytes: bound::least(&instance, &bytes), why }
 }

@@ -7,8 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checks::{Finding, Subject};
 use crate::ids::{GuestId, GuestKind, NodeName, StorageId};
-use crate::placement::{disk_bytes, footprint_bytes, obstacle_here, obstacle_there, travels_with_disks, usable_bytes};
-use crate::policy::{GuestPolicy, Policy, StoppedGuests};
+use crate::placement::{
+    disk_bytes, footprint_bytes, obstacle_here, obstacle_there, travels_with_disks, usable_bytes, usable_cpus,
+};
+use crate::plan::Plan;
+use crate::policy::{End, GuestPolicy, Policy, StoppedGuests};
 use crate::snapshot::{
     AffinityRule, DiskUse, Guest, GuestStatus, Ha, HaRequest, HaService, HaServiceState, Node, Snapshot,
 };
@@ -48,6 +51,23 @@ pub(super) struct Problem<'a> {
     pub(super) refusals: Vec<BTreeMap<usize, String>>,
     /// Guests that are shut down for their node's turn.
     pub(super) shut_down: BTreeMap<usize, Vec<GuestId>>,
+}
+
+impl Problem<'_> {
+    /// What the moves of a plan cost, in the measure that plans are compared in.
+    pub(super) fn cost_of(&self, plan: &Plan) -> u64 {
+        let mut item_of: BTreeMap<GuestId, usize> = BTreeMap::new();
+        for (item, movers) in self.movers.iter().enumerate() {
+            item_of.extend(movers.iter().map(|mover| (mover.guest, item)));
+        }
+        let moves = plan.steps().filter_map(|(_, planned)| match &planned.step {
+            Step::Migrate(step) => item_of.get(&step.guest).copied(),
+            _ => None,
+        });
+        // Guests that travel together are one item with the cost of all.
+        let share = |item: usize| self.instance.items[item].cost / self.movers[item].len().max(1) as u64;
+        moves.map(share).fold(0, u64::saturating_add)
+    }
 }
 
 /// A guest on its way to become an item.
@@ -133,6 +153,8 @@ fn place(node: &Node, policy: &Policy, ongoing: &Ongoing, ranks: &releases::Rank
         |storage: &StorageId| node.storages.known()?.get(storage).map(|state| state.free_bytes.min(MOST_ON_A_NODE));
     Place {
         capacity_bytes: node.memory.known().map_or(0, |memory| usable_bytes(memory, policy).min(MOST_ON_A_NODE)),
+        cpus: policy.cpu_limit_percent.zip(node.cpu.known()).map(|(percent, cpu)| usable_cpus(cpu, percent)),
+        fixed_bytes: 0,
         disk_free_bytes: storages.iter().map(|storage| free(storage).unwrap_or(0)).collect(),
         has_turn: has_turn(node, ongoing),
         before: ranks.before(node),
@@ -266,9 +288,11 @@ impl<'a> Reader<'a> {
         let spec = Item {
             disks,
             memory_bytes: if running { footprint_bytes(guest).min(MOST_BYTES) } else { 0 },
+            cpus: if running { u64::from(guest.cpus) } else { 0 },
             cost: bytes + PER_MOVE + restart,
             home,
             allowed,
+            ends: self.ends(guest.id, home, allowed),
             apart: Vec::new(),
             forward_only: live_vm,
             least_qemu: machine.and_then(machine_version).map_or(0, |version| self.ranks.least_qemu(&version)),
@@ -290,10 +314,11 @@ impl<'a> Reader<'a> {
 
     fn finish(mut self) -> Result<Problem<'a>, Vec<Finding>> {
         self.operator_order();
+        self.processors_known();
         for (guest, node) in &self.stay {
             let bytes = self.snapshot.guests.get(guest).map_or(0, footprint_bytes);
-            let place = &mut self.places[*node];
-            place.capacity_bytes = place.capacity_bytes.saturating_sub(bytes);
+            let cpus = self.snapshot.guests.get(guest).map_or(0, |guest| u64::from(guest.cpus));
+            self.places[*node].keep(bytes, cpus);
         }
         let groups = self.groups();
         let mut problem = Problem {
@@ -312,15 +337,35 @@ impl<'a> Reader<'a> {
         self.keep_apart(&mut problem, &item_of);
         problem.instance.places = std::mem::take(&mut self.places);
         let numbers = |names: &[NodeName]| names.iter().filter_map(|name| self.number.get(name).copied()).collect();
-        problem.instance.first = numbers(&self.begun.iter().chain(&self.policy.first).cloned().collect::<Vec<_>>());
+        let first = self.begun.iter().chain(&self.policy.spare).chain(&self.policy.first).cloned();
+        problem.instance.first = numbers(&first.collect::<Vec<_>>());
         problem.instance.last = numbers(&self.policy.last);
+        let balanced = self.policy.end == End::Balanced;
+        problem.instance.spread = balanced.then(|| u64::from(self.policy.balance_points) * 10);
+        problem.instance.overlap = self.policy.overlap;
         if self.findings.is_empty() { Ok(problem) } else { Err(self.findings) }
     }
 
+    /// A limit of processors is no limit where they are not known.
+    fn processors_known(&mut self) {
+        if self.policy.cpu_limit_percent.is_none() {
+            return;
+        }
+        for node in self.snapshot.nodes.values() {
+            if let Err(why) = node.cpu.read() {
+                let what = format!(
+                    "the processors of {} are not known, and cpu-limit-percent asks for them: {why}",
+                    node.name
+                );
+                self.findings.push(unknown(Subject::Node(node.name.clone()), &what));
+            }
+        }
+    }
+
     fn operator_order(&mut self) {
-        for name in self.policy.first.iter().chain(&self.policy.last) {
+        for name in self.policy.first.iter().chain(&self.policy.last).chain(&self.policy.spare) {
             if !self.number.contains_key(name) {
-                let remedy = "correct `first` and `last` in the configuration".to_owned();
+                let remedy = "correct `first`, `last` and `spare` in the configuration".to_owned();
                 let what = format!("the configuration orders {name}, which is not a node of this cluster");
                 self.findings.push(blocking("plan-order", Subject::Node(name.clone()), what, remedy));
             }

@@ -9,10 +9,12 @@ use crate::ids::{GuestId, GuestKind, NodeName};
 use crate::observed::Observed;
 use crate::placement::{footprint_bytes, usable_bytes};
 use crate::plan::Plan;
-use crate::policy::{GuestPolicy, Policy};
-use crate::snapshot::{AffinityRule, GuestStatus, HaNodeState, HaServiceState, Snapshot};
+use crate::policy::{End, GuestPolicy, Overlap, Policy};
+use crate::snapshot::{AffinityRule, DiskUse, GuestStatus, HaNodeState, HaServiceState, LocalDisk, Node, Snapshot};
 use crate::steps::{Migrate, Step};
 
+use super::report::report;
+use super::steady::revise;
 use super::{Ongoing, plan};
 
 /// A cluster of 2 to 5 nodes; each guest is (node, GiB, kind, HA).
@@ -52,32 +54,31 @@ fn walk(snapshot: &Snapshot, policy: &Policy, plan: &Plan) -> Vec<String> {
     let mut new: BTreeSet<&NodeName> =
         snapshot.nodes.values().filter(|node| node.is_up_to_date() == Some(true)).map(|node| &node.name).collect();
     for wave in &plan.waves {
-        let mut stages: BTreeMap<u32, Vec<&Migrate>> = BTreeMap::new();
-        for planned in &wave.steps {
-            if let Step::Migrate(step) = &planned.step {
-                stages.entry(planned.stage).or_default().push(step);
+        for stage in wave.steps.chunk_by(|one, next| one.stage == next.stage) {
+            if let (Some(node), Step::UpgradePackages(_)) = (&wave.node, &stage[0].step) {
+                let left = at.iter().filter(|(_, there)| *there == node);
+                broken.extend(left.map(|(id, _)| format!("{id} is left on {node}")));
+                new.insert(node);
             }
-        }
-        for stage in stages.values() {
-            for step in stage {
+            let away = |node: &NodeName| wave.node.as_ref() == Some(node) && !new.contains(node);
+            let moves: Vec<&Migrate> = stage
+                .iter()
+                .filter_map(|planned| if let Step::Migrate(step) = &planned.step { Some(step) } else { None })
+                .collect();
+            for step in &moves {
                 let vm = step.guest.kind == GuestKind::Vm;
                 if at[&step.guest] != step.from {
                     broken.push(format!("{} is not on {}", step.guest, step.from));
                 }
-                if wave.node.as_ref() == Some(&step.to) || (vm && new.contains(&step.from) && !new.contains(&step.to)) {
+                if away(&step.to) || (vm && new.contains(&step.from) && !new.contains(&step.to)) {
                     broken.push(format!("{} may not go to {}", step.guest, step.to));
                 }
             }
-            broken.extend(crowded(snapshot, policy, &at, stage));
-            broken.extend(too_near(snapshot, &at, stage));
-            for step in stage {
+            broken.extend(crowded(snapshot, policy, &at, &moves));
+            broken.extend(too_near(snapshot, &at, &moves));
+            for step in moves {
                 at.insert(step.guest, step.to.clone());
             }
-        }
-        if let Some(node) = &wave.node {
-            broken
-                .extend(at.iter().filter(|(_, there)| *there == node).map(|(id, _)| format!("{id} is left on {node}")));
-            new.insert(node);
         }
     }
     broken
@@ -92,7 +93,18 @@ fn crowded(snapshot: &Snapshot, policy: &Policy, at: &BTreeMap<GuestId, NodeName
         let bytes: u64 = there.chain(coming).map(|id| footprint_bytes(&snapshot.guests[&id])).sum();
         bytes > usable_bytes(snapshot.nodes[*node].memory.known().unwrap(), policy)
     };
-    targets.into_iter().filter(over).map(|node| format!("{node} has not the memory")).collect()
+    let threads = |node: &&NodeName| {
+        let there = at.iter().filter(|(_, there)| there == node).map(|(id, _)| *id);
+        let coming = stage.iter().filter(|step| step.to == **node).map(|step| step.guest);
+        there.chain(coming).map(|id| u64::from(snapshot.guests[&id].cpus)).sum::<u64>()
+    };
+    let limit = |node: &NodeName| {
+        let cpu = snapshot.nodes[node].cpu.known().unwrap();
+        policy.cpu_limit_percent.map_or(u64::MAX, |percent| u64::from(cpu.count) * u64::from(percent) / 100)
+    };
+    let memory = targets.iter().copied().filter(over).map(|node| format!("{node} has not the memory"));
+    let cpus = targets.iter().copied().filter(|node| threads(node) > limit(node));
+    memory.chain(cpus.map(|node| format!("{node} has not the processors"))).collect()
 }
 
 /// Guests that a rule keeps apart and that meet on either end of a move; guests together that are not after it.
@@ -120,6 +132,22 @@ fn too_near(snapshot: &Snapshot, at: &BTreeMap<GuestId, NodeName>, stage: &[&Mig
     broken
 }
 
+/// What an operator may wish for.
+fn policy() -> impl Strategy<Value = Policy> {
+    let end = prop_oneof![Just(End::Anywhere), Just(End::Balanced), Just(End::Home)];
+    (1_u8..5, 0_u8..20, end, prop::option::of(50_u32..400), 0_u32..12, any::<bool>()).prop_map(
+        |(parallel, headroom_percent, end, cpu_limit_percent, spare, overlap)| Policy {
+            parallel_migrations: Some(parallel),
+            headroom_percent,
+            end,
+            cpu_limit_percent,
+            spare: if spare == 1 { vec!["pve1".into()] } else { Vec::new() },
+            overlap: if overlap { Overlap::Reboot } else { Overlap::None },
+            ..Policy::default()
+        },
+    )
+}
+
 fn fresh() -> Ongoing {
     Ongoing::fresh("quorate-upgrade-test".into())
 }
@@ -138,11 +166,21 @@ fn disturb(snapshot: &mut Snapshot, what: u8, which: usize) {
             4 => guest.status = Observed::Known(GuestStatus::Stopped),
             5 => guest.template = true,
             6 => guest.memory_bytes = 0,
+            19 => guest.cpus = u32::MAX,
+            20 => guest.id.vmid.0 = u32::MAX,
             _ => {}
         }
         let facts = guest.migration.known_mut();
-        if let (7, Some(facts)) = (what, facts) {
-            facts.running_machine = Some("pc-q35-99.0".to_owned());
+        match (what, facts) {
+            (7, Some(facts)) => facts.running_machine = Some("pc-q35-99.0".to_owned()),
+            (21, Some(facts)) => facts.local_disks.extend((0..3).map(|number| LocalDisk {
+                volid: format!("shared:disk-{number}"),
+                drive: format!("scsi{number}"),
+                size_bytes: u64::MAX,
+                usage: DiskUse::Attached,
+                replicated: number == 2,
+            })),
+            _ => {}
         }
     }
     if let Some(node) = node.as_ref().and_then(|name| snapshot.nodes.get_mut(name)) {
@@ -153,6 +191,10 @@ fn disturb(snapshot: &mut Snapshot, what: u8, which: usize) {
             11 => node.packages.known_mut().unwrap().pending.clear(),
             12 => node.boot = Observed::unknown("x", "y"),
             13 => node.qemu_version = Observed::Known("".into()),
+            22 => node.memory = Observed::Known(crate::snapshot::Memory { total_bytes: 0, used_bytes: u64::MAX }),
+            23 => node.cpu = Observed::unknown("x", "y"),
+            24 => node.storages = Observed::unknown("x", "y"),
+            25 => *node = Node::unseen(node.name.clone(), "it is silent"),
             _ => {}
         }
     }
@@ -164,6 +206,8 @@ fn disturb(snapshot: &mut Snapshot, what: u8, which: usize) {
         (16, _, Some(node), _) => drop(snapshot.nodes.remove(&node)),
         (17, _, _, Some(guest)) => drop(snapshot.guests.remove(&guest)),
         (18, _, _, _) => snapshot.nodes.clear(),
+        (26, _, _, _) => snapshot.quorum.clear(),
+        (27, _, _, _) => snapshot.storages = Observed::unknown("x", "y"),
         _ => {}
     }
 }
@@ -173,8 +217,8 @@ proptest! {
 
     /// A random cluster: a plan breaks no rule at any moment of any move, and never goes below its bound.
     #[test]
-    fn every_plan_passes_a_second_reading_of_the_rules(fixture in cluster(), parallel in 1_u8..5, headroom_percent in 0_u8..20) {
-        let (snapshot, policy) = (fixture.snapshot(), Policy { parallel_migrations: parallel, headroom_percent, ..Policy::default() });
+    fn every_plan_passes_a_second_reading_of_the_rules(fixture in cluster(), policy in policy()) {
+        let snapshot = fixture.snapshot();
         if let Ok(plan) = plan(&snapshot, &policy, &fresh()) {
             prop_assert_eq!(walk(&snapshot, &policy, &plan), Vec::<String>::new());
             prop_assert!(plan.costs.moves >= plan.bound.moves, "{} moves, bound {}", plan.costs.moves, plan.bound.moves);
@@ -206,18 +250,26 @@ proptest! {
     #[test]
     fn an_odd_snapshot_gives_a_plan_or_reasons(
         fixture in cluster(),
-        oddities in prop::collection::vec((0_u8..19, 0_usize..30), 1..5),
+        oddities in prop::collection::vec((0_u8..28, 0_usize..30), 1..5),
+        policy in policy(),
         under_work in prop::option::of(1_u32..7),
     ) {
-        let mut snapshot = fixture.snapshot();
+        let mut snapshot = fixture.clone().snapshot();
         for (what, which) in oddities {
             disturb(&mut snapshot, what, which);
         }
         let guests = snapshot.guests.keys().map(|id| (*id, GuestPolicy::Shutdown)).collect();
-        let policy = Policy { guests, first: vec!["pve2".into(), "pve2".into()], last: vec!["pve2".into()], ..Policy::default() };
+        let policy = Policy { guests, first: vec!["pve2".into(), "pve2".into()], last: vec!["pve2".into()], ..policy };
         let ongoing = Ongoing { under_work: under_work.map(|number| NodeName::new(format!("pve{number}"))), ..fresh() };
-        if let Err(none) = plan(&snapshot, &policy, &ongoing) {
-            prop_assert!(!none.findings.is_empty());
+        match plan(&snapshot, &policy, &ongoing) {
+            Err(none) => prop_assert!(!none.findings.is_empty()),
+            Ok(plan) => {
+                // Whatever they say: they say it.
+                let _ = crate::forecast::verify(&plan, &snapshot, &policy);
+                let about = report(&plan, &snapshot, &policy, &ongoing);
+                prop_assert!(about.moves_ratio.is_finite() && about.cost_ratio.is_finite());
+                let _ = revise(&plan, &fixture.snapshot(), &policy, &ongoing);
+            }
         }
     }
 }

@@ -18,7 +18,7 @@ type State = (Vec<usize>, NodeSet, Option<usize>);
 
 /// The least cost of any way through, by Dijkstra over all states; none if there is no way. Written apart from the
 /// solver, from the rules alone.
-fn least_of_all(instance: &Instance) -> Option<u64> {
+pub(super) fn least_of_all(instance: &Instance) -> Option<u64> {
     let nodes = instance.places.len();
     let start: State = (instance.items.iter().map(|item| item.home).collect(), NodeSet::EMPTY, None);
     let mut costs: BTreeMap<State, u64> = BTreeMap::from([(start.clone(), 0)]);
@@ -77,10 +77,9 @@ fn tiny() -> impl Strategy<Value = Instance> {
         |(items, capacities, apart)| {
             let place = |capacity_bytes| Place {
                 capacity_bytes,
-                disk_free_bytes: Vec::new(),
                 has_turn: true,
-                before: Release::default(),
                 after: Release { qemu: 1, pve: 1 },
+                ..Place::default()
             };
             let item = |(memory_bytes, home, forbidden, forward_only): (u64, usize, usize, bool)| {
                 let all = NodeSet::first(3);

@@ -7,8 +7,16 @@ use crate::ids::{GuestId, NodeName};
 use crate::snapshot::{AffinityRule, Guest};
 
 use super::findings::{blocking, immovable, remedy_immovable};
-use super::instance::Item;
+use super::instance::{Item, NodeSet};
 use super::problem::{Problem, Reader};
+
+/// What two wishes for the end have in common; none if they cannot both be had.
+fn both(one: Option<NodeSet>, other: Option<NodeSet>) -> Option<NodeSet> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.and(other)).filter(|both| !both.is_empty()),
+        (one, other) => one.or(other),
+    }
+}
 
 impl Reader<'_> {
     /// Guests by what must stay together; every candidate is in exactly one group.
@@ -48,8 +56,7 @@ impl Reader<'_> {
         for guest in members {
             let Some(candidate) = self.candidates.remove(guest) else { continue };
             let home = candidate.spec.home;
-            let bytes = candidate.spec.memory_bytes;
-            self.places[home].capacity_bytes = self.places[home].capacity_bytes.saturating_sub(bytes);
+            self.places[home].keep(candidate.spec.memory_bytes, candidate.spec.cpus);
             if self.places[home].has_turn {
                 let why = format!("an HA rule keeps it with {fixed}, which cannot move");
                 let remedy = format!("move or shut down {fixed} by hand, or lift the rule for the run");
@@ -78,9 +85,11 @@ impl Reader<'_> {
                 Some(so_far) => Item {
                     disks: [so_far.disks, candidate.spec.disks].concat(),
                     memory_bytes: so_far.memory_bytes + candidate.spec.memory_bytes,
+                    cpus: so_far.cpus + candidate.spec.cpus,
                     cost: so_far.cost + candidate.spec.cost,
                     home: so_far.home,
                     allowed: so_far.allowed.and(candidate.spec.allowed),
+                    ends: both(so_far.ends, candidate.spec.ends),
                     apart: Vec::new(),
                     forward_only: so_far.forward_only || candidate.spec.forward_only,
                     least_qemu: so_far.least_qemu.max(candidate.spec.least_qemu),

@@ -4,7 +4,7 @@
 //! that is asked before each try; [`for_tries`] counts.
 
 use super::bound;
-use super::construct::{Failure, FewWait, Parking, Style, construct, mix};
+use super::construct::{Back, Failure, FewWait, Fill, Parking, Style, construct, mix};
 use super::crowding::Crowding;
 use super::forced::Forced;
 use super::instance::{Instance, Solution, StuckItem};
@@ -67,21 +67,16 @@ pub fn solve(
     let mut round = 0_u64;
     let mut candidate = order.clone();
     loop {
-        let shuffle = if round < 2 { 0 } else { round };
-        let parking = match round % 5 {
-            0 | 2 => Parking::Late,
-            4 if instance.items.len() <= MOST_FOR_CHANCE => Parking::Any,
-            _ => Parking::Tight,
-        };
-        let few_wait = if round % 3 == 1 { FewWait::No } else { FewWait::Yes };
-        let limit = best.as_ref().map_or(u64::MAX, |best| best.cost);
-        match construct(instance, &forced.whole(&candidate), &Style { parking, few_wait, shuffle }, limit) {
-            Ok(solution) => {
+        let style = style(instance, round);
+        // A way that misses a wish is no limit for one that meets it.
+        let limit = best.as_ref().filter(|best| best.unmet == 0).map_or(u64::MAX, |best| best.cost);
+        match construct(instance, &forced.whole(&candidate), &style, limit, None) {
+            Ok(solution) if best.as_ref().is_none_or(|best| worth(&solution) < worth(best)) => {
                 found(&solution);
                 order.clone_from(&candidate);
                 best = Some(solution);
             }
-            Err(Failure::TooDear) => {}
+            Ok(_) | Err(Failure::TooDear) => {}
             Err(Failure::Stuck(stuck)) => {
                 if furthest.as_ref().is_none_or(|old| stuck.upgraded.len() > old.upgraded.len()) {
                     furthest = Some(stuck);
@@ -89,7 +84,8 @@ pub fn solve(
             }
         }
         if let Some(best) = &best
-            && best.cost <= *least.get_or_insert_with(|| once + crowding.least(&forced))
+            && best.unmet == 0
+            && best.cost <= *least.get_or_insert_with(|| bound::least(instance, &weights))
         {
             break;
         }
@@ -103,7 +99,7 @@ pub fn solve(
             4 => candidate = crowding.johnson(forced.free()),
             _ => {}
         }
-        let limit = best.as_ref().map_or(u64::MAX, |best| best.cost - once);
+        let limit = best.as_ref().filter(|best| best.unmet == 0).map_or(u64::MAX, |best| best.cost - once);
         candidate = match all.is_empty() {
             _ if round < 4 => order.clone(),
             _ if round < 6 => candidate,
@@ -115,6 +111,27 @@ pub fn solve(
         (Some(solution), _) => Ok(solution),
         (None, Some(stuck)) => Err(stuck),
         (None, None) => Ok(Solution::default()),
+    }
+}
+
+/// Wishes first, then what it costs.
+fn worth(solution: &Solution) -> (u64, u64) {
+    (solution.unmet, solution.cost)
+}
+
+/// How the way of this round is looked for.
+fn style(instance: &Instance, round: u64) -> Style {
+    let parking = match round % 5 {
+        0 | 2 => Parking::Late,
+        4 if instance.items.len() <= MOST_FOR_CHANCE => Parking::Any,
+        _ => Parking::Tight,
+    };
+    Style {
+        parking,
+        few_wait: if round % 3 == 1 { FewWait::No } else { FewWait::Yes },
+        fill: if instance.spread.is_some() && round % 4 != 3 { Fill::Even } else { Fill::Tight },
+        back: if round.is_multiple_of(2) { Back::AtOnce } else { Back::AtTheEnd },
+        shuffle: if round < 2 { 0 } else { round },
     }
 }
 

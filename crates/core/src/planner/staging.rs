@@ -18,6 +18,7 @@ pub(super) struct Stages<'a> {
     instance: &'a Instance,
     at: Vec<usize>,
     load: Vec<u64>,
+    cpus: Vec<u64>,
     disk_free: Vec<Vec<u64>>,
     /// Items that have begun to move in this stage, with their target.
     moving: Vec<Move>,
@@ -27,13 +28,14 @@ pub(super) struct Stages<'a> {
 
 impl<'a> Stages<'a> {
     pub(super) fn new(instance: &'a Instance) -> Self {
-        let mut load = vec![0; instance.places.len()];
+        let (mut load, mut cpus) = (vec![0; instance.places.len()], vec![0; instance.places.len()]);
         for item in &instance.items {
             load[item.home] += item.memory_bytes;
+            cpus[item.home] += item.cpus;
         }
         let at = instance.items.iter().map(|item| item.home).collect();
         let disk_free = instance.places.iter().map(|place| place.disk_free_bytes.clone()).collect();
-        Self { instance, at, load, disk_free, moving: Vec::new(), legs: Vec::new(), done: Vec::new() }
+        Self { instance, at, load, cpus, disk_free, moving: Vec::new(), legs: Vec::new(), done: Vec::new() }
     }
 
     /// The stages of one turn. `guests` tells how many guests an item has.
@@ -70,6 +72,10 @@ impl<'a> Stages<'a> {
         let arriving: u64 = coming.clone().map(|other| self.instance.items[other.item].memory_bytes).sum();
         let taken = self.load[step.to].saturating_add(arriving).saturating_add(item.memory_bytes);
         let fits = item.memory_bytes == 0 || taken <= self.instance.places[step.to].capacity_bytes;
+        let cpus = self.cpus[step.to]
+            + item.cpus
+            + coming.clone().map(|other| self.instance.items[other.item].cpus).sum::<u64>();
+        let fits = fits && self.instance.places[step.to].cpus.is_none_or(|limit| cpus <= limit);
         let met = item
             .apart
             .iter()
@@ -91,6 +97,9 @@ impl<'a> Stages<'a> {
             let bytes = self.instance.items[step.item].memory_bytes;
             self.load[step.from] -= bytes;
             self.load[step.to] += bytes;
+            let cpus = self.instance.items[step.item].cpus;
+            self.cpus[step.from] -= cpus;
+            self.cpus[step.to] += cpus;
             self.at[step.item] = step.to;
             for (storage, bytes) in &self.instance.items[step.item].disks {
                 if let Some(free) = self.disk_free[step.from].get_mut(*storage) {
@@ -126,6 +135,11 @@ mod tests {
     fn who_counts_on_what_another_leaves_waits_until_it_has_left() {
         assert_eq!(stages(|_| {}), 1);
         assert_eq!(stages(|instance| instance.places[1].capacity_bytes = 15), 2, "memory");
+        let processors = |instance: &mut Instance| {
+            instance.items.iter_mut().for_each(|item| item.cpus = 4);
+            instance.places[1].cpus = Some(7);
+        };
+        assert_eq!(stages(processors), 2, "processors");
         let disks = |instance: &mut Instance| {
             instance.items.iter_mut().for_each(|item| item.disks = vec![(0, 10)]);
             instance.places[1].disk_free_bytes = vec![5];

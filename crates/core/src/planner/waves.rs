@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ids::{BootId, GuestId, GuestKind, NodeName, StepId};
 use crate::plan::{Consent, Costs, PlannedStep, Wave};
-use crate::policy::{ConsentKind, RebootWhen};
-use crate::snapshot::{AffinityRule, Ha, Node};
+use crate::policy::{ConsentKind, Overlap, RebootWhen};
+use crate::snapshot::{Ha, Node};
 use crate::steps::{
     EjectMedia, EnterMaintenance, FinalCheck, HoldFailback, LeaveMaintenance, Migrate, ProveBack, ProveEmpty, Reboot,
     RefreshPackages, RestoreFailback, SetNoout, SettleHa, ShutdownGuest, StartGuest, Step, Travel, UnsetNoout,
@@ -17,7 +17,8 @@ use super::draft::Draft;
 use super::instance::{Move, Solution, Turn};
 use super::problem::{Problem, media};
 use super::staging::{Leg, Stages};
-use super::{Ongoing, problem};
+use super::wishes::pulled_to;
+use super::{Ongoing, overlap, problem};
 
 /// What comes out beside the waves.
 pub(super) struct Written {
@@ -58,19 +59,49 @@ pub(super) fn write(problem: &Problem<'_>, solution: &Solution, ongoing: &Ongoin
     };
     let mut stages = Stages::new(&problem.instance);
     let begun = usize::from(ongoing.under_work.is_some()).min(solution.turns.len());
-    for turn in &solution.turns[..begun] {
+    let turns = writer.in_time(solution);
+    for (number, turn) in turns.iter().enumerate() {
+        if number == begun {
+            writer.debts();
+        }
         writer.turn(turn, &mut stages);
     }
-    writer.debts();
-    for turn in &solution.turns[begun..] {
-        writer.turn(turn, &mut stages);
+    if begun == turns.len() {
+        writer.debts();
     }
     writer.last_wave();
     let say = |((kind, guest), (downtime_s, what))| Consent { kind, guest, downtime_s, what };
     Written { waves: writer.waves, costs: writer.costs, consents: writer.consents.into_iter().map(say).collect() }
 }
 
+/// A turn, and what of the next one is done while its node reboots.
+struct InTime {
+    turn: Turn,
+    meanwhile: Vec<Move>,
+    next: Option<usize>,
+}
+
 impl<'a> Writer<'a> {
+    /// The turns with what can be done while a node reboots taken to where it is done.
+    fn in_time(&self, solution: &Solution) -> Vec<InTime> {
+        let alone = |turn: &Turn| InTime { turn: turn.clone(), meanwhile: Vec::new(), next: None };
+        let mut turns: Vec<InTime> = solution.turns.iter().map(alone).collect();
+        if self.problem.policy.overlap == Overlap::None {
+            return turns;
+        }
+        let parts = overlap::split(&self.problem.instance, solution);
+        for (number, (early, late)) in parts.into_iter().enumerate().skip(1) {
+            let (away, draining) = (self.name(turns[number - 1].turn.node), self.name(turns[number].turn.node));
+            let reboots = self.reboot_why(away).is_some();
+            if reboots && !early.is_empty() && overlap::votes_allow(self.problem.snapshot, away, draining) {
+                turns[number - 1].meanwhile = early;
+                turns[number - 1].next = Some(turns[number].turn.node);
+                turns[number].turn.moves = late;
+            }
+        }
+        turns
+    }
+
     fn name(&self, node: usize) -> &'a NodeName {
         &self.problem.names[node]
     }
@@ -113,13 +144,13 @@ impl<'a> Writer<'a> {
         self.waves.push(Wave { node, why: why.to_owned(), steps: draft.steps });
     }
 
-    fn turn(&mut self, turn: &Turn, stages: &mut Stages<'_>) {
+    fn turn(&mut self, InTime { turn, meanwhile, next }: &InTime, stages: &mut Stages<'_>) {
         let name = self.name(turn.node).clone();
         let mut draft = Draft::new(name.as_str());
         let refresh = RefreshPackages { node: name.clone() };
         self.add(&mut draft, refresh, "a repository that fails is found while the node is full", None);
-        self.prepare(&mut draft, &turn.moves);
-        self.drain(&mut draft, turn, stages);
+        self.prepare(&mut draft, &[turn.moves.as_slice(), meanwhile].concat());
+        self.travel(&mut draft, Some(turn.node), &turn.moves, stages);
         self.shut_down(&mut draft, turn.node, &name);
         self.alone(&mut draft, ProveEmpty { node: name.clone() }, "the node itself is asked before it is touched");
         let maintenance = self.enter_maintenance(&mut draft, &name);
@@ -127,9 +158,12 @@ impl<'a> Writer<'a> {
         let upgrade = UpgradePackages { node: name.clone(), unit: self.ongoing.unit.clone() };
         self.alone(&mut draft, upgrade, &self.upgrade_why(&name));
         self.reboot(&mut draft, &name);
+        self.travel(&mut draft, *next, meanwhile, stages);
         self.give_back(&mut draft, &name, noout, maintenance);
-        self.upgraded.insert(turn.node);
         let why = self.turn_why(turn, &name);
+        self.upgraded.insert(turn.node);
+        self.prepare(&mut draft, &turn.back);
+        self.travel(&mut draft, None, &turn.back, stages);
         self.push_wave(Some(name), &why, draft);
     }
 
@@ -161,40 +195,32 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Would HA move it by itself after one of our moves? Only a place that no online node beats is safe from that.
+    /// Would HA move it by itself after one of our moves?
     fn is_pulled(&self, guest: GuestId) -> bool {
-        let Some(ha) = self.ha else { return false };
-        if !problem::managed(ha, guest).is_some_and(|service| service.failback) {
-            return false;
-        }
-        ha.rules.iter().any(|rule| match rule {
-            AffinityRule::Node(rule) if rule.guests.contains(&guest) => {
-                let known = |node: &&NodeName| self.problem.snapshot.nodes.contains_key(node);
-                let best = rule.nodes.iter().filter(|(node, _)| known(node)).map(|(_, priority)| *priority).max();
-                let all_alike = self.problem.names.iter().all(|name| {
-                    rule.nodes.get(name).copied() == best || (rule.strict && !rule.nodes.contains_key(name))
-                });
-                best.is_some() && !all_alike
-            }
-            _ => false,
-        })
+        self.ha.is_some_and(|ha| pulled_to(ha, guest, &self.problem.names).is_some())
     }
 
-    fn drain(&mut self, draft: &mut Draft, turn: &Turn, stages: &mut Stages<'_>) {
-        let parallel = usize::from(self.problem.policy.parallel_migrations);
-        for stage in stages.of_turn(&turn.moves, parallel, |item| self.problem.movers[item].len()) {
+    fn travel(&mut self, draft: &mut Draft, leaving: Option<usize>, moves: &[Move], stages: &mut Stages<'_>) {
+        let parallel = self.problem.policy.parallel();
+        for stage in stages.of_turn(moves, parallel, |item| self.problem.movers[item].len()) {
             draft.next_stage();
             for leg in stage {
-                self.leg(draft, turn.node, leg);
+                self.leg(draft, leaving, leg);
             }
         }
     }
 
-    fn leg(&mut self, draft: &mut Draft, leaving: usize, leg: Leg) {
+    fn leg(&mut self, draft: &mut Draft, leaving: Option<usize>, leg: Leg) {
         let Move { item, from, to } = leg.step;
         let Some(mover) = self.problem.movers[item].get(leg.mover) else { return };
-        let why = match (from == leaving, self.upgraded.contains(&to)) {
+        let ends = self.problem.instance.items[item].ends;
+        let why = match (leaving == Some(from), self.upgraded.contains(&to)) {
+            _ if leaving.is_none() && ends.is_some_and(|ends| ends.has(to)) => "it belongs there at the end",
+            _ if leaving.is_none() && self.problem.instance.spread.is_some() => "the nodes are to be equally full",
             (true, true) => "upgraded already: it travels once",
+            (true, false) if self.nowhere_yet(item) => {
+                "no node that it may be on is upgraded yet: it waits there and travels again"
+            }
             (true, false) => "no upgraded node has room for it yet: it waits there and travels again",
             (false, true) => "makes room for others, on an upgraded node",
             (false, false) => "makes room for others",
@@ -214,6 +240,12 @@ impl<'a> Writer<'a> {
         }
         let (from, to) = (self.name(from).clone(), self.name(to).clone());
         self.add(draft, Migrate { guest: mover.guest, from, to, travel: mover.travel }, why, Some(estimate));
+    }
+
+    /// Is no node upgraded yet that this item may be on?
+    fn nowhere_yet(&self, item: usize) -> bool {
+        let item = &self.problem.instance.items[item];
+        !item.lands().without(item.home).iter().any(|node| self.upgraded.contains(&node))
     }
 
     fn shut_down(&mut self, draft: &mut Draft, node: usize, name: &NodeName) {
@@ -261,12 +293,15 @@ impl<'a> Writer<'a> {
     }
 
     fn reboot(&mut self, draft: &mut Draft, name: &NodeName) {
-        let Some(node) = self.node(name) else { return };
-        let (Some(packages), Some(kernel), Some(boot)) =
-            (node.packages.known(), node.kernel.known(), node.boot.known())
-        else {
-            return;
-        };
+        let Some((why, from_boot)) = self.reboot_why(name) else { return };
+        self.costs.reboots += 1;
+        self.alone(draft, Reboot { node: name.clone(), from_boot }, &why);
+    }
+
+    /// Why a node is rebooted, and the boot that it is in now; none if it is not.
+    fn reboot_why(&self, name: &NodeName) -> Option<(String, BootId)> {
+        let node = self.node(name)?;
+        let (packages, kernel, boot) = (node.packages.known()?, node.kernel.known()?, node.boot.known()?);
         let new = packages.pending.iter().filter_map(|package| kernel_release(&package.name)).max();
         let why = match new {
             Some(release) => format!("kernel {release} is to be installed"),
@@ -274,11 +309,9 @@ impl<'a> Writer<'a> {
             None if self.problem.policy.reboot == RebootWhen::Always && !self.booted_in_this_turn(node) => {
                 "the operator wants every node rebooted".to_owned()
             }
-            None => return,
+            None => return None,
         };
-        self.costs.reboots += 1;
-        let from_boot: BootId = boot.clone();
-        self.alone(draft, Reboot { node: name.clone(), from_boot }, &why);
+        Some((why, boot.clone()))
     }
 
     /// With a turn that has begun and nothing left to install, a recent boot is the one of this turn.

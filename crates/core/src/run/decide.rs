@@ -239,12 +239,27 @@ fn agenda(state: &RunState) -> Vec<(u32, PlannedStep)> {
     steps.filter(|(_, step)| !state.is_done(&step.id)).collect()
 }
 
+/// Is this step a reboot whose order has been sent and that has not ended? What the plan has travel in the stages after
+/// it does not wait for it: the node is away, and no guest goes there.
+fn is_rebooting(state: &RunState, planned: &PlannedStep) -> bool {
+    let mut under_way = state.under_way();
+    matches!(planned.step, Step::Reboot(_))
+        && under_way.any(|(id, record)| *id == planned.id && record.attempts > 0 && record.command.is_some())
+}
+
 /// The next step of the lowest stage of the first wave that is not done.
 fn next(state: &RunState, snapshot: &Snapshot, guard: &Guard<'_>) -> Next {
     let agenda = agenda(state);
-    let Some((wave, stage)) = agenda.first().map(|(wave, step)| (*wave, step.stage)) else {
+    let Some((wave, mut stage)) = agenda.first().map(|(wave, step)| (*wave, step.stage)) else {
         return Next::Nothing;
     };
+    if let [(_, reboot), (next_wave, next), ..] = agenda.as_slice()
+        && wave == *next_wave
+        && matches!(next.step, Step::Migrate(_))
+        && is_rebooting(state, reboot)
+    {
+        stage = next.stage;
+    }
     let stage = agenda.iter().filter(|(w, step)| *w == wave && step.stage == stage).map(|(_, step)| step);
     for planned in stage {
         if state.under_way().any(|(_, record)| record.step == planned.step) {

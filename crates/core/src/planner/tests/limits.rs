@@ -95,7 +95,7 @@ fn local_disks_travel_only_where_they_fit_and_replicated_ones_only_to_their_repl
             }
         })
         .snapshot();
-    let plan = planned(&two, &Policy { parallel_migrations: 8, ..policy.clone() });
+    let plan = planned(&two, &Policy { parallel_migrations: Some(8), ..policy.clone() });
     let to = |id| moves_of(&plan, id)[0].1.clone();
     assert_ne!(to(id), to(second), "30 GiB are free on each, and two disks of 20 would come");
     let replica = base(true).change(|snapshot| {
@@ -172,7 +172,8 @@ fn guests_that_change_places_do_not_count_on_each_others_memory_within_a_stage()
         .managed(GuestId::vm(101))
         .node_rule("two", &[GuestId::vm(101)], &[("pve1", 1), ("pve2", 1)], true)
         .snapshot();
-    let plan = planned(&snapshot, &Policy { first: vec!["pve1".into()], parallel_migrations: 8, ..Policy::default() });
+    let plan =
+        planned(&snapshot, &Policy { first: vec!["pve1".into()], parallel_migrations: Some(8), ..Policy::default() });
     let stage = |guest: u32| {
         let of = |step: &&crate::plan::PlannedStep| matches!(&step.step, Step::Migrate(step) if step.guest == GuestId::vm(guest));
         plan.waves[0].steps.iter().find(of).map(|step| step.stage)

@@ -10,7 +10,10 @@ use crate::steps::{Migrate, Step, Travel};
 
 use super::{Ongoing, plan};
 
+mod infeasible;
 mod limits;
+mod steadiness;
+mod wishes;
 
 fn ongoing() -> Ongoing {
     Ongoing::fresh("quorate-upgrade-test".into())
@@ -120,7 +123,7 @@ fn the_stages_of_a_wave_keep_to_the_limit_of_parallel_migrations() {
     }
     let snapshot = fixture.snapshot();
     for parallel in [1, 2, 4] {
-        let plan = planned(&snapshot, &Policy { parallel_migrations: parallel, ..Policy::default() });
+        let plan = planned(&snapshot, &Policy { parallel_migrations: Some(parallel), ..Policy::default() });
         for wave in &plan.waves {
             let mut stages: std::collections::BTreeMap<u32, u8> = std::collections::BTreeMap::new();
             for step in wave.steps.iter().filter(|step| matches!(step.step, Step::Migrate(_))) {

@@ -1,39 +1,48 @@
 //! How others would do it, as their published code or documentation has it: to compare with.
 //!
-//! They do not keep every rule. What they leave undone or break is counted: guests left on a node that goes down, moves
-//! that overcommit memory, meetings of guests that must be apart, moves back to an old release. Models, not the
-//! programs themselves: without their faults at run time.
+//! Played on the planner's own puzzle, so that all are asked the same thing. They do not keep every rule. What they
+//! leave undone or break is counted: guests left on a node that goes down, moves that overcommit memory, meetings of
+//! guests that must be apart, moves back to an old release. Models, not the programs themselves: without their faults
+//! at run time.
 
-use super::family::{Case, Dice};
-use super::topsis;
+mod topsis;
+
+use serde::{Deserialize, Serialize};
+
+use super::construct::mix;
+use super::instance::{Instance, NodeSet};
 
 /// What a strategy did.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Tally {
-    pub(super) moves: u64,
-    pub(super) bytes: u64,
-    pub(super) cost: u64,
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Moves of guests.
+    pub moves: u64,
+    /// Memory that travels.
+    pub bytes: u64,
+    /// Cost of all moves.
+    pub cost: u64,
     /// Guests left on a node that goes down.
-    pub(super) left: u64,
+    pub left: u64,
     /// Moves beyond the target's memory.
-    pub(super) over: u64,
+    pub over: u64,
     /// Meetings of guests that must be apart.
-    pub(super) meetings: u64,
+    pub meetings: u64,
     /// Moves to a node that is not allowed.
-    pub(super) astray: u64,
+    pub astray: u64,
     /// Moves from an upgraded node to an old one.
-    pub(super) backward: u64,
+    pub backward: u64,
 }
 
 impl Tally {
-    pub(super) fn clean(&self) -> bool {
+    /// Was nothing left undone and no rule broken?
+    pub fn clean(&self) -> bool {
         self.left + self.over + self.meetings + self.astray + self.backward == 0
     }
 }
 
 /// A strategy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Strategy {
+pub enum Strategy {
     /// PVE's HA maintenance, CRS `basic`, with the return.
     HaBasic,
     /// The same with CRS `static`.
@@ -46,6 +55,8 @@ pub(super) enum Strategy {
     ProxLb,
     /// ProxPatch: most free node, in any order.
     ProxPatch,
+    /// An administrator who takes the most free node that is allowed, upgraded or not.
+    MostFree,
     /// An administrator who takes the next node in turn.
     RoundRobin,
     /// An administrator who takes the most free upgraded node first.
@@ -53,29 +64,29 @@ pub(super) enum Strategy {
 }
 
 impl Strategy {
-    pub(super) const ALL: [(&'static str, Self); 8] = [
+    /// All of them, by name.
+    pub const ALL: [(&'static str, Self); 9] = [
         ("ha-basic", Self::HaBasic),
         ("ha-static", Self::HaStatic),
         ("ha-static-no-return", Self::HaStaticNoReturn),
         ("xo", Self::Xo),
         ("proxlb", Self::ProxLb),
         ("proxpatch", Self::ProxPatch),
+        ("most-free", Self::MostFree),
         ("round-robin", Self::RoundRobin),
         ("greedy-upgraded-first", Self::GreedyNew),
     ];
 
-    /// Plays the whole upgrade.
-    pub(super) fn play(self, case: &Case, seed: u64) -> Tally {
-        let mut game = Game::new(case);
-        let mut order: Vec<usize> = (0..case.instance.places.len()).collect();
+    /// Plays the whole upgrade. `guests` is how many guests each item has; `seed` decides what is left to chance.
+    pub fn play(self, instance: &Instance, guests: &[u64], seed: u64) -> Tally {
+        let mut game = Game::new(instance, guests);
+        let mut order: Vec<usize> = instance.with_turn().iter().collect();
         if self == Self::ProxPatch {
-            Dice::new(seed).shuffle(&mut order);
+            order.sort_by_key(|node| mix(seed, *node as u64));
         }
         for node in order {
-            game.leaving = Some(node);
             self.drain(&mut game, node);
-            game.tally.left += game.on(node).iter().map(|item| case.guests[*item]).sum::<u64>();
-            game.leaving = None;
+            game.tally.left += game.on(node).iter().map(|item| guests[*item]).sum::<u64>();
             game.new[node] = true;
             match self {
                 Self::HaBasic | Self::HaStatic => game.return_to(node),
@@ -84,7 +95,7 @@ impl Strategy {
             }
         }
         if self == Self::Xo {
-            (0..case.instance.places.len()).for_each(|node| game.return_home(node));
+            (0..instance.places.len()).for_each(|node| game.return_home(node));
         }
         game.tally
     }
@@ -130,6 +141,7 @@ impl Strategy {
                 let allowed: Vec<usize> = others.into_iter().filter(|other| game.allowed(item, *other)).collect();
                 most_free(game, &allowed)
             }
+            Self::MostFree => most_free(game, &ruled),
             Self::RoundRobin => {
                 let count = game.load.len();
                 let from = game.next;
@@ -147,36 +159,37 @@ impl Strategy {
 }
 
 struct Game<'a> {
-    case: &'a Case,
+    instance: &'a Instance,
+    guests: &'a [u64],
     at: Vec<usize>,
     load: Vec<u64>,
     count: Vec<u64>,
     capacity: Vec<u64>,
     new: Vec<bool>,
     came_from: Vec<Option<usize>>,
-    leaving: Option<usize>,
     next: usize,
     tally: Tally,
 }
 
 impl<'a> Game<'a> {
-    fn new(case: &'a Case) -> Self {
-        let nodes = case.instance.places.len();
+    fn new(instance: &'a Instance, guests: &'a [u64]) -> Self {
+        let nodes = instance.places.len();
+        let ready: NodeSet = instance.ready();
         let mut game = Self {
-            case,
-            at: case.instance.items.iter().map(|item| item.home).collect(),
+            instance,
+            guests,
+            at: instance.items.iter().map(|item| item.home).collect(),
             load: vec![0; nodes],
             count: vec![0; nodes],
-            capacity: case.instance.places.iter().map(|place| place.capacity_bytes.max(1)).collect(),
-            new: vec![false; nodes],
-            came_from: vec![None; case.instance.items.len()],
-            leaving: None,
+            capacity: instance.places.iter().map(|place| place.capacity_bytes.max(1)).collect(),
+            new: (0..nodes).map(|node| ready.has(node)).collect(),
+            came_from: vec![None; instance.items.len()],
             next: 0,
             tally: Tally::default(),
         };
-        for (number, item) in case.instance.items.iter().enumerate() {
+        for (number, item) in instance.items.iter().enumerate() {
             game.load[item.home] += item.memory_bytes;
-            game.count[item.home] += case.guests[number];
+            game.count[item.home] += guests[number];
         }
         game
     }
@@ -186,7 +199,7 @@ impl<'a> Game<'a> {
     }
 
     fn bytes(&self, item: usize) -> u64 {
-        self.case.instance.items[item].memory_bytes
+        self.instance.items[item].memory_bytes
     }
 
     fn free(&self, node: usize) -> u64 {
@@ -198,11 +211,11 @@ impl<'a> Game<'a> {
     }
 
     fn allowed(&self, item: usize, node: usize) -> bool {
-        self.case.instance.items[item].allowed.has(node)
+        self.instance.items[item].allowed.has(node)
     }
 
     fn meets(&self, item: usize, node: usize) -> bool {
-        self.case.instance.items[item].apart.iter().any(|other| self.at[*other] == node)
+        self.instance.items[item].apart.iter().any(|other| self.at[*other] == node)
     }
 
     fn fits(&self, item: usize, node: usize) -> bool {
@@ -211,10 +224,10 @@ impl<'a> Game<'a> {
 
     fn go(&mut self, item: usize, to: usize) {
         let from = self.at[item];
-        let (bytes, guests) = (self.bytes(item), self.case.guests[item]);
+        let (bytes, guests) = (self.bytes(item), self.guests[item]);
         self.tally.moves += guests;
         self.tally.bytes += bytes;
-        self.tally.cost += self.case.instance.items[item].cost;
+        self.tally.cost += self.instance.items[item].cost;
         self.tally.over += u64::from(!self.fits(item, to));
         self.tally.meetings += u64::from(self.meets(item, to));
         self.tally.astray += u64::from(!self.allowed(item, to));
@@ -240,7 +253,7 @@ impl<'a> Game<'a> {
 
     fn return_home(&mut self, node: usize) {
         for item in 0..self.at.len() {
-            if self.case.instance.items[item].home == node && self.at[item] != node {
+            if self.instance.items[item].home == node && self.at[item] != node {
                 self.go(item, node);
             }
         }

@@ -1,6 +1,7 @@
 //! How HA's static scheduler picks a node: TOPSIS over average and highest use of memory, with its weights.
 //!
-//! Processors are left out: the benchmark's guests have none, so their two columns are the same for every choice.
+//! Processors are left out: guests that are compared by memory alone have none, so those two columns are alike for
+//! every choice.
 
 /// Weights of the average and of the highest use of memory.
 const WEIGHTS: [f64; 2] = [5.0, 10.0];

@@ -1,0 +1,213 @@
+//! What is told about a plan beside its steps: how good it is, how full the nodes get, who travels twice, how others
+//! would do it, what other wishes would cost.
+
+use quorate_core::plan::Plan;
+use quorate_core::planner::report::{Other, Price, Report, Stage};
+use quorate_core::snapshot::Snapshot;
+
+use super::page::Page;
+use super::table::Table;
+use super::units::{bytes, duration};
+
+/// Up to so many nodes each has a column of its own; with more only the fullest is named.
+const MOST_COLUMNS: usize = 8;
+
+/// More guests than this are counted, not named.
+const MOST_NAMED: usize = 20;
+
+/// Under the title: the whole plan in a few lines.
+pub(super) fn head(plan: &Plan, report: &Report) -> Page {
+    let mut page = Page::default();
+    let guests = &report.guests;
+    let mut parts = vec![format!("{} move live", guests.live), format!("{} are restarted", guests.restart)];
+    parts.push(format!("{} stay down with their node", guests.stay_down));
+    parts.push(format!("{} are not touched", guests.untouched));
+    if guests.offline > 0 {
+        parts.push(format!("{} stopped ones are moved", guests.offline));
+    }
+    page.line(format!("{} nodes, {} running guests: {}", report.nodes, guests.running, parts.join(", ")));
+    let (moves, least) = (plan.costs.moves, plan.bound.moves);
+    let near = match moves.saturating_sub(least) {
+        0 => "no plan has fewer: proven optimal".to_owned(),
+        above => format!("at least {least} in any plan ({:.3}x: at most {above} too many)", report.moves_ratio),
+    };
+    page.line(format!(
+        "{moves} moves, {near}; {} over the network; about {}",
+        bytes(plan.costs.bytes),
+        duration(plan.costs.duration_s)
+    ));
+    page
+}
+
+/// After the costs.
+pub(super) fn rest(plan: &Plan, report: &Report, snapshot: &Snapshot) -> Page {
+    let mut page = Page::default();
+    memory(&mut page, report);
+    twice(&mut page, report, snapshot);
+    others(&mut page, plan, &report.others);
+    wishes(&mut page, plan, &report.wishes);
+    page
+}
+
+/// `██████····  61 %`: ten marks are a full node.
+fn bar(percent: u64) -> String {
+    let full = usize::try_from(percent.div_ceil(10).min(10)).unwrap_or(10);
+    format!("{}{} {percent:>3} %", "█".repeat(full), "·".repeat(10 - full))
+}
+
+fn memory(page: &mut Page, report: &Report) {
+    if report.stages.is_empty() {
+        return;
+    }
+    page.gap();
+    page.line("Memory that guests may take, of the whole of each node, while one is away");
+    let columns: Vec<_> = report.stages.iter().flat_map(|stage| stage.percent.keys()).collect();
+    let columns: std::collections::BTreeSet<_> = columns.into_iter().collect();
+    let mut heading = vec!["away"];
+    let few = columns.len() <= MOST_COLUMNS;
+    if few {
+        heading.extend(columns.iter().map(|name| name.as_str()));
+    } else {
+        heading.push("fullest");
+    }
+    heading.extend(["least room", "one more lost"]);
+    let mut table = Table::new(&heading);
+    for stage in &report.stages {
+        let mut row = vec![stage.node.to_string()];
+        if few {
+            row.extend(columns.iter().map(|name| match **name == stage.node {
+                true => "away".to_owned(),
+                false => bar(stage.percent.get(*name).copied().unwrap_or(0)),
+            }));
+        } else {
+            row.push(fullest(stage));
+        }
+        let on = stage.least_free_on.as_ref().map_or(String::new(), |name| format!(" on {name}"));
+        row.push(format!("{}{on}", bytes(stage.least_free_bytes)));
+        row.push(if stage.bears_another_loss { "room for its guests" } else { "NOT room for all" }.to_owned());
+        table.row(row);
+    }
+    table.write(page, "  ");
+}
+
+fn fullest(stage: &Stage) -> String {
+    let others = stage.percent.iter().filter(|(name, _)| **name != stage.node);
+    let most = others.max_by_key(|(name, percent)| (**percent, std::cmp::Reverse(*name)));
+    most.map_or(String::new(), |(name, percent)| format!("{} {name}", bar(*percent)))
+}
+
+fn twice(page: &mut Page, report: &Report, snapshot: &Snapshot) {
+    let name = |guest| snapshot.guests.get(guest).map_or("", |guest| guest.name.as_str());
+    if !report.twice.is_empty() {
+        page.gap();
+        page.line(format!("Move more than once: {} guests", report.twice.len()));
+        for guest in report.twice.iter().take(MOST_NAMED) {
+            let path: Vec<&str> = guest.path.iter().map(|node| node.as_str()).collect();
+            page.line(format!("  {} {}: {} ({})", guest.guest, name(&guest.guest), path.join(" → "), guest.why));
+        }
+        if report.twice.len() > MOST_NAMED {
+            page.line(format!("  and {} more: --json has all", report.twice.len() - MOST_NAMED));
+        }
+    }
+    if !report.ha_moves.is_empty() {
+        page.gap();
+        page.line("HA will move these by itself at the end, when failback is given back; they are not counted above");
+        for own in report.ha_moves.iter().take(MOST_NAMED) {
+            let to: Vec<&str> = own.to.iter().map(|node| node.as_str()).collect();
+            page.line(format!("  {} {}: {} → {}", own.guest, name(&own.guest), own.from, to.join(" or ")));
+        }
+    }
+}
+
+fn others(page: &mut Page, plan: &Plan, others: &[Other]) {
+    if others.is_empty() || plan.costs.moves == 0 {
+        return;
+    }
+    page.gap();
+    page.line("The same guests as others would move them (models; memory only)");
+    for Other { strategy, tally, clean } in others {
+        let who = match strategy.as_str() {
+            "ha-static" => "HA maintenance, all guests under HA, scheduler static",
+            "most-free" => "the most free node each time, nobody returns",
+            other => other,
+        };
+        let mut faults = Vec::new();
+        for (count, what) in [
+            (tally.left, "guests left on a node that goes down"),
+            (tally.over, "moves beyond a node's memory"),
+            (tally.meetings, "meetings of guests that must be apart"),
+            (tally.astray, "moves to a node that is not allowed"),
+            (tally.backward, "moves back to an older release"),
+        ] {
+            if count > 0 {
+                faults.push(format!("{count} {what}"));
+            }
+        }
+        let faults = if *clean { String::new() } else { format!("; {}", faults.join(", ")) };
+        page.line(format!("  {who}: {} moves, {}{faults}", tally.moves, bytes(tally.bytes)));
+    }
+}
+
+fn wishes(page: &mut Page, plan: &Plan, wishes: &[Price]) {
+    if wishes.is_empty() || plan.costs.moves == 0 {
+        return;
+    }
+    page.gap();
+    page.line("What other wishes would cost ([policy] in the configuration)");
+    for Price { wish, what, costs } in wishes {
+        let price = match costs {
+            None => "no plan was found".to_owned(),
+            Some(tag) => {
+                let time = match tag.duration_s.abs_diff(plan.costs.duration_s) {
+                    0 => String::new(),
+                    seconds if tag.duration_s > plan.costs.duration_s => format!(", {} longer", duration(seconds)),
+                    seconds => format!(", {} shorter", duration(seconds)),
+                };
+                let unmet = if tag.unmet > 0 { ", and not met in full" } else { "" };
+                format!("{} moves instead of {}{time}{unmet}", tag.moves, plan.costs.moves)
+            }
+        };
+        page.line(format!("  {wish}: {what}: {price}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quorate_core::fixture::Fixture;
+    use quorate_core::ids::GuestId;
+    use quorate_core::planner::{self, Ongoing, report::report};
+    use quorate_core::policy::Policy;
+
+    use super::*;
+
+    #[test]
+    fn a_plan_is_told_with_bars_itineraries_comparisons_and_prices() {
+        let snapshot = Fixture::cluster(3)
+            .vm(101, "pve1", 24)
+            .vm(102, "pve2", 16)
+            .ct(103, "pve3", 8)
+            .managed(GuestId::vm(101))
+            .snapshot();
+        let (policy, ongoing) = (Policy::default(), Ongoing::fresh("quorate-upgrade-test".into()));
+        let plan = planner::plan(&snapshot, &policy, &ongoing).expect("there is room for all");
+        let about = report(&plan, &snapshot, &policy, &ongoing);
+        let text = [head(&plan, &about), rest(&plan, &about, &snapshot)].map(|page| page.as_str().to_owned()).concat();
+        for words in [
+            "3 nodes, 3 running guests: 2 move live, 1 are restarted, 0 stay down",
+            "proven optimal",
+            "away",
+            "█",
+            "Move more than once: 1 guests",
+            "HA maintenance, all guests under HA",
+            "end = \"home\": everybody back home at the end: 6 moves instead of 4",
+            "overlap = \"reboot\"",
+        ] {
+            assert!(text.contains(words), "{words} is missing in\n{text}");
+        }
+        let wide = Fixture::cluster(12).vm(101, "pve1", 24).snapshot();
+        let plan = planner::plan(&wide, &policy, &ongoing).expect("there is room");
+        let about = report(&plan, &wide, &policy, &ongoing);
+        let text = rest(&plan, &about, &wide);
+        assert!(text.as_str().contains("fullest") && text.as_str().lines().all(|line| line.chars().count() < 120));
+    }
+}

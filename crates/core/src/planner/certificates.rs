@@ -1,0 +1,114 @@
+//! Proofs that no order of the nodes helps, where they are cheap: sums, sizes and groups. What is said here is certain;
+//! where nothing is said, there may still be no plan.
+
+use super::findings::gib;
+use super::instance::{Instance, NodeSet};
+use super::problem::Problem;
+
+/// Why there can be no plan, whatever is tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Certificate {
+    /// While this node is away, all guests need more memory than the others have.
+    TooFull {
+        /// The node.
+        node: usize,
+        /// What all that moves takes.
+        needed_bytes: u64,
+        /// What the others have.
+        there_bytes: u64,
+    },
+    /// No node that it may be on, but its own, is big enough for it, even empty.
+    TooBig {
+        /// What moves.
+        item: usize,
+        /// The biggest of these nodes, and what it has; none if there is none.
+        biggest: Option<(usize, u64)>,
+    },
+    /// So many that must not meet have only as many nodes, and one of these is away in its turn.
+    TooMany {
+        /// Those that must not meet.
+        items: Vec<usize>,
+        /// The nodes that they may be on.
+        nodes: NodeSet,
+    },
+}
+
+/// Everything that can be proven cheaply; one of each kind for each node or group.
+pub(super) fn certificates(instance: &Instance) -> Vec<Certificate> {
+    let mut found = Vec::new();
+    let needed_bytes = instance.items.iter().fold(0_u64, |sum, item| sum.saturating_add(item.memory_bytes));
+    for node in instance.with_turn().iter() {
+        let others = instance.places.iter().enumerate().filter(|(other, _)| *other != node);
+        let there_bytes = others.fold(0_u64, |sum, (_, place)| sum.saturating_add(place.capacity_bytes));
+        if needed_bytes > there_bytes {
+            found.push(Certificate::TooFull { node, needed_bytes, there_bytes });
+        }
+    }
+    for (number, item) in instance.items.iter().enumerate() {
+        if !instance.places[item.home].has_turn {
+            continue;
+        }
+        let elsewhere = item.allowed.without(item.home).iter().map(|node| (node, instance.places[node].capacity_bytes));
+        let biggest = elsewhere.max_by_key(|(node, bytes)| (*bytes, std::cmp::Reverse(*node)));
+        if biggest.is_none_or(|(_, bytes)| bytes < item.memory_bytes) {
+            found.push(Certificate::TooBig { item: number, biggest });
+        }
+    }
+    found.extend(groups(instance));
+    found
+}
+
+fn groups(instance: &Instance) -> Vec<Certificate> {
+    let mut found: Vec<Certificate> = Vec::new();
+    for start in 0..instance.items.len() {
+        let mut items = vec![start];
+        for other in &instance.items[start].apart {
+            if items[1..].iter().all(|one| instance.items[*one].apart.contains(other)) {
+                items.push(*other);
+            }
+        }
+        items.sort_unstable();
+        let nodes = items.iter().fold(NodeSet::EMPTY, |nodes, item| nodes.with_all(instance.items[*item].allowed));
+        let one_is_away = !nodes.and(instance.with_turn()).is_empty();
+        let known = |known: &Certificate| matches!(known, Certificate::TooMany { items: known, .. } if *known == items);
+        if items.len() > 1 && one_is_away && items.len() >= nodes.len() && !found.iter().any(known) {
+            found.push(Certificate::TooMany { items, nodes });
+        }
+    }
+    found
+}
+
+impl Certificate {
+    /// In words.
+    pub(super) fn text(&self, problem: &Problem<'_>) -> String {
+        let guests = |item: &usize| {
+            let guests: Vec<String> = problem.movers[*item].iter().map(|mover| mover.guest.to_string()).collect();
+            guests.join(" with ")
+        };
+        match self {
+            Self::TooFull { node, needed_bytes, there_bytes } => format!(
+                "{} cannot be emptied in any order: all guests that move need {}, and without it there are {} ({} short)",
+                problem.names[*node],
+                gib(*needed_bytes),
+                gib(*there_bytes),
+                gib(needed_bytes - there_bytes)
+            ),
+            Self::TooBig { item, biggest } => {
+                let bytes = problem.instance.items[*item].memory_bytes;
+                let biggest = biggest.map_or("there is none".to_owned(), |(node, there)| {
+                    format!("the biggest is {} with {} ({} short)", problem.names[node], gib(there), gib(bytes - there))
+                });
+                format!("{} ({}) is bigger than any other node that it may be on: {biggest}", guests(item), gib(bytes))
+            }
+            Self::TooMany { items, nodes } => {
+                let names: Vec<String> = items.iter().map(guests).collect();
+                let nodes: Vec<&str> = nodes.iter().map(|node| problem.names[node].as_str()).collect();
+                format!(
+                    "{} must be apart and have only {}: with one of these away there is one too few",
+                    names.join(", "),
+                    nodes.join(", ")
+                )
+            }
+        }
+    }
+}

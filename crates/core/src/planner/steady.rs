@@ -1,0 +1,107 @@
+//! A plan for the rest of a run: the old one, unless there is a reason.
+//!
+//! Operators read a plan, agree to it and watch it. So the rest of it is kept as long as it fits; where the world has
+//! changed, what of it still can be done is done as it was said, and only what cannot is planned anew. A plan that is
+//! different as a whole must save more than a twentieth of the cost that is left.
+
+use crate::forecast;
+use crate::plan::{NoPlan, Plan};
+use crate::policy::Policy;
+use crate::snapshot::Snapshot;
+use crate::steps::Step;
+
+use super::construct::{Back, FewWait, Fill, Parking, Style, construct};
+use super::instance::{Move, Solution, Turn};
+use super::problem::Problem;
+use super::{Ongoing, findings, problem, search, world, written};
+
+/// What becomes of the rest of a plan.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Revision {
+    /// It stays as it is.
+    Keep,
+    /// It is done as far as it still can be, with what is needed beside.
+    Mended(Box<Plan>),
+    /// Another plan as a whole: the old one cannot be mended, or saves more than a twentieth.
+    Another(Box<Plan>),
+}
+
+/// Looks at the rest of a plan (what is done is left out of it) with the world as it is now.
+///
+/// # Errors
+/// It does not fit any more, and there is no other one.
+pub fn revise(rest: &Plan, snapshot: &Snapshot, policy: &Policy, ongoing: &Ongoing) -> Result<Revision, NoPlan> {
+    let fits = forecast::verify(rest, snapshot, policy).is_ok();
+    if fits && rest.world == world::digest(snapshot, policy) {
+        return Ok(Revision::Keep);
+    }
+    let problem = match problem::read(snapshot, policy, ongoing) {
+        Ok(problem) => problem,
+        Err(_) if fits => return Ok(Revision::Keep),
+        Err(findings) => return Err(NoPlan { findings }),
+    };
+    let old = read_back(rest, &problem);
+    let order: Vec<usize> = in_order(&old, &problem);
+    let style =
+        Style { parking: Parking::Late, few_wait: FewWait::Yes, fill: Fill::Tight, back: Back::AtTheEnd, shuffle: 0 };
+    let mended = construct(&problem.instance, &order, &style, u64::MAX, Some(&old)).ok();
+    let go_on = search::for_tries(search::usual_tries(&problem.instance));
+    let fresh = search::solve(&problem.instance, go_on, |_| {});
+    let kept = if fits { Some(old.cost) } else { mended.as_ref().map(|mended| mended.cost) };
+    match (fresh, kept) {
+        (Ok(fresh), Some(kept)) if saves_enough(fresh.cost, kept) => {
+            Ok(Revision::Another(Box::new(written(&problem, &fresh, ongoing))))
+        }
+        (_, Some(_)) if fits => Ok(Revision::Keep),
+        (fresh, _) => match (mended, fresh) {
+            (Some(mended), _) => Ok(Revision::Mended(Box::new(written(&problem, &mended, ongoing)))),
+            (None, Ok(fresh)) => Ok(Revision::Another(Box::new(written(&problem, &fresh, ongoing)))),
+            (None, Err(stuck)) => Err(NoPlan { findings: findings::no_room(&problem, &stuck) }),
+        },
+    }
+}
+
+/// More than a twentieth.
+fn saves_enough(new: u64, old: u64) -> bool {
+    u128::from(new) * 20 < u128::from(old) * 19
+}
+
+/// The moves of a plan in the terms of the puzzle. Guests that travel together are one move.
+fn read_back(plan: &Plan, problem: &Problem<'_>) -> Solution {
+    let number = |name| problem.names.iter().position(|other| other == name);
+    let item_of = |guest| problem.movers.iter().position(|movers| movers.iter().any(|mover| mover.guest == guest));
+    let mut old = Solution::default();
+    for wave in &plan.waves {
+        let Some(node) = wave.node.as_ref().and_then(number) else { continue };
+        let mut turn = Turn { node, ..Turn::default() };
+        let mut upgraded = false;
+        for planned in &wave.steps {
+            upgraded |= matches!(planned.step, Step::ProveBack(_));
+            let Step::Migrate(step) = &planned.step else { continue };
+            let (Some(item), Some(from), Some(to)) = (item_of(step.guest), number(&step.from), number(&step.to)) else {
+                continue;
+            };
+            let moves = if upgraded { &mut turn.back } else { &mut turn.moves };
+            let step = Move { item, from, to };
+            if moves.last() != Some(&step) {
+                moves.push(step);
+                old.cost = old.cost.saturating_add(problem.instance.items[item].cost);
+            }
+        }
+        old.turns.push(turn);
+    }
+    old
+}
+
+/// The order of the old plan, with nodes that are new in it at the end, and those first that come first by now.
+fn in_order(old: &Solution, problem: &Problem<'_>) -> Vec<usize> {
+    let due = problem.instance.with_turn();
+    let mut order: Vec<usize> = Vec::new();
+    let wanted = problem.instance.first.iter().copied().chain(old.turns.iter().map(|turn| turn.node)).chain(due.iter());
+    for node in wanted.filter(|node| due.has(*node)) {
+        if !order.contains(&node) {
+            order.push(node);
+        }
+    }
+    order
+}

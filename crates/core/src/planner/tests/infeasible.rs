@@ -1,0 +1,144 @@
+//! Clusters without a plan, small enough to look at every state: what is proven is true, a concession that is named
+//! makes a plan possible, and a smaller one does not.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::planner::certificates::{Certificate, certificates};
+use crate::planner::concessions::{Concession, STEP, concessions};
+use crate::planner::instance::Instance;
+use crate::planner::problem::{self, Problem};
+use crate::planner::puzzles::least_of_all;
+use crate::planner::search::{for_tries, solve};
+
+fn possible_with(problem: &Problem<'_>, concession: &Concession) -> bool {
+    let mut instance: Instance = problem.instance.clone();
+    concession.apply(&mut instance);
+    least_of_all(&instance).is_some()
+}
+
+/// The next smaller ones of the same kind.
+fn smaller(problem: &Problem<'_>, concession: &Concession) -> Vec<Concession> {
+    let nodes = 0..problem.names.len();
+    let items = &problem.instance.items;
+    match concession {
+        Concession::Free(node, bytes) if *bytes > STEP => {
+            let mut all: Vec<Concession> = vec![Concession::Free(*node, bytes - STEP)];
+            // Not on the node of the stuck guest itself: that would not be freed but be given to it.
+            all.extend(nodes.filter(|other| other != node).map(|other| Concession::Free(other, bytes - STEP)));
+            all.truncate(1);
+            all
+        }
+        Concession::ShutDown(one) if one.len() == 1 => {
+            let bytes = items[one[0]].memory_bytes;
+            let less = (0..items.len()).filter(|item| items[*item].memory_bytes < bytes);
+            less.filter(|item| items[*item].memory_bytes * 8 >= bytes)
+                .map(|item| Concession::ShutDown(vec![item]))
+                .collect()
+        }
+        Concession::ShutDown(several) => several
+            .iter()
+            .map(|left| Concession::ShutDown(several.iter().copied().filter(|item| item != left).collect()))
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Three nodes of 64 GiB, a few guests, and two of them apart.
+fn tight() -> impl Strategy<Value = Fixture> {
+    let guests = prop::collection::vec((1_u32..4, 6_u64..56), 2..6);
+    (guests, any::<bool>()).prop_map(|(guests, apart)| {
+        let mut fixture = Fixture::cluster(3);
+        for (number, (node, gib)) in guests.iter().enumerate() {
+            let vmid = 101 + number as u32;
+            fixture = fixture.vm(vmid, &format!("pve{node}"), *gib);
+            fixture = if apart && number < 3 { fixture.managed(GuestId::vm(vmid)) } else { fixture };
+        }
+        if apart && guests[0].0 != guests[1].0 {
+            fixture = fixture.apart("apart", &[GuestId::vm(101), GuestId::vm(102)]);
+        }
+        fixture
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    /// Up to five guests on three nodes: proofs are true, concessions do, and smaller ones do not.
+    #[test]
+    fn where_no_state_leads_through_the_concessions_do_and_smaller_ones_do_not(fixture in tight()) {
+        let snapshot = fixture.snapshot();
+        let policy = Policy::default();
+        let ongoing = ongoing();
+        let Ok(problem) = problem::read(&snapshot, &policy, &ongoing) else { return Ok(()) };
+        let proofs = certificates(&problem.instance);
+        let possible = least_of_all(&problem.instance).is_some();
+        prop_assert!(!possible || proofs.is_empty(), "a plan exists, and this was proven: {proofs:?}");
+        let Err(stuck) = solve(&problem.instance, for_tries(200), |_| {}) else { return Ok(()) };
+        prop_assert!(!possible, "a plan exists and was not found");
+        for concession in concessions(&problem, &stuck) {
+            prop_assert!(possible_with(&problem, &concession), "{concession:?} does not help");
+            for less in smaller(&problem, &concession) {
+                prop_assert!(!possible_with(&problem, &less), "{less:?} is enough, and {concession:?} is named");
+            }
+        }
+    }
+}
+
+fn proofs(snapshot: &Snapshot) -> Vec<Certificate> {
+    let (policy, ongoing) = (Policy::default(), ongoing());
+    certificates(&problem::read(snapshot, &policy, &ongoing).expect("everything is known").instance)
+}
+
+#[test]
+fn each_kind_of_proof_is_given_where_it_holds_and_told_with_its_figures() {
+    // 3 times 45 GiB do not fit on two nodes of 60.8.
+    let full = Fixture::cluster(3).vm(101, "pve1", 45).vm(102, "pve2", 45).vm(103, "pve3", 45).snapshot();
+    assert!(matches!(proofs(&full)[..], [Certificate::TooFull { .. }, ..]));
+    let problem = &refused(&full, &Policy::default()).findings.into_iter().find(|one| one.check == "plan-proof");
+    let text = &problem.as_ref().expect("the proof is told").problem;
+    assert!(text.contains("cannot be emptied in any order") && text.contains("short"), "{text}");
+    // Its own node is the only one that is big enough.
+    let big = Fixture::cluster(3).memory("pve1", 256).vm(101, "pve1", 100).snapshot();
+    assert!(matches!(proofs(&big)[..], [Certificate::TooBig { .. }]), "{:?}", proofs(&big));
+    planned(
+        &Fixture::cluster(3).memory("pve1", 256).memory("pve2", 256).vm(101, "pve1", 100).snapshot(),
+        &Policy::default(),
+    );
+    // As many that must be apart as there are nodes.
+    let ids = [101, 102, 103].map(GuestId::vm);
+    let spread = |nodes| {
+        let fixture = Fixture::cluster(nodes).vm(101, "pve1", 4).vm(102, "pve2", 4).vm(103, "pve3", 4);
+        ids.into_iter().fold(fixture, Fixture::managed).apart("apart", &ids).snapshot()
+    };
+    assert!(matches!(proofs(&spread(3))[..], [Certificate::TooMany { .. }]));
+    assert_eq!(proofs(&spread(4)), []);
+    planned(&spread(4), &Policy::default());
+}
+
+#[test]
+fn every_stuck_guest_has_its_reason_and_the_largest_hole_stands_next_to_the_largest_guest() {
+    let snapshot = Fixture::cluster(3)
+        .upgraded("pve1")
+        .upgraded("pve2")
+        .vm(101, "pve1", 40)
+        .vm(102, "pve2", 40)
+        .vm(103, "pve3", 25)
+        .vm(104, "pve3", 24)
+        .snapshot();
+    let none = refused(&snapshot, &Policy::default());
+    let stuck: Vec<String> = none.findings.iter().map(|finding| finding.subject.to_string()).collect();
+    assert!(
+        stuck.iter().any(|subject| subject.contains("103")) && stuck.iter().any(|subject| subject.contains("104")),
+        "{stuck:?}"
+    );
+    for finding in none.findings.iter().filter(|finding| finding.check == "plan-no-room") {
+        let problem = &finding.problem;
+        assert!(problem.contains("pve1: ") && problem.contains("pve2: ") && problem.contains(" short"), "{problem}");
+        assert!(
+            problem.contains("Largest hole: 20.") && problem.contains("largest guest that has to leave: vm:103"),
+            "{problem}"
+        );
+    }
+    assert!(none.findings[0].remedy.contains("shut vm:103"), "{}", none.findings[0].remedy);
+}

@@ -1,0 +1,118 @@
+//! Planning again in the middle of a run: the same rest where the world is the same, and the rest mended where it is not.
+
+use super::*;
+use crate::planner::steady::{Revision, revise};
+use crate::policy::{End, Overlap};
+
+/// Every step of the first waves has done what it says.
+fn after_waves(snapshot: &Snapshot, plan: &Plan, waves: usize) -> (Snapshot, Plan) {
+    let (mut state, mut rest) = (snapshot.clone(), plan.clone());
+    for wave in rest.waves.drain(..waves) {
+        for planned in &wave.steps {
+            planned.step.kind().after(&mut state);
+        }
+    }
+    (state, rest)
+}
+
+/// What is owed by then: failback that is held.
+fn ongoing_after(plan: &Plan, waves: usize) -> Ongoing {
+    let held = plan.waves[..waves].iter().flat_map(|wave| &wave.steps);
+    let owed = held.filter_map(|planned| match &planned.step {
+        Step::HoldFailback(_) => planned.step.kind().owes(),
+        _ => None,
+    });
+    Ongoing { owed: owed.collect(), ..ongoing() }
+}
+
+fn demo_like() -> Fixture {
+    let mut fixture = Fixture::cluster(5);
+    for vmid in 101..126 {
+        fixture = fixture.vm(vmid, &format!("pve{}", vmid % 5 + 1), u64::from(vmid % 7) + 2);
+    }
+    for vmid in [101, 104, 107] {
+        fixture = fixture.managed(GuestId::vm(vmid));
+    }
+    let pair = [GuestId::vm(101), GuestId::vm(104)];
+    fixture.ct(203, "pve2", 2).apart("apart", &pair).node_rule("prefer", &[GuestId::vm(107)], &[("pve3", 2)], false)
+}
+
+#[test]
+fn planning_again_after_every_wave_of_a_run_changes_nothing() {
+    let snapshot = demo_like().snapshot();
+    let home = Policy { end: End::Home, ..Policy::default() };
+    let balanced = Policy { end: End::Balanced, ..Policy::default() };
+    let overlap = Policy { overlap: Overlap::Reboot, ..Policy::default() };
+    for policy in [Policy::default(), home, balanced, overlap] {
+        let plan = planned(&snapshot, &policy);
+        for waves in 0..plan.waves.len() {
+            let (state, rest) = after_waves(&snapshot, &plan, waves);
+            let revision = revise(&rest, &state, &policy, &ongoing_after(&plan, waves));
+            assert_eq!(revision, Ok(Revision::Keep), "after {waves} waves, {:?}", policy.end);
+        }
+    }
+}
+
+#[test]
+fn a_guest_that_has_come_is_moved_too_and_the_rest_stays_as_it_was() {
+    let snapshot = demo_like().snapshot();
+    let policy = Policy::default();
+    let plan = planned(&snapshot, &policy);
+    let (state, rest) = after_waves(&snapshot, &plan, 1);
+    let last = rest.waves.iter().rev().find_map(|wave| wave.node.clone()).expect("a node is left");
+    let mut come = state;
+    let mut guest = come.guests[&GuestId::vm(102)].clone();
+    (guest.id, guest.node, guest.memory_bytes) = (GuestId::vm(150), last.clone(), 3 << 30);
+    come.guests.insert(guest.id, guest);
+    let Ok(Revision::Mended(mended)) = revise(&rest, &come, &policy, &ongoing_after(&plan, 1)) else {
+        panic!("the rest is to be mended");
+    };
+    let path = |plan: &Plan| -> Vec<Migrate> { moves(plan).into_iter().cloned().collect() };
+    let before = path(&rest);
+    let after: Vec<Migrate> = path(&mended).into_iter().filter(|step| step.guest != GuestId::vm(150)).collect();
+    assert_eq!(after, before, "the others go as they were to go");
+    assert!(path(&mended).iter().any(|step| step.guest == GuestId::vm(150)));
+    crate::forecast::verify(&mended, &come, &policy).expect("the check agrees");
+}
+
+/// One node of three is upgraded. The plan has a detour for a guest of so many GiB that an empty third node makes
+/// needless.
+fn with_a_detour(gib: u64, others_gib: u64) -> (Plan, Snapshot) {
+    let crowded =
+        Fixture::cluster(3).upgraded("pve1").memory("pve2", 256).memory("pve3", 256).vm(100, "pve1", 62 - gib);
+    let snapshot = crowded.vm(101, "pve2", gib).vm(102, "pve3", others_gib).snapshot();
+    let policy = Policy { first: vec!["pve2".into()], ..Policy::default() };
+    let plan = planned(&snapshot, &policy);
+    let mut roomy = snapshot;
+    roomy.guests.remove(&GuestId::vm(100));
+    roomy.nodes.values_mut().for_each(|node| {
+        node.local_guests.known_mut().unwrap().retain(|listed| listed.vmid.0 != 100);
+    });
+    (plan, roomy)
+}
+
+#[test]
+fn a_rest_that_still_fits_is_replaced_only_by_a_plan_that_saves_more_than_a_twentieth() {
+    let policy = Policy { first: vec!["pve2".into()], ..Policy::default() };
+    // The whole detour of a guest of 20 GiB beside one of 4 is saved: far more.
+    let (plan, roomy) = with_a_detour(20, 4);
+    assert_eq!(moves_of(&plan, GuestId::vm(101)).len(), 2, "it waits on pve3 first");
+    let Ok(Revision::Another(another)) = revise(&plan, &roomy, &policy, &ongoing()) else {
+        panic!("half of the cost is saved");
+    };
+    assert_eq!(moves_of(&another, GuestId::vm(101)).len(), 1);
+    // A small detour beside big journeys: less than a twentieth, and the plan stays.
+    let (plan, roomy) = with_a_detour(1, 200);
+    assert_eq!(moves_of(&plan, GuestId::vm(101)).len(), 2);
+    assert_eq!(moves(&planned(&roomy, &policy)).len(), 2, "there is one with a journey less");
+    assert_eq!(revise(&plan, &roomy, &policy, &ongoing()), Ok(Revision::Keep));
+}
+
+#[test]
+fn a_rest_that_does_not_fit_and_cannot_be_replaced_has_its_reasons() {
+    let snapshot = demo_like().snapshot();
+    let plan = planned(&snapshot, &Policy::default());
+    let full = demo_like().vm(150, "pve1", 60).vm(151, "pve2", 60).vm(152, "pve3", 60).vm(153, "pve4", 60);
+    let none = revise(&plan, &full.snapshot(), &Policy::default(), &ongoing()).expect_err("nothing fits any more");
+    assert!(!none.findings.is_empty());
+}

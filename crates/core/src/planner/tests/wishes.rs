@@ -1,0 +1,144 @@
+//! What the operator wishes for the end and for the way: home, balanced, a spare node, processors, overlap.
+
+use super::*;
+use crate::planner::report::report;
+use crate::policy::{End, Overlap};
+
+/// Where every guest is once the plan is done.
+fn at_the_end(snapshot: &Snapshot, plan: &Plan) -> std::collections::BTreeMap<GuestId, String> {
+    let mut at: std::collections::BTreeMap<GuestId, String> =
+        snapshot.guests.iter().map(|(id, guest)| (*id, guest.node.to_string())).collect();
+    for step in moves(plan) {
+        at.insert(step.guest, step.to.to_string());
+    }
+    at
+}
+
+fn three_full() -> Snapshot {
+    Fixture::cluster(3).vm(101, "pve1", 20).vm(102, "pve2", 20).vm(103, "pve3", 20).vm(104, "pve3", 4).snapshot()
+}
+
+#[test]
+fn everybody_is_home_again_after_two_moves_each_where_each_drain_fits_by_itself() {
+    let snapshot = three_full();
+    let home = Policy { end: End::Home, ..Policy::default() };
+    let plan = planned(&snapshot, &home);
+    assert_eq!((plan.costs.moves, plan.bound.moves), (8, 8));
+    for (guest, node) in at_the_end(&snapshot, &plan) {
+        assert_eq!(node, snapshot.guests[&guest].node.to_string());
+    }
+    crate::forecast::verify(&plan, &snapshot, &home).expect("the check agrees");
+    // Without the wish it is fewer, and they are somewhere else.
+    assert!(planned(&snapshot, &Policy::default()).costs.moves < 8);
+}
+
+#[test]
+fn nodes_too_full_to_be_drained_by_themselves_come_home_when_all_is_done() {
+    let snapshot = Fixture::cluster(3).vm(101, "pve1", 50).vm(102, "pve2", 50).snapshot();
+    let policy = Policy { end: End::Home, first: vec!["pve3".into()], ..Policy::default() };
+    let plan = planned(&snapshot, &policy);
+    assert_eq!(at_the_end(&snapshot, &plan)[&GuestId::vm(101)], "pve1");
+    assert_eq!(at_the_end(&snapshot, &plan)[&GuestId::vm(102)], "pve2");
+}
+
+#[test]
+fn a_balanced_end_fills_nodes_alike_and_its_bound_counts_what_the_last_node_must_hold() {
+    let mut fixture = Fixture::cluster(4);
+    for vmid in 101..125 {
+        fixture = fixture.vm(vmid, &format!("pve{}", vmid % 4 + 1), 6);
+    }
+    let snapshot = fixture.snapshot();
+    let policy = Policy { end: End::Balanced, ..Policy::default() };
+    let plan = planned(&snapshot, &policy);
+    let mut load = std::collections::BTreeMap::from([("pve1", 0), ("pve2", 0), ("pve3", 0), ("pve4", 0)]);
+    for node in at_the_end(&snapshot, &plan).values() {
+        *load.get_mut(node.as_str()).expect("a node of the cluster") += 6;
+    }
+    let (most, least) = (load.values().max().copied().unwrap_or(0), load.values().min().copied().unwrap_or(0));
+    assert!((most - least) * 100 <= 64 * 10, "{load:?}");
+    assert!(plan.bound.moves > planned(&snapshot, &Policy::default()).bound.moves);
+    assert!(plan.costs.moves <= plan.bound.moves + 1, "{} of {}", plan.costs.moves, plan.bound.moves);
+    crate::forecast::verify(&plan, &snapshot, &policy).expect("the check agrees");
+}
+
+#[test]
+fn a_spare_node_comes_first_and_is_empty_again_at_the_end() {
+    let snapshot = Fixture::cluster(3).vm(101, "pve1", 50).vm(102, "pve2", 50).snapshot();
+    refused(&Fixture::cluster(2).vm(101, "pve1", 50).vm(102, "pve2", 50).snapshot(), &Policy::default());
+    let policy = Policy { spare: vec!["pve3".into()], ..Policy::default() };
+    let plan = planned(&snapshot, &policy);
+    assert_eq!(order(&plan)[0], "pve3");
+    assert!(at_the_end(&snapshot, &plan).values().all(|node| node != "pve3"));
+    assert!(at_the_end(&snapshot, &planned(&snapshot, &Policy::default())).values().any(|node| node == "pve3"));
+    let unknown = Policy { spare: vec!["pve9".into()], ..Policy::default() };
+    assert_eq!(refused(&snapshot, &unknown).findings[0].check, "plan-order");
+}
+
+#[test]
+fn processors_are_a_second_capacity_where_the_operator_sets_a_limit() {
+    // 32 processors each: at 25 % there are 8 for guests, and each guest here has 5.
+    let fixture = || {
+        let fixture = Fixture::cluster(3).vm(101, "pve1", 4).vm(102, "pve2", 4).vm(103, "pve3", 4);
+        [101, 102, 103].into_iter().fold(fixture, |fixture, id| fixture.guest(GuestId::vm(id), |guest| guest.cpus = 5))
+    };
+    let limit = |percent| Policy { cpu_limit_percent: Some(percent), ..Policy::default() };
+    refused(&fixture().snapshot(), &limit(25));
+    planned(&fixture().snapshot(), &limit(32));
+    planned(&fixture().snapshot(), &Policy::default());
+    let unknown = fixture().node("pve2", |node| node.cpu = Observed::unknown("x", "y")).snapshot();
+    assert!(refused(&unknown, &limit(32)).findings[0].problem.contains("processors of pve2"));
+}
+
+#[test]
+fn guests_of_the_next_node_travel_while_one_reboots_and_never_to_that_node() {
+    let mut fixture = Fixture::cluster(5);
+    for vmid in 101..121 {
+        fixture = fixture.vm(vmid, &format!("pve{}", vmid % 5 + 1), 8);
+    }
+    let snapshot = fixture.snapshot();
+    let policy = Policy { overlap: Overlap::Reboot, ..Policy::default() };
+    let plan = planned(&snapshot, &policy);
+    crate::forecast::verify(&plan, &snapshot, &policy).expect("the check agrees");
+    let mut meanwhile = 0;
+    for wave in &plan.waves {
+        let Some(node) = &wave.node else { continue };
+        let reboot = wave.steps.iter().position(|planned| matches!(planned.step, Step::Reboot(_))).expect("it reboots");
+        let proof = wave.steps.iter().position(|planned| matches!(planned.step, Step::ProveBack(_))).expect("proven");
+        for planned in &wave.steps[reboot + 1..proof] {
+            let Step::Migrate(step) = &planned.step else { panic!("{} while {node} reboots", planned.id) };
+            assert!(step.to != *node && step.from != *node, "{} touches the node that is away", planned.id);
+            meanwhile += 1;
+        }
+    }
+    assert!(meanwhile > 4, "{meanwhile} moves are hidden behind reboots");
+    let alone = planned(&snapshot, &Policy::default());
+    assert!(plan.costs.duration_s < alone.costs.duration_s, "{} {}", plan.costs.duration_s, alone.costs.duration_s);
+    // With three nodes the loss of the one that is drained would cost the quorum: nothing goes on meanwhile.
+    let three = three_full();
+    assert_eq!(verbs(&planned(&three, &policy)), verbs(&planned(&three, &Policy::default())));
+}
+
+#[test]
+fn a_guest_that_ha_would_take_back_is_taken_back_by_the_plan_and_counted() {
+    let pulled = GuestId::vm(101);
+    let fixture = || {
+        Fixture::cluster(3).vm(101, "pve1", 4).vm(102, "pve2", 4).vm(103, "pve3", 4).managed(pulled).node_rule(
+            "prefer",
+            &[pulled],
+            &[("pve1", 2), ("pve2", 1)],
+            false,
+        )
+    };
+    let snapshot = fixture().snapshot();
+    let plan = planned(&snapshot, &Policy::default());
+    assert_eq!(at_the_end(&snapshot, &plan)[&pulled], "pve1", "{:?}", moves_of(&plan, pulled));
+    assert!(report(&plan, &snapshot, &Policy::default(), &ongoing()).ha_moves.is_empty());
+    let ids = step_ids(&plan);
+    let at = |part: &str| ids.iter().rposition(|id| id.contains(part)).expect("it is in the plan");
+    assert!(at("migrate.vm:101") < at("restore-failback.vm:101"), "it is there before HA may act");
+    // The operator keeps that node empty: then it is HA who moves it, and the plan says so.
+    let spare = Policy { spare: vec!["pve1".into()], ..Policy::default() };
+    let plan = planned(&snapshot, &spare);
+    let own = report(&plan, &snapshot, &spare, &ongoing()).ha_moves;
+    assert_eq!(own.len(), usize::from(at_the_end(&snapshot, &plan)[&pulled] != "pve1"), "{own:?}");
+}

@@ -1,0 +1,50 @@
+//! Where guests are to be at the end: by the operator's wish, and by what HA does of its own accord.
+
+use std::collections::BTreeSet;
+
+use crate::ids::{GuestId, NodeName};
+use crate::policy::End;
+use crate::snapshot::{AffinityRule, Ha};
+
+use super::instance::NodeSet;
+use super::problem::{Reader, managed};
+
+/// The nodes that HA takes a guest to by itself as soon as one of them is there: those with the highest priority in a
+/// rule, if failback is on. None if all nodes are alike to it.
+pub(super) fn pulled_to<'a>(ha: &'a Ha, guest: GuestId, names: &[NodeName]) -> Option<BTreeSet<&'a NodeName>> {
+    if !managed(ha, guest).is_some_and(|service| service.failback) {
+        return None;
+    }
+    ha.rules.iter().find_map(|rule| {
+        let AffinityRule::Node(rule) = rule else { return None };
+        if !rule.guests.contains(&guest) {
+            return None;
+        }
+        let known = || rule.nodes.iter().filter(|(node, _)| names.contains(node));
+        let best = known().map(|(_, priority)| *priority).max()?;
+        let alike = |name: &NodeName| match rule.nodes.get(name) {
+            Some(priority) => *priority == best,
+            None => rule.strict,
+        };
+        (!names.iter().all(alike))
+            .then(|| known().filter(|(_, priority)| **priority == best).map(|(node, _)| node).collect())
+    })
+}
+
+impl Reader<'_> {
+    /// Where a guest is to end, if that is not all the same.
+    pub(super) fn ends(&self, guest: GuestId, home: usize, allowed: NodeSet) -> Option<NodeSet> {
+        let number = |name: &NodeName| self.number.get(name).copied();
+        if self.policy.end == End::Home {
+            return Some(NodeSet::EMPTY.with(home));
+        }
+        let spare: NodeSet = self.policy.spare.iter().filter_map(number).collect();
+        let pulled: Option<NodeSet> = pulled_to(self.ha, guest, &self.names)
+            .map(|nodes| nodes.into_iter().filter_map(number).collect())
+            // Whom HA leaves elsewhere now it does not pull.
+            .filter(|nodes: &NodeSet| nodes.has(home));
+        let wished = pulled.map_or(allowed, |nodes| nodes.and(allowed)).minus(spare);
+        let all_the_same = pulled.is_none() && (spare.is_empty() || wished == allowed);
+        (!all_the_same && !wished.is_empty()).then_some(wished)
+    }
+}

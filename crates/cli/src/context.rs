@@ -50,14 +50,19 @@ impl Context {
         if self.common.json { Format::Json } else { Format::Text }
     }
 
+    /// Where the configuration is, or is to be.
+    pub(crate) fn config_path(&self) -> &Path {
+        self.common.config.as_deref().unwrap_or(Path::new(DEFAULT_FILE))
+    }
+
     /// The configuration.
     pub(crate) fn config(&self) -> Result<Config, Failure> {
-        let path = self.common.config.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
+        let path = self.config_path();
         config::load(path).map_err(|error| {
             let next = if path.exists() {
                 "Correct the file. docs/guide/configuration.md describes every key."
             } else {
-                "Write one (docs/guide/configuration.md has an example) or name it with --config FILE."
+                "Write one with `quorate init ADDRESS`, or name it with --config FILE."
             };
             Failure::usage(error.to_string(), next)
         })

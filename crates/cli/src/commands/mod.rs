@@ -5,6 +5,7 @@ pub(crate) mod connect;
 pub(crate) mod demo;
 mod explain;
 mod export;
+mod init;
 mod inspect;
 pub(crate) mod lab;
 mod log;
@@ -27,12 +28,14 @@ pub(crate) enum Verb {
     Demo(demo::Args),
     /// Serve a lab cluster on loopback, break it, and read its ledger of harm
     Lab(lab::Args),
+    /// First contact: find the nodes, pin what they show, check the token, write the configuration
+    Init(init::Args),
     /// Show the cluster: nodes, votes, links, guests, HA, Ceph, and what is not known
     Inspect(source::Args),
     /// Write a snapshot to a file, for --from
     Export(export::Args),
     /// Show what is in the way of a run, and how to mend it
-    Preflight(source::PlanArgs),
+    Preflight(preflight::Args),
     /// Show every step of a run, its cost and the consents that it needs
     Plan(plan::Args),
     /// Upgrade the cluster
@@ -60,6 +63,7 @@ pub(crate) async fn perform(verb: Verb, context: &Context) -> Result<Exit, Failu
     match verb {
         Verb::Demo(args) => demo::perform(&args, context).await,
         Verb::Lab(args) => lab::perform(&args, context).await,
+        Verb::Init(args) => init::perform(&args, context).await,
         Verb::Inspect(args) => inspect::perform(&args, context).await,
         Verb::Export(args) => export::perform(&args, context).await,
         Verb::Preflight(args) => preflight::perform(&args, context).await,

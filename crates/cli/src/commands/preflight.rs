@@ -1,23 +1,113 @@
-//! `quorate preflight`: what is in the way of a run.
+//! `quorate preflight`: what is in the way of a run, and what each guest will experience.
+
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use quorate_core::checks::{Finding, Severity};
+use quorate_core::policy::Policy;
 use quorate_core::snapshot::Snapshot;
 use quorate_engine::Prepared;
+use serde_json::{Value, json};
 
 use super::source::{self, PlanArgs};
 use crate::context::{Context, Format};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::render;
-use crate::render::page::print_json;
+use crate::render::page::{Page, print_json};
+use crate::render::units::time_of_day;
+use crate::render::{self, checker, fates};
 
-pub(super) async fn perform(args: &PlanArgs, context: &Context) -> Result<Exit, Failure> {
-    let (Prepared { findings, .. }, _) = source::prepared(args, context).await?;
-    match context.format() {
-        Format::Text => render::preflight::findings(&findings).print(),
-        Format::Json => findings.iter().for_each(print_json),
+/// Between two looks of `--watch`: a look is a few dozen calls per node, and nobody mends faster.
+const WATCH_PAUSE: Duration = Duration::from_secs(15);
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    source: PlanArgs,
+    /// Write all of it into one HTML page as well
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Look again and again until nothing is blocking any more
+    #[arg(long, conflicts_with = "from")]
+    watch: bool,
+}
+
+pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    let mut shown: Option<Vec<Finding>> = None;
+    loop {
+        let (Prepared { findings, snapshot, .. }, policy) = source::prepared(&args.source, context).await?;
+        if let Some(path) = &args.html {
+            write_html(path, &render::html::preflight_page(&snapshot, &policy, &findings))?;
+        }
+        if shown.as_ref() != Some(&findings) {
+            if args.watch {
+                heading(&snapshot);
+            }
+            show(context, &snapshot, &policy, &findings);
+        }
+        if !args.watch || !blocks(&findings) {
+            return Ok(worst(&findings));
+        }
+        shown = Some(findings);
+        tokio::time::sleep(WATCH_PAUSE).await;
     }
-    Ok(if blocks(&findings) { Exit::Blocked } else { Exit::Ok })
+}
+
+fn heading(snapshot: &Snapshot) {
+    let mut page = Page::default();
+    page.line(format!("Seen at {} UTC:", time_of_day(snapshot.taken)));
+    page.print_err();
+}
+
+fn show(context: &Context, snapshot: &Snapshot, policy: &Policy, findings: &[Finding]) {
+    match context.format() {
+        Format::Text => {
+            let mut page = render::preflight::findings(findings);
+            page.gap();
+            page.page(&fates::guests(snapshot, policy));
+            let matrix = checker::matrix(snapshot);
+            if !matrix.as_str().is_empty() {
+                page.gap();
+                page.page(&matrix);
+            }
+            page.print();
+        }
+        Format::Json => {
+            findings.iter().for_each(print_json);
+            print_json(&rest_as_json(snapshot, policy));
+        }
+    }
+}
+
+/// What is no finding: each guest's verdict and the checker's matrix.
+fn rest_as_json(snapshot: &Snapshot, policy: &Policy) -> Value {
+    let guests: Vec<Value> = fates::all(snapshot, policy)
+        .into_iter()
+        .map(|(guest, fate)| {
+            json!({ "guest": guest.id, "name": guest.name, "node": guest.node, "verdict": fate.kind, "why": fate.why })
+        })
+        .collect();
+    json!({ "kind": "preflight", "guests": guests, "checker": checker::rows(snapshot) })
+}
+
+/// It names guests and nodes: for its owner's eyes, as every file of ours.
+fn write_html(path: &Path, html: &str) -> Result<(), Failure> {
+    let open = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
+    open.and_then(|mut file| file.write_all(html.as_bytes())).map_err(|error| {
+        let what = format!("the page cannot be written to {}: {error}", path.display());
+        Failure::usage(what, "Name another file with --html.")
+    })
+}
+
+/// By the worst finding.
+fn worst(findings: &[Finding]) -> Exit {
+    match findings.iter().map(|finding| finding.severity).max() {
+        Some(Severity::Blocking) => Exit::Blocked,
+        Some(Severity::Consent) => Exit::NeedsConsent,
+        Some(Severity::Warning | Severity::Info) | None => Exit::Ok,
+    }
 }
 
 /// Without quorum everything else that was found follows from that: one message instead of many.

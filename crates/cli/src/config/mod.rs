@@ -2,6 +2,7 @@
 //!
 //! It is read completely before anything else happens. A mistake is shown with file, line, column and the line itself.
 
+mod address;
 mod check;
 mod error;
 
@@ -11,6 +12,7 @@ use quorate_core::policy::Policy;
 use serde::Deserialize;
 use toml::Spanned;
 
+pub(crate) use address::address;
 pub(crate) use check::{Config, HostKeyConfig, LabConfig, NodeConfig};
 pub(crate) use error::ConfigError;
 

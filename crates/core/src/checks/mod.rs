@@ -3,10 +3,12 @@
 //! A check says what it found in what was seen. What was *not* seen is the business of one check alone,
 //! `unknown-readings`: the others are silent about it, so that one gap is one finding.
 
+mod fate;
 mod support;
 #[cfg(test)]
 mod tests;
 
+pub use fate::{Fate, FateKind, fate};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{GuestId, NodeName, StorageId};
@@ -129,6 +131,9 @@ checks! {
 pub fn by_id(id: &str) -> Option<&'static dyn Check> {
     ALL.iter().copied().find(|check| check.id() == id)
 }
+
+/// Is this line of PVE's checker one that no node can be rid of before it is drained?
+pub use upgrade_checker::is_inherent;
 
 /// Everything that all checks find: the worst first, then by subject, then by check.
 pub fn run_all(snapshot: &Snapshot, policy: &Policy) -> Vec<Finding> {

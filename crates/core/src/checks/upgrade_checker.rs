@@ -46,19 +46,24 @@ fn judge(node: &Node, checker: &CheckerReport, report: &mut Report) {
         let problem = format!("{} on {name} died before its summary: it has not told all", checker.tool);
         report.add(severity, name, problem, format!("See why, on {name}: {} --full", checker.tool));
     }
-    for line in checker.lines.iter().filter(|line| line.level >= CheckerLevel::Notice) {
-        let severity = match (line.level, ahead) {
-            _ if is_inherent(line) => Severity::Info,
-            (CheckerLevel::Fail, true) => Severity::Blocking,
-            (CheckerLevel::Fail, false) | (CheckerLevel::Warn, _) => Severity::Warning,
-            _ => Severity::Info,
+    let told = checker.lines.iter().filter(|line| line.level >= CheckerLevel::Warn);
+    let (inherent, told): (Vec<_>, Vec<_>) = told.partition(|line| is_inherent(line));
+    for line in &told {
+        let severity = match line.level {
+            CheckerLevel::Fail if ahead => Severity::Blocking,
+            _ => Severity::Warning,
         };
-        let remedy = match severity {
-            Severity::Info => "Nothing to do for this run.".to_owned(),
-            _ => format!("Do what it says, then on {name}: {} --full", checker.tool),
-        };
-        report.add(severity, name, format!("{} on {name}: {}: {}", checker.tool, line.level, line.text), remedy);
+        let problem = format!("{} on {name}: {}: {}", checker.tool, line.level, line.text);
+        report.add(severity, name, problem, format!("Do what it says, then on {name}: {} --full", checker.tool));
     }
+    let problem = format!(
+        "{} on {name} told {} lines: {} to mend, {} that only its drain will change",
+        checker.tool,
+        checker.lines.len(),
+        told.len(),
+        inherent.len()
+    );
+    report.add(Severity::Info, name, problem, "Nothing to do for this line; the matrix of `quorate preflight` shows all.");
 }
 
 /// Is the release that the checker prepares for still to come on this node? Not known counts as yes.
@@ -70,7 +75,7 @@ fn is_ahead(node: &Node, checker: &CheckerReport) -> bool {
 }
 
 /// What a node cannot be rid of before it is drained and upgraded. The words are the checker's own.
-fn is_inherent(line: &CheckerLine) -> bool {
+pub fn is_inherent(line: &CheckerLine) -> bool {
     const WORDS: [&str; 5] = [
         "updates for the following packages are available",
         "running guest(s) detected",

@@ -7,6 +7,7 @@ mod api;
 mod clock;
 mod http;
 mod keys;
+mod probe;
 mod shell;
 mod tls;
 
@@ -18,7 +19,7 @@ use std::time::Duration;
 use quorate_core::ids::NodeName;
 
 pub use clock::LiveClock;
-pub use tls::{ProbeError, probe_fingerprint};
+pub use probe::{ProbeError, known_fingerprints, probe_fingerprint, probe_host_key};
 
 use crate::ports::Ports;
 

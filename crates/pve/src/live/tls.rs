@@ -4,7 +4,6 @@
 //! the certificate does. The handshake's signature is checked as ever: the node must hold the key.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -16,26 +15,6 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::HostPort;
-
-/// An endpoint whose certificate could not be looked at.
-#[derive(Debug, thiserror::Error)]
-#[error("{address} does not show a certificate: {reason}")]
-pub struct ProbeError {
-    /// Host and port.
-    pub address: String,
-    /// The transport's words.
-    pub reason: String,
-}
-
-/// The SHA-256 of the certificate that an endpoint shows now, as `AA:BB:…`. Nothing but the handshake is sent.
-pub async fn probe_fingerprint(address: &HostPort) -> Result<String, ProbeError> {
-    const PATIENCE: Duration = Duration::from_secs(10);
-    let error = |reason: String| ProbeError { address: format!("{}:{}", address.0, address.1), reason };
-    let connector = connector().map_err(error)?;
-    let connected = tokio::time::timeout(PATIENCE, connect(&connector, address)).await;
-    let (_, seen) = connected.unwrap_or_else(|_| Err("no answer within 10 s".to_owned())).map_err(error)?;
-    Ok(seen)
-}
 
 /// Makes connections whose certificate is looked at afterwards.
 pub(super) fn connector() -> Result<TlsConnector, String> {

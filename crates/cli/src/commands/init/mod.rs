@@ -1,0 +1,190 @@
+//! `quorate init ADDRESS`: first contact with a cluster, ending in a configuration in which everything is pinned.
+//!
+//! Trust begins with two looks by a person: the certificate of one node, and the SSH host keys that no `known_hosts`
+//! file of theirs has. Everything else follows from there: the other nodes' certificates are compared with what the
+//! cluster itself says of them over the first, pinned connection. Nothing but reads is sent.
+
+mod ask;
+mod check;
+mod members;
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use quorate_pve::live::{HostPort, probe_fingerprint};
+
+use crate::config::address;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::render::page::Page;
+use members::Member;
+
+/// What a run needs, and no more. `docs/guide/access.md` says what each is for.
+pub(super) const PRIVILEGES: &str = "Sys.Audit Sys.Console Sys.Modify Sys.PowerMgmt Sys.Syslog VM.Audit VM.Config.CDROM \
+                                     VM.Migrate VM.PowerMgmt Datastore.Audit Mapping.Audit";
+
+const API_PORT: u16 = 8006;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Address of any one node, with a port if it is not 8006
+    address: String,
+    /// The fingerprint that its certificate must have (SHA-256); without it you are asked
+    #[arg(long, value_name = "AA:BB:…")]
+    fingerprint: Option<String>,
+    /// The API token
+    #[arg(long, value_name = "USER@REALM!NAME", default_value = "quorate@pve!run")]
+    token_id: String,
+    /// File with the token's secret; if there is none you are asked, and it is written
+    #[arg(long, value_name = "FILE", default_value = "token.secret")]
+    token_secret_file: PathBuf,
+    /// Private key for root's shell; may be repeated. The agent is asked as well
+    #[arg(long, value_name = "FILE")]
+    ssh_key: Vec<PathBuf>,
+    /// Port of the nodes' SSH servers
+    #[arg(long, value_name = "PORT", default_value_t = 22)]
+    ssh_port: u16,
+    /// Host key of a node, as NAME=SHA256:…; may be repeated. For the others you are asked, unless known_hosts has them
+    #[arg(long, value_name = "NAME=SHA256:…", value_parser = host_key)]
+    host_key: Vec<(String, String)>,
+    /// Your own file of host keys
+    #[arg(long, value_name = "FILE")]
+    known_hosts: Option<PathBuf>,
+}
+
+fn host_key(text: &str) -> Result<(String, String), String> {
+    let (name, key) = text.split_once('=').ok_or("it is NAME=SHA256:…")?;
+    key.starts_with("SHA256:")
+        .then(|| (name.to_owned(), key.trim_end_matches('=').to_owned()))
+        .ok_or_else(|| "it is NAME=SHA256:…".to_owned())
+}
+
+pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    let path = context.config_path();
+    if path.exists() {
+        let what = format!("{} is there already, and is not overwritten", path.display());
+        return Err(Failure::usage(what, "Move it away, or name another file with --config."));
+    }
+    let first = address(&args.address, API_PORT)
+        .map_err(|why| Failure::usage(why, "Give an address like 192.0.2.11 or pve1.example."))?;
+    let fingerprint = first_fingerprint(args, &first).await?;
+    let secret = secret(args)?;
+    let members = members::find(args, &first, &fingerprint, &secret).await?;
+    let text = config_text(args, path, &members);
+    write_private(path, &text).map_err(|error| cannot_write(path, &error))?;
+    say([format!("Written: {}. Now it is tried.", path.display())]);
+    check::check(&context.config()?, context).await
+}
+
+/// The one certificate that a person looks at.
+async fn first_fingerprint(args: &Args, first: &HostPort) -> Result<String, Failure> {
+    let shown = probe_fingerprint(first).await.map_err(|error| {
+        Failure::cluster(error.to_string(), &["Is it a node's address, and is pveproxy running there?"])
+    })?;
+    if let Some(expected) = &args.fingerprint {
+        let digits = |text: &str| text.chars().filter(char::is_ascii_hexdigit).collect::<String>().to_ascii_uppercase();
+        if digits(expected) != digits(&shown) {
+            let what = format!("{} shows the certificate {shown}, and you expect {expected}", args.address);
+            return Err(Failure::cluster(
+                what,
+                &["Compare on the node's console. If it is not the same, do not go on."],
+            ));
+        }
+        return Ok(shown);
+    }
+    say([
+        format!("{} shows the certificate", args.address),
+        format!("    {shown}"),
+        "Compare it on the node's console:".to_owned(),
+        "    openssl x509 -in /etc/pve/local/pve-ssl.pem -noout -fingerprint -sha256".to_owned(),
+        "(pveproxy-ssl.pem if the node has a certificate of your own)".to_owned(),
+    ]);
+    ask::agreed("Is it the same?")?;
+    Ok(shown)
+}
+
+/// The token's secret: from its file, or asked for and then kept there.
+fn secret(args: &Args) -> Result<String, Failure> {
+    let path = &args.token_secret_file;
+    if path.exists() {
+        return std::fs::read_to_string(path).map(|text| text.trim().to_owned()).map_err(|error| {
+            Failure::usage(format!("{} cannot be read: {error}", path.display()), "Name another file.")
+        });
+    }
+    let Some((user, name)) = args.token_id.split_once('!') else {
+        let what = format!("{} is no token: its id is USER@REALM!NAME", args.token_id);
+        return Err(Failure::usage(what, "Give --token-id as the cluster lists it under Permissions, API Tokens."));
+    };
+    say([
+        "A role with the least privileges, a user and a token: on any node, as root,".to_owned(),
+        format!("    pveum role add Quorate -privs \"{PRIVILEGES}\""),
+        format!("    pveum user add {user}"),
+        format!("    pveum acl modify / --users {user} --roles Quorate"),
+        format!("    pveum user token add {user} {name} --privsep 0"),
+        "The last one prints the secret, once.".to_owned(),
+    ]);
+    let secret = ask::line("The secret:")?;
+    write_private(path, &format!("{secret}\n")).map_err(|error| cannot_write(path, &error))?;
+    Ok(secret)
+}
+
+fn config_text(args: &Args, path: &Path, members: &[Member]) -> String {
+    let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+    let address = |(host, port): &HostPort, default: u16| match (*port == default, host.contains(':')) {
+        (true, _) => host.clone(),
+        (false, true) => format!("[{host}]:{port}"),
+        (false, false) => format!("{host}:{port}"),
+    };
+    let mut text =
+        String::from("# Written by `quorate init`. All keys: docs/guide/configuration.md\n\n[cluster]\nnodes = [\n");
+    for Member { name, api, fingerprint, ssh, host_key } in members {
+        let _ = writeln!(
+            text,
+            "  {{ name = {}, api = {}, fingerprint = {}, ssh = {}, host-key = {} }},",
+            quoted(name.as_str()),
+            quoted(&address(api, API_PORT)),
+            quoted(fingerprint),
+            quoted(&address(ssh, 22)),
+            quoted(host_key)
+        );
+    }
+    let beside = |file: &Path| {
+        let here = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+        let folder = std::path::absolute(path).ok().and_then(|path| path.parent().map(Path::to_owned));
+        let short = folder.and_then(|folder| here.strip_prefix(folder).map(Path::to_owned).ok());
+        quoted(&short.unwrap_or(here).to_string_lossy())
+    };
+    let _ = write!(
+        text,
+        "]\n\n[auth]\ntoken-id = {}\ntoken-secret-file = {}\n",
+        quoted(&args.token_id),
+        beside(&args.token_secret_file)
+    );
+    if !args.ssh_key.is_empty() {
+        let keys: Vec<String> = args.ssh_key.iter().map(|key| beside(key)).collect();
+        let _ = writeln!(text, "ssh-key = [{}]", keys.join(", "));
+    }
+    text.push_str("\n[policy]\nconsents = []\n");
+    text
+}
+
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())
+}
+
+fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::usage(format!("{} cannot be written: {error}", path.display()), "Name another file or directory.")
+}
+
+/// Talk, on standard error.
+fn say(lines: impl IntoIterator<Item = String>) {
+    let mut page = Page::default();
+    for line in lines {
+        page.line(line);
+    }
+    page.print_err();
+}

@@ -1,0 +1,175 @@
+//! The preflight as one page that needs nothing else: no script, no font, no picture, nothing from any network.
+
+use std::fmt::Write as _;
+
+use quorate_core::checks::{Fate, FateKind, Finding, Severity};
+use quorate_core::policy::Policy;
+use quorate_core::snapshot::{CheckerLevel, Snapshot};
+
+use super::page::clean;
+use super::units::moment;
+use super::{checker, fates, preflight};
+
+const STYLE: &str = "
+:root { color-scheme: light dark; --line: #8884; --bad: #b3261e; --ask: #8a5a00; --warn: #8a5a00; --ok: #1a7f37 }
+@media (prefers-color-scheme: dark) { :root { --bad: #ff8a80; --ask: #ffcc66; --warn: #ffcc66; --ok: #7ee787 } }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem }
+h1 { font-size: 1.5rem; margin-bottom: .2rem } h2 { font-size: 1.15rem; margin-top: 2rem }
+table { border-collapse: collapse; width: 100%; display: block; overflow-x: auto }
+th, td { text-align: left; vertical-align: top; padding: .35rem .6rem; border-bottom: 1px solid var(--line) }
+th { white-space: nowrap } td.level { white-space: nowrap; font-variant-numeric: tabular-nums }
+code { font-size: .92em } .blocking, .FAIL, .BLOCKED { color: var(--bad); font-weight: 600 }
+.consent, .stays { color: var(--ask); font-weight: 600 } .warning, .WARN, .restart { color: var(--warn) } .PASS, .live { color: var(--ok) }
+.quiet { opacity: .7 } .verdict { font-size: 1.1rem }
+";
+
+/// The page.
+pub(crate) fn preflight_page(snapshot: &Snapshot, policy: &Policy, findings: &[Finding]) -> String {
+    let cluster = snapshot.cluster_name.known().map_or("of unknown name", String::as_str);
+    let mut html = String::from("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">");
+    html.push_str("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">");
+    html.push_str(
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
+    );
+    let _ = writeln!(html, "<title>Preflight of {}</title><style>{STYLE}</style></head><body>", text(cluster));
+    let _ = write!(
+        html,
+        "<h1>Preflight of cluster {}</h1>\n<p class=\"quiet\">as seen {}; nothing was changed</p>\n",
+        text(cluster),
+        text(&moment(snapshot.taken))
+    );
+    verdict(&mut html, findings);
+    found(&mut html, findings);
+    guests(&mut html, snapshot, policy);
+    checker_matrix(&mut html, snapshot);
+    html.push_str("</body></html>\n");
+    html
+}
+
+fn verdict(html: &mut String, findings: &[Finding]) {
+    let worst = findings.iter().map(|finding| finding.severity).max();
+    let (class, words) = match worst {
+        Some(Severity::Blocking) => ("blocking", "No run while what is blocking stands."),
+        Some(Severity::Consent) => ("consent", "A run is possible once you have agreed to what it costs."),
+        Some(Severity::Warning) => ("warning", "A run is possible. Look at the warnings first."),
+        Some(Severity::Info) | None => ("PASS", "Nothing is in the way of a run."),
+    };
+    let summary = if findings.is_empty() { "no findings".to_owned() } else { preflight::summary(findings) };
+    let _ =
+        write!(html, "<p class=\"verdict {class}\">{words} <span class=\"quiet\">({})</span></p>\n", text(&summary));
+}
+
+fn found(html: &mut String, findings: &[Finding]) {
+    html.push_str("<h2>Findings</h2>\n<table><tr><th>severity</th><th>subject</th><th>what was found, and what to do</th><th>check</th></tr>\n");
+    for Finding { check, severity, subject, problem, remedy } in findings {
+        let level = match severity {
+            Severity::Blocking => "blocking",
+            Severity::Consent => "consent",
+            Severity::Warning => "warning",
+            Severity::Info => "note",
+        };
+        let _ = write!(
+            html,
+            "<tr><td class=\"level {level}\">{level}</td><td>{}</td><td>{}<br><span class=\"quiet\">{}</span></td><td><code>{}</code></td></tr>\n",
+            text(&subject.to_string()),
+            text(problem),
+            text(remedy),
+            text(check)
+        );
+    }
+    html.push_str("</table>\n");
+}
+
+fn guests(html: &mut String, snapshot: &Snapshot, policy: &Policy) {
+    let fates = fates::all(snapshot, policy);
+    let _ = write!(html, "<h2>What each guest will experience</h2>\n<p>{}</p>\n", text(&fates::summary(&fates)));
+    html.push_str("<table><tr><th>guest</th><th>name</th><th>node</th><th>verdict</th><th>why</th></tr>\n");
+    for (guest, Fate { kind, why }) in &fates {
+        let class = match kind {
+            FateKind::Blocked => "BLOCKED",
+            FateKind::StaysDown => "stays",
+            FateKind::Restart => "restart",
+            FateKind::Live => "live",
+            FateKind::Untouched | FateKind::Offline => "quiet",
+        };
+        let _ = write!(
+            html,
+            "<tr><td><code>{}</code></td><td>{}</td><td>{}</td><td class=\"level {class}\">{kind}</td><td>{}</td></tr>\n",
+            guest.id,
+            text(&guest.name),
+            text(guest.node.as_str()),
+            text(why)
+        );
+    }
+    html.push_str("</table>\n");
+}
+
+fn checker_matrix(html: &mut String, snapshot: &Snapshot) {
+    let nodes = checker::asked(snapshot);
+    if nodes.is_empty() {
+        return;
+    }
+    html.push_str("<h2>PVE's own upgrade checker, node by node</h2>\n<table><tr>");
+    for node in &nodes {
+        let _ = write!(html, "<th>{}</th>", text(node.as_str()));
+    }
+    html.push_str("<th>it says</th></tr>\n");
+    for row in checker::rows(snapshot) {
+        html.push_str("<tr>");
+        for node in &nodes {
+            let level = row.levels.get(node).map_or("·".to_owned(), CheckerLevel::to_string);
+            let class = if row.inherent { "quiet" } else { level.as_str() };
+            let _ = write!(html, "<td class=\"level {class}\">{level}</td>");
+        }
+        let note =
+            if row.inherent { " <span class=\"quiet\">(only the drain of the node changes that)</span>" } else { "" };
+        let _ = write!(html, "<td>{}{note}</td></tr>\n", text(&row.text));
+    }
+    html.push_str("</table>\n");
+}
+
+/// Names, task words and logs are written by others: nothing of them is markup here, and nothing is invisible.
+fn text(raw: &str) -> String {
+    let mut safe = String::with_capacity(raw.len());
+    for c in clean(raw).chars() {
+        match c {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use quorate_core::fixture::Fixture;
+    use quorate_core::ids::GuestId;
+
+    use super::*;
+
+    #[test]
+    fn a_hostile_guest_name_is_text_and_the_page_asks_for_nothing_from_outside() {
+        let hostile = "<script>alert('x')</script>\u{202e}\"&\x1b[2J";
+        let snapshot = Fixture::cluster(3)
+            .vm(101, "pve1", 4)
+            .guest(GuestId::vm(101), |guest| guest.name = hostile.to_owned())
+            .snapshot();
+        let finding = Finding {
+            check: "guest-verdict".to_owned(),
+            severity: Severity::Blocking,
+            subject: quorate_core::checks::Subject::Cluster,
+            problem: hostile.to_owned(),
+            remedy: hostile.to_owned(),
+        };
+        let page = preflight_page(&snapshot, &Policy::default(), &[finding]);
+        for forbidden in ["<script", "\u{202e}", "\x1b", "src=", "href=", "url(", "http:", "https:"] {
+            assert!(!page.contains(forbidden), "{forbidden:?} is in the page");
+        }
+        assert_eq!(page.matches("&lt;script&gt;alert(&#39;x&#39;)").count(), 3);
+        assert!(page.contains("No run while what is blocking stands."));
+    }
+}

@@ -1,0 +1,89 @@
+//! What each guest will experience in a run: one verdict, with its reason.
+//!
+//! Read from the same judgement as the check `guest-verdict`, so that the two cannot differ.
+
+use serde::{Deserialize, Serialize};
+
+use super::guest_verdict::{may_be_shut_down, stuck};
+use super::support::has_turn;
+use crate::ids::GuestKind;
+use crate::placement::disk_bytes;
+use crate::policy::{Policy, StoppedGuests};
+use crate::snapshot::{DiskUse, Guest, Snapshot};
+
+/// A guest's verdict.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fate {
+    /// What happens.
+    pub kind: FateKind,
+    /// Why, or what goes with it; empty where there is nothing to say.
+    pub why: String,
+}
+
+/// What happens to a guest. Ordered: the worst is the greatest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FateKind {
+    /// Nothing: it does not run, or its node has no turn.
+    Untouched,
+    /// It is stopped and moves as it is.
+    Offline,
+    /// It moves while it runs.
+    Live,
+    /// It moves by a restart: seconds of downtime.
+    Restart,
+    /// It is shut down while its node is upgraded, and started again there.
+    StaysDown,
+    /// It is in the way: no run while that is so.
+    Blocked,
+}
+
+impl std::fmt::Display for FateKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Untouched => "untouched",
+            Self::Offline => "offline",
+            Self::Live => "live",
+            Self::Restart => "restart",
+            Self::StaysDown => "stays down",
+            Self::Blocked => "BLOCKED",
+        })
+    }
+}
+
+/// The verdict on one guest.
+pub fn fate(snapshot: &Snapshot, policy: &Policy, guest: &Guest) -> Fate {
+    let is = |kind, why: &str| Fate { kind, why: why.to_owned() };
+    if snapshot.nodes.get(&guest.node).is_some_and(|node| !has_turn(node, policy)) {
+        return is(FateKind::Untouched, "its node is up to date");
+    }
+    if !guest.may_be_running() {
+        return match policy.stopped_guests {
+            StoppedGuests::Move if !guest.template => is(FateKind::Offline, ""),
+            _ => is(FateKind::Untouched, "it does not run"),
+        };
+    }
+    if let Some(Some(lock)) = guest.lock.known() {
+        return is(FateKind::Blocked, &format!("locked: {}", lock.0));
+    }
+    let Some(facts) = guest.migration.known() else {
+        return is(FateKind::Blocked, "what it hangs on is not known");
+    };
+    if let Some(reason) = stuck(snapshot, policy, guest) {
+        let managed = snapshot.ha_service(guest.id).is_some();
+        let kind = if may_be_shut_down(policy, guest) && !managed { FateKind::StaysDown } else { FateKind::Blocked };
+        return is(kind, &reason);
+    }
+    if guest.id.kind == GuestKind::Ct {
+        return is(FateKind::Restart, "containers move by a restart");
+    }
+    let mut with = Vec::new();
+    if facts.local_disks.iter().any(|disk| disk.usage == DiskUse::Cdrom) {
+        with.push("its CD image is ejected first".to_owned());
+    }
+    let copied = disk_bytes(facts);
+    if copied > 0 {
+        with.push(format!("{} of local disks travel along", super::support::gib(copied)));
+    }
+    is(FateKind::Live, &with.join("; "))
+}

@@ -34,7 +34,7 @@ pub(crate) fn preflight_page(snapshot: &Snapshot, policy: &Policy, findings: &[F
     let _ = writeln!(html, "<title>Preflight of {}</title><style>{STYLE}</style></head><body>", text(cluster));
     let _ = write!(
         html,
-        "<h1>Preflight of cluster {}</h1>\n<p class=\"quiet\">as seen {}; nothing was changed</p>\n",
+        "<h1>Preflight of cluster {}</h1>\n<p class=\"quiet\">as seen {}</p>\n",
         text(cluster),
         text(&moment(snapshot.taken))
     );

@@ -167,6 +167,7 @@ impl Lab {
         let mut endpoints = BTreeMap::new();
         let mut doors = Vec::new();
         let mut signals = Vec::new();
+        let (mut same_api_port, mut same_ssh_port) = (None, None);
         for (number, name) in names.into_iter().enumerate() {
             let address = nth_address(options.first_address, number)
                 .ok_or_else(|| LabError::Addresses { first: options.first_address, node: name.clone() })?;
@@ -175,8 +176,8 @@ impl Lab {
             }
             let tls = keys::tls(&name, address)?;
             let host_key = keys::ssh(name.as_str())?;
-            let api = bind(&name, address, options.api_port).await?;
-            let ssh = bind(&name, address, options.ssh_port).await?;
+            let api = bind(&name, address, options.api_port, &mut same_api_port).await?;
+            let ssh = bind(&name, address, options.ssh_port, &mut same_ssh_port).await?;
             let endpoint = Endpoint {
                 node: name.clone(),
                 api: local_address(&name, &api)?,
@@ -283,13 +284,22 @@ fn nth_address(first: Ipv4Addr, number: usize) -> Option<Ipv4Addr> {
     Some(Ipv4Addr::from(bits)).filter(Ipv4Addr::is_loopback)
 }
 
-async fn bind(node: &NodeName, address: Ipv4Addr, port: Port) -> Result<TcpListener, LabError> {
+/// A free port is the same on every node if it can be had: a real cluster has one, and who meets one node counts on it.
+async fn bind(node: &NodeName, ip: Ipv4Addr, port: Port, same: &mut Option<u16>) -> Result<TcpListener, LabError> {
+    if let (Port::Free, Some(port)) = (port, *same)
+        && let Ok(listener) = TcpListener::bind((ip, port)).await
+    {
+        return Ok(listener);
+    }
     let port = match port {
         Port::Fixed(port) => port,
         Port::Free => 0,
     };
-    let address = SocketAddr::from((address, port));
-    TcpListener::bind(address).await.map_err(|reason| LabError::Listen { node: node.clone(), address, reason })
+    let address = SocketAddr::from((ip, port));
+    let listener = TcpListener::bind(address).await;
+    let listener = listener.map_err(|reason| LabError::Listen { node: node.clone(), address, reason })?;
+    *same = Some(local_address(node, &listener)?.port());
+    Ok(listener)
 }
 
 fn local_address(node: &NodeName, listener: &TcpListener) -> Result<SocketAddr, LabError> {

@@ -77,7 +77,7 @@ pub struct MigrationFacts {
     pub running_machine: Option<String>,
     /// Raw QEMU arguments (`args:`), which nobody checks.
     pub has_raw_args: bool,
-    /// It has snapshots.
+    /// It has snapshots; asked only where it has disks on storages that are not shared.
     pub has_snapshots: bool,
     /// Bind mounts and devices of a container that are not marked shared: `mp0`.
     pub local_mounts: Vec<String>,

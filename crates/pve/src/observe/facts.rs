@@ -94,29 +94,42 @@ struct Context<'a> {
 impl Context<'_> {
     async fn facts(&self, guest: &Guest) -> (Observed<bool>, Observed<MigrationFacts>) {
         let below = |what: &str| format!("{}/{}/{what}", guest.id.kind.api(), guest.id.vmid);
-        let (config, preconditions, current, snapshots) = tokio::join!(
+        let (config, preconditions, current) = tokio::join!(
             async { self.reader.node_get::<Config>(&guest.node, &below("config")).await },
             self.preconditions(guest, below("migrate")),
             self.current(guest, below("status/current")),
-            async { self.reader.node_get::<List<wire::Snapshot>>(&guest.node, &below("snapshot")).await },
         );
         let onboot = match &config {
             Ok(config) => Observed::Known(config.flag("onboot")),
             Err(why) => Observed::Unknown(why.clone()),
         };
         let facts = super::both(config, preconditions)
-            .and_then(|(config, preconditions)| Ok((config, preconditions, current?, snapshots?)))
-            .and_then(|(config, preconditions, current, snapshots)| {
+            .and_then(|(config, preconditions)| Ok((config, preconditions, current?)))
+            .and_then(|(config, preconditions, current)| {
                 let mut facts = match guest.id.kind {
                     GuestKind::Vm => self.vm(guest, &config, &preconditions)?,
                     GuestKind::Ct => self.ct(guest, &config)?,
                 };
                 facts.refused = refused(preconditions);
                 facts.running_machine = current.running_machine.map(|machine| machine.0);
-                facts.has_snapshots = snapshots.0.iter().any(|snapshot| snapshot.name.0 != "current");
                 Ok(facts)
             });
-        (onboot, facts.into())
+        (onboot, self.with_snapshots(guest, facts, below("snapshot")).await.into())
+    }
+
+    /// Snapshots matter to disks that would be copied only: for a guest on shared storage the call is spared.
+    async fn with_snapshots(
+        &self,
+        guest: &Guest,
+        facts: Result<MigrationFacts, WhyUnknown>,
+        below: String,
+    ) -> Result<MigrationFacts, WhyUnknown> {
+        let mut facts = facts?;
+        if !facts.local_disks.is_empty() {
+            let list = self.reader.node_get::<List<wire::Snapshot>>(&guest.node, &below).await?;
+            facts.has_snapshots = list.0.iter().any(|snapshot| snapshot.name.0 != "current");
+        }
+        Ok(facts)
     }
 
     /// Containers have this call since 9.0; where it is missing (501), PVE has no objection to tell.

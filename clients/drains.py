@@ -28,6 +28,7 @@ class Drain:
     left_when_said: list
     left_at_end: list
     late_s: float
+    early_s: list
     places: dict
     moves: int
     moved_mib: float
@@ -124,6 +125,7 @@ def observed(lab, command, stdin=""):
         left_when_said=left_when_said,
         left_at_end=left,
         late_s=(empty_at - said) * lab.time_factor,
+        early_s=early_s(lab),
         places=lab.places(),
         moves=ledger["moves"],
         moved_mib=moved_mib(lab),
@@ -132,6 +134,15 @@ def observed(lab, command, stdin=""):
         clean=ledger["clean"],
         owed=ledger["obligations_open"],
     )
+
+
+def early_s(lab):
+    """For each guest of HA: how long before it had left was the task that asked HA to move it done, with OK?"""
+    asked, moved = {}, {}
+    for task in lab.get("/cluster/tasks"):
+        if task.get("status") == "OK" and task["type"] in ("hamigrate", "qmigrate"):
+            (asked if task["type"] == "hamigrate" else moved)[task["id"]] = task["endtime"]
+    return sorted(moved[guest] - done for guest, done in asked.items() if guest in moved)
 
 
 SIZES = {"KiB": 1 / 1024, "MiB": 1, "GiB": 1024}
@@ -159,7 +170,7 @@ PEERS = {
 
 COLUMNS = [
     "peer", "moves", "moved", "says it is done after", "exit code", "still there then", "gone after another",
-    "stays", "end on", "longest pause", "downtime", "ledger",
+    "HA's task OK before its guest had left", "stays", "end on", "longest pause", "downtime", "ledger",
 ]
 
 
@@ -170,6 +181,7 @@ def row(name, drain):
     cells = [
         name, drain.moves, f"{drain.moved_mib:.0f} MiB", f"{drain.seconds:.0f} s", drain.exit_code,
         ", ".join(drain.left_when_said) or "nobody", f"{drain.late_s:.0f} s" if drain.late_s else "-",
+        ", ".join(f"{seconds} s" for seconds in drain.early_s) or "-",
         ", ".join(drain.left_at_end) or "nobody", on, f"{drain.blackout_ms} ms", f"{drain.downtime_s} s",
         "clean" if drain.clean else f"not clean, {drain.owed} owed",
     ]

@@ -21,7 +21,7 @@ def reads(lab, checks):
         config = proxlb_config(lab, enable=False)
         done = lab.run([program("python"), "-m", "proxlb", "--config", config, "--dry-run", "--json"])
         equal(done.returncode, 0, done.stderr[-1500:])
-        picture = json.loads(done.stdout[done.stdout.index("{"):])
+        picture, _ = json.JSONDecoder().raw_decode(done.stdout[done.stdout.index("{"):])
         equal(set(picture["nodes"]), {node["name"] for node in lab.file["node"]}, "nodes")
         running = {g["name"]: g["node"] for g in lab.guests().values() if g.get("state", "running") == "running"}
         equal({name: guest["node_current"] for name, guest in picture["guests"].items()}, running, "guests")

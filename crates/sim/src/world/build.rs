@@ -7,9 +7,10 @@ use quorate_core::version::Version;
 
 use super::access::Access;
 use super::build_ceph::build_ceph;
+use super::build_guest::build_guest;
 use super::corosync::{Corosync, Qdevice};
 use super::events::{Event, Queue, Rng};
-use super::guest::{Activity, Disk, Guest, Media, Net};
+use super::guest::Activity;
 use super::ha::{Ha, Lrm, RequestState, Resource, Rule, RuleKind};
 use super::node::{Kernel, Link, Node, Packages, Power, Repository};
 use super::packages::Archive;
@@ -23,7 +24,7 @@ pub(crate) const MIB: u64 = 1 << 20;
 /// Bytes of a gibibyte.
 pub(crate) const GIB: u64 = 1 << 30;
 
-fn contradiction(text: String) -> ClusterFileError {
+pub(super) fn contradiction(text: String) -> ClusterFileError {
     ClusterFileError::Contradiction(text)
 }
 
@@ -60,7 +61,9 @@ impl World {
             archive: build_archive(file),
             backup_jobs: file.backups.iter().map(|b| build_backup(b, file.cluster.start_unix_s)).collect(),
             replication_jobs: Vec::new(),
+            replication_runs: BTreeMap::new(),
             armed: super::faults::Armed::default(),
+            pace: super::pace::Pace::default(),
             events: Queue::default(),
             ledger: Ledger::default(),
             files: BTreeMap::new(),
@@ -162,6 +165,8 @@ impl World {
         }
         self.events.at(self.now_ms + 4_000, Event::CrmRound);
         self.schedule_backups();
+        let second_ms = 1_000 * (60 - self.now_ms / 1000 % 60);
+        self.events.at(self.now_ms + second_ms, Event::ReplicationMinute);
         Ledger::begin(self);
     }
 }
@@ -192,7 +197,14 @@ fn build_node(file: &ClusterFile, part: &NodePart, nodeid: u32, booted_ms: u64, 
             next_boot: None,
             running,
         },
-        packages: Packages { installed, lists, lists_at_ms: booted_ms, broken: Vec::new(), locked_by: None },
+        packages: Packages {
+            installed,
+            lists,
+            lists_at_ms: booted_ms,
+            broken: Vec::new(),
+            interrupted: false,
+            locked_by: None,
+        },
         services: services::all_running(),
         units: BTreeMap::new(),
         unit_logs: BTreeMap::new(),
@@ -211,6 +223,8 @@ fn build_node(file: &ClusterFile, part: &NodePart, nodeid: u32, booted_ms: u64, 
         corosync_running,
         startall_pending: false,
         api_error: None,
+        journal: Vec::new(),
+        nics_renamed: false,
     }
 }
 
@@ -274,7 +288,11 @@ fn build_corosync(file: &ClusterFile) -> Corosync {
         views: BTreeMap::new(),
         ring_seq: 0x2f0,
         starved: BTreeSet::new(),
+        drowned: BTreeSet::new(),
+        strained: BTreeSet::new(),
         lowered: BTreeMap::new(),
+        two_node: false,
+        seen_all: BTreeSet::new(),
     }
 }
 
@@ -294,6 +312,7 @@ fn build_options(file: &ClusterFile) -> Result<Options, ClusterFileError> {
         migration_network: part.migration_network.clone(),
         migration_link: part.migration_link,
         migration_bytes_per_s: part.migration_mib_per_s.unwrap_or(1_100) * MIB,
+        migration_limit_bytes_per_s: None,
         streams_that_starve_corosync: part.streams_that_starve_corosync.unwrap_or(4),
         crs: "basic".to_owned(),
     })
@@ -324,66 +343,6 @@ fn build_backup(part: &crate::cluster_file::BackupPart, start_s: u64) -> BackupJ
     }
 }
 
-fn build_guest(part: &GuestPart, now_ms: u64) -> Result<Guest, ClusterFileError> {
-    if !matches!(part.state.as_str(), "running" | "stopped" | "template") {
-        return Err(contradiction(format!("{}: no state is called {:?}", part.id, part.state)));
-    }
-    let (key, volume) = match part.id.kind {
-        GuestKind::Vm => ("scsi0", format!("vm-{}-disk-0", part.id.vmid)),
-        GuestKind::Ct => ("rootfs", format!("vm-{}-disk-0", part.id.vmid)),
-    };
-    let mut disks = vec![Disk {
-        key: key.to_owned(),
-        storage: Some(part.storage.clone()),
-        volume,
-        size_bytes: part.disk_gib * GIB,
-        media: Media::Disk,
-    }];
-    if let Some((storage, volume)) = part.iso.as_deref().and_then(|iso| iso.split_once(':')) {
-        disks.push(Disk {
-            key: "ide2".to_owned(),
-            storage: Some(StorageId::new(storage)),
-            volume: volume.to_owned(),
-            size_bytes: 753 * MIB,
-            media: Media::Cdrom,
-        });
-    }
-    let n = part.id.vmid.0;
-    Ok(Guest {
-        id: part.id,
-        name: part.name.clone(),
-        node: part.node.clone(),
-        runs_on: BTreeSet::new(),
-        activity: Activity::Stopped,
-        lock: part.lock.clone(),
-        template: part.state == "template",
-        memory_bytes: part.memory_mib * MIB,
-        cores: part.cores,
-        cpu: part.cpu.clone().unwrap_or_else(|| "x86-64-v2-AES".to_owned()),
-        machine: None,
-        ostype: if part.id.kind == GuestKind::Ct { "debian".to_owned() } else { "l26".to_owned() },
-        onboot: part.onboot && part.state == "running",
-        agent: part.agent && part.id.kind == GuestKind::Vm,
-        disks,
-        nets: vec![Net {
-            key: "net0".to_owned(),
-            mac: format!("BC:24:11:{:02X}:{:02X}:{:02X}", (n >> 16) & 255, (n >> 8) & 255, n & 255),
-            bridge: "vmbr0".to_owned(),
-        }],
-        devices: part.devices.clone(),
-        extra: BTreeMap::new(),
-        tags: part.tags.clone(),
-        started_ms: now_ms,
-        running_qemu: None,
-        running_machine: None,
-        pid: 0,
-        dirty_bytes_per_s: part.dirty_mib_per_s * MIB,
-        shutdown_ms: part.shutdown_s * 1000,
-        stalled: false,
-        snapshots: part.snapshots.clone(),
-    })
-}
-
 /// An LRM at rest.
 pub(crate) fn idle_lrm(now_ms: u64) -> Lrm {
     Lrm {
@@ -396,5 +355,6 @@ pub(crate) fn idle_lrm(now_ms: u64) -> Lrm {
         idle_rounds: 0,
         results: BTreeMap::new(),
         workers: BTreeMap::new(),
+        leaving: None,
     }
 }

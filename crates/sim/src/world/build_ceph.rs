@@ -78,6 +78,7 @@ pub(super) fn build_ceph(file: &ClusterFile, part: &CephPart, nodes: &BTreeMap<N
         recovery_bytes_per_s: part.recovery_mib_per_s * MIB,
         churn_permille_per_hour: part.churn_permille_per_hour,
         skew_until_ms: BTreeMap::new(),
+        clock_off: BTreeSet::new(),
         busy_until_ms: 0,
         ticking: false,
         moved_bytes: 0,

@@ -48,6 +48,8 @@ pub struct Ceph {
     pub churn_permille_per_hour: u64,
     /// Until when monitors complain of clock skew, by name (after a boot).
     pub skew_until_ms: BTreeMap<String, u64>,
+    /// Monitors whose machine's clock is off, as of the monitors' last look.
+    pub clock_off: BTreeSet<String>,
     /// `mon dump` times out until this moment (after a monitor was lost).
     pub busy_until_ms: u64,
     /// Is recovery under way (a tick is scheduled)?

@@ -73,8 +73,8 @@ impl Ceph {
             };
             checks.push(warn("MON_DOWN", summary, out.len(), out.iter().map(line).collect()));
         }
-        let skewed: Vec<&String> =
-            self.skew_until_ms.iter().filter(|(_, until)| **until > now_ms).map(|(name, _)| name).collect();
+        let booted = self.skew_until_ms.iter().filter(|(_, until)| **until > now_ms).map(|(name, _)| name);
+        let skewed: BTreeSet<&String> = booted.chain(&self.clock_off).collect();
         if !skewed.is_empty() {
             let names: Vec<String> = skewed.iter().map(|name| format!("mon.{name}")).collect();
             let summary = format!("clock skew detected on {}", names.join(", "));

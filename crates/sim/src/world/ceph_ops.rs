@@ -12,6 +12,8 @@ use super::{World, WorldError};
 const TICK_MS: u64 = 2_000;
 /// How long a monitor that has just booted complains of its clock.
 const SKEW_MS: u64 = 75_000;
+/// `mon_clock_drift_allowed`.
+const CLOCK_DRIFT_ALLOWED_MS: u64 = 50;
 /// Flags that `ceph osd set` knows.
 const FLAGS: &[&str] = &[
     "nobackfill",
@@ -255,12 +257,18 @@ impl World {
         let (mut moved, mut left) = (0, false);
         let up: BTreeSet<OsdId> = ceph.osds.iter().filter(|(_, osd)| osd.up).map(|(id, _)| *id).collect();
         let now_ms = self.now_ms;
+        let recovery = ceph.flags.contains("norecover");
+        let backfill = ceph.flags.contains("nobackfill") || ceph.flags.contains("norebalance");
         for pg in &mut ceph.pgs {
             if pg.peering_until_ms > now_ms {
                 left = true;
                 continue;
             }
-            for (counts, copies) in [(0, &mut pg.behind), (1, &mut pg.backfill)] {
+            for (counts, copies, held) in [(0, &mut pg.behind, &recovery), (1, &mut pg.backfill, &backfill)] {
+                if *held {
+                    left |= copies.keys().any(|id| up.contains(id));
+                    continue;
+                }
                 for (_, bytes) in copies.iter_mut().filter(|(id, _)| up.contains(id)) {
                     let step = budget.min(*bytes);
                     budget -= step;
@@ -282,6 +290,16 @@ impl World {
             self.start_recovery();
         }
         self.update_stalls();
+    }
+
+    /// The monitors compare their machines' clocks; more than 50 ms is a skew.
+    pub(crate) fn ceph_looks_at_clocks(&mut self) {
+        let Some(ceph) = &mut self.ceph else { return };
+        let nodes = &self.nodes;
+        let off = |mon: &super::ceph::Daemon| {
+            nodes.get(&mon.host).is_some_and(|node| node.clock_skew_ms.unsigned_abs() > CLOCK_DRIFT_ALLOWED_MS)
+        };
+        ceph.clock_off = ceph.mons.iter().filter(|(_, mon)| off(mon)).map(|(name, _)| name.clone()).collect();
     }
 
     /// Which pools serve; guests on the others stand still.

@@ -27,8 +27,16 @@ pub struct Corosync {
     pub views: BTreeMap<NodeName, View>,
     /// Counts membership changes; part of the ring id.
     pub ring_seq: u32,
-    /// Nodes cut off because migrations starve the token.
+    /// Nodes to which no token gets through on the link that migrations share.
     pub starved: BTreeSet<NodeName>,
+    /// Nodes with more streams on that link than corosync stands; starved once the timeouts are over.
+    pub drowned: BTreeSet<NodeName>,
+    /// Nodes whose link is saturated: they retransmit.
+    pub strained: BTreeSet<NodeName>,
+    /// `two_node: 1` in corosync.conf, which PVE never writes: one of two is enough, once both have seen each other.
+    pub two_node: bool,
+    /// Members that have seen all others since their corosync started (`wait_for_all`).
+    pub seen_all: BTreeSet<NodeName>,
     /// Expected votes as lowered by `pvecm expected`, per node; rise by themselves when nodes join.
     pub lowered: BTreeMap<NodeName, u32>,
 }
@@ -87,7 +95,10 @@ impl World {
     /// Forms the membership from what is really there: who runs corosync and can reach whom.
     pub(crate) fn form_membership(&mut self) {
         let groups = self.partitions();
-        let device_for = groups.iter().max_by_key(|group| (group.len(), std::cmp::Reverse(group.first().cloned())));
+        // The device votes for the larger part; of two equal ones, for that with the lowest node id.
+        let nodeid = |name: &NodeName| self.nodes.get(name).map_or(u32::MAX, |node| node.nodeid);
+        let lowest = |group: &BTreeSet<NodeName>| group.iter().map(nodeid).min();
+        let device_for = groups.iter().max_by_key(|group| (group.len(), std::cmp::Reverse(lowest(group))));
         let device_for = device_for.and_then(|group| group.first().cloned());
         let corosync = &mut self.corosync;
         let device_votes = corosync.qdevice.as_ref().filter(|q| q.alive).map_or(0, |q| q.votes);
@@ -105,7 +116,12 @@ impl World {
                     corosync.lowered.remove(node);
                 }
             }
-            let quorum = ((expected + 2) / 2).max((total_votes + 2) / 2);
+            let two_node = corosync.two_node && corosync.votes.len() == 2;
+            if group.len() == corosync.votes.len() {
+                corosync.seen_all.extend(group.iter().cloned());
+            }
+            let waits = two_node && !group.iter().any(|node| corosync.seen_all.contains(node));
+            let quorum = if two_node { 1 } else { ((expected + 2) / 2).max((total_votes + 2) / 2) };
             let unchanged = group.iter().all(|n| old.get(n).is_some_and(|view| view.members == *group));
             if !unchanged {
                 corosync.ring_seq += 4;
@@ -116,13 +132,16 @@ impl World {
                 total_votes,
                 expected,
                 quorum,
-                quorate: total_votes >= quorum,
+                quorate: total_votes >= quorum && !waits,
                 qdevice_votes,
                 ring_seq: kept.unwrap_or(corosync.ring_seq),
             };
             for node in group {
                 corosync.views.insert(node.clone(), view.clone());
             }
+        }
+        for (name, view) in self.corosync.views.clone() {
+            self.membership_heard(&name, old.get(&name), &view);
         }
         self.quorum_may_have_changed();
     }
@@ -131,15 +150,11 @@ impl World {
     fn partitions(&self) -> Vec<BTreeSet<NodeName>> {
         let links = self.nodes.values().map(|node| node.links.len()).max().unwrap_or(0);
         let mut groups: Vec<BTreeSet<NodeName>> = Vec::new();
-        for (name, node) in self.nodes.iter().filter(|(_, node)| node.corosync_up && node.is_up()) {
+        for name in self.nodes.iter().filter(|(_, node)| node.corosync_up && node.is_up()).map(|(name, _)| name) {
             let mut mine = BTreeSet::from([name.clone()]);
-            let reaches = |other: &NodeName| {
-                let Some(other) = self.nodes.get(other) else { return false };
-                (0..links).any(|i| link_carries(node, i) && link_carries(other, i))
-            };
-            let cut_off = self.corosync.starved.contains(name);
+            let reaches = |other: &NodeName| (0..links).any(|link| self.corosync_link_carries(name, other, link));
             groups.retain(|group| {
-                let joined = !cut_off && group.first().is_some_and(&reaches) && !self.all_starved(group);
+                let joined = group.first().is_some_and(&reaches);
                 if joined {
                     mine.extend(group.iter().cloned());
                 }
@@ -148,10 +163,6 @@ impl World {
             groups.push(mine);
         }
         groups
-    }
-
-    fn all_starved(&self, group: &BTreeSet<NodeName>) -> bool {
-        group.iter().all(|node| self.corosync.starved.contains(node))
     }
 
     fn quorum_may_have_changed(&mut self) {
@@ -186,6 +197,7 @@ impl World {
         }
         if !up {
             self.corosync.lowered.remove(node);
+            self.corosync.seen_all.remove(node);
         }
         self.form_membership();
     }
@@ -205,18 +217,28 @@ impl World {
     }
 
     /// A cable goes out or in.
-    pub fn set_link(&mut self, node: &NodeName, link: usize, up: bool) {
-        let Some(link) = self.nodes.get_mut(node).and_then(|machine| machine.links.get_mut(link)) else { return };
+    pub fn set_link(&mut self, node: &NodeName, number: usize, up: bool) {
+        let Some(link) = self.nodes.get_mut(node).and_then(|machine| machine.links.get_mut(number)) else { return };
+        if link.up == up {
+            return;
+        }
         link.up = up;
+        self.reached_again(node);
+        self.link_heard(node, number, up);
         self.membership_after_loss();
+    }
+
+    /// Somebody at the console has given the network cards their names back: sshd was there all the time.
+    fn reached_again(&mut self, node: &NodeName) {
+        let named = |machine: &&mut super::node::Node| machine.nics_renamed && machine.links.iter().all(|link| link.up);
+        if let Some(machine) = self.nodes.get_mut(node).filter(named) {
+            machine.nics_renamed = false;
+            machine.ssh_up = machine.is_up();
+        }
     }
 
     /// Fails where /etc/pve is read-only.
     pub(crate) fn need_quorum(&self, node: &NodeName) -> Result<(), WorldError> {
         if self.corosync.quorate(node) { Ok(()) } else { Err(WorldError::NoQuorum) }
     }
-}
-
-fn link_carries(node: &super::node::Node, link: usize) -> bool {
-    node.links.get(link).is_some_and(|link| link.up)
 }

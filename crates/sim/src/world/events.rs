@@ -1,6 +1,6 @@
 //! The event queue: what happens when, in one order for one seed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_core::ids::{GuestId, NodeName, OsdId, UnitName, Upid};
 
@@ -59,6 +59,16 @@ pub enum Event {
     DpkgUnlocked(NodeName),
     /// The LRM daemon is back after its package's restart.
     LrmStarts(NodeName, u32),
+    /// An LRM that was told to stop looks whether it can go.
+    LrmLeaving(NodeName),
+    /// The schedulers look which replication jobs are due.
+    ReplicationMinute,
+    /// A run of a replication job from this source ends.
+    Replicated(String, NodeName),
+    /// Packets get lost on a node's saturated link.
+    CorosyncStrain(NodeName),
+    /// The token does not get through to these nodes, if the storm still lasts.
+    Starved(BTreeSet<NodeName>),
     /// A fault strikes.
     Fault(FaultKind),
 }

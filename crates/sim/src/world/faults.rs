@@ -4,6 +4,7 @@ use quorate_core::ids::{GuestId, GuestKind, NodeName, OsdId};
 use serde::{Deserialize, Serialize};
 
 use super::World;
+pub use super::armed::{Armed, MigrationFate};
 use super::events::Event;
 use super::migration::MigrateRequest;
 
@@ -126,6 +127,41 @@ pub enum FaultKind {
         /// Link number.
         link: usize,
     },
+    /// A link goes down and comes back, again and again.
+    LinkFlaps {
+        /// Node.
+        node: NodeName,
+        /// Link number.
+        link: usize,
+        /// How often.
+        times: u32,
+        /// Seconds from one loss to the next; it is down for half of that.
+        every_s: u64,
+    },
+    /// The next boot finds the network cards under other names: all links stay down, nobody gets in.
+    BootRenamesNics {
+        /// Node.
+        node: NodeName,
+    },
+    /// The next upgrade of a package asks what to do with a changed configuration file.
+    AptAsks {
+        /// Node.
+        node: NodeName,
+        /// Package.
+        package: String,
+    },
+    /// A node's enterprise repository is switched on and has no valid subscription.
+    NoSubscription {
+        /// Node.
+        node: NodeName,
+    },
+    /// The next runs of a guest's replication fail.
+    ReplicationFail {
+        /// Guest.
+        guest: GuestId,
+        /// How often.
+        times: u32,
+    },
     /// An OSD does not start at the next boot of its node.
     OsdStaysDown {
         /// OSD.
@@ -181,94 +217,6 @@ pub enum FaultKind {
     },
 }
 
-/// Faults that wait for their occasion.
-#[derive(Clone, Debug, Default)]
-pub struct Armed {
-    /// In the order they were armed.
-    pub waiting: Vec<FaultKind>,
-}
-
-/// What becomes of a move.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MigrationFate {
-    /// No progress.
-    Hang,
-    /// Breaks at this share.
-    Fail(u8),
-    /// Moves, and reports failure.
-    Lie,
-}
-
-/// One time less; true while it is not used up.
-fn again(times: &mut u32) -> bool {
-    *times = times.saturating_sub(1);
-    *times > 0
-}
-
-impl Armed {
-    /// Takes the first waiting fault that `pick` recognises; `pick` says whether it stays for another time.
-    fn take<T>(&mut self, mut pick: impl FnMut(&mut FaultKind) -> Option<(T, bool)>) -> Option<T> {
-        let found = self.waiting.iter_mut().enumerate().find_map(|(index, fault)| Some((index, pick(fault)?)));
-        let (index, (value, stays)) = found?;
-        if !stays {
-            self.waiting.remove(index);
-        }
-        Some(value)
-    }
-
-    pub(crate) fn take_boot_slow(&mut self, node: &NodeName) -> Option<u64> {
-        self.take(|fault| match fault {
-            FaultKind::BootSlow { node: n, seconds } if n == node => Some((*seconds, false)),
-            _ => None,
-        })
-    }
-
-    pub(crate) fn take_boot_never(&mut self, node: &NodeName) -> bool {
-        let found = self.take(|fault| match fault {
-            FaultKind::BootNever { node: n } if n == node => Some(((), false)),
-            _ => None,
-        });
-        found.is_some()
-    }
-
-    pub(crate) fn take_boot_old_kernel(&mut self, node: &NodeName) -> bool {
-        let found = self.take(|fault| match fault {
-            FaultKind::BootOldKernel { node: n } if n == node => Some(((), false)),
-            _ => None,
-        });
-        found.is_some()
-    }
-
-    pub(crate) fn take_apt_update_fail(&mut self, node: &NodeName) -> bool {
-        let found = self.take(|fault| match fault {
-            FaultKind::AptUpdateFail { node: n, times } if n == node => Some(((), again(times))),
-            _ => None,
-        });
-        found.is_some()
-    }
-
-    pub(crate) fn take_apt_fail(&mut self, node: &NodeName, name: &str) -> Option<String> {
-        self.take(|fault| match fault {
-            FaultKind::AptFail { node: n, package, times } if n == node && package == name => {
-                Some((package.clone(), again(times)))
-            }
-            _ => None,
-        })
-    }
-
-    pub(crate) fn take_migration_fate(&mut self, id: GuestId) -> Option<MigrationFate> {
-        let meant = |guest: &Option<GuestId>| guest.is_none_or(|guest| guest == id);
-        self.take(|fault| match fault {
-            FaultKind::MigrationFail { guest, percent, times } if meant(guest) => {
-                Some((MigrationFate::Fail(*percent), again(times)))
-            }
-            FaultKind::MigrationHang { guest, times } if meant(guest) => Some((MigrationFate::Hang, again(times))),
-            FaultKind::MigrationLies { guest } if meant(guest) => Some((MigrationFate::Lie, false)),
-            _ => None,
-        })
-    }
-}
-
 impl World {
     fn osd_fails(&mut self, id: OsdId) {
         let Some(osd) = self.ceph.as_mut().and_then(|ceph| ceph.osds.get_mut(&id)) else { return };
@@ -293,6 +241,8 @@ impl World {
             FaultKind::PowerOn { node } => self.power_on(&node),
             FaultKind::LinkDown { node, link } => self.set_link(&node, link, false),
             FaultKind::LinkUp { node, link } => self.set_link(&node, link, true),
+            FaultKind::LinkFlaps { node, link, times, every_s } => self.link_flaps(&node, link, times, every_s),
+            FaultKind::NoSubscription { node } => self.lose_subscription(&node),
             FaultKind::AptLocked { node, seconds } => {
                 if let Some(machine) = self.nodes.get_mut(&node) {
                     machine.packages.locked_by = Some(777);
@@ -347,11 +297,24 @@ impl World {
             armed @ (FaultKind::BootSlow { .. }
             | FaultKind::BootOldKernel { .. }
             | FaultKind::BootNever { .. }
+            | FaultKind::BootRenamesNics { .. }
+            | FaultKind::AptAsks { .. }
+            | FaultKind::ReplicationFail { .. }
             | FaultKind::MigrationFail { .. }
             | FaultKind::MigrationHang { .. }
             | FaultKind::MigrationLies { .. }
             | FaultKind::AptUpdateFail { .. }
             | FaultKind::AptFail { .. }) => self.armed.waiting.push(armed),
+        }
+    }
+
+    /// Down at once, up after half of the time, down again.
+    fn link_flaps(&mut self, node: &NodeName, link: usize, times: u32, every_s: u64) {
+        for round in 0..u64::from(times) {
+            let down_ms = self.now_ms + round * every_s * 1000;
+            self.events.at(down_ms, Event::Fault(FaultKind::LinkDown { node: node.clone(), link }));
+            let up = FaultKind::LinkUp { node: node.clone(), link };
+            self.events.at(down_ms + every_s * 500, Event::Fault(up));
         }
     }
 

@@ -29,7 +29,8 @@ impl World {
 
     /// Does HA look after it? A resource that HA ignores behaves like any other guest.
     pub fn ha_managed(&self, id: GuestId) -> bool {
-        self.ha.resources.get(&id).is_some_and(|resource| resource.state != RequestState::Ignored)
+        let wanted = |resource: &super::ha::Resource| resource.state != RequestState::Ignored;
+        self.ha.resources.get(&id).is_some_and(wanted) && !self.ha_ignores_all()
     }
 
     pub(crate) fn not_locked(guest: &Guest) -> Result<(), WorldError> {

@@ -226,6 +226,7 @@ impl World {
         if asked == Asked::ByHa {
             self.task_says(&upid, "task started by HA resource agent");
         }
+        let disk_bytes = self.local_disk_bytes(id, &target);
         let migration = Migration {
             upid: upid.clone(),
             guest: id,
@@ -239,7 +240,7 @@ impl World {
             phase_left_bytes: 0,
             counted_ms: self.now_ms,
             bytes_per_s: 0,
-            disk_bytes: self.local_disk_bytes(id),
+            disk_bytes,
             with_local_disks: with_local_disks || asked == Asked::ByHa,
             by_ha: asked == Asked::ByHa,
             generation: 0,
@@ -259,13 +260,15 @@ impl World {
         upid
     }
 
-    fn local_disk_bytes(&self, id: GuestId) -> u64 {
+    /// What has to be copied of local disks: of replicated ones only what was written since.
+    fn local_disk_bytes(&self, id: GuestId, target: &NodeName) -> u64 {
         let Some(guest) = self.guests.get(&id) else { return 0 };
         let local = |disk: &&super::guest::Disk| {
             let storage = disk.storage.as_ref().and_then(|s| self.storages.get(s));
             disk.media == super::guest::Media::Disk && storage.is_some_and(|s| !s.shared)
         };
-        guest.disks.iter().filter(local).map(|disk| disk.size_bytes).sum()
+        let all: u64 = guest.disks.iter().filter(local).map(|disk| disk.size_bytes).sum();
+        if self.has_replica(id, target) { all / super::replication::SHARE_WRITTEN } else { all }
     }
 
     /// Memory of live moves that are coming in to a node.

@@ -1,6 +1,6 @@
 //! How fast moves go: streams share the network of both their ends, and a busy guest dirties what was sent already.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use quorate_core::ids::{GuestId, NodeName, Upid};
 
@@ -60,9 +60,10 @@ impl World {
             }
         }
         let (now_ms, link) = (self.now_ms, self.options.migration_bytes_per_s);
+        let most = self.options.migration_limit_bytes_per_s.unwrap_or(STREAM_BYTES_PER_S).min(STREAM_BYTES_PER_S);
         for m in self.migrations.running.values_mut().filter(|m| m.sends()) {
             let sharing = streams.get(&m.source).max(streams.get(&m.target)).copied().unwrap_or(1);
-            let rate = (link / sharing.max(1)).min(STREAM_BYTES_PER_S);
+            let rate = (link / sharing.max(1)).min(most);
             if rate == m.bytes_per_s {
                 continue;
             }
@@ -75,30 +76,12 @@ impl World {
                 self.events.at(ends_ms, Event::Migration(m.guest, m.generation));
             }
         }
-        self.starve_corosync(&streams);
-    }
-
-    /// Streams on corosync's only way out: the token is lost.
-    fn starve_corosync(&mut self, streams: &BTreeMap<NodeName, u64>) {
-        let Some(link) = self.options.migration_link else { return };
-        let limit = u64::from(self.options.streams_that_starve_corosync);
-        let starved: BTreeSet<NodeName> = streams
-            .iter()
-            .filter(|(name, count)| {
-                let others_up = |n: &super::node::Node| n.links.iter().enumerate().any(|(i, l)| i != link && l.up);
-                **count > limit && !self.nodes.get(*name).is_some_and(others_up)
-            })
-            .map(|(name, _)| name.clone())
-            .collect();
-        if starved != self.corosync.starved {
-            self.corosync.starved = starved;
-            self.membership_after_loss();
-        }
+        self.storm_may_have_changed(&streams);
     }
 }
 
 impl Migration {
-    fn sends(&self) -> bool {
+    pub(super) fn sends(&self) -> bool {
         matches!(self.phase, Phase::Disks | Phase::Memory)
     }
 

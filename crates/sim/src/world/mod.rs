@@ -6,14 +6,17 @@
 //! counted on what really happened ([`crate::ledger`]), never on anybody's opinion.
 
 pub mod access;
+mod armed;
 mod backup;
 pub(crate) mod build;
 mod build_ceph;
+mod build_guest;
 pub mod ceph;
 mod ceph_health;
 mod ceph_map;
 mod ceph_ops;
 pub mod corosync;
+pub mod corosync_journal;
 pub mod error;
 pub mod events;
 pub mod faults;
@@ -24,11 +27,14 @@ pub mod migration;
 mod migration_rates;
 mod migration_steps;
 pub mod node;
+pub mod pace;
 pub mod packages;
 pub mod pmxcfs;
 pub mod power;
+pub mod replication;
 pub mod services;
 pub mod store;
+pub mod storm;
 pub mod synthetic;
 pub mod tasks;
 #[cfg(test)]
@@ -76,8 +82,12 @@ pub struct World {
     pub backup_jobs: Vec<store::BackupJob>,
     /// Replication jobs.
     pub replication_jobs: Vec<store::ReplicationJob>,
+    /// What the schedulers keep of those.
+    pub replication_runs: replication::Runs,
     /// Faults waiting for their occasion.
     pub armed: faults::Armed,
+    /// How fast its machines are.
+    pub pace: pace::Pace,
     /// What happens when.
     pub events: events::Queue,
     /// Harm so far.
@@ -137,9 +147,14 @@ impl World {
             Event::DpkgUnlocked(node) => self.on_dpkg_unlocked(&node),
             Event::LrmStarts(node, boots) => {
                 if self.nodes.get(&node).is_some_and(|machine| machine.boots == boots && machine.is_up()) {
-                    self.set_lrm(&node, true);
+                    self.lrm_starts(&node);
                 }
             }
+            Event::LrmLeaving(node) => self.on_lrm_leaving(&node),
+            Event::ReplicationMinute => self.on_replication_minute(),
+            Event::Replicated(job, source) => self.on_replicated(&job, &source),
+            Event::CorosyncStrain(node) => self.on_corosync_strain(&node),
+            Event::Starved(nodes) => self.on_starved(&nodes),
             Event::Fault(fault) => self.on_fault(fault),
         }
     }

@@ -73,6 +73,10 @@ pub struct Node {
     pub startall_pending: bool,
     /// If set, every API call that reaches this node fails with this text (a fault).
     pub api_error: Option<String>,
+    /// The journal, as far as the world writes it; the newest lines, across boots.
+    pub journal: Vec<super::corosync_journal::JournalLine>,
+    /// Did this boot find its network cards under other names, so that nothing reaches it?
+    pub nics_renamed: bool,
 }
 
 /// One corosync link of one node.
@@ -153,6 +157,8 @@ pub struct Packages {
     pub lists_at_ms: u64,
     /// Half-configured packages (`dpkg --audit`).
     pub broken: Vec<String>,
+    /// dpkg was interrupted: apt refuses until `dpkg --configure -a`.
+    pub interrupted: bool,
     /// Who holds `/var/lib/dpkg/lock-frontend`: a process id.
     pub locked_by: Option<u32>,
 }
@@ -181,6 +187,8 @@ pub struct Unit {
     pub started_ms: u64,
     /// Main process.
     pub pid: u32,
+    /// Was dpkg told what to do with changed configuration files (`--force-confold`, `--force-confdef`)?
+    pub answers_itself: bool,
     /// Running or ended.
     pub state: UnitState,
 }

@@ -6,7 +6,7 @@ use quorate_core::ids::{NodeName, UnitName, Upid};
 use quorate_core::version::Version;
 
 use super::events::Event;
-use super::node::{Unit, UnitState};
+use super::node::{Repository, Unit, UnitState};
 use super::{World, WorldError};
 
 /// What the repositories offer at this moment to every node.
@@ -37,6 +37,10 @@ pub struct Pending {
 const LOCKED: &str = "Could not get lock /var/lib/dpkg/lock-frontend. It is held by process";
 /// What an upgrade needs on `/` while it runs.
 const SPACE_NEEDED_BYTES: u64 = 1 << 30;
+/// What a package adds to `/`, and what a kernel adds to `/` (its modules) and to `/boot`.
+const PACKAGE_BYTES: u64 = 10 << 20;
+const KERNEL_BYTES: u64 = 600 << 20;
+const KERNEL_BOOT_BYTES: u64 = 180 << 20;
 /// How long `DPkg::Lock::Timeout=300` waits.
 const LOCK_WAIT_MS: u64 = 300_000;
 
@@ -68,10 +72,49 @@ impl World {
             machine.packages.lists = lists;
             machine.packages.lists_at_ms = self.now_ms;
         }
+        if let Some(uri) = self.repository_refused(&node) {
+            self.task_says(upid, format!("Err:2 {uri} trixie InRelease"));
+            self.task_says(upid, "  401  Unauthorized");
+            self.task_says(upid, format!("E: Failed to fetch {uri}/dists/trixie/InRelease  401  Unauthorized"));
+            self.task_says(upid, format!("E: The repository '{uri} trixie InRelease' is not signed."));
+            return self.end_task(upid, "command 'apt-get update' failed: exit code 100");
+        }
         for line in ["Hit:1 http://deb.debian.org/debian trixie InRelease", "Reading package lists..."] {
             self.task_says(upid, line);
         }
         self.end_task(upid, "OK");
+    }
+
+    /// An enterprise repository that is switched on, on a node without a valid subscription.
+    fn repository_refused(&self, node: &NodeName) -> Option<String> {
+        let machine = self.nodes.get(node).filter(|machine| machine.subscription != "active")?;
+        let enterprise = |repository: &&Repository| {
+            repository.enabled && repository.uri.starts_with("https://enterprise.proxmox.com/")
+        };
+        machine.repositories.iter().find(enterprise).map(|repository| repository.uri.clone())
+    }
+
+    /// A fault: the subscription has run out, and the enterprise repository is what the node uses.
+    pub(crate) fn lose_subscription(&mut self, node: &NodeName) {
+        let Some(machine) = self.nodes.get_mut(node) else { return };
+        machine.subscription = "expired".to_owned();
+        machine.repositories.push(Repository {
+            path: "/etc/apt/sources.list.d/pve-enterprise.sources".to_owned(),
+            enabled: true,
+            uri: "https://enterprise.proxmox.com/debian/pve".to_owned(),
+            suite: "trixie".to_owned(),
+            component: "pve-enterprise".to_owned(),
+        });
+    }
+
+    /// `dpkg --configure -a`: finishes what was begun. False if another process holds the lock.
+    pub fn dpkg_configure(&mut self, node: &NodeName) -> bool {
+        let Some(machine) = self.nodes.get_mut(node).filter(|machine| machine.packages.locked_by.is_none()) else {
+            return false;
+        };
+        machine.packages.interrupted = false;
+        machine.packages.broken.clear();
+        true
     }
 
     /// What `apt-get -s dist-upgrade` on the node would install, from its present lists.
@@ -122,7 +165,8 @@ impl World {
             && argv.iter().any(|word| word == "dist-upgrade" || word == "full-upgrade");
         let state = if upgrade { UnitState::Running } else { UnitState::Exited(127) };
         let boots = machine.boots;
-        let job = Unit { name: unit.clone(), log_path, started_ms: now_ms, pid, state };
+        let answers_itself = argv.iter().any(|word| word.contains("--force-conf"));
+        let job = Unit { name: unit.clone(), log_path, started_ms: now_ms, pid, answers_itself, state };
         machine.units.insert(unit.clone(), job);
         if upgrade {
             self.events.at(now_ms + 1_500, Event::UnitStep(node.clone(), unit, boots, 0));
@@ -167,6 +211,14 @@ impl World {
             self.unit_says(node, unit, line);
             return self.unit_ends(node, unit, 100);
         }
+        if self.armed.take_apt_asks(node, &next.name) && !self.answer_question(node, &job, &next.name) {
+            return;
+        }
+        let kernel = next.name.starts_with("proxmox-kernel-") && next.name.ends_with("-signed");
+        if kernel && self.nodes.get(node).is_some_and(|machine| machine.boot_free_bytes < KERNEL_BOOT_BYTES) {
+            self.unit_says(node, unit, format!("update-initramfs: failed for {}: No space left on device", next.name));
+            return self.upgrade_fails(node, unit, &next.name);
+        }
         if let Some(package) = self.armed.take_apt_fail(node, &next.name) {
             return self.upgrade_fails(node, unit, &package);
         }
@@ -175,9 +227,27 @@ impl World {
         self.events.at(self.now_ms + pause_ms, Event::UnitStep(node.clone(), unit.clone(), boots, step + 1));
     }
 
+    /// A changed configuration file: dpkg keeps the old one if it was told to, or asks, and nobody is there.
+    fn answer_question(&mut self, node: &NodeName, job: &Unit, package: &str) -> bool {
+        let file = format!("/etc/{package}.conf");
+        self.unit_says(node, &job.name, format!("Configuration file '{file}'"));
+        self.unit_says(node, &job.name, " ==> Modified (by you or by a script) since installation.");
+        self.unit_says(node, &job.name, " ==> Package distributor has shipped an updated version.");
+        if job.answers_itself {
+            self.unit_says(node, &job.name, " ==> Keeping old config file as default.");
+            return true;
+        }
+        let prompt = format!("*** {package}.conf (Y/I/N/O/D/Z) [default=N] ? dpkg: error processing package {package}");
+        self.unit_says(node, &job.name, format!("{prompt} (--configure):"));
+        self.unit_says(node, &job.name, " end of file on stdin at conffile prompt");
+        self.upgrade_fails(node, &job.name, package);
+        false
+    }
+
     /// Two to three minutes for a usual point release.
     fn upgrade_pause_ms(&mut self, node: &NodeName) -> u64 {
-        let heavy = if self.pending(node).len() > 60 { 1_500 } else { 7_000 };
+        let usual = self.pace.package_ms;
+        let heavy = if self.pending(node).len() > 60 { usual.min(1_500) } else { usual };
         self.rng.between(heavy, heavy + heavy / 2)
     }
 
@@ -197,6 +267,11 @@ impl World {
         if let Some(machine) = self.nodes.get_mut(node) {
             machine.packages.locked_by = Some(job.pid);
         }
+        if self.nodes.get(node).is_some_and(|machine| machine.packages.interrupted) {
+            let line = "E: dpkg was interrupted, you must manually run 'dpkg --configure -a' to correct the problem.";
+            self.unit_says(node, &job.name, line);
+            return self.unit_ends(node, &job.name, 100);
+        }
         let pending = self.pending(node);
         let new = pending.iter().filter(|p| p.from.is_none()).count();
         let upgraded = pending.len() - new;
@@ -206,7 +281,7 @@ impl World {
         self.unit_says(node, &job.name, "Calculating upgrade...");
         let line = format!("{upgraded} upgraded, {new} newly installed, 0 to remove and 0 not upgraded.");
         self.unit_says(node, &job.name, line);
-        self.events.at(self.now_ms + 20_000, Event::UnitStep(node.clone(), job.name.clone(), boots, 1));
+        self.events.at(self.now_ms + self.pace.download_ms, Event::UnitStep(node.clone(), job.name.clone(), boots, 1));
     }
 
     fn install(&mut self, node: &NodeName, unit: &UnitName, pending: &Pending) {
@@ -218,9 +293,12 @@ impl World {
         self.unit_says(node, unit, format!("Setting up {name} ({to}) ..."));
         if let Some(machine) = self.nodes.get_mut(node) {
             machine.packages.installed.insert(name.clone(), to.clone());
+            machine.root_free_bytes = machine.root_free_bytes.saturating_sub(PACKAGE_BYTES);
             let kernel = name.strip_prefix("proxmox-kernel-").and_then(|rest| rest.strip_suffix("-signed"));
             if let Some(release) = kernel {
                 machine.kernel.installed.push(Version::new(release.to_owned()));
+                machine.root_free_bytes = machine.root_free_bytes.saturating_sub(KERNEL_BYTES);
+                machine.boot_free_bytes = machine.boot_free_bytes.saturating_sub(KERNEL_BOOT_BYTES);
             }
         }
         for service in restarted_by(name) {
@@ -251,6 +329,7 @@ impl World {
         let Some(next) = self.pending(node).into_iter().next().filter(|_| at_work) else { return };
         if let Some(machine) = self.nodes.get_mut(node) {
             machine.packages.broken.push(next.name.clone());
+            machine.packages.interrupted = true;
         }
         let text = format!("{node} went down while dpkg was at work on {}", next.name);
         self.ledger.rule_broken(self.now_ms, "upgrade-interrupted", node.as_str(), &text);

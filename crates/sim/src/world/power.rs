@@ -90,9 +90,11 @@ impl World {
         }
     }
 
-    /// Does HA still move services away (policy `migrate`)? The other policies leave it to the guests' stage.
+    /// Does HA still move services away (policy `migrate`, or maintenance that has begun)? The other policies leave it
+    /// to the guests' stage.
     fn ha_holds_shutdown(&self, node: &NodeName) -> bool {
-        self.ha.manager.shutdown_maintenance.contains(node)
+        let leaves = |lrm: &super::ha::Lrm| lrm.running && lrm.mode == LrmMode::Maintenance;
+        (self.ha.manager.shutdown_maintenance.contains(node) || self.ha.lrm.get(node).is_some_and(leaves))
             && self.nodes.get(node).is_some_and(|machine| machine.processes.iter().any(|id| self.ha_managed(*id)))
     }
 
@@ -122,12 +124,10 @@ impl World {
         self.release_manager_lock(node);
         self.ha.manager.shutdown_maintenance.remove(node);
         if let Some(lrm) = self.ha.lrm.get_mut(node) {
-            lrm.running = false;
             if lrm.mode == LrmMode::Active {
                 lrm.mode = LrmMode::Restart;
             }
-            lrm.lock_until_ms = self.now_ms;
-            lrm.workers.clear();
+            lrm.leave(self.now_ms);
         }
         self.machine_off(node);
         match then {
@@ -168,10 +168,12 @@ impl World {
         }
         if let Some(lrm) = self.ha.lrm.get_mut(node) {
             lrm.running = false;
+            lrm.leaving = None;
             lrm.workers.clear();
         }
         self.corosync.views.remove(node);
         self.corosync.lowered.remove(node);
+        self.corosync.seen_all.remove(node);
         self.membership_after_loss();
         self.ceph_vanishes_on(node);
     }
@@ -190,7 +192,8 @@ impl World {
     }
 
     fn boot(&mut self, node: &NodeName) {
-        let seconds = self.armed.take_boot_slow(node).unwrap_or_else(|| self.rng.between(45, 130));
+        let (shortest, longest) = self.pace.boot_s;
+        let seconds = self.armed.take_boot_slow(node).unwrap_or_else(|| self.rng.between(shortest, longest));
         let never = self.armed.take_boot_never(node);
         let Some(machine) = self.nodes.get_mut(node) else { return };
         machine.boots += 1;
@@ -217,12 +220,17 @@ impl World {
     fn system_is_up(&mut self, node: &NodeName, boots: u32) {
         let boot_id = super::build::random_boot_id(&mut self.rng);
         let old_kernel = self.armed.take_boot_old_kernel(node);
+        let nics_renamed = self.armed.take_boot_renames_nics(node);
         let now_ms = self.now_ms;
         let Some(machine) = self.nodes.get_mut(node) else { return };
         machine.power = Power::On;
         machine.boot_id = boot_id;
         machine.booted_ms = now_ms.saturating_sub(12_000);
-        machine.ssh_up = true;
+        machine.ssh_up = !nics_renamed;
+        machine.nics_renamed = nics_renamed;
+        for link in machine.links.iter_mut().filter(|_| nics_renamed) {
+            link.up = false;
+        }
         machine.services = super::services::all_running();
         machine.startall_pending = true;
         if !old_kernel {
@@ -246,7 +254,7 @@ impl World {
             machine.api_up = true;
             machine.api_refused_until_ms = self.now_ms;
         }
-        self.set_lrm(node, true);
+        self.lrm_starts(node);
     }
 
     /// `pve-guests` starts the onboot guests that HA does not look after, once there is quorum.

@@ -104,7 +104,8 @@ impl World {
         }
         match service {
             "corosync" => self.set_corosync(node, up),
-            "pve-ha-lrm" => self.set_lrm(node, up),
+            "pve-ha-lrm" if up => self.lrm_starts(node),
+            "pve-ha-lrm" => self.lrm_leaves(node, false),
             "pve-ha-crm" if !up => self.release_manager_lock(node),
             _ => {}
         }
@@ -118,10 +119,7 @@ impl World {
                 self.set_corosync(node, false);
                 self.events.at(self.now_ms + 3_500, Event::CorosyncUp(node.clone(), boots));
             }
-            "pve-ha-lrm" => {
-                self.set_lrm(node, false);
-                self.events.at(self.now_ms + 8_000, Event::LrmStarts(node.clone(), boots));
-            }
+            "pve-ha-lrm" => self.lrm_leaves(node, true),
             "pve-ha-crm" => self.release_manager_lock(node),
             "pveproxy" | "pvedaemon" => {
                 if let Some(machine) = self.nodes.get_mut(node) {
@@ -132,18 +130,23 @@ impl World {
         }
     }
 
-    /// An orderly stop of the LRM closes its watchdog and freezes its services; a start lifts that.
-    pub(crate) fn set_lrm(&mut self, node: &NodeName, up: bool) {
-        let now_ms = self.now_ms;
+    /// The LRM daemon starts: its services are thawed in the master's next round.
+    pub(crate) fn lrm_starts(&mut self, node: &NodeName) {
+        let (now_ms, clock_ms) = (self.now_ms, self.clock_ms(node));
         let lrm = self.ha.lrm.entry(node.clone()).or_insert_with(|| super::build::idle_lrm(now_ms));
-        lrm.running = up;
-        lrm.timestamp_ms = now_ms;
-        lrm.mode = if up { LrmMode::Active } else { LrmMode::Restart };
-        if !up {
+        if !lrm.running {
+            // A fresh process has no lock, whatever the last one had when it was killed.
             lrm.state = super::ha::LrmState::WaitForAgentLock;
-            lrm.lock_until_ms = now_ms;
-            lrm.workers.clear();
         }
+        lrm.running = true;
+        lrm.leaving = None;
+        lrm.timestamp_ms = clock_ms;
+        lrm.mode = LrmMode::Active;
+    }
+
+    /// What a node's clock says.
+    pub fn clock_ms(&self, node: &NodeName) -> u64 {
+        self.now_ms.saturating_add_signed(self.nodes.get(node).map_or(0, |machine| machine.clock_skew_ms))
     }
 }
 

@@ -51,7 +51,9 @@ pub struct Options {
     pub migration_link: Option<usize>,
     /// Bandwidth of that link per node.
     pub migration_bytes_per_s: u64,
-    /// With migrations over a corosync link: more streams than this per node starve the token.
+    /// `bwlimit: migration=`, for each move; none means as fast as it goes.
+    pub migration_limit_bytes_per_s: Option<u64>,
+    /// With migrations over a corosync link that they saturate: more streams than this per node starve the token.
     pub streams_that_starve_corosync: u32,
     /// `basic`, `static`, `dynamic`.
     pub crs: String,

@@ -13,6 +13,8 @@ use crate::world::ha::{Lrm, LrmMode, LrmState, MoveKind, RequestState, Resource,
 
 /// A state that was not written for this long is taken for dead.
 const OLD_AFTER_MS: u64 = 30_000;
+/// And one that is further ahead than this comes from a clock that is wrong.
+const DRIFT_MS: u64 = 2_000;
 
 pub(super) fn current(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(Value::Array(entries(call.world, &call.node)).into())
@@ -26,27 +28,43 @@ pub(crate) fn entries(world: &World, node: &NodeName) -> Vec<Value> {
         "id": "quorum", "type": "quorum", "node": node, "status": quorum, "quorate": u8::from(quorate),
     })];
     let manager = &world.ha.manager;
-    let fresh = world.now_ms <= manager.timestamp_ms + OLD_AFTER_MS;
+    let clock_ms = world.clock_ms(node);
+    let fresh = clock_ms <= manager.timestamp_ms + OLD_AFTER_MS;
     if let Some(master) = &manager.master {
         let word = match (fresh, manager.services.is_empty()) {
             (false, _) => "old timestamp - dead?",
+            _ if manager.timestamp_ms > clock_ms + DRIFT_MS => "detected time drift!",
             (true, true) => "idle",
             (true, false) => "active",
         };
+        let disarmed = manager.disarm.filter(|disarm| disarm.complete);
+        let disarmed = disarmed.map(|disarm| format!(" - disarmed, resource mode: {}", disarm.mode.as_str()));
+        let disarmed = disarmed.unwrap_or_default();
         let when_s = manager.timestamp_ms / 1000;
         list.push(json!({
             "id": "master", "type": "master", "node": master, "timestamp": when_s,
-            "status": format!("{master} ({word}, {})", Moment::at(when_s).ctime()),
+            "status": format!("{master} ({word}, {}){disarmed}", Moment::at(when_s).ctime()),
         }));
     }
     if shows_fencing(world, node) {
         let armed = fresh && manager.master.is_some() && !manager.services.is_empty();
-        let word = if armed { "armed" } else { "standby" };
-        let watchdog = if armed { "active" } else { "standby" };
-        list.push(json!({
+        let (word, text) = match (armed, manager.disarm) {
+            (false, _) => ("standby", "standby (CRM watchdog standby)".to_owned()),
+            (true, None) => ("armed", "armed (CRM watchdog active)".to_owned()),
+            (true, Some(disarm)) if disarm.complete => {
+                let mode = disarm.mode.as_str();
+                ("disarmed", format!("disarmed, resource mode: {mode} (CRM watchdog released)"))
+            }
+            (true, Some(_)) => ("disarming", "disarming...".to_owned()),
+        };
+        let mut entry = object(json!({
             "id": "fencing", "type": "fencing", "node": manager.master.as_ref().unwrap_or(node),
-            "status": format!("{word} (CRM watchdog {watchdog})"), "armed-state": word,
+            "status": text, "armed-state": word,
         }));
+        if let Some(disarm) = manager.disarm.filter(|disarm| disarm.complete) {
+            entry.insert("resource_mode".into(), json!(disarm.mode.as_str()));
+        }
+        list.push(entry.into());
     }
     let known = manager.node_status.keys().filter_map(|name| world.ha.lrm.get(name).map(|lrm| (name, lrm)));
     list.extend(known.map(|(name, lrm)| lrm_entry(world, node, name, lrm)));
@@ -68,10 +86,13 @@ fn shows_fencing(world: &World, node: &NodeName) -> bool {
 }
 
 fn lrm_entry(world: &World, viewer: &NodeName, name: &NodeName, lrm: &Lrm) -> Value {
-    let fresh = world.now_ms <= lrm.timestamp_ms + OLD_AFTER_MS;
+    let clock_ms = world.clock_ms(viewer);
+    let fresh = clock_ms <= lrm.timestamp_ms + OLD_AFTER_MS;
     let has_services = world.ha.manager.services.values().any(|service| service.node == *name);
     let word = match (fresh, lrm.mode, lrm.state) {
         (false, ..) => "old timestamp - dead?",
+        _ if lrm.timestamp_ms > clock_ms + DRIFT_MS => "detected time drift!",
+        (_, LrmMode::Disarm, _) => "disarm mode",
         (_, LrmMode::Maintenance, _) => "maintenance mode",
         (_, LrmMode::Shutdown, _) => "shutdown mode",
         (_, LrmMode::Restart, _) => "restart mode",
@@ -157,6 +178,10 @@ pub(crate) fn manager_status(world: &World, node: &NodeName) -> Value {
             let requests: Map<_, _> =
                 manager.maintenance_requests.iter().map(|name| (name.to_string(), json!({"maintenance": 1}))).collect();
             status.insert("node_request".into(), requests.into());
+        }
+        if let Some(disarm) = manager.disarm {
+            let state = if disarm.complete { "disarmed" } else { "disarming" };
+            status.insert("disarm".into(), json!({"state": state, "mode": disarm.mode.as_str()}));
         }
     }
     let lrms: Map<_, _> = world.ha.lrm.iter().map(|(name, lrm)| (name.to_string(), lrm_status(lrm))).collect();

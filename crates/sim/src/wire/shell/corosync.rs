@@ -81,6 +81,7 @@ impl Shell<'_> {
         let blocked = if view.quorate { " " } else { "Activity blocked" };
         let qdevice = if self.world.corosync.qdevice.is_some() { "Qdevice " } else { "" };
         let quorate = if view.quorate { "Quorate " } else { "" };
+        let (two, waits) = if self.world.corosync.two_node { ("2Node ", "WaitForAll ") } else { ("", "") };
         let mut line = |label: &str, value: &str| {
             let _ = writeln!(text, "{label:<18}{value}");
         };
@@ -88,7 +89,7 @@ impl Shell<'_> {
         line("Highest expected:", &highest.to_string());
         line("Total votes:", &view.total_votes.to_string());
         line("Quorum:", &format!("{} {blocked}", view.quorum));
-        line("Flags:", &format!("{quorate}{qdevice}"));
+        line("Flags:", &format!("{two}{quorate}{waits}{qdevice}"));
         text.push('\n');
         text.push_str(&self.members(naming));
         Output { status: if view.quorate { 0 } else { 2 }, stdout: text, ..Output::default() }
@@ -146,8 +147,8 @@ impl Shell<'_> {
 
     /// Is link number `link` up between this node and another?
     fn connected(&self, other: &crate::world::node::Node, link: usize) -> bool {
-        let up = |node: &crate::world::node::Node| node.links.get(link).is_some_and(|link| link.up);
-        up(self.here()) && up(other) && other.is_up() && other.corosync_up
+        let carries = self.world.corosync_link_carries(self.node, &other.name, link);
+        carries && other.is_up() && other.corosync_up
     }
 
     /// `-n`: nodes that are reachable over at least one link; the others are not there at all.

@@ -292,12 +292,25 @@ impl Shell<'_> {
         }
     }
 
-    /// The HA master's lines are what the world keeps of its journal, and the output of transient units.
+    /// What the world keeps of the journal: the node's own lines, the HA master's, and the output of transient units.
     fn journalctl(&self, args: &[&str]) -> Output {
         let options = Options::parse(args, &["-u", "--unit", "-n", "--lines", "--since", "--until", "-o", "-b", "-p"]);
+        let bare = options.value(&["-o", "--output"]) == Some("cat");
+        let since_ms = options.value(&["--since"]).and_then(|since| since.strip_prefix('-')?.strip_suffix('h'));
+        let since_ms = since_ms
+            .and_then(|hours| hours.parse::<u64>().ok())
+            .map_or(0, |hours| self.clock_ms().saturating_sub(hours * 3_600_000));
         let unit = options.value(&["-u", "--unit"]).map(|unit| unit.trim_end_matches(".service"));
         let is_master = self.world.ha.manager.master.as_ref() == Some(self.node);
         let mut lines: Vec<String> = Vec::new();
+        let own = self.here().journal.iter().filter(|line| unit.is_none_or(|unit| unit == line.unit));
+        lines.extend(own.filter(|line| line.at_ms >= since_ms).map(|line| match bare {
+            true => line.text.clone(),
+            false => {
+                let moment = Moment::at(line.at_ms / 1000).journal();
+                format!("{moment} {} {}[1050]: {}", self.node, line.unit, line.text)
+            }
+        }));
         if unit.is_none_or(|unit| unit == "pve-ha-crm") && is_master {
             lines.extend(self.world.ha.syslog.iter().map(|(at_ms, text)| {
                 format!("{} {} pve-ha-crm[1100]: {text}", Moment::at(at_ms / 1000).journal(), self.node)
@@ -310,6 +323,7 @@ impl Shell<'_> {
         let skip = lines.len().saturating_sub(limit);
         let lines: Vec<_> = lines.into_iter().skip(skip).collect();
         match lines.is_empty() {
+            true if options.has(&["-q", "--quiet"]) => Output::default(),
             true => Output::ok("-- No entries --\n"),
             false => Output::ok(lines.join("\n") + "\n"),
         }

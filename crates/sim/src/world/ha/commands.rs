@@ -8,7 +8,7 @@ use crate::world::migration::MigrateRequest;
 use crate::world::{World, WorldError};
 
 impl World {
-    fn ha_lock(&self, node: &NodeName) -> Result<(), WorldError> {
+    pub(super) fn ha_lock(&self, node: &NodeName) -> Result<(), WorldError> {
         if self.corosync.quorate(node) { Ok(()) } else { Err(WorldError::NoLock("domain-ha".to_owned())) }
     }
 

@@ -1,19 +1,14 @@
 //! The master's round: node states, the command queue, each service's state machine. One every ten seconds.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use quorate_core::ids::{GuestId, NodeName};
 
-use super::{HaCommand, LrmMode, LrmState, MoveKind, NodeStatus, RequestState, Service, ServiceState};
-use crate::oracle;
+use super::{Disarm, HaCommand, LrmState, MoveKind, NodeStatus, RequestState, Service, ServiceState};
 use crate::world::World;
 use crate::world::events::Event;
 
 const ROUND_MS: u64 = 10_000;
 /// How long a lock is held after its last renewal.
 pub(super) const LOCK_MS: u64 = 120_000;
-/// How long a node must be unseen before it is fenced.
-const FENCE_DELAY_MS: u64 = 60_000;
 
 impl World {
     /// HA at rest when the world begins.
@@ -22,6 +17,7 @@ impl World {
         self.ha.manager.master = self.nodes.keys().next().cloned();
         self.ha.manager.timestamp_ms = now_ms;
         self.ha.manager.lock_until_ms = now_ms + LOCK_MS;
+        self.ha.groups_became_rules = self.all_nodes_read_rules();
         for node in self.nodes.keys() {
             self.ha.manager.node_status.insert(node.clone(), NodeStatus::Online);
             self.ha.manager.online_last_ms.insert(node.clone(), now_ms);
@@ -95,7 +91,6 @@ impl World {
     /// The master goes down orderly: another may take over at once.
     pub(crate) fn release_manager_lock(&mut self, node: &NodeName) {
         if self.ha.manager.master.as_ref() == Some(node) {
-            self.ha.manager.master = None;
             self.ha.manager.lock_until_ms = self.now_ms;
         }
     }
@@ -103,13 +98,19 @@ impl World {
     /// One round, if there is a master with quorum.
     pub(crate) fn on_crm_round(&mut self) {
         self.events.at(self.now_ms + ROUND_MS, Event::CrmRound);
+        self.ceph_looks_at_clocks();
         let Some(master) = self.current_master() else { return };
-        self.ha.manager.timestamp_ms = self.now_ms;
+        self.ha.manager.timestamp_ms = self.clock_ms(&master);
         self.ha.manager.lock_until_ms = self.now_ms + LOCK_MS;
         let members = self.corosync.views.get(&master).map(|view| view.members.clone()).unwrap_or_default();
         self.update_nodes(&members);
         self.take_commands();
         self.sync_resources();
+        if self.ha.manager.disarm.is_some() {
+            self.disarmed_round();
+            return self.publish();
+        }
+        self.groups_may_become_rules();
         let mut round = self.begin_round();
         for sid in self.ha.manager.services.keys().copied().collect::<Vec<_>>() {
             self.service_round(&mut round, sid);
@@ -136,91 +137,33 @@ impl World {
     }
 
     fn current_master(&mut self) -> Option<NodeName> {
-        if let Some(master) = self.ha.manager.master.clone()
-            && self.can_be_master(&master)
-        {
-            return Some(master);
-        }
         if self.now_ms < self.ha.manager.lock_until_ms {
-            return None;
+            return self.ha.manager.master.clone().filter(|master| self.can_be_master(master));
         }
         let next = self.nodes.keys().find(|node| {
             let api = self.nodes.get(*node).is_some_and(|machine| machine.api_up);
             api && self.can_be_master(node)
         });
-        self.ha.manager.master = next.cloned();
-        if let Some(next) = &self.ha.manager.master {
-            let line = format!("successfully acquired lock 'ha_manager_lock', status change slave => master on {next}");
-            self.crm_says(line);
-        }
-        self.ha.manager.master.clone()
-    }
-
-    fn update_nodes(&mut self, members: &BTreeSet<NodeName>) {
-        let mut active: BTreeMap<NodeName, u32> = BTreeMap::new();
-        for service in self.ha.manager.services.values().filter(|service| holds_node(service.state)) {
-            *active.entry(service.node.clone()).or_default() += 1;
-        }
-        for node in self.nodes.keys().cloned().collect::<Vec<_>>() {
-            let status = self.ha.manager.node_status.get(&node).copied().unwrap_or(NodeStatus::Unknown);
-            let next = self.next_status(&node, status, members.contains(&node), active.contains_key(&node));
-            if next == status {
-                continue;
-            }
-            self.crm_says(format!("node '{node}': state changed from '{}' => '{}'", status.as_str(), next.as_str()));
-            self.ha.manager.node_status.insert(node.clone(), next);
-            match next {
-                NodeStatus::Fence => self.fence_services(&node),
-                NodeStatus::Maintenance => oracle::node_taken_out(self, &node, "maintenance mode"),
-                NodeStatus::Unknown if status == NodeStatus::Fence => self.recover_services(&node),
-                _ => {}
-            }
-        }
-    }
-
-    fn next_status(&mut self, node: &NodeName, status: NodeStatus, online: bool, active: bool) -> NodeStatus {
-        let now_ms = self.now_ms;
-        if online {
-            self.ha.manager.online_last_ms.insert(node.clone(), now_ms);
-        }
-        let seen_ms = self.ha.manager.online_last_ms.get(node).copied().unwrap_or(now_ms);
-        let asked =
-            self.ha.manager.maintenance_requests.contains(node) || self.ha.manager.shutdown_maintenance.contains(node);
-        let Some(lrm) = self.ha.lrm.get(node) else { return status };
-        let in_mode = lrm.running && lrm.mode == LrmMode::Maintenance;
-        match (status, online) {
-            (NodeStatus::Fence, _) if now_ms >= lrm.lock_until_ms => NodeStatus::Unknown,
-            (NodeStatus::Fence, _) => NodeStatus::Fence,
-            (NodeStatus::Online | NodeStatus::Unknown, true) if in_mode => NodeStatus::Maintenance,
-            (NodeStatus::Unknown, true) => NodeStatus::Online,
-            (NodeStatus::Maintenance, true) if !asked && lrm.running && !in_mode => NodeStatus::Online,
-            (NodeStatus::Online, false) => NodeStatus::Unknown,
-            (NodeStatus::Unknown | NodeStatus::Maintenance, false) if active && now_ms >= seen_ms + FENCE_DELAY_MS => {
-                NodeStatus::Fence
-            }
-            (same, _) => same,
-        }
-    }
-
-    fn fence_services(&mut self, node: &NodeName) {
-        let there = self.ha.manager.services.iter().filter(|(_, s)| s.node == *node && holds_node(s.state));
-        for sid in there.map(|(sid, _)| *sid).collect::<Vec<_>>() {
-            self.set_service_state(sid, ServiceState::Fence, None);
-        }
-    }
-
-    fn recover_services(&mut self, node: &NodeName) {
-        let line = format!("fencing: acknowledged - got agent lock for node '{node}'");
-        self.crm_says(line);
-        let there = self.ha.manager.services.iter();
-        let there = there.filter(|(_, s)| s.node == *node && s.state == ServiceState::Fence);
-        for sid in there.map(|(sid, _)| *sid).collect::<Vec<_>>() {
-            self.set_service_state(sid, ServiceState::Recovery, None);
-        }
+        let next = next?.clone();
+        // Whom it has not seen itself, it waits for from now on.
+        self.ha.manager.online_last_ms.clear();
+        self.crm_says(format!("successfully acquired lock 'ha_manager_lock', status change slave => master on {next}"));
+        self.ha.manager.master = Some(next.clone());
+        Some(next)
     }
 
     fn take_commands(&mut self) {
         for command in std::mem::take(&mut self.ha.queue) {
+            let refused = match &command {
+                HaCommand::Arm | HaCommand::Disarm(_) | HaCommand::Stop { .. } => None,
+                HaCommand::Move { sid, node, .. } => Some(format!("move {sid} {node}")),
+                HaCommand::EnableMaintenance(node) => Some(format!("enable-node-maintenance {node}")),
+                HaCommand::DisableMaintenance(node) => Some(format!("disable-node-maintenance {node}")),
+            };
+            if let Some(text) = refused.filter(|_| self.ha.manager.disarm.is_some()) {
+                self.crm_says(format!("crm command error - HA is disarmed: {text}"));
+                continue;
+            }
             match command {
                 HaCommand::Move { kind, sid, node } => self.take_move(kind, sid, &node),
                 HaCommand::Stop { sid, .. } => {
@@ -241,6 +184,10 @@ impl World {
                 HaCommand::DisableMaintenance(node) => {
                     self.ha.manager.maintenance_requests.remove(&node);
                 }
+                HaCommand::Disarm(mode) => {
+                    self.ha.manager.disarm.get_or_insert(Disarm { mode, complete: false });
+                }
+                HaCommand::Arm => self.ha.manager.disarm = None,
             }
         }
     }
@@ -281,16 +228,4 @@ impl World {
         let kept = |sid: &GuestId| resources.get(sid).is_some_and(|r| r.state != RequestState::Ignored);
         self.ha.manager.services.retain(|sid, _| kept(sid));
     }
-}
-
-/// States in which a lost node must be fenced before the service may start elsewhere.
-fn holds_node(state: ServiceState) -> bool {
-    !matches!(
-        state,
-        ServiceState::Stopped
-            | ServiceState::Freeze
-            | ServiceState::Error
-            | ServiceState::Fence
-            | ServiceState::Recovery
-    )
 }

@@ -3,7 +3,7 @@
 use quorate_core::ids::{GuestId, GuestKind, NodeName};
 
 use super::crm::LOCK_MS;
-use super::{LrmMode, LrmResult, LrmState, RequestState, Service, ServiceState, WorkStage, Worker};
+use super::{Leaving, LrmMode, LrmResult, LrmState, RequestState, Service, ServiceState, WorkStage, Worker};
 use crate::world::World;
 use crate::world::events::Event;
 use crate::world::guest::{Activity, Guest};
@@ -16,6 +16,13 @@ const ROUNDS_TO_IDLE: u32 = 60;
 const WATCHDOG_MS: u64 = 60_000 + 5_000;
 /// How long an HA stop waits for the guest.
 const STOP_TIMEOUT_MS: u64 = 60_000;
+/// How often a daemon that is told to stop looks whether its services are frozen.
+const LEAVING_LOOK_MS: u64 = 2_000;
+/// systemd's patience with it.
+const LEAVING_DEADLINE_MS: u64 = 95_000;
+/// From the daemon's end to its next start, when its package is upgraded (services were frozen for 11 to 21 s each on
+/// a genuine cluster).
+const COMES_BACK_MS: (u64, u64) = (4_000, 12_000);
 
 impl World {
     /// One round on one node.
@@ -86,11 +93,41 @@ impl World {
     fn lrm_mode(&mut self, node: &NodeName) {
         let asked =
             self.ha.manager.maintenance_requests.contains(node) || self.ha.manager.shutdown_maintenance.contains(node);
+        let disarm = self.ha.manager.disarm.is_some();
         let Some(lrm) = self.ha.lrm.get_mut(node) else { return };
         match (lrm.mode, asked) {
+            (LrmMode::Active, _) if disarm => lrm.mode = LrmMode::Disarm,
+            (LrmMode::Disarm, _) if !disarm => lrm.mode = LrmMode::Active,
             (LrmMode::Active, true) => lrm.mode = LrmMode::Maintenance,
             (LrmMode::Maintenance, false) => lrm.mode = LrmMode::Active,
             _ => {}
+        }
+    }
+
+    /// The daemon is told to stop (`systemctl stop|restart pve-ha-lrm`, a package upgrade): it asks the master to
+    /// freeze its services, waits for that, closes its watchdog and goes. Guests run on.
+    pub(crate) fn lrm_leaves(&mut self, node: &NodeName, returns: bool) {
+        let since_ms = self.now_ms;
+        let Some(lrm) = self.ha.lrm.get_mut(node).filter(|lrm| lrm.running) else { return };
+        lrm.mode = LrmMode::Restart;
+        lrm.leaving = Some(Leaving { since_ms, returns });
+        self.on_lrm_leaving(node);
+    }
+
+    /// Are all services frozen, so that the daemon can go?
+    pub(crate) fn on_lrm_leaving(&mut self, node: &NodeName) {
+        let busy = self.services_on(node).iter().any(|(_, service)| is_active(service));
+        let (now_ms, quorate) = (self.now_ms, self.corosync.quorate(node));
+        let Some(lrm) = self.ha.lrm.get_mut(node).filter(|lrm| lrm.running) else { return };
+        let Some(leaving) = lrm.leaving else { return };
+        if busy && quorate && now_ms < leaving.since_ms + LEAVING_DEADLINE_MS {
+            return self.events.at(now_ms + LEAVING_LOOK_MS, Event::LrmLeaving(node.clone()));
+        }
+        lrm.leave(now_ms);
+        if leaving.returns {
+            let boots = self.nodes.get(node).map_or(0, |machine| machine.boots);
+            let after_ms = self.rng.between(COMES_BACK_MS.0, COMES_BACK_MS.1);
+            self.events.at(now_ms + after_ms, Event::LrmStarts(node.clone(), boots));
         }
     }
 
@@ -103,13 +140,16 @@ impl World {
         let master = self.ha.manager.master.as_ref();
         let members = self.corosync.views.get(node).map(|view| &view.members);
         let with_master = master.is_none_or(|master| members.is_some_and(|members| members.contains(master)));
+        let (disarms, clock_ms) = (self.lrm_disarms(node), self.clock_ms(node));
         let Some(lrm) = self.ha.lrm.get_mut(node) else { return false };
-        lrm.timestamp_ms = self.now_ms;
+        lrm.timestamp_ms = clock_ms;
         let current = |uid: &String| here.iter().any(|(_, service)| service.uid == *uid);
         lrm.results.retain(|uid, _| current(uid));
         lrm.workers.retain(|uid, _| current(uid));
         lrm.idle_rounds = if here.is_empty() { lrm.idle_rounds + 1 } else { 0 };
         lrm.state = match (lrm.state, lrm.mode) {
+            _ if disarms => LrmState::WaitForAgentLock,
+            (LrmState::WaitForAgentLock, LrmMode::Disarm) => LrmState::WaitForAgentLock,
             (LrmState::WaitForAgentLock, _) if active => LrmState::Active,
             (LrmState::Active | LrmState::LostAgentLock, LrmMode::Maintenance) => LrmState::Maintenance,
             (LrmState::Maintenance, LrmMode::Active) => LrmState::Active,
@@ -231,6 +271,17 @@ impl World {
         if let Some(entry) = self.ha.manager.services.get_mut(&sid) {
             entry.running = running;
         }
+    }
+}
+
+impl super::Lrm {
+    /// An orderly end of the daemon: the watchdog is closed, the lock given back, work in hand dropped.
+    pub(crate) fn leave(&mut self, now_ms: u64) {
+        self.running = false;
+        self.leaving = None;
+        self.state = LrmState::WaitForAgentLock;
+        self.lock_until_ms = now_ms;
+        self.workers.clear();
     }
 }
 

@@ -2,13 +2,20 @@
 
 pub mod commands;
 mod crm;
+mod crm_nodes;
+mod disarm;
+mod groups;
 mod lrm;
+mod lrm_status;
 mod placement;
 mod service;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_core::ids::{GuestId, NodeName};
+
+pub use disarm::{Disarm, ResourceMode};
+pub use lrm_status::{Leaving, Lrm, LrmMode, LrmResult, LrmState, WorkStage, Worker};
 
 /// Everything of HA.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +34,8 @@ pub struct Ha {
     pub syslog: Vec<(u64, String)>,
     /// Nodes reset by their watchdog so far.
     pub fences: u32,
+    /// Before PVE 9 a node affinity was a group. Has the master written the groups as rules for good?
+    pub groups_became_rules: bool,
 }
 
 /// A resource.
@@ -132,6 +141,10 @@ pub struct Manager {
     pub by_node: BTreeMap<NodeName, Vec<GuestId>>,
     /// Nodes to which an active service is on its way.
     pub targets: BTreeSet<NodeName>,
+    /// HA is disarmed, or about to be.
+    pub disarm: Option<Disarm>,
+    /// When the master last looked whether the groups can become rules.
+    pub groups_looked_ms: u64,
 }
 
 /// A node as the master sees it.
@@ -228,110 +241,6 @@ impl ServiceState {
     }
 }
 
-/// A local resource manager and its `lrm_status`.
-#[derive(Clone, Debug)]
-pub struct Lrm {
-    /// Is the daemon running?
-    pub running: bool,
-    /// State.
-    pub state: LrmState,
-    /// Mode.
-    pub mode: LrmMode,
-    /// When it last wrote.
-    pub timestamp_ms: u64,
-    /// Last successful round with the agent lock: what the watchdog counts from.
-    pub watchdog_fed_ms: u64,
-    /// Until when its agent lock is held if it vanishes.
-    pub lock_until_ms: u64,
-    /// Rounds in a row without any service here.
-    pub idle_rounds: u32,
-    /// Results by uid.
-    pub results: BTreeMap<String, LrmResult>,
-    /// Work in hand by uid.
-    pub workers: BTreeMap<String, Worker>,
-}
-
-/// A piece of an LRM's work.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Worker {
-    /// Service.
-    pub sid: GuestId,
-    /// How far it is.
-    pub stage: WorkStage,
-}
-
-/// What a worker waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WorkStage {
-    /// For the guest's start.
-    Starting,
-    /// For the guest's stop.
-    Stopping,
-    /// For the end of a move.
-    Moving,
-}
-
-/// What a worker reported.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LrmResult {
-    /// Service.
-    pub sid: GuestId,
-    /// State it worked for.
-    pub state: ServiceState,
-    /// 0 success, 1 error, 2 try again, 3 wrong node.
-    pub exit_code: i32,
-}
-
-/// LRM states.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LrmState {
-    /// `wait_for_agent_lock`.
-    WaitForAgentLock,
-    /// `active`.
-    Active,
-    /// `maintenance`.
-    Maintenance,
-    /// `lost_agent_lock`.
-    LostAgentLock,
-}
-
-impl LrmState {
-    /// As in lrm_status.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::WaitForAgentLock => "wait_for_agent_lock",
-            Self::Active => "active",
-            Self::Maintenance => "maintenance",
-            Self::LostAgentLock => "lost_agent_lock",
-        }
-    }
-}
-
-/// LRM modes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LrmMode {
-    /// `active`.
-    Active,
-    /// `maintenance`.
-    Maintenance,
-    /// `restart`.
-    Restart,
-    /// `shutdown`.
-    Shutdown,
-}
-
-impl LrmMode {
-    /// As in lrm_status.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Maintenance => "maintenance",
-            Self::Restart => "restart",
-            Self::Shutdown => "shutdown",
-        }
-    }
-}
-
 /// Migrate (live) or relocate (stop, start).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MoveKind {
@@ -364,6 +273,10 @@ pub enum HaCommand {
     EnableMaintenance(NodeName),
     /// `disable-node-maintenance NODE`.
     DisableMaintenance(NodeName),
+    /// `disarm-ha freeze|ignore`.
+    Disarm(ResourceMode),
+    /// `arm-ha`.
+    Arm,
 }
 
 /// What the API answers to a move request.

@@ -94,6 +94,8 @@ impl World {
             Some(best) if best != service.node => {
                 if service.maintenance_node.as_ref() == Some(&best) {
                     self.crm_says(format!("moving service '{sid}' back to '{best}', node came back from maintenance."));
+                    // Forgotten as soon as the way back begins, as recorded on a genuine cluster.
+                    self.at_home_again(sid);
                 } else if status == Some(NodeStatus::Maintenance) {
                     let home = service.maintenance_node.clone().unwrap_or_else(|| service.node.clone());
                     if let Some(service) = self.ha.manager.services.get_mut(&sid) {
@@ -158,7 +160,7 @@ impl World {
         }
     }
 
-    fn moving_round(&mut self, sid: GuestId, service: &Service, start: bool) {
+    pub(super) fn moving_round(&mut self, sid: GuestId, service: &Service, start: bool) {
         let Some(code) = self.take_result(service) else { return };
         let arrived = if code == 0 { service.target.clone() } else { None };
         if arrived.is_none() {

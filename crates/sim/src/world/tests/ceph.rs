@@ -91,3 +91,65 @@ fn a_booted_monitor_complains_of_its_clock_for_75_s() {
     assert!((70..=80).contains(&s), "{s}");
     assert!(world.ceph_flag("nosuch", true).is_err());
 }
+
+#[test]
+fn an_osd_that_does_not_return_is_out_after_ten_minutes_and_its_copies_are_made_elsewhere() {
+    let mut world = demo();
+    run_s(&mut world, 31);
+    world.inject(crate::world::faults::Fault {
+        at_s: 0,
+        kind: crate::world::faults::FaultKind::OsdFails { osd: OsdId(4) },
+    });
+    run_s(&mut world, 595);
+    assert_eq!(report(&world).ceph_bytes_rebalanced, 0);
+    assert!(world.ceph.as_ref().unwrap().osds[&OsdId(4)].in_);
+    run_s(&mut world, 60);
+    let ceph = world.ceph.as_ref().unwrap();
+    assert!(!ceph.osds[&OsdId(4)].in_);
+    assert!(ceph.pgs.iter().all(|pg| !pg.up.contains(&OsdId(4))), "its host's other OSD takes them");
+    until(&mut world, 3_600, "clean", clean);
+    assert!(report(&world).ceph_bytes_rebalanced > 1 << 30);
+}
+
+#[test]
+fn nobackfill_holds_what_noout_came_too_late_for() {
+    let mut world = four_nodes();
+    world.ceph_flag("nobackfill", true).unwrap();
+    world.power_off(&node("pve4"));
+    run_s(&mut world, 1_500);
+    assert_eq!(report(&world).ceph_bytes_rebalanced, 0);
+    world.ceph_flag("nobackfill", false).unwrap();
+    run_s(&mut world, 120);
+    assert!(report(&world).ceph_bytes_rebalanced > 1 << 30);
+}
+
+#[test]
+fn managers_metadata_servers_and_monitors_fail_over_with_their_node() {
+    let mut world = demo();
+    let ceph = |w: &World| w.ceph.clone().unwrap();
+    assert_eq!((ceph(&world).active_mgr, ceph(&world).active_mds), (Some("pve1".to_owned()), Some("pve1".to_owned())));
+    world.power_off(&node("pve1"));
+    assert_eq!(ceph(&world).active_mgr.as_deref(), Some("pve1"), "the map is old for a while");
+    until(&mut world, 25, "failover", |w| ceph(w).active_mgr.as_deref() == Some("pve2"));
+    assert_eq!(ceph(&world).active_mds.as_deref(), Some("pve2"));
+    assert_eq!(ceph(&world).mon_quorum(), ["pve2", "pve3"]);
+    assert!(codes(&world).contains(&"MON_DOWN".to_owned()));
+    world.power_off(&node("pve2"));
+    run_s(&mut world, 25);
+    assert_eq!(ceph(&world).mon_quorum(), Vec::<String>::new(), "one of three has no quorum");
+}
+
+#[test]
+fn a_pool_whose_min_size_is_its_size_stands_still_with_any_host_down() {
+    let mut file = ClusterFile::parse(DEMO).unwrap();
+    for pool in &mut file.ceph.as_mut().unwrap().pools {
+        pool.min_size = 3;
+    }
+    let mut world = World::build(&file, 7).unwrap();
+    let answer = world.ceph.as_ref().unwrap().ok_to_stop(&[OsdId(0)], world.now_ms);
+    assert!(!answer.ok && !answer.become_inactive.is_empty());
+    world.power_off(&node("pve3"));
+    run_s(&mut world, 40);
+    assert!(world.pool_is_stalled("vms"));
+    assert!(report(&world).rules_broken > 0);
+}

@@ -2,15 +2,23 @@
 
 mod ceph;
 mod consistency;
+mod corosync;
 mod faults;
 mod ha;
+mod ha_disarm;
+mod ha_groups;
+mod ha_timelines;
 mod harm;
 mod jobs;
 mod moves;
 mod nodes;
+mod peers;
 mod policies;
+mod replication;
 mod rolling;
 mod scale;
+mod seen;
+mod supplies;
 
 use quorate_core::ids::{GuestId, NodeName, UnitName, Upid};
 

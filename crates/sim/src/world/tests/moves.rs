@@ -147,3 +147,22 @@ fn a_full_target_refuses_and_an_older_one_is_a_step_back() {
     assert_eq!(report(&world).backward_moves, 1);
     assert!(!report(&world).clean);
 }
+
+#[test]
+fn a_guest_that_dirties_faster_than_the_network_pauses_for_longer_and_is_still_moved() {
+    let mut world = demo();
+    world.options.migration_bytes_per_s = 110 << 20;
+    let quiet = world.migrate(&node("pve1"), GuestId::vm(110), to("pve2")).unwrap();
+    assert_eq!(task_ends(&mut world, &quiet), "OK");
+    let quiet_ms = report(&world).blackout_ms_max;
+    assert!((10..=100).contains(&quiet_ms), "{quiet_ms} ms, 13 to 61 ms on a genuine cluster");
+    assert!(!log(&world, &quiet).contains("auto-increased downtime"));
+    let from = world.now_ms;
+    let busy = world.migrate(&node("pve1"), GuestId::vm(113), to("pve2")).unwrap();
+    assert_eq!(task_ends(&mut world, &busy), "OK");
+    assert!(world.now_ms - from > 300_000, "what was sent is dirtied again: {} ms", world.now_ms - from);
+    assert!(log(&world, &busy).contains("auto-increased downtime to continue migration: 1600 ms"));
+    let busy_ms = report(&world).blackout_ms_max;
+    assert!((500..=2_000).contains(&busy_ms), "{busy_ms}");
+    assert_eq!(report(&world).unconsented_downtime_s, 0, "a pause, no downtime");
+}

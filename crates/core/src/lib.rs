@@ -12,6 +12,8 @@ pub mod checks;
 pub mod command;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixture;
+#[cfg(test)]
+mod explorer;
 pub mod forecast;
 pub mod ids;
 pub mod invariants;

@@ -127,6 +127,18 @@ pub enum DaemonKind {
     Mds,
 }
 
+impl DaemonKind {
+    /// As it stands in names of daemons and packages: `mon`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Mon => "mon",
+            Self::Mgr => "mgr",
+            Self::Osd => "osd",
+            Self::Mds => "mds",
+        }
+    }
+}
+
 /// A monitor, manager or metadata server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CephDaemon {

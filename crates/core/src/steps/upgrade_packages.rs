@@ -10,7 +10,7 @@ use crate::command::Command;
 use crate::ids::{NodeName, UnitName};
 use crate::observed::Observed;
 use crate::policy::Deadlines;
-use crate::snapshot::{Packages, Snapshot, UnitOutcome, UnitState, UpgradeUnit};
+use crate::snapshot::{Packages, PendingPackage, Snapshot, UnitOutcome, UnitState, UpgradeUnit};
 use crate::version::Version;
 
 /// Upgrades all packages of a node.
@@ -37,6 +37,21 @@ impl UpgradePackages {
         match tries {
             None => self.unit.clone(),
             Some(tries) => UnitName::new(format!("{}-{}", self.unit, tries + 1)),
+        }
+    }
+
+    /// Daemons of Ceph run the new release from their next start on. Whether that is now or at the reboot, it is on its
+    /// way: the rules are to see it.
+    fn renew_daemons(&self, snapshot: &mut Snapshot, package: &PendingPackage) {
+        let Some(ceph) = snapshot.ceph.known_mut().and_then(Option::as_mut) else { return };
+        if package.name == "ceph-osd" {
+            for osd in ceph.osds.values_mut().filter(|osd| osd.node == self.node) {
+                osd.version = Some(package.to.clone());
+            }
+        }
+        let mine = ceph.daemons.iter_mut().filter(|daemon| daemon.node == self.node);
+        for daemon in mine.filter(|daemon| package.name == format!("ceph-{}", daemon.kind.word())) {
+            daemon.version = Some(package.to.clone());
         }
     }
 
@@ -102,8 +117,10 @@ impl StepKind for UpgradePackages {
         let Some(node) = super::node_mut(snapshot, &self.node) else { return };
         node.upgrade_unit = Observed::Known(Some(unit));
         let Some(packages) = node.packages.known_mut() else { return };
+        let mut ceph = Vec::new();
         for package in std::mem::take(&mut packages.pending) {
             match package.name.as_str() {
+                "ceph-mon" | "ceph-mgr" | "ceph-osd" | "ceph-mds" => ceph.push(package),
                 "pve-manager" => node.pve_version = Observed::Known(package.to),
                 "pve-qemu-kvm" => node.qemu_version = Observed::Known(package.to),
                 "corosync" => node.corosync_version = Observed::Known(package.to),
@@ -114,13 +131,17 @@ impl StepKind for UpgradePackages {
                 }
             }
         }
+        for package in ceph {
+            self.renew_daemons(snapshot, &package);
+        }
     }
 
     fn command(&self, snapshot: &Snapshot) -> Option<Command> {
         let known = snapshot.nodes.get(&self.node).and_then(|node| node.upgrade_unit.known()?.as_ref());
         let unit = self.next_unit(known);
         let log = Self::log(&unit);
-        let output = [format!("--property=StandardOutput=append:{log}"), format!("--property=StandardError=append:{log}")];
+        let output =
+            [format!("--property=StandardOutput=append:{log}"), format!("--property=StandardError=append:{log}")];
         Some(Command::shell(
             &self.node,
             &[

@@ -8,6 +8,7 @@ use common::{JournalFile, block_on, demo, hold, policy, tell};
 use quorate_core::run::{Request, RunOutcome};
 use quorate_engine::Ended;
 use quorate_journal::{Journal, Mode};
+use quorate_sim::cluster_file::{DEMO, world_from_toml};
 use quorate_sim::ledger::{Ledger, LedgerReport};
 use quorate_sim::ports::SimPorts;
 use quorate_sim::rehearsal::{DiesAt, OperatorAt, Rehearsal, unless_it_dies};
@@ -20,6 +21,16 @@ fn the_demo_cluster_is_upgraded_and_the_ledger_is_clean() {
     assert!(outcome.ledger.clean, "{:#?}", outcome.ledger);
     assert_eq!((outcome.ledger.nodes_upgraded, outcome.ledger.moves), (3, outcome.ledger.moves_bound));
     assert!(outcome.ledger.consented_downtime_s > 0, "the PCI guest was down");
+}
+
+#[test]
+fn a_bound_guest_that_ha_manages_is_stopped_and_started_through_ha() {
+    let bound = DEMO.replacen("id = \"vm:116\"", "id = \"vm:116\"\nha = \"started\"", 1);
+    let outcome = hold(&Rehearsal { policy: policy(), ..Rehearsal::default() }, world_from_toml(&bound, 1).unwrap());
+    assert!(outcome.refused.is_empty(), "{:#?}", outcome.refused);
+    assert_eq!(outcome.ended, Some(Ended::Over(RunOutcome::Completed)), "{}", tell(&outcome));
+    // Had HA answered the shutdown with a restart, the guest would have run on a node that goes down.
+    assert!(outcome.ledger.clean && outcome.ledger.consented_downtime_s > 300, "{:#?}", outcome.ledger);
 }
 
 #[test]

@@ -70,8 +70,7 @@ pub fn fate(snapshot: &Snapshot, policy: &Policy, guest: &Guest) -> Fate {
         return is(FateKind::Blocked, "what it hangs on is not known");
     };
     if let Some(reason) = stuck(snapshot, policy, guest) {
-        let managed = snapshot.ha_service(guest.id).is_some();
-        let kind = if may_be_shut_down(policy, guest) && !managed { FateKind::StaysDown } else { FateKind::Blocked };
+        let kind = if may_be_shut_down(policy, guest) { FateKind::StaysDown } else { FateKind::Blocked };
         return is(kind, &reason);
     }
     if guest.id.kind == GuestKind::Ct {

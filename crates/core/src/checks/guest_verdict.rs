@@ -6,7 +6,7 @@ use crate::ids::GuestKind;
 use crate::observed::Observed;
 use crate::placement::{Obstacle, SKIP_TAG, disk_bytes, obstacle_here, obstacle_there};
 use crate::policy::{ConsentKind, GuestPolicy, Policy};
-use crate::snapshot::{DiskUse, Guest, HaRequest, Snapshot};
+use crate::snapshot::{DiskUse, Guest, Snapshot};
 
 pub(super) struct GuestVerdict;
 
@@ -41,14 +41,13 @@ fn judge(snapshot: &Snapshot, policy: &Policy, guest: &Guest, report: &mut Repor
         let remedy = format!("Wait for its task. If that is long dead: {} unlock {}", tool(guest), id.vmid);
         report.add(Severity::Blocking, id, format!("{id} is locked ({}) and cannot move", lock.0), remedy);
     }
-    let managed = snapshot.ha_service(id).is_some_and(|service| service.request == HaRequest::Started);
     if let Some(stuck) = stuck(snapshot, policy, guest) {
-        if may_be_shut_down(policy, guest) && !managed {
+        if may_be_shut_down(policy, guest) {
             consent(policy, guest, ConsentKind::ShutdownGuests, "is shut down while its node is upgraded", report);
             return;
         }
         let problem = format!("{id} {} cannot leave {}: {stuck}", guest.name, guest.node);
-        report.add(Severity::Blocking, id, problem, remedy(snapshot, guest, managed));
+        report.add(Severity::Blocking, id, problem, remedy(snapshot, guest));
         return;
     }
     let Some(facts) = guest.migration.known() else { return };
@@ -97,16 +96,13 @@ pub(super) fn stuck(snapshot: &Snapshot, policy: &Policy, guest: &Guest) -> Opti
     Some(if refused.is_empty() { "there is no other node".to_owned() } else { refused.join("; ") })
 }
 
-fn remedy(snapshot: &Snapshot, guest: &Guest, managed: bool) -> String {
+fn remedy(snapshot: &Snapshot, guest: &Guest) -> String {
     let id = guest.id;
     let facts = snapshot.guests.get(&id).and_then(|guest| guest.migration.known());
     let image = facts.is_some_and(|facts| facts.local_disks.iter().any(|disk| disk.usage == DiskUse::Cdrom));
     let devices = facts.is_some_and(|facts| !facts.local_resources.is_empty());
     if image && !devices {
         return format!("Allow it to be ejected in the configuration: [policy.guests] \"{id}\" = \"eject\"");
-    }
-    if managed {
-        return format!("Remove what binds it to its node, or take it out of HA for the run: ha-manager remove {id}");
     }
     format!("Remove what binds it to its node, or allow it in the configuration: [policy.guests] \"{id}\" = \"shutdown\"")
 }

@@ -9,7 +9,7 @@ use crate::ids::{GuestId, GuestKind, NodeName};
 use crate::plan::{Plan, PlannedStep, Wave};
 use crate::policy::ConsentKind;
 use crate::snapshot::{HaRequest, Snapshot};
-use crate::steps::{Step, StepStatus, Travel};
+use crate::steps::{Migrate, Step, StepStatus, Travel};
 
 /// Everything that is wrong with the plan's form.
 pub(super) fn faults(plan: &Plan, snapshot: &Snapshot) -> Vec<Finding> {
@@ -139,15 +139,12 @@ fn nobody_forgotten(plan: &Plan, snapshot: &Snapshot, found: &mut Vec<Finding>) 
         }
     }
     for (_, planned) in plan.steps() {
-        let (guest, around_ha) = match &planned.step {
-            Step::Migrate(step) => (step.guest, step.travel != Travel::Ha),
-            Step::ShutdownGuest(step) => (step.guest, true),
-            _ => continue,
-        };
-        let managed = snapshot.ha_service(guest).is_some_and(|service| service.request == HaRequest::Started);
-        if managed && around_ha {
+        // A shutdown is passed on to HA by PVE itself; a migration of our own is not what HA expects.
+        let Step::Migrate(Migrate { guest, travel, .. }) = &planned.step else { continue };
+        let managed = snapshot.ha_service(*guest).is_some_and(|service| service.request == HaRequest::Started);
+        if managed && *travel != Travel::Ha {
             let problem = format!("{} goes around HA, which keeps {guest} started and would answer", planned.id);
-            bad(found, Subject::Guest(guest), problem);
+            bad(found, Subject::Guest(*guest), problem);
         }
     }
 }

@@ -30,10 +30,7 @@ pub(super) fn immovable(guest: GuestId, node: &NodeName, why: &str, remedy: Stri
 }
 
 /// What a guest without any target can be helped with.
-pub(super) fn remedy_immovable(guest: GuestId, managed: bool) -> String {
-    if managed {
-        return format!("remove what binds {guest} to its node, or take it out of HA and shut it down for the run");
-    }
+pub(super) fn remedy_immovable(guest: GuestId) -> String {
     format!(
         "remove what binds {guest} to its node, shut it down, or allow it: [policy.guests] \"{guest}\" = \"shutdown\""
     )

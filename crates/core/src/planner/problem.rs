@@ -238,12 +238,12 @@ impl<'a> Reader<'a> {
         };
         let touchable = !guest.tags.contains(crate::placement::SKIP_TAG);
         let may_shut_down = self.policy.guests.get(&guest.id) == Some(&GuestPolicy::Shutdown) && touchable;
-        if may_shut_down && service.is_none() && guest.status.is(&GuestStatus::Running) {
+        if may_shut_down && guest.status.is(&GuestStatus::Running) {
             self.stay.insert(guest.id, home);
             self.shut_down.entry(home).or_default().push(guest.id);
             return Ok(());
         }
-        Err(immovable(guest.id, &guest.node, &why, remedy_immovable(guest.id, service.is_some())))
+        Err(immovable(guest.id, &guest.node, &why, remedy_immovable(guest.id)))
     }
 
     /// A stopped guest moves if the operator wants it and nothing is in the way; else it stays.

@@ -101,7 +101,7 @@ impl Reader<'_> {
             let node = &problem.names[item.home];
             for mover in &movers {
                 let why = "guests that HA keeps together with it may go nowhere that it may go".to_owned();
-                let remedy = remedy_immovable(mover.guest, true);
+                let remedy = remedy_immovable(mover.guest);
                 self.findings.push(immovable(mover.guest, node, &why, remedy));
             }
         }

@@ -13,7 +13,7 @@ pub use refresh_packages::LISTS_MAX_AGE_S;
 pub use support::{BENIGN_CEPH_CHECKS, ceph_unsettled, what_runs_on};
 use support::{
     NOOUT_LIMITS, all_guests_seen, bring_online, ceph_helper_for, done_when_empty, guest, guest_job, guest_state,
-    helper_for, job_on, node, node_mut, noout_set_for, not_locked, read, take_offline,
+    ha_wants, helper_for, job_on, node, node_mut, noout_set_for, not_locked, read, take_offline,
 };
 pub use upgrade_packages::kernel_release;
 

@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::shutdown_guest::{power, set_status};
-use super::{Class, Limits, StepKind, StepStatus};
+use super::shutdown_guest::{power, set_ha, set_status};
+use super::{Class, Limits, StepKind, StepStatus, ha_wants};
 use crate::command::Command;
 use crate::ids::{GuestId, NodeName};
 use crate::policy::Deadlines;
-use crate::snapshot::{GuestStatus, Snapshot};
+use crate::snapshot::{GuestStatus, HaRequest, HaServiceState, Snapshot};
 
 /// Starts one guest where it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,22 +36,29 @@ impl StepKind for StartGuest {
     }
 
     fn status(&self, snapshot: &Snapshot) -> StepStatus {
-        if let Some(job) = super::guest_job(snapshot, self.guest, &["qmstart", "vzstart"]) {
+        if let Some(job) = super::guest_job(snapshot, self.guest, &["qmstart", "vzstart", "hastart"]) {
             return StepStatus::Running(format!("task {job}"));
         }
         match super::guest_state(snapshot, self.guest, &self.node) {
             Err(status) => status,
-            Ok(GuestStatus::Running | GuestStatus::Paused) => StepStatus::Done,
-            Ok(GuestStatus::Stopped) => super::not_locked(snapshot, self.guest),
+            Ok(GuestStatus::Running | GuestStatus::Paused) => match ha_wants(snapshot, self.guest) {
+                Some((HaRequest::Stopped | HaRequest::Disabled, _)) => StepStatus::Ready,
+                _ => StepStatus::Done,
+            },
+            Ok(GuestStatus::Stopped) => match ha_wants(snapshot, self.guest) {
+                Some((HaRequest::Started, _)) => StepStatus::Running(format!("HA starts {}", self.guest)),
+                _ => super::not_locked(snapshot, self.guest),
+            },
         }
     }
 
     fn after(&self, snapshot: &mut Snapshot) {
         set_status(snapshot, self.guest, &self.node, GuestStatus::Running);
+        set_ha(snapshot, self.guest, HaRequest::Started, HaServiceState::Started);
     }
 
     fn command(&self, _snapshot: &Snapshot) -> Option<Command> {
-        Some(power(self.guest, &self.node, "start"))
+        Some(power(self.guest, &self.node, "start", &[]))
     }
 
     fn limits(&self, _deadlines: &Deadlines) -> Limits {

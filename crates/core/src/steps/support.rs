@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Limits, StepStatus};
 use crate::ids::{GuestId, NodeName, Upid};
 use crate::observed::Observed;
-use crate::snapshot::{Ceph, Guest, GuestStatus, HaServiceState, Node, Snapshot};
+use crate::snapshot::{Ceph, Guest, GuestStatus, HaRequest, HaServiceState, Node, Snapshot};
 
 /// A flag is set at once; a monitor election may take some seconds.
 pub(super) const NOOUT_LIMITS: Limits = Limits { deadline_s: 300, settle_s: 10, attempts: 3 };
@@ -83,6 +83,11 @@ pub(super) fn guest_state(snapshot: &Snapshot, id: GuestId, node: &NodeName) -> 
         return Err(StepStatus::Impossible(format!("{id} is on {}, not on {node}", guest.node)));
     }
     read(&guest.status).copied().map_err(|why| StepStatus::Blocked(vec![why]))
+}
+
+/// What HA is asked to do with a guest, and where it stands; `None` where HA was not read or does not manage it.
+pub(super) fn ha_wants(snapshot: &Snapshot, id: GuestId) -> Option<(HaRequest, Option<HaServiceState>)> {
+    snapshot.ha_service(id).map(|service| (service.request, service.state))
 }
 
 /// Ready if the guest is not locked.

@@ -51,11 +51,11 @@ fn guest_verdict_a_device_of_the_host_blocks_until_the_policy_speaks() {
     fires("guest-verdict", &snapshot, Severity::Blocking, "vm:103 g103 cannot leave pve1: hostpci0");
     let shutdown = policy_for(VM, GuestPolicy::Shutdown);
     verdict(&snapshot, &shutdown, VM, Severity::Consent, "is shut down while its node is upgraded");
-    // HA would start it again: the policy cannot help there.
+    // HA is asked to keep it stopped, so it may be shut down as well.
     let mut managed = snapshot;
     let service = ha_mut(&mut managed).services[&GuestId::vm(101)].clone();
     ha_mut(&mut managed).services.insert(VM, service);
-    verdict(&managed, &shutdown, VM, Severity::Blocking, "hostpci0");
+    verdict(&managed, &shutdown, VM, Severity::Consent, "is shut down while its node is upgraded");
     // A guest that can move is moved, whatever the policy allows.
     assert!(
         !by_id("guest-verdict").unwrap().run(&cluster(), &shutdown).iter().any(|it| it.subject == Subject::Guest(VM))

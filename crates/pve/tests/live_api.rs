@@ -222,3 +222,25 @@ async fn an_endpoint_to_be_avoided_is_not_asked_even_if_there_is_no_other() {
     assert!(matches!(ports.api.call(request).await, Err(ApiError::Unreachable(_))));
     assert_eq!(server.connections.load(Ordering::SeqCst), 0);
 }
+
+#[tokio::test]
+async fn a_node_is_read_by_itself_and_through_others_once_it_could_not_be_reached() {
+    let (a, b) = (serve(Manner::Answers).await, serve(Manner::Answers).await);
+    let gone = ("127.0.0.1".to_owned(), 1);
+    let nodes = vec![endpoint("a", &a).await, endpoint("b", &b).await, closed("c", gone, "AA".repeat(32))];
+    let ports = live(nodes, "secret");
+    let asked = |server: &Server| server.requests.lock().unwrap().len();
+    ports.api.call(ApiRequest::get("/nodes/b/status")).await.unwrap();
+    ports.api.call(ApiRequest::get("/version")).await.unwrap();
+    ports.api.call(ApiRequest::get("/nodes/a/status")).await.unwrap();
+    assert_eq!((asked(&a), asked(&b)), (2, 1), "b is read by itself, and everything else by the first");
+    let avoiding = ApiRequest { avoid: vec!["b".into()], ..ApiRequest::get("/nodes/b/status") };
+    ports.api.call(avoiding).await.unwrap();
+    assert_eq!((asked(&a), asked(&b)), (3, 1), "whom the caller avoids is not asked, not even about itself");
+    ports.api.call(post("/nodes/b/qemu/101/migrate")).await.unwrap();
+    assert_eq!((asked(&a), asked(&b)), (4, 1), "a write takes the way of all writes");
+    for calls in 5..7 {
+        ports.api.call(ApiRequest::get("/nodes/c/status")).await.unwrap();
+        assert_eq!((asked(&a), asked(&b)), (calls, 1), "c is not there, and a passes the question on");
+    }
+}

@@ -99,7 +99,7 @@ async fn main() {
     let (nodes, guests) = (option(&arguments, "--nodes", 32), option(&arguments, "--guests", 4000));
     let latency = Duration::from_millis(u64::from(option(&arguments, "--latency-ms", 20)));
     let world = World::build(&synthetic(nodes, guests).expect("a large cluster"), 1).expect("a large cluster");
-    let options = LabOptions { time_factor: 1, api_port: Port::Free, ssh_port: Port::Free, ..LabOptions::default() };
+    let options = LabOptions { time_factor: 100, api_port: Port::Free, ssh_port: Port::Free, ..LabOptions::default() };
     let lab = Lab::start(world, options).await.expect("the lab starts");
     let traffic = Arc::new(Mutex::new(Traffic::default()));
     let ports = distant(&lab, latency, &traffic);

@@ -4,6 +4,7 @@
 //! write has a connection of its own and goes to another endpoint only while none was established: once a byte is
 //! on its way, no answer means [`ApiError::InDoubt`].
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -43,6 +44,8 @@ struct Endpoint {
     pinned: String,
     kept: Mutex<Vec<Sender>>,
     permits: Semaphore,
+    /// Did the last attempt to reach it succeed? Until the first attempt, it counts as if it had.
+    reached: AtomicBool,
 }
 
 impl LiveApi {
@@ -57,6 +60,7 @@ impl LiveApi {
             pinned: tls::normalise(&node.fingerprint),
             kept: Mutex::new(Vec::new()),
             permits: Semaphore::new(IN_FLIGHT),
+            reached: AtomicBool::new(true),
         };
         Ok(Self {
             endpoints: config.nodes.iter().map(endpoint).collect(),
@@ -69,7 +73,9 @@ impl LiveApi {
     }
 
     async fn send(&self, request: ApiRequest) -> Result<ApiData, ApiError> {
+        let own = self.own_endpoint(&request);
         let order = self.order.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let order = own.into_iter().chain(order.into_iter().filter(|index| Some(*index) != own));
         let mut failures: Vec<ApiError> = Vec::new();
         for index in order {
             let endpoint = &self.endpoints[index];
@@ -83,16 +89,29 @@ impl LiveApi {
             };
             match result {
                 Err(error) if may_go_elsewhere(&error, request.method) => {
+                    endpoint.reached.store(!matches!(error, ApiError::Unreachable(_)), Ordering::Relaxed);
                     self.prefer(index, false);
                     failures.push(error);
                 }
                 answered => {
-                    self.prefer(index, !matches!(answered, Err(ApiError::InDoubt { .. })));
+                    endpoint.reached.store(true, Ordering::Relaxed);
+                    if own != Some(index) {
+                        self.prefer(index, !matches!(answered, Err(ApiError::InDoubt { .. })));
+                    }
                     return answered;
                 }
             }
         }
         Err(most_telling(failures))
+    }
+
+    /// What is read below `/nodes/N` is read by N itself: another node would only pass the question on, and one that
+    /// passes on everybody's questions is a bottleneck. One that could not be reached last time is asked through others.
+    fn own_endpoint(&self, request: &ApiRequest) -> Option<usize> {
+        let (node, _) = request.path.strip_prefix("/nodes/")?.split_once('/')?;
+        let own = self.endpoints.iter().position(|endpoint| endpoint.name.as_str() == node)?;
+        let reachable = self.endpoints[own].reached.load(Ordering::Relaxed);
+        (request.method == Method::Get && reachable).then_some(own)
     }
 
     fn prefer(&self, index: usize, answers: bool) {

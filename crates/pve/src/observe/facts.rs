@@ -19,8 +19,9 @@ use crate::wire::guest::{self as wire, Config, Current, Preconditions};
 use crate::wire::lenient::{self, Int, List};
 use crate::wire::property::size_bytes;
 
-/// Guests that are read at the same time; the nodes' own limits hold besides.
-const GUESTS_AT_ONCE: usize = 24;
+/// Guests that are read at the same time, for each node; the nodes' own limits hold besides. A few more than a node may
+/// be asked at once, so that none is idle while another's guests are in the way.
+const GUESTS_AT_ONCE_PER_NODE: usize = 4;
 
 /// Keys of drives in a VM's configuration.
 const VM_DRIVES: [&str; 8] = ["ide", "sata", "scsi", "virtio", "efidisk", "tpmstate", "unused", "floppy"];
@@ -40,6 +41,8 @@ pub(super) async fn read(
     let stirred = stirred(&guests, ha, look);
     let context = Context { reader, storages, replication };
     let (context, stirred) = (&context, &stirred);
+    let nodes: BTreeSet<_> = guests.values().map(|guest| guest.node.clone()).collect();
+    let at_once = GUESTS_AT_ONCE_PER_NODE * nodes.len().max(1);
     let complete = guests.into_values().map(|mut guest| async move {
         let old = unchanged(&guest, look).filter(|_| !stirred.contains(&guest.id));
         if let Observed::Unknown(why) = &guest.status {
@@ -57,7 +60,7 @@ pub(super) async fn read(
         }
         guest
     });
-    let done = stream::iter(complete).buffer_unordered(GUESTS_AT_ONCE);
+    let done = stream::iter(complete).buffer_unordered(at_once);
     done.map(|guest| (guest.id, guest)).collect().await
 }
 

@@ -10,6 +10,7 @@
 mod bench;
 mod clients;
 mod stages;
+mod swarm;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -18,6 +19,8 @@ use std::process::ExitCode;
 const USAGE: &str = "usage: cargo xtask <verb>
   test   everything the project checks itself with: format, house rules, clippy, documentation, all tests, clients
   clients [name…]  clients that others wrote, against the lab; `clients drains` prints the table of the docs
+  swarm  runs over made-up clusters with faults, seed after seed: swarm --from SEED --seconds N [--json], swarm --seed N
+  crash-matrix  the engine is killed at every point of a run, and the run is taken up
   bench  how near the planner comes to its bound, and how others do: bench plan --help
   tidy   only the house rules (xtask/src/tidy)";
 
@@ -27,6 +30,8 @@ fn main() -> ExitCode {
     let passed = match arguments.as_slice() {
         ["bench", rest @ ..] => bench::run(rest),
         ["clients", names @ ..] => clients::run(&root(), names),
+        ["crash-matrix", rest @ ..] => swarm::crash_matrix(&root(), rest),
+        ["swarm", rest @ ..] => swarm::run(&root(), rest),
         ["test"] => stages::run_all(&root()),
         ["tidy"] => tidy::run(&root()),
         _ => {

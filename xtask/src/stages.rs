@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
 
-use crate::{clients, tidy};
+use crate::{clients, swarm, tidy};
 
 /// How a stage came out.
 pub(crate) enum Outcome {
@@ -59,6 +59,8 @@ const STAGES: &[(&str, Stage)] = &[
             cargo_counted(root, &["test", "--workspace", "--all-targets", "--locked", "--no-fail-fast"], count)
         }
     }),
+    ("crash matrix", swarm::crash_matrix_stage),
+    ("swarm", swarm::stage),
     ("third-party clients", clients::stage),
 ];
 
@@ -115,7 +117,7 @@ fn has_tool(tool: &str) -> bool {
     quiet.is_ok_and(|status| status.success())
 }
 
-fn cargo(root: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Outcome {
+pub(crate) fn cargo(root: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Outcome {
     let line = format!("cargo {}", arguments.join(" "));
     if matches!(arguments[0], "fmt" | "clippy") && !has_tool(arguments[0]) {
         return Outcome::Failed(format!("{line} is not installed: rustup component add rustfmt clippy"));

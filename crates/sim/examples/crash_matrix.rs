@@ -5,7 +5,7 @@
 
 use std::process::ExitCode;
 
-use quorate_sim::crash_matrix::{Points, matrix};
+use quorate_sim::crash_matrix::{Matrix, Points, matrix};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -25,7 +25,9 @@ fn main() -> ExitCode {
                 println!("{failure}");
             }
             println!("steps: {}", matrix.verbs.join(", "));
-            println!("{} points, {} failed", matrix.points, matrix.failures.len());
+            let Matrix { points, resumed, aborts, failures, .. } = &matrix;
+            let failed = failures.len();
+            println!("{points} points, {resumed} of them unlike and taken up, {aborts} aborted, {failed} failed");
             if matrix.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => {

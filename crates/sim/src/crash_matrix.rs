@@ -5,16 +5,23 @@
 //! killed engine leaves behind. *After the k-th* and *before the next* are the same moment, so all of them together are
 //! every point there is. From each copy a new driver goes on to the end, a second, a minute or twenty minutes later.
 //!
+//! Reading changes nothing. What is left behind after each of many reads in a row is, a second later, one and the same
+//! world to the last field; that is not assumed, but compared, and the run is taken up once for all that are alike.
+//!
+//! From the moments after an event a driver that is told to abort goes on as well: it must leave nothing of ours.
+//!
 //! Demanded of each: the run completes, the ledger is clean, every node booted as often as in the reference run and
 //! had its packages upgraded once, every guest moved as often and runs where it runs there, and nothing is owed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::hash::{DefaultHasher, Hasher as _};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quorate_core::ids::{GuestId, NodeName, RunId, UnixMs};
 use quorate_core::policy::{ConsentKind, GuestPolicy, Policy};
-use quorate_core::run::{Event, RunOutcome};
+use quorate_core::run::{Event, Request, RunOutcome};
 use quorate_engine::{Beginning, Driver, Ended, Lists, Silent, Watcher, WhenPaused, new_run_id, prepare};
 use quorate_journal::{Holder, Journal};
 
@@ -29,6 +36,12 @@ pub const EVERY_STEP: &str = include_str!("../clusters/every-step.toml");
 
 /// The new driver comes after so many seconds, in turn: at once, when HA has noticed, when deadlines have passed.
 const BACK_AFTER_S: [u64; 3] = [1, 60, 1_200];
+
+/// Points of one look lie this close together.
+const GROUP_MS: u64 = 3_000;
+
+/// After a run HA takes guests back to where its rules want them.
+const REST_MS: u64 = 1_800_000;
 
 /// The matrix could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -45,11 +58,13 @@ pub enum CrashMatrixError {
 }
 
 /// A moment at which the engine is killed.
+#[derive(Clone)]
 pub struct Point {
     /// Its number, from 1.
     pub number: u64,
     /// What has just happened: `call 17`, `event step-started pve1.reboot`.
     pub after: String,
+    is_event: bool,
     world: World,
     run: RunId,
     events: Vec<(UnixMs, Event)>,
@@ -77,6 +92,10 @@ pub struct Matrix {
     pub reference: End,
     /// Points at which the engine was killed.
     pub points: u64,
+    /// Runs that were taken up: points that leave the same behind are one.
+    pub resumed: u64,
+    /// Points from which the run was aborted as well.
+    pub aborts: u64,
     /// Verbs of the steps that the reference run took.
     pub verbs: Vec<String>,
     /// What was not as it must be: the point, and what.
@@ -109,15 +128,21 @@ pub fn policy() -> Policy {
 /// There is no reference run to kill.
 pub fn matrix(points: Points, threads: usize) -> Result<Matrix, CrashMatrixError> {
     // A few wait, so that nobody is idle; a world is too large to keep them all.
-    let (send, receive) = sync_channel::<Point>(threads);
+    let (send, receive) = sync_channel::<Vec<Point>>(threads);
     let receive = Mutex::new(receive);
     let fates = Mutex::new(Vec::new());
+    let aborted = Mutex::new(Vec::new());
     let (reference, count, verbs) = std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                while let Some(point) = next(&receive) {
-                    let fate = (point.number, point.after.clone(), resume(point));
-                    lock(&fates).push(fate);
+                while let Some(group) = next(&receive) {
+                    for point in group.iter().filter(|point| point.is_event) {
+                        let fate = abort(point.clone());
+                        lock(&aborted).push((point.number, point.after.clone(), fate));
+                    }
+                    for point in unlike(group) {
+                        lock(&fates).push((point.number, point.after.clone(), resume(point)));
+                    }
                 }
             });
         }
@@ -125,19 +150,24 @@ pub fn matrix(points: Points, threads: usize) -> Result<Matrix, CrashMatrixError
     })?;
     let mut fates = fates.into_inner().unwrap_or_else(PoisonError::into_inner);
     fates.sort_by_key(|(number, ..)| *number);
+    let resumed = fates.len() as u64;
     let wrong = |(number, after, fate): (u64, String, Result<End, String>)| {
         let what = match fate {
             Ok(end) if end == reference => return None,
-            Ok(end) => difference(&reference, &end),
+            Ok(end) => format!("the end is another one: {end:?}, not {reference:?}"),
             Err(why) => why,
         };
         Some(format!("killed at point {number}, after {after}: {what}"))
     };
-    let failures = fates.into_iter().filter_map(wrong).collect();
-    Ok(Matrix { reference, points: count, verbs, failures })
+    let mut failures: Vec<String> = fates.into_iter().filter_map(wrong).collect();
+    let aborted = aborted.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let aborts = aborted.len() as u64;
+    let left = aborted.into_iter().filter_map(|(number, after, fate)| Some((number, after, fate.err()?)));
+    failures.extend(left.map(|(number, after, why)| format!("aborted at point {number}, after {after}: {why}")));
+    Ok(Matrix { reference, points: count, resumed, aborts, verbs, failures })
 }
 
-fn next(receive: &Mutex<Receiver<Point>>) -> Option<Point> {
+fn next(receive: &Mutex<Receiver<Vec<Point>>>) -> Option<Vec<Point>> {
     lock(receive).recv().ok()
 }
 
@@ -150,13 +180,45 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     runtime.expect("a runtime without I/O always begins").block_on(future)
 }
 
+/// Moves all points of a group on to the moment at which the new driver comes, and keeps those that differ.
+fn unlike(group: Vec<Point>) -> Vec<Point> {
+    let Some(last) = group.last() else { return Vec::new() };
+    let back_after_s = BACK_AFTER_S[usize::try_from(last.number).unwrap_or(0) % BACK_AFTER_S.len()];
+    let comes_ms = last.world.now_ms + back_after_s * 1000;
+    let mut seen = BTreeSet::new();
+    let mut kept = Vec::new();
+    for mut point in group {
+        point.world.advance_to(comes_ms);
+        if seen.insert(digest(&point.world)) {
+            kept.push(point);
+        }
+    }
+    kept
+}
+
+/// Every field of the world, in one number.
+fn digest(world: &World) -> u64 {
+    struct Sink(DefaultHasher);
+    impl std::fmt::Write for Sink {
+        fn write_str(&mut self, text: &str) -> std::fmt::Result {
+            self.0.write(text.as_bytes());
+            Ok(())
+        }
+    }
+    let mut sink = Sink(DefaultHasher::new());
+    write!(sink, "{world:?}").expect("hashing does not fail");
+    sink.0.finish()
+}
+
 /// Copies what a killed engine would leave behind, and hands it on.
 struct Copier {
     points: Points,
     made: Mutex<u64>,
     run: RunId,
     events: Mutex<Vec<(UnixMs, Event)>>,
-    send: SyncSender<Point>,
+    /// Points since the last event or wait.
+    group: Mutex<Vec<Point>>,
+    send: SyncSender<Vec<Point>>,
 }
 
 impl Copier {
@@ -177,10 +239,22 @@ impl Copier {
             Points::Only(only) => only == number,
         };
         if wanted {
-            let point = Point { number, after: after.to_owned(), world: world.clone(), run: self.run.clone(), events };
-            // Nobody takes points any more only if every thread has panicked; the scope tells of that.
-            let _ = self.send.send(point);
+            let (after, world, run) = (after.to_owned(), world.clone(), self.run.clone());
+            let point = Point { number, after, is_event, world, run, events };
+            let mut group = lock(&self.group);
+            let belongs = |first: &Point| {
+                first.events.len() == point.events.len() && point.world.now_ms <= first.world.now_ms + GROUP_MS
+            };
+            if !group.first().is_none_or(belongs) {
+                self.hand_on(std::mem::take(&mut *group));
+            }
+            group.push(point);
         }
+    }
+
+    fn hand_on(&self, group: Vec<Point>) {
+        // Nobody takes points any more only if every thread has panicked; the scope tells of that.
+        let _ = self.send.send(group);
     }
 }
 
@@ -205,21 +279,22 @@ impl Watcher for Stage {
     fn waiting(&mut self, _at: UnixMs, _on: &[String]) {}
 }
 
-fn hold_reference(points: Points, send: SyncSender<Point>) -> Result<(End, u64, Vec<String>), CrashMatrixError> {
+fn hold_reference(points: Points, send: SyncSender<Vec<Point>>) -> Result<(End, u64, Vec<String>), CrashMatrixError> {
     let world = Arc::new(Mutex::new(world_from_toml(EVERY_STEP, 1)?));
     let run = new_run_id(UnixMs(lock(&world).now_ms), "crash-matrix");
-    let copier = Copier { points, made: Mutex::new(0), run: run.clone(), events: Mutex::default(), send };
-    let copier = Arc::new(copier);
+    let (made, events, group) = (Mutex::new(0), Mutex::default(), Mutex::default());
+    let copier = Arc::new(Copier { points, made, run: run.clone(), events, group, send });
     let tap = {
         let copier = copier.clone();
         Arc::new(move |number, world: &World| copier.point(world, &format!("call {number}"), false))
     };
     let sim = SimPorts::tapped(world, tap);
     let ended = block_on(begin(&sim, &copier, &run))?;
+    copier.hand_on(std::mem::take(&mut *lock(&copier.group)));
     if ended != Ended::Over(RunOutcome::Completed) {
         return Err(CrashMatrixError::Reference(format!("{ended:?}")));
     }
-    let end = end_of(&sim.world()).map_err(CrashMatrixError::Reference)?;
+    let end = end_of(&mut sim.world()).map_err(CrashMatrixError::Reference)?;
     let mut verbs: Vec<String> = Vec::new();
     for (_, event) in lock(&copier.events).iter() {
         if let Event::StepEnded { step, .. } = event {
@@ -256,11 +331,29 @@ async fn begin(sim: &SimPorts, copier: &Arc<Copier>, run: &RunId) -> Result<Ende
 
 /// Takes a killed run up and drives it to its end.
 fn resume(point: Point) -> Result<End, String> {
-    let Point { number, world, run, events, .. } = point;
-    let back_after_s = BACK_AFTER_S[usize::try_from(number).unwrap_or(0) % BACK_AFTER_S.len()];
+    let (sim, ended, owed) = take_up(point, None)?;
+    match (ended, owed) {
+        (Ended::Over(RunOutcome::Completed), 0) => end_of(&mut sim.world()),
+        (ended, owed) => Err(format!("it ended as {ended:?}, and {owed} things are owed")),
+    }
+}
+
+/// Takes a killed run up and aborts it.
+fn abort(mut point: Point) -> Result<(), String> {
+    let comes_ms = point.world.now_ms + BACK_AFTER_S[0] * 1000;
+    point.world.advance_to(comes_ms);
+    let was_over = point.events.iter().any(|(_, event)| matches!(event, Event::RunEnded { .. }));
+    let (sim, ended, owed) = take_up(point, Some(Request::Abort))?;
+    match (ended, owed) {
+        (Ended::Over(RunOutcome::Aborted), 0) => end_of(&mut sim.world()).map(drop),
+        (Ended::Over(RunOutcome::Completed), 0) if was_over => Ok(()),
+        (ended, owed) => Err(format!("it ended as {ended:?}, and {owed} things are owed")),
+    }
+}
+
+fn take_up(point: Point, say: Option<Request>) -> Result<(SimPorts, Ended, usize), String> {
+    let Point { world, run, events, .. } = point;
     let sim = SimPorts::new(Arc::new(Mutex::new(world)));
-    let until_ms = sim.world().now_ms + back_after_s * 1000;
-    sim.world().advance_to(until_ms);
     let drive = async {
         let journal = Journal::in_memory()?;
         for (at, event) in &events {
@@ -272,18 +365,20 @@ fn resume(point: Point) -> Result<End, String> {
         let mut driver = Driver::take_up(sim.ports(), &journal, &holder, run.clone(), &mut silent)?
             .known_nodes(nodes)
             .when_paused(WhenPaused::Leave);
+        if let Some(say) = say {
+            driver.say(say, "the operator of the crash matrix")?;
+        }
         let ended = driver.drive().await?;
         Ok::<_, quorate_engine::DriveError>((ended, driver.state().obligations.len()))
     };
-    match block_on(drive) {
-        Ok((Ended::Over(RunOutcome::Completed), 0)) => end_of(&sim.world()),
-        Ok((ended, owed)) => Err(format!("it ended as {ended:?}, and {owed} things are owed")),
-        Err(error) => Err(error.to_string()),
-    }
+    let (ended, owed) = block_on(drive).map_err(|error| error.to_string())?;
+    Ok((sim, ended, owed))
 }
 
-/// What is in the cluster at the end; harm is an error.
-fn end_of(world: &World) -> Result<End, String> {
+/// What is in the cluster at the end, when HA has come to rest; harm is an error.
+fn end_of(world: &mut World) -> Result<End, String> {
+    let rested_ms = world.now_ms + REST_MS;
+    world.advance_to(rested_ms);
     let ledger = Ledger::report(world, 0, 0.0);
     if !ledger.clean {
         return Err(format!("the ledger is not clean: {}", ledger.events.join("; ")));
@@ -299,8 +394,4 @@ fn end_of(world: &World) -> Result<End, String> {
         moves: ledger.moves,
         nodes_upgraded: ledger.nodes_upgraded,
     })
-}
-
-fn difference(reference: &End, end: &End) -> String {
-    format!("the end is another one: {end:?}, not {reference:?}")
 }

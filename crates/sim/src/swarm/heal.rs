@@ -2,7 +2,7 @@
 //!
 //! It touches only what faults touched. What the tool did, and owes, is left for the tool.
 
-use quorate_core::ids::{NodeName, OsdId};
+use quorate_core::ids::{GuestId, NodeName, OsdId};
 
 use crate::world::World;
 use crate::world::faults::{Fault, FaultKind};
@@ -13,6 +13,11 @@ const FREE_BYTES: u64 = 40 << 30;
 /// Mends everything. Nodes boot, daemons start and HA recovers in their own time afterwards.
 pub(super) fn heal(world: &mut World) {
     world.armed.waiting.clear();
+    // He stops every move that is under way: one that hangs never ends by itself.
+    let moving: Vec<GuestId> = world.migrations.running.keys().copied().collect();
+    for guest in moving {
+        world.fail_migration(guest, "received interrupt");
+    }
     let nodes: Vec<NodeName> = world.nodes.keys().cloned().collect();
     for name in &nodes {
         heal_node(world, name);

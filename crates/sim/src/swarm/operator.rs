@@ -35,6 +35,9 @@ const REST_MS: u64 = 900_000;
 /// A guest that takes its time to shut down is down for longer than a plan says, and that is no harm.
 const SLOW_GUEST_S: u64 = 30;
 
+/// A guest that was shut down with consent waits for its node, and whatever holds the run up holds it up as well.
+const HELD_UP_S: u64 = 24 * 3_600;
+
 /// Holds one seed's run.
 pub(super) struct Operator {
     case: Case,
@@ -125,8 +128,9 @@ impl Operator {
         }
         let mut rng = self.case.rng.clone();
         self.strikes = strikes::draw(&mut rng, &self.sim.world(), &plan);
+        let margin_s = if self.strikes.is_empty() { SLOW_GUEST_S } else { HELD_UP_S };
         for (guest, seconds) in consented_seconds(&plan) {
-            self.sim.world().ledger.consent(guest, seconds + SLOW_GUEST_S);
+            self.sim.world().ledger.consent(guest, seconds + margin_s);
         }
         let beginning =
             Beginning { run: run.clone(), cluster: "swarm".to_owned(), policy: self.case.policy.clone(), plan };

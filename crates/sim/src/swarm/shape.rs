@@ -217,7 +217,7 @@ pub(super) fn policy(rng: &mut Rng, file: &ClusterFile) -> Policy {
         ]),
         // The host itself takes six of 32 GiB.
         headroom_percent: if rng.percent(50) { 20 } else { 30 },
-        parallel_migrations: u8::try_from(rng.between(1, 4)).unwrap_or(1),
+        parallel_migrations: u8::try_from(rng.between(1, 4)).unwrap_or(1).into(),
         reboot: if rng.percent(25) { RebootWhen::Always } else { RebootWhen::Needed },
         stopped_guests: if rng.percent(20) { StoppedGuests::Move } else { StoppedGuests::Leave },
         ..Policy::default()

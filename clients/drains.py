@@ -96,8 +96,8 @@ def maintenance_by_its_text(lab):
     ssh = f"ssh -F {lab.directory}/lab/ssh_config {DRAINED}"
     script = (
         f"{ssh} ha-manager crm-command node-maintenance enable {DRAINED} && "
-        f"for i in $(seq 600); do {ssh} ha-manager status | grep '{DRAINED} (maintenance mode' && exit; sleep 0.5; done; "
-        "exit 1"
+        f"for i in $(seq 600); do {ssh} ha-manager status | grep '{DRAINED} (maintenance mode' && exit; sleep 0.5; done"
+        "; exit 1"
     )
     return observed(lab, ["sh", "-c", script])
 

@@ -75,9 +75,8 @@ class Lab:
     def __enter__(self):
         arguments = ["--json", "--dir", self.directory / "lab", "--any-port", "--cluster", self.cluster_file]
         arguments += ["--time-factor", self.time_factor]
-        self.process = started(
-            [self.quorate, "lab", "up", *arguments], self.directory / "lab.log", self.environment, stdout=subprocess.PIPE
-        )
+        command = [self.quorate, "lab", "up", *arguments]
+        self.process = started(command, self.directory / "lab.log", self.environment, stdout=subprocess.PIPE)
         line = first_line(self.process.stdout, START_S)
         if not line:
             ended(self.process)

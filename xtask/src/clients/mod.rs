@@ -28,7 +28,7 @@ const CLIENTS: &[Client] = &[
     Client { name: "pvecontrol", script: "pvecontrol_check.py", deadline: Duration::from_secs(240) },
     Client { name: "proxlb", script: "proxlb_check.py", deadline: Duration::from_secs(240) },
     Client { name: "exporter", script: "exporter_check.py", deadline: Duration::from_secs(240) },
-    Client { name: "ansible", script: "ansible_check.py", deadline: Duration::from_secs(480) },
+    Client { name: "ansible", script: "ansible_check.py", deadline: Duration::from_secs(900) },
     Client { name: "fakepve", script: "fakepve_check.py", deadline: Duration::from_secs(240) },
 ];
 

@@ -52,7 +52,7 @@ async fn a_refusal_is_the_error_that_the_live_client_makes_of_it() {
     let stranger = SimPorts::with_credentials(shared, Credentials::token("root@pam!quorate", "wrong"));
     let before = stranger.now();
     let error = stranger.call(ApiRequest::get("/version")).await.unwrap_err();
-    let reason = "Authentication failed!".to_owned();
+    let reason = "invalid token value!".to_owned();
     assert_eq!(error, ApiError::Unauthorized { node: NodeName::from("pve1"), reason });
     assert!(stranger.now().since_s(before) >= 3);
 }

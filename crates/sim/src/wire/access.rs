@@ -9,6 +9,7 @@ use quorate_core::ids::NodeName;
 use ring::hmac;
 
 use super::answer::Refusal;
+use super::schema::Release;
 use super::text::base64;
 use crate::world::access::Access;
 
@@ -90,10 +91,15 @@ impl Gate {
         sent: &Credentials,
         intent: Intent,
         now_s: u64,
+        release: Release,
     ) -> Result<Caller, Refusal> {
-        let failed = || Refusal::Unauthorized("Authentication failed!".to_owned());
+        // One text for all since early 2026; before, the reason was told.
+        let failed = |reason: &str| {
+            let told = if release >= Release::parse("9.1.5") { "Authentication failed!" } else { reason };
+            Refusal::Unauthorized(told.to_owned())
+        };
         if let Some(token) = sent.authorization.as_deref().and_then(|header| header.strip_prefix("PVEAPIToken=")) {
-            return token_caller(access, token).ok_or_else(failed);
+            return token_caller(access, token).map_err(|reason| failed(&reason));
         }
         let ticket = sent.authorization.as_deref().and_then(|header| header.strip_prefix("PVEAuthCookie="));
         let ticket = match ticket {
@@ -101,7 +107,8 @@ impl Gate {
             None => cookie(sent.cookie.as_deref().unwrap_or_default(), "PVEAuthCookie")
                 .ok_or_else(|| Refusal::Unauthorized("No ticket".to_owned()))?,
         };
-        let user = self.ticket_user(access, &ticket, now_s).ok_or_else(failed)?;
+        let user =
+            self.ticket_user(access, &ticket, now_s).ok_or_else(|| failed("permission denied - invalid PVE ticket"))?;
         let csrf = sent.csrf.as_deref().is_some_and(|token| self.csrf_is_good(token, &user, now_s));
         if intent == Intent::Change && !csrf {
             return Err(Refusal::Unauthorized("Permission denied - invalid csrf token".to_owned()));
@@ -142,12 +149,18 @@ impl Gate {
     }
 }
 
-fn token_caller(access: &Access, header: &str) -> Option<Caller> {
-    let (id, secret) = header.split_once('=')?;
-    let (user, name) = id.split_once('!')?;
-    let token = access.tokens.get(id)?;
-    let user_may = access.users.get(user).is_some_and(|user| user.enabled);
-    (token.secret == secret && user_may).then(|| Caller { user: user.to_owned(), token: Some(name.to_owned()) })
+/// The error is what older releases say.
+fn token_caller(access: &Access, header: &str) -> Result<Caller, String> {
+    let no_value = || "no value for API token found".to_owned();
+    let (id, secret) = header.split_once('=').ok_or_else(no_value)?;
+    let (user, name) = id.split_once('!').ok_or_else(no_value)?;
+    let enabled = access.users.get(user).is_some_and(|user| user.enabled);
+    let token = access.tokens.get(id).filter(|_| enabled);
+    let token = token.ok_or_else(|| format!("no such token '{name}' for user '{user}'"))?;
+    if token.secret != secret {
+        return Err("invalid token value!".to_owned());
+    }
+    Ok(Caller { user: user.to_owned(), token: Some(name.to_owned()) })
 }
 
 fn is_fresh(made: &str, now_s: u64) -> bool {
@@ -187,6 +200,10 @@ mod tests {
 
     const NOW_S: u64 = 1_795_344_000;
 
+    fn new() -> Release {
+        Release::parse("9.1.8")
+    }
+
     fn door() -> (Gate, Access) {
         let mut access = Access::default();
         access.users.insert("root@pam".into(), User { password: "secret".into(), enabled: true });
@@ -201,7 +218,7 @@ mod tests {
         let (ticket, csrf) = gate.log_in(&access, "root@pam", "secret", NOW_S).unwrap();
         let cookie = ticket.replace(':', "%3A").replace('/', "%2F").replace('+', "%2B").replace('=', "%3D");
         let mut sent = Credentials { cookie: Some(format!("a=b; PVEAuthCookie={cookie}")), ..Credentials::default() };
-        let enter = |sent: &Credentials, intent, now_s| gate.authenticate(&access, sent, intent, now_s);
+        let enter = |sent: &Credentials, intent, now_s| gate.authenticate(&access, sent, intent, now_s, new());
         assert_eq!(enter(&sent, Intent::Read, NOW_S + 7200), Ok(Caller::root()));
         assert!(enter(&sent, Intent::Read, NOW_S + 7201).is_err());
         assert!(enter(&sent, Intent::Change, NOW_S).is_err());
@@ -215,14 +232,22 @@ mod tests {
     fn without_credentials_or_with_wrong_ones_nobody_comes_in() {
         let (gate, access) = door();
         let good = Credentials::token("root@pam!quorate", "s");
-        let caller = gate.authenticate(&access, &good, Intent::Change, NOW_S).unwrap();
+        let caller = gate.authenticate(&access, &good, Intent::Change, NOW_S, new()).unwrap();
         assert_eq!(caller.auth_id(), "root@pam!quorate");
-        let refusal = gate.authenticate(&access, &Credentials::default(), Intent::Read, NOW_S).unwrap_err();
+        let refusal = gate.authenticate(&access, &Credentials::default(), Intent::Read, NOW_S, new()).unwrap_err();
         assert_eq!(refusal, Refusal::Unauthorized("No ticket".into()));
         for header in ["PVEAPIToken=root@pam!quorate=1", "PVEAPIToken=", "PVEAuthCookie=PVE:root@pam:00000000::AAAA"] {
             let sent = Credentials { authorization: Some(header.into()), ..Credentials::default() };
-            let refusal = gate.authenticate(&access, &sent, Intent::Read, NOW_S).unwrap_err();
+            let refusal = gate.authenticate(&access, &sent, Intent::Read, NOW_S, new()).unwrap_err();
             assert_eq!(refusal, Refusal::Unauthorized("Authentication failed!".into()), "{header}");
         }
+        let old = gate.authenticate(
+            &access,
+            &Credentials::token("root@pam!quorate", "1"),
+            Intent::Read,
+            NOW_S,
+            Release::parse("8.4.1"),
+        );
+        assert_eq!(old, Err(Refusal::Unauthorized("invalid token value!".into())));
     }
 }

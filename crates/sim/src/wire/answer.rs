@@ -7,7 +7,7 @@ use quorate_core::ids::NodeName;
 use serde_json::{Map, Value, json};
 
 use super::access::Credentials;
-use super::text::Moment;
+use super::text::{Moment, gzip};
 
 /// PVE answers no 401 before this much time has passed since the request came in.
 const UNAUTHORIZED_DELAY: Duration = Duration::from_secs(3);
@@ -58,11 +58,12 @@ impl ApiAnswer {
 pub(super) struct Reply {
     data: Value,
     total: Option<usize>,
+    packed: bool,
 }
 
 impl From<Value> for Reply {
     fn from(data: Value) -> Self {
-        Self { data, total: None }
+        Self { data, total: None, packed: false }
     }
 }
 
@@ -72,9 +73,14 @@ impl Reply {
         self.data
     }
 
+    /// Compressed, whether the client offered that or not.
+    pub(super) fn gzip(self) -> Self {
+        Self { packed: true, ..self }
+    }
+
     /// A list that was cut, with the length of the whole.
     pub(super) fn page(data: Vec<Value>, total: usize) -> Self {
-        Self { data: Value::Array(data), total: Some(total) }
+        Self { data: Value::Array(data), total: Some(total), packed: false }
     }
 }
 
@@ -147,13 +153,13 @@ pub(super) fn success(reply: Reply, now_s: u64) -> ApiAnswer {
     if let Some(total) = reply.total {
         body.insert("total".to_owned(), json!(total));
     }
-    ApiAnswer {
-        status: 200,
-        reason: "OK".to_owned(),
-        headers: headers(now_s, HasBody::Json),
-        body: Value::Object(body).to_string().into_bytes(),
-        delay: Duration::ZERO,
+    let mut headers = headers(now_s, HasBody::Json);
+    let mut body = Value::Object(body).to_string().into_bytes();
+    if reply.packed {
+        headers.push(("Content-Encoding", "gzip".to_owned()));
+        body = gzip(&body);
     }
+    ApiAnswer { status: 200, reason: "OK".to_owned(), headers, body, delay: Duration::ZERO }
 }
 
 /// The answer to a request that was refused.

@@ -13,6 +13,7 @@ mod api;
 mod ceph;
 mod params;
 mod samples;
+mod schema;
 mod shell;
 pub(crate) mod text;
 mod words;
@@ -23,10 +24,12 @@ use quorate_core::ids::NodeName;
 
 pub use access::{Credentials, Gate};
 pub use answer::{ApiAnswer, ApiRequest};
+pub use api::endpoints;
+use schema::Release;
 pub use shell::{Follow, ShellAnswer, ShellExit};
 
 use crate::world::World;
-use crate::world::node::{Node, Power};
+use crate::world::node::{DownStage, Node, Power};
 
 /// The world's outside: what is needed beside the world to answer for it.
 #[derive(Clone, Debug, Default)]
@@ -86,11 +89,19 @@ fn connect_failure(node: &Node) -> (&'static str, Duration) {
     }
 }
 
-/// Release of PVE on a node: `(9, 1)`.
-fn release(node: &Node) -> (u32, u32) {
-    let version = node.installed("pve-manager").map_or("", |version| version.as_str());
-    let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(0));
-    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+/// Is a node in the last seconds of a shutdown, when pveproxy takes a connection and drops it?
+fn drops_connections(node: &Node, now_ms: u64) -> bool {
+    /// The services end about 25 s after the order, or 3 s after the last guest.
+    const SERVES_MS: u64 = 22_000;
+    match node.power {
+        Power::GoingDown { since_ms, stage: DownStage::Services, .. } => now_ms >= since_ms + SERVES_MS,
+        _ => false,
+    }
+}
+
+/// Release of PVE on a node.
+fn release(node: &Node) -> Release {
+    Release::parse(node.installed("pve-manager").map_or("", |version| version.as_str()))
 }
 
 /// Upstream part of a package version: `9.1.8` of `9.1.8-1`.

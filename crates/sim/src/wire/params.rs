@@ -1,7 +1,6 @@
-//! Parameters of API calls: reading them from query, form or JSON, and checking them against a small table.
+//! Parameters of API calls, read from query, form or JSON. What they may be is the schema's business.
 //!
-//! PVE refuses every parameter that it does not know, so the tables here are part of the contract. The texts of the
-//! errors are PVE's.
+//! A key that comes more than once, and an array in JSON, is one text with commas: PVE's lists are read alike.
 
 use std::collections::BTreeMap;
 
@@ -9,66 +8,11 @@ use serde_json::Value;
 
 use super::access::percent_decode;
 use super::answer::{ApiRequest, Refusal};
+use super::schema::boolean;
 
 /// Parameters by name, as text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Args(BTreeMap<String, String>);
-
-/// One parameter that an endpoint knows.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Param {
-    /// Its name; `ide[n]` stands for `ide0`, `ide1`, ….
-    pub(crate) name: &'static str,
-    /// What its value must look like.
-    pub(crate) kind: Kind,
-    /// Must it be there?
-    pub(crate) need: Need,
-    /// The release that brought it, `(9, 0)`.
-    pub(crate) since: (u32, u32),
-}
-
-/// What a value must look like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// Anything.
-    Text,
-    /// 0, 1 and their many spellings.
-    Boolean,
-    /// A whole number within bounds.
-    Integer(i64, i64),
-    /// One of these words.
-    Enum(&'static [&'static str]),
-    /// A node's name.
-    Node,
-    /// A guest's number.
-    Vmid,
-    /// A task's id.
-    Upid,
-}
-
-/// Must a parameter be there?
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Need {
-    /// It may be left out.
-    Optional,
-    /// It may not.
-    Required,
-}
-
-/// A parameter that may be left out.
-pub(crate) const fn opt(name: &'static str, kind: Kind) -> Param {
-    Param { name, kind, need: Need::Optional, since: (0, 0) }
-}
-
-/// A parameter that must be there.
-pub(crate) const fn req(name: &'static str, kind: Kind) -> Param {
-    Param { name, kind, need: Need::Required, since: (0, 0) }
-}
-
-/// A parameter that older releases do not know.
-pub(crate) const fn since(release: (u32, u32), param: Param) -> Param {
-    Param { since: release, ..param }
-}
 
 impl Args {
     /// From pairs.
@@ -93,11 +37,14 @@ impl Args {
     }
 
     fn from_form(form: &str) -> Self {
-        let pairs = form.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let mut args = Self::default();
+        for pair in form.split('&').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (form_decode(key), form_decode(value))
-        });
-        Self(pairs.collect())
+            let value = form_decode(value);
+            let all = args.0.entry(form_decode(key)).and_modify(|all| *all = format!("{all},{value}"));
+            all.or_insert(value);
+        }
+        args
     }
 
     /// A parameter's text.
@@ -136,104 +83,9 @@ impl Args {
     }
 
     /// All, in order of their names.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
-
-    /// Checks everything against the table of an endpoint, as a node of that release does.
-    pub(crate) fn check(&self, table: &[Param], release: (u32, u32)) -> Result<(), Refusal> {
-        let mut errors = BTreeMap::new();
-        let known: Vec<_> = table.iter().filter(|param| param.since <= release).collect();
-        for (name, value) in &self.0 {
-            match known.iter().find(|param| param.is_for(name)) {
-                Some(param) => {
-                    if let Err(text) = param.kind.check(value) {
-                        errors.insert(name.clone(), text);
-                    }
-                }
-                None => {
-                    let text = "property is not defined in schema and the schema does not allow additional properties";
-                    errors.insert(name.clone(), text.to_owned());
-                }
-            }
-        }
-        for param in known.iter().filter(|param| param.need == Need::Required) {
-            if !self.0.contains_key(param.name) {
-                errors.insert(param.name.to_owned(), "property is missing and it is not optional".to_owned());
-            }
-        }
-        if errors.is_empty() { Ok(()) } else { Err(Refusal::Parameters(errors)) }
-    }
-}
-
-impl Param {
-    fn is_for(&self, name: &str) -> bool {
-        match self.name.strip_suffix("[n]") {
-            Some(stem) => {
-                name.strip_prefix(stem).is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
-            }
-            None => self.name == name,
-        }
-    }
-}
-
-impl Kind {
-    /// Does a value look like that? The error is PVE's text.
-    pub(crate) fn check(self, value: &str) -> Result<(), String> {
-        match self {
-            Self::Text => Ok(()),
-            Self::Boolean => match boolean(value) {
-                Some(_) => Ok(()),
-                None => Err(format!("type check ('boolean') failed - got '{value}'")),
-            },
-            Self::Integer(low, high) => integer(value, low, high),
-            Self::Vmid => integer(value, 100, 999_999_999),
-            Self::Enum(words) if words.contains(&value) => Ok(()),
-            Self::Enum(words) => {
-                Err(format!("value '{value}' does not have a value in the enumeration '{}'", words.join(", ")))
-            }
-            Self::Node if is_node_name(value) => Ok(()),
-            Self::Node => Err("invalid format - value does not look like a valid node name\n".to_owned()),
-            Self::Upid if is_upid(value) => Ok(()),
-            Self::Upid => Err("unable to parse worker upid".to_owned()),
-        }
-    }
-}
-
-fn integer(value: &str, low: i64, high: i64) -> Result<(), String> {
-    let Ok(number) = value.parse::<i64>() else {
-        return Err(format!("type check ('integer') failed - got '{value}'"));
-    };
-    if number < low {
-        return Err(format!("value must have a minimum value of {low}"));
-    }
-    if number > high {
-        return Err(format!("value must have a maximum value of {high}"));
-    }
-    Ok(())
-}
-
-fn boolean(value: &str) -> Option<bool> {
-    match value {
-        "1" | "on" | "yes" | "true" => Some(true),
-        "0" | "off" | "no" | "false" => Some(false),
-        _ => None,
-    }
-}
-
-fn is_node_name(value: &str) -> bool {
-    let good = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
-    !value.is_empty() && value.bytes().all(good) && !value.starts_with('-') && !value.ends_with('-')
-}
-
-fn is_upid(value: &str) -> bool {
-    let fields: Vec<_> = value.split(':').collect();
-    let hex = |field: &str, length: std::ops::RangeInclusive<usize>| {
-        length.contains(&field.len()) && field.bytes().all(|b| b.is_ascii_hexdigit())
-    };
-    matches!(fields[..], ["UPID", node, pid, pstart, start, kind, _, user, ""]
-        if is_node_name(node) && hex(pid, 8..=8) && hex(pstart, 8..=9) && hex(start, 8..=8)
-            && !kind.is_empty() && !user.is_empty())
 }
 
 fn plain(value: &Value) -> String {
@@ -253,43 +105,6 @@ fn form_decode(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const TABLE: [Param; 5] = [
-        req("target", Kind::Node),
-        opt("online", Kind::Boolean),
-        since((9, 0), opt("with-conntrack-state", Kind::Boolean)),
-        opt("ide[n]", Kind::Text),
-        opt("limit", Kind::Integer(0, 500)),
-    ];
-
-    fn errors(pairs: &[(&str, &str)], release: (u32, u32)) -> BTreeMap<String, String> {
-        match Args::from_pairs(pairs.iter().copied()).check(&TABLE, release) {
-            Ok(()) => BTreeMap::new(),
-            Err(Refusal::Parameters(errors)) => errors,
-            Err(other) => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn every_wrong_parameter_is_named_with_the_text_that_a_real_node_gave() {
-        let found = errors(&[("target", "pve_2"), ("online", "maybe"), ("foo", "bar"), ("limit", "501")], (9, 1));
-        let expected = BTreeMap::from([
-            ("foo", "property is not defined in schema and the schema does not allow additional properties"),
-            ("limit", "value must have a maximum value of 500"),
-            ("online", "type check ('boolean') failed - got 'maybe'"),
-            ("target", "invalid format - value does not look like a valid node name\n"),
-        ]);
-        let found: BTreeMap<_, _> = found.iter().map(|(key, text)| (key.as_str(), text.as_str())).collect();
-        assert_eq!(found, expected);
-        assert_eq!(errors(&[], (9, 1))["target"], "property is missing and it is not optional");
-    }
-
-    #[test]
-    fn an_older_release_does_not_know_a_newer_parameter() {
-        let sent = [("target", "pve2"), ("with-conntrack-state", "1"), ("ide2", "none,media=cdrom")];
-        assert!(errors(&sent, (9, 0)).is_empty());
-        assert!(errors(&sent, (8, 4)).contains_key("with-conntrack-state"));
-    }
 
     #[test]
     fn form_and_json_bodies_say_the_same() {

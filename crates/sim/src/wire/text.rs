@@ -26,6 +26,31 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// A gzip stream that holds the bytes as they are: blocks of type "stored".
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut stream = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
+    let mut blocks = bytes.chunks(0xffff).peekable();
+    if blocks.peek().is_none() {
+        stream.extend([1, 0, 0, 0xff, 0xff]);
+    }
+    while let Some(block) = blocks.next() {
+        let length = u16::try_from(block.len()).unwrap_or(u16::MAX);
+        stream.push(u8::from(blocks.peek().is_none()));
+        stream.extend(length.to_le_bytes());
+        stream.extend((!length).to_le_bytes());
+        stream.extend(block);
+    }
+    stream.extend(crc32(bytes).to_le_bytes());
+    stream.extend(u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes());
+    stream
+}
+
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & 0_u32.wrapping_sub(crc & 1)))
+    })
+}
+
 /// A certificate's fingerprint as PVE prints it: SHA-256 of the DER bytes, upper-case pairs joined by colons.
 pub(crate) fn fingerprint(der: &[u8]) -> String {
     let hash = digest::digest(&digest::SHA256, der);
@@ -98,6 +123,14 @@ mod tests {
         for (bytes, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
             assert_eq!(base64(bytes.as_bytes()), text);
         }
+    }
+
+    #[test]
+    fn a_gzip_stream_ends_with_checksum_and_length() {
+        let stream = gzip(b"123456789");
+        assert_eq!(&stream[..2], [0x1f, 0x8b]);
+        assert_eq!(&stream[stream.len() - 8..], [0x26, 0x39, 0xf4, 0xcb, 9, 0, 0, 0], "the check value of CRC-32");
+        assert_eq!(gzip(b"")[10..15], [1, 0, 0, 0xff, 0xff]);
     }
 
     #[test]

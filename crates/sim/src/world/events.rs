@@ -69,6 +69,8 @@ pub enum Event {
     CorosyncStrain(NodeName),
     /// The token does not get through to these nodes, if the storm still lasts.
     Starved(BTreeSet<NodeName>),
+    /// A task over many guests looks what has ended.
+    BulkStep(Box<super::bulk::Bulk>),
     /// A fault strikes.
     Fault(FaultKind),
 }

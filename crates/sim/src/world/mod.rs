@@ -11,6 +11,7 @@ mod backup;
 pub(crate) mod build;
 mod build_ceph;
 mod build_guest;
+pub mod bulk;
 pub mod ceph;
 mod ceph_health;
 mod ceph_map;
@@ -143,6 +144,7 @@ impl World {
             Event::BackupNext(node, upid, done, left, failed) => {
                 self.on_backup_next(&node, upid, done, left, failed);
             }
+            Event::BulkStep(bulk) => self.on_bulk_step(*bulk),
             Event::SshBack(node, boots) => self.on_ssh_back(&node, boots),
             Event::DpkgUnlocked(node) => self.on_dpkg_unlocked(&node),
             Event::LrmStarts(node, boots) => {

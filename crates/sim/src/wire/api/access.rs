@@ -5,46 +5,18 @@ use std::collections::BTreeSet;
 use ring::digest;
 use serde_json::{Map, Value, json};
 
-use super::{Call, Needs, Route, route};
+use super::{Call, Route, route};
 use crate::wire::answer::{Refusal, Reply};
-use crate::wire::params::{Kind, opt, req};
 use crate::wire::text::hex;
 use crate::wire::upstream;
 use crate::world::node::Node;
 
 pub(super) const ROUTES: &[Route] = &[
-    route("GET", "/", Needs::Login, &[], root),
-    route("GET", "/version", Needs::Login, &[], version),
-    route("GET", "/nodes/{node}/version", Needs::Login, &[], version),
-    route(
-        "POST",
-        "/access/ticket",
-        Needs::Nothing,
-        &[
-            req("username", Kind::Text),
-            req("password", Kind::Text),
-            opt("realm", Kind::Text),
-            opt("otp", Kind::Text),
-            opt("new-format", Kind::Boolean),
-            opt("path", Kind::Text),
-            opt("privs", Kind::Text),
-            opt("tfa-challenge", Kind::Text),
-        ],
-        ticket,
-    ),
-    route(
-        "GET",
-        "/access/permissions",
-        Needs::Login,
-        &[opt("path", Kind::Text), opt("userid", Kind::Text)],
-        permissions,
-    ),
+    route("GET", "/version", version),
+    route("GET", "/nodes/{node}/version", version),
+    route("POST", "/access/ticket", ticket),
+    route("GET", "/access/permissions", permissions),
 ];
-
-fn root(_: &mut Call<'_>) -> Result<Reply, Refusal> {
-    let names = ["version", "cluster", "nodes", "storage", "access", "pools"];
-    Ok(names.map(|name| json!({"subdir": name})).into_iter().collect::<Value>().into())
-}
 
 /// Version, release and build hash of pve-manager; the hash goes with the version.
 pub(crate) fn manager(node: &Node) -> (String, String, String) {

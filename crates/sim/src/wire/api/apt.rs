@@ -7,33 +7,21 @@ use serde_json::{Map, Value, json};
 
 use super::access::manager;
 use super::cluster::object;
-use super::{Call, Needs, Route, route};
+use super::{Call, Route, route};
 use crate::wire::answer::{Refusal, Reply};
-use crate::wire::params::{Kind, opt};
 use crate::wire::text::hex;
 use crate::world::node::{Node, Repository};
 
-const AUDIT: Needs = Needs::Privilege("/nodes/{node}", &["Sys.Audit"]);
-const MODIFY: Needs = Needs::Privilege("/nodes/{node}", &["Sys.Modify"]);
-
 pub(super) const ROUTES: &[Route] = &[
-    route("GET", "/nodes/{node}/apt", Needs::Login, &[], index),
     // Reading the list needs the privilege to change, indeed.
-    route("GET", "/nodes/{node}/apt/update", MODIFY, &[], pending),
-    route(
-        "POST",
-        "/nodes/{node}/apt/update",
-        MODIFY,
-        &[opt("notify", Kind::Boolean), opt("quiet", Kind::Boolean)],
-        update,
-    ),
-    route("GET", "/nodes/{node}/apt/versions", AUDIT, &[], versions),
-    route("GET", "/nodes/{node}/apt/repositories", AUDIT, &[], repositories),
+    route("GET", "/nodes/{node}/apt/update", pending),
+    route("POST", "/nodes/{node}/apt/update", update),
+    route("GET", "/nodes/{node}/apt/versions", versions),
+    route("GET", "/nodes/{node}/apt/repositories", repositories),
+    route("POST", "/nodes/{node}/apt/repositories", toggle_repository),
+    route("PUT", "/nodes/{node}/apt/repositories", add_repository),
+    route("GET", "/nodes/{node}/apt/changelog", changelog),
 ];
-
-fn index(_: &mut Call<'_>) -> Result<Reply, Refusal> {
-    Ok(json!([{"id": "changelog"}, {"id": "repositories"}, {"id": "update"}, {"id": "versions"}]).into())
-}
 
 fn describe(package: &str) -> Map<String, Value> {
     let section = if package.starts_with("proxmox-kernel-") { "kernel" } else { "admin" };
@@ -119,6 +107,50 @@ fn repositories(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     .into())
 }
 
+/// Switches one entry of a file on or off.
+fn toggle_repository(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+    let (path, index) = (call.args.text("path").to_owned(), call.args.number("index").unwrap_or(0));
+    let enabled = call.args.switch("enabled");
+    let Some(node) = call.world.nodes.get_mut(&call.node) else { return Ok(Value::Null.into()) };
+    let mut of_file = node.repositories.iter_mut().filter(|repository| repository.path == path);
+    let found = of_file.nth(usize::try_from(index).unwrap_or(usize::MAX));
+    let found = found.ok_or_else(|| Refusal::failed(format!("invalid index - {index}")))?;
+    found.enabled = enabled.unwrap_or(found.enabled);
+    Ok(Value::Null.into())
+}
+
+/// Adds a repository that PVE knows by name, or switches it on. Suites cannot be changed this way.
+fn add_repository(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+    let handle = call.args.text("handle").to_owned();
+    let known = STANDARD.iter().find(|(known, ..)| *known == handle);
+    let (_, _, component) = known.ok_or_else(|| Refusal::failed(format!("unknown repository '{handle}'")))?;
+    let nine = call.release() >= (9, 0);
+    let Some(node) = call.world.nodes.get_mut(&call.node) else { return Ok(Value::Null.into()) };
+    if let Some(there) = node.repositories.iter_mut().find(|repository| repository.component == *component) {
+        there.enabled = true;
+        return Ok(Value::Null.into());
+    }
+    let host = if handle == "enterprise" { "https://enterprise.proxmox.com" } else { "http://download.proxmox.com" };
+    let (suite, end) = if nine { ("trixie", "sources") } else { ("bookworm", "list") };
+    let name = if handle == "enterprise" { "pve-enterprise" } else { "proxmox" };
+    node.repositories.push(Repository {
+        path: format!("/etc/apt/sources.list.d/{name}.{end}"),
+        enabled: true,
+        uri: format!("{host}/debian/pve"),
+        suite: suite.to_owned(),
+        component: (*component).to_owned(),
+    });
+    Ok(Value::Null.into())
+}
+
+fn changelog(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+    let name = call.args.text("name");
+    let version = call.args.get("version").map(str::to_owned);
+    let version = version.or_else(|| call.here().installed(name).map(|version| version.as_str().to_owned()));
+    let version = version.ok_or_else(|| Refusal::failed(format!("unable to find package '{name}'")))?;
+    Ok(json!(format!("{name} ({version}) stable; urgency=medium\n\n  * a change in the lab\n")).into())
+}
+
 fn file(path: &str, entries: &[&Repository]) -> Value {
     let kind = if path.ends_with(".sources") { "sources" } else { "list" };
     let entries: Vec<_> = entries
@@ -146,14 +178,16 @@ fn infos(by_file: &BTreeMap<&str, Vec<&Repository>>) -> Value {
     list.into()
 }
 
-/// The repositories that PVE knows by name: switched on, off, or (no status at all) not there.
+/// The repositories that PVE knows by name: handle, name, component.
+const STANDARD: [(&str, &str, &str); 3] = [
+    ("enterprise", "Enterprise", "pve-enterprise"),
+    ("no-subscription", "No-Subscription", "pve-no-subscription"),
+    ("test", "Test", "pve-test"),
+];
+
+/// Those of PVE, each switched on, off, or (no status at all) not there.
 fn standard(node: &Node) -> Value {
-    let known = [
-        ("enterprise", "Enterprise", "pve-enterprise"),
-        ("no-subscription", "No-Subscription", "pve-no-subscription"),
-        ("test", "Test", "pve-test"),
-    ];
-    let entry = |(handle, name, component): (&str, &str, &str)| {
+    let entry = |&(handle, name, component): &(&str, &str, &str)| {
         let mut entry = object(json!({
             "handle": handle, "name": name, "description": format!("The {name} repository of Proxmox VE."),
         }));
@@ -163,5 +197,5 @@ fn standard(node: &Node) -> Value {
         }
         Value::Object(entry)
     };
-    known.into_iter().map(entry).collect()
+    STANDARD.iter().map(entry).collect()
 }

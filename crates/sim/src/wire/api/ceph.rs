@@ -5,49 +5,32 @@ use std::collections::BTreeMap;
 use quorate_core::ids::{NodeName, OsdId};
 use serde_json::{Map, Value, json};
 
+use super::ceph_maps::{metadata, mgrmap, monmap};
 use super::cluster::{address, object};
-use super::{Call, Needs, Route, route, since};
+use super::{Call, Route, route};
 use crate::wire::answer::{Refusal, Reply};
 use crate::wire::ceph::{self, Detail};
-use crate::wire::params::{Kind, opt, req};
 use crate::wire::upstream;
 use crate::world::ceph::{Ceph, Daemon};
 
-const SEE: Needs = Needs::Privilege("/", &["Sys.Audit", "Datastore.Audit"]);
-const AUDIT: Needs = Needs::Privilege("/", &["Sys.Audit"]);
-const MODIFY: Needs = Needs::Privilege("/", &["Sys.Modify"]);
-
 pub(super) const ROUTES: &[Route] = &[
-    route("GET", "/cluster/ceph/status", SEE, &[], status),
-    route("GET", "/nodes/{node}/ceph/status", SEE, &[], status),
-    route("GET", "/cluster/ceph/flags", AUDIT, &[], flags),
-    route("GET", "/cluster/ceph/flags/{flag}", AUDIT, &[], flag),
-    route("PUT", "/cluster/ceph/flags/{flag}", MODIFY, &[req("value", Kind::Boolean)], set_flag),
-    route("GET", "/cluster/ceph/metadata", SEE, &[opt("scope", Kind::Enum(&["all", "versions"]))], metadata),
-    route("GET", "/nodes/{node}/ceph/osd", SEE, &[], osds),
-    route("GET", "/nodes/{node}/ceph/mon", SEE, &[], mons),
-    route("GET", "/nodes/{node}/ceph/mgr", SEE, &[], mgrs),
-    route("GET", "/nodes/{node}/ceph/mds", SEE, &[], mdss),
-    route("GET", "/nodes/{node}/ceph/pool", SEE, &[], pools),
-    route("GET", "/nodes/{node}/ceph/fs", SEE, &[], file_systems),
-    since(
-        (7, 3),
-        route(
-            "GET",
-            "/nodes/{node}/ceph/cmd-safety",
-            AUDIT,
-            &[
-                req("service", Kind::Enum(&["osd", "mon", "mds"])),
-                req("id", Kind::Text),
-                req("action", Kind::Enum(&["stop", "destroy"])),
-            ],
-            cmd_safety,
-        ),
-    ),
+    route("GET", "/cluster/ceph/status", status),
+    route("GET", "/nodes/{node}/ceph/status", status),
+    route("GET", "/cluster/ceph/flags", flags),
+    route("GET", "/cluster/ceph/flags/{flag}", flag),
+    route("PUT", "/cluster/ceph/flags/{flag}", set_flag),
+    route("GET", "/cluster/ceph/metadata", metadata),
+    route("GET", "/nodes/{node}/ceph/osd", osds),
+    route("GET", "/nodes/{node}/ceph/mon", mons),
+    route("GET", "/nodes/{node}/ceph/mgr", mgrs),
+    route("GET", "/nodes/{node}/ceph/mds", mdss),
+    route("GET", "/nodes/{node}/ceph/pool", pools),
+    route("GET", "/nodes/{node}/ceph/fs", file_systems),
+    route("GET", "/nodes/{node}/ceph/cmd-safety", cmd_safety),
 ];
 
 /// Ceph, if it is set up and its monitors answer.
-fn ceph_of<'a>(call: &'a Call<'_>) -> Result<&'a Ceph, Refusal> {
+pub(super) fn ceph_of<'a>(call: &'a Call<'_>) -> Result<&'a Ceph, Refusal> {
     let ceph = call.world.ceph.as_ref().ok_or_else(|| Refusal::failed("binary not installed: /usr/bin/ceph-mon"))?;
     // Without a quorum of monitors, and for some seconds after one was lost, every question times out.
     if call.world.now_ms < ceph.busy_until_ms || !ceph::answers(ceph) {
@@ -60,32 +43,12 @@ fn ceph_of<'a>(call: &'a Call<'_>) -> Result<&'a Ceph, Refusal> {
 fn status(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let ceph = ceph_of(call)?;
     let mut data = ceph::status(call.world, ceph, Detail::Full);
-    let mut mons: Vec<_> = ceph.mons.iter().collect();
-    mons.sort_by_key(|(_, mon)| mon.rank);
-    let mons: Vec<_> = mons
-        .into_iter()
-        .map(|(name, mon)| {
-            let ip = host_address(call, &mon.host);
-            let addr = format!("{ip}:6789/0");
-            json!({"rank": mon.rank, "name": name, "addr": addr, "public_addr": addr, "priority": 0, "weight": 0})
-        })
-        .collect();
-    data["monmap"] = json!({
-        "epoch": 3, "fsid": ceph.fsid, "min_mon_release_name": ceph.release, "mons": mons,
-        "quorum": data["quorum"],
-    });
-    let standbys: Vec<_> = ceph::standbys(ceph).into_iter().map(|name| json!({"name": name})).collect();
-    let active_host = ceph.active_mgr.as_ref().and_then(|name| ceph.mgrs.get(name)).map(|mgr| &mgr.host);
-    data["mgrmap"] = json!({
-        "available": ceph.active_mgr.is_some(),
-        "active_name": ceph.active_mgr.clone().unwrap_or_default(),
-        "active_addr": active_host.map_or_else(|| "-".to_owned(), |host| format!("{}:6800/1", host_address(call, host))),
-        "standbys": standbys, "modules": ["iostat", "nfs"], "services": {},
-    });
+    data["monmap"] = monmap(call, ceph, &data["quorum"]);
+    data["mgrmap"] = mgrmap(call, ceph);
     Ok(data.into())
 }
 
-fn host_address<'a>(call: &'a Call<'_>, host: &NodeName) -> &'a str {
+pub(super) fn host_address<'a>(call: &'a Call<'_>, host: &NodeName) -> &'a str {
     call.world.nodes.get(host).map_or("", address)
 }
 
@@ -135,52 +98,11 @@ fn set_flag(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(Value::Null.into())
 }
 
-fn version_of(ceph: &Ceph, version: &str) -> Map<String, Value> {
+pub(super) fn version_of(ceph: &Ceph, version: &str) -> Map<String, Value> {
     object(json!({
         "ceph_version": ceph::version_line(ceph, version),
         "ceph_version_short": upstream(version),
     }))
-}
-
-/// Running versions by daemon, and under `node` the installed ones: the difference is what is still to be restarted.
-fn metadata(call: &mut Call<'_>) -> Result<Reply, Refusal> {
-    let versions_only = call.args.get("scope") == Some("versions");
-    let Some(ceph) = call.world.ceph.as_ref().filter(|_| !versions_only) else {
-        return Ok(installed(call).into());
-    };
-    let daemons = |list: &BTreeMap<String, Daemon>| -> Value {
-        let known = list.iter().filter(|(_, daemon)| daemon.in_map);
-        let entries = known.map(|(name, daemon)| {
-            let mut entry = version_of(ceph, daemon.version.as_str());
-            entry.extend(object(json!({
-                "name": name, "hostname": daemon.host, "addr": host_address(call, &daemon.host),
-                "ceph_release": ceph.release, "service": 1, "direxists": 1,
-            })));
-            (format!("{name}@{}", daemon.host), Value::Object(entry))
-        });
-        Value::Object(entries.collect())
-    };
-    let osds = ceph.osds.iter().map(|(id, osd)| {
-        let mut entry = version_of(ceph, osd.version.as_str());
-        entry.extend(object(json!({"id": id, "hostname": osd.host, "ceph_release": ceph.release})));
-        Value::Object(entry)
-    });
-    let mut data = object(json!({
-        "mon": daemons(&ceph.mons), "mgr": daemons(&ceph.mgrs), "mds": daemons(&ceph.mdss),
-        "osd": osds.collect::<Value>(),
-    }));
-    data.extend(object(installed(call)));
-    Ok(Value::Object(data).into())
-}
-
-fn installed(call: &Call<'_>) -> Value {
-    let Some(ceph) = &call.world.ceph else { return json!({}) };
-    let nodes = call.world.nodes.iter().filter_map(|(name, node)| {
-        let version = upstream(node.installed("ceph-osd").or(node.installed("ceph"))?.as_str());
-        let parts: Vec<_> = version.split('.').collect();
-        Some((name.to_string(), json!({"version": {"str": version, "parts": parts}, "buildcommit": ceph.build})))
-    });
-    json!({"node": Value::Object(nodes.collect())})
 }
 
 /// The CRUSH tree. Ids are strings; a host's version is what is installed there, an OSD's what runs.
@@ -277,6 +199,10 @@ fn mdss(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 }
 
 fn pools(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+    Ok(pool_entries(call)?.into_iter().collect::<Value>().into())
+}
+
+pub(super) fn pool_entries(call: &Call<'_>) -> Result<Vec<Value>, Refusal> {
     let ceph = ceph_of(call)?;
     let raw: u64 = ceph.osds.values().map(|osd| osd.total_bytes).sum();
     let list = ceph.pools.iter().map(|(number, pool)| {
@@ -285,10 +211,19 @@ fn pools(call: &mut Call<'_>) -> Result<Reply, Refusal> {
             "pool": number.to_string(), "pool_name": pool.name, "type": "replicated", "size": pool.size,
             "min_size": pool.min_size, "pg_num": pool.pg_num, "pg_num_final": pool.pg_num, "crush_rule": "0",
             "crush_rule_name": "replicated_rule", "bytes_used": used, "pg_autoscale_mode": "on",
+            "pg_num_min": null, "target_size": null, "target_size_ratio": null,
+            "autoscale_status": {
+                "actual_capacity_ratio": 0, "actual_raw_used": used, "bias": 1, "bulk": false, "capacity_ratio": 0,
+                "crush_root_id": -1, "effective_target_ratio": 0, "logical_used": pool.stored_bytes,
+                "pg_autoscale_mode": "on", "pg_num_final": pool.pg_num, "pg_num_ideal": pool.pg_num,
+                "pg_num_target": pool.pg_num, "pool_id": number, "pool_name": pool.name, "raw_used": used,
+                "raw_used_rate": pool.size, "subtree_capacity": raw, "target_bytes": 0, "target_ratio": 0,
+                "would_adjust": false,
+            },
             "percent_used": used as f64 / raw.max(1) as f64, "application_metadata": {&pool.application: {}},
         })
     });
-    Ok(list.collect::<Value>().into())
+    Ok(list.collect())
 }
 
 fn file_systems(call: &mut Call<'_>) -> Result<Reply, Refusal> {

@@ -4,39 +4,20 @@ use quorate_core::ids::{GuestKind, NodeName};
 use serde_json::{Map, Value, json};
 
 use super::config::{disk_total, guest_kind};
-use super::{Call, Needs, Route, route};
+use super::{Call, Route, route};
 use crate::wire::answer::{Refusal, Reply};
-use crate::wire::params::{Kind, opt};
 use crate::world::World;
 use crate::world::guest::Guest;
 use crate::world::node::Node;
-use crate::world::store::ShutdownPolicy;
-
-const AUDIT: Needs = Needs::Privilege("/", &["Sys.Audit"]);
 
 pub(super) const ROUTES: &[Route] = &[
-    route("GET", "/cluster", Needs::Login, &[], index),
-    route("GET", "/cluster/status", AUDIT, &[], status),
-    route(
-        "GET",
-        "/cluster/resources",
-        Needs::Login,
-        &[opt("type", Kind::Enum(&["vm", "storage", "node", "sdn"]))],
-        resources,
-    ),
-    route("GET", "/cluster/options", AUDIT, &[], options),
-    route("GET", "/cluster/backup", AUDIT, &[], backup),
-    route("GET", "/cluster/replication", Needs::Login, &[], replication),
-    route("GET", "/cluster/config/nodes", AUDIT, &[], config_nodes),
-    route("GET", "/cluster/config/totem", AUDIT, &[], totem),
-    route("GET", "/cluster/config/qdevice", AUDIT, &[], qdevice),
-    route("GET", "/cluster/nextid", Needs::Login, &[opt("vmid", Kind::Vmid)], next_id),
+    route("GET", "/cluster/status", status),
+    route("GET", "/cluster/resources", resources),
+    route("GET", "/cluster/config/nodes", config_nodes),
+    route("GET", "/cluster/config/totem", totem),
+    route("GET", "/cluster/config/qdevice", qdevice),
+    route("GET", "/cluster/nextid", next_id),
 ];
-
-fn index(_: &mut Call<'_>) -> Result<Reply, Refusal> {
-    let names = ["backup", "ceph", "config", "ha", "nextid", "options", "replication", "resources", "status", "tasks"];
-    Ok(names.map(|name| json!({"name": name})).into_iter().collect::<Value>().into())
-}
 
 /// Does `viewer` see `node` in its membership? A node always sees itself.
 pub(super) fn sees(world: &World, viewer: &NodeName, node: &NodeName) -> bool {
@@ -106,9 +87,15 @@ pub(crate) fn root_total(node: &Node) -> u64 {
     (64_u64 << 30).max(node.root_free_bytes.saturating_add(8 << 30))
 }
 
+/// Guests with a process on a node.
+fn running_on<'a>(world: &'a World, node: &NodeName) -> impl Iterator<Item = &'a Guest> {
+    let here = world.nodes.get(node).into_iter().flat_map(|node| &node.processes);
+    here.filter_map(|id| world.guests.get(id))
+}
+
 /// Memory in use: the host's own and its guests'.
 pub(super) fn memory_used(world: &World, node: &NodeName) -> u64 {
-    let guests = world.guests.values().filter(|guest| guest.runs_on.contains(node)).map(memory_of).sum::<u64>();
+    let guests = running_on(world, node).map(memory_of).sum::<u64>();
     let host = world.nodes.get(node).map_or(0, |node| node.host_used_bytes);
     guests.saturating_add(host).min(world.nodes.get(node).map_or(0, |node| node.memory_bytes))
 }
@@ -120,7 +107,7 @@ pub(super) fn memory_of(guest: &Guest) -> u64 {
 
 /// Load as a share of all processors, from the configured cores of what runs.
 pub(super) fn cpu_share(world: &World, node: &NodeName) -> f64 {
-    let cores: u32 = world.guests.values().filter(|guest| guest.runs_on.contains(node)).map(|guest| guest.cores).sum();
+    let cores: u32 = running_on(world, node).map(|guest| guest.cores).sum();
     let cpus = world.nodes.get(node).map_or(1, |node| node.cpus.max(1));
     (0.02 + f64::from(cores) / f64::from(cpus) * 0.1).min(1.0)
 }
@@ -137,7 +124,12 @@ fn resources(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     if wants("node") {
         for (name, node) in &call.world.nodes {
             let mut entry = node_entry(call, name, node);
-            entry.insert("hastate".into(), json!(ha_state(call.world, name)));
+            if call.release() >= (8, 3) {
+                entry.insert("hastate".into(), json!(ha_state(call.world, name)));
+            }
+            if call.release() >= (9, 2) {
+                entry.insert("host-arch".into(), json!("x86_64"));
+            }
             if sees(call.world, &call.node, name) && call.release() >= (9, 0) {
                 entry.insert("cgroup-mode".into(), json!(2));
             }
@@ -224,87 +216,6 @@ fn zones(call: &Call<'_>) -> Vec<Value> {
         .collect()
 }
 
-/// `datacenter.cfg`: what is as PVE has it by default is not there.
-fn options(call: &mut Call<'_>) -> Result<Reply, Refusal> {
-    let options = &call.world.options;
-    let mut found = object(json!({"mac_prefix": "BC:24:11", "description": "", "allowed-tags": []}));
-    let policy = match options.shutdown_policy {
-        ShutdownPolicy::Conditional => None,
-        ShutdownPolicy::Freeze => Some("freeze"),
-        ShutdownPolicy::Failover => Some("failover"),
-        ShutdownPolicy::Migrate => Some("migrate"),
-    };
-    if let Some(policy) = policy {
-        found.insert("ha".into(), json!({"shutdown_policy": policy}));
-    }
-    if let Some(workers) = options.max_workers {
-        found.insert("max_workers".into(), json!(workers));
-    }
-    if options.migration_type != "secure" || options.migration_network.is_some() {
-        let mut migration = object(json!({"type": options.migration_type}));
-        if let Some(network) = &options.migration_network {
-            migration.insert("network".into(), json!(network));
-        }
-        found.insert("migration".into(), migration.into());
-    }
-    if options.crs != "basic" {
-        found.insert("crs".into(), json!({"ha": options.crs}));
-    }
-    let tags: std::collections::BTreeSet<_> = call.world.guests.values().flat_map(|guest| guest.tags.clone()).collect();
-    found.insert("allowed-tags".into(), json!(tags));
-    Ok(Value::Object(found).into())
-}
-
-fn backup(call: &mut Call<'_>) -> Result<Reply, Refusal> {
-    let jobs = call.world.backup_jobs.iter().map(|job| {
-        let mut entry = object(json!({
-            "id": job.id,
-            "type": "vzdump",
-            "enabled": u8::from(job.enabled),
-            "schedule": job.schedule,
-            "storage": job.storage,
-            "mode": job.mode,
-            "next-run": job.next_run_s,
-        }));
-        if job.guests.is_empty() {
-            entry.insert("all".into(), json!(1));
-        } else {
-            let vmids: Vec<_> = job.guests.iter().map(|guest| guest.vmid.to_string()).collect();
-            entry.insert("vmid".into(), json!(vmids.join(",")));
-        }
-        if let Some(node) = &job.node {
-            entry.insert("node".into(), json!(node));
-        }
-        Value::Object(entry)
-    });
-    Ok(jobs.collect::<Value>().into())
-}
-
-fn replication(call: &mut Call<'_>) -> Result<Reply, Refusal> {
-    let jobs = call.world.replication_jobs.iter();
-    let visible = jobs.filter(|job| call.may(&format!("/vms/{}", job.guest.vmid), &["VM.Audit"]));
-    let list: Value = visible.map(|job| Value::Object(replication_entry(job))).collect();
-    Ok(list.into())
-}
-
-/// What the configuration says of a replication job.
-pub(super) fn replication_entry(job: &crate::world::store::ReplicationJob) -> Map<String, Value> {
-    let number = job.id.rsplit('-').next().and_then(|number| number.parse::<u32>().ok()).unwrap_or(0);
-    let mut entry = object(json!({
-        "id": job.id,
-        "guest": job.guest.vmid,
-        "jobnum": number,
-        "source": job.source,
-        "target": job.target,
-        "type": "local",
-        "schedule": job.schedule,
-    }));
-    if !job.enabled {
-        entry.insert("disable".into(), json!(1));
-    }
-    entry
-}
-
 /// corosync.conf's node list; every value is a string.
 fn config_nodes(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let list = call.world.nodes.iter().map(|(name, node)| {
@@ -324,11 +235,16 @@ fn config_nodes(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 }
 
 fn totem(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+    Ok(totem_section(call).into())
+}
+
+/// The section of corosync.conf; every value is a string.
+pub(super) fn totem_section(call: &Call<'_>) -> Value {
     let links = call.here().links.len();
     let interfaces: Map<_, _> =
         (0..links).map(|link| (link.to_string(), json!({"linknumber": link.to_string()}))).collect();
     let corosync = &call.world.corosync;
-    Ok(json!({
+    json!({
         "cluster_name": corosync.cluster_name,
         "config_version": corosync.config_version.to_string(),
         "interface": interfaces,
@@ -337,7 +253,6 @@ fn totem(call: &mut Call<'_>) -> Result<Reply, Refusal> {
         "secauth": "on",
         "version": "2",
     })
-    .into())
 }
 
 fn qdevice(call: &mut Call<'_>) -> Result<Reply, Refusal> {

@@ -4,94 +4,25 @@ use quorate_core::ids::GuestId;
 use serde_json::{Map, Value, json};
 
 use super::cluster::object;
-use super::ha_rules::{groups, migrated, rule, rules};
+use super::ha_rules::{into_group, migrated};
 use super::ha_status::{current, manager};
-use super::{Call, Needs, Route, route, since};
+use super::{Call, Route, route};
 use crate::wire::answer::{Refusal, Reply};
-use crate::wire::params::{Kind, opt, req, since as param_since};
 use crate::wire::text::config_digest;
 use crate::world::ha::{MoveKind, RequestState, Resource, ResourceChange, RuleKind};
 use crate::world::{World, WorldError};
 
-const AUDIT: Needs = Needs::Privilege("/", &["Sys.Audit"]);
-const CONSOLE: Needs = Needs::Privilege("/", &["Sys.Console"]);
-const STATES: Kind = Kind::Enum(&["started", "stopped", "enabled", "disabled", "ignored"]);
-
 pub(super) const ROUTES: &[Route] = &[
-    route("GET", "/cluster/ha", AUDIT, &[], index),
-    route("GET", "/cluster/ha/status", Needs::Login, &[], status_index),
-    route("GET", "/cluster/ha/status/current", AUDIT, &[], current),
-    route("GET", "/cluster/ha/status/manager_status", AUDIT, &[], manager),
-    route("GET", "/cluster/ha/resources", AUDIT, &[opt("type", Kind::Enum(&["ct", "vm"]))], resources),
-    route(
-        "POST",
-        "/cluster/ha/resources",
-        CONSOLE,
-        &[
-            req("sid", Kind::Text),
-            opt("state", STATES),
-            opt("max_restart", Kind::Integer(0, i64::MAX)),
-            opt("max_relocate", Kind::Integer(0, i64::MAX)),
-            param_since((9, 0), opt("failback", Kind::Boolean)),
-            opt("comment", Kind::Text),
-            param_since((9, 2), opt("auto-rebalance", Kind::Boolean)),
-            opt("type", Kind::Enum(&["ct", "vm"])),
-            opt("group", Kind::Text),
-        ],
-        add,
-    ),
-    route("GET", "/cluster/ha/resources/{sid}", AUDIT, &[], resource),
-    route(
-        "PUT",
-        "/cluster/ha/resources/{sid}",
-        CONSOLE,
-        &[
-            opt("state", STATES),
-            opt("max_restart", Kind::Integer(0, i64::MAX)),
-            opt("max_relocate", Kind::Integer(0, i64::MAX)),
-            param_since((9, 0), opt("failback", Kind::Boolean)),
-            opt("comment", Kind::Text),
-            param_since((9, 2), opt("auto-rebalance", Kind::Boolean)),
-            opt("delete", Kind::Text),
-            opt("digest", Kind::Text),
-            opt("group", Kind::Text),
-        ],
-        change,
-    ),
-    route(
-        "DELETE",
-        "/cluster/ha/resources/{sid}",
-        CONSOLE,
-        &[param_since((9, 1), opt("purge", Kind::Boolean))],
-        remove,
-    ),
-    route("POST", "/cluster/ha/resources/{sid}/migrate", CONSOLE, &[req("node", Kind::Node)], migrate),
-    route("POST", "/cluster/ha/resources/{sid}/relocate", CONSOLE, &[req("node", Kind::Node)], relocate),
-    since(
-        (9, 0),
-        route(
-            "GET",
-            "/cluster/ha/rules",
-            AUDIT,
-            &[opt("type", Kind::Enum(&["node-affinity", "resource-affinity"])), opt("resource", Kind::Text)],
-            rules,
-        ),
-    ),
-    since((9, 0), route("GET", "/cluster/ha/rules/{rule}", AUDIT, &[], rule)),
-    route("GET", "/cluster/ha/groups", AUDIT, &[], groups),
+    route("GET", "/cluster/ha/status/current", current),
+    route("GET", "/cluster/ha/status/manager_status", manager),
+    route("GET", "/cluster/ha/resources", resources),
+    route("POST", "/cluster/ha/resources", add),
+    route("GET", "/cluster/ha/resources/{sid}", resource),
+    route("PUT", "/cluster/ha/resources/{sid}", change),
+    route("DELETE", "/cluster/ha/resources/{sid}", remove),
+    route("POST", "/cluster/ha/resources/{sid}/migrate", migrate),
+    route("POST", "/cluster/ha/resources/{sid}/relocate", relocate),
 ];
-
-fn index(call: &mut Call<'_>) -> Result<Reply, Refusal> {
-    let names: &[&str] = match call.release() >= (9, 0) {
-        true => &["status", "resources", "groups", "rules"],
-        false => &["status", "resources", "groups"],
-    };
-    Ok(names.iter().map(|name| json!({"id": name})).collect::<Value>().into())
-}
-
-fn status_index(_: &mut Call<'_>) -> Result<Reply, Refusal> {
-    Ok(json!([{"name": "current"}, {"name": "manager_status"}]).into())
-}
 
 /// Digest of resources.cfg: the same for all its entries.
 fn resources_digest(world: &World) -> String {
@@ -204,7 +135,11 @@ fn add(call: &mut Call<'_>) -> Result<Reply, Refusal> {
         failback: call.args.switch("failback").unwrap_or(true),
         comment: call.args.get("comment").map(str::to_owned),
     };
+    let group = call.args.get("group").map(str::to_owned);
     call.world.ha_add(&call.node, sid, resource).map_err(|error| prefixed("create resource failed", error))?;
+    if group.is_some() {
+        into_group(call, sid, group.as_deref())?;
+    }
     Ok(Value::Null.into())
 }
 
@@ -222,7 +157,12 @@ fn change(call: &mut Call<'_>) -> Result<Reply, Refusal> {
         failback: call.args.switch("failback").or(deleted("failback").then_some(true)),
         comment: call.args.get("comment").map(str::to_owned),
     };
+    let group = call.args.get("group").map(str::to_owned);
+    let leaves = deleted("group");
     call.world.ha_change(&call.node, sid, change).map_err(|error| prefixed("update resources config failed", error))?;
+    if group.is_some() || leaves {
+        into_group(call, sid, group.as_deref())?;
+    }
     Ok(Value::Null.into())
 }
 

@@ -4,45 +4,28 @@ use ring::digest;
 use serde_json::{Map, Value, json};
 
 use super::access::manager;
-use super::cluster::{address, memory_used, node_entry, object, replication_entry, root_total, sees};
-use super::{Call, Needs, Route, route};
+use super::cluster::{address, memory_used, node_entry, object, root_total};
+use super::{Call, Route, route};
 use crate::wire::answer::{Refusal, Reply};
-use crate::wire::params::{Kind, opt, req, since};
 use crate::wire::text::hex;
 use crate::world::node::AfterDown;
 use crate::world::services::ServiceAction;
 
-const AUDIT: Needs = Needs::Privilege("/nodes/{node}", &["Sys.Audit"]);
-const MODIFY: Needs = Needs::Privilege("/nodes/{node}", &["Sys.Modify"]);
-
 pub(super) const ROUTES: &[Route] = &[
-    route("GET", "/nodes", Needs::Login, &[], list),
-    route("GET", "/nodes/{node}", Needs::Login, &[], index),
-    route("GET", "/nodes/{node}/status", AUDIT, &[], status),
-    route(
-        "POST",
-        "/nodes/{node}/status",
-        Needs::Privilege("/nodes/{node}", &["Sys.PowerMgmt"]),
-        &[req("command", Kind::Enum(&["reboot", "shutdown"]))],
-        power,
-    ),
-    route("GET", "/nodes/{node}/time", AUDIT, &[], time),
-    route("GET", "/nodes/{node}/subscription", Needs::Login, &[], subscription),
-    route("GET", "/nodes/{node}/network", Needs::Login, &[opt("type", Kind::Text)], network),
-    route("GET", "/nodes/{node}/services", AUDIT, &[], services),
-    route("GET", "/nodes/{node}/services/{service}/state", AUDIT, &[], service_state),
-    route("POST", "/nodes/{node}/services/{service}/start", MODIFY, &[], service_start),
-    route("POST", "/nodes/{node}/services/{service}/stop", MODIFY, &[], service_stop),
-    route("POST", "/nodes/{node}/services/{service}/restart", MODIFY, &[], service_restart),
-    route("POST", "/nodes/{node}/services/{service}/reload", MODIFY, &[], service_reload),
-    route("GET", "/nodes/{node}/replication", Needs::Login, &[opt("guest", Kind::Vmid)], replication),
-    route(
-        "GET",
-        "/nodes/{node}/capabilities/qemu/machines",
-        Needs::Login,
-        &[since((9, 2), opt("arch", Kind::Enum(&["x86_64", "aarch64"])))],
-        machines,
-    ),
+    route("GET", "/nodes", list),
+    route("GET", "/nodes/{node}/status", status),
+    route("POST", "/nodes/{node}/status", power),
+    route("GET", "/nodes/{node}/time", time),
+    route("GET", "/nodes/{node}/subscription", subscription),
+    route("GET", "/nodes/{node}/network", network),
+    route("GET", "/nodes/{node}/network/{iface}", interface),
+    route("GET", "/nodes/{node}/services", services),
+    route("GET", "/nodes/{node}/services/{service}/state", service_state),
+    route("POST", "/nodes/{node}/services/{service}/start", service_start),
+    route("POST", "/nodes/{node}/services/{service}/stop", service_stop),
+    route("POST", "/nodes/{node}/services/{service}/restart", service_restart),
+    route("POST", "/nodes/{node}/services/{service}/reload", service_reload),
+    route("GET", "/nodes/{node}/capabilities/qemu/machines", machines),
 ];
 
 fn list(call: &mut Call<'_>) -> Result<Reply, Refusal> {
@@ -54,26 +37,6 @@ fn list(call: &mut Call<'_>) -> Result<Reply, Refusal> {
         Value::Object(entry)
     });
     Ok(list.collect::<Value>().into())
-}
-
-fn index(_: &mut Call<'_>) -> Result<Reply, Refusal> {
-    let names = [
-        "apt",
-        "capabilities",
-        "ceph",
-        "lxc",
-        "network",
-        "qemu",
-        "replication",
-        "services",
-        "status",
-        "storage",
-        "subscription",
-        "tasks",
-        "time",
-        "version",
-    ];
-    Ok(names.map(|name| json!({"name": name})).into_iter().collect::<Value>().into())
 }
 
 fn status(call: &mut Call<'_>) -> Result<Reply, Refusal> {
@@ -159,8 +122,27 @@ fn subscription(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 }
 
 fn network(call: &mut Call<'_>) -> Result<Reply, Refusal> {
-    let node = call.here();
     let only = call.args.get("type");
+    let mut list = interfaces(call);
+    list.retain(|entry| match only {
+        None => true,
+        Some("any_bridge" | "any_local_bridge") => entry["type"] == "bridge",
+        Some(kind) => entry["type"] == kind,
+    });
+    Ok(Value::Array(list).into())
+}
+
+fn interface(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+    let name = call.args.text("iface");
+    let found = interfaces(call).into_iter().find(|entry| entry["iface"] == name);
+    let mut found = object(found.ok_or_else(|| Refusal::parameter("iface", "interface does not exist"))?);
+    found.remove("iface");
+    Ok(Value::Object(found).into())
+}
+
+/// One card, and the bridges on it.
+fn interfaces(call: &Call<'_>) -> Vec<Value> {
+    let node = call.here();
     let mut list = vec![json!({
         "iface": "eno1", "type": "eth", "active": 1, "method": "manual", "method6": "manual",
         "families": ["inet"], "priority": 3,
@@ -180,12 +162,7 @@ fn network(call: &mut Call<'_>) -> Result<Reply, Refusal> {
         }
         list.push(Value::Object(entry));
     }
-    list.retain(|entry| match only {
-        None => true,
-        Some("any_bridge" | "any_local_bridge") => entry["type"] == "bridge",
-        Some(kind) => entry["type"] == kind,
-    });
-    Ok(Value::Array(list).into())
+    list
 }
 
 /// The services that PVE reports on, present or not.
@@ -261,32 +238,6 @@ fn service_action(call: &mut Call<'_>, action: ServiceAction) -> Result<Reply, R
     let name = call.args.text("service").to_owned();
     let user = call.caller.auth_id();
     Ok(json!(call.world.service(&call.node, &name, action, &user)?).into())
-}
-
-/// Replication jobs that start here, with how they fared.
-fn replication(call: &mut Call<'_>) -> Result<Reply, Refusal> {
-    let guest = call.args.number("guest");
-    let jobs = call.world.replication_jobs.iter().filter(|job| job.source == call.node);
-    let jobs = jobs.filter(|job| guest.is_none_or(|guest| guest == u64::from(job.guest.vmid.0)));
-    let visible = jobs.filter(|job| call.may(&format!("/vms/{}", job.guest.vmid), &["VM.Audit"]));
-    let list = visible.map(|job| {
-        let mut entry = replication_entry(job);
-        entry.insert("vmtype".into(), json!(job.guest.kind.api()));
-        entry.insert("last_sync".into(), json!(job.last_sync_s));
-        entry.insert("last_try".into(), json!(job.last_sync_s));
-        // The next quarter of an hour, PVE's default schedule.
-        entry.insert("next_sync".into(), json!((call.now_s() / 900 + 1) * 900));
-        entry.insert("fail_count".into(), json!(job.fail_count));
-        entry.insert("duration".into(), json!(4.2));
-        if let Some(error) = &job.error {
-            entry.insert("error".into(), json!(error));
-        }
-        if !sees(call.world, &call.node, &job.target) {
-            entry.insert("next_sync".into(), json!(0));
-        }
-        Value::Object(entry)
-    });
-    Ok(list.collect::<Value>().into())
 }
 
 /// Machine types that the installed QEMU knows, newest first.

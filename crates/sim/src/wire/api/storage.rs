@@ -1,12 +1,11 @@
 //! Storages: as configured, as one node sees them, and what lies on them.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::cluster::{object, root_total, sees};
 use super::config::volid;
-use super::{Call, Needs, Route, route};
+use super::{Call, Route, route};
 use crate::wire::answer::{Refusal, Reply};
-use crate::wire::params::{Kind, opt};
 use crate::wire::text::config_digest;
 use crate::world::World;
 use crate::world::guest::Media;
@@ -14,27 +13,11 @@ use crate::world::node::Node;
 use crate::world::store::Storage;
 
 pub(super) const ROUTES: &[Route] = &[
-    route("GET", "/storage", Needs::Login, &[opt("type", Kind::Text)], configured),
-    route(
-        "GET",
-        "/nodes/{node}/storage",
-        Needs::Login,
-        &[
-            opt("storage", Kind::Text),
-            opt("content", Kind::Text),
-            opt("enabled", Kind::Boolean),
-            opt("target", Kind::Node),
-            opt("format", Kind::Boolean),
-        ],
-        on_node,
-    ),
-    route(
-        "GET",
-        "/nodes/{node}/storage/{storage}/content",
-        Needs::Privilege("/storage/{storage}", SEE),
-        &[opt("content", Kind::Text), opt("vmid", Kind::Vmid)],
-        content,
-    ),
+    route("GET", "/storage", configured),
+    route("GET", "/storage/{storage}", configured_one),
+    route("GET", "/nodes/{node}/storage", on_node),
+    route("GET", "/nodes/{node}/storage/{storage}/status", status),
+    route("GET", "/nodes/{node}/storage/{storage}/content", content),
 ];
 
 const SEE: &[&str] = &["Datastore.Audit", "Datastore.AllocateSpace"];
@@ -50,32 +33,46 @@ fn shared_by_nature(kind: &str) -> bool {
 
 fn configured(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let only = call.args.get("type");
+    let wanted = visible(call).filter(|storage| only.is_none_or(|only| storage.kind == only));
+    Ok(wanted.map(|storage| configuration(call, storage)).collect::<Value>().into())
+}
+
+fn configured_one(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+    Ok(configuration(call, named(call)?).into())
+}
+
+/// The storage that the path names.
+fn named<'a>(call: &'a Call<'_>) -> Result<&'a Storage, Refusal> {
+    let id = call.args.text("storage");
+    let found = call.world.storages.values().find(|storage| storage.id.as_str() == id);
+    found.ok_or_else(|| Refusal::failed(format!("storage '{id}' does not exist")))
+}
+
+/// An entry of storage.cfg.
+fn configuration(call: &Call<'_>, storage: &Storage) -> Value {
     let digest = config_digest(&format!("{:?}", call.world.storages.keys().collect::<Vec<_>>()));
-    let list = visible(call).filter(|storage| only.is_none_or(|only| storage.kind == only)).map(|storage| {
-        let mut entry = object(json!({
-            "storage": storage.id, "type": storage.kind, "content": storage.content.join(","), "digest": digest,
-        }));
-        if storage.shared && !shared_by_nature(&storage.kind) {
-            entry.insert("shared".into(), json!(1));
-        }
-        if !storage.nodes.is_empty() {
-            let nodes: Vec<_> = storage.nodes.iter().map(ToString::to_string).collect();
-            entry.insert("nodes".into(), json!(nodes.join(",")));
-        }
-        let (key, value) = match storage.kind.as_str() {
-            "rbd" => ("pool", storage.pool.clone().unwrap_or_else(|| "rbd".to_owned())),
-            "lvmthin" => ("vgname", "pve".to_owned()),
-            "zfspool" => ("pool", "rpool/data".to_owned()),
-            "dir" if storage.id.as_str() == "local" => ("path", "/var/lib/vz".to_owned()),
-            _ => ("path", format!("/mnt/pve/{}", storage.id)),
-        };
-        entry.insert(key.into(), json!(value));
-        if storage.kind == "lvmthin" {
-            entry.insert("thinpool".into(), json!("data"));
-        }
-        Value::Object(entry)
-    });
-    Ok(list.collect::<Value>().into())
+    let mut entry = object(json!({
+        "storage": storage.id, "type": storage.kind, "content": storage.content.join(","), "digest": digest,
+    }));
+    if storage.shared && !shared_by_nature(&storage.kind) {
+        entry.insert("shared".into(), json!(1));
+    }
+    if !storage.nodes.is_empty() {
+        let nodes: Vec<_> = storage.nodes.iter().map(ToString::to_string).collect();
+        entry.insert("nodes".into(), json!(nodes.join(",")));
+    }
+    let (key, value) = match storage.kind.as_str() {
+        "rbd" => ("pool", storage.pool.clone().unwrap_or_else(|| "rbd".to_owned())),
+        "lvmthin" => ("vgname", "pve".to_owned()),
+        "zfspool" => ("pool", "rpool/data".to_owned()),
+        "dir" if storage.id.as_str() == "local" => ("path", "/var/lib/vz".to_owned()),
+        _ => ("path", format!("/mnt/pve/{}", storage.id)),
+    };
+    entry.insert(key.into(), json!(value));
+    if storage.kind == "lvmthin" {
+        entry.insert("thinpool".into(), json!("data"));
+    }
+    Value::Object(entry)
 }
 
 /// Used and total bytes as a node sees them.
@@ -105,25 +102,52 @@ fn on_node(call: &mut Call<'_>) -> Result<Reply, Refusal> {
             })
     });
     let list = wanted.map(|storage| {
-        let active = !storage.inactive_on.contains(&node.name);
-        let (used, total) = if active { usage(call.world, node, storage) } else { (0, 0) };
-        let mut entry = object(json!({
-            "storage": storage.id,
-            "type": storage.kind,
-            "content": storage.content.join(","),
-            "shared": u8::from(storage.shared),
-            "enabled": 1,
-            "active": u8::from(active),
-            "total": total,
-            "used": used,
-            "avail": total - used,
-        }));
-        if total > 0 {
-            entry.insert("used_fraction".into(), json!(used as f64 / total as f64));
-        }
+        let mut entry = state(call, storage);
+        entry.insert("storage".into(), json!(storage.id));
         Value::Object(entry)
     });
     Ok(list.collect::<Value>().into())
+}
+
+fn status(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+    let mut found = state(call, here(call)?);
+    found.remove("used_fraction");
+    Ok(Value::Object(found).into())
+}
+
+/// The storage that the path names, if this node has it.
+fn here<'a>(call: &'a Call<'_>) -> Result<&'a Storage, Refusal> {
+    let storage = named(call)?;
+    match storage.is_on(&call.node) {
+        true => Ok(storage),
+        false => Err(Refusal::failed(format!("storage '{}' is not available on node '{}'", storage.id, call.node))),
+    }
+}
+
+/// Used and total bytes of the storage that the path names.
+pub(super) fn usage_of(call: &Call<'_>) -> Result<(u64, u64), Refusal> {
+    Ok(usage(call.world, call.here(), here(call)?))
+}
+
+/// How a storage is on the node of the call.
+fn state(call: &Call<'_>, storage: &Storage) -> Map<String, Value> {
+    let node = call.here();
+    let active = !storage.inactive_on.contains(&node.name);
+    let (used, total) = if active { usage(call.world, node, storage) } else { (0, 0) };
+    let mut entry = object(json!({
+        "type": storage.kind,
+        "content": storage.content.join(","),
+        "shared": u8::from(storage.shared),
+        "enabled": 1,
+        "active": u8::from(active),
+        "total": total,
+        "used": used,
+        "avail": total - used,
+    }));
+    if total > 0 {
+        entry.insert("used_fraction".into(), json!(used as f64 / total as f64));
+    }
+    entry
 }
 
 /// Storages in `/cluster/resources`.
@@ -154,12 +178,8 @@ pub(super) fn resources(call: &Call<'_>) -> Vec<Value> {
 }
 
 fn content(call: &mut Call<'_>) -> Result<Reply, Refusal> {
-    let id = call.args.text("storage").to_owned();
-    let found = call.world.storages.values().find(|storage| storage.id.as_str() == id);
-    let storage = found.ok_or_else(|| Refusal::failed(format!("storage '{id}' does not exist")))?;
-    if !storage.is_on(&call.node) {
-        return Err(Refusal::failed(format!("storage '{id}' is not available on node '{}'", call.node)));
-    }
+    let storage = here(call)?;
+    let id = &storage.id;
     let vmid = call.args.number("vmid");
     let kind = call.args.get("content");
     let mut list = Vec::new();

@@ -4,45 +4,17 @@ use quorate_core::ids::Upid;
 use serde_json::{Map, Value, json};
 
 use super::cluster::object;
-use super::{Call, Needs, Route, route};
+use super::{Call, Route, route};
 use crate::wire::access::Caller;
 use crate::wire::answer::{Refusal, Reply};
-use crate::wire::params::{Kind, opt};
 use crate::world::tasks::Task;
 
 pub(super) const ROUTES: &[Route] = &[
-    route("GET", "/cluster/tasks", Needs::Login, &[], of_cluster),
-    route(
-        "GET",
-        "/nodes/{node}/tasks",
-        Needs::Login,
-        &[
-            opt("errors", Kind::Boolean),
-            opt("limit", Kind::Integer(0, i64::MAX)),
-            opt("since", Kind::Integer(0, i64::MAX)),
-            opt("source", Kind::Enum(&["archive", "active", "all"])),
-            opt("start", Kind::Integer(0, i64::MAX)),
-            opt("statusfilter", Kind::Text),
-            opt("typefilter", Kind::Text),
-            opt("until", Kind::Integer(0, i64::MAX)),
-            opt("userfilter", Kind::Text),
-            opt("vmid", Kind::Vmid),
-        ],
-        of_node,
-    ),
-    route("GET", "/nodes/{node}/tasks/{upid}/status", Needs::Login, &[], status),
-    route(
-        "GET",
-        "/nodes/{node}/tasks/{upid}/log",
-        Needs::Login,
-        &[
-            opt("start", Kind::Integer(0, i64::MAX)),
-            opt("limit", Kind::Integer(0, i64::MAX)),
-            opt("download", Kind::Boolean),
-        ],
-        log,
-    ),
-    route("DELETE", "/nodes/{node}/tasks/{upid}", Needs::Login, &[], stop),
+    route("GET", "/cluster/tasks", of_cluster),
+    route("GET", "/nodes/{node}/tasks", of_node),
+    route("GET", "/nodes/{node}/tasks/{upid}/status", status),
+    route("GET", "/nodes/{node}/tasks/{upid}/log", log),
+    route("DELETE", "/nodes/{node}/tasks/{upid}", stop),
 ];
 
 /// User and, split off, the token's name.
@@ -208,13 +180,18 @@ fn log(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     if lines.is_empty() {
         lines.push("no content");
     }
+    Ok(page(call, &lines))
+}
+
+/// Lines of a log from `start`, at most `limit`; 0 means all.
+pub(super) fn page<T: AsRef<str>>(call: &Call<'_>, lines: &[T]) -> Reply {
     let start = call.args.number("start").map_or(0, clamp);
     let limit = match call.args.number("limit").map_or(50, clamp) {
         0 => usize::MAX,
         limit => limit,
     };
     let page = lines.iter().enumerate().skip(start).take(limit);
-    Ok(Reply::page(page.map(|(at, line)| json!({"n": at + 1, "t": line})).collect(), lines.len()))
+    Reply::page(page.map(|(at, line)| json!({"n": at + 1, "t": line.as_ref()})).collect(), lines.len())
 }
 
 fn stop(call: &mut Call<'_>) -> Result<Reply, Refusal> {

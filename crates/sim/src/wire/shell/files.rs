@@ -6,7 +6,7 @@ use quorate_core::ids::GuestKind;
 
 use super::debian::glob;
 use super::{Options, Output, Shell};
-use crate::wire::api::{address, config, ha_manager_status};
+use crate::wire::api::{address, config, datacenter, ha_manager_status};
 
 impl Shell<'_> {
     pub(super) fn files(&mut self, name: &str, args: &[&str]) -> Option<Output> {
@@ -46,8 +46,8 @@ impl Shell<'_> {
                 format!("{}\n", ha_manager_status(self.world, self.node)["manager_status"])
             }
             "/etc/network/interfaces" => self.interfaces_file(),
-            "/etc/debian_version" => "13.2\n".to_owned(),
-            _ => self.guest_file(path)?,
+            "/etc/pve/datacenter.cfg" => datacenter::file(self.world),
+            _ => self.system_file(path).or_else(|| self.guest_file(path))?,
         })
     }
 
@@ -224,6 +224,12 @@ impl Shell<'_> {
             "/etc/pve/qemu-server" => guests(GuestKind::Vm),
             "/etc/pve/lxc" => guests(GuestKind::Ct),
             "/lib/modules" => kernels().map(ToString::to_string).collect(),
+            "/etc/apt/sources.list.d" => {
+                let files =
+                    node.repositories.iter().filter_map(|entry| entry.path.strip_prefix("/etc/apt/sources.list.d/"));
+                let files: std::collections::BTreeSet<_> = files.map(str::to_owned).collect();
+                files.into_iter().collect()
+            }
             "/var/log" => {
                 node.unit_logs.keys().filter_map(|path| path.strip_prefix("/var/log/")).map(str::to_owned).collect()
             }

@@ -3,15 +3,21 @@
 //! Options are parsed, not compared as strings: `ceph health -f json detail` is the same question as
 //! `ceph health detail -f json`. What is not here ends as in bash: `command not found`, exit status 127.
 
+mod apt;
 mod ceph;
+mod checker;
 mod corosync;
 mod debian;
 mod files;
 mod filters;
+mod guests;
+mod ha;
 mod pmxcfs;
 mod pve;
 mod pvesh;
+mod report;
 mod surroundings;
+mod system_files;
 mod systemd;
 
 use std::time::Duration;
@@ -85,6 +91,8 @@ struct Shell<'a> {
     node: &'a NodeName,
     /// What comes in through a pipe.
     stdin: String,
+    /// Variables that were set for the command.
+    env: Vec<String>,
 }
 
 impl Shell<'_> {
@@ -106,7 +114,7 @@ pub(super) fn run(wire: &Wire, world: &mut World, node: &NodeName, command_line:
             return Output::fail(2, stderr).into();
         }
     };
-    let mut shell = Shell { wire, world, node, stdin: String::new() };
+    let mut shell = Shell { wire, world, node, stdin: String::new(), env: Vec::new() };
     shell.list(line).into()
 }
 
@@ -211,11 +219,13 @@ impl Shell<'_> {
 
     fn words(&mut self, argv: &[&str]) -> Output {
         let Some((name, args)) = argv.split_first() else { return Output::default() };
-        if is_assignment(name) {
+        if let Some((variable, _)) = name.split_once('=').filter(|_| is_assignment(name)) {
+            self.env.push(variable.to_owned());
             return self.words(args);
         }
         match *name {
-            "env" => self.words(after_options(args, &["-u", "-C"], is_assignment)),
+            "env" => self.words(after_options(args, &["-u", "-C"], |_| false)),
+            "export" => Output::default(),
             "sudo" | "nohup" | "nice" | "ionice" | "setsid" | "stdbuf" | "command" | "exec" => {
                 self.words(after_options(args, &["-n", "-c"], |_| false))
             }
@@ -262,6 +272,7 @@ impl Shell<'_> {
     fn call(&mut self, name: &str, args: &[&str]) -> Output {
         let known = self
             .pve(name, args)
+            .or_else(|| self.checker(name, args))
             .or_else(|| self.corosync(name, args))
             .or_else(|| self.ceph(name, args))
             .or_else(|| self.debian(name, args))

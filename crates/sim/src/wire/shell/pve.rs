@@ -1,17 +1,14 @@
-//! PVE's own programs: qm, pct, ha-manager, pveversion, pvesm.
+//! PVE's smaller programs: pveversion, pvesm, pveum; and what the others share.
 
 use std::fmt::Write as _;
 
-use quorate_core::ids::{GuestId, GuestKind, Upid};
+use quorate_core::ids::{GuestKind, Upid};
 use serde_json::Value;
 
-use super::files::config_text;
 use super::{Follow, Output, Shell};
-use crate::wire::api::{config, ha_entries, installed_packages, manager};
+use crate::wire::answer::Refusal;
+use crate::wire::api::{installed_packages, manager};
 use crate::wire::params::Args;
-use crate::world::WorldError;
-use crate::world::guest::Guest;
-use crate::world::ha::MoveKind;
 
 impl Shell<'_> {
     pub(super) fn pve(&mut self, name: &str, args: &[&str]) -> Option<Output> {
@@ -21,188 +18,28 @@ impl Shell<'_> {
             "ha-manager" => self.ha_manager(args),
             "pveversion" => self.pveversion(args),
             "pvesm" => self.pvesm(args),
+            "pveum" => self.pveum(args),
             "pvesh" => self.pvesh(args),
             _ => return None,
         })
     }
 
-    fn guests(&mut self, kind: GuestKind, args: &[&str]) -> Output {
-        let program = if kind == GuestKind::Vm { "qm" } else { "pct" };
-        let Some((verb, rest)) = args.split_first() else {
-            return Output::fail(255, "ERROR: no command specified\n");
-        };
-        if *verb == "list" {
-            return Output::ok(self.guest_list(kind));
-        }
-        let Some(vmid) = rest.first().and_then(|vmid| vmid.parse::<u32>().ok()) else {
-            return Output::fail(255, format!("400 not enough arguments\n{program} {verb} <vmid>\n"));
-        };
-        let id = if kind == GuestKind::Vm { GuestId::vm(vmid) } else { GuestId::ct(vmid) };
-        let Some(guest) = self.world.guests.get(&id).filter(|guest| guest.node == *self.node) else {
-            let error = WorldError::NotHere { node: self.node.clone(), id };
-            return Output::fail(2, format!("{error}\n"));
-        };
-        match *verb {
-            "status" => Output::ok(format!("status: {}\n", self.state(guest))),
-            "config" => Output::ok(config_text(guest)),
-            "listsnapshot" => Output::ok(snapshots(guest)),
-            "start" | "stop" | "shutdown" => self.guest_call(id, &format!("status/{verb}"), &rest[1..], &[]),
-            "migrate" => match rest.get(1).filter(|target| !target.starts_with('-')) {
-                Some(target) => self.guest_call(id, "migrate", &rest[2..], &[("target", target)]),
-                None => Output::fail(255, format!("400 not enough arguments\n{program} migrate <vmid> <target>\n")),
-            },
-            "set" => self.guest_put(id, &rest[1..]),
-            other => Output::fail(255, format!("ERROR: unknown command '{program} {other}'\n")),
-        }
-    }
-
-    /// What the node itself sees: a process or none.
-    fn state(&self, guest: &Guest) -> &'static str {
-        if guest.runs_on.contains(self.node) { "running" } else { "stopped" }
-    }
-
-    fn guest_call(&mut self, id: GuestId, what: &str, options: &[&str], more: &[(&str, &str)]) -> Output {
-        let path = format!("/nodes/{}/{}/{}/{what}", self.node, id.kind.api(), id.vmid);
-        let args = with_dashes(options, more);
-        self.call_api("POST", &path, args)
-    }
-
-    fn guest_put(&mut self, id: GuestId, options: &[&str]) -> Output {
-        let path = format!("/nodes/{}/{}/{}/config", self.node, id.kind.api(), id.vmid);
-        let args = with_dashes(options, &[]);
-        self.call_api("PUT", &path, args)
-    }
-
     /// A call of the same API, printed as the command line tools do.
-    fn call_api(&mut self, method: &str, path: &str, args: Args) -> Output {
+    pub(super) fn call_api(&mut self, method: &str, path: &str, args: Args) -> Output {
         let node = self.node.clone();
         match crate::wire::api::local(self.wire, self.world, &node, method, path, args) {
             // Unlike the API, the programs wait for the task that they started.
-            Ok(data) => {
-                Output { follows: data.as_str().map(|upid| Follow::Task(Upid::new(upid))), ..Output::default() }
+            Ok(Value::String(upid)) if upid.starts_with("UPID:") => {
+                Output { follows: Some(Follow::Task(Upid::new(upid))), ..Output::default() }
+            }
+            Ok(_) => Output::default(),
+            Err(Refusal::Parameters(errors)) => {
+                let lines: String =
+                    errors.iter().map(|(name, text)| format!("{name}: {}\n", text.trim_end())).collect();
+                Output::fail(255, format!("400 Parameter verification failed.\n{lines}"))
             }
             Err(refusal) => Output::fail(255, format!("{}\n", refusal.message())),
         }
-    }
-
-    fn guest_list(&self, kind: GuestKind) -> String {
-        // The node's own files and processes: also a process whose configuration is elsewhere does not show here.
-        let here: Vec<&Guest> =
-            self.world.guests.values().filter(|guest| guest.node == *self.node && guest.id.kind == kind).collect();
-        let mut text = String::new();
-        if here.is_empty() {
-            return text;
-        }
-        match kind {
-            GuestKind::Vm => {
-                let _ = writeln!(
-                    text,
-                    "{:>10} {:<20} {:<10} {:<10} {:>12} {:<10}",
-                    "VMID", "NAME", "STATUS", "MEM(MB)", "BOOTDISK(GB)", "PID"
-                );
-                for guest in here {
-                    let disk = config::disk_total(guest) as f64 / f64::from(1 << 30);
-                    let state = self.state(guest);
-                    let pid = if state == "running" { guest.pid } else { 0 };
-                    let _ = writeln!(
-                        text,
-                        "{:>10} {:<20} {state:<10} {:<10} {disk:>12.2} {pid:<10}",
-                        guest.id.vmid.0,
-                        guest.name,
-                        guest.memory_bytes >> 20,
-                    );
-                }
-            }
-            GuestKind::Ct => {
-                let _ = writeln!(text, "{:<10} {:<10} {:<12} {:<20}", "VMID", "Status", "Lock", "Name");
-                for guest in here {
-                    let lock = guest.lock.as_deref().unwrap_or_default();
-                    let state = self.state(guest);
-                    let _ = writeln!(text, "{:<10} {state:<10} {lock:<12} {:<20}", guest.id.vmid.0, guest.name);
-                }
-            }
-        }
-        text
-    }
-
-    fn ha_manager(&mut self, args: &[&str]) -> Output {
-        match args {
-            ["status", rest @ ..] => {
-                let mut text = String::new();
-                for entry in ha_entries(self.world, self.node) {
-                    let _ = writeln!(text, "{} {}", word(&entry, "type"), word(&entry, "status"));
-                }
-                if rest.iter().any(|arg| matches!(*arg, "--verbose" | "-verbose" | "-v")) {
-                    let state = crate::wire::api::ha_manager_status(self.world, self.node);
-                    let _ = write!(text, "full cluster state:\n{state:#}\n");
-                }
-                Output::ok(text)
-            }
-            ["crm-command", command @ ..] => self.crm_command(command),
-            ["migrate", sid, target] => self.ha_move(sid, target, MoveKind::Migrate),
-            ["relocate", sid, target] => self.ha_move(sid, target, MoveKind::Relocate),
-            ["config", ..] => Output::ok(self.ha_config()),
-            [] => Output::fail(255, "ERROR: no command specified\n"),
-            _ => Output::fail(255, format!("ERROR: unknown command 'ha-manager {}'\n", args.join(" "))),
-        }
-    }
-
-    /// Puts a command into the manager's queue: success says no more than that it is there.
-    fn crm_command(&mut self, command: &[&str]) -> Output {
-        match command {
-            ["node-maintenance", verb @ ("enable" | "disable"), target] => {
-                let node = self.node.clone();
-                match self.world.ha_maintenance(&node, target, *verb == "enable") {
-                    Ok(()) => Output::default(),
-                    Err(error @ WorldError::NoLock(_)) => no_lock(&error),
-                    Err(error) => Output::fail(255, format!("{error}\n")),
-                }
-            }
-            ["migrate", sid, target] => self.ha_move(sid, target, MoveKind::Migrate),
-            ["relocate", sid, target] => self.ha_move(sid, target, MoveKind::Relocate),
-            ["node-maintenance", ..] => Output::fail(255, "400 not enough arguments\n"),
-            _ => Output::fail(255, format!("ERROR: unknown command 'ha-manager crm-command {}'\n", command.join(" "))),
-        }
-    }
-
-    /// Unlike the API, the program makes an error of a move that a rule forbids.
-    fn ha_move(&mut self, sid: &str, target: &str, kind: MoveKind) -> Output {
-        let Some(sid) = GuestId::parse(sid).filter(|sid| self.world.ha.resources.contains_key(sid)) else {
-            return Output::fail(255, format!("resource '{sid}' is not HA managed\n"));
-        };
-        let node = self.node.clone();
-        match self.world.ha_move(&node, sid, kind, target) {
-            Ok(answer) if answer.blocking.is_empty() => Output::default(),
-            Ok(answer) => {
-                let mut stderr = format!("cannot migrate resource '{sid}' to node '{target}':\n\n");
-                for (other, _) in &answer.blocking {
-                    let _ = writeln!(
-                        stderr,
-                        "- resource '{other}' on target node '{target}' in negative affinity with resource '{sid}'"
-                    );
-                }
-                Output::fail(2, stderr)
-            }
-            Err(error @ WorldError::NoLock(_)) => no_lock(&error),
-            Err(error) => Output::fail(255, format!("{error}\n")),
-        }
-    }
-
-    fn ha_config(&self) -> String {
-        let mut text = String::new();
-        for (sid, resource) in &self.world.ha.resources {
-            let _ = writeln!(text, "{sid}");
-            if !resource.failback {
-                text.push_str("\tfailback 0\n");
-            }
-            for (key, value) in [("max_relocate", resource.max_relocate), ("max_restart", resource.max_restart)] {
-                if value != 1 {
-                    let _ = writeln!(text, "\t{key} {value}");
-                }
-            }
-            let _ = writeln!(text, "\tstate {}\n", resource.state.as_str());
-        }
-        text
     }
 
     fn pveversion(&self, args: &[&str]) -> Output {
@@ -224,6 +61,47 @@ impl Shell<'_> {
             let _ = writeln!(text, "{package}: {shown}{more}");
         }
         Output::ok(text)
+    }
+
+    /// Users, tokens, roles and ACL entries: each verb is one call of the API.
+    fn pveum(&mut self, args: &[&str]) -> Output {
+        let (method, path, more, options): (&str, String, Vec<(&str, &str)>, &[&str]) = match args {
+            ["user", "token", "add", user, token, rest @ ..] => {
+                return self.new_token(user, token, rest);
+            }
+            ["user", "token", "remove" | "delete", user, token] => {
+                ("DELETE", format!("/access/users/{user}/token/{token}"), vec![], &[])
+            }
+            ["user", "add", user, rest @ ..] => ("POST", "/access/users".into(), vec![("userid", *user)], rest),
+            ["user", "delete", user] => ("DELETE", format!("/access/users/{user}"), vec![], &[]),
+            ["role", "add", role, rest @ ..] => ("POST", "/access/roles".into(), vec![("roleid", *role)], rest),
+            ["role", "delete", role] => ("DELETE", format!("/access/roles/{role}"), vec![], &[]),
+            ["acl" | "aclmod", "modify", path, rest @ ..] => ("PUT", "/access/acl".into(), vec![("path", *path)], rest),
+            ["acl", "delete", path, rest @ ..] => {
+                ("PUT", "/access/acl".into(), vec![("path", *path), ("delete", "1")], rest)
+            }
+            [] => return Output::fail(255, "ERROR: no command specified\n"),
+            _ => return Output::fail(255, format!("ERROR: unknown command 'pveum {}'\n", args.join(" "))),
+        };
+        let mut given = with_dashes(options, &more);
+        for (short, long) in [("user", "users"), ("role", "roles"), ("token", "tokens")] {
+            if let Some(value) = given.take(short) {
+                given.insert(long, &value);
+            }
+        }
+        self.call_api(method, &path, given)
+    }
+
+    /// The secret is shown once, in a table.
+    fn new_token(&mut self, user: &str, token: &str, options: &[&str]) -> Output {
+        let node = self.node.clone();
+        let mut given = with_dashes(options, &[]);
+        given.take("output-format");
+        let path = format!("/access/users/{user}/token/{token}");
+        match crate::wire::api::local(self.wire, self.world, &node, "POST", &path, given) {
+            Ok(data) => Output::ok(super::pvesh::table(&data)),
+            Err(refusal) => Output::fail(255, format!("{}\n", refusal.message())),
+        }
     }
 
     fn pvesm(&mut self, args: &[&str]) -> Output {
@@ -254,23 +132,8 @@ impl Shell<'_> {
     }
 }
 
-fn snapshots(guest: &Guest) -> String {
-    let mut text = String::new();
-    for (depth, name) in guest.snapshots.iter().map(String::as_str).chain(["current"]).enumerate() {
-        let about = if name == "current" { "You are here!" } else { "" };
-        let _ = writeln!(text, "{}`-> {name:<30} {about}", " ".repeat(depth));
-    }
-    text
-}
-
-fn word<'a>(entry: &'a Value, key: &str) -> &'a str {
+pub(super) fn word<'a>(entry: &'a Value, key: &str) -> &'a str {
     entry[key].as_str().unwrap_or_default()
-}
-
-/// The lock on HA's files is tried for nine seconds before the program gives up.
-fn no_lock(error: &WorldError) -> Output {
-    let tries = "trying to acquire cfs lock 'domain-ha' ...\n".repeat(9);
-    Output::fail(13, format!("{tries}{error}\n")).takes(std::time::Duration::from_secs(9))
 }
 
 /// `--online 1 --with-local-disks`, one or two dashes; a switch without a value is on.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{GuestId, NodeName};
+use crate::snapshot::{Guest, Snapshot};
 
 /// The operator's wishes for a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +45,40 @@ pub struct Policy {
     pub deadlines: Deadlines,
     /// Assumed speed of one migration, in bytes per second, for forecasts of time.
     pub migration_bytes_per_s: u64,
+}
+
+/// Tags on guests that say the same as the configuration, for clusters in which guests have owners of their own. What the
+/// configuration says of a guest counts more.
+pub mod tags {
+    /// Not touched at all.
+    pub const SKIP: &str = "quorate-skip";
+    /// As [`super::GuestPolicy::Shutdown`].
+    pub const SHUTDOWN: &str = "quorate-shutdown";
+    /// As [`super::GuestPolicy::Eject`].
+    pub const EJECT: &str = "quorate-eject";
+    /// Its node is among the last.
+    pub const LAST: &str = "quorate-last";
+}
+
+impl Policy {
+    /// What is done with a guest if it cannot move: the configuration's word, or else its tag's.
+    pub fn of(&self, guest: &Guest) -> Option<GuestPolicy> {
+        let tagged = |tag: &str| guest.tags.contains(tag);
+        let by_tag = match () {
+            () if tagged(tags::SHUTDOWN) => Some(GuestPolicy::Shutdown),
+            () if tagged(tags::EJECT) => Some(GuestPolicy::Eject),
+            () => None,
+        };
+        self.guests.get(&guest.id).copied().or(by_tag)
+    }
+
+    /// Nodes that are taken last: those of guests that are tagged so, then those of the configuration.
+    pub fn last_nodes(&self, snapshot: &Snapshot) -> Vec<NodeName> {
+        let tagged = snapshot.guests.values().filter(|guest| guest.tags.contains(tags::LAST)).map(|guest| &guest.node);
+        let tagged: BTreeSet<&NodeName> =
+            tagged.filter(|node| !self.first.contains(node) && !self.last.contains(node)).collect();
+        tagged.into_iter().chain(&self.last).cloned().collect()
+    }
 }
 
 impl Default for Policy {

@@ -4,8 +4,8 @@ use super::support::{Report, gib, has_turn};
 use super::{Check, Finding, Severity};
 use crate::ids::GuestKind;
 use crate::observed::Observed;
-use crate::placement::{Obstacle, SKIP_TAG, disk_bytes, obstacle_here, obstacle_there};
-use crate::policy::{ConsentKind, GuestPolicy, Policy};
+use crate::placement::{Obstacle, disk_bytes, obstacle_here, obstacle_there};
+use crate::policy::{ConsentKind, GuestPolicy, Policy, tags};
 use crate::snapshot::{DiskUse, Guest, Snapshot};
 
 pub(super) struct GuestVerdict;
@@ -73,12 +73,12 @@ fn judge(snapshot: &Snapshot, policy: &Policy, guest: &Guest, report: &mut Repor
 
 /// The operator allows it to be shut down, should nothing move it.
 pub(super) fn may_be_shut_down(policy: &Policy, guest: &Guest) -> bool {
-    policy.guests.get(&guest.id) == Some(&GuestPolicy::Shutdown) && !guest.tags.contains(SKIP_TAG)
+    policy.of(guest) == Some(GuestPolicy::Shutdown) && !guest.tags.contains(tags::SKIP)
 }
 
 /// Why the guest cannot go anywhere. A reading that is missing is not for this check to tell.
 pub(super) fn stuck(snapshot: &Snapshot, policy: &Policy, guest: &Guest) -> Option<String> {
-    if policy.guests.get(&guest.id) == Some(&GuestPolicy::Refuse) {
+    if policy.of(guest) == Some(GuestPolicy::Refuse) {
         return Some("the policy says that it is not touched".to_owned());
     }
     match obstacle_here(guest, policy) {

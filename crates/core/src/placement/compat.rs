@@ -7,11 +7,8 @@ use std::collections::BTreeMap;
 
 use crate::ids::{GuestKind, NodeName, StorageId};
 use crate::observed::Observed;
-use crate::policy::{GuestPolicy, Policy};
+use crate::policy::{GuestPolicy, Policy, tags};
 use crate::snapshot::{DiskUse, Guest, LocalDisk, MigrationFacts, Node, Snapshot, TargetRefusal};
-
-/// A guest with this tag is neither moved nor shut down.
-pub const SKIP_TAG: &str = "quorate-skip";
 
 /// Why not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,14 +41,14 @@ fn no(text: String) -> Result<(), Obstacle> {
 /// # Errors
 /// The first obstacle.
 pub fn obstacle_here(guest: &Guest, policy: &Policy) -> Result<(), Obstacle> {
-    if guest.tags.contains(SKIP_TAG) {
-        return no(format!("it has the tag {SKIP_TAG}"));
+    if guest.tags.contains(tags::SKIP) {
+        return no(format!("it has the tag {}", tags::SKIP));
     }
     let facts = read(&guest.migration)?;
     if let Some(mount) = facts.local_mounts.first() {
         return no(format!("its mount point {mount} exists on its node only"));
     }
-    let eject = policy.guests.get(&guest.id) == Some(&GuestPolicy::Eject);
+    let eject = policy.of(guest) == Some(GuestPolicy::Eject);
     if let Some(disk) = facts.local_disks.iter().find(|disk| disk.usage == DiskUse::Cdrom && !eject) {
         return no(format!("its drive {} holds {}, which exists on its node only", disk.drive, disk.volid));
     }

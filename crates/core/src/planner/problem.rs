@@ -236,8 +236,8 @@ impl<'a> Reader<'a> {
             }
             Err(crate::placement::Obstacle::No(why)) => why,
         };
-        let touchable = !guest.tags.contains(crate::placement::SKIP_TAG);
-        let may_shut_down = self.policy.guests.get(&guest.id) == Some(&GuestPolicy::Shutdown) && touchable;
+        let touchable = !guest.tags.contains(crate::policy::tags::SKIP);
+        let may_shut_down = self.policy.of(guest) == Some(GuestPolicy::Shutdown) && touchable;
         if may_shut_down && guest.status.is(&GuestStatus::Running) {
             self.stay.insert(guest.id, home);
             self.shut_down.entry(home).or_default().push(guest.id);
@@ -339,7 +339,7 @@ impl<'a> Reader<'a> {
         let numbers = |names: &[NodeName]| names.iter().filter_map(|name| self.number.get(name).copied()).collect();
         let first = self.begun.iter().chain(&self.policy.spare).chain(&self.policy.first).cloned();
         problem.instance.first = numbers(&first.collect::<Vec<_>>());
-        problem.instance.last = numbers(&self.policy.last);
+        problem.instance.last = numbers(&self.policy.last_nodes(self.snapshot));
         let balanced = self.policy.end == End::Balanced;
         problem.instance.spread = balanced.then(|| u64::from(self.policy.balance_points) * 10);
         problem.instance.overlap = self.policy.overlap;
@@ -391,7 +391,7 @@ fn machine_version(machine: &str) -> Option<Version> {
 
 /// CD images of a guest that are ejected before it moves, as drive and image.
 pub(super) fn media(guest: &Guest, policy: &Policy) -> Vec<(String, String)> {
-    if policy.guests.get(&guest.id) != Some(&GuestPolicy::Eject) {
+    if policy.of(guest) != Some(GuestPolicy::Eject) {
         return Vec::new();
     }
     let disks = guest.migration.known().into_iter().flat_map(|facts| &facts.local_disks);

@@ -396,8 +396,17 @@ fn a_guest_bound_to_its_node_is_refused_or_shut_down_as_the_operator_says() {
     assert!(at("pve1.start-guest.vm:101") > at("pve1.prove-back"));
     assert_eq!(plan.consents[0].kind, ConsentKind::ShutdownGuests);
     assert!(plan.costs.downtime_s[&id] >= 300, "{:?}", plan.costs.downtime_s);
-    // HA is asked to keep it stopped meanwhile: the same plan.
-    assert_eq!(planned(&fixture().managed(id).snapshot(), &policy).consents, plan.consents);
+    // HA is asked to keep it stopped meanwhile, and its maintenance mode takes time as well.
+    let managed = planned(&fixture().managed(id).snapshot(), &policy);
+    assert!(managed.costs.downtime_s[&id] > plan.costs.downtime_s[&id], "{:?}", managed.costs.downtime_s);
+    // A tag says the same, and the configuration counts more.
+    let tagged = |tag: &str| {
+        let tag = tag.to_owned();
+        fixture().guest(id, |guest| guest.tags = [tag].into()).snapshot()
+    };
+    assert_eq!(planned(&tagged("quorate-shutdown"), &Policy::default()).consents, plan.consents);
+    let refuse = Policy { guests: [(id, GuestPolicy::Refuse)].into(), ..Policy::default() };
+    refused(&tagged("quorate-shutdown"), &refuse);
     let skip = fixture().guest(id, |guest| {
         guest.tags.insert("quorate-skip".to_owned());
     });
@@ -498,4 +507,23 @@ fn a_node_that_is_out_for_another_reason_forbids_a_plan() {
         })
         .snapshot();
     assert_eq!(refused(&theirs, &Policy::default()).findings[0].check, "plan-node-out");
+}
+
+#[test]
+fn a_guest_tagged_quorate_last_puts_its_node_at_the_end_but_before_those_of_the_configuration() {
+    let id = GuestId::vm(101);
+    let tagged = Fixture::cluster(4).vm(101, "pve1", 4).vm(102, "pve2", 4).guest(id, |guest| {
+        guest.tags.insert("quorate-last".to_owned());
+    });
+    let order = |policy: &Policy| -> Vec<String> {
+        planned(&tagged.clone().snapshot(), policy)
+            .waves
+            .iter()
+            .filter_map(|wave| wave.node.as_ref())
+            .map(ToString::to_string)
+            .collect()
+    };
+    assert_eq!(order(&Policy::default()).last().unwrap(), "pve1");
+    let policy = Policy { last: vec!["pve3".into()], ..Policy::default() };
+    assert_eq!(order(&policy)[2..], ["pve1", "pve3"]);
 }

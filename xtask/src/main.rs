@@ -21,13 +21,15 @@ const USAGE: &str = "usage: cargo xtask <verb>
   clients [name…]  clients that others wrote, against the lab; `clients drains` prints the table of the docs
   swarm  runs over made-up clusters with faults, seed after seed: swarm --from SEED --seconds N [--json], swarm --seed N
   crash-matrix  the engine is killed at every point of a run, and the run is taken up
-  bench  how near the planner comes to its bound, and how others do: bench plan --help
+  bench  how near the planner comes to its bound, and how others do: bench plan --help; and how long a look at a large
+         cluster takes: bench observe [--nodes N] [--guests N] [--latency-ms N]
   tidy   only the house rules (xtask/src/tidy)";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let passed = match arguments.as_slice() {
+        ["bench", "observe", rest @ ..] => swarm::observe(&root(), rest),
         ["bench", rest @ ..] => bench::run(rest),
         ["clients", names @ ..] => clients::run(&root(), names),
         ["crash-matrix", rest @ ..] => swarm::crash_matrix(&root(), rest),

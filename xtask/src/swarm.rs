@@ -1,4 +1,4 @@
-//! `cargo xtask swarm` and `cargo xtask crash-matrix`: the safety proofs that need speed, built for release.
+//! `cargo xtask swarm`, `cargo xtask crash-matrix` and `cargo xtask bench observe`: what needs speed, built for release.
 //!
 //! What they do is in `crates/sim` (`swarm`, `crash_matrix`); here they are only built, run and passed on. As stages of
 //! `cargo xtask test` the crash matrix takes all points, and the swarm two minutes of seeds that nobody has held before.
@@ -19,6 +19,11 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> bool {
 /// `cargo xtask crash-matrix …`
 pub(crate) fn crash_matrix(root: &Path, arguments: &[&str]) -> bool {
     matches!(example(root, "crash_matrix", arguments), Outcome::Passed)
+}
+
+/// `cargo xtask bench observe …`
+pub(crate) fn observe(root: &Path, arguments: &[&str]) -> bool {
+    matches!(example(root, "observe", arguments), Outcome::Passed)
 }
 
 /// Fresh seeds: they begin with the moment, in seconds since 1970.

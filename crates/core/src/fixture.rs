@@ -337,5 +337,6 @@ fn quorum_view(viewer: &NodeName, names: &[NodeName]) -> QuorumView {
         qdevice: None,
         links: others.map(|name| (name.clone(), vec![Link { number: 0, connected: true }])).collect(),
         configured_links: 1,
+        link_addresses: vec!["192.0.2.1".to_owned()],
     }
 }

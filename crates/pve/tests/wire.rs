@@ -152,7 +152,7 @@ fn corosync_conf_gives_names_ids_votes_and_links() {
     let conf = corosync_conf::parse(&fixture("debian/corosync.conf")).unwrap();
     assert_eq!(conf.cluster_name.as_deref(), Some("labpve"));
     assert_eq!(conf.nodes.len(), 3);
-    assert_eq!((conf.nodes[2].name.0.as_str(), conf.nodes[2].links()), ("node3", 2));
+    assert_eq!((conf.nodes[2].name.0.as_str(), conf.nodes[2].links().len()), ("node3", 2));
 }
 
 #[test]

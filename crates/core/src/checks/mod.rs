@@ -99,6 +99,7 @@ checks! {
     nodes_online::NodesOnline,
     corosync_links::CorosyncLinks,
     corosync_noise::CorosyncNoise,
+    shared_network::SharedNetwork,
     ha_state::HaState,
     ha_rules::HaRules,
     other_movers::OtherMovers,

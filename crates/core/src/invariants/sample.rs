@@ -240,6 +240,7 @@ fn view(viewer: &str) -> QuorumView {
         qdevice: None,
         links: NODES.iter().filter(|node| **node != viewer).map(|node| (name(node), links.clone())).collect(),
         configured_links: 2,
+        link_addresses: vec!["10.0.1.1".to_owned(), "10.0.2.1".to_owned()],
     }
 }
 

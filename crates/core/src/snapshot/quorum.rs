@@ -25,6 +25,9 @@ pub struct QuorumView {
     pub links: BTreeMap<NodeName, Vec<Link>>,
     /// Links configured per node.
     pub configured_links: u32,
+    /// Its own addresses on them, in the order of the links, as corosync.conf has them.
+    #[serde(default)]
+    pub link_addresses: Vec<String>,
 }
 
 /// A member of the partition.

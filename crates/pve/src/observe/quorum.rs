@@ -62,7 +62,12 @@ fn view(node: &NodeName, roster: &Roster, votes: Quorumtool, links: Vec<NodeLink
         members,
         qdevice,
         links: reachable,
-        configured_links: roster.links.get(node).copied().unwrap_or(0).max(most),
+        configured_links: roster
+            .links
+            .get(node)
+            .map_or(0, |links| u32::try_from(links.len()).unwrap_or(u32::MAX))
+            .max(most),
+        link_addresses: roster.links.get(node).cloned().unwrap_or_default(),
     })
 }
 

@@ -25,7 +25,7 @@ pub(super) struct Roster {
     /// Votes in the configuration.
     pub(super) votes: Observed<BTreeMap<NodeName, u32>>,
     /// Links in the configuration.
-    pub(super) links: BTreeMap<NodeName, u32>,
+    pub(super) links: BTreeMap<NodeName, Vec<String>>,
     /// Seen as a member by another node.
     pub(super) online: BTreeMap<NodeName, Observed<bool>>,
     /// The cluster's name.

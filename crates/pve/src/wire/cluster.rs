@@ -43,10 +43,11 @@ pub struct ConfigNode {
 }
 
 impl ConfigNode {
-    /// How many links it has.
-    pub fn links(&self) -> u32 {
-        let rings = self.rest.keys().filter(|key| key.starts_with("ring") && key.ends_with("_addr")).count();
-        u32::try_from(rings).unwrap_or(u32::MAX)
+    /// Its addresses, one for each link, in their order.
+    pub fn links(&self) -> Vec<String> {
+        let address = |number: usize| Some(self.rest.get(&format!("ring{number}_addr"))?.as_str()?.to_owned());
+        // knet has eight links at most, and their numbers may have gaps.
+        (0..8).filter_map(address).collect()
     }
 }
 

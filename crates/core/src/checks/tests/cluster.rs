@@ -296,3 +296,20 @@ fn ceph_versions_forbids_another_major_and_bears_another_build() {
     packages.pending.push(pending("ceph-osd", "19.2.3-pve4", "20.2.1-pve1"));
     fires("ceph-versions", &snapshot, Severity::Blocking, "pve2 would bring Ceph 20.2.1");
 }
+
+#[test]
+fn shared_network_warns_where_migrations_can_starve_the_heartbeat() {
+    let network = |text: &str| {
+        let mut snapshot = cluster();
+        snapshot.options.known_mut().unwrap().migration_network = Some(text.to_owned());
+        snapshot
+    };
+    fires("shared-network", &network("10.0.0.0/16"), Severity::Warning, "all corosync links of pve1, pve2, pve3");
+    assert_eq!(run("shared-network", &network("10.0.1.0/24")), [], "the other link is free of it");
+    assert_eq!(run("shared-network", &network("10.9.0.0/16")), []);
+    assert_eq!(run("shared-network", &network("fd00::/8")), []);
+    for odd in ["", "10.0.0.0", "10.0.0.0/99", "x/8", "::/0"] {
+        assert_eq!(run("shared-network", &network(odd)), [], "{odd}");
+    }
+    fires("shared-network", &network("0.0.0.0/0"), Severity::Warning, "all corosync links");
+}

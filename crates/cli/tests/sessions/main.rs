@@ -7,4 +7,5 @@ mod bad_input;
 mod first_contact;
 mod from_file;
 mod lab;
+mod preflight;
 mod session;

@@ -121,6 +121,6 @@ fn a_clock_that_jumps_shows_in_what_its_daemons_write_and_in_ceph() {
     assert_eq!(codes(&world), ["clock skew detected on mon.pve2"]);
     strike(&mut world, FaultKind::ClockSkew { node: node("pve2"), skew_ms: 0 });
     run_s(&mut world, 15);
-    assert_eq!(codes(&world), [String::new(); 0]);
+    assert!(codes(&world).is_empty());
     assert!(report(&world).clean);
 }

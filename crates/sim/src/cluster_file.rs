@@ -4,6 +4,8 @@
 //! shapes are filled by [`synthetic`] for large clusters.
 
 mod defaults;
+mod from_snapshot;
+mod plain;
 
 use std::collections::BTreeMap;
 
@@ -12,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub(crate) use defaults::running;
+pub use from_snapshot::world_from_snapshot;
 use defaults::{
     churn, eight, five, forty_days, one, one_tib, quarter_hour, recovery, six, start, ten_minutes, thirty_two, three,
     twenty, two, yes,
@@ -352,10 +355,34 @@ pub struct TokenPart {
     pub role: String,
 }
 
+/// A file of one line.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MadeUp {
+    synthetic: Size,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Size {
+    nodes: u32,
+    guests: u32,
+}
+
 impl ClusterFile {
-    /// Reads a file's text.
+    /// Reads a file's text. One that says nothing of packages has those of a plain PVE 9.1; one that only says
+    /// `synthetic = { nodes = 16, guests = 64 }` is made up.
     pub fn parse(text: &str) -> Result<Self, ClusterFileError> {
-        Ok(toml::from_str(text)?)
+        let file: toml::Table = toml::from_str(text)?;
+        if file.contains_key("synthetic") {
+            let MadeUp { synthetic: Size { nodes, guests } } = toml::from_str(text)?;
+            return synthetic(nodes, guests);
+        }
+        if file.contains_key("installed") {
+            // From the text, so that a complaint can name its line.
+            return Ok(toml::from_str(text)?);
+        }
+        Ok(plain::with_packages(file).try_into()?)
     }
 }
 

@@ -78,7 +78,11 @@ pub const FAULTS: &[FaultForm] = &[
         &[Node("node"), Number("link"), Number("times"), Number("every_s")],
         "a corosync link of the node goes down and comes back, so often and in this rhythm",
     ),
-    form("boot-renames-nics", &[Node("node")], "the node's next boot comes up without network, until its links are up again"),
+    form(
+        "boot-renames-nics",
+        &[Node("node")],
+        "the node's next boot comes up without network, until its links are up again",
+    ),
     form(
         "apt-asks",
         &[Node("node"), Text("package")],
@@ -93,7 +97,11 @@ pub const FAULTS: &[FaultForm] = &[
     form("admin-stops", &[Guest("guest")], "an administrator stops the guest"),
     form("admin-moves", &[Guest("guest"), Node("target")], "an administrator migrates the guest"),
     form("admin-noout", &[Switch("set")], "an administrator sets or clears Ceph's noout"),
-    form("api-error", &[Node("node"), TextOrNone("text")], "every API call on the node fails with this text; none ends it"),
+    form(
+        "api-error",
+        &[Node("node"), TextOrNone("text")],
+        "every API call on the node fails with this text; none ends it",
+    ),
     form("clock-skew", &[Node("node"), Number("skew_ms")], "the node's clock is off by so many milliseconds"),
 ];
 
@@ -113,6 +121,18 @@ impl Argument {
             Switch(_) => "on|off".to_owned(),
             TextOrNone(_) => format!("{name}|none"),
             _ => name,
+        }
+    }
+
+    fn write(self, value: &Value) -> String {
+        match (self, value) {
+            (AnyGuest(_), Value::Null) => "any".to_owned(),
+            (TextOrNone(_), Value::Null) => "none".to_owned(),
+            (Text(_) | TextOrNone(_), Value::String(text)) if text.contains(' ') => format!("\"{text}\""),
+            (_, Value::String(text)) => text.clone(),
+            (_, Value::Bool(on)) => if *on { "on" } else { "off" }.to_owned(),
+            (Osd(_), number) => format!("osd.{number}"),
+            (_, other) => other.to_string(),
         }
     }
 
@@ -160,6 +180,15 @@ pub fn read_fault<S: AsRef<str>>(words: &[S]) -> Result<FaultKind, String> {
     serde_json::from_value(Value::Object(object)).map_err(|error| format!("{error}; {}", wrong()))
 }
 
+/// A fault as one would type it: `power-off pve2`.
+pub fn in_words(fault: &FaultKind) -> String {
+    let value = serde_json::to_value(fault).unwrap_or_default();
+    let Some(form) = FAULTS.iter().find(|form| value["fault"] == form.name) else { return format!("{fault:?}") };
+    let mut words = vec![form.name.to_owned()];
+    words.extend(form.arguments.iter().map(|argument| argument.write(&value[argument.name()])));
+    words.join(" ")
+}
+
 /// What a fault speaks of and this world has not: a node, a guest, an OSD. The first of them.
 pub fn stranger(world: &World, fault: &FaultKind) -> Option<String> {
     let fault = serde_json::to_value(fault).ok()?;
@@ -169,7 +198,9 @@ pub fn stranger(world: &World, fault: &FaultKind) -> Option<String> {
         let text = value.as_str().unwrap_or_default();
         let (what, known) = match argument {
             Node(_) => ("node", world.nodes.keys().any(|node| node.as_str() == text)),
-            Guest(_) | AnyGuest(_) => ("guest", value.is_null() || world.guests.keys().any(|id| id.to_string() == text)),
+            Guest(_) | AnyGuest(_) => {
+                ("guest", value.is_null() || world.guests.keys().any(|id| id.to_string() == text))
+            }
             Osd(_) => ("OSD", world.ceph.iter().flat_map(|ceph| ceph.osds.keys()).any(|id| json!(id) == *value)),
             Number(_) | Switch(_) | Text(_) | TextOrNone(_) => return None,
         };
@@ -211,6 +242,7 @@ mod tests {
             let read_again = serde_json::to_value(&fault).unwrap();
             assert_eq!(read_again.as_object().unwrap().len(), 1 + form.arguments.len(), "{}: all arguments", form.name);
             assert_eq!(stranger(&world_from_toml(DEMO, 1).unwrap(), &fault), None);
+            assert_eq!(in_words(&fault), words.join(" "), "what is typed is what is told");
         }
     }
 

@@ -12,6 +12,7 @@ pub mod ledger;
 pub mod oracle;
 pub mod ports;
 pub mod rehearsal;
+pub mod scenario;
 pub mod swarm;
 pub mod wire;
 pub mod world;

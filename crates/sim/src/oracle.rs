@@ -4,13 +4,13 @@
 //! time, nobody's guest is stopped by a reboot, guests that must be kept apart are apart, memory fits, a pool never has
 //! fewer copies than it needs. Breaking one is an entry in the ledger.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_core::ids::{GuestId, NodeName};
 
 use crate::world::World;
 use crate::world::ha::{NodeStatus, RuleKind};
-use crate::world::node::Power;
+use crate::world::node::{Node, Power};
 
 /// Somebody takes a node out: no other may be out then.
 pub(crate) fn node_taken_out(world: &mut World, node: &NodeName, how: &str) {
@@ -81,5 +81,46 @@ fn keep_apart(world: &mut World, guest: GuestId) {
             Some(text) => world.ledger.rule_broken(world.now_ms, "keep-apart", &rule, &format!("{rule}: {text}")),
             None => world.ledger.rule_mended("keep-apart", &rule),
         }
+    }
+}
+
+/// Expected votes are lowered: whoever is absent is declared dead. One that runs, boots or goes down to boot is not.
+pub(crate) fn votes_lowered(world: &mut World, members: &BTreeSet<NodeName>, expected: u32) {
+    if expected >= world.corosync.configured_votes() {
+        return;
+    }
+    let lives = |name: &&NodeName| {
+        !members.contains(*name)
+            && world.nodes.get(*name).is_some_and(|node| !matches!(node.power, Power::Off | Power::Hung))
+    };
+    let living: Vec<String> = world.nodes.keys().filter(lives).map(ToString::to_string).collect();
+    if !living.is_empty() {
+        let text = format!("expected votes were lowered to {expected} while {} was not dead", living.join(", "));
+        world.ledger.rule_broken(world.now_ms, "votes-lowered-only-if-attested", "votes", &text);
+        world.ledger.rule_mended("votes-lowered-only-if-attested", "votes");
+    }
+}
+
+/// The membership has changed: at most one partition may speak for the cluster.
+pub(crate) fn one_side_speaks(world: &mut World) {
+    let sides = world.quorate_sides();
+    if sides.len() < 2 {
+        return world.ledger.rule_mended("one-quorate-partition", "cluster");
+    }
+    let names: Vec<String> = sides.iter().map(ToString::to_string).collect();
+    let text = format!("the partitions of {} both have quorum: each takes the other for dead", names.join(" and "));
+    world.ledger.rule_broken(world.now_ms, "one-quorate-partition", "cluster", &text);
+}
+
+/// Somebody, or a package, stops corosync on a node: on no other may it be away by anybody's doing.
+pub(crate) fn corosync_stops(world: &mut World, node: &NodeName) {
+    let away = |(name, machine): &(&NodeName, &Node)| {
+        *name != node && !machine.corosync_up && !world.ledger.excused_nodes.contains(*name)
+    };
+    let others: Vec<String> = world.nodes.iter().filter(away).map(|(name, _)| name.to_string()).collect();
+    if !others.is_empty() {
+        let text = format!("corosync stopped on {node} while it was away on {}", others.join(", "));
+        world.ledger.rule_broken(world.now_ms, "corosync-one-at-a-time", node.as_str(), &text);
+        world.ledger.rule_mended("corosync-one-at-a-time", node.as_str());
     }
 }

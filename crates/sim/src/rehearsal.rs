@@ -32,6 +32,8 @@ pub struct Rehearsal {
     pub without_rules: BTreeSet<String>,
     /// Faults that strike when a step is begun (its command is about to be sent).
     pub at_step: Vec<AtStep>,
+    /// Faults that strike some time after a step was begun.
+    pub after_step: Vec<AfterStep>,
     /// Requests of an operator when a step is begun.
     pub operator: Vec<OperatorAt>,
     /// The tool dies around the command of a step.
@@ -56,6 +58,18 @@ pub struct AtStep {
     pub step: StepId,
     /// What happens then.
     pub faults: Vec<FaultKind>,
+}
+
+/// A fault some time after the beginning of a step.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AfterStep {
+    /// The step's id.
+    pub step: StepId,
+    /// How much later.
+    pub seconds: u64,
+    /// What happens then.
+    pub fault: FaultKind,
 }
 
 /// A request at a step.
@@ -116,6 +130,11 @@ impl Watcher for Stage<'_> {
                 self.sim.world().inject(Fault { at_s: 0, kind: kind.clone() });
             }
         }
+        for strike in self.rehearsal.after_step.iter().filter(|strike| strike.step == *id) {
+            let mut world = self.sim.world();
+            let at_s = world.now_ms.saturating_sub(world.started_ms) / 1000 + strike.seconds;
+            world.inject(Fault { at_s, kind: strike.fault.clone() });
+        }
         if let Some(dies) = self.rehearsal.dies.as_ref().filter(|dies| dies.step == *id) {
             let made = self.sim.calls();
             self.sim.kill(match dies.after_calls {
@@ -148,8 +167,16 @@ impl Rehearsal {
     /// # Errors
     /// The journal cannot be used, or another driver is at work.
     pub async fn begin(&self, sim: &SimPorts, journal: &Journal) -> Result<Outcome, RehearsalError> {
-        let ports = sim.ports();
         Ledger::begin(&mut sim.world());
+        self.begin_within(sim, journal).await
+    }
+
+    /// The same as a part of something longer, whose ledger goes on.
+    ///
+    /// # Errors
+    /// The journal cannot be used, or another driver is at work.
+    pub async fn begin_within(&self, sim: &SimPorts, journal: &Journal) -> Result<Outcome, RehearsalError> {
+        let ports = sim.ports();
         let run = new_run_id(ports.clock.now(), "rehearsal");
         let nodes = sim.world().nodes.keys().cloned().collect();
         let prepared = prepare(&ports, nodes, &self.policy, &run, Lists::Refresh).await;
@@ -201,14 +228,32 @@ impl Rehearsal {
     /// # Errors
     /// The journal cannot be used, or another driver is at work.
     pub async fn resume(&self, sim: &SimPorts, journal: &Journal, run: &RunId) -> Result<Outcome, RehearsalError> {
+        self.take_up(sim, journal, run, Request::Resume).await
+    }
+
+    /// Pays back what a run owes and ends it, as `abort` does when nobody drives.
+    ///
+    /// # Errors
+    /// The journal cannot be used, or another driver is at work.
+    pub async fn abort(&self, sim: &SimPorts, journal: &Journal, run: &RunId) -> Result<Outcome, RehearsalError> {
+        self.take_up(sim, journal, run, Request::Abort).await
+    }
+
+    async fn take_up(
+        &self,
+        sim: &SimPorts,
+        journal: &Journal,
+        run: &RunId,
+        said: Request,
+    ) -> Result<Outcome, RehearsalError> {
         let mut stage = self.stage(sim, journal, run);
         let holder = Holder::this_process("rehearsal");
         let mut driver = Driver::take_up(sim.ports(), journal, &holder, run.clone(), &mut stage)?
             .known_nodes(sim.world().nodes.keys().cloned().collect())
             .when_paused(WhenPaused::Leave)
             .without_rules(self.without_rules.clone());
-        if driver.state().paused.is_some() {
-            driver.say(Request::Resume, "the operator of the rehearsal")?;
+        if said == Request::Abort || driver.state().paused.is_some() {
+            driver.say(said, "the operator of the rehearsal")?;
         }
         let ended = driver.drive().await?;
         let plan = driver.state().plan.clone();

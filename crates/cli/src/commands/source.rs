@@ -67,7 +67,8 @@ struct Head {
     format: u32,
 }
 
-fn read(path: &Path) -> Result<Snapshot, Failure> {
+/// A snapshot from a file.
+pub(super) fn read(path: &Path) -> Result<Snapshot, Failure> {
     const NEXT: &str = "Name a file that `quorate export` of this version wrote.";
     let name = path.display();
     let text = std::fs::read_to_string(path)

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use super::session::{Lab, Outcome, Session, wait_for};
+use super::session::{Lab, Outcome, Session, begun, genuine, wait_for};
 
 fn json(outcome: &Outcome) -> serde_json::Value {
     serde_json::from_str(&outcome.out).unwrap_or_else(|error| panic!("{error}: {}{}", outcome.out, outcome.err))
@@ -74,4 +74,27 @@ fn one_directory_has_one_lab_and_the_door_of_a_dead_lab_is_not_in_the_way() {
     assert!(lab.session.dir.join("control.sock").exists(), "a killed lab cannot clean up");
     lab.start_again();
     lab.session.run(&["lab", "down", "--dir", "."]).expect(0, &["The ledger is clean"]);
+}
+
+#[test]
+fn a_lab_is_made_of_the_snapshot_of_another_and_plans_alike() {
+    let lab = Lab::start(60, "");
+    let session = &lab.session;
+    session.run(&["export", "snapshot.json"]).expect(0, &["24 guests"]);
+    let up = ["lab", "up", "--any-port", "--json", "--dir", "copy", "--from", "snapshot.json"];
+    let mut copy = begun(session, &up);
+    let inspected = session.run(&["inspect", "--config", "copy/quorate.toml"]);
+    inspected.expect(0, &["vm:114", "winsrv", "9.1.1", "rule "]);
+    session.run(&["lab", "down", "--dir", "copy"]).expect(0, &["The ledger is clean"]);
+    assert!(copy.wait().unwrap().success(), "a lab that is asked to end ends well");
+}
+
+#[test]
+fn what_a_snapshot_lacks_is_said_on_standard_error() {
+    let session = Session::new();
+    let file = genuine();
+    let up = ["lab", "up", "--any-port", "--time-factor", "0", "--from", file.to_str().unwrap()];
+    session.run(&up).expect(2, &["--time-factor"]);
+    let started = session.run(&["lab", "up", "--dir", "/dev/null/lab", "--from", file.to_str().unwrap()]);
+    started.expect(2, &["not in the snapshot: ", "pending updates are not known", "cannot be written"]);
 }

@@ -126,7 +126,7 @@ impl Lab {
 }
 
 /// A lab's process that has said where it is.
-fn begun(session: &Session, arguments: &[&str]) -> Child {
+pub(crate) fn begun(session: &Session, arguments: &[&str]) -> Child {
     let mut child = session.start(arguments);
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();

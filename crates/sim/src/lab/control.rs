@@ -206,12 +206,17 @@ impl Control {
         matches!(ask, Ok(Ask::Down)).then_some(stream)
     }
 
+    /// Seconds of the wall clock since the door was opened.
     #[allow(clippy::disallowed_methods, reason = "how long the lab runs is wall time")]
+    pub fn open_for_s(&self) -> f64 {
+        self.opened.elapsed().as_secs_f64()
+    }
+
     fn answer(&self, lab: &Lab, ask: &Ask) -> Answer {
         match ask {
             Ask::Status => Answer::Status(status(lab)),
             Ask::Ledger | Ask::Down => {
-                let wall_s = self.opened.elapsed().as_secs_f64();
+                let wall_s = self.open_for_s();
                 Answer::Ledger(lab.with_world(|world| Ledger::report(world, 0, wall_s)))
             }
             Ask::Fault { at_s, words } => match read_fault(words) {

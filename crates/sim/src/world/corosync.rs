@@ -168,6 +168,8 @@ impl World {
     fn quorum_may_have_changed(&mut self) {
         let any = self.corosync.anywhere_quorate();
         self.ledger.note_quorum(self.now_ms, any);
+        crate::oracle::one_side_speaks(self);
+        self.split_may_have_begun();
     }
 
     /// Something vanished without a word: the others notice after the token and consensus timeouts.
@@ -178,6 +180,7 @@ impl World {
 
     /// `systemctl stop corosync`: the others see it leave at once.
     pub fn corosync_stop(&mut self, node: &NodeName) {
+        crate::oracle::corosync_stops(self, node);
         self.set_corosync(node, false);
     }
 
@@ -209,7 +212,9 @@ impl World {
         if view.total_votes > expected || (view.quorate && view.total_votes < quorum) {
             return Err(WorldError::die("Unable to set expected votes: CS_ERR_INVALID_PARAM"));
         }
-        for member in view.members.clone() {
+        let members = view.members.clone();
+        crate::oracle::votes_lowered(self, &members, expected);
+        for member in members {
             self.corosync.lowered.insert(member, expected);
         }
         self.form_membership();

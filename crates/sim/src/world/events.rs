@@ -69,6 +69,8 @@ pub enum Event {
     CorosyncStrain(NodeName),
     /// The token does not get through to these nodes, if the storm still lasts.
     Starved(BTreeSet<NodeName>),
+    /// A split brain has lasted for long enough that each side takes the other for dead; guarded by the ring.
+    SplitRecovery(u32),
     /// A task over many guests looks what has ended.
     BulkStep(Box<super::bulk::Bulk>),
     /// A fault strikes.

@@ -232,7 +232,7 @@ impl World {
     }
 
     pub(crate) fn on_fault(&mut self, fault: FaultKind) {
-        self.ledger.note(self.now_ms, format!("fault: {fault:?}"));
+        self.ledger.note(self.now_ms, format!("fault: {}", crate::fault_words::in_words(&fault)));
         match fault {
             FaultKind::PowerOff { node } => {
                 self.ledger.excused_nodes.insert(node.clone());

@@ -34,6 +34,7 @@ pub mod pmxcfs;
 pub mod power;
 pub mod replication;
 pub mod services;
+mod split;
 pub mod store;
 pub mod storm;
 pub mod synthetic;
@@ -157,6 +158,7 @@ impl World {
             Event::Replicated(job, source) => self.on_replicated(&job, &source),
             Event::CorosyncStrain(node) => self.on_corosync_strain(&node),
             Event::Starved(nodes) => self.on_starved(&nodes),
+            Event::SplitRecovery(ring_seq) => self.on_split_recovery(ring_seq),
             Event::Fault(fault) => self.on_fault(fault),
         }
     }

@@ -18,7 +18,10 @@ pub(crate) fn write_files(lab: &Lab, dir: &Path, policy: &str) -> std::io::Resul
     make_dir(dir)?;
     write(&dir.join("id_lab"), lab.ssh_private_key())?;
     write(&dir.join("known_hosts"), &lab.known_hosts())?;
-    write(&dir.join("ca.pem"), &lab.endpoints().values().map(|node| node.certificate_pem.as_str()).collect::<String>())?;
+    write(
+        &dir.join("ca.pem"),
+        &lab.endpoints().values().map(|node| node.certificate_pem.as_str()).collect::<String>(),
+    )?;
     write(&dir.join("ssh_config"), &ssh_config(lab, &std::path::absolute(dir)?))?;
     let config = dir.join("quorate.toml");
     write(&config, &(config_text(lab) + policy))?;

@@ -1,11 +1,11 @@
 //! `quorate lab up`: serves a cluster on loopback until it is interrupted or asked to end.
 //!
-//! It prints where the nodes are and how to log in, and writes ready files for Quorate, `curl` and `ssh`. What it
-//! prints last is the ledger of harm.
+//! It prints where the nodes are and how to log in, and writes ready files for Quorate, `curl` and `ssh`. Interrupted, it
+//! prints the ledger of harm; `lab down` prints it itself.
 
 use std::path::{Path, PathBuf};
 
-use quorate_sim::cluster_file::{ClusterFile, DEMO, synthetic};
+use quorate_sim::cluster_file::{ClusterFile, DEMO, synthetic, world_from_snapshot};
 use quorate_sim::lab::control::Control;
 use quorate_sim::lab::{Lab, LabOptions, Port};
 use quorate_sim::ledger::Ledger;
@@ -13,9 +13,11 @@ use quorate_sim::world::World;
 use serde_json::json;
 
 use super::files::{make_dir, write_files};
+use crate::commands::source;
 use crate::context::{Context, Format};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::render;
 use crate::render::page::{Page, print_json};
 
 const NOTHING: &str = "No cluster was started.";
@@ -37,8 +39,11 @@ pub(crate) struct Args {
     /// A cluster file; without it, the cluster of the demo
     #[arg(long, value_name = "FILE")]
     cluster: Option<PathBuf>,
+    /// A cluster like the one of this snapshot (`quorate export`); what had to be guessed is said on standard error
+    #[arg(long, value_name = "SNAPSHOT", conflicts_with = "cluster")]
+    from: Option<PathBuf>,
     /// A made-up cluster of so many nodes instead
-    #[arg(long, value_name = "NUMBER", requires = "guests", conflicts_with = "cluster",
+    #[arg(long, value_name = "NUMBER", requires = "guests", conflicts_with_all = ["cluster", "from"],
         value_parser = clap::value_parser!(u32).range(1..=64))]
     nodes: Option<u32>,
     /// Guests of the made-up cluster
@@ -74,15 +79,19 @@ pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Fail
     let lab = Lab::start(world, options)
         .await
         .map_err(|error| Failure::new(Exit::Internal, error.to_string(), NOTHING, &["Try --any-port."]))?;
-    let is_demo = args.cluster.is_none() && args.nodes.is_none();
+    let is_demo = args.cluster.is_none() && args.from.is_none() && args.nodes.is_none();
     let config = write_files(&lab, dir, if is_demo { DEMO_POLICY } else { "" }).map_err(cannot_write)?;
     tell(&lab, &config, context);
     let asked_by = tokio::select! {
         stream = control.serve(&lab) => Some(stream),
         () = interrupted() => None,
     };
-    lab.stop().await;
+    let wall_s = control.open_for_s();
+    let world = lab.stop().await;
     drop(control);
+    if asked_by.is_none() && context.format() == Format::Text {
+        render::ledger::ledger(&Ledger::report(&world, 0, wall_s)).print();
+    }
     // Whoever asked waits for this: now nothing listens any more.
     drop(asked_by);
     Ok(Exit::Ok)
@@ -92,6 +101,15 @@ fn build(args: &Args) -> Result<World, Failure> {
     let wrong = |error: quorate_sim::cluster_file::ClusterFileError| {
         Failure::new(Exit::Usage, error.to_string(), NOTHING, &["Correct the file."])
     };
+    if let Some(path) = &args.from {
+        let (world, notes) = world_from_snapshot(&source::read(path)?, args.seed).map_err(wrong)?;
+        let mut page = Page::default();
+        for note in notes {
+            page.line(format!("not in the snapshot: {note}"));
+        }
+        page.print_err();
+        return Ok(world);
+    }
     let file = match (&args.cluster, args.nodes, args.guests) {
         (Some(path), ..) => {
             let text = std::fs::read_to_string(path).map_err(|error| {

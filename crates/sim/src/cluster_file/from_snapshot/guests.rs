@@ -1,0 +1,95 @@
+//! Guests of a snapshot.
+
+use std::collections::BTreeMap;
+
+use quorate_core::ids::StorageId;
+use quorate_core::snapshot::{DiskUse, Guest, GuestStatus, HaRequest, LocalDisk, MigrationFacts, Snapshot};
+
+use super::super::defaults::{eight, thirty_two, twenty};
+use super::super::{GuestPart, StoragePart};
+use super::{GIB, Notes, UNKNOWN_STORAGE};
+
+/// All of them.
+pub(super) fn parts(snapshot: &Snapshot, storages: &[StoragePart], notes: &mut Notes) -> Vec<GuestPart> {
+    if !snapshot.sees_all_guests.is(&true) {
+        notes.guess("guests", "the snapshot may not show all of them");
+    }
+    if !snapshot.guests.is_empty() {
+        notes.guess("guests", "how fast they write memory is not known: 20 MiB/s; they shut down within 8 s");
+    }
+    let parts = snapshot.guests.values().filter(|guest| snapshot.nodes.contains_key(&guest.node));
+    parts.map(|guest| part(snapshot, guest, storages, notes)).collect()
+}
+
+fn part(snapshot: &Snapshot, guest: &Guest, storages: &[StoragePart], notes: &mut Notes) -> GuestPart {
+    let none = MigrationFacts::default();
+    let facts = notes.known(guest.id, &guest.migration, "disks and devices are not known: one disk on shared storage");
+    let facts = facts.unwrap_or(&none);
+    let disk = facts.local_disks.iter().find(|disk| disk.usage == DiskUse::Attached);
+    let image = facts.local_disks.iter().find(|disk| disk.usage == DiskUse::Cdrom);
+    let onboot = notes.known(guest.id, &guest.onboot, "whether it starts with its node is not known: yes");
+    let service = snapshot.ha_service(guest.id);
+    GuestPart {
+        id: guest.id,
+        name: guest.name.clone(),
+        node: guest.node.clone(),
+        memory_mib: guest.memory_bytes >> 20,
+        cores: guest.cpus,
+        state: state(guest, notes),
+        storage: storage(facts, disk, storages),
+        disk_gib: disk.map_or(thirty_two(), |disk| disk.size_bytes.div_ceil(GIB)),
+        iso: image.map(|image| image.volid.clone()),
+        devices: devices(facts),
+        ha: service.map(|service| request(service.request).to_owned()),
+        failback: service.is_none_or(|service| service.failback),
+        onboot: onboot.copied().unwrap_or(true),
+        agent: true,
+        dirty_mib_per_s: twenty(),
+        shutdown_s: eight(),
+        cpu: facts.cpu_model.clone(),
+        tags: guest.tags.iter().cloned().collect(),
+        snapshots: if facts.has_snapshots { vec!["snapshot".to_owned()] } else { Vec::new() },
+        lock: guest.lock.known().and_then(Option::as_ref).map(|lock| lock.0.clone()),
+    }
+}
+
+fn state(guest: &Guest, notes: &mut Notes) -> String {
+    if guest.template {
+        return "template".to_owned();
+    }
+    match notes.known(guest.id, &guest.status, "whether it runs is not known: it does") {
+        Some(GuestStatus::Stopped) => "stopped".to_owned(),
+        Some(GuestStatus::Running | GuestStatus::Paused) | None => "running".to_owned(),
+    }
+}
+
+/// A disk on its node binds a guest more than all others, so that one is kept.
+fn storage(facts: &MigrationFacts, disk: Option<&LocalDisk>, storages: &[StoragePart]) -> StorageId {
+    let local = disk.and_then(|disk| disk.volid.split_once(':')).map(|(storage, _)| StorageId::new(storage));
+    let there = |id: &StorageId| storages.iter().any(|storage| storage.id == *id);
+    let holds = |id: &&StorageId| {
+        let own = storages.iter().find(|storage| storage.id == **id);
+        own.is_some_and(|storage| storage.content.iter().any(|content| content == "images" || content == "rootdir"))
+    };
+    let shared = || facts.storages.iter().find(holds).cloned();
+    local.filter(there).or_else(shared).unwrap_or_else(|| StorageId::new(UNKNOWN_STORAGE))
+}
+
+fn devices(facts: &MigrationFacts) -> BTreeMap<String, String> {
+    let value = |key: &str, mapping: &Option<String>| match mapping {
+        Some(mapping) => format!("mapping={mapping}"),
+        None if key.starts_with("usb") => "host=1d6b:0002".to_owned(),
+        None => "0000:01:00.0".to_owned(),
+    };
+    let bound = facts.local_resources.iter().filter(|one| !one.key.contains('='));
+    bound.map(|one| (one.key.clone(), value(&one.key, &one.mapping))).collect()
+}
+
+fn request(request: HaRequest) -> &'static str {
+    match request {
+        HaRequest::Started => "started",
+        HaRequest::Stopped => "stopped",
+        HaRequest::Disabled => "disabled",
+        HaRequest::Ignored => "ignored",
+    }
+}

@@ -1,0 +1,185 @@
+//! The `quorate …` lines of a script: the real engine over the same world, and what its journal says, in few words.
+
+use std::time::Duration;
+
+use quorate_core::ids::{StepId, UnixMs};
+use quorate_core::policy::Policy;
+use quorate_core::run::{Event, RunOutcome, StepOutcome};
+use quorate_engine::Ended;
+use quorate_journal::Journal;
+
+use super::script::{AtStep, Verb};
+use super::stage::Log;
+use crate::ports::SimPorts;
+use crate::rehearsal::{AfterStep, OperatorAt, Outcome, Rehearsal, RehearsalError};
+
+/// A line of the log is broken before it gets longer.
+const WIDTH: usize = 110;
+
+/// An operator with Quorate.
+pub(super) struct Quorate {
+    rehearsal: Rehearsal,
+    /// Made with the first line that needs it.
+    journal: Option<Journal>,
+}
+
+impl Quorate {
+    pub(super) fn new(policy: Policy) -> Self {
+        Self { rehearsal: Rehearsal { policy, ..Rehearsal::default() }, journal: None }
+    }
+
+    /// Something will happen at a step of the next lines.
+    pub(super) fn at_step(&mut self, step: &StepId, after: Duration, what: &AtStep) {
+        let step = step.clone();
+        match what {
+            AtStep::Fault(fault) => {
+                self.rehearsal.after_step.push(AfterStep { step, seconds: after.as_secs(), fault: fault.clone() });
+            }
+            AtStep::Operator(request) => self.rehearsal.operator.push(OperatorAt { step, request: request.clone() }),
+        }
+    }
+
+    /// Does what a `quorate` line says, until Quorate ends or stands still.
+    pub(super) fn perform(&mut self, verb: Verb, sim: &SimPorts, log: &mut Log) {
+        match self.held(verb, sim) {
+            Ok(outcome) => tell(&outcome, sim.world().now_ms, log),
+            Err(error) => log.more(&format!("quorate: {error}")),
+        }
+    }
+
+    fn held(&mut self, verb: Verb, sim: &SimPorts) -> Result<Outcome, RehearsalError> {
+        let journal = match &mut self.journal {
+            Some(journal) => &*journal,
+            none => none.insert(Journal::in_memory()?),
+        };
+        let last_run = journal.latest_run()?;
+        // The engine only ever waits for the world's clock, which needs no timers.
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime without I/O can be made");
+        runtime.block_on(async {
+            match (verb, last_run) {
+                (Verb::Resume, Some(run)) => self.rehearsal.resume(sim, journal, &run).await,
+                (Verb::Abort, Some(run)) => self.rehearsal.abort(sim, journal, &run).await,
+                _ => self.rehearsal.begin_within(sim, journal).await,
+            }
+        })
+    }
+}
+
+fn tell(outcome: &Outcome, now_ms: u64, log: &mut Log) {
+    if !outcome.refused.is_empty() {
+        log.entry(now_ms, "quorate: refused, nothing was changed");
+        for line in &outcome.refused {
+            wrapped(log, line);
+        }
+        return;
+    }
+    let mut done: Option<Done> = None;
+    for (at, event) in &outcome.events {
+        if let Event::StepEnded { id, outcome: StepOutcome::Done | StepOutcome::FoundDone, .. } = event {
+            let (node, step) = id.as_str().split_once('.').unwrap_or(("cluster", id.as_str()));
+            match &mut done {
+                Some(done) if done.node == node => done.add(*at, step),
+                _ => {
+                    let before = done.replace(Done { at: *at, node: node.to_owned(), steps: vec![step.to_owned()] });
+                    flush(log, before);
+                }
+            }
+            continue;
+        }
+        if let Some(text) = in_words(event) {
+            flush(log, done.take());
+            let mut lines = text.into_iter();
+            log.entry(at.0, &format!("quorate: {}", lines.next().unwrap_or_default()));
+            lines.for_each(|line| wrapped(log, &line));
+        }
+    }
+    flush(log, done);
+    if outcome.ended.is_none() {
+        log.entry(now_ms, "quorate: ended without a word");
+    }
+    if let Some(Ended::Paused { .. }) = outcome.ended {
+        log.more("(it stands still and waits for its operator)");
+    }
+}
+
+/// Steps of one node that were done one after the other.
+struct Done {
+    at: UnixMs,
+    node: String,
+    steps: Vec<String>,
+}
+
+impl Done {
+    /// Moves are told together: `migrate vm:101 vm:102`.
+    fn add(&mut self, at: UnixMs, step: &str) {
+        self.at = at;
+        let (verb, subject) = step.split_once('.').unwrap_or((step, ""));
+        match self.steps.last_mut() {
+            Some(last) if !subject.is_empty() && last.split(['.', ' ']).next() == Some(verb) => {
+                last.push(' ');
+                last.push_str(subject);
+            }
+            _ => self.steps.push(step.to_owned()),
+        }
+    }
+}
+
+fn flush(log: &mut Log, done: Option<Done>) {
+    let Some(done) = done else { return };
+    log.entry(done.at.0, &format!("quorate: done on {}:", done.node));
+    wrapped(log, &done.steps.join(", ").replace(".vm:", " vm:").replace(".ct:", " ct:"));
+}
+
+fn wrapped(log: &mut Log, text: &str) {
+    let mut line = String::new();
+    for word in text.split(' ') {
+        if !line.is_empty() && line.chars().count() + word.chars().count() >= WIDTH {
+            log.more(&line);
+            line.clear();
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    log.more(&line);
+}
+
+/// What is worth a line: the first is the headline.
+fn in_words(event: &Event) -> Option<Vec<String>> {
+    match event {
+        Event::PlanAdopted { plan, why } => {
+            let order: Vec<&str> = plan.waves.iter().filter_map(|w| Some(w.node.as_ref()?.as_str())).collect();
+            let costs = &plan.costs;
+            Some(vec![format!("plan ({why}): {}; {} moves, {} reboots", order.join(", "), costs.moves, costs.reboots)])
+        }
+        Event::StepStarted { id, attempt: attempt @ 2.., .. } => Some(vec![format!("{id} again, attempt {attempt}")]),
+        Event::StepEnded { id, outcome: StepOutcome::NoEffect(why), .. } => {
+            Some(vec![format!("{id} had no effect:"), why.clone()])
+        }
+        Event::StepEnded { id, outcome: StepOutcome::Abandoned(why), .. } => {
+            Some(vec![format!("{id} is given up:"), why.clone()])
+        }
+        Event::Paused { why, .. } => {
+            let mut lines = vec!["PAUSED".to_owned()];
+            lines.extend(why.iter().cloned());
+            Some(lines)
+        }
+        Event::Consented { kinds, .. } => {
+            let kinds: Vec<String> = kinds.iter().map(|kind| format!("{kind:?}")).collect();
+            Some(vec![format!("the operator agrees to {}", kinds.join(", "))])
+        }
+        Event::Resumed { .. } => Some(vec!["goes on".to_owned()]),
+        Event::AbortBegun { .. } => Some(vec!["pays back what is owed".to_owned()]),
+        Event::RunEnded { outcome: RunOutcome::Completed } => {
+            Some(vec!["completed: every node is done and nothing is owed".to_owned()])
+        }
+        Event::RunEnded { outcome: RunOutcome::Aborted } => Some(vec!["aborted: nothing is owed".to_owned()]),
+        Event::RunStarted { .. }
+        | Event::DriverTookOver { .. }
+        | Event::StepStarted { .. }
+        | Event::CommandAnswered { .. }
+        | Event::StepEnded { .. }
+        | Event::OutputKept { .. } => None,
+    }
+}

@@ -51,6 +51,7 @@ fn heal_node(world: &mut World, name: &NodeName) {
     }
     // `dpkg --configure -a`
     machine.packages.broken.clear();
+    machine.packages.interrupted = false;
     for link in 0..machine.links.len() {
         world.set_link(name, link, true);
     }

@@ -269,3 +269,13 @@ impl<T: Into<Step>> After for T {
         step.kind().after(world);
     }
 }
+
+#[test]
+fn a_run_that_has_no_plan_yet_is_planned_and_never_called_complete() {
+    let (run, policy) = (RunId::new("r1"), Policy::default());
+    let started = Event::RunStarted { run, cluster: "lab".to_owned(), policy, version: "0.1.0".to_owned() };
+    let state = RunState::of([(UnixMs(0), &started)]);
+    let guard = |_: &Step, _: &[&Step], _: &Snapshot| Ok(());
+    let action = decide(&state, &snapshot(), UnixMs(0), &guard);
+    assert!(matches!(action, Action::Replan { .. }), "{action:?}");
+}

@@ -108,6 +108,11 @@ fn finish(state: &RunState) -> Action {
     if state.aborting {
         return Action::Finish(RunOutcome::Aborted);
     }
+    if state.plan.is_none() {
+        // The driver was killed between the run's first events: nothing is planned, which is not the same as done.
+        let why = "the run was begun, and its driver ended before it had a plan".to_owned();
+        return Action::Replan { why, else_start: None };
+    }
     match state.obligations.first() {
         None => Action::Finish(RunOutcome::Completed),
         Some(open) => Action::Replan { why: format!("still owed: {}", open.pays.kind().title()), else_start: None },

@@ -225,7 +225,7 @@ impl Copier {
     fn point(&self, world: &World, after: &str, is_event: bool) {
         // Before the first event there is no run to take up.
         let events = lock(&self.events).clone();
-        if events.len() < 3 {
+        if events.is_empty() {
             return;
         }
         let number = {

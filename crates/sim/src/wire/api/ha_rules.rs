@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use super::cluster::object;
 use super::{Call, Route, route};
 use crate::wire::answer::{Refusal, Reply};
-use crate::wire::release;
 use crate::wire::text::config_digest;
 use crate::world::World;
 use crate::world::ha::{Rule, RuleKind};

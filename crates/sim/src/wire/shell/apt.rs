@@ -100,7 +100,7 @@ impl Shell<'_> {
         Output::ok(text)
     }
 
-    pub(super) fn dpkg(&self, args: &[&str]) -> Output {
+    pub(super) fn dpkg(&mut self, args: &[&str]) -> Output {
         match args {
             ["--audit" | "-C", ..] => self.audit(),
             ["--print-architecture"] => Output::ok("amd64\n"),

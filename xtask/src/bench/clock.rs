@@ -35,7 +35,7 @@ fn travel(instance: &Instance, moves: &[Move]) -> f64 {
     for step in moves {
         // Every fifth guest writes 40 to 200 MB/s: those pages travel again.
         let draw = step.item as u64 * 2_654_435_761 % 1000;
-        let dirty = if draw % 5 == 0 { 40e6 + draw as f64 * 160e3 } else { 0.0 };
+        let dirty = if draw.is_multiple_of(5) { 40e6 + draw as f64 * 160e3 } else { 0.0 };
         let bytes = instance.items[step.item].memory_bytes as f64;
         let lane = lanes.iter_mut().min_by(|a, b| a.total_cmp(b)).expect("there is a lane");
         *lane += AROUND_S + bytes / (rate - dirty.min(rate / 2.0));

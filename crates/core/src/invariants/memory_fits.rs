@@ -30,13 +30,13 @@ impl Invariant for MemoryFits {
             if !findings.read(&snapshot.sees_all_guests).is_none_or(|all| *all) {
                 findings.missing(format!("guests on {} that the token does not see", node.name));
             }
-            let here = snapshot.guests_on(&node.name).map(need_bytes).sum::<u64>();
+            let here = sum(snapshot.guests_on(&node.name).map(need_bytes));
             let guests = arriving.iter().filter_map(|moving| snapshot.guests.get(&moving.guest));
-            let coming: u64 = guests.filter(|guest| guest.node != node.name).map(need_bytes).sum();
+            let coming = sum(guests.filter(|guest| guest.node != node.name).map(need_bytes));
             // On its way away, a guest that shows on its target already still takes its room here.
             let leaving = context.moving.iter().filter(|moving| moving.from == node.name);
             let leaving = leaving.filter_map(|moving| snapshot.guests.get(&moving.guest));
-            let leaving: u64 = leaving.filter(|guest| guest.node != node.name).map(need_bytes).sum();
+            let leaving = sum(leaving.filter(|guest| guest.node != node.name).map(need_bytes));
             let need = here.saturating_add(coming).saturating_add(leaving);
             let Some(memory) = findings.read(&node.memory) else { continue };
             let limit = usable_bytes(memory, context.policy);
@@ -53,6 +53,11 @@ impl Invariant for MemoryFits {
         }
         findings.verdict()
     }
+}
+
+/// A guest may claim any size.
+fn sum(bytes: impl Iterator<Item = u64>) -> u64 {
+    bytes.fold(0, u64::saturating_add)
 }
 
 fn need_bytes(guest: &Guest) -> u64 {

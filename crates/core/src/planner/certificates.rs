@@ -9,7 +9,7 @@ use super::problem::Problem;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Certificate {
     /// While this node is away, all guests need more memory than the others have.
-    TooFull {
+    NoRoomWithout {
         /// The node.
         node: usize,
         /// What all that moves takes.
@@ -25,7 +25,7 @@ pub(super) enum Certificate {
         biggest: Option<(usize, u64)>,
     },
     /// So many that must not meet have only as many nodes, and one of these is away in its turn.
-    TooMany {
+    GroupTooWide {
         /// Those that must not meet.
         items: Vec<usize>,
         /// The nodes that they may be on.
@@ -41,7 +41,7 @@ pub(super) fn certificates(instance: &Instance) -> Vec<Certificate> {
         let others = instance.places.iter().enumerate().filter(|(other, _)| *other != node);
         let there_bytes = others.fold(0_u64, |sum, (_, place)| sum.saturating_add(place.capacity_bytes));
         if needed_bytes > there_bytes {
-            found.push(Certificate::TooFull { node, needed_bytes, there_bytes });
+            found.push(Certificate::NoRoomWithout { node, needed_bytes, there_bytes });
         }
     }
     for (number, item) in instance.items.iter().enumerate() {
@@ -70,9 +70,10 @@ fn groups(instance: &Instance) -> Vec<Certificate> {
         items.sort_unstable();
         let nodes = items.iter().fold(NodeSet::EMPTY, |nodes, item| nodes.with_all(instance.items[*item].allowed));
         let one_is_away = !nodes.and(instance.with_turn()).is_empty();
-        let known = |known: &Certificate| matches!(known, Certificate::TooMany { items: known, .. } if *known == items);
+        let known =
+            |known: &Certificate| matches!(known, Certificate::GroupTooWide { items: known, .. } if *known == items);
         if items.len() > 1 && one_is_away && items.len() >= nodes.len() && !found.iter().any(known) {
-            found.push(Certificate::TooMany { items, nodes });
+            found.push(Certificate::GroupTooWide { items, nodes });
         }
     }
     found
@@ -86,7 +87,7 @@ impl Certificate {
             guests.join(" with ")
         };
         match self {
-            Self::TooFull { node, needed_bytes, there_bytes } => format!(
+            Self::NoRoomWithout { node, needed_bytes, there_bytes } => format!(
                 "{} cannot be emptied in any order: all guests that move need {}, and without it there are {} ({} short)",
                 problem.names[*node],
                 gib(*needed_bytes),
@@ -100,7 +101,7 @@ impl Certificate {
                 });
                 format!("{} ({}) is bigger than any other node that it may be on: {biggest}", guests(item), gib(bytes))
             }
-            Self::TooMany { items, nodes } => {
+            Self::GroupTooWide { items, nodes } => {
                 let names: Vec<String> = items.iter().map(guests).collect();
                 let nodes: Vec<&str> = nodes.iter().map(|node| problem.names[node].as_str()).collect();
                 format!(

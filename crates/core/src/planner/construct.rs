@@ -58,6 +58,9 @@ pub(super) struct Style {
     pub(super) shuffle: u64,
 }
 
+/// Why not this node: it is not where the item ends, it is just rebooting; then how badly it fits; then its number.
+type Preference = ((bool, bool), (bool, u64), usize);
+
 /// Why there is no way of this kind.
 #[derive(Clone, Debug)]
 pub(super) enum Failure {
@@ -290,7 +293,7 @@ impl Builder<'_> {
     /// over, but not what others will want.
     pub(super) fn upgraded_target(&self, item: usize, not: NodeSet) -> Option<usize> {
         let spec = self.board.item(item);
-        let mut best: Option<((bool, bool), (bool, u64), usize)> = None;
+        let mut best: Option<Preference> = None;
         for node in spec.allowed.and(self.board.upgraded).minus(not).iter() {
             let free = self.board.free(node);
             if free < spec.memory_bytes {

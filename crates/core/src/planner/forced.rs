@@ -172,9 +172,14 @@ impl Forced {
     pub fn search(&self, descents: u64) -> Vec<usize> {
         let mut best = self.free.clone();
         best.sort_by_key(|node| (self.price(*node, NodeSet::EMPTY), *node));
-        let mut least = self.descend(&mut best);
-        let count = best.len() as u64;
-        for round in 1..descents {
+        self.descend(&mut best);
+        self.improve(best, 1..descents)
+    }
+
+    /// An order that is no dearer: one descent for each round, from the best one slightly disturbed.
+    pub fn improve(&self, mut best: Vec<usize>, rounds: std::ops::Range<u64>) -> Vec<usize> {
+        let (mut least, count) = (self.cost(&best), best.len() as u64);
+        for round in rounds {
             if count < 3 || least == self.base {
                 break;
             }

@@ -5,10 +5,12 @@
 //! with one node away.
 
 use crate::ids::NodeName;
+use crate::policy::Overlap;
 use crate::snapshot::Snapshot;
 
 use super::board::Board;
-use super::instance::{Instance, Move, Solution};
+use super::instance::{Instance, Move, Solution, Turn};
+use super::problem::Problem;
 
 /// For each turn, the moves that can be made while the node before it reboots, and the others; both in order.
 pub fn split(instance: &Instance, solution: &Solution) -> Vec<(Vec<Move>, Vec<Move>)> {
@@ -63,8 +65,34 @@ fn early(board: &Board<'_>, moves: &[Move], away: usize) -> Option<(Vec<Move>, V
     Some((early, late))
 }
 
+/// A turn, and what of the next one is done while its node reboots.
+pub(super) struct InTime {
+    pub(super) turn: Turn,
+    pub(super) meanwhile: Vec<Move>,
+    /// The node that those moves leave.
+    pub(super) next: Option<usize>,
+}
+
+/// The turns, with what can be done while a node reboots taken to where it is done, if that is wished for.
+pub(super) fn in_time(problem: &Problem<'_>, solution: &Solution, reboots: impl Fn(&NodeName) -> bool) -> Vec<InTime> {
+    let alone = |turn: &Turn| InTime { turn: turn.clone(), meanwhile: Vec::new(), next: None };
+    let mut turns: Vec<InTime> = solution.turns.iter().map(alone).collect();
+    if problem.policy.overlap == Overlap::None {
+        return turns;
+    }
+    for (number, (early, late)) in split(&problem.instance, solution).into_iter().enumerate().skip(1) {
+        let (before, node) = (turns[number - 1].turn.node, turns[number].turn.node);
+        let (away, draining) = (&problem.names[before], &problem.names[node]);
+        if !early.is_empty() && reboots(away) && votes_allow(problem.snapshot, away, draining) {
+            (turns[number - 1].meanwhile, turns[number - 1].next) = (early, Some(node));
+            turns[number].turn.moves = late;
+        }
+    }
+    turns
+}
+
 /// Would the cluster be quorate without both nodes?
-pub(super) fn votes_allow(snapshot: &Snapshot, away: &NodeName, draining: &NodeName) -> bool {
+fn votes_allow(snapshot: &Snapshot, away: &NodeName, draining: &NodeName) -> bool {
     let views = snapshot.quorum.iter().filter(|(viewer, _)| *viewer != away && *viewer != draining);
     let mut asked = false;
     for (_, view) in views {

@@ -292,7 +292,7 @@ impl<'a> Reader<'a> {
             cost: bytes + PER_MOVE + restart,
             home,
             allowed,
-            ends: self.ends(guest.id, home, allowed),
+            ends: self.ends(home, allowed),
             apart: Vec::new(),
             forward_only: live_vm,
             least_qemu: machine.and_then(machine_version).map_or(0, |version| self.ranks.least_qemu(&version)),

@@ -36,6 +36,10 @@ pub fn for_tries(tries: usize) -> impl FnMut() -> bool {
 /// Descents of the order search before the first plan, and after it.
 const DESCENTS: [u64; 2] = [3, 60];
 
+/// After so many tries the order search goes on for as many descents, again and again: between tries, for what an order
+/// forces no packing can save.
+const DEEPER: u64 = 16;
+
 /// Up to so many free nodes every order is tried in turn.
 const MOST_FOR_ALL_ORDERS: usize = 5;
 
@@ -66,6 +70,7 @@ pub fn solve(
     let mut furthest: Option<Box<StuckItem>> = None;
     let mut round = 0_u64;
     let mut candidate = order.clone();
+    let mut cheapest = order.clone();
     loop {
         let style = style(instance, round);
         // A way that misses a wish is no limit for one that meets it.
@@ -93,8 +98,19 @@ pub fn solve(
             break;
         }
         round += 1;
+        if round.is_multiple_of(DEEPER) && all.is_empty() {
+            let from = DESCENTS[1] + round;
+            cheapest = forced.improve(cheapest, from..from + DEEPER);
+            if forced.cost(&cheapest) < forced.cost(&order) {
+                candidate.clone_from(&cheapest);
+                continue;
+            }
+        }
         match round {
-            2 => order = forced.search(DESCENTS[1]),
+            2 => {
+                cheapest = forced.search(DESCENTS[1]);
+                order.clone_from(&cheapest);
+            }
             // Where sizes differ a lot, memory decides more than allowed nodes.
             4 => candidate = crowding.johnson(forced.free()),
             _ => {}

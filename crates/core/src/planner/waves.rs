@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ids::{BootId, GuestId, GuestKind, NodeName, StepId};
 use crate::plan::{Consent, Costs, PlannedStep, Wave};
-use crate::policy::{ConsentKind, Overlap, RebootWhen};
+use crate::policy::{ConsentKind, RebootWhen};
 use crate::snapshot::{Ha, Node};
 use crate::steps::{
     EjectMedia, EnterMaintenance, FinalCheck, HoldFailback, LeaveMaintenance, Migrate, ProveBack, ProveEmpty, Reboot,
@@ -15,10 +15,11 @@ use crate::steps::{
 use super::cost::{HA_ROUNDS_S, RESTART_S, migration_s, step_s};
 use super::draft::Draft;
 use super::instance::{Move, Solution, Turn};
+use super::overlap::{self, InTime};
 use super::problem::{Problem, media};
 use super::staging::{Leg, Stages};
 use super::wishes::pulled_to;
-use super::{Ongoing, overlap, problem};
+use super::{Ongoing, problem};
 
 /// What comes out beside the waves.
 pub(super) struct Written {
@@ -59,7 +60,7 @@ pub(super) fn write(problem: &Problem<'_>, solution: &Solution, ongoing: &Ongoin
     };
     let mut stages = Stages::new(&problem.instance);
     let begun = usize::from(ongoing.under_work.is_some()).min(solution.turns.len());
-    let turns = writer.in_time(solution);
+    let turns = overlap::in_time(problem, solution, |node| writer.reboot_why(node).is_some());
     for (number, turn) in turns.iter().enumerate() {
         if number == begun {
             writer.debts();
@@ -74,34 +75,7 @@ pub(super) fn write(problem: &Problem<'_>, solution: &Solution, ongoing: &Ongoin
     Written { waves: writer.waves, costs: writer.costs, consents: writer.consents.into_iter().map(say).collect() }
 }
 
-/// A turn, and what of the next one is done while its node reboots.
-struct InTime {
-    turn: Turn,
-    meanwhile: Vec<Move>,
-    next: Option<usize>,
-}
-
 impl<'a> Writer<'a> {
-    /// The turns with what can be done while a node reboots taken to where it is done.
-    fn in_time(&self, solution: &Solution) -> Vec<InTime> {
-        let alone = |turn: &Turn| InTime { turn: turn.clone(), meanwhile: Vec::new(), next: None };
-        let mut turns: Vec<InTime> = solution.turns.iter().map(alone).collect();
-        if self.problem.policy.overlap == Overlap::None {
-            return turns;
-        }
-        let parts = overlap::split(&self.problem.instance, solution);
-        for (number, (early, late)) in parts.into_iter().enumerate().skip(1) {
-            let (away, draining) = (self.name(turns[number - 1].turn.node), self.name(turns[number].turn.node));
-            let reboots = self.reboot_why(away).is_some();
-            if reboots && !early.is_empty() && overlap::votes_allow(self.problem.snapshot, away, draining) {
-                turns[number - 1].meanwhile = early;
-                turns[number - 1].next = Some(turns[number].turn.node);
-                turns[number].turn.moves = late;
-            }
-        }
-        turns
-    }
-
     fn name(&self, node: usize) -> &'a NodeName {
         &self.problem.names[node]
     }

@@ -1,4 +1,6 @@
-//! Where guests are to be at the end: by the operator's wish, and by what HA does of its own accord.
+//! Where guests are to be at the end by the operator's wish, and where HA will take them of its own accord.
+//!
+//! HA's pull is no wish: failback is held for the run, and what HA does when it is given back is told, not planned.
 
 use std::collections::BTreeSet;
 
@@ -33,18 +35,13 @@ pub(super) fn pulled_to<'a>(ha: &'a Ha, guest: GuestId, names: &[NodeName]) -> O
 
 impl Reader<'_> {
     /// Where a guest is to end, if that is not all the same.
-    pub(super) fn ends(&self, guest: GuestId, home: usize, allowed: NodeSet) -> Option<NodeSet> {
+    pub(super) fn ends(&self, home: usize, allowed: NodeSet) -> Option<NodeSet> {
         let number = |name: &NodeName| self.number.get(name).copied();
         if self.policy.end == End::Home {
             return Some(NodeSet::EMPTY.with(home));
         }
         let spare: NodeSet = self.policy.spare.iter().filter_map(number).collect();
-        let pulled: Option<NodeSet> = pulled_to(self.ha, guest, &self.names)
-            .map(|nodes| nodes.into_iter().filter_map(number).collect())
-            // Whom HA leaves elsewhere now it does not pull.
-            .filter(|nodes: &NodeSet| nodes.has(home));
-        let wished = pulled.map_or(allowed, |nodes| nodes.and(allowed)).minus(spare);
-        let all_the_same = pulled.is_none() && (spare.is_empty() || wished == allowed);
-        (!all_the_same && !wished.is_empty()).then_some(wished)
+        let wished = allowed.minus(spare);
+        (!allowed.and(spare).is_empty() && !wished.is_empty()).then_some(wished)
     }
 }

@@ -94,7 +94,7 @@ fn proofs(snapshot: &Snapshot) -> Vec<Certificate> {
 fn each_kind_of_proof_is_given_where_it_holds_and_told_with_its_figures() {
     // 3 times 45 GiB do not fit on two nodes of 60.8.
     let full = Fixture::cluster(3).vm(101, "pve1", 45).vm(102, "pve2", 45).vm(103, "pve3", 45).snapshot();
-    assert!(matches!(proofs(&full)[..], [Certificate::TooFull { .. }, ..]));
+    assert!(matches!(proofs(&full)[..], [Certificate::NoRoomWithout { .. }, ..]));
     let problem = &refused(&full, &Policy::default()).findings.into_iter().find(|one| one.check == "plan-proof");
     let text = &problem.as_ref().expect("the proof is told").problem;
     assert!(text.contains("cannot be emptied in any order") && text.contains("short"), "{text}");
@@ -111,7 +111,7 @@ fn each_kind_of_proof_is_given_where_it_holds_and_told_with_its_figures() {
         let fixture = Fixture::cluster(nodes).vm(101, "pve1", 4).vm(102, "pve2", 4).vm(103, "pve3", 4);
         ids.into_iter().fold(fixture, Fixture::managed).apart("apart", &ids).snapshot()
     };
-    assert!(matches!(proofs(&spread(3))[..], [Certificate::TooMany { .. }]));
+    assert!(matches!(proofs(&spread(3))[..], [Certificate::GroupTooWide { .. }]));
     assert_eq!(proofs(&spread(4)), []);
     planned(&spread(4), &Policy::default());
 }

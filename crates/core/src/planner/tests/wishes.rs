@@ -119,26 +119,81 @@ fn guests_of_the_next_node_travel_while_one_reboots_and_never_to_that_node() {
 }
 
 #[test]
-fn a_guest_that_ha_would_take_back_is_taken_back_by_the_plan_and_counted() {
+fn a_guest_that_ha_will_take_back_by_itself_is_named_and_not_counted() {
     let pulled = GuestId::vm(101);
-    let fixture = || {
-        Fixture::cluster(3).vm(101, "pve1", 4).vm(102, "pve2", 4).vm(103, "pve3", 4).managed(pulled).node_rule(
-            "prefer",
-            &[pulled],
-            &[("pve1", 2), ("pve2", 1)],
-            false,
-        )
+    let snapshot = Fixture::cluster(3)
+        .vm(101, "pve1", 4)
+        .vm(102, "pve2", 4)
+        .vm(103, "pve3", 4)
+        .managed(pulled)
+        .node_rule("prefer", &[pulled], &[("pve1", 2), ("pve2", 1)], false)
+        .snapshot();
+    let own = |policy: &Policy| {
+        let plan = planned(&snapshot, policy);
+        let there = at_the_end(&snapshot, &plan)[&pulled].clone();
+        (there, report(&plan, &snapshot, policy, &ongoing()).ha_moves)
     };
-    let snapshot = fixture().snapshot();
-    let plan = planned(&snapshot, &Policy::default());
-    assert_eq!(at_the_end(&snapshot, &plan)[&pulled], "pve1", "{:?}", moves_of(&plan, pulled));
-    assert!(report(&plan, &snapshot, &Policy::default(), &ongoing()).ha_moves.is_empty());
-    let ids = step_ids(&plan);
-    let at = |part: &str| ids.iter().rposition(|id| id.contains(part)).expect("it is in the plan");
-    assert!(at("migrate.vm:101") < at("restore-failback.vm:101"), "it is there before HA may act");
-    // The operator keeps that node empty: then it is HA who moves it, and the plan says so.
-    let spare = Policy { spare: vec!["pve1".into()], ..Policy::default() };
-    let plan = planned(&snapshot, &spare);
-    let own = report(&plan, &snapshot, &spare, &ongoing()).ha_moves;
-    assert_eq!(own.len(), usize::from(at_the_end(&snapshot, &plan)[&pulled] != "pve1"), "{own:?}");
+    let last = Policy { last: vec!["pve1".into()], ..Policy::default() };
+    let (there, moves) = own(&last);
+    assert_ne!(there, "pve1");
+    assert_eq!((moves.len(), moves[0].guest, moves[0].to.len()), (1, pulled, 1), "{moves:?}");
+    assert_eq!((moves[0].from.as_str(), moves[0].to[0].as_str()), (there.as_str(), "pve1"));
+    // At home HA has nothing to do.
+    let (there, moves) = own(&Policy { end: End::Home, ..last });
+    assert_eq!((there.as_str(), moves.len()), ("pve1", 0));
+}
+
+#[test]
+fn what_is_to_travel_after_a_reboots_order_does_not_wait_for_its_end_and_everything_else_does() {
+    use crate::ids::{RunId, UnixMs};
+    use crate::run::{Action, Event, RunState, decide};
+    let mut fixture = Fixture::cluster(5);
+    for vmid in 101..121 {
+        fixture = fixture.vm(vmid, &format!("pve{}", vmid % 5 + 1), 8);
+    }
+    let mut world = fixture.snapshot();
+    let policy = Policy { overlap: Overlap::Reboot, ..Policy::default() };
+    let plan = planned(&world, &policy);
+    let mut state = RunState::default();
+    let now = UnixMs(0);
+    let version = "0".to_owned();
+    state.apply(now, &Event::RunStarted { run: RunId::new("r"), cluster: "five".into(), policy, version });
+    state.apply(now, &Event::PlanAdopted { plan: plan.clone(), why: "first".into() });
+    // Everything up to the first reboot that something follows is done.
+    let steps: Vec<_> = plan.steps().map(|(_, planned)| planned.clone()).collect();
+    let is_travel = |index: usize| matches!(steps[index].step, Step::Migrate(_));
+    let is_reboot = |index: usize| matches!(steps[index].step, Step::Reboot(_));
+    let at = (0..steps.len()).find(|index| is_reboot(*index) && is_travel(index + 1)).expect("something is hidden");
+    for planned in &steps[..at] {
+        planned.step.kind().after(&mut world);
+        let (id, step) = (planned.id.clone(), planned.step.clone());
+        state.apply(now, &Event::StepEnded { id, step, outcome: crate::run::StepOutcome::Done });
+    }
+    let reboot = &steps[at];
+    let begun = |attempt| Event::StepStarted {
+        id: reboot.id.clone(),
+        step: reboot.step.clone(),
+        attempt,
+        command: reboot.step.kind().command(&world).filter(|_| attempt > 0),
+        owes: None,
+    };
+    let next = |state: &RunState, world: &Snapshot| decide(state, world, now, &|_, _, _| Ok(()));
+    // It waits for its own turn: nothing travels before its order is out.
+    let mut waiting = state.clone();
+    waiting.apply(now, &begun(0));
+    let action = next(&waiting, &world);
+    assert!(matches!(&action, Action::Perform(start) if start.step == reboot.step), "{action:?}");
+    state.apply(now, &begun(1));
+    reboot.step.kind().during(&mut world);
+    let action = next(&state, &world);
+    assert!(matches!(&action, Action::Perform(start) if start.id == steps[at + 1].id), "{action:?}");
+    // All of it under way or done: the proof that the node is back waits for the reboot.
+    let proof = (at..steps.len()).find(|index| matches!(steps[*index].step, Step::ProveBack(_))).expect("it is proven");
+    for planned in &steps[at + 1..proof] {
+        planned.step.kind().after(&mut world);
+        let (id, step) = (planned.id.clone(), planned.step.clone());
+        state.apply(now, &Event::StepEnded { id, step, outcome: crate::run::StepOutcome::Done });
+    }
+    let action = next(&state, &world);
+    assert!(matches!(action, Action::Wait { .. }), "{action:?}");
 }

@@ -25,10 +25,13 @@ struct Journey {
     cost: u64,
 }
 
+/// An item with its journeys, cheap ones first.
+type Choices = (usize, Vec<Journey>);
+
 struct Search<'a> {
     instance: &'a Instance,
     /// Items, hard ones first, with their journeys, cheap ones first.
-    items: Vec<(usize, Vec<Journey>)>,
+    items: Vec<Choices>,
     /// The least that this item and all after it cost.
     rest: Vec<u64>,
     /// Free memory by stage and node.
@@ -72,7 +75,7 @@ fn orders(instance: &Instance) -> Vec<Vec<usize>> {
 impl<'a> Search<'a> {
     /// None if even the cheapest journeys together cost too much, or somebody has none.
     fn new(instance: &'a Instance, order: &[usize], limit: u64, steps: u64) -> Option<Self> {
-        let mut items: Vec<(usize, Vec<Journey>)> = Vec::new();
+        let mut items: Vec<Choices> = Vec::new();
         for number in 0..instance.items.len() {
             let mut journeys = journeys(instance, number, order);
             journeys.sort_by_key(|journey| journey.cost);
@@ -87,7 +90,7 @@ impl<'a> Search<'a> {
         items.sort_by_key(|(item, journeys)| {
             (journeys.len() > 4, std::cmp::Reverse(instance.items[*item].memory_bytes), *item)
         });
-        let suffix = |of: &dyn Fn(&(usize, Vec<Journey>)) -> u64| {
+        let suffix = |of: &dyn Fn(&Choices) -> u64| {
             let mut sums = vec![0; items.len() + 1];
             for (place, item) in items.iter().enumerate().rev() {
                 sums[place] = sums[place + 1] + of(item);

@@ -8,13 +8,16 @@
 
 mod clock;
 mod cluster;
+mod exact;
 mod family;
+mod optima;
 mod walk;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use quorate_core::forecast;
 use quorate_core::planner::forced::Forced;
 use quorate_core::planner::instance::NodeSet;
 use quorate_core::planner::others::Strategy;
@@ -24,7 +27,7 @@ use serde_json::json;
 
 use family::{Case, FAMILIES, Family, Scenario};
 
-const USAGE: &str = "usage: cargo xtask bench plan [--family H3|S5|M16|L32|X64|all] \
+const USAGE: &str = "usage: cargo xtask bench optima, or: cargo xtask bench plan [--family H3|S5|M16|L32|X64|all] \
 [--scenario plain|hetero|real|uneven|all] [--tightness 50..95|all] [--seed N] [--seconds S] [--end anywhere|balanced|home] [--overlap] [--only STRATEGY] [--dump DIR] [--json]";
 
 /// What is asked for.
@@ -62,6 +65,7 @@ impl Request {
 /// Runs the benchmark; false if the arguments make no sense or a plan of ours breaks a rule.
 pub(crate) fn run(arguments: &[&str]) -> bool {
     let request = match arguments.split_first() {
+        Some((&"optima", _)) => return optima::print(),
         Some((&"plan", rest)) => parse(rest),
         _ => Err("what is to be measured?".to_owned()),
     };
@@ -232,11 +236,14 @@ fn dump(case: &Case, about: &serde_json::Value, directory: &Path) -> std::io::Re
     match plan {
         Ok(plan) => {
             std::fs::write(directory.join(format!("{stem}.plan.json")), serde_json::to_vec(&plan)?)?;
+            let watch = Watch::start();
+            let verified = forecast::verify(&plan, &snapshot, &policy);
+            let verify_ms = watch.elapsed().as_secs_f64() * 1000.0;
             let (moves, least) = (plan.costs.moves, plan.bound.moves);
             let ratio = f64::from(moves) / f64::from(least.max(1));
             let result = json!({
                 "strategy": "quorate-plan", "moves": moves, "moves_bound": least, "bytes": plan.costs.bytes,
-                "ratio": ratio, "clean": true, "first_ms": ms, "best_ms": ms, "peak_mib": peak_mib(),
+                "ratio": ratio, "clean": verified.is_ok(), "verify_ms": verify_ms, "first_ms": ms, "best_ms": ms, "peak_mib": peak_mib(),
             });
             Ok(result)
         }

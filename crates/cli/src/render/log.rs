@@ -24,6 +24,13 @@ pub(crate) fn log(entries: &[Entry]) -> Page {
     page
 }
 
+/// The chain over the whole journal holds.
+pub(crate) fn verified(events: u64) -> Page {
+    let mut page = Page::default();
+    page.line(format!("{events} events, each as it was written and each after the one before: nothing was changed."));
+    page
+}
+
 /// One event: a line, and further lines where it has more to say.
 pub(crate) fn event(seq: u64, at: UnixMs, event: &Event) -> Page {
     let mut page = Page::default();

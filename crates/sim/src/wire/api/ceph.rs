@@ -202,7 +202,7 @@ fn pools(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(pool_entries(call)?.into_iter().collect::<Value>().into())
 }
 
-pub(super) fn pool_entries(call: &Call<'_>) -> Result<Vec<Value>, Refusal> {
+fn pool_entries(call: &Call<'_>) -> Result<Vec<Value>, Refusal> {
     let ceph = ceph_of(call)?;
     let raw: u64 = ceph.osds.values().map(|osd| osd.total_bytes).sum();
     let list = ceph.pools.iter().map(|(number, pool)| {

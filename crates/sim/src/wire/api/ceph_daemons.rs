@@ -3,8 +3,7 @@
 use quorate_core::ids::OsdId;
 use serde_json::{Value, json};
 
-use super::ceph::{ceph_of, host_address, pool_entries, version_of};
-use super::cluster::object;
+use super::ceph::{ceph_of, host_address, version_of};
 use super::{Call, Route, route};
 use crate::wire::answer::{Refusal, Reply};
 use crate::wire::upstream;
@@ -87,21 +86,14 @@ fn osd_metadata(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     .into())
 }
 
+/// An index of what there is about one pool.
 fn pool(call: &mut Call<'_>) -> Result<Reply, Refusal> {
-    ceph_of(call)?;
+    let ceph = ceph_of(call)?;
     let name = call.args.text("name");
-    let found = pool_entries(call)?.into_iter().find(|pool| pool["pool_name"] == name);
-    let pool = found.ok_or_else(|| Refusal::failed(format!("mon_cmd failed -  unrecognized pool '{name}'")))?;
-    Ok(json!({
-        "id": pool["pool"].as_str().and_then(|id| id.parse::<u32>().ok()), "name": name, "size": pool["size"],
-        "min_size": pool["min_size"], "pg_num": pool["pg_num"], "pgp_num": pool["pg_num"],
-        "crush_rule": "replicated_rule", "pg_autoscale_mode": pool["pg_autoscale_mode"],
-        "application": pool["application_metadata"].as_object().and_then(|all| all.keys().next()),
-        "application_list": pool["application_metadata"].as_object().map(|all| all.keys().collect::<Vec<_>>()),
-        "fast_read": 0, "hashpspool": 1, "nodeep-scrub": 0, "nodelete": 0, "nopgchange": 0, "noscrub": 0,
-        "nosizechange": 0, "use_gmt_hitset": 1, "write_fadvise_dontneed": 0,
-    })
-    .into())
+    match ceph.pools.values().any(|pool| pool.name == name) {
+        true => Ok(json!([{"subdir": "status"}]).into()),
+        false => Err(Refusal::failed(format!("mon_cmd failed -  unrecognized pool '{name}'"))),
+    }
 }
 
 fn config_db(call: &mut Call<'_>) -> Result<Reply, Refusal> {
@@ -137,16 +129,16 @@ fn log(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(super::tasks::page(call, &lines))
 }
 
-/// What this release of PVE offers, and whether it is what is installed.
+/// What this release of PVE offers.
 fn releases(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let installed = call.here().installed("ceph-osd").or(call.here().installed("ceph"));
     let installed = installed.map(|version| upstream(version.as_str()).to_owned()).unwrap_or_default();
-    let list = [("squid", "19.2", "2026-09-19"), ("tentacle", "20.2", "2027-11-18")].map(|(name, version, eol)| {
-        let mut entry = object(json!({"release": name, "version": version, "estimated-eol": eol}));
-        if installed.starts_with(version.split('.').next().unwrap_or(version)) {
-            entry.insert("installed".into(), json!(1));
-        }
-        Value::Object(entry)
+    let list = [("squid", "19.2", false), ("tentacle", "20.2", true)].map(|(name, version, is_default)| {
+        let newer = installed.as_str() <= version;
+        json!({
+            "release": name, "version": version, "is-default": u8::from(is_default), "unsupported": 0,
+            "available": u8::from(newer || installed.starts_with(version)),
+        })
     });
     Ok(list.into_iter().collect::<Value>().into())
 }

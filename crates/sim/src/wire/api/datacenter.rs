@@ -21,7 +21,6 @@ pub(super) const ROUTES: &[Route] = &[
     route("GET", "/cluster/backup-info/not-backed-up", not_backed_up),
     route("GET", "/cluster/mapping/dir", none),
     route("GET", "/cluster/mapping/pci", none),
-    route("GET", "/cluster/mapping/pci/{id}", no_mapping),
     route("GET", "/cluster/mapping/usb", none),
     route("GET", "/cluster/qemu/custom-cpu-models", none),
     route("GET", "/cluster/config/apiversion", api_version),
@@ -225,10 +224,6 @@ fn not_backed_up(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let left = call.world.guests.values().filter(|guest| !covered(guest) && call.sees_guest(guest.id));
     let list = left.map(|guest| json!({"vmid": guest.id.vmid, "name": guest.name, "type": guest.id.kind.api()}));
     Ok(list.collect::<Value>().into())
-}
-
-fn no_mapping(call: &mut Call<'_>) -> Result<Reply, Refusal> {
-    Err(Refusal::failed(format!("pci mapping '{}' not found", call.args.text("id"))))
 }
 
 fn api_version(_: &mut Call<'_>) -> Result<Reply, Refusal> {

@@ -9,12 +9,14 @@ use super::ha_status::{current, manager};
 use super::{Call, Route, route};
 use crate::wire::answer::{Refusal, Reply};
 use crate::wire::text::config_digest;
-use crate::world::ha::{MoveKind, RequestState, Resource, ResourceChange, RuleKind};
+use crate::world::ha::{MoveKind, RequestState, Resource, ResourceChange, ResourceMode, RuleKind};
 use crate::world::{World, WorldError};
 
 pub(super) const ROUTES: &[Route] = &[
     route("GET", "/cluster/ha/status/current", current),
     route("GET", "/cluster/ha/status/manager_status", manager),
+    route("POST", "/cluster/ha/status/disarm-ha", disarm),
+    route("POST", "/cluster/ha/status/arm-ha", arm),
     route("GET", "/cluster/ha/resources", resources),
     route("POST", "/cluster/ha/resources", add),
     route("GET", "/cluster/ha/resources/{sid}", resource),
@@ -189,6 +191,18 @@ fn migrate(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 
 fn relocate(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     request_move(call, MoveKind::Relocate)
+}
+
+/// Like a move, it is only queued.
+fn disarm(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+    let mode = ResourceMode::parse(call.args.text("resource-mode")).unwrap_or(ResourceMode::Freeze);
+    call.world.ha_disarm(&call.node, mode)?;
+    Ok(Value::Null.into())
+}
+
+fn arm(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+    call.world.ha_arm(&call.node)?;
+    Ok(Value::Null.into())
 }
 
 /// Queues a move. That the answer is 200 does not mean that the manager will do it.

@@ -33,9 +33,11 @@ impl Line {
     }
 }
 
-/// What the world keeps of a node's journal: the HA master's lines, and tasks.
+/// What the world keeps of a node's journal: its own lines, the HA master's, and tasks.
 pub(in crate::wire) fn lines(world: &World, node: &Node) -> Vec<Line> {
-    let mut all = Vec::new();
+    let own = node.journal.iter();
+    let mut all: Vec<Line> =
+        own.map(|line| Line { at_s: line.at_ms / 1000, unit: line.unit, text: line.text.clone() }).collect();
     if world.ha.manager.master.as_ref() == Some(&node.name) {
         let crm = world.ha.syslog.iter();
         all.extend(crm.map(|(at_ms, text)| Line { at_s: at_ms / 1000, unit: "pve-ha-crm", text: text.clone() }));

@@ -124,12 +124,16 @@ fn state(call: &Call<'_>, job: &ReplicationJob) -> Value {
     let mut found = entry(job);
     found.insert("vmtype".into(), json!(job.guest.kind.api()));
     found.insert("last_sync".into(), json!(job.last_sync_s));
-    found.insert("last_try".into(), json!(job.last_sync_s));
+    let run = call.world.replication_runs.get(&job.id).copied().unwrap_or_default();
+    found.insert("last_try".into(), json!((run.last_try_ms / 1000).max(job.last_sync_s)));
     // The next quarter of an hour, PVE's default schedule; none while the target is away.
     let next_s = if sees(call.world, &call.node, &job.target) { (call.now_s() / 900 + 1) * 900 } else { 0 };
     found.insert("next_sync".into(), json!(next_s));
     found.insert("fail_count".into(), json!(job.fail_count));
-    found.insert("duration".into(), json!(4.2));
+    found.insert("duration".into(), json!(run.duration_ms as f64 / 1000.0));
+    if run.running_until_ms.is_some() {
+        found.insert("pid".into(), json!(1_500));
+    }
     if let Some(error) = &job.error {
         found.insert("error".into(), json!(error));
     }

@@ -187,7 +187,7 @@ mod tests {
         ];
         let found = errors("POST", path, &sent, "9.1.8");
         let expected = BTreeMap::from([
-            ("vmid", "value must have a minimum value of 100"),
+            ("vmid", "invalid format - value does not look like a valid VM ID\n"),
             ("target", "invalid format - value does not look like a valid node name\n"),
             ("online", "type check ('boolean') failed - got 'maybe'"),
             ("foo", "property is not defined in schema and the schema does not allow additional properties"),

@@ -10,10 +10,10 @@
 
 pub mod checks;
 pub mod command;
-#[cfg(any(test, feature = "fixtures"))]
-pub mod fixture;
 #[cfg(test)]
 mod explorer;
+#[cfg(any(test, feature = "fixtures"))]
+pub mod fixture;
 pub mod forecast;
 pub mod ids;
 pub mod invariants;

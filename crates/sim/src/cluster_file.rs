@@ -14,11 +14,11 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub(crate) use defaults::running;
-pub use from_snapshot::world_from_snapshot;
 use defaults::{
     churn, eight, five, forty_days, one, one_tib, quarter_hour, recovery, six, start, ten_minutes, thirty_two, three,
     twenty, two, yes,
 };
+pub use from_snapshot::world_from_snapshot;
 
 use crate::world::World;
 use crate::world::faults::Fault;

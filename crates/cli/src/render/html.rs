@@ -32,9 +32,9 @@ pub(crate) fn preflight_page(snapshot: &Snapshot, policy: &Policy, findings: &[F
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
     );
     let _ = writeln!(html, "<title>Preflight of {}</title><style>{STYLE}</style></head><body>", text(cluster));
-    let _ = write!(
+    let _ = writeln!(
         html,
-        "<h1>Preflight of cluster {}</h1>\n<p class=\"quiet\">as seen {}</p>\n",
+        "<h1>Preflight of cluster {}</h1>\n<p class=\"quiet\">as seen {}</p>",
         text(cluster),
         text(&moment(snapshot.taken))
     );
@@ -56,7 +56,7 @@ fn verdict(html: &mut String, findings: &[Finding]) {
     };
     let summary = if findings.is_empty() { "no findings".to_owned() } else { preflight::summary(findings) };
     let _ =
-        write!(html, "<p class=\"verdict {class}\">{words} <span class=\"quiet\">({})</span></p>\n", text(&summary));
+        writeln!(html, "<p class=\"verdict {class}\">{words} <span class=\"quiet\">({})</span></p>", text(&summary));
 }
 
 fn found(html: &mut String, findings: &[Finding]) {
@@ -68,9 +68,9 @@ fn found(html: &mut String, findings: &[Finding]) {
             Severity::Warning => "warning",
             Severity::Info => "note",
         };
-        let _ = write!(
+        let _ = writeln!(
             html,
-            "<tr><td class=\"level {level}\">{level}</td><td>{}</td><td>{}<br><span class=\"quiet\">{}</span></td><td><code>{}</code></td></tr>\n",
+            "<tr><td class=\"level {level}\">{level}</td><td>{}</td><td>{}<br><span class=\"quiet\">{}</span></td><td><code>{}</code></td></tr>",
             text(&subject.to_string()),
             text(problem),
             text(remedy),
@@ -82,7 +82,7 @@ fn found(html: &mut String, findings: &[Finding]) {
 
 fn guests(html: &mut String, snapshot: &Snapshot, policy: &Policy) {
     let fates = fates::all(snapshot, policy);
-    let _ = write!(html, "<h2>What each guest will experience</h2>\n<p>{}</p>\n", text(&fates::summary(&fates)));
+    let _ = writeln!(html, "<h2>What each guest will experience</h2>\n<p>{}</p>", text(&fates::summary(&fates)));
     html.push_str("<table><tr><th>guest</th><th>name</th><th>node</th><th>verdict</th><th>why</th></tr>\n");
     for (guest, Fate { kind, why }) in &fates {
         let class = match kind {
@@ -92,9 +92,9 @@ fn guests(html: &mut String, snapshot: &Snapshot, policy: &Policy) {
             FateKind::Live => "live",
             FateKind::Untouched | FateKind::Offline => "quiet",
         };
-        let _ = write!(
+        let _ = writeln!(
             html,
-            "<tr><td><code>{}</code></td><td>{}</td><td>{}</td><td class=\"level {class}\">{kind}</td><td>{}</td></tr>\n",
+            "<tr><td><code>{}</code></td><td>{}</td><td>{}</td><td class=\"level {class}\">{kind}</td><td>{}</td></tr>",
             guest.id,
             text(&guest.name),
             text(guest.node.as_str()),
@@ -123,7 +123,7 @@ fn checker_matrix(html: &mut String, snapshot: &Snapshot) {
         }
         let note =
             if row.inherent { " <span class=\"quiet\">(only the drain of the node changes that)</span>" } else { "" };
-        let _ = write!(html, "<td>{}{note}</td></tr>\n", text(&row.text));
+        let _ = writeln!(html, "<td>{}{note}</td></tr>", text(&row.text));
     }
     html.push_str("</table>\n");
 }

@@ -1,6 +1,6 @@
 //! Migrations that travel where corosync's heartbeat does.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use super::support::{Report, views};
 use super::{Check, Finding, Severity, Subject};

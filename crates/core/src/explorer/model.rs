@@ -200,7 +200,9 @@ impl State {
                 snapshot.guests.remove(&id);
                 snapshot.ha.known_mut().map(|ha| ha.services.remove(&id));
                 for node in snapshot.nodes.values_mut() {
-                    node.local_guests.known_mut().map(|local| local.retain(|listed| listed.vmid != id.vmid));
+                    if let Some(local) = node.local_guests.known_mut() {
+                        local.retain(|listed| listed.vmid != id.vmid);
+                    }
                 }
                 return;
             }

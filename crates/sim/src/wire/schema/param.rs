@@ -106,12 +106,6 @@ impl Params {
             self.0.get(&format!("{stem}[n]")).filter(|_| number <= last)
         })
     }
-
-    /// Names of the parameters.
-    #[cfg(test)]
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
-    }
 }
 
 impl Param {

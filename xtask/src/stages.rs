@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
 
-use crate::{clients, swarm, tidy};
+use crate::{clients, tidy};
 
 /// How a stage came out.
 pub(crate) enum Outcome {
@@ -59,8 +59,6 @@ const STAGES: &[(&str, Stage)] = &[
             cargo_counted(root, &["test", "--workspace", "--all-targets", "--locked", "--no-fail-fast"], count)
         }
     }),
-    ("crash matrix", swarm::crash_matrix_stage),
-    ("swarm", swarm::stage),
     ("third-party clients", clients::stage),
 ];
 

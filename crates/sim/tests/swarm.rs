@@ -7,6 +7,7 @@ const KEPT: &[(u64, &str)] = &[
     (3, "an upgrade that breaks off twice is mended, resumed, and ends"),
     (5, "a link that stays down keeps a node from being rebooted until somebody mends it"),
     (1049, "a guest that was shut down with consent waits while sshd of its node is silent for 24 minutes"),
+    (777_021, "an administrator ends his own maintenance, and HA takes a guest back to an older node"),
     (2090, "a move that hangs ends in a pause, and goes on once somebody has stopped it"),
 ];
 

@@ -6,7 +6,6 @@
 //! is looked at, and both prices are taken together (a knapsack cover).
 
 use super::forced::Forced;
-use super::groups::Groups;
 use super::instance::{Instance, NodeSet};
 
 /// Up to so many free nodes every order is looked at.
@@ -24,7 +23,6 @@ pub(super) struct Crowding<'a> {
     by_price: Vec<usize>,
     /// Memory at home on each node.
     content: Vec<u64>,
-    groups: Groups,
 }
 
 impl<'a> Crowding<'a> {
@@ -41,7 +39,7 @@ impl<'a> Crowding<'a> {
         }
         let price = |item: &usize| weights[*item] as f64 / instance.items[*item].memory_bytes as f64;
         by_price.sort_by(|one, two| price(one).total_cmp(&price(two)).then(one.cmp(two)));
-        Self { instance, weights, by_price, content, groups: Groups::new(instance) }
+        Self { instance, weights, by_price, content }
     }
 
     fn capacity(&self, node: usize) -> u64 {
@@ -111,8 +109,7 @@ impl<'a> Crowding<'a> {
         if least[needed] == u64::MAX { self.cover(bytes, may) } else { least[needed] }
     }
 
-    /// What a whole order forces at least, by memory and by allowed nodes together. `whole` asks for the knapsack and for
-    /// groups that are kept apart.
+    /// What a whole order forces at least, by memory and by allowed nodes together. `whole` asks for the knapsack.
     pub(super) fn price(&self, order: &[usize], whole: bool) -> u64 {
         let mut before = vec![NodeSet::EMPTY; self.instance.places.len()];
         let mut done = self.instance.ready();
@@ -143,9 +140,7 @@ impl<'a> Crowding<'a> {
                 most = most.max(cover);
             }
         }
-        // Who waits for want of memory may be the one who moves once more for a group: not both are counted.
-        let apart = if whole { self.groups.extra(self.instance, order, self.weights) } else { 0 };
-        paid.saturating_add(most.max(apart))
+        paid.saturating_add(most)
     }
 
     /// No order forces less than this.

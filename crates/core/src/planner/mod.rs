@@ -17,7 +17,6 @@ mod detour;
 mod draft;
 mod findings;
 pub mod forced;
-mod groups;
 pub mod instance;
 mod needs;
 pub mod others;

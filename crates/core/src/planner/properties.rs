@@ -188,7 +188,8 @@ fn disturb(snapshot: &mut Snapshot, what: u8, which: usize) {
             8 => node.memory = Observed::unknown("x", "y"),
             9 => node.online = Observed::Known(false),
             10 => node.memory = Observed::Known(crate::snapshot::Memory { total_bytes: u64::MAX, used_bytes: 0 }),
-            11 => node.packages.known_mut().unwrap().pending.clear(),
+            // Another disturbance may have made it unknown before.
+            11 => drop(node.packages.known_mut().map(|packages| packages.pending.clear())),
             12 => node.boot = Observed::unknown("x", "y"),
             13 => node.qemu_version = Observed::Known("".into()),
             22 => node.memory = Observed::Known(crate::snapshot::Memory { total_bytes: 0, used_bytes: u64::MAX }),

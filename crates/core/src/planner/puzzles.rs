@@ -177,8 +177,21 @@ proptest! {
         let cheapest = all.iter().map(|order| forced.cost(order)).min().unwrap_or(0);
         prop_assert_eq!(forced.least(), cheapest);
         prop_assert!(forced.packed() <= cheapest, "packed {} above {cheapest}", forced.packed());
-        prop_assert_eq!(forced.cost(&forced.search(60)), cheapest);
+        prop_assert!(forced.cost(&forced.search(60)) >= cheapest);
     }
+}
+
+/// Five hundred puzzles: the search for an order has no proof, and hardly ever ends with a dearer one.
+#[test]
+fn hardly_ever_is_an_order_that_was_searched_for_dearer_than_the_cheapest() {
+    let mut runner = TestRunner::deterministic();
+    let mut dear = 0;
+    for _ in 0..500 {
+        let instance = roomy().new_tree(&mut runner).expect("the strategy rejects nothing").current();
+        let forced = Forced::new(&instance, &bound::costs(&instance));
+        dear += u32::from(forced.cost(&forced.search(60)) > forced.least());
+    }
+    assert!(dear <= 5, "{dear} of 500 are dearer than the cheapest order");
 }
 
 /// A thousand tiny puzzles: no way is missed, and hardly ever is one dearer than the optimum (2 in a thousand when this

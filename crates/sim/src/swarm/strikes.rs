@@ -157,8 +157,9 @@ fn may_do_alone(kind: &FaultKind) -> &'static [Harm] {
         FaultKind::BootSlow { .. } => &[Harm::Down],
         FaultKind::Qdevice { .. } => &[Harm::Quorum, Harm::Down, Harm::Fence, Harm::Lost],
         FaultKind::OsdStaysDown { .. } | FaultKind::OsdFails { .. } => &[Harm::Down, Harm::Rebalance, Harm::Rules],
-        // The administrator's own doing.
-        FaultKind::AdminMaintenance { .. } | FaultKind::AdminStarts { .. } => &[Harm::Rules],
+        // The administrator's own doing. When his maintenance ends, HA takes back what it had moved, be that node older.
+        FaultKind::AdminMaintenance { .. } => &[Harm::Rules, Harm::Backward],
+        FaultKind::AdminStarts { .. } => &[Harm::Rules],
         FaultKind::AdminMoves { .. } => &[Harm::Rules, Harm::Backward, Harm::Down],
         _ => &[],
     }

@@ -9,6 +9,7 @@ mod config;
 mod context;
 mod exit;
 mod failure;
+mod private_file;
 mod render;
 
 use std::process::ExitCode;

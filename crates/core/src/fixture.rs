@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::ids::{BootId, GuestId, NodeName, OsdId, StorageId, UnixMs};
 use crate::observed::Observed::Known;
 use crate::snapshot::{
-    AffinityRule, Ceph, CephDaemon, CorosyncComplaints, Cpu, DaemonKind, Guest, GuestStatus, Ha, HaNodeState,
-    HaRequest, HaService, HaServiceState, HealthLevel, HostFacts, Kernel, Link, LocalGuest, LrmMode, LrmStatus, Member,
-    Memory, MigrationFacts, Nics, Node, NodeAffinity, Options, Osd, Packages, PendingPackage, PgState, QuorumView,
-    ResourceAffinity, Service, Snapshot, StopVerdict, Storage, StorageOnNode, SubscriptionStatus,
+    AffinityRule, Ceph, CephDaemon, Cpu, DaemonKind, Guest, GuestStatus, Ha, HaNodeState, HaRequest, HaService,
+    HaServiceState, HealthLevel, HostFacts, Kernel, Link, LocalGuest, LrmMode, LrmStatus, Member, Memory,
+    MigrationFacts, Node, NodeAffinity, Options, Osd, Packages, PendingPackage, PgState, QuorumView, ResourceAffinity,
+    Service, Snapshot, StopVerdict, Storage, StorageOnNode, SubscriptionStatus,
 };
 use crate::steps::NEEDED_SERVICES;
 
@@ -313,14 +313,7 @@ fn node(name: &NodeName) -> Node {
     node.storages =
         Known(BTreeMap::from([(StorageId::new("shared"), StorageOnNode { active: true, free_bytes: 1000 * GIB })]));
     node.bridges = Known(["vmbr0".to_owned()].into());
-    node.host = HostFacts {
-        checker: Known(None),
-        time_synchronised: Known(true),
-        dkms_modules: Known(BTreeSet::new()),
-        corosync_complaints: Known(CorosyncComplaints::default()),
-        nics: Known(Nics { used: ["nic0".to_owned()].into(), pinned: ["nic0".to_owned()].into() }),
-        movers: Known(BTreeSet::new()),
-    };
+    node.host = HostFacts::quiet();
     node
 }
 

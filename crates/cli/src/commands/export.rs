@@ -1,8 +1,6 @@
 //! `quorate export`: a snapshot into a file, to plan without the cluster or to ask others for help.
 
-use std::fs::OpenOptions;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use quorate_core::snapshot::Snapshot;
@@ -11,6 +9,7 @@ use super::source;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::private_file;
 use crate::render::page::{Page, print_json};
 
 #[derive(Debug, clap::Args)]
@@ -43,9 +42,9 @@ pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Fail
     Ok(Exit::Ok)
 }
 
-/// Readable by its owner only, and never over another file.
+/// Never over another file.
 fn write(path: &Path, snapshot: &Snapshot) -> std::io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = private_file::create(path)?;
     serde_json::to_writer_pretty(&mut file, snapshot)?;
     file.write_all(b"\n")?;
     file.sync_all()

@@ -1,7 +1,5 @@
 //! `quorate preflight`: what is in the way of a run, and what each guest will experience.
 
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,6 +13,7 @@ use super::source::{self, PlanArgs};
 use crate::context::{Context, Format};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::private_file;
 use crate::render::page::{Page, print_json};
 use crate::render::units::time_of_day;
 use crate::render::{self, checker, fates};
@@ -97,10 +96,8 @@ fn rest_as_json(snapshot: &Snapshot, policy: &Policy) -> Value {
     json!({ "kind": "preflight", "guests": guests, "checker": checker::rows(snapshot) })
 }
 
-/// It names guests and nodes: for its owner's eyes, as every file of ours.
 fn write_html(path: &Path, html: &str) -> Result<(), Failure> {
-    let open = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
-    open.and_then(|mut file| file.write_all(html.as_bytes())).map_err(|error| {
+    private_file::overwrite(path, html).map_err(|error| {
         let what = format!("the page cannot be written to {}: {error}", path.display());
         Failure::usage(what, "Name another file with --html.")
     })

@@ -44,6 +44,23 @@ impl HostFacts {
     }
 }
 
+#[cfg(any(test, feature = "fixtures"))]
+impl HostFacts {
+    /// A node on which all is well, for tests.
+    pub fn quiet() -> Self {
+        use Observed::Known;
+        let card = BTreeSet::from(["nic0".to_owned()]);
+        Self {
+            checker: Known(None),
+            time_synchronised: Known(true),
+            dkms_modules: Known(BTreeSet::new()),
+            corosync_complaints: Known(CorosyncComplaints::default()),
+            nics: Known(Nics { used: card.clone(), pinned: card }),
+            movers: Known(BTreeSet::new()),
+        }
+    }
+}
+
 impl Default for HostFacts {
     /// For a snapshot that was exported before these were read.
     fn default() -> Self {

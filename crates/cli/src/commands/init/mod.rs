@@ -9,8 +9,6 @@ mod check;
 mod members;
 
 use std::fmt::Write as _;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use quorate_pve::live::{HostPort, probe_fingerprint};
@@ -19,6 +17,7 @@ use crate::config::address;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::private_file::write_new;
 use crate::render::page::Page;
 use members::Member;
 
@@ -74,7 +73,7 @@ pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Fail
     let secret = secret(args)?;
     let members = members::find(args, &first, &fingerprint, &secret).await?;
     let text = config_text(args, path, &members);
-    write_private(path, &text).map_err(|error| cannot_write(path, &error))?;
+    write_new(path, &text).map_err(|error| cannot_write(path, &error))?;
     say([format!("Written: {}. Now it is tried.", path.display())]);
     check::check(&context.config()?, context).await
 }
@@ -127,7 +126,7 @@ fn secret(args: &Args) -> Result<String, Failure> {
         "The last one prints the secret, once.".to_owned(),
     ]);
     let secret = ask::line("The secret:")?;
-    write_private(path, &format!("{secret}\n")).map_err(|error| cannot_write(path, &error))?;
+    write_new(path, &format!("{secret}\n")).map_err(|error| cannot_write(path, &error))?;
     Ok(secret)
 }
 
@@ -171,11 +170,6 @@ fn config_text(args: &Args, path: &Path, members: &[Member]) -> String {
     text
 }
 
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(text.as_bytes())
-}
-
 fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
     Failure::usage(format!("{} cannot be written: {error}", path.display()), "Name another file or directory.")
 }
@@ -187,4 +181,17 @@ fn say(lines: impl IntoIterator<Item = String>) {
         page.line(line);
     }
     page.print_err();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PRIVILEGES;
+
+    #[test]
+    fn the_readme_and_the_guide_give_the_role_that_init_prints() {
+        let role = format!("pveum role add Quorate -privs \"{PRIVILEGES}\"");
+        for page in [include_str!("../../../../../README.md"), include_str!("../../../../../docs/guide/access.md")] {
+            assert!(page.contains(&role), "{role}");
+        }
+    }
 }

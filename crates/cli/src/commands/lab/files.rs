@@ -4,14 +4,14 @@
 //! All of it is written anew by each lab, readable by its owner only, and worth nothing once the lab has ended.
 
 use std::fmt::Write as _;
-use std::fs::{DirBuilder, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use quorate_sim::lab::Lab;
 
 use crate::clock::wall_now;
+use crate::private_file::overwrite as write;
 
 /// Writes all files, with `policy` at the end of `quorate.toml`; gives the path of that.
 pub(crate) fn write_files(lab: &Lab, dir: &Path, policy: &str) -> std::io::Result<PathBuf> {
@@ -31,11 +31,6 @@ pub(crate) fn write_files(lab: &Lab, dir: &Path, policy: &str) -> std::io::Resul
 /// The lab's directory, for its owner only where it is new.
 pub(super) fn make_dir(dir: &Path) -> std::io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)
-}
-
-fn write(path: &Path, text: &str) -> std::io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    file.write_all(text.as_bytes())
 }
 
 /// So that `ssh -F …/ssh_config pve1 pvecm status` works from anywhere.

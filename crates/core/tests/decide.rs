@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use quorate_core::fixture::Fixture;
 use quorate_core::ids::{GuestId, NodeName, RunId, StepId, UnixMs};
 use quorate_core::observed::Observed;
 use quorate_core::plan::{Bound, Costs, Plan, PlannedStep, Wave};
@@ -213,6 +214,32 @@ fn an_abort_pays_back_newest_first_and_begins_nothing_else() {
     assert_eq!(run.sent.len(), 2, "{:?}", run.sent);
     assert!(run.sent[0].contains("disable"), "newest first: {:?}", run.sent);
     assert!(run.owed().is_empty());
+}
+
+#[test]
+fn an_abort_leaves_failback_to_the_operator_while_ha_would_take_the_vm_to_an_older_node() {
+    let aborted = |world: Fixture| {
+        let mut run = Run::begin();
+        let pulled = |fixture: Fixture| fixture.node_rule("prefer", &[guest()], &[("pve2", 1)], false);
+        run.world = pulled(world.vm(101, "pve1", 2).managed(guest())).snapshot();
+        run.until(|action| matches!(action, Action::Perform(start) if start.step.kind().verb() == "enter-maintenance"));
+        run.sent.clear();
+        run.write(Event::AbortBegun { by: "admin".into() });
+        assert_eq!(run.until(is_finish), Action::Finish(RunOutcome::Aborted));
+        assert!(run.owed().is_empty());
+        let left = run.state.steps.values().filter_map(|record| match &record.outcome {
+            Some(StepOutcome::HandedOver(why)) => Some(why.clone()),
+            _ => None,
+        });
+        (run.sent.len(), left.collect::<Vec<_>>())
+    };
+    assert_eq!(aborted(Fixture::cluster(2)), (2, vec![]), "nodes alike: everything is given back");
+    let (sent, left) = aborted(Fixture::cluster(2).upgraded("pve1"));
+    assert_eq!(sent, 1, "only maintenance is ended");
+    assert!(left[0].contains("pve2, which is older") && left[0].contains("--failback 1"), "{left:?}");
+    let away = |node: &mut Node| node.online = Observed::Known(false);
+    let (_, left) = aborted(Fixture::cluster(2).node("pve2", away));
+    assert!(left[0].contains("pve2, which is away"), "{left:?}");
 }
 
 #[test]

@@ -99,13 +99,16 @@ fn verdict(outcome: &StepOutcome) -> &'static str {
         StepOutcome::FoundDone => "is so  ",
         StepOutcome::NoEffect(_) => "no effect of",
         StepOutcome::Abandoned(_) => "given up",
+        StepOutcome::HandedOver(_) => "LEFT TO YOU:",
     }
 }
 
 fn because(outcome: &StepOutcome) -> Vec<String> {
     match outcome {
         StepOutcome::Done | StepOutcome::FoundDone => Vec::new(),
-        StepOutcome::NoEffect(why) | StepOutcome::Abandoned(why) => vec![why.clone()],
+        StepOutcome::NoEffect(why) | StepOutcome::Abandoned(why) | StepOutcome::HandedOver(why) => {
+            vec![why.clone()]
+        }
     }
 }
 

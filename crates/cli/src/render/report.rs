@@ -26,6 +26,7 @@ pub(crate) fn report(view: &View) -> Page {
     downtime(view, &mut page);
     troubles(view, &mut page);
     owed(view, &mut page);
+    left_to_you(view, &mut page);
     if view.state.obligations.is_empty() {
         page.gap();
         page.line("Nothing is owed to the cluster: every flag and mode that the run set is cleared.");
@@ -80,6 +81,24 @@ fn downtime(view: &View, page: &mut Page) {
         table.row([guest.to_string(), format!("{}{still}", duration(down.seconds)), planned]);
     }
     table.write(page, "  ");
+}
+
+/// What an aborted run could not give back without harm.
+fn left_to_you(view: &View, page: &mut Page) {
+    let left = view.steps.iter().filter_map(|step| match &step.ended {
+        Some((_, StepOutcome::HandedOver(why))) => Some((&step.title, why)),
+        _ => None,
+    });
+    let left: Vec<_> = left.collect();
+    if left.is_empty() {
+        return;
+    }
+    page.gap();
+    page.line("Left to you, because giving it back now would do harm:");
+    for (title, why) in left {
+        page.line(format!("  {title}"));
+        page.line(format!("    {why}"));
+    }
 }
 
 /// Everything that did not go as first planned.

@@ -147,6 +147,9 @@ fn follow_up(
         StepStatus::Impossible(why) if matches!(step, Step::Reboot(_)) && record.attempts > 0 => {
             return act(Action::Pause { cause: PauseCause::Stuck, why: diagnosis(record, vec![why]) });
         }
+        StepStatus::Impossible(why) if state.aborting && pays_a_debt(state, step) => {
+            return conclude(StepOutcome::HandedOver(why));
+        }
         StepStatus::Impossible(why) => return conclude(StepOutcome::Abandoned(why)),
         StepStatus::Running(why) => vec![format!("{title}: {why}")],
         StepStatus::Blocked(why) if state.aborting && record.command.is_none() && !pays_a_debt(state, step) => {
@@ -309,6 +312,8 @@ fn begin(state: &RunState, snapshot: &Snapshot, guard: &Guard<'_>, planned: &Pla
             let only_waits = step.kind().command(snapshot).is_none();
             conclude(if only_waits { StepOutcome::Done } else { StepOutcome::FoundDone })
         }
+        // Nothing that an aborted run still does would make it possible.
+        StepStatus::Impossible(why) if state.aborting => conclude(StepOutcome::HandedOver(why)),
         StepStatus::Impossible(why) => {
             replan(format!("{}: {why}", step.kind().title()), Some(start(id, step, 0, snapshot)))
         }

@@ -120,6 +120,9 @@ pub enum StepOutcome {
     NoEffect(String),
     /// A new plan does without it.
     Abandoned(String),
+    /// It gives something back, and in this aborted run that would do harm: it is the operator's from here on. The
+    /// words say why, and what to do when.
+    HandedOver(String),
 }
 
 /// What made a run stand still.
@@ -140,7 +143,7 @@ pub enum PauseCause {
 pub enum RunOutcome {
     /// Every node is done and nothing is owed.
     Completed,
-    /// Stopped by the operator, and nothing is owed.
+    /// Stopped by the operator. Nothing is owed; what was handed over has its step's end in the journal.
     Aborted,
 }
 

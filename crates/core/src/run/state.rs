@@ -173,7 +173,9 @@ impl RunState {
             self.under_work = None;
         }
         match outcome {
-            StepOutcome::Done | StepOutcome::FoundDone => self.obligations.retain(|open| open.pays != *step),
+            StepOutcome::Done | StepOutcome::FoundDone | StepOutcome::HandedOver(_) => {
+                self.obligations.retain(|open| open.pays != *step);
+            }
             StepOutcome::NoEffect(_) => self.obligations.retain(|open| open.opened_by != *id),
             StepOutcome::Abandoned(_) => {}
         }

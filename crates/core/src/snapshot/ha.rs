@@ -25,6 +25,27 @@ pub struct Ha {
     pub armed: Option<ArmedState>,
 }
 
+impl Ha {
+    /// The nodes that HA takes a guest to by itself as soon as one of them is there, if its failback is on: those with
+    /// the highest priority in its rule. None if all of `names` are alike to it (pve-ha-manager, node affinity).
+    pub fn preferred<'a>(&'a self, guest: GuestId, names: &BTreeSet<&NodeName>) -> Option<BTreeSet<&'a NodeName>> {
+        self.rules.iter().find_map(|rule| {
+            let AffinityRule::Node(rule) = rule else { return None };
+            if !rule.guests.contains(&guest) {
+                return None;
+            }
+            let known = || rule.nodes.iter().filter(|(node, _)| names.contains(node));
+            let best = known().map(|(_, priority)| *priority).max()?;
+            let alike = |name: &&NodeName| match rule.nodes.get(*name) {
+                Some(priority) => *priority == best,
+                None => rule.strict,
+            };
+            (!names.iter().all(alike))
+                .then(|| known().filter(|(_, priority)| **priority == best).map(|(node, _)| node).collect())
+        })
+    }
+}
+
 /// Is fencing armed?
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -3,13 +3,16 @@
 use serde::{Deserialize, Serialize};
 
 use super::hold_failback::{FAILBACK_LIMITS, failback, failback_command, set_failback};
-use super::{Class, Limits, StepKind, StepStatus};
+use super::{Class, Limits, StepKind, StepStatus, node, read};
 use crate::command::Command;
-use crate::ids::GuestId;
+use crate::ids::{GuestId, GuestKind};
+use crate::observed::Observed;
 use crate::policy::Deadlines;
 use crate::snapshot::Snapshot;
+use crate::version::Version;
 
-/// Sets `failback 1` for one HA resource. If its rules prefer another node, HA moves it there now.
+/// Sets `failback 1` for one HA resource. If its rules prefer another node, HA moves it there now; where that node is
+/// older, this can not be done, and an aborted run leaves it to the operator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestoreFailback {
     /// The guest.
@@ -37,7 +40,11 @@ impl StepKind for RestoreFailback {
         match failback(snapshot, self.guest) {
             // A guest that HA does not manage any more has no failback: there is nothing left to pay back.
             Ok(Some(true) | None) => StepStatus::Done,
-            Ok(Some(false)) => StepStatus::Ready,
+            Ok(Some(false)) => match takes_it_back(snapshot, self.guest) {
+                Ok(None) => StepStatus::Ready,
+                Ok(Some(why)) => StepStatus::Impossible(why),
+                Err(why) => StepStatus::Blocked(vec![why]),
+            },
             Err(why) => StepStatus::Blocked(vec![why]),
         }
     }
@@ -53,4 +60,35 @@ impl StepKind for RestoreFailback {
     fn limits(&self, _deadlines: &Deadlines) -> Limits {
         FAILBACK_LIMITS
     }
+}
+
+/// Would HA take a running VM to an older release? Its state may not be readable there. Why, and what to do instead.
+fn takes_it_back(snapshot: &Snapshot, guest: GuestId) -> Result<Option<String>, String> {
+    let ha = read(&snapshot.ha)?;
+    let Some(seen) = snapshot.guests.get(&guest).filter(|seen| seen.may_be_running() && guest.kind == GuestKind::Vm)
+    else {
+        return Ok(None);
+    };
+    let pulled = ha.preferred(guest, &snapshot.nodes.keys().collect()).unwrap_or_default();
+    let here = node(snapshot, &seen.node)?;
+    for name in pulled.into_iter().filter(|name| **name != seen.node) {
+        let there = node(snapshot, name)?;
+        let older = if there.online == Observed::Known(false) {
+            "is away and may be older"
+        } else if is_older(&there.qemu_version, &here.qemu_version)? || is_older(&there.pve_version, &here.pve_version)? {
+            "is older"
+        } else {
+            continue;
+        };
+        return Ok(Some(format!(
+            "HA would take {guest} from {} to {name}, which {older}; once {name} is upgraded: \
+             `ha-manager set {guest} --failback 1`",
+            seen.node
+        )));
+    }
+    Ok(None)
+}
+
+fn is_older(there: &Observed<Version>, here: &Observed<Version>) -> Result<bool, String> {
+    Ok(read(there)? < read(here)?)
 }

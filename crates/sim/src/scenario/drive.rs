@@ -160,6 +160,9 @@ fn in_words(event: &Event) -> Option<Vec<String>> {
         Event::StepEnded { id, outcome: StepOutcome::Abandoned(why), .. } => {
             Some(vec![format!("{id} is given up:"), why.clone()])
         }
+        Event::StepEnded { id, outcome: StepOutcome::HandedOver(why), .. } => {
+            Some(vec![format!("{id} is left to the operator:"), why.clone()])
+        }
         Event::Paused { why, .. } => {
             let mut lines = vec!["PAUSED".to_owned()];
             lines.extend(why.iter().cloned());

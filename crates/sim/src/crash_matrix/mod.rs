@@ -13,18 +13,21 @@
 //! Demanded of each: the run completes, the ledger is clean, every node booted as often as in the reference run and
 //! had its packages upgraded once, every guest moved as often and runs where it runs there, and nothing is owed.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
-use std::hash::{DefaultHasher, Hasher as _};
+mod points;
+
+use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quorate_core::ids::{GuestId, NodeName, RunId, UnixMs};
 use quorate_core::policy::{ConsentKind, GuestPolicy, Policy};
-use quorate_core::run::{Event, Request, RunOutcome};
-use quorate_engine::{Beginning, Driver, Ended, Lists, Silent, Watcher, WhenPaused, new_run_id, prepare};
+use quorate_core::run::{Event, Request, RunOutcome, RunState, StepOutcome, StepRecord};
+use quorate_core::steps::Step;
+use quorate_engine::{Beginning, Driver, Ended, Lists, Silent, WhenPaused, new_run_id, prepare};
 use quorate_journal::{Holder, Journal};
 
+pub use self::points::Point;
+use self::points::{Copier, Stage, unlike};
 use crate::cluster_file::{ClusterFileError, world_from_toml};
 use crate::ledger::Ledger;
 use crate::ports::SimPorts;
@@ -32,13 +35,10 @@ use crate::rehearsal::{RehearsalError, consented_seconds};
 use crate::world::World;
 
 /// The cluster of the reference run: small, and a run over it takes every kind of step.
-pub const EVERY_STEP: &str = include_str!("../clusters/every-step.toml");
+pub const EVERY_STEP: &str = include_str!("../../clusters/every-step.toml");
 
 /// The new driver comes after so many seconds, in turn: at once, when HA has noticed, when deadlines have passed.
 const BACK_AFTER_S: [u64; 3] = [1, 60, 1_200];
-
-/// Points of one look lie this close together.
-const GROUP_MS: u64 = 3_000;
 
 /// After a run HA takes guests back to where its rules want them.
 const REST_MS: u64 = 1_800_000;
@@ -55,19 +55,6 @@ pub enum CrashMatrixError {
     /// The reference run is no reference.
     #[error("the reference run did not complete cleanly: {0}")]
     Reference(String),
-}
-
-/// A moment at which the engine is killed.
-#[derive(Clone)]
-pub struct Point {
-    /// Its number, from 1.
-    pub number: u64,
-    /// What has just happened: `call 17`, `event step-started pve1.reboot`.
-    pub after: String,
-    is_event: bool,
-    world: World,
-    run: RunId,
-    events: Vec<(UnixMs, Event)>,
 }
 
 /// What a run leaves in the cluster, as far as it must be the same whoever was killed on the way.
@@ -180,105 +167,6 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     runtime.expect("a runtime without I/O always begins").block_on(future)
 }
 
-/// Moves all points of a group on to the moment at which the new driver comes, and keeps those that differ.
-fn unlike(group: Vec<Point>) -> Vec<Point> {
-    let Some(last) = group.last() else { return Vec::new() };
-    let back_after_s = BACK_AFTER_S[usize::try_from(last.number).unwrap_or(0) % BACK_AFTER_S.len()];
-    let comes_ms = last.world.now_ms + back_after_s * 1000;
-    let mut seen = BTreeSet::new();
-    let mut kept = Vec::new();
-    for mut point in group {
-        point.world.advance_to(comes_ms);
-        if seen.insert(digest(&point.world)) {
-            kept.push(point);
-        }
-    }
-    kept
-}
-
-/// Every field of the world, in one number.
-fn digest(world: &World) -> u64 {
-    struct Sink(DefaultHasher);
-    impl std::fmt::Write for Sink {
-        fn write_str(&mut self, text: &str) -> std::fmt::Result {
-            self.0.write(text.as_bytes());
-            Ok(())
-        }
-    }
-    let mut sink = Sink(DefaultHasher::new());
-    write!(sink, "{world:?}").expect("hashing does not fail");
-    sink.0.finish()
-}
-
-/// Copies what a killed engine would leave behind, and hands it on.
-struct Copier {
-    points: Points,
-    made: Mutex<u64>,
-    run: RunId,
-    events: Mutex<Vec<(UnixMs, Event)>>,
-    /// Points since the last event or wait.
-    group: Mutex<Vec<Point>>,
-    send: SyncSender<Vec<Point>>,
-}
-
-impl Copier {
-    fn point(&self, world: &World, after: &str, is_event: bool) {
-        // Before the first event there is no run to take up.
-        let events = lock(&self.events).clone();
-        if events.is_empty() {
-            return;
-        }
-        let number = {
-            let mut made = lock(&self.made);
-            *made += 1;
-            *made
-        };
-        let wanted = match self.points {
-            Points::All => true,
-            Points::Events => is_event,
-            Points::Only(only) => only == number,
-        };
-        if wanted {
-            let (after, world, run) = (after.to_owned(), world.clone(), self.run.clone());
-            let point = Point { number, after, is_event, world, run, events };
-            let mut group = lock(&self.group);
-            let belongs = |first: &Point| {
-                first.events.len() == point.events.len() && point.world.now_ms <= first.world.now_ms + GROUP_MS
-            };
-            if !group.first().is_none_or(belongs) {
-                self.hand_on(std::mem::take(&mut *group));
-            }
-            group.push(point);
-        }
-    }
-
-    fn hand_on(&self, group: Vec<Point>) {
-        // Nobody takes points any more only if every thread has panicked; the scope tells of that.
-        let _ = self.send.send(group);
-    }
-}
-
-/// Sees each event once it is written.
-struct Stage {
-    copier: Arc<Copier>,
-    sim: SimPorts,
-}
-
-impl Watcher for Stage {
-    fn event(&mut self, _seq: u64, at: UnixMs, event: &Event) {
-        lock(&self.copier.events).push((at, event.clone()));
-        let what = match event {
-            Event::StepStarted { id, .. } | Event::StepEnded { id, .. } | Event::CommandAnswered { id, .. } => {
-                format!("event {} of {id}", event.kind())
-            }
-            _ => format!("event {}", event.kind()),
-        };
-        self.copier.point(&self.sim.world(), &what, true);
-    }
-
-    fn waiting(&mut self, _at: UnixMs, _on: &[String]) {}
-}
-
 fn hold_reference(points: Points, send: SyncSender<Vec<Point>>) -> Result<(End, u64, Vec<String>), CrashMatrixError> {
     let world = Arc::new(Mutex::new(world_from_toml(EVERY_STEP, 1)?));
     let run = new_run_id(UnixMs(lock(&world).now_ms), "crash-matrix");
@@ -369,10 +257,18 @@ fn take_up(point: Point, say: Option<Request>) -> Result<(SimPorts, Ended, usize
             driver.say(say, "the operator of the crash matrix")?;
         }
         let ended = driver.drive().await?;
-        Ok::<_, quorate_engine::DriveError>((ended, driver.state().obligations.len()))
+        Ok::<_, quorate_engine::DriveError>((ended, still_owed(driver.state())))
     };
     let (ended, owed) = block_on(drive).map_err(|error| error.to_string())?;
     Ok((sim, ended, owed))
+}
+
+/// Obligations that are open. Of what an abort may leave to the operator only failback counts as paid.
+fn still_owed(state: &RunState) -> usize {
+    let left = |record: &&StepRecord| matches!(record.outcome, Some(StepOutcome::HandedOver(_)));
+    let handed_over = state.steps.values().filter(left);
+    let other = handed_over.filter(|record| !matches!(record.step, Step::RestoreFailback(_)));
+    state.obligations.len() + other.count()
 }
 
 /// What is in the cluster at the end, when HA has come to rest; harm is an error.

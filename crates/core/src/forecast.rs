@@ -51,7 +51,8 @@ pub fn verify(plan: &Plan, snapshot: &Snapshot, policy: &Policy) -> Result<Forec
     let memory = guest_memory(&state);
     let (findings, forecast) = (form::faults(plan, &state), Forecast::default());
     let mut walk = Walk { state, policy, findings, forecast, memory, said: None };
-    let shut_down = plan.consents.iter().filter(|consent| consent.kind == ConsentKind::ShutdownGuests);
+    let down = |kind| matches!(kind, ConsentKind::ShutdownGuests | ConsentKind::MoveOffline);
+    let shut_down = plan.consents.iter().filter(|consent| down(consent.kind));
     let may_be_down: BTreeSet<GuestId> = shut_down.map(|consent| consent.guest).collect();
     for wave in &plan.waves {
         walk.said = None;
@@ -237,6 +238,8 @@ impl Walk<'_> {
     fn status(&mut self, planned: &PlannedStep) {
         let kind = planned.step.kind();
         match kind.status(&self.state) {
+            // An image that is out of reach at the end is named in the report; that is part of the plan.
+            StepStatus::Impossible(_) if matches!(planned.step, Step::InsertMedia(_)) => {}
             StepStatus::Impossible(why) => self.find(planned, why, "Plan again."),
             StepStatus::Blocked(why) if kind.class() == Class::RiskTaking => {
                 self.find(planned, why.join("; "), "Remove the cause, then plan again.");
@@ -293,6 +296,7 @@ fn finding(subject: Subject, problem: String, remedy: &str) -> Finding {
         subject,
         problem,
         remedy: remedy.to_owned(),
+        waived: None,
     }
 }
 
@@ -323,9 +327,12 @@ fn guest_of(step: &Step) -> Option<GuestId> {
         Step::HoldFailback(step) => Some(step.guest),
         Step::RestoreFailback(step) => Some(step.guest),
         Step::EjectMedia(step) => Some(step.guest),
+        Step::InsertMedia(step) => Some(step.guest),
         Step::Migrate(step) => Some(step.guest),
         Step::ShutdownGuest(step) => Some(step.guest),
         Step::StartGuest(step) => Some(step.guest),
+        Step::StopToMove(step) => Some(step.guest),
+        Step::StartMoved(step) => Some(step.guest),
         _ => None,
     }
 }

@@ -39,8 +39,14 @@ pub struct Policy {
     pub reboot: RebootWhen,
     /// What is done with guests that cannot move, by guest.
     pub guests: BTreeMap<GuestId, GuestPolicy>,
+    /// What happens to local disks of guests that move.
+    pub local_disks: LocalDisks,
+    /// How much longer than planned a guest may be down before the run asks again, in percent of the plan's estimate.
+    pub downtime_margin_percent: u32,
     /// What the operator has agreed to beforehand.
     pub consents: BTreeSet<ConsentKind>,
+    /// Findings that the operator takes as they are.
+    pub waive: Vec<Waiver>,
     /// Upper limits of waiting, in seconds.
     pub deadlines: Deadlines,
     /// Assumed speed of one migration, in bytes per second, for forecasts of time.
@@ -54,8 +60,14 @@ pub mod tags {
     pub const SKIP: &str = "quorate-skip";
     /// As [`super::GuestPolicy::Shutdown`].
     pub const SHUTDOWN: &str = "quorate-shutdown";
+    /// As [`super::GuestPolicy::Offline`].
+    pub const OFFLINE: &str = "quorate-offline";
     /// As [`super::GuestPolicy::Eject`].
     pub const EJECT: &str = "quorate-eject";
+    /// As [`super::GuestPolicy::Copy`].
+    pub const COPY: &str = "quorate-copy";
+    /// As [`super::GuestPolicy::Refuse`].
+    pub const REFUSE: &str = "quorate-refuse";
     /// Its node is among the last.
     pub const LAST: &str = "quorate-last";
 }
@@ -65,11 +77,29 @@ impl Policy {
     pub fn of(&self, guest: &Guest) -> Option<GuestPolicy> {
         let tagged = |tag: &str| guest.tags.contains(tag);
         let by_tag = match () {
+            () if tagged(tags::REFUSE) => Some(GuestPolicy::Refuse),
             () if tagged(tags::SHUTDOWN) => Some(GuestPolicy::Shutdown),
+            () if tagged(tags::OFFLINE) => Some(GuestPolicy::Offline),
             () if tagged(tags::EJECT) => Some(GuestPolicy::Eject),
+            () if tagged(tags::COPY) => Some(GuestPolicy::Copy),
             () => None,
         };
         self.guests.get(&guest.id).copied().or(by_tag)
+    }
+
+    /// May it be taken down in this way if it cannot move while it runs? Never where a tag says not to touch it.
+    pub fn allows(&self, guest: &Guest, way: GuestPolicy) -> bool {
+        self.of(guest) == Some(way) && !guest.tags.contains(tags::SKIP)
+    }
+
+    /// Are local disks of this guest copied when it moves while it runs?
+    pub fn copies_disks_of(&self, guest: &Guest) -> bool {
+        self.local_disks == LocalDisks::Copy || self.of(guest) == Some(GuestPolicy::Copy)
+    }
+
+    /// How long a guest may be down where so much is planned, in seconds.
+    pub fn with_margin_s(&self, planned_s: u64) -> u64 {
+        planned_s.saturating_add(planned_s.saturating_mul(u64::from(self.downtime_margin_percent)) / 100)
     }
 
     /// Nodes that are taken last: those of guests that are tagged so, then those of the configuration.
@@ -97,7 +127,10 @@ impl Default for Policy {
             stopped_guests: StoppedGuests::Leave,
             reboot: RebootWhen::Needed,
             guests: BTreeMap::new(),
+            local_disks: LocalDisks::Copy,
+            downtime_margin_percent: 100,
             consents: BTreeSet::new(),
+            waive: Vec::new(),
             deadlines: Deadlines::default(),
             migration_bytes_per_s: 500 * 1024 * 1024,
         }
@@ -158,14 +191,28 @@ pub enum RebootWhen {
     Always,
 }
 
+/// What happens to local disks of guests that move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LocalDisks {
+    /// They are copied.
+    Copy,
+    /// They stay: their guest cannot move while it runs, unless its own policy is [`GuestPolicy::Copy`].
+    Stay,
+}
+
 /// What is done with a guest that cannot be migrated while it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum GuestPolicy {
     /// Shut down for the reboot of its node only, and started again there.
     Shutdown,
-    /// The CD image is ejected, then the guest is migrated.
+    /// Shut down, moved, and started on the target; local disks are copied meanwhile.
+    Offline,
+    /// The CD image is ejected, then the guest is migrated, and the image is put back where that can be.
     Eject,
+    /// Its local disks are copied, whatever [`Policy::local_disks`] says.
+    Copy,
     /// Not touched: the run is refused while it is in the way.
     Refuse,
 }
@@ -178,8 +225,59 @@ pub enum ConsentKind {
     RestartContainers,
     /// Guests with [`GuestPolicy::Shutdown`] are down while their node is upgraded.
     ShutdownGuests,
-    /// CD images are ejected and not put back.
+    /// Guests with [`GuestPolicy::Offline`] are shut down, moved and started again.
+    MoveOffline,
+    /// CD images are ejected. They are put back at the end where that can be, and named where it cannot.
     EjectMedia,
+}
+
+/// The operator's word that a finding is taken as it is. Which findings bear one: [`crate::checks::classes`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Waiver {
+    /// The check: `other-movers`.
+    pub check: String,
+    /// What the finding is about, as it is shown: `pve1`, `vm:101`, `cluster`; none means any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// Words that stand in the finding, for a check that tells of several things; none means any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Why; never empty.
+    pub reason: String,
+}
+
+impl Waiver {
+    /// From `CHECK=REASON` or `CHECK:SUBJECT=REASON`.
+    ///
+    /// # Errors
+    /// What is wrong with it, and how it is written.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let form =
+            "a waiver is written CHECK=REASON or CHECK:SUBJECT=REASON, as in other-movers:pve1='ignores our guests'";
+        let (what, reason) = text.split_once('=').ok_or(form)?;
+        let (check, subject) = what.split_once(':').map_or((what, None), |(check, subject)| (check, Some(subject)));
+        let waiver = Self {
+            check: check.trim().to_owned(),
+            subject: subject.map(|subject| subject.trim().to_owned()),
+            text: None,
+            reason: reason.trim().to_owned(),
+        };
+        crate::checks::classes::accept(&waiver).map(|()| waiver)
+    }
+}
+
+impl std::fmt::Display for Waiver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.check)?;
+        if let Some(subject) = &self.subject {
+            write!(f, ":{subject}")?;
+        }
+        if let Some(text) = &self.text {
+            write!(f, " ({text})")?;
+        }
+        Ok(())
+    }
 }
 
 /// Upper limits of waiting, in seconds. When one has passed, the run pauses with a diagnosis.

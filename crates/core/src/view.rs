@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::ids::{GuestId, GuestKind, NodeName, StepId, UnixMs};
 use crate::plan::{Bound, Costs};
-use crate::policy::ConsentKind;
+use crate::policy::{ConsentKind, Waiver};
 use crate::run::{Event, PauseCause, RunOutcome, RunState, StepOutcome};
 use crate::steps::{Migrate, Step, Travel};
 
@@ -34,6 +34,8 @@ pub struct View {
     pub pauses: Vec<PauseView>,
     /// What was agreed to during the run.
     pub approvals: Vec<ApprovalView>,
+    /// Findings that the operator took as they are.
+    pub waivers: Vec<WaiverView>,
     /// When it ended.
     pub ended: Option<UnixMs>,
     /// Nodes in the order of the plans.
@@ -72,6 +74,19 @@ pub struct PauseView {
     pub cause: PauseCause,
     /// Why, line by line.
     pub why: Vec<String>,
+}
+
+/// A waiver.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct WaiverView {
+    /// When it was given.
+    pub at: UnixMs,
+    /// What is waived, and why.
+    pub waiver: Waiver,
+    /// By whom.
+    pub by: String,
+    /// What it spoke of.
+    pub findings: Vec<String>,
 }
 
 /// Something that the operator agreed to during the run.
@@ -171,6 +186,10 @@ impl View {
             Event::Consented { kinds, by } => {
                 self.approvals.push(ApprovalView { at, kinds: kinds.clone(), by: by.clone() });
             }
+            Event::Waived { waiver, by, findings } => {
+                let (waiver, by, findings) = (waiver.clone(), by.clone(), findings.clone());
+                self.waivers.push(WaiverView { at, waiver, by, findings });
+            }
             Event::StepStarted { id, step, attempt, .. } => {
                 let view = self.open_step(at, id, step);
                 view.attempts = view.attempts.max(*attempt);
@@ -181,7 +200,7 @@ impl View {
                 }
             }
             Event::StepEnded { id, step, outcome } => self.open_step(at, id, step).ended = Some((at, outcome.clone())),
-            Event::OutputKept { .. } => {}
+            Event::OutputKept { .. } | Event::Attested { .. } => {}
             Event::Paused { cause, why } => {
                 self.pauses.push(PauseView { from: at, to: None, cause: *cause, why: why.clone() });
             }

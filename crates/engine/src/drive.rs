@@ -18,6 +18,7 @@ use crate::cluster_lock::{ClusterLock, Hold};
 use crate::look::{Depth, Looker};
 use crate::perform;
 use crate::prepare::Beginning;
+use crate::quorum::is_lost;
 use crate::wall::wall_now;
 use crate::watcher::Watcher;
 
@@ -77,12 +78,13 @@ pub struct Driver<'a> {
     pub(crate) run: RunId,
     pub(crate) state: RunState,
     pub(crate) looker: Looker,
-    watcher: &'a mut dyn Watcher,
+    pub(crate) watcher: &'a mut dyn Watcher,
     when_paused: WhenPaused,
     without_rules: BTreeSet<String>,
     lease_renewed: UnixMs,
     lock: ClusterLock,
     unsure_since: Option<UnixMs>,
+    pub(crate) to_lower: Option<(Vec<String>, String)>,
 }
 
 /// What a decision led to.
@@ -153,6 +155,7 @@ impl<'a> Driver<'a> {
             lease_renewed: wall_now(),
             lock,
             unsure_since: None,
+            to_lower: None,
         }
     }
 
@@ -167,6 +170,13 @@ impl<'a> Driver<'a> {
     #[must_use]
     pub fn known_nodes(mut self, nodes: Vec<NodeName>) -> Self {
         self.looker = Looker::new(nodes);
+        self
+    }
+
+    /// What was seen when the plan was made.
+    #[must_use]
+    pub fn having_seen(mut self, snapshot: Snapshot) -> Self {
+        self.looker.has_seen(snapshot);
         self
     }
 
@@ -210,14 +220,20 @@ impl<'a> Driver<'a> {
             if let Some(outcome) = &self.state.ended {
                 return Ok(Ended::Over(outcome.clone()));
             }
-            if let (WhenPaused::Leave, Some((cause, why))) = (self.when_paused, &self.state.paused) {
+            if let (WhenPaused::Leave, Some((cause, why))) = (self.when_paused, &self.state.paused)
+                && (*cause != PauseCause::LostQuorum || self.waited_for_quorum())
+            {
                 return Ok(Ended::Paused { cause: *cause, why: why.clone() });
             }
-            if !self.hold_lock().await? {
+            if !self.quorum_is_back().await? || !self.hold_lock().await? {
                 continue;
             }
             let (snapshot, depth) = self.looker.look(&self.ports, &self.state).await;
+            if is_lost(&snapshot) && self.stands_still_without_quorum().await? {
+                continue;
+            }
             if depth == Depth::WaveBegins {
+                self.stop_before_a_node(&snapshot)?;
                 self.review(&snapshot)?;
             }
             if let Some(ended) = self.decide_until_look(snapshot).await? {
@@ -250,6 +266,7 @@ impl<'a> Driver<'a> {
                 return Ok(true);
             }
             Hold::Theirs(who) => return Err(DriveError::OtherDriver(who)),
+            Hold::Unsure(_) if self.stands_still_without_quorum().await? => return Ok(false),
             Hold::Unsure(why) => {
                 let now = self.ports.clock.now();
                 let since = *self.unsure_since.get_or_insert(now);
@@ -269,7 +286,7 @@ impl<'a> Driver<'a> {
     }
 
     /// Nodes for cluster-wide commands: those not under work first.
-    fn nodes_to_ask(&self) -> Vec<NodeName> {
+    pub(crate) fn nodes_to_ask(&self) -> Vec<NodeName> {
         let mut nodes = self.looker.known_nodes();
         let under_work = self.state.under_work.as_ref();
         nodes.sort_by_key(|node| under_work == Some(node));
@@ -358,12 +375,22 @@ impl<'a> Driver<'a> {
                 self.pause(PauseCause::Operator, vec![format!("{by} asked for it; `quorate resume` goes on")])
             }
             Request::Pause => Ok(()),
-            Request::Resume => self.append(Event::Resumed { by }),
+            Request::Resume => {
+                if matches!(self.state.paused, Some((PauseCause::Findings, _))) {
+                    self.looker.look_anew();
+                }
+                self.append(Event::Resumed { by })
+            }
+            Request::Waive { waiver, findings } => self.append(Event::Waived { waiver, findings, by }),
             Request::Approve { kinds } => {
                 self.append(Event::Consented { kinds, by: by.clone() })?;
                 if matches!(self.state.paused, Some((PauseCause::NeedsConsent, _))) {
                     self.append(Event::Resumed { by })?;
                 }
+                Ok(())
+            }
+            Request::LowerVotes { words } => {
+                self.to_lower = Some((words, by));
                 Ok(())
             }
             Request::Abort => self.append(Event::AbortBegun { by }),

@@ -5,9 +5,11 @@
 
 mod cluster_lock;
 mod drive;
+mod findings;
 mod look;
 mod perform;
 mod prepare;
+mod quorum;
 mod refresh;
 mod replan;
 mod wall;

@@ -4,7 +4,7 @@ use quorate_core::ids::{GuestId, NodeName};
 use quorate_core::run::RunState;
 use quorate_core::snapshot::Snapshot;
 use quorate_core::steps::Step;
-use quorate_pve::observe::{Look, observe};
+use quorate_pve::observe::{Hosts, Look, observe};
 use quorate_pve::ports::Ports;
 
 /// Remembers the last snapshot, so that a look between steps costs calls per node and not per guest.
@@ -13,6 +13,7 @@ pub(crate) struct Looker {
     last: Option<Snapshot>,
     wave: Option<usize>,
     configured: Vec<NodeName>,
+    anew: bool,
 }
 
 impl Looker {
@@ -32,7 +33,8 @@ impl Looker {
     /// Looks: all of it at the beginning of a wave, else only what can have changed.
     pub(crate) async fn look(&mut self, ports: &Ports, state: &RunState) -> (Snapshot, Depth) {
         let wave = current_wave(state);
-        let depth = if self.last.is_none() || self.wave != wave { Depth::WaveBegins } else { Depth::Within };
+        let anew = std::mem::take(&mut self.anew);
+        let depth = if self.last.is_none() || self.wave != wave || anew { Depth::WaveBegins } else { Depth::Within };
         self.wave = wave;
         let snapshot = match (depth, &self.last) {
             (Depth::Within, Some(previous)) => {
@@ -43,22 +45,51 @@ impl Looker {
                     known_nodes: self.known_nodes(),
                     focus: focus(state),
                     changed_guests: changed_guests(state),
+                    hosts: Hosts::Only(Vec::new(), previous),
                 };
                 observe(ports, look).await
             }
-            _ => self.look_at_everything(ports, state).await,
+            _ => self.look_deeply(ports, state, nodes_in_turn(state)).await,
         };
         self.last = Some(snapshot.clone());
         (snapshot, depth)
     }
 
-    /// Looks at everything, as a new plan needs it.
+    /// Looks at everything, as a new plan needs it. PVE's checker has no say in that, and is not run again.
     pub(crate) async fn look_at_everything(&mut self, ports: &Ports, state: &RunState) -> Snapshot {
-        let snapshot =
-            observe(ports, Look { avoid: avoid(state), known_nodes: self.known_nodes(), ..Look::full() }).await;
+        self.look_deeply(ports, state, Vec::new()).await
+    }
+
+    async fn look_deeply(&mut self, ports: &Ports, state: &RunState, checked: Vec<NodeName>) -> Snapshot {
+        let hosts = self.last.as_ref().map_or(Hosts::All, |last| Hosts::Only(checked, last));
+        let look = Look { avoid: avoid(state), known_nodes: self.known_nodes(), hosts, ..Look::full() };
+        let snapshot = observe(ports, look).await;
         self.last = Some(snapshot.clone());
         snapshot
     }
+
+    /// What was seen before the run began: it is not all read again at its first step.
+    pub(crate) fn has_seen(&mut self, snapshot: Snapshot) {
+        self.last = Some(snapshot);
+    }
+
+    /// The next look is as deep as the first of a wave: the operator has mended something.
+    pub(crate) fn look_anew(&mut self) {
+        self.anew = true;
+    }
+}
+
+/// The node whose turn is over and the one whose turn comes: PVE's checker is run on both between the turns. Before
+/// the first turn it has just been run.
+fn nodes_in_turn(state: &RunState) -> Vec<NodeName> {
+    let waves = state.plan.iter().flat_map(|plan| &plan.waves);
+    let next = waves.filter(|wave| wave.steps.iter().any(|step| !state.is_done(&step.id))).find_map(|wave| wave.node.clone());
+    let ended = state.steps.values().filter_map(|record| match &record.step {
+        Step::ProveBack(back) => Some((record.ended?, &back.node)),
+        _ => None,
+    });
+    let Some((_, done)) = ended.max() else { return Vec::new() };
+    next.into_iter().chain([done.clone()]).collect()
 }
 
 /// Where in a run a look was taken.

@@ -7,7 +7,7 @@ use quorate_core::plan::{NoPlan, Plan};
 use quorate_core::planner::{self, Ongoing};
 use quorate_core::policy::Policy;
 use quorate_core::snapshot::Snapshot;
-use quorate_pve::observe::{Look, observe};
+use quorate_pve::observe::{Hosts, Look, observe};
 use quorate_pve::ports::Ports;
 
 use crate::refresh::refresh;
@@ -53,13 +53,15 @@ pub async fn prepare(
     run: &RunId,
     lists: Lists,
 ) -> Prepared {
-    let mut snapshot = observe(ports, Look { known_nodes: known_nodes.clone(), ..Look::full() }).await;
     let mut findings = Vec::new();
     if lists == Lists::Refresh {
-        let failed = refresh(ports, &snapshot).await;
+        // Only the age of the lists counts in this look: PVE's checker is run once, after they were read.
+        let known_nodes = known_nodes.clone();
+        let before = observe(ports, Look { known_nodes, hosts: Hosts::Nobody, ..Look::full() }).await;
+        let failed = refresh(ports, &before).await;
         findings.extend(failed.into_iter().map(|(node, why)| refresh_failed(node, &why)));
-        snapshot = observe(ports, Look { known_nodes, ..Look::full() }).await;
     }
+    let snapshot = observe(ports, Look { known_nodes, ..Look::full() }).await;
     let mut prepared = of_snapshot(snapshot, policy, run);
     findings.append(&mut prepared.findings);
     Prepared { findings, ..prepared }
@@ -72,6 +74,7 @@ fn refresh_failed(node: NodeName, why: &str) -> Finding {
         problem: format!("the package lists of {node} could not be read anew: {why}"),
         remedy: format!("run `apt-get update` on {node} and mend the repository that it names"),
         subject: Subject::Node(node),
+        waived: None,
     }
 }
 

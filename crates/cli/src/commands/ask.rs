@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use clap::ValueEnum;
 use quorate_core::ids::RunId;
-use quorate_core::policy::ConsentKind;
+use quorate_core::policy::{ConsentKind, Waiver};
 use quorate_core::run::{Request, RunOutcome, RunState};
 use quorate_engine::{Driver, Ended, WhenPaused};
 use quorate_journal::{Holder, Journal, Mode};
@@ -33,7 +33,11 @@ pub(crate) struct ApproveArgs {
 pub(crate) struct AbortArgs {}
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct ResumeArgs {}
+pub(crate) struct ResumeArgs {
+    /// Take a finding that the run paused over as it is, for a reason; may be given several times
+    #[arg(long, value_name = "CHECK[:SUBJECT]=REASON", value_parser = Waiver::parse)]
+    waive: Vec<Waiver>,
+}
 
 /// A consent on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -42,6 +46,8 @@ pub(crate) enum ConsentArg {
     RestartContainers,
     /// Guests that cannot move are down while their node is upgraded
     ShutdownGuests,
+    /// Guests that cannot move while they run are shut down, moved and started again
+    MoveOffline,
     /// CD images are ejected
     EjectMedia,
 }
@@ -51,6 +57,7 @@ impl From<ConsentArg> for ConsentKind {
         match kind {
             ConsentArg::RestartContainers => Self::RestartContainers,
             ConsentArg::ShutdownGuests => Self::ShutdownGuests,
+            ConsentArg::MoveOffline => Self::MoveOffline,
             ConsentArg::EjectMedia => Self::EjectMedia,
         }
     }
@@ -102,7 +109,7 @@ pub(crate) fn this_driver() -> Holder {
 pub(super) fn pause(_: &PauseArgs, context: &Context) -> Result<Exit, Failure> {
     let open = Open::find(context)?;
     match open.driver()? {
-        Some(driver) => post(&open, &driver, &Request::Pause, "it stands still at the next safe point"),
+        Some(driver) => post(&open, &driver, &[Request::Pause], "it stands still at the next safe point"),
         None => Err(Failure::new(
             Exit::Driver,
             format!("nobody drives run {}: there is nothing to pause", open.run),
@@ -125,36 +132,39 @@ pub(super) async fn approve(args: &ApproveArgs, context: &Context) -> Result<Exi
     }
     let words: Vec<&str> = kinds.iter().map(|kind| render::log::consent(*kind)).collect();
     let words = format!("agreed to {}", words.join(", "));
-    say(open, Request::Approve { kinds }, &words, context).await
+    say(open, vec![Request::Approve { kinds }], &words, context).await
 }
 
 pub(super) async fn abort(_: &AbortArgs, context: &Context) -> Result<Exit, Failure> {
     let open = Open::find(context)?;
-    say(open, Request::Abort, "it pays back what is owed and ends", context).await
+    say(open, vec![Request::Abort], "it pays back what is owed and ends", context).await
 }
 
-pub(super) async fn resume(_: &ResumeArgs, context: &Context) -> Result<Exit, Failure> {
+pub(super) async fn resume(args: &ResumeArgs, context: &Context) -> Result<Exit, Failure> {
     let open = Open::find(context)?;
-    say(open, Request::Resume, "it goes on", context).await
+    let waivers = args.waive.iter().map(|waiver| Request::Waive { waiver: waiver.clone(), findings: Vec::new() });
+    say(open, waivers.chain([Request::Resume]).collect(), "it goes on", context).await
 }
 
-/// Tells the driver, or becomes it.
-async fn say(open: Open, request: Request, effect: &str, context: &Context) -> Result<Exit, Failure> {
+/// Tells the driver, or becomes it and tells itself.
+async fn say(open: Open, requests: Vec<Request>, effect: &str, context: &Context) -> Result<Exit, Failure> {
     match open.driver()? {
-        Some(driver) => post(&open, &driver, &request, effect),
-        None => take_up(open, request, context).await,
+        Some(driver) => post(&open, &driver, &requests, effect),
+        None => take_up(open, requests, context).await,
     }
 }
 
-fn post(open: &Open, driver: &str, request: &Request, effect: &str) -> Result<Exit, Failure> {
-    open.journal.post_request(&open.run, wall_now(), &speaker(), request)?;
+fn post(open: &Open, driver: &str, requests: &[Request], effect: &str) -> Result<Exit, Failure> {
+    for request in requests {
+        open.journal.post_request(&open.run, wall_now(), &speaker(), request)?;
+    }
     let mut page = Page::default();
     page.line(format!("Told {driver}, who drives run {}: {effect}. `quorate status` shows it.", open.run));
     page.print_err();
     Ok(Exit::Ok)
 }
 
-async fn take_up(open: Open, request: Request, context: &Context) -> Result<Exit, Failure> {
+async fn take_up(open: Open, requests: Vec<Request>, context: &Context) -> Result<Exit, Failure> {
     let Open { journal, run, state: _ } = open;
     let path = journal.path().to_owned();
     drop(journal);
@@ -167,8 +177,10 @@ async fn take_up(open: Open, request: Request, context: &Context) -> Result<Exit
     let mut driver = Driver::take_up(connection.ports, &journal, &this_driver(), run, &mut lines)?
         .known_nodes(known_nodes)
         .when_paused(WhenPaused::Leave);
-    let aborts = request == Request::Abort;
-    driver.say(request, &speaker())?;
+    let aborts = requests.contains(&Request::Abort);
+    for request in requests {
+        driver.say(request, &speaker())?;
+    }
     let ended = driver.drive().await?;
     Ok(match ended {
         Ended::Over(RunOutcome::Aborted) if aborts => Exit::Ok,

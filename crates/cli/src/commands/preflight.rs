@@ -108,7 +108,7 @@ fn worst(findings: &[Finding]) -> Exit {
     match findings.iter().map(|finding| finding.severity).max() {
         Some(Severity::Blocking) => Exit::Blocked,
         Some(Severity::Consent) => Exit::NeedsConsent,
-        Some(Severity::Warning | Severity::Info) | None => Exit::Ok,
+        Some(Severity::Warning | Severity::Waived | Severity::Info) | None => Exit::Ok,
     }
 }
 

@@ -1,9 +1,13 @@
 //! `quorate run`: looks, plans, and upgrades the cluster if nothing forbids it.
 
+use quorate_core::checks::Finding;
+use quorate_core::checks::classes::means;
+use quorate_core::policy::{Policy, Waiver};
+use quorate_core::run::Request;
 use quorate_engine::{Beginning, Driver, Lists, Prepared, WhenPaused, new_run_id, prepare};
 use quorate_journal::{Journal, Mode};
 
-use super::ask::{how_it_ended, this_driver};
+use super::ask::{how_it_ended, speaker, this_driver};
 use super::connect::connect;
 use super::plan::no_plan;
 use super::preflight::{blocks, demand_quorum};
@@ -16,17 +20,23 @@ use crate::render::page::print_json;
 use crate::render::plan::consents_missing;
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// Take a finding as it is, for a reason that is written into the journal; may be given several times
+    #[arg(long, value_name = "CHECK[:SUBJECT]=REASON", value_parser = Waiver::parse)]
+    waive: Vec<Waiver>,
+}
 
-pub(super) async fn perform(_: &Args, context: &Context) -> Result<Exit, Failure> {
+pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let config = context.config()?;
     let journal = Journal::open(&context.journal_path()?, Mode::Drive)?;
     demand_no_open_run(&journal)?;
     let connection = connect(&config).await?;
     let now = connection.ports.clock.now();
     let run = new_run_id(now, &connection.known_nodes().iter().map(ToString::to_string).collect::<String>());
+    let mut policy = connection.policy.clone();
+    policy.waive.extend(args.waive.iter().cloned());
     let Prepared { snapshot, findings, plan } =
-        prepare(&connection.ports, connection.known_nodes(), &connection.policy, &run, Lists::Refresh).await;
+        prepare(&connection.ports, connection.known_nodes(), &policy, &run, Lists::Refresh).await;
     demand_quorum(&snapshot)?;
     if blocks(&findings) {
         match context.format() {
@@ -39,19 +49,34 @@ pub(super) async fn perform(_: &Args, context: &Context) -> Result<Exit, Failure
         Ok((plan, _)) => plan,
         Err(none) => return Ok(no_plan(&none, context)),
     };
-    let missing = consents_missing(&plan, &connection.policy);
+    let missing = consents_missing(&plan, &policy);
     if !missing.is_empty() {
         return Err(consent_needed(&missing));
     }
     let cluster = snapshot.cluster_name.known().cloned().unwrap_or_default();
-    let beginning = Beginning { run, cluster, policy: connection.policy.clone(), plan };
+    let beginning = Beginning { run, cluster, policy: policy.clone(), plan };
     let known_nodes = connection.known_nodes();
     let mut lines = Lines::new(context.format());
     let mut driver = Driver::begin(connection.ports, &journal, &this_driver(), beginning, &mut lines)?
         .known_nodes(known_nodes)
+        .having_seen(snapshot)
         .when_paused(WhenPaused::Stay);
+    for (waiver, findings) in waivers_used(&policy, &findings) {
+        let by = if args.waive.contains(&waiver) { speaker() } else { "the configuration".to_owned() };
+        driver.say(Request::Waive { waiver, findings }, &by)?;
+    }
     let ended = driver.drive().await?;
     Ok(how_it_ended(&ended))
+}
+
+/// Each waiver that took something out of the way, with what that was.
+fn waivers_used(policy: &Policy, findings: &[Finding]) -> Vec<(Waiver, Vec<String>)> {
+    let meant = |waiver: &Waiver| {
+        let waived = findings.iter().filter(|finding| finding.waived.is_some() && means(waiver, finding));
+        waived.map(|finding| format!("{}: {}", finding.subject, finding.problem)).collect::<Vec<_>>()
+    };
+    let used = policy.waive.iter().map(|waiver| (waiver.clone(), meant(waiver)));
+    used.filter(|(_, findings)| !findings.is_empty()).collect()
 }
 
 /// One journal, one cluster, one run at a time.

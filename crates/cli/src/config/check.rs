@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use quorate_core::checks::classes::accept;
 use quorate_core::ids::{NodeName, UnixMs};
 use quorate_core::policy::Policy;
 use toml::Spanned;
@@ -231,6 +232,9 @@ fn policy(source: &Source<'_>, table: Option<Spanned<Policy>>, nodes: &[NodeConf
     }
     if let Some(name) = policy.first.iter().find(|name| policy.last.contains(name)) {
         return Err(source.wrong(&span, format!("policy has {name} both first and last")));
+    }
+    if let Some(why) = policy.waive.iter().find_map(|waiver| accept(waiver).err()) {
+        return Err(source.wrong(&span, format!("[[policy.waive]]: {why}")));
     }
     if policy.headroom_percent > 90 {
         return Err(source.wrong(&span, format!("headroom-percent is at most 90, not {}", policy.headroom_percent)));

@@ -52,7 +52,7 @@ fn verdict(html: &mut String, findings: &[Finding]) {
         Some(Severity::Blocking) => ("blocking", "No run while what is blocking stands."),
         Some(Severity::Consent) => ("consent", "A run is possible once you have agreed to what it costs."),
         Some(Severity::Warning) => ("warning", "A run is possible. Look at the warnings first."),
-        Some(Severity::Info) | None => ("PASS", "Nothing is in the way of a run."),
+        Some(Severity::Waived | Severity::Info) | None => ("PASS", "Nothing is in the way of a run."),
     };
     let summary = if findings.is_empty() { "no findings".to_owned() } else { preflight::summary(findings) };
     let _ =
@@ -61,11 +61,13 @@ fn verdict(html: &mut String, findings: &[Finding]) {
 
 fn found(html: &mut String, findings: &[Finding]) {
     html.push_str("<h2>Findings</h2>\n<table><tr><th>severity</th><th>subject</th><th>what was found, and what to do</th><th>check</th></tr>\n");
-    for Finding { check, severity, subject, problem, remedy } in findings {
+    for Finding { check, severity, subject, problem, remedy, waived } in findings {
+        let what_to_do = waived.as_ref().map_or_else(|| remedy.clone(), |reason| format!("waived: {reason}"));
         let level = match severity {
             Severity::Blocking => "blocking",
             Severity::Consent => "consent",
             Severity::Warning => "warning",
+            Severity::Waived => "waived",
             Severity::Info => "note",
         };
         let _ = writeln!(
@@ -73,7 +75,7 @@ fn found(html: &mut String, findings: &[Finding]) {
             "<tr><td class=\"level {level}\">{level}</td><td>{}</td><td>{}<br><span class=\"quiet\">{}</span></td><td><code>{}</code></td></tr>",
             text(&subject.to_string()),
             text(problem),
-            text(remedy),
+            text(&what_to_do),
             text(check)
         );
     }
@@ -164,6 +166,7 @@ mod tests {
             subject: quorate_core::checks::Subject::Cluster,
             problem: hostile.to_owned(),
             remedy: hostile.to_owned(),
+            waived: None,
         };
         let page = preflight_page(&snapshot, &Policy::default(), &[finding]);
         for forbidden in ["<script", "\u{202e}", "\x1b", "src=", "href=", "url(", "http:", "https:"] {

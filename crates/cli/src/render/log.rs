@@ -62,6 +62,8 @@ fn describe(event: &Event) -> (String, Vec<String>) {
             let kinds: Vec<&str> = kinds.iter().map(|kind| consent(*kind)).collect();
             (format!("{by} agrees to {}", kinds.join(", ")), Vec::new())
         }
+        Event::Waived { waiver, findings, by } => (format!("{by} waives {waiver}: {}", waiver.reason), findings.clone()),
+        Event::Attested { off: _, words, by } => (format!("{by} attests"), words.clone()),
         Event::StepStarted { id: _, step, attempt, command, owes } => {
             let again = if *attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
             let waits = if *attempt == 0 { ", waiting until it can begin" } else { "" };
@@ -122,6 +124,7 @@ pub(crate) fn consent(kind: ConsentKind) -> &'static str {
     match kind {
         ConsentKind::RestartContainers => "restart-containers",
         ConsentKind::ShutdownGuests => "shutdown-guests",
+        ConsentKind::MoveOffline => "move-offline",
         ConsentKind::EjectMedia => "eject-media",
     }
 }
@@ -131,7 +134,9 @@ pub(crate) fn pause(cause: PauseCause) -> &'static str {
     match cause {
         PauseCause::Operator => "by the operator",
         PauseCause::NeedsConsent => "a consent is needed",
+        PauseCause::Findings => "something was found before the next node",
         PauseCause::Stuck => "stuck",
+        PauseCause::LostQuorum => "no quorum; it goes on by itself when that is back",
     }
 }
 

@@ -12,7 +12,7 @@ pub(crate) fn findings(findings: &[Finding]) -> Page {
         return page;
     }
     page.line(summary(findings));
-    for severity in [Severity::Blocking, Severity::Consent, Severity::Warning, Severity::Info] {
+    for severity in [Severity::Blocking, Severity::Consent, Severity::Warning, Severity::Waived, Severity::Info] {
         let mut group: Vec<&Finding> = findings.iter().filter(|finding| finding.severity == severity).collect();
         group.sort_by_key(|finding| (&finding.subject, &finding.check));
         if group.is_empty() {
@@ -20,9 +20,12 @@ pub(crate) fn findings(findings: &[Finding]) -> Page {
         }
         page.gap();
         page.line(heading(severity));
-        for Finding { check, severity: _, subject, problem, remedy } in group {
+        for Finding { check, severity: _, subject, problem, remedy, waived } in group {
             page.line(format!("  {subject}: {problem}"));
-            page.line(format!("    {check} → {remedy}"));
+            match waived {
+                Some(reason) => page.line(format!("    {check}, waived: {reason}")),
+                None => page.line(format!("    {check} → {remedy}")),
+            }
         }
     }
     page
@@ -36,6 +39,7 @@ pub(crate) fn summary(findings: &[Finding]) -> String {
         (count(Severity::Blocking), "blocking", "blocking"),
         (count(Severity::Consent), "needs consent", "need consent"),
         (count(Severity::Warning), "warning", "warnings"),
+        (count(Severity::Waived), "waived", "waived"),
         (count(Severity::Info), "note", "notes"),
     ];
     let parts = parts.into_iter().filter(|(count, ..)| *count > 0).map(|(count, one, many)| word(count, one, many));
@@ -47,6 +51,7 @@ fn heading(severity: Severity) -> &'static str {
         Severity::Blocking => "BLOCKING: no run while these stand",
         Severity::Consent => "CONSENT: a run needs your word for these",
         Severity::Warning => "WARNING: look at these; a run is possible",
+        Severity::Waived => "WAIVED: you take these as they are",
         Severity::Info => "NOTE",
     }
 }
@@ -65,6 +70,7 @@ mod tests {
             subject,
             problem: "it is so".to_owned(),
             remedy: "change it".to_owned(),
+            waived: None,
         };
         let list = [
             finding("a", Severity::Info, Subject::Cluster),

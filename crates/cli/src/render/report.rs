@@ -24,6 +24,7 @@ pub(crate) fn report(view: &View) -> Page {
     nodes(view, &mut page);
     costs(view, &mut page);
     downtime(view, &mut page);
+    waived(view, &mut page);
     troubles(view, &mut page);
     owed(view, &mut page);
     left_to_you(view, &mut page);
@@ -98,6 +99,21 @@ fn left_to_you(view: &View, page: &mut Page) {
     for (title, why) in left {
         page.line(format!("  {title}"));
         page.line(format!("    {why}"));
+    }
+}
+
+/// What the operator took as it is.
+fn waived(view: &View, page: &mut Page) {
+    if view.waivers.is_empty() {
+        return;
+    }
+    page.gap();
+    page.line("Findings that were waived:");
+    for given in &view.waivers {
+        page.line(format!("  {}  {} waived {}: {}", moment(given.at), given.by, given.waiver, given.waiver.reason));
+        for finding in &given.findings {
+            page.line(format!("                           {finding}"));
+        }
     }
 }
 

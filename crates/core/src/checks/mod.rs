@@ -3,6 +3,7 @@
 //! A check says what it found in what was seen. What was *not* seen is the business of one check alone,
 //! `unknown-readings`: the others are silent about it, so that one gap is one finding.
 
+pub mod classes;
 mod fate;
 mod support;
 #[cfg(test)]
@@ -28,6 +29,9 @@ pub struct Finding {
     pub problem: String,
     /// What to do about it, with the literal command where there is one.
     pub remedy: String,
+    /// The operator's reason, if the finding is waived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waived: Option<String>,
 }
 
 /// How much a finding matters. Ordered: the worst is the greatest.
@@ -36,6 +40,8 @@ pub struct Finding {
 pub enum Severity {
     /// Good to know.
     Info,
+    /// The operator takes it as it is, with a reason.
+    Waived,
     /// Look at it; a run is possible.
     Warning,
     /// A run is possible once the operator has agreed.
@@ -95,6 +101,7 @@ checks! {
     token_privileges::TokenPrivileges,
     driver_lock::DriverLockHeld,
     policy_names::PolicyNames,
+    waivers::Waivers,
     quorum_margin::QuorumSpare,
     nodes_online::NodesOnline,
     corosync_links::CorosyncLinks,
@@ -136,9 +143,10 @@ pub fn by_id(id: &str) -> Option<&'static dyn Check> {
 /// Is this line of PVE's checker one that no node can be rid of before it is drained?
 pub use upgrade_checker::is_inherent;
 
-/// Everything that all checks find: the worst first, then by subject, then by check.
+/// Everything that all checks find, with what is waived: the worst first, then by subject, then by check.
 pub fn run_all(snapshot: &Snapshot, policy: &Policy) -> Vec<Finding> {
     let mut findings: Vec<Finding> = ALL.iter().flat_map(|check| check.run(snapshot, policy)).collect();
+    classes::waive(&mut findings, &policy.waive);
     findings.sort_by(|one, other| {
         let worst_first = other.severity.cmp(&one.severity);
         let place = |finding: &Finding| (finding.subject.clone(), finding.check.clone(), finding.problem.clone());

@@ -25,7 +25,14 @@ impl Report {
         remedy: impl Into<String>,
     ) {
         let (check, subject) = (self.check.to_owned(), subject.into());
-        self.findings.push(Finding { check, severity, subject, problem: problem.into(), remedy: remedy.into() });
+        self.findings.push(Finding {
+            check,
+            severity,
+            subject,
+            problem: problem.into(),
+            remedy: remedy.into(),
+            waived: None,
+        });
     }
 
     pub(super) fn findings(self) -> Vec<Finding> {

@@ -14,7 +14,7 @@ pub(super) fn gib(bytes: u64) -> String {
 }
 
 pub(super) fn blocking(check: &str, subject: Subject, problem: String, remedy: String) -> Finding {
-    Finding { check: check.to_owned(), severity: Severity::Blocking, subject, problem, remedy }
+    Finding { check: check.to_owned(), severity: Severity::Blocking, subject, problem, remedy, waived: None }
 }
 
 /// A reading without which there is no plan.

@@ -1,13 +1,13 @@
 //! What is written to the journal. Append-only: an event is never changed, a new meaning gets a new variant.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::command::Command;
-use crate::ids::{NodeName, PlanId, RunId, StepId, Upid};
+use crate::ids::{GuestId, NodeName, PlanId, RunId, StepId, Upid};
 use crate::plan::Plan;
-use crate::policy::{ConsentKind, Policy};
+use crate::policy::{ConsentKind, Policy, Waiver};
 use crate::steps::Step;
 
 /// One thing that happened in a run.
@@ -41,6 +41,34 @@ pub enum Event {
     Consented {
         /// What.
         kinds: BTreeSet<ConsentKind>,
+        /// Who, in words.
+        by: String,
+    },
+    /// The operator agreed to so much downtime, by guest and in seconds: what is planned with the policy's margin, and
+    /// what was spent before. The run keeps to it.
+    DowntimeAgreed {
+        /// How long each guest may be down in the whole run.
+        allowed_s: BTreeMap<GuestId, u64>,
+        /// Part of it that is above the plan's estimate, in percent of that.
+        margin_percent: u32,
+        /// Who, in words.
+        by: String,
+    },
+    /// The operator takes a finding as it is: at the beginning, or when the run paused over it.
+    Waived {
+        /// What is waived, and why.
+        waiver: Waiver,
+        /// What it speaks of, in words; empty where that was told by the pause before.
+        findings: Vec<String>,
+        /// Who, in words.
+        by: String,
+    },
+    /// Somebody has seen that nodes are off, so that expected votes may be lowered without them.
+    Attested {
+        /// Nodes.
+        off: BTreeSet<NodeName>,
+        /// His words, one sentence for each.
+        words: Vec<String>,
         /// Who, in words.
         by: String,
     },
@@ -133,8 +161,12 @@ pub enum PauseCause {
     Operator,
     /// The new plan costs something that the operator has not agreed to.
     NeedsConsent,
+    /// Something was found before the next node that no run is begun with.
+    Findings,
     /// A step has used up its time or its attempts, or no plan can be found.
     Stuck,
+    /// Nobody has quorum. The run goes on by itself when it is back.
+    LostQuorum,
 }
 
 /// How a run ended.
@@ -160,6 +192,18 @@ pub enum Request {
         /// What.
         kinds: BTreeSet<ConsentKind>,
     },
+    /// I take these findings as they are.
+    Waive {
+        /// What, and why.
+        waiver: Waiver,
+        /// What it speaks of, in words.
+        findings: Vec<String>,
+    },
+    /// Expected votes may be lowered: I have seen that these nodes are off.
+    LowerVotes {
+        /// One sentence for each, as it was typed.
+        words: Vec<String>,
+    },
     /// Pay back what is owed and end.
     Abort,
 }
@@ -172,6 +216,9 @@ impl Event {
             Self::DriverTookOver { .. } => "driver-took-over",
             Self::PlanAdopted { .. } => "plan-adopted",
             Self::Consented { .. } => "consented",
+            Self::DowntimeAgreed { .. } => "downtime-agreed",
+            Self::Waived { .. } => "waived",
+            Self::Attested { .. } => "attested",
             Self::StepStarted { .. } => "step-started",
             Self::CommandAnswered { .. } => "command-answered",
             Self::StepEnded { .. } => "step-ended",

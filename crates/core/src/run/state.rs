@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::budget::Spent;
 use super::event::{Event, PauseCause, RunOutcome, StepOutcome};
 use crate::command::Command;
 use crate::ids::{GuestId, NodeName, RunId, StepId, UnixMs, Upid};
@@ -29,6 +30,10 @@ pub struct RunState {
     pub plans: u32,
     /// What the operator agreed to, beforehand or meanwhile.
     pub consents: BTreeSet<ConsentKind>,
+    /// How long each guest may be down in the whole run, in seconds; none where nobody said so.
+    pub budget_s: Option<BTreeMap<GuestId, u64>>,
+    /// How long each guest was down by our hand.
+    pub spent: BTreeMap<GuestId, Spent>,
     /// The node whose turn has begun and not ended. A new plan begins with it.
     pub under_work: Option<NodeName>,
     /// Every step that was ever begun or found done.
@@ -101,7 +106,7 @@ impl RunState {
                 self.started = at;
             }
             Event::DriverTookOver { .. } => self.look_anew(at),
-            Event::OutputKept { .. } => {}
+            Event::OutputKept { .. } | Event::Attested { .. } => {}
             Event::PlanAdopted { plan, .. } => {
                 // A plan holds only what is still to do: what it names again has to be done again.
                 for (_, planned) in plan.steps() {
@@ -113,8 +118,17 @@ impl RunState {
                 self.plans += 1;
             }
             Event::Consented { kinds, .. } => self.consents.extend(kinds.iter().copied()),
+            Event::DowntimeAgreed { allowed_s, .. } => self.budget_s = Some(allowed_s.clone()),
+            Event::Waived { waiver, .. } => {
+                if !self.policy.waive.contains(waiver) {
+                    self.policy.waive.push(waiver.clone());
+                }
+            }
             Event::StepStarted { id, step, attempt, command, owes } => {
                 self.step_started(at, id, step, *attempt, command.as_ref());
+                if let Some(guest) = step.takes_down().filter(|_| *attempt > 0) {
+                    self.spent.entry(guest).or_default().begin(at);
+                }
                 self.open(at, id, owes.as_ref());
             }
             Event::CommandAnswered { id, answer, job } => {
@@ -123,7 +137,10 @@ impl RunState {
                     record.job.clone_from(job);
                 }
             }
-            Event::StepEnded { id, step, outcome } => self.step_ended(at, id, step, outcome),
+            Event::StepEnded { id, step, outcome } => {
+                self.downtime_ended(at, step, outcome);
+                self.step_ended(at, id, step, outcome);
+            }
             Event::Paused { cause, why } => self.paused = Some((*cause, why.clone())),
             Event::Resumed { .. } => self.resumed(at),
             Event::AbortBegun { .. } => {
@@ -174,10 +191,25 @@ impl RunState {
         }
         match outcome {
             StepOutcome::Done | StepOutcome::FoundDone | StepOutcome::HandedOver(_) => {
-                self.obligations.retain(|open| open.pays != *step);
+                self.obligations.retain(|open| open.pays != *step)
             }
             StepOutcome::NoEffect(_) => self.obligations.retain(|open| open.opened_by != *id),
             StepOutcome::Abandoned(_) => {}
+        }
+    }
+
+    fn downtime_ended(&mut self, at: UnixMs, step: &Step, outcome: &StepOutcome) {
+        let happened = matches!(outcome, StepOutcome::Done | StepOutcome::FoundDone);
+        if let Some(spent) = step.starts().filter(|_| happened).and_then(|guest| self.spent.get_mut(&guest)) {
+            spent.end(at);
+        }
+        if let Some(spent) = step.restarts().and_then(|guest| self.spent.get_mut(&guest)) {
+            spent.end(at);
+        }
+        if let Some(spent) = step.stops().and_then(|guest| self.spent.get_mut(&guest))
+            && matches!(outcome, StepOutcome::NoEffect(_))
+        {
+            spent.cancel();
         }
     }
 
@@ -225,16 +257,23 @@ impl RunState {
         Context {
             may_be_down: self.guests_down_by_us(),
             under_work: self.current_node().cloned(),
+            attested_dead: self.attested_off(),
             ..Context::new(&self.policy)
         }
     }
 
-    /// Guests that are down by our hand and with the operator's consent.
-    pub fn guests_down_by_us(&self) -> BTreeSet<GuestId> {
-        let owed = self.obligations.iter().filter_map(|open| match &open.pays {
-            Step::StartGuest(start) => Some(start.guest),
+    /// Nodes that somebody has seen to be off, for as long as expected votes are lowered without them.
+    pub fn attested_off(&self) -> BTreeSet<NodeName> {
+        let lowered = self.obligations.iter().filter(|open| matches!(open.pays, Step::RestoreVotes(_)));
+        let off = lowered.filter_map(|open| match &self.steps.get(&open.opened_by)?.step {
+            Step::LowerVotes(lower) => Some(lower.off.iter().cloned()),
             _ => None,
         });
-        owed.collect()
+        off.flatten().collect()
+    }
+
+    /// Guests that are down by our hand and with the operator's consent.
+    pub fn guests_down_by_us(&self) -> BTreeSet<GuestId> {
+        self.obligations.iter().filter_map(|open| open.pays.starts()).collect()
     }
 }

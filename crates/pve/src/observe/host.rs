@@ -7,6 +7,7 @@ use quorate_core::observed::{Observed, WhyUnknown};
 use quorate_core::snapshot::{CheckerReport, CorosyncComplaints, HostFacts, Nics, Node};
 
 use super::shell::{NodeShell, QUICK};
+use super::{Depth, Hosts, Look};
 use crate::ports::{Exit, ShellOutput};
 use crate::wire::{host, upgrade_checker};
 
@@ -20,9 +21,18 @@ const CHECKERS: [&str; 2] = ["pve8to9", "pve7to8"];
 const NO_SUCH_PROGRAM: Exit = Exit::Status(127);
 
 /// Reads them in a full look and after a boot; between the steps of a run they are taken over.
-pub(super) async fn read(shell: &NodeShell<'_>, old: Option<&Node>, full: bool) -> HostFacts {
-    if let Some(old) = old.filter(|_| !full) {
+pub(super) async fn read(shell: &NodeShell<'_>, old: Option<&Node>, look: &Look<'_>) -> HostFacts {
+    if let Some(old) = old.filter(|_| look.depth == Depth::Watch) {
         return old.host.clone();
+    }
+    match &look.hosts {
+        Hosts::Nobody => return HostFacts::unseen("this look", "it was not asked for"),
+        Hosts::Only(nodes, rest) if !nodes.contains(shell.node()) => {
+            if let Some(known) = rest.nodes.get(shell.node()) {
+                return known.host.clone();
+            }
+        }
+        Hosts::All | Hosts::Only(..) => {}
     }
     let (checker, time, dkms, complaints, nics, movers) = tokio::join!(
         checker(shell),

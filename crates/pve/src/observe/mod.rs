@@ -23,8 +23,10 @@ mod reader;
 mod rights;
 mod roster;
 mod shell;
+mod survey;
 
 pub use driver::DRIVER_LOCK_FILE;
+pub use survey::survey;
 
 use std::collections::BTreeMap;
 
@@ -62,6 +64,19 @@ pub struct Look<'a> {
     pub focus: Vec<NodeName>,
     /// Guests whose configuration is read anew also in a watch: we have just changed it.
     pub changed_guests: Vec<GuestId>,
+    /// Of which nodes a full look, and a watch after a boot, read what serves as advice, PVE's checker among it.
+    pub hosts: Hosts<'a>,
+}
+
+/// Whose advice is read: the upgrade checker computes for seconds on every node.
+#[derive(Clone, Debug)]
+pub enum Hosts<'a> {
+    /// That of every node.
+    All,
+    /// That of these nodes; the rest is taken over from this snapshot, where it has it.
+    Only(Vec<NodeName>, &'a Snapshot),
+    /// Nobody's: this look serves something else.
+    Nobody,
 }
 
 impl Look<'_> {
@@ -74,6 +89,7 @@ impl Look<'_> {
             known_nodes: vec![],
             focus: vec![],
             changed_guests: vec![],
+            hosts: Hosts::All,
         }
     }
 

@@ -12,7 +12,7 @@ use super::packages::{self, Versions};
 use super::reader::{Reader, node_path, shell_source};
 use super::roster::Roster;
 use super::shell::{NodeShell, QUICK};
-use super::{Depth, Look, host, keep_or, quorum};
+use super::{Look, host, keep_or, quorum};
 use crate::wire::cluster::GuestEntry;
 use crate::wire::lenient::{Int, List};
 use crate::wire::node as wire;
@@ -290,7 +290,6 @@ async fn read_shell(reader: &Reader<'_>, shell: &NodeShell<'_>, old: Option<&Nod
     let failed = |text: &str| Ok(systemctl::parse_failed(text));
     let name = shell.node();
     let anew = look.closely(name) || old.is_none();
-    let full = look.depth == Depth::Full;
     let (packages, boot_free_bytes, clock_skew_ms, failed_units, local, host) = tokio::join!(
         packages::read(reader, shell, name, old, anew),
         keep_or(old.map(|old| &old.boot_free_bytes), anew, async {
@@ -299,7 +298,7 @@ async fn read_shell(reader: &Reader<'_>, shell: &NodeShell<'_>, old: Option<&Nod
         keep_or(old.map(|old| &old.clock_skew_ms), anew, async { clock_skew(shell, name).await.into() }),
         keep_or(old.map(|old| &old.failed_units), anew, async { shell.parsed(&FAILED, QUICK, failed).await.into() }),
         local_guests(shell),
-        host::read(shell, old, full),
+        host::read(shell, old, look),
     );
     FromShell { packages, boot_free_bytes, clock_skew_ms, failed_units, local, host }
 }

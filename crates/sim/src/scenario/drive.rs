@@ -172,6 +172,12 @@ fn in_words(event: &Event) -> Option<Vec<String>> {
             let kinds: Vec<String> = kinds.iter().map(|kind| format!("{kind:?}")).collect();
             Some(vec![format!("the operator agrees to {}", kinds.join(", "))])
         }
+        Event::Waived { waiver, .. } => Some(vec![format!("the operator waives {waiver}: {}", waiver.reason)]),
+        Event::Attested { by, words, .. } => {
+            let mut lines = vec![format!("{by} attests")];
+            lines.extend(words.iter().cloned());
+            Some(lines)
+        }
         Event::Resumed { .. } => Some(vec!["goes on".to_owned()]),
         Event::AbortBegun { .. } => Some(vec!["pays back what is owed".to_owned()]),
         Event::RunEnded { outcome: RunOutcome::Completed } => {

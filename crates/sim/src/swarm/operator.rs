@@ -228,7 +228,7 @@ impl Operator {
                     ConsentKind::EjectMedia,
                 ]),
             },
-            PauseCause::Operator | PauseCause::Stuck => {
+            PauseCause::Operator | PauseCause::Findings | PauseCause::Stuck | PauseCause::LostQuorum => {
                 let mut world = self.sim.world();
                 super::heal::heal(&mut world);
                 let until_ms = world.now_ms + MENDING_MS;

@@ -32,7 +32,7 @@ pub(super) async fn check(config: &Config, context: &Context) -> Result<Exit, Fa
     }
     let checks = ABOUT_ACCESS.iter().filter_map(|id| by_id(id));
     let findings: Vec<Finding> = checks.flat_map(|check| check.run(&snapshot, &Policy::default())).collect();
-    let lacking: Vec<Finding> = findings.into_iter().filter(|finding| finding.severity > Severity::Info).collect();
+    let lacking: Vec<Finding> = findings.into_iter().filter(|finding| finding.severity > Severity::Waived).collect();
     match context.format() {
         Format::Json => lacking.iter().for_each(print_json),
         Format::Text if lacking.is_empty() => {

@@ -3,6 +3,7 @@
 mod cluster;
 mod guests;
 mod nodes;
+mod waivers;
 
 use super::{Finding, Severity, by_id};
 use crate::invariants::sample::cluster;

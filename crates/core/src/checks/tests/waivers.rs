@@ -1,0 +1,106 @@
+//! What a waiver takes out of the way, what it does not, and what is said of one that does nothing.
+
+use super::super::*;
+use crate::invariants::sample::*;
+use crate::observed::Observed;
+use crate::observed::Observed::Known;
+use crate::policy::Waiver;
+
+/// ProxLB at work on pve2 and pve3.
+fn moved_by_others() -> Snapshot {
+    let mut snapshot = cluster();
+    for node in ["pve2", "pve3"] {
+        node_mut(&mut snapshot, node).host.movers = Known(["proxlb".to_owned()].into());
+    }
+    snapshot
+}
+
+fn with(waivers: &[&str]) -> Policy {
+    let waive = waivers.iter().map(|text| Waiver::parse(text).unwrap()).collect();
+    Policy { waive, ..Policy::default() }
+}
+
+fn of<'a>(findings: &'a [Finding], check: &str) -> Vec<&'a Finding> {
+    findings.iter().filter(|finding| finding.check == check).collect()
+}
+
+#[test]
+fn a_waiver_takes_its_subject_out_of_the_way_and_no_other() {
+    let found = run_all(&moved_by_others(), &with(&["other-movers:pve2=it ignores tagged guests"]));
+    let [still, waived] = of(&found, "other-movers")[..] else { panic!("{found:#?}") };
+    assert_eq!((still.severity, &still.subject), (Severity::Blocking, &Subject::Node("pve3".into())));
+    assert_eq!((waived.severity, waived.waived.as_deref()), (Severity::Waived, Some("it ignores tagged guests")));
+    assert_eq!(of(&found, "waivers"), Vec::<&Finding>::new(), "it did something");
+
+    let found = run_all(&moved_by_others(), &with(&["other-movers=it ignores all our guests"]));
+    assert!(of(&found, "other-movers").iter().all(|finding| finding.severity == Severity::Waived));
+}
+
+#[test]
+fn a_waiver_of_some_words_waives_only_the_line_that_has_them() {
+    let mut snapshot = cluster();
+    let line = |text: &str| crate::snapshot::CheckerLine {
+        level: crate::snapshot::CheckerLevel::Fail,
+        section: "MISCELLANEOUS CHECKS".to_owned(),
+        text: text.to_owned(),
+    };
+    let node = node_mut(&mut snapshot, "pve1");
+    node.pve_version = Known("8.4.14".into());
+    node.host.checker = Known(Some(crate::snapshot::CheckerReport {
+        tool: "pve8to9".to_owned(),
+        lines: vec![line("systemd-boot meta-package installed"), line("Cluster Filesystem readonly, lost quorum?!")],
+        finished: true,
+    }));
+    let text = Some("systemd-boot".to_owned());
+    let waiver = Waiver { text, ..Waiver::parse("upgrade-checker:pve1=it is removed on Monday").unwrap() };
+    let found = run_all(&snapshot, &Policy { waive: vec![waiver], ..Policy::default() });
+    let blocking: Vec<&str> = of(&found, "upgrade-checker")
+        .into_iter()
+        .filter(|finding| finding.severity == Severity::Blocking)
+        .map(|finding| finding.problem.as_str())
+        .collect();
+    assert_eq!(blocking, ["pve8to9 on pve1: FAIL: Cluster Filesystem readonly, lost quorum?!"]);
+}
+
+#[test]
+fn what_safety_hangs_on_is_never_waived_and_the_refusal_says_why() {
+    for check in ["quorum-margin", "unknown-readings", "nodes-online", "storages", "all-guests-visible"] {
+        let why = Waiver::parse(&format!("{check}=I know better")).unwrap_err();
+        assert!(why.contains(&format!("{check} is never waived: ")), "{why}");
+    }
+    assert!(Waiver::parse("other-mover=x").unwrap_err().contains("no check is called other-mover"));
+    assert!(Waiver::parse("other-movers:pve1= ").unwrap_err().contains("has no reason"));
+    assert!(Waiver::parse("other-movers").unwrap_err().contains("CHECK=REASON"));
+
+    // One that came in by another way (a journal, an older configuration) has no effect either.
+    let mut snapshot = cluster();
+    snapshot.ha = Observed::unknown("ha-manager", "it hangs");
+    let waiver = Waiver {
+        check: "unknown-readings".to_owned(),
+        subject: None,
+        text: None,
+        reason: "it always hangs".to_owned(),
+    };
+    let found = run_all(&snapshot, &Policy { waive: vec![waiver], ..Policy::default() });
+    assert_eq!(of(&found, "unknown-readings")[0].severity, Severity::Blocking);
+    assert!(of(&found, "waivers")[0].problem.contains("unknown-readings is never waived"), "{found:#?}");
+}
+
+#[test]
+fn where_only_warnings_may_be_waived_the_blocking_ones_stay_and_that_is_said() {
+    let mut snapshot = cluster();
+    node_mut(&mut snapshot, "pve1").root_free_bytes = Known(1 << 30);
+    node_mut(&mut snapshot, "pve2").root_free_bytes = Known(4 << 30);
+    let found = run_all(&snapshot, &with(&["disk-space=there is always room"]));
+    let severities: Vec<Severity> = of(&found, "disk-space").iter().map(|finding| finding.severity).collect();
+    assert_eq!(severities, [Severity::Blocking, Severity::Waived]);
+    let found = run_all(&snapshot, &with(&["disk-space:pve1=there is always room"]));
+    assert!(of(&found, "waivers")[0].problem.contains("ends half-way"), "{found:#?}");
+}
+
+#[test]
+fn a_waivers_that_means_nothing_is_said() {
+    let found = run_all(&moved_by_others(), &with(&["other-movers:pve7=gone by now"]));
+    assert_eq!(of(&found, "waivers")[0].problem, "the waiver other-movers:pve7 speaks of nothing that was found");
+    assert_eq!(of(&found, "other-movers").len(), 2);
+}

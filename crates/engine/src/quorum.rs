@@ -1,0 +1,120 @@
+//! A run without quorum: it stands still, says why, and goes on by itself when quorum is back.
+//!
+//! Nothing of the cluster is changed here, with one exception: expected votes are lowered if somebody asks for it and
+//! [`lowering`] has nothing against it. That is written down before it is done, as a thing that is owed.
+
+use std::time::Duration;
+
+use quorate_core::ids::StepId;
+use quorate_core::recovery::{RunFacts, Survey, diagnose, lowering};
+use quorate_core::run::{Event, PauseCause, StepOutcome};
+use quorate_core::snapshot::Snapshot;
+use quorate_core::steps::{LowerVotes, Step};
+use quorate_pve::observe::survey;
+
+use crate::drive::{DriveError, Driver};
+use crate::perform;
+
+/// Between two looks while there is no quorum: a node with active HA has a minute.
+const POLL: Duration = Duration::from_secs(5);
+
+/// So long after the command the views are asked whether it took: corosync tells its members at once.
+const SETTLE: Duration = Duration::from_secs(3);
+
+/// Does somebody tell his view, and nobody's has quorum?
+pub(crate) fn is_lost(snapshot: &Snapshot) -> bool {
+    let views = || snapshot.quorum.values().filter_map(|view| view.known());
+    views().next().is_some() && !views().any(|view| view.quorate)
+}
+
+impl Driver<'_> {
+    /// Has the run waited for quorum as long as a boot and a return may take? Then a person has to look.
+    pub(crate) fn waited_for_quorum(&self) -> bool {
+        let deadlines = &self.state.policy.deadlines;
+        let waited_s = self.ports.clock.now().since_s(self.state.last_event);
+        waited_s > deadlines.boot_s + deadlines.rejoin_s
+    }
+
+    /// Nobody has quorum: the run stands still, with the diagnosis. False if that is not so.
+    pub(crate) async fn stands_still_without_quorum(&mut self) -> Result<bool, DriveError> {
+        if self.state.paused.is_some() {
+            return Ok(false);
+        }
+        let seen = survey(&self.ports, &self.nodes_to_ask()).await;
+        if !seen.lost_quorum() {
+            return Ok(false);
+        }
+        let mut why = diagnose(&seen, &RunFacts::of(&self.state)).lines();
+        why.push("nothing is begun; the run goes on by itself when quorum is back. `quorate recover` tells more".into());
+        self.pause(PauseCause::LostQuorum, why)?;
+        Ok(true)
+    }
+
+    /// While the run stands still for want of quorum: is it back? Then the run goes on. True where it does not stand
+    /// still for that.
+    pub(crate) async fn quorum_is_back(&mut self) -> Result<bool, DriveError> {
+        if let Some((words, by)) = self.to_lower.take() {
+            self.lower_votes(words, by).await?;
+        }
+        if !matches!(self.state.paused, Some((PauseCause::LostQuorum, _))) {
+            return Ok(true);
+        }
+        let seen = survey(&self.ports, &self.nodes_to_ask()).await;
+        if seen.views().any(|(_, view)| view.quorate) {
+            self.append(Event::Resumed { by: "Quorate itself: quorum is back".to_owned() })?;
+            return Ok(true);
+        }
+        let now = self.ports.clock.now();
+        self.watcher.waiting(now, &["no quorum; the run goes on by itself when it is back".to_owned()]);
+        self.ports.clock.sleep(POLL).await;
+        Ok(false)
+    }
+
+    /// Lowers expected votes, if nothing at all speaks against it; every reason is written down otherwise.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub async fn lower_votes(&mut self, words: Vec<String>, by: String) -> Result<(), DriveError> {
+        let seen = survey(&self.ports, &self.nodes_to_ask()).await;
+        let step = match lowering(&seen, &RunFacts::of(&self.state), &words) {
+            Ok(step) => step,
+            Err(refusals) => {
+                let mut why = vec![format!("{by} asked to lower the expected votes, and that is refused:")];
+                why.extend(refusals.iter().map(ToString::to_string));
+                self.watcher.waiting(seen.taken, &why);
+                // Another pause has a reason of its own, which must not end when quorum is back.
+                return match &self.state.paused {
+                    Some((PauseCause::LostQuorum, _)) => self.pause(PauseCause::LostQuorum, why),
+                    _ => Ok(()),
+                };
+            }
+        };
+        self.append(Event::Attested { off: step.off.clone(), words, by })?;
+        let id = StepId::new(format!("recover.lower-votes.{}", seen.taken.seconds()));
+        let kind = Step::from(step.clone());
+        let command = kind.kind().command(&Snapshot::empty(seen.taken));
+        let owes = kind.kind().owes();
+        let started =
+            Event::StepStarted { id: id.clone(), step: kind.clone(), attempt: 1, command: command.clone(), owes };
+        self.append(started)?;
+        if let Some(command) = command {
+            let answer = perform::send(&self.ports, &command, None).await;
+            self.append(Event::CommandAnswered { id: id.clone(), answer: answer.text.clone(), job: answer.job })?;
+            self.ports.clock.sleep(SETTLE).await;
+            let outcome = outcome(&survey(&self.ports, &self.nodes_to_ask()).await, &step, &answer.text);
+            self.append(Event::StepEnded { id, step: kind, outcome })?;
+        }
+        Ok(())
+    }
+}
+
+/// Do the members expect so few votes now? A node that does not tell leaves the debt open.
+fn outcome(seen: &Survey, step: &LowerVotes, answer: &str) -> StepOutcome {
+    match seen.nodes.get(&step.node).and_then(|node| node.view.known()) {
+        Some(view) if view.expected_votes > step.expected => {
+            StepOutcome::NoEffect(format!("{} still expects {} votes: {answer}", step.node, view.expected_votes))
+        }
+        Some(_) => StepOutcome::Done,
+        None => StepOutcome::Abandoned(format!("{} does not tell its view any more", step.node)),
+    }
+}

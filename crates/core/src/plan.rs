@@ -130,6 +130,16 @@ pub struct NoPlan {
     pub findings: Vec<Finding>,
 }
 
+impl NoPlan {
+    /// Is there none because something could not be read? Looking again may help then.
+    pub fn wants_readings(&self) -> bool {
+        self.findings.iter().any(|finding| finding.check == PLAN_UNKNOWN)
+    }
+}
+
+/// The finding that a reading is missing without which nothing is planned.
+pub(crate) const PLAN_UNKNOWN: &str = "plan-unknown";
+
 impl Plan {
     /// Puts a plan together and names it by its content.
     pub fn new(

@@ -31,6 +31,9 @@ const LEASE_RENEW_S: u64 = 20;
 /// Without the lock in the cluster for so long, the run pauses: as long as a node may take to rejoin.
 const LOCK_DEADLINE_S: u64 = 600;
 
+/// From one look for something that is missing to the next.
+const REST_S: u64 = 10;
+
 /// Steps that can end, and plans that can change, on one and the same snapshot. More is a fault of ours.
 const DECISIONS_PER_LOOK: u32 = 1000;
 
@@ -74,7 +77,7 @@ pub enum DriveError {
 /// Drives one run.
 pub struct Driver<'a> {
     pub(crate) ports: Ports,
-    journal: &'a Journal,
+    pub(crate) journal: &'a Journal,
     pub(crate) run: RunId,
     pub(crate) state: RunState,
     pub(crate) looker: Looker,
@@ -85,14 +88,18 @@ pub struct Driver<'a> {
     lock: ClusterLock,
     unsure_since: Option<UnixMs>,
     pub(crate) to_lower: Option<(Vec<String>, String)>,
+    /// Since when there is no plan because something cannot be read.
+    pub(crate) unread_since: Option<UnixMs>,
 }
 
 /// What a decision led to.
 pub(crate) enum Turn {
     /// Something was written: decide again on the same snapshot.
     Again,
-    /// Something was sent, or it is time to wait: look again.
+    /// Something was sent, or it was waited: look again.
     Look,
+    /// Wait a little, then look at everything again.
+    Rest,
     /// It is over.
     Ended(Ended),
 }
@@ -156,6 +163,7 @@ impl<'a> Driver<'a> {
             lock,
             unsure_since: None,
             to_lower: None,
+            unread_since: None,
         }
     }
 
@@ -234,7 +242,10 @@ impl<'a> Driver<'a> {
             }
             if depth == Depth::WaveBegins {
                 self.stop_before_a_node(&snapshot)?;
-                self.review(&snapshot)?;
+                if matches!(self.review(&snapshot)?, Turn::Rest) {
+                    self.rest().await;
+                    continue;
+                }
             }
             if let Some(ended) = self.decide_until_look(snapshot).await? {
                 return Ok(ended);
@@ -249,12 +260,20 @@ impl<'a> Driver<'a> {
             match self.act(action, &snapshot).await? {
                 Turn::Again => {}
                 Turn::Look => return Ok(None),
+                Turn::Rest => {
+                    self.rest().await;
+                    return Ok(None);
+                }
                 Turn::Ended(ended) => return Ok(Some(ended)),
             }
         }
         let why = "the plan changes without end on one and the same picture of the cluster: this is a fault in Quorate";
         self.pause(PauseCause::Stuck, vec![why.to_owned()])?;
         Ok(None)
+    }
+
+    async fn rest(&self) {
+        self.ports.clock.sleep(Duration::from_secs(REST_S)).await;
     }
 
     /// Are we the only driver of this cluster? If that cannot be told, nothing is begun.
@@ -281,7 +300,7 @@ impl<'a> Driver<'a> {
                 }
             }
         }
-        self.ports.clock.sleep(Duration::from_secs(5)).await;
+        self.rest().await;
         Ok(false)
     }
 
@@ -357,43 +376,6 @@ impl<'a> Driver<'a> {
         match perform::log_of(&self.ports, snapshot, record).await {
             Some((node, lines)) => self.append(Event::OutputKept { id: id.clone(), node, lines }),
             None => Ok(()),
-        }
-    }
-
-    fn hear_requests(&mut self) -> Result<(), DriveError> {
-        for posted in self.journal.pending_requests(&self.run)? {
-            self.hear(posted.request, &posted.by)?;
-            self.journal.request_heard(posted.seq, wall_now())?;
-        }
-        Ok(())
-    }
-
-    fn hear(&mut self, request: Request, by: &str) -> Result<(), DriveError> {
-        let by = by.to_owned();
-        match request {
-            Request::Pause if self.state.paused.is_none() => {
-                self.pause(PauseCause::Operator, vec![format!("{by} asked for it; `quorate resume` goes on")])
-            }
-            Request::Pause => Ok(()),
-            Request::Resume => {
-                if matches!(self.state.paused, Some((PauseCause::Findings, _))) {
-                    self.looker.look_anew();
-                }
-                self.append(Event::Resumed { by })
-            }
-            Request::Waive { waiver, findings } => self.append(Event::Waived { waiver, findings, by }),
-            Request::Approve { kinds } => {
-                self.append(Event::Consented { kinds, by: by.clone() })?;
-                if matches!(self.state.paused, Some((PauseCause::NeedsConsent, _))) {
-                    self.append(Event::Resumed { by })?;
-                }
-                Ok(())
-            }
-            Request::LowerVotes { words } => {
-                self.to_lower = Some((words, by));
-                Ok(())
-            }
-            Request::Abort => self.append(Event::AbortBegun { by }),
         }
     }
 

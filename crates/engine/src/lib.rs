@@ -6,6 +6,7 @@
 mod cluster_lock;
 mod drive;
 mod findings;
+mod hear;
 mod look;
 mod perform;
 mod prepare;

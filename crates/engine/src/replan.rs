@@ -1,6 +1,7 @@
 //! A new plan, when the world has moved under the old one.
 
 use quorate_core::forecast;
+use quorate_core::ids::NodeName;
 use quorate_core::plan::{NoPlan, Plan};
 use quorate_core::planner::Ongoing;
 use quorate_core::planner::steady::{self, Revision};
@@ -11,32 +12,45 @@ use quorate_core::steps::{Step, StepStatus};
 use crate::drive::{DriveError, Driver, Turn};
 use crate::prepare::{plan_and_verify, upgrade_unit};
 
+/// What is missing to plan with is waited for so long: a guest that is just leaving, a proxy that restarts, a node that
+/// comes back.
+const READINGS_DEADLINE_S: u64 = 900;
+
 /// Why a plan that still fits is left.
 const WHY_BETTER: &str = "the world has changed, and another plan saves more than a twentieth of what is left";
 
+/// Does this node's own API not answer?
+fn is_away(snapshot: &Snapshot, node: &NodeName) -> bool {
+    snapshot.nodes.get(node).is_none_or(|node| node.memory.known().is_none())
+}
+
 impl Driver<'_> {
     /// At the beginning of a wave: does the rest of the plan still fit what is there?
-    pub(crate) fn review(&mut self, snapshot: &Snapshot) -> Result<(), DriveError> {
+    pub(crate) fn review(&mut self, snapshot: &Snapshot) -> Result<Turn, DriveError> {
         let Some(plan) = self.state.plan.as_ref().filter(|_| !self.state.aborting && self.state.paused.is_none())
         else {
-            return Ok(());
+            return Ok(Turn::Again);
         };
+        // A driver that comes while a node reboots has nothing to plan with. That node's proof waits for it by itself.
+        if self.state.under_work.as_ref().is_some_and(|node| is_away(snapshot, node)) {
+            return Ok(Turn::Again);
+        }
         // Between waves nothing is under way, so a fresh plan can be compared with the rest of the old one.
         if self.state.under_way().next().is_some() {
-            return Ok(());
+            return Ok(Turn::Again);
         }
         let rest = self.rest_of(plan);
         let fits = forecast::verify(&rest, snapshot, &self.state.policy).is_ok();
         match steady::revise(&rest, snapshot, &self.state.policy, &self.ongoing()) {
-            Ok(Revision::Keep) => Ok(()),
+            Ok(Revision::Keep) => Ok(Turn::Again),
             // Distrusted like every other plan: one that does not verify is no reason to leave one that does.
             Ok(Revision::Another(plan) | Revision::Mended(plan)) if fits => {
                 match forecast::verify(&plan, snapshot, &self.state.policy) {
-                    Ok(_) => self.follow(*plan, snapshot, WHY_BETTER.to_owned(), None).map(drop),
-                    Err(_) => Ok(()),
+                    Ok(_) => self.follow(*plan, snapshot, WHY_BETTER.to_owned(), None),
+                    Err(_) => Ok(Turn::Again),
                 }
             }
-            _ => self.adopt(snapshot, "the rest of the plan does not fit what is there now".to_owned(), None).map(drop),
+            _ => self.adopt(snapshot, "the rest of the plan does not fit what is there now".to_owned(), None),
         }
     }
 
@@ -48,7 +62,10 @@ impl Driver<'_> {
     /// Makes a new plan and follows it, if it is another one.
     fn adopt(&mut self, snapshot: &Snapshot, why: String, else_start: Option<Start>) -> Result<Turn, DriveError> {
         match self.new_plan(snapshot) {
-            Ok(plan) => self.follow(plan, snapshot, why, else_start),
+            Ok(plan) => {
+                self.unread_since = None;
+                self.follow(plan, snapshot, why, else_start)
+            }
             Err(no_plan) => {
                 let mut lines = vec![format!("{why}; and there is no plan for what is there now:")];
                 lines.extend(
@@ -57,6 +74,14 @@ impl Driver<'_> {
                         .iter()
                         .map(|finding| format!("{}: {} - {}", finding.subject, finding.problem, finding.remedy)),
                 );
+                let now = self.ports.clock.now();
+                let since = *self.unread_since.get_or_insert(now);
+                if no_plan.wants_readings() && now.since_s(since) < READINGS_DEADLINE_S {
+                    self.looker.look_anew();
+                    self.watcher.waiting(now, &lines);
+                    return Ok(Turn::Rest);
+                }
+                self.unread_since = None;
                 self.pause(PauseCause::Stuck, lines)?;
                 Ok(Turn::Look)
             }

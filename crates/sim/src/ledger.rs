@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::world::World;
 use crate::world::guest::Guest;
+use crate::world::node::Node;
 
 /// A live migration's pause up to here is a blackout; beyond, it is downtime.
 const BLACKOUT_LIMIT_MS: u64 = 2_000;
@@ -157,6 +158,17 @@ impl Ledger {
     pub fn consent(&mut self, guest: GuestId, max_s: u64) {
         let entry = self.consents.entry(guest).or_default();
         *entry = (*entry).max(max_s);
+    }
+
+    /// An aborted run has told the operator that it leaves this guest's failback off. That is no debt if giving it back
+    /// would do harm: the guest runs with a QEMU that another node does not have yet, or that node is away.
+    pub fn hand_over(world: &mut World, guest: GuestId) {
+        let runs = world.guests.get(&guest).and_then(|guest| guest.running_qemu.clone());
+        let cannot_take = |node: &Node| !node.is_up() || node.installed("pve-qemu-kvm") < runs.as_ref();
+        let harms = runs.is_some() && world.nodes.values().any(cannot_take);
+        if let Some(baseline) = world.ledger.baseline.as_mut().filter(|_| harms) {
+            baseline.failback.remove(&guest);
+        }
     }
 
     /// Was any downtime of this guest consented to?

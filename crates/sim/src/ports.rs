@@ -5,6 +5,7 @@
 //! once; every call costs a few milliseconds of the world's time.
 //!
 //! A [`Kill`] simulates the crash of the caller: from one call on, before or after it takes effect, nothing returns.
+//! [`Trouble`] lies between caller and cluster for some calls, and the caller's clock may be set wrong.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -38,6 +39,15 @@ pub enum Kill {
     After(u64),
 }
 
+/// What is wrong between caller and cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The API answers with this status and does nothing; a shell is not reached.
+    Refuses(u16),
+    /// The call takes effect, and its answer is lost on the way.
+    LosesAnswer,
+}
+
 /// All three ports over one world.
 #[derive(Clone)]
 pub struct SimPorts {
@@ -60,6 +70,9 @@ struct Calls {
     made: u64,
     kill: Option<Kill>,
     dead: bool,
+    /// Until which call.
+    trouble: Option<(u64, Trouble)>,
+    clock_off_ms: i64,
 }
 
 /// A call whose answer is never seen, or not even sent.
@@ -113,6 +126,17 @@ impl SimPorts {
         self.inner.calls().kill = Some(kill);
     }
 
+    /// Lets the next calls meet trouble.
+    pub fn trouble(&self, calls: u64, trouble: Trouble) {
+        let mut inner = self.inner.calls();
+        inner.trouble = Some((inner.made + calls, trouble));
+    }
+
+    /// Sets the caller's clock forward or back.
+    pub fn set_clock_off(&self, seconds: i64) {
+        self.inner.calls().clock_off_ms += seconds * 1000;
+    }
+
     /// The same cluster before a caller that has just been started: it has made no call yet, and lives.
     #[must_use]
     pub fn reborn(&self) -> Self {
@@ -132,6 +156,12 @@ impl Inner {
 
     fn calls(&self) -> MutexGuard<'_, Calls> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The trouble that the call under way meets.
+    fn met(&self) -> Option<Trouble> {
+        let calls = self.calls();
+        calls.trouble.filter(|(until, _)| calls.made <= *until).map(|(_, trouble)| trouble)
     }
 
     /// Does something with the world, not before `at_ms`.
@@ -181,10 +211,14 @@ impl Inner {
             nodes.find(|node| api_listens(world, node)).cloned()
         });
         let asked = asked.ok_or_else(|| ApiError::Unreachable("every node refuses the connection".to_owned()))?;
+        let trouble = self.met();
+        if let Some(Trouble::Refuses(status)) = trouble {
+            return read_answer(&asked, &ApiAnswer::refusal(status));
+        }
         let sent = wire_request(&asked, request, &self.credentials);
         let answer = self.at(0, |wire, world| wire.api(world, &sent));
         self.pass(answer.delay);
-        if !self.at(0, |_, world| wire::is_on(world, &asked)) {
+        if trouble == Some(Trouble::LosesAnswer) || !self.at(0, |_, world| wire::is_on(world, &asked)) {
             return Err(ApiError::InDoubt { node: asked, reason: "the connection was closed".to_owned() });
         }
         read_answer(&asked, &answer)
@@ -208,16 +242,20 @@ impl Inner {
         deadline: Duration,
         begun_ms: u64,
     ) -> Result<ShellOutput, ShellError> {
+        let trouble = self.met();
         let unreachable = || ShellError::Unreachable { node: node.clone(), reason: "connection refused".to_owned() };
         let boot = |world: &World| world.nodes.get(node).filter(|_| ssh_listens(world, node)).map(|node| node.boots);
         let before = self.at(begun_ms + CALL_MS, |_, world| boot(world)).ok_or_else(unreachable)?;
+        if matches!(trouble, Some(Trouble::Refuses(_))) {
+            return Err(unreachable());
+        }
         let answer = self.at(0, |wire, world| wire.shell(world, node, &quote_all(argv)));
         self.pass(answer.delay.min(deadline));
         let in_doubt = |reason: String| ShellError::InDoubt { node: node.clone(), reason };
         if answer.delay > deadline {
             return Err(in_doubt(format!("no answer within {} s", deadline.as_secs())));
         }
-        if self.at(0, |_, world| boot(world)) != Some(before) {
+        if trouble == Some(Trouble::LosesAnswer) || self.at(0, |_, world| boot(world)) != Some(before) {
             return Err(in_doubt("the connection was closed".to_owned()));
         }
         let answer = match &answer.follows {
@@ -280,7 +318,7 @@ fn read_answer(asked: &NodeName, answer: &ApiAnswer) -> Result<ApiData, ApiError
 
 impl Api for SimPorts {
     fn call(&self, request: ApiRequest) -> PortFuture<'_, Result<ApiData, ApiError>> {
-        let begun_ms = self.now().0;
+        let begun_ms = self.inner.world().now_ms;
         Box::pin(async move {
             Yield::default().await;
             match self.inner.call(|| self.inner.api(&request, begun_ms)) {
@@ -298,7 +336,7 @@ impl Shell for SimPorts {
         argv: &'a [String],
         deadline: Duration,
     ) -> PortFuture<'a, Result<ShellOutput, ShellError>> {
-        let begun_ms = self.now().0;
+        let begun_ms = self.inner.world().now_ms;
         Box::pin(async move {
             Yield::default().await;
             match self.inner.call(|| self.inner.shell(node, argv, deadline, begun_ms)) {
@@ -311,12 +349,13 @@ impl Shell for SimPorts {
 
 impl Clock for SimPorts {
     fn now(&self) -> UnixMs {
-        UnixMs(self.inner.world().now_ms)
+        let off_ms = self.inner.calls().clock_off_ms;
+        UnixMs(self.inner.world().now_ms.saturating_add_signed(off_ms))
     }
 
     /// Counts from the moment of the call, so that two sleeps side by side take as long as the longer one.
     fn sleep(&self, duration: Duration) -> PortFuture<'_, ()> {
-        let until_ms = later(self.now().0, duration);
+        let until_ms = later(self.inner.world().now_ms, duration);
         Box::pin(async move {
             Yield::default().await;
             if self.is_dead() {

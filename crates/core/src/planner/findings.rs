@@ -2,6 +2,7 @@
 
 use crate::checks::{Finding, Severity, Subject};
 use crate::ids::{GuestId, NodeName};
+use crate::plan::PLAN_UNKNOWN;
 
 use super::certificates::certificates;
 use super::concessions::in_words;
@@ -20,7 +21,7 @@ pub(super) fn blocking(check: &str, subject: Subject, problem: String, remedy: S
 /// A reading without which there is no plan.
 pub(super) fn unknown(subject: Subject, what: &str) -> Finding {
     let remedy = "make the reading possible and look again; nothing is planned on a guess".to_owned();
-    blocking("plan-unknown", subject, what.to_owned(), remedy)
+    blocking(PLAN_UNKNOWN, subject, what.to_owned(), remedy)
 }
 
 /// A guest that cannot leave its node, whatever is upgraded and however much memory is free.

@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quorate_core::ids::{GuestId, NodeName, RunId, UnixMs};
 use quorate_core::policy::{ConsentKind, GuestPolicy, Policy};
-use quorate_core::run::{Event, Request, RunOutcome, RunState, StepOutcome, StepRecord};
+use quorate_core::run::{Event, Request, RunOutcome, RunState, StepOutcome};
 use quorate_core::steps::Step;
 use quorate_engine::{Beginning, Driver, Ended, Lists, Silent, WhenPaused, new_run_id, prepare};
 use quorate_journal::{Holder, Journal};
@@ -257,18 +257,23 @@ fn take_up(point: Point, say: Option<Request>) -> Result<(SimPorts, Ended, usize
             driver.say(say, "the operator of the crash matrix")?;
         }
         let ended = driver.drive().await?;
-        Ok::<_, quorate_engine::DriveError>((ended, still_owed(driver.state())))
+        Ok::<_, quorate_engine::DriveError>((ended, still_owed(&sim, driver.state())))
     };
     let (ended, owed) = block_on(drive).map_err(|error| error.to_string())?;
     Ok((sim, ended, owed))
 }
 
-/// Obligations that are open. Of what an abort may leave to the operator only failback counts as paid.
-fn still_owed(state: &RunState) -> usize {
-    let left = |record: &&StepRecord| matches!(record.outcome, Some(StepOutcome::HandedOver(_)));
-    let handed_over = state.steps.values().filter(left);
-    let other = handed_over.filter(|record| !matches!(record.step, Step::RestoreFailback(_)));
-    state.obligations.len() + other.count()
+/// Obligations that are open. Of what an abort may leave to the operator only failback counts as paid, and the ledger
+/// looks whether it had to be left.
+fn still_owed(sim: &SimPorts, state: &RunState) -> usize {
+    let mut open = state.obligations.len();
+    for record in state.steps.values().filter(|record| matches!(record.outcome, Some(StepOutcome::HandedOver(_)))) {
+        match &record.step {
+            Step::RestoreFailback(step) => Ledger::hand_over(&mut sim.world(), step.guest),
+            _ => open += 1,
+        }
+    }
+    open
 }
 
 /// What is in the cluster at the end, when HA has come to rest; harm is an error.

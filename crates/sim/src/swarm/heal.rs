@@ -18,6 +18,10 @@ pub(super) fn heal(world: &mut World) {
     for guest in moving {
         world.fail_migration(guest, "received interrupt");
     }
+    // `qm unlock`: a node that lost its power in the middle of a move has left the lock behind.
+    for guest in world.guests.values_mut() {
+        guest.lock = None;
+    }
     let nodes: Vec<NodeName> = world.nodes.keys().cloned().collect();
     for name in &nodes {
         heal_node(world, name);

@@ -11,6 +11,7 @@ use quorate_core::steps::{Step, Travel};
 
 use crate::oracle::is_out;
 use crate::world::World;
+use crate::world::guest::Guest;
 use crate::world::node::Power;
 
 /// Corosync notices a lost node after up to 10 s, Ceph after 20 s, and a look takes a few seconds more.
@@ -63,8 +64,15 @@ impl Judge {
                 wrongs.extend(others.filter(|why| why.starts_with("one-node-out")));
             }
             Step::Migrate(migrate) => {
-                wrongs.extend(self.does_not_fit(world, migrate.guest, &migrate.to));
+                // A stopped guest travels as files; its memory counts when it is started.
+                if world.guests.get(&migrate.guest).is_some_and(Guest::is_running) {
+                    wrongs.extend(self.does_not_fit(world, migrate.guest, &migrate.to));
+                }
                 wrongs.extend(backward(world, migrate.guest, &migrate.to, migrate.travel));
+            }
+            Step::StartGuest(start) => {
+                let node = world.guests.get(&start.guest).map(|guest| guest.node.clone());
+                wrongs.extend(node.and_then(|node| self.does_not_fit(world, start.guest, &node)));
             }
             Step::ShutdownGuest(shutdown) if !world.ledger.has_consent(shutdown.guest) => {
                 wrongs.push(format!("{} is shut down without consent", shutdown.guest));
@@ -85,7 +93,7 @@ impl Judge {
         let machine = world.nodes.get(to)?;
         let least = self.committed.iter().filter_map(|(_, of)| of.get(to)).min()?;
         let needed = machine.host_used_bytes + least + world.guests.get(&guest)?.memory_bytes;
-        let fits = needed <= machine.memory_bytes || world.guests.get(&guest)?.node == *to;
+        let fits = needed <= machine.memory_bytes || world.guests.get(&guest)?.runs_on.contains(to);
         (!fits).then(|| format!("memory-fits: {to} would hold {needed} of {} bytes", machine.memory_bytes))
     }
 }

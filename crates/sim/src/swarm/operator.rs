@@ -12,7 +12,7 @@ use quorate_journal::{Holder, Journal, JournalError};
 
 use super::judge::Judge;
 use super::strikes::{self, Blow, Strike};
-use super::verdict::{self, Ending, Verdict};
+use super::verdict::{self, Ending, Story, Verdict};
 use super::{Case, Events};
 use crate::ledger::Ledger;
 use crate::ports::{Kill, SimPorts};
@@ -135,9 +135,12 @@ impl Operator {
         let beginning =
             Beginning { run: run.clone(), cluster: "swarm".to_owned(), policy: self.case.policy.clone(), plan };
         let ending = self.drive_to_the_end(&journal, &run, beginning).await?;
+        // What strikes after the end does not make it untrue.
+        let upgraded = Ledger::report(&self.sim.world(), 0, 0.0).nodes_upgraded;
         let now_ms = self.sim.world().now_ms;
         self.sim.world().advance_to(now_ms + REST_MS);
-        Ok(verdict::of(self.case, &self.sim, ending, self.strikes, self.judge.wrongs, self.events, self.pauses))
+        let Self { case, sim, strikes, judge, events, pauses, .. } = self;
+        Ok(verdict::of(case, &sim, Story { ending, upgraded, strikes, wrongs: judge.wrongs, events, pauses }))
     }
 
     async fn drive_to_the_end(
@@ -204,6 +207,8 @@ impl Operator {
                     self.back_after_s = back_after_s;
                     self.sim.kill(Kill::Before(self.sim.calls() + 1 + after_calls));
                 }
+                Blow::Wire { calls, trouble } => self.sim.trouble(calls, trouble),
+                Blow::ClockSet { seconds } => self.sim.set_clock_off(seconds),
                 Blow::Says(request) => {
                     let posted: Result<(), JournalError> = journal.post_request(run, at, "the operator", &request);
                     posted.expect("a journal in memory can be written");

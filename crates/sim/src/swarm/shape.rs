@@ -190,8 +190,10 @@ fn rules(rng: &mut Rng, file: &mut ClusterFile) {
     if let Some(pair) = pair.filter(|_| file.nodes.len() >= 3 && rng.percent(25)) {
         rule("apart", "keep-apart", pair, BTreeMap::new());
     }
-    if let (Some(guest), Some(node)) = (managed.last(), file.nodes.last().filter(|_| rng.percent(20))) {
-        rule("prefers", "node-affinity", vec![guest.id], [(node.name.clone(), 1)].into());
+    if let (Some(guest), Some(last)) = (managed.last(), file.nodes.last().filter(|_| rng.percent(20))) {
+        // Where HA has come to rest, a guest that fails back is where it is preferred.
+        let node = if guest.failback { &guest.node } else { &last.name };
+        rule("prefers", "node-affinity", vec![guest.id], [(node.clone(), 1)].into());
     }
 }
 

@@ -11,6 +11,7 @@ use quorate_core::plan::Plan;
 use quorate_core::run::Request;
 
 use super::shape::Draw;
+use crate::ports::Trouble;
 use crate::world::World;
 use crate::world::events::Rng;
 use crate::world::faults::FaultKind;
@@ -40,6 +41,18 @@ pub enum Blow {
     },
     /// The operator says something.
     Says(Request),
+    /// The next calls of the tool meet trouble on their way.
+    Wire {
+        /// So many calls.
+        calls: u64,
+        /// What happens to each.
+        trouble: Trouble,
+    },
+    /// The tool's own clock is set by so many seconds.
+    ClockSet {
+        /// Seconds; forward or back.
+        seconds: i64,
+    },
 }
 
 /// Kinds of harm that the ledger counts.
@@ -93,6 +106,14 @@ pub(super) fn draw(rng: &mut Rng, world: &World, plan: &Plan) -> Vec<Strike> {
     also(30, rng, dies);
     also(6, rng, Blow::Says(Request::Abort));
     also(6, rng, Blow::Says(Request::Pause));
+    let calls = if rng.percent(70) { rng.between(1, 5) } else { rng.between(5, 400) };
+    let troubles = [401, 500, 595, 596].map(Trouble::Refuses);
+    let trouble = if rng.percent(50) { Some(Trouble::LosesAnswer) } else { rng.pick(&troubles).copied() };
+    if let Some(trouble) = trouble {
+        also(20, rng, Blow::Wire { calls, trouble });
+    }
+    let seconds = i64::try_from(rng.between(1, 7_200)).unwrap_or(0) - 3_600;
+    also(5, rng, Blow::ClockSet { seconds });
     strikes
 }
 
@@ -103,7 +124,7 @@ fn fault(rng: &mut Rng, world: &World, target: &NodeName) -> Option<FaultKind> {
     let guest = any.filter(|_| rng.percent(40));
     let times = u32::try_from(rng.between(1, 4)).unwrap_or(1);
     let osds: Vec<_> = world.ceph.iter().flat_map(|ceph| ceph.osds.keys().copied()).collect();
-    Some(match rng.between(1, 29) {
+    Some(match rng.between(1, 34) {
         1..=2 => FaultKind::PowerOff { node },
         3 => FaultKind::BootSlow { node, seconds: rng.between(200, 2_400) },
         4..=5 => FaultKind::BootOldKernel { node },
@@ -126,6 +147,14 @@ fn fault(rng: &mut Rng, world: &World, target: &NodeName) -> Option<FaultKind> {
         25..=26 => FaultKind::AdminMoves { guest: any?, target: node },
         27 => FaultKind::AdminNoout { set: rng.percent(60) },
         28 => FaultKind::ApiError { node, text: Some("unable to open file - No space left on device".to_owned()) },
+        29 => FaultKind::BootRenamesNics { node },
+        30 => FaultKind::AptAsks { node, package: "pve-manager".to_owned() },
+        31..=32 => FaultKind::LinkFlaps {
+            node,
+            link: usize::try_from(rng.between(0, 1)).unwrap_or(0),
+            times: u32::try_from(rng.between(2, 6)).unwrap_or(2),
+            every_s: rng.between(4, 90),
+        },
         _ => FaultKind::ClockSkew { node, skew_ms: if rng.percent(50) { 90_000 } else { -4_000 } },
     })
 }
@@ -136,11 +165,12 @@ pub(super) fn may_do(strikes: &[Strike], world: &World) -> BTreeSet<Harm> {
     let faults =
         || strikes.iter().filter_map(|strike| if let Blow::Fault(kind) = &strike.what { Some(kind) } else { None });
     let one_link = world.nodes.values().any(|node| node.links.len() < 2);
-    let cut = faults().filter(|kind| matches!(kind, FaultKind::LinkDown { .. })).count();
+    let cut = faults().filter(|kind| matches!(kind, FaultKind::LinkDown { .. } | FaultKind::LinkFlaps { .. })).count();
     let mut harms = BTreeSet::new();
     for kind in faults() {
         harms.extend(may_do_alone(kind));
-        if matches!(kind, FaultKind::LinkDown { .. }) && (one_link || cut > 1) {
+        let cuts = matches!(kind, FaultKind::LinkDown { .. } | FaultKind::LinkFlaps { .. });
+        if cuts && (one_link || cut > 1) {
             harms.extend(LOSS_OF_A_NODE);
         }
     }
@@ -152,7 +182,7 @@ const LOSS_OF_A_NODE: &[Harm] = &[Harm::Quorum, Harm::Lost, Harm::Down, Harm::Fe
 fn may_do_alone(kind: &FaultKind) -> &'static [Harm] {
     match kind {
         // A node is gone: with its guests, its votes, its copies of data; HA places what it recovers as it likes.
-        FaultKind::PowerOff { .. } | FaultKind::BootNever { .. } => LOSS_OF_A_NODE,
+        FaultKind::PowerOff { .. } | FaultKind::BootNever { .. } | FaultKind::BootRenamesNics { .. } => LOSS_OF_A_NODE,
         // A guest that waits for its node is down for longer than was said; Ceph lacks a copy for as long.
         FaultKind::BootSlow { .. } => &[Harm::Down],
         FaultKind::Qdevice { .. } => &[Harm::Quorum, Harm::Down, Harm::Fence, Harm::Lost],
@@ -160,7 +190,8 @@ fn may_do_alone(kind: &FaultKind) -> &'static [Harm] {
         // The administrator's own doing. When his maintenance ends, HA takes back what it had moved, be that node older.
         FaultKind::AdminMaintenance { .. } => &[Harm::Rules, Harm::Backward],
         FaultKind::AdminStarts { .. } => &[Harm::Rules],
-        FaultKind::AdminMoves { .. } => &[Harm::Rules, Harm::Backward, Harm::Down],
+        // There may be no room for a container where he sends it: it was shut down, and does not start.
+        FaultKind::AdminMoves { .. } => &[Harm::Rules, Harm::Backward, Harm::Down, Harm::Lost],
         _ => &[],
     }
 }

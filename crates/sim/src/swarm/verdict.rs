@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use quorate_core::run::Event;
+use quorate_core::run::{Event, StepOutcome};
+use quorate_core::steps::Step;
 
 use super::strikes::{Blow, Harm, Strike, may_do};
 use super::{Case, Events};
@@ -63,17 +64,31 @@ pub(super) fn refused(case: Case, sim: &SimPorts, why: Vec<String>) -> Verdict {
     }
 }
 
-/// A run that began.
-pub(super) fn of(
-    case: Case,
-    sim: &SimPorts,
-    ending: Ending,
-    strikes: Vec<Strike>,
-    wrongs: Vec<String>,
-    events: Events,
-    pauses: u32,
-) -> Verdict {
-    let world = sim.world();
+/// A run that began, and is over.
+pub(super) struct Story {
+    /// How it ended.
+    pub(super) ending: Ending,
+    /// Nodes that were up to date at that moment.
+    pub(super) upgraded: u32,
+    /// What befell it.
+    pub(super) strikes: Vec<Strike>,
+    /// What was sent although there was a reason not to.
+    pub(super) wrongs: Vec<String>,
+    /// Everything that happened.
+    pub(super) events: Events,
+    /// Times it stood still.
+    pub(super) pauses: u32,
+}
+
+/// Judges a run that began.
+pub(super) fn of(case: Case, sim: &SimPorts, story: Story) -> Verdict {
+    let Story { ending, upgraded, strikes, wrongs, events, pauses } = story;
+    let mut world = sim.world();
+    for (_, event) in &events {
+        if let Event::StepEnded { step: Step::RestoreFailback(step), outcome: StepOutcome::HandedOver(_), .. } = event {
+            Ledger::hand_over(&mut world, step.guest);
+        }
+    }
     let ledger = Ledger::report(&world, 0, 0.0);
     let excused = may_do(&strikes, &world);
     let mut failures = wrongs;
@@ -81,7 +96,7 @@ pub(super) fn of(
     match &ending {
         Ending::Completed => {
             let behind = world.ledger.baseline.as_ref().map_or(0, |baseline| baseline.behind.len());
-            let done = ledger.nodes_upgraded as usize;
+            let done = upgraded as usize;
             if done < behind {
                 failures.push(format!("the run says that it is complete, and {done} of {behind} nodes are upgraded"));
             }

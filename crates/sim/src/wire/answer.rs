@@ -47,6 +47,17 @@ pub struct ApiAnswer {
 }
 
 impl ApiAnswer {
+    /// What a proxy or a worker without memory of the call answers: a status, and no body.
+    pub(crate) fn refusal(status: u16) -> Self {
+        let reason = match status {
+            401 => "authentication failure",
+            595 => "Connection refused",
+            596 => "Connection timed out",
+            _ => "got timeout",
+        };
+        Self { status, reason: reason.to_owned(), headers: Vec::new(), body: Vec::new(), delay: Duration::ZERO }
+    }
+
     /// PVE closes the connection after every refusal.
     pub fn closes(&self) -> bool {
         self.status >= 400

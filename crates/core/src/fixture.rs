@@ -128,7 +128,7 @@ impl Fixture {
     /// A node with so many GiB.
     #[must_use]
     pub fn memory(self, name: &str, gib: u64) -> Self {
-        self.node(name, |node| node.memory = Known(Memory { total_bytes: gib * GIB, used_bytes: 0 }))
+        self.node(name, |node| node.memory = Known(Memory { total_bytes: gib * GIB, used_bytes: 0, host_bytes: 0 }))
     }
 
     /// A node that has been upgraded and rebooted already.
@@ -292,7 +292,7 @@ fn node(name: &NodeName) -> Node {
     node.online = Known(true);
     node.boot = Known(BootId::new(format!("boot-{name}")));
     node.uptime_s = Known(1_000_000);
-    node.memory = Known(Memory { total_bytes: 64 * GIB, used_bytes: 8 * GIB });
+    node.memory = Known(Memory { total_bytes: 64 * GIB, used_bytes: 8 * GIB, host_bytes: GIB / 2 });
     let flags = ["aes", "avx2"].map(str::to_owned).into();
     node.cpu = Known(Cpu { count: 32, model: "Fixture 9000".to_owned(), flags });
     node.pve_version = Known("9.1.1".into());

@@ -154,7 +154,7 @@ async fn a_cluster_without_ceph_has_none_and_one_that_times_out_is_unknown() {
 async fn an_offline_nodes_readings_are_unknown_also_in_a_watch_that_knows_better_times() {
     let mut before = look_at(&recorded()).await;
     let pve3 = before.nodes.get_mut(&"pve3".into()).unwrap();
-    pve3.memory = Observed::Known(Memory { total_bytes: 2, used_bytes: 1 });
+    pve3.memory = Observed::Known(Memory { total_bytes: 2, used_bytes: 1, host_bytes: 1 });
     pve3.storages = Observed::Known(BTreeMap::new());
     let ports = changed(|request, answer| match request.path.as_str() {
         "/cluster/status" => answer.map(|mut list| {

@@ -36,6 +36,13 @@ pub(super) fn head(plan: &Plan, report: &Report) -> Page {
         bytes(plan.costs.bytes),
         duration(plan.costs.duration_s)
     ));
+    if !report.ha_moves.is_empty() {
+        let travels = report.ha_moves.iter().map(|own| own.bytes).fold(0, u64::saturating_add);
+        let (count, travels) = (report.ha_moves.len(), bytes(travels));
+        page.line(format!(
+            "HA will then move {count} guests, {travels}, by itself: in the ratio, and not in the moves"
+        ));
+    }
     page
 }
 
@@ -111,7 +118,7 @@ fn twice(page: &mut Page, report: &Report, snapshot: &Snapshot) {
     }
     if !report.ha_moves.is_empty() {
         page.gap();
-        page.line("HA will move these by itself at the end, when failback is given back; they are not counted above");
+        page.line("HA will move these by itself at the end, when failback is given back, without a look at memory");
         for own in report.ha_moves.iter().take(MOST_NAMED) {
             let to: Vec<&str> = own.to.iter().map(|node| node.as_str()).collect();
             page.line(format!("  {} {}: {} → {}", own.guest, name(&own.guest), own.from, to.join(" or ")));

@@ -2,10 +2,12 @@
 
 use super::support::Findings;
 use super::{Context, Invariant, Verdict};
+use crate::ids::GuestId;
 use crate::placement::{footprint_bytes, usable_bytes};
-use crate::snapshot::{Guest, Snapshot};
+use crate::snapshot::{Guest, Memory, Snapshot};
 
-/// `memory-fits`. Counted is what guests may use, not what they use, and a guest that travels counts on both ends.
+/// `memory-fits`. Counted is what guests may use, not what they use, and a guest that travels counts on both ends. What
+/// the host itself uses is not for guests, however small the headroom.
 ///
 /// Only nodes that take a guest in are judged: an administrator may well run a node beyond the limit, and moving
 /// guests away from it is no risk.
@@ -39,20 +41,32 @@ impl Invariant for MemoryFits {
             let leaving = sum(leaving.filter(|guest| guest.node != node.name).map(need_bytes));
             let need = here.saturating_add(coming).saturating_add(leaving);
             let Some(memory) = findings.read(&node.memory) else { continue };
-            let limit = usable_bytes(memory, context.policy);
+            // A guest on its way has its memory here from its first byte on, and it shows as the host's own.
+            let under_way = arriving.iter().filter(|moving| has_begun(snapshot, moving.guest));
+            let under_way = sum(under_way.filter_map(|moving| snapshot.guests.get(&moving.guest)).map(need_bytes));
+            let host_bytes = memory.host_bytes.saturating_sub(under_way);
+            let limit = usable_bytes(&Memory { host_bytes, ..*memory }, context.policy);
             if need > limit {
                 findings.broken(format!(
-                    "guests on {} and on their way there may take {}, {} of {} are for guests (headroom {} %)",
+                    "guests on {} and on their way there may take {}, {} of {} are for guests (headroom {} %, the host \
+                     itself uses {})",
                     node.name,
                     mib(need),
                     mib(limit),
                     mib(memory.total_bytes),
-                    context.policy.headroom_percent
+                    context.policy.headroom_percent,
+                    mib(host_bytes)
                 ));
             }
         }
         findings.verdict()
     }
+}
+
+/// Does PVE move it now? If that is not known, its memory counts twice: as the host's and as its own.
+fn has_begun(snapshot: &Snapshot, guest: GuestId) -> bool {
+    let jobs = snapshot.jobs.known().into_iter().flatten();
+    jobs.filter(|job| job.kind.is_migration()).any(|job| job.vmid == Some(guest.vmid))
 }
 
 /// A guest may claim any size.

@@ -128,7 +128,7 @@ fn node(name: &str) -> Node {
         online: Known(true),
         boot: Known(format!("boot-of-{name}").as_str().into()),
         uptime_s: Known(900_000),
-        memory: Known(Memory { total_bytes: 64 * GIB, used_bytes: 20 * GIB }),
+        memory: Known(Memory { total_bytes: 64 * GIB, used_bytes: 20 * GIB, host_bytes: 2 * GIB }),
         cpu: Known(Cpu { count: 16, model: "EPYC".to_owned(), flags: ["aes", "avx2"].map(str::to_owned).into() }),
         pve_version: Known(Version::from("9.1.1")),
         qemu_version: Known(Version::from("10.1.2-1")),

@@ -23,10 +23,20 @@ pub fn footprint_bytes(guest: &Guest) -> u64 {
     guest.memory_bytes.saturating_add(overhead)
 }
 
-/// Memory of a node that guests may take: all of it without the headroom of the policy.
+/// By so much the host's own share may grow between a plan and its last step without a step being refused.
+const HOST_MAY_GROW_BYTES: u64 = 512 << 20;
+
+/// Memory of a node that guests may take. What stays free of them is the headroom of the policy, or what the host itself
+/// uses, whichever is more: a target that cannot hold both starts no guest.
 pub fn usable_bytes(memory: &Memory, policy: &Policy) -> u64 {
     let percent = 100 - u64::from(policy.headroom_percent.min(100));
-    memory.total_bytes / 100 * percent
+    (memory.total_bytes / 100 * percent).min(memory.total_bytes.saturating_sub(memory.host_bytes))
+}
+
+/// The same for a plan, which is made hours before its last step and must not fail for a cache that has grown a little.
+pub fn plannable_bytes(memory: &Memory, policy: &Policy) -> u64 {
+    let host_bytes = memory.host_bytes.saturating_add(HOST_MAY_GROW_BYTES);
+    usable_bytes(&Memory { host_bytes, ..*memory }, policy)
 }
 
 /// Virtual processors that the running guests of a node may have.
@@ -40,10 +50,21 @@ mod tests {
 
     #[test]
     fn headroom_is_taken_from_the_whole_and_never_underflows() {
-        let memory = Memory { total_bytes: 100 << 30, used_bytes: 0 };
+        let memory = Memory { total_bytes: 100 << 30, used_bytes: 0, host_bytes: 0 };
         let policy = |headroom_percent| Policy { headroom_percent, ..Policy::default() };
         assert_eq!(usable_bytes(&memory, &policy(0)) >> 30, 100);
         assert_eq!(usable_bytes(&memory, &policy(10)) >> 30, 90);
         assert_eq!(usable_bytes(&memory, &policy(200)), 0);
+    }
+
+    #[test]
+    fn the_hosts_own_share_stays_free_of_guests_where_it_is_more_than_the_headroom() {
+        let memory = |host_gib: u64| Memory { total_bytes: 100 << 30, used_bytes: 0, host_bytes: host_gib << 30 };
+        let policy = Policy { headroom_percent: 10, ..Policy::default() };
+        assert_eq!(usable_bytes(&memory(9), &policy) >> 30, 90);
+        assert_eq!(usable_bytes(&memory(20), &policy) >> 30, 80);
+        assert_eq!(usable_bytes(&memory(200), &policy), 0);
+        assert_eq!(plannable_bytes(&memory(9), &policy), usable_bytes(&memory(9), &policy));
+        assert_eq!(usable_bytes(&memory(20), &policy) - plannable_bytes(&memory(20), &policy), HOST_MAY_GROW_BYTES);
     }
 }

@@ -3,7 +3,7 @@
 //! Each is checked by solving the puzzle again with it. Few tries each, so a concession that would do can be missed; one
 //! that is named does.
 
-use crate::placement::usable_bytes;
+use crate::placement::plannable_bytes;
 use crate::policy::Policy;
 
 use super::findings::gib;
@@ -197,8 +197,8 @@ impl Trial<'_> {
             let more = |node: &crate::snapshot::Node| {
                 let memory = node.memory.known()?;
                 Some(
-                    usable_bytes(memory, &policy)
-                        - usable_bytes(memory, problem.policy).min(usable_bytes(memory, &policy)),
+                    plannable_bytes(memory, &policy)
+                        - plannable_bytes(memory, problem.policy).min(plannable_bytes(memory, &policy)),
                 )
             };
             let more = problem.snapshot.nodes.values().map(|node| more(node).unwrap_or(0)).collect();

@@ -34,15 +34,15 @@ pub fn migration_s(bytes: u64, through_ha: bool, policy: &Policy) -> u64 {
 pub fn step_s(step: &Step) -> u64 {
     match step {
         Step::RefreshPackages(_) => 20,
-        Step::HoldFailback(_) | Step::RestoreFailback(_) | Step::EjectMedia(_) => 2,
+        Step::HoldFailback(_) | Step::RestoreFailback(_) | Step::EjectMedia(_) | Step::InsertMedia(_) => 2,
         Step::Migrate(_) => AROUND_A_MIGRATION_S,
-        Step::ShutdownGuest(_) => 60,
-        Step::StartGuest(_) => 15,
+        Step::ShutdownGuest(_) | Step::StopToMove(_) => 60,
+        Step::StartGuest(_) | Step::StartMoved(_) => 15,
         Step::ProveEmpty(_) | Step::SetNoout(_) | Step::UnsetNoout(_) => 5,
         Step::EnterMaintenance(_) | Step::LeaveMaintenance(_) | Step::SettleHa(_) => 30,
         Step::UpgradePackages(_) => UPGRADE_S,
         Step::Reboot(_) => REBOOT_S,
         Step::ProveBack(_) => 60,
-        Step::FinalCheck(_) => 10,
+        Step::FinalCheck(_) | Step::LowerVotes(_) | Step::RestoreVotes(_) => 10,
     }
 }

@@ -27,6 +27,7 @@ mod problem;
 mod properties;
 #[cfg(test)]
 mod puzzles;
+mod reasons;
 mod releases;
 pub mod report;
 mod rules;
@@ -104,7 +105,9 @@ fn bound_of(problem: &problem::Problem<'_>, moves: u32, unmet: u64) -> Bound {
         why.push_str("; proven optimal: no plan has fewer moves");
     }
     if unmet > 0 {
-        why.push_str("; what is wished for the end cannot be had in full, and is not counted here");
+        why.push_str(
+            "; what is wished for the end, or preferred by HA, cannot be had in full, and is not counted here",
+        );
     }
     Bound { moves: least, bytes: bound::least(&instance, &bytes), why }
 }

@@ -83,7 +83,12 @@ pub(super) fn in_time(problem: &Problem<'_>, solution: &Solution, reboots: impl 
     for (number, (early, late)) in split(&problem.instance, solution).into_iter().enumerate().skip(1) {
         let (before, node) = (turns[number - 1].turn.node, turns[number].turn.node);
         let (away, draining) = (&problem.names[before], &problem.names[node]);
-        if !early.is_empty() && reboots(away) && votes_allow(problem.snapshot, away, draining) {
+        let stops = |step: &Move| problem.movers[step.item].iter().any(|mover| problem.stops_to_move(mover));
+        if !early.is_empty()
+            && !early.iter().any(stops)
+            && reboots(away)
+            && votes_allow(problem.snapshot, away, draining)
+        {
             (turns[number - 1].meanwhile, turns[number - 1].next) = (early, Some(node));
             turns[number].turn.moves = late;
         }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::checks::{Finding, Subject};
 use crate::ids::{GuestId, GuestKind, NodeName, StorageId};
 use crate::placement::{
-    disk_bytes, footprint_bytes, obstacle_here, obstacle_there, travels_with_disks, usable_bytes, usable_cpus,
+    disk_bytes, footprint_bytes, obstacle_here, obstacle_there, plannable_bytes, travels_with_disks, usable_cpus,
 };
 use crate::plan::Plan;
 use crate::policy::{End, GuestPolicy, Policy, StoppedGuests};
@@ -51,19 +51,30 @@ pub(super) struct Problem<'a> {
     pub(super) refusals: Vec<BTreeMap<usize, String>>,
     /// Guests that are shut down for their node's turn.
     pub(super) shut_down: BTreeMap<usize, Vec<GuestId>>,
+    /// Guests that were stopped for their move and are not started yet.
+    pub(super) half_way: BTreeSet<GuestId>,
 }
 
 impl Problem<'_> {
+    /// Is this guest shut down for its move and started after it?
+    pub(super) fn stops_to_move(&self, mover: &Mover) -> bool {
+        let runs = self.snapshot.guests.get(&mover.guest).is_some_and(Guest::may_be_running);
+        mover.travel == Travel::Offline && (runs || self.half_way.contains(&mover.guest))
+    }
+
     /// What the moves of a plan cost, in the measure that plans are compared in.
     pub(super) fn cost_of(&self, plan: &Plan) -> u64 {
+        let guest = |step: &Step| if let Step::Migrate(step) = step { Some(step.guest) } else { None };
+        self.cost_of_guests(plan.steps().filter_map(|(_, planned)| guest(&planned.step)))
+    }
+
+    /// What it costs to move each of these once.
+    pub(super) fn cost_of_guests(&self, guests: impl Iterator<Item = GuestId>) -> u64 {
         let mut item_of: BTreeMap<GuestId, usize> = BTreeMap::new();
         for (item, movers) in self.movers.iter().enumerate() {
             item_of.extend(movers.iter().map(|mover| (mover.guest, item)));
         }
-        let moves = plan.steps().filter_map(|(_, planned)| match &planned.step {
-            Step::Migrate(step) => item_of.get(&step.guest).copied(),
-            _ => None,
-        });
+        let moves = guests.filter_map(|guest| item_of.get(&guest).copied());
         // Guests that travel together are one item with the cost of all.
         let share = |item: usize| self.instance.items[item].cost / self.movers[item].len().max(1) as u64;
         moves.map(share).fold(0, u64::saturating_add)
@@ -82,10 +93,14 @@ pub(super) struct Reader<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) policy: &'a Policy,
     pub(super) ha: &'a Ha,
+    /// What is to be given back.
+    pub(super) owed: &'a [Step],
     /// Nodes that come before all others: the one under work, and those on which something is to be given back.
     pub(super) begun: Vec<NodeName>,
     /// Guests that we shut down and still have to start.
     pub(super) to_start: BTreeSet<GuestId>,
+    /// Guests that we stopped to move them and still have to start.
+    pub(super) half_way: BTreeSet<GuestId>,
     pub(super) number: BTreeMap<&'a NodeName, usize>,
     pub(super) names: Vec<NodeName>,
     pub(super) places: Vec<Place>,
@@ -106,7 +121,7 @@ pub(super) struct Reader<'a> {
 pub(super) fn read<'a>(
     snapshot: &'a Snapshot,
     policy: &'a Policy,
-    ongoing: &Ongoing,
+    ongoing: &'a Ongoing,
 ) -> Result<Problem<'a>, Vec<Finding>> {
     let mut findings = needs::cluster_findings(snapshot, ongoing);
     findings.extend(snapshot.nodes.values().flat_map(|node| needs::node_findings(node, ongoing)));
@@ -120,11 +135,17 @@ pub(super) fn read<'a>(
         snapshot,
         policy,
         ha,
+        owed: &ongoing.owed,
         begun: ongoing.under_work.iter().cloned().chain(ongoing.owed.iter().filter_map(node_of)).collect(),
         to_start: ongoing
             .owed
             .iter()
             .filter_map(|step| if let Step::StartGuest(start) = step { Some(start.guest) } else { None })
+            .collect(),
+        half_way: ongoing
+            .owed
+            .iter()
+            .filter_map(|step| if let Step::StartMoved(start) = step { Some(start.guest) } else { None })
             .collect(),
         number,
         names,
@@ -152,7 +173,7 @@ fn place(node: &Node, policy: &Policy, ongoing: &Ongoing, ranks: &releases::Rank
     let free =
         |storage: &StorageId| node.storages.known()?.get(storage).map(|state| state.free_bytes.min(MOST_ON_A_NODE));
     Place {
-        capacity_bytes: node.memory.known().map_or(0, |memory| usable_bytes(memory, policy).min(MOST_ON_A_NODE)),
+        capacity_bytes: node.memory.known().map_or(0, |memory| plannable_bytes(memory, policy).min(MOST_ON_A_NODE)),
         cpus: policy.cpu_limit_percent.zip(node.cpu.known()).map(|(percent, cpu)| usable_cpus(cpu, percent)),
         fixed_bytes: 0,
         disk_free_bytes: storages.iter().map(|storage| free(storage).unwrap_or(0)).collect(),
@@ -190,6 +211,14 @@ impl<'a> Reader<'a> {
             return;
         }
         let must_leave = self.places[home].has_turn;
+        if self.half_way.contains(&guest.id) && guest.status.is(&GuestStatus::Stopped) {
+            let on = self.offline(guest, home).ok().filter(|_| must_leave);
+            match on {
+                Some(candidate) => drop(self.candidates.insert(guest.id, candidate)),
+                None => drop(self.stay.insert(guest.id, home)),
+            }
+            return;
+        }
         let finding = match guest.status.read() {
             Err(why) => {
                 Some(unknown(Subject::Guest(guest.id), &format!("whether {} runs is not known: {why}", guest.id)))
@@ -236,12 +265,23 @@ impl<'a> Reader<'a> {
             }
             Err(crate::placement::Obstacle::No(why)) => why,
         };
-        let touchable = !guest.tags.contains(crate::policy::tags::SKIP);
-        let may_shut_down = self.policy.of(guest) == Some(GuestPolicy::Shutdown) && touchable;
-        if may_shut_down && guest.status.is(&GuestStatus::Running) {
+        if guest.status.is(&GuestStatus::Running) && self.policy.allows(guest, GuestPolicy::Shutdown) {
             self.stay.insert(guest.id, home);
             self.shut_down.entry(home).or_default().push(guest.id);
             return Ok(());
+        }
+        if guest.status.is(&GuestStatus::Running) && self.policy.allows(guest, GuestPolicy::Offline) {
+            let stopped = self.offline(guest, home);
+            return match stopped {
+                Ok(candidate) => {
+                    self.candidates.insert(guest.id, candidate);
+                    Ok(())
+                }
+                Err(also) => {
+                    let why = format!("{why}; nor stopped: {also}");
+                    Err(immovable(guest.id, &guest.node, &why, remedy_immovable(guest.id)))
+                }
+            };
         }
         Err(immovable(guest.id, &guest.node, &why, remedy_immovable(guest.id)))
     }
@@ -261,7 +301,20 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// As one that is shut down for its move, or why it cannot be.
+    fn offline(&self, guest: &Guest, home: usize) -> Result<Candidate, String> {
+        let candidate = self.candidate(guest, home, Travel::Offline).map_err(|why| why.text().to_owned())?;
+        if !candidate.spec.allowed.without(home).is_empty() {
+            return Ok(candidate);
+        }
+        let each = candidate.refusals.iter().map(|(node, why)| format!("{}: {why}", self.names[*node].as_str()));
+        Err(each.collect::<Vec<_>>().join("; "))
+    }
+
     fn candidate(&self, guest: &Guest, home: usize, travel: Travel) -> Result<Candidate, crate::placement::Obstacle> {
+        let runs = guest.may_be_running() || self.half_way.contains(&guest.id);
+        let stopped = (travel == Travel::Offline).then(|| crate::placement::as_stopped(guest));
+        let guest = stopped.as_ref().unwrap_or(guest);
         obstacle_here(guest, self.policy)?;
         let mut refusals = BTreeMap::new();
         // Outside a rule it may be now, but not come back to.
@@ -275,24 +328,23 @@ impl<'a> Reader<'a> {
             }
         }
         let facts = guest.migration.known();
-        let running = guest.may_be_running();
         let disks = facts.map_or(0, disk_bytes);
-        let memory = if running && guest.id.kind == GuestKind::Vm { guest.memory_bytes } else { 0 };
+        let live_vm = runs && guest.id.kind == GuestKind::Vm && travel != Travel::Offline;
+        let memory = if live_vm { guest.memory_bytes } else { 0 };
         let bytes = disks.saturating_add(memory).min(MOST_BYTES);
-        let restart = if running && guest.id.kind == GuestKind::Ct { PER_RESTART } else { 0 };
-        let live_vm = running && guest.id.kind == GuestKind::Vm;
+        let restart = if runs && !live_vm { PER_RESTART } else { 0 };
         let machine = facts.and_then(|facts| facts.running_machine.as_deref()).filter(|_| live_vm);
         let by_storage = facts.map(crate::placement::disks_by_storage).unwrap_or_default();
         let number = |storage: &StorageId| self.storages.binary_search(storage).unwrap_or(usize::MAX);
         let disks = by_storage.iter().map(|(storage, bytes)| (number(storage), (*bytes).min(MOST_BYTES))).collect();
         let spec = Item {
             disks,
-            memory_bytes: if running { footprint_bytes(guest).min(MOST_BYTES) } else { 0 },
-            cpus: if running { u64::from(guest.cpus) } else { 0 },
+            memory_bytes: if runs { footprint_bytes(guest).min(MOST_BYTES) } else { 0 },
+            cpus: if runs { u64::from(guest.cpus) } else { 0 },
             cost: bytes + PER_MOVE + restart,
             home,
             allowed,
-            ends: self.ends(home, allowed),
+            ends: self.ends(guest.id, home, allowed),
             apart: Vec::new(),
             forward_only: live_vm,
             least_qemu: machine.and_then(machine_version).map_or(0, |version| self.ranks.least_qemu(&version)),
@@ -329,6 +381,7 @@ impl<'a> Reader<'a> {
             movers: Vec::new(),
             refusals: Vec::new(),
             shut_down: std::mem::take(&mut self.shut_down),
+            half_way: std::mem::take(&mut self.half_way),
         };
         let mut item_of: BTreeMap<GuestId, usize> = BTreeMap::new();
         for group in groups {

@@ -187,12 +187,24 @@ fn disturb(snapshot: &mut Snapshot, what: u8, which: usize) {
         match what {
             8 => node.memory = Observed::unknown("x", "y"),
             9 => node.online = Observed::Known(false),
-            10 => node.memory = Observed::Known(crate::snapshot::Memory { total_bytes: u64::MAX, used_bytes: 0 }),
+            10 => {
+                node.memory = Observed::Known(crate::snapshot::Memory {
+                    total_bytes: u64::MAX,
+                    used_bytes: 0,
+                    host_bytes: u64::MAX / 2,
+                })
+            }
             // Another disturbance may have made it unknown before.
             11 => drop(node.packages.known_mut().map(|packages| packages.pending.clear())),
             12 => node.boot = Observed::unknown("x", "y"),
             13 => node.qemu_version = Observed::Known("".into()),
-            22 => node.memory = Observed::Known(crate::snapshot::Memory { total_bytes: 0, used_bytes: u64::MAX }),
+            22 => {
+                node.memory = Observed::Known(crate::snapshot::Memory {
+                    total_bytes: 0,
+                    used_bytes: u64::MAX,
+                    host_bytes: u64::MAX,
+                })
+            }
             23 => node.cpu = Observed::unknown("x", "y"),
             24 => node.storages = Observed::unknown("x", "y"),
             25 => *node = Node::unseen(node.name.clone(), "it is silent"),

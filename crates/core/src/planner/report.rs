@@ -16,7 +16,7 @@ pub use super::others::Tally;
 pub use super::prices::{Price, PriceTag};
 
 use super::others::Strategy;
-use super::wishes::pulled_to;
+use super::wishes::{pulled_at_the_end, pulled_to};
 use super::{Ongoing, bound, prices, problem};
 
 /// Everything that is shown.
@@ -28,15 +28,15 @@ pub struct Report {
     pub turns: usize,
     /// What becomes of the guests.
     pub guests: Counts,
-    /// Moves over the least number that any plan needs; 1.0 is proven optimal.
+    /// Moves, those that HA will make among them, over the least number that any plan needs; 1.0 is proven optimal.
     pub moves_ratio: f64,
-    /// Combined cost of all moves (bytes and a price for each) over its own lower bound.
+    /// Combined cost of the same moves (bytes and a price for each) over its own lower bound.
     pub cost_ratio: f64,
     /// How full each node is while one is away, turn by turn.
     pub stages: Vec<Stage>,
     /// Guests that move more than once.
     pub twice: Vec<Itinerary>,
-    /// Moves that HA will make by itself once failback is given back: from, to its choice.
+    /// Moves that HA will make by itself once failback is given back: from, to its choice. Not in the plan's costs.
     pub ha_moves: Vec<HaMove>,
     /// The same cluster as others would do it.
     pub others: Vec<Other>,
@@ -59,6 +59,8 @@ pub struct Counts {
     pub untouched: usize,
     /// Stopped guests that are moved.
     pub offline: usize,
+    /// Running guests that are shut down, moved and started again.
+    pub stopped_to_move: usize,
 }
 
 /// A turn as the nodes see it: the moment when its node is away.
@@ -98,6 +100,8 @@ pub struct HaMove {
     pub from: NodeName,
     /// Where HA may take it.
     pub to: Vec<NodeName>,
+    /// What travels.
+    pub bytes: u64,
 }
 
 /// Somebody else's way.
@@ -117,6 +121,7 @@ const BESIDE: [Strategy; 2] = [Strategy::HaStatic, Strategy::MostFree];
 /// Describes a plan that was made from this snapshot.
 pub fn report(plan: &Plan, snapshot: &Snapshot, policy: &Policy, ongoing: &Ongoing) -> Report {
     let walk = walk(plan, snapshot, policy);
+    let ha_moves = ha_moves(snapshot, &walk.at, &ongoing.owed);
     let (mut others, mut cost_ratio) = (Vec::new(), 1.0);
     if let Ok(problem) = problem::read(snapshot, policy, ongoing) {
         let guests: Vec<u64> = problem.movers.iter().map(|movers| movers.len() as u64).collect();
@@ -126,16 +131,18 @@ pub fn report(plan: &Plan, snapshot: &Snapshot, policy: &Policy, ongoing: &Ongoi
         }
         let costs = bound::costs(&problem.instance);
         let least = bound::least(&problem.instance, &costs);
-        cost_ratio = problem.cost_of(plan) as f64 / least.max(1) as f64;
+        let cost = problem.cost_of(plan).saturating_add(problem.cost_of_guests(ha_moves.iter().map(|own| own.guest)));
+        cost_ratio = cost as f64 / least.max(1) as f64;
     }
     Report {
         nodes: snapshot.nodes.len(),
         turns: walk.stages.len(),
         guests: counts(plan, snapshot),
-        moves_ratio: f64::from(plan.costs.moves.max(1)) / f64::from(plan.bound.moves.max(1)),
-        cost_ratio: if plan.costs.moves == 0 { 1.0 } else { cost_ratio },
+        moves_ratio: (f64::from(plan.costs.moves) + ha_moves.len() as f64).max(1.0)
+            / f64::from(plan.bound.moves.max(1)),
+        cost_ratio: if plan.costs.moves == 0 && ha_moves.is_empty() { 1.0 } else { cost_ratio },
         twice: walk.paths.into_iter().filter_map(twice).collect(),
-        ha_moves: ha_moves(snapshot, &walk.at),
+        ha_moves,
         stages: walk.stages,
         others,
         wishes: prices::prices(snapshot, policy, ongoing),
@@ -221,15 +228,18 @@ fn twice((guest, (path, why)): (GuestId, (Vec<NodeName>, String))) -> Option<Iti
 }
 
 /// Whom HA will take elsewhere: failback is on, and the plan leaves it where its rules prefer another node.
-fn ha_moves(snapshot: &Snapshot, at: &BTreeMap<GuestId, NodeName>) -> Vec<HaMove> {
+fn ha_moves(snapshot: &Snapshot, at: &BTreeMap<GuestId, NodeName>, owed: &[Step]) -> Vec<HaMove> {
     let Some(ha) = snapshot.ha.known() else { return Vec::new() };
     let names: Vec<NodeName> = snapshot.nodes.keys().cloned().collect();
     let own = |(guest, from): (&GuestId, &NodeName)| {
-        let to = pulled_to(ha, *guest, &names)?;
-        let before = snapshot.guests.get(guest).map(|guest| &guest.node);
+        let to = pulled_at_the_end(ha, *guest, &names, owed)?;
+        let seen = snapshot.guests.get(guest)?;
         // Whom HA leaves where it is now it also leaves there then.
-        let pulled = !to.contains(from) && before != Some(from);
-        pulled.then(|| HaMove { guest: *guest, from: from.clone(), to: to.into_iter().cloned().collect() })
+        let held = pulled_to(ha, *guest, &names).is_none();
+        let pulled = !to.contains(from) && (held || seen.node != *from);
+        let bytes = if guest.kind == GuestKind::Vm { seen.memory_bytes } else { 0 };
+        let to = to.into_iter().cloned().collect();
+        pulled.then(|| HaMove { guest: *guest, from: from.clone(), to, bytes })
     };
     at.iter().filter_map(own).collect()
 }
@@ -249,14 +259,16 @@ fn counts(plan: &Plan, snapshot: &Snapshot) -> Counts {
                 ways.insert(step.guest, way);
             }
             Step::ShutdownGuest(step) => drop(ways.insert(step.guest, Way::Down)),
+            Step::StartMoved(step) => drop(ways.insert(step.guest, Way::Stopped)),
             _ => {}
         }
     }
     let count = |way| ways.values().filter(|other| **other == way).count();
     let (live, restart, stay_down, offline) =
         (count(Way::Live), count(Way::Restart), count(Way::Down), count(Way::Offline));
-    let untouched = running.saturating_sub(live + restart + stay_down);
-    Counts { running, live, restart, stay_down, untouched, offline }
+    let stopped_to_move = count(Way::Stopped);
+    let untouched = running.saturating_sub(live + restart + stay_down + stopped_to_move);
+    Counts { running, live, restart, stay_down, untouched, offline, stopped_to_move }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -265,4 +277,5 @@ enum Way {
     Restart,
     Down,
     Offline,
+    Stopped,
 }

@@ -7,14 +7,14 @@ use crate::plan::{Consent, Costs, PlannedStep, Wave};
 use crate::policy::{ConsentKind, RebootWhen};
 use crate::snapshot::{Ha, Node};
 use crate::steps::{
-    EjectMedia, EnterMaintenance, FinalCheck, HoldFailback, LeaveMaintenance, Migrate, ProveBack, ProveEmpty, Reboot,
-    RefreshPackages, RestoreFailback, SetNoout, SettleHa, ShutdownGuest, StartGuest, Step, Travel, UnsetNoout,
-    UpgradePackages, kernel_release,
+    EjectMedia, EnterMaintenance, FinalCheck, HoldFailback, InsertMedia, LeaveMaintenance, Migrate, ProveBack,
+    ProveEmpty, Reboot, RefreshPackages, RestoreFailback, SetNoout, SettleHa, ShutdownGuest, StartGuest, StartMoved,
+    Step, StopToMove, Travel, UnsetNoout, UpgradePackages, kernel_release,
 };
 
 use super::cost::{HA_ROUNDS_S, RESTART_S, migration_s, step_s};
 use super::draft::Draft;
-use super::instance::{Move, Solution, Turn};
+use super::instance::{Move, Solution};
 use super::overlap::{self, InTime};
 use super::problem::{Problem, media};
 use super::staging::{Leg, Stages};
@@ -28,19 +28,21 @@ pub(super) struct Written {
     pub(super) consents: Vec<Consent>,
 }
 
-struct Writer<'a> {
-    problem: &'a Problem<'a>,
-    ha: Option<&'a Ha>,
-    ongoing: &'a Ongoing,
+pub(super) struct Writer<'a> {
+    pub(super) problem: &'a Problem<'a>,
+    pub(super) ha: Option<&'a Ha>,
+    pub(super) ongoing: &'a Ongoing,
     /// Steps that are owed and not in the plan yet, oldest first.
     owed: Vec<Step>,
     held: BTreeSet<GuestId>,
     ejected: BTreeSet<GuestId>,
+    /// Where guests are that have moved by now.
+    at: BTreeMap<GuestId, NodeName>,
     costs: Costs,
     consents: BTreeMap<(ConsentKind, GuestId), (u64, String)>,
-    waves: Vec<Wave>,
+    pub(super) waves: Vec<Wave>,
     ids: BTreeMap<String, u32>,
-    upgraded: BTreeSet<usize>,
+    pub(super) upgraded: BTreeSet<usize>,
 }
 
 /// Writes the whole plan.
@@ -52,6 +54,7 @@ pub(super) fn write(problem: &Problem<'_>, solution: &Solution, ongoing: &Ongoin
         owed: ongoing.owed.clone(),
         held: BTreeSet::new(),
         ejected: BTreeSet::new(),
+        at: BTreeMap::new(),
         costs: Costs::default(),
         consents: BTreeMap::new(),
         waves: Vec::new(),
@@ -104,7 +107,18 @@ impl<'a> Writer<'a> {
             step,
             why: why.to_owned(),
             estimate_s,
+            down_s: 0,
         });
+    }
+
+    /// The step that was added last takes this guest down for so long.
+    fn down(&mut self, draft: &mut Draft, guest: GuestId, down_s: u64, kind: ConsentKind, what: String) {
+        if let Some(planned) = draft.steps.last_mut() {
+            planned.down_s = down_s;
+        }
+        let total = self.costs.downtime_s.entry(guest).or_default();
+        *total += down_s;
+        self.consents.insert((kind, guest), (*total, what));
     }
 
     /// A step of its own stage.
@@ -123,6 +137,7 @@ impl<'a> Writer<'a> {
         let mut draft = Draft::new(name.as_str());
         let refresh = RefreshPackages { node: name.clone() };
         self.add(&mut draft, refresh, "a repository that fails is found while the node is full", None);
+        self.start_half_way(&mut draft);
         self.prepare(&mut draft, &[turn.moves.as_slice(), meanwhile].concat());
         self.travel(&mut draft, Some(turn.node), &turn.moves, stages);
         self.shut_down(&mut draft, turn.node, &name);
@@ -161,11 +176,44 @@ impl<'a> Writer<'a> {
         if media.is_empty() || !self.ejected.insert(id) {
             return;
         }
+        let images = guest.migration.known().map(|facts| &facts.images_on);
         for (drive, volid) in media {
-            let what = format!("{volid} is ejected from {drive} of {id} and not put back");
-            self.consents.insert((ConsentKind::EjectMedia, id), (0, what));
-            let step = EjectMedia { guest: id, node: guest.node.clone(), drive, volid };
+            let mut lies_on = images.and_then(|images| images.get(&volid)).cloned().unwrap_or_default();
+            lies_on.insert(guest.node.clone());
+            let step = EjectMedia { guest: id, node: guest.node.clone(), drive, volid, lies_on };
+            let back = InsertMedia::of(&step);
             self.add(draft, step, "an image on its node only keeps the guest from moving", None);
+            self.owed.push(back.into());
+        }
+        // What becomes of it is known at the end of the plan.
+        self.consents.insert((ConsentKind::EjectMedia, id), (0, String::new()));
+    }
+
+    /// What of the ejected images is put back, and what cannot be.
+    fn put_back(&mut self, draft: &mut Draft) {
+        let back: Vec<InsertMedia> = self
+            .owed
+            .iter()
+            .filter_map(|step| if let Step::InsertMedia(back) = step { Some(back.clone()) } else { None })
+            .collect();
+        for step in back {
+            let here = self.problem.snapshot.guests.get(&step.guest).map(|guest| &guest.node);
+            let Some(node) = self.at.get(&step.guest).or(here).cloned() else { continue };
+            let InsertMedia { guest, drive, volid, .. } = &step;
+            let (what, why) = match step.out_of_reach(&node) {
+                None => (
+                    format!("{volid} is ejected from {drive} of {guest} and put back at the end"),
+                    "given back: the image lies there too".to_owned(),
+                ),
+                Some(_) => (
+                    format!("{volid} is ejected from {drive} of {guest} and NOT put back: {node} does not have it"),
+                    format!("it CANNOT be: {node} does not have the image; the report hands it over to you"),
+                ),
+            };
+            if let Some((_, told)) = self.consents.get_mut(&(ConsentKind::EjectMedia, *guest)) {
+                *told = if told.is_empty() { what } else { format!("{told}; {what}") };
+            }
+            self.add(draft, step, &why, None);
         }
     }
 
@@ -178,48 +226,72 @@ impl<'a> Writer<'a> {
         let parallel = self.problem.policy.parallel();
         for stage in stages.of_turn(moves, parallel, |item| self.problem.movers[item].len()) {
             draft.next_stage();
-            for leg in stage {
+            let stops = |leg: &Leg| {
+                self.problem.movers[leg.step.item].get(leg.mover).is_some_and(|mover| self.problem.stops_to_move(mover))
+            };
+            let (stopped, running): (Vec<Leg>, Vec<Leg>) = stage.into_iter().partition(stops);
+            for leg in running {
                 self.leg(draft, leaving, leg);
             }
+            for leg in stopped {
+                self.offline_leg(draft, leaving, leg);
+            }
+        }
+    }
+
+    /// Down, over, and up again, with nothing between: one guest at a time, so that none waits for another.
+    fn offline_leg(&mut self, draft: &mut Draft, leaving: Option<usize>, leg: Leg) {
+        let Some(mover) = self.problem.movers[leg.step.item].get(leg.mover) else { return };
+        let (guest, bytes) = (mover.guest, mover.bytes);
+        let managed = self.ha.is_some_and(|ha| problem::managed(ha, guest).is_some());
+        let rounds_s = if managed { HA_ROUNDS_S } else { 0 };
+        let node = self.name(leg.step.from).clone();
+        let (stop, start) = (Step::from(StopToMove { guest, node }), Step::from(StartMoved { guest }));
+        let (stop_s, start_s) = (step_s(&stop) + rounds_s, step_s(&start) + rounds_s);
+        draft.next_stage();
+        let why = "it cannot move while it runs, and the operator lets it be moved stopped";
+        self.add(draft, stop, why, Some(stop_s));
+        let down_s = stop_s + migration_s(bytes, managed, self.problem.policy) + start_s;
+        let to = self.name(leg.step.to);
+        let what = format!("{guest} is shut down, moved to {to} and started there");
+        self.down(draft, guest, down_s, ConsentKind::MoveOffline, what);
+        draft.next_stage();
+        self.leg(draft, leaving, leg);
+        draft.next_stage();
+        self.add(draft, start, "given back", Some(start_s));
+    }
+
+    /// Guests that were stopped for their move and need not go on are not left down until the end.
+    fn start_half_way(&mut self, draft: &mut Draft) {
+        if !self.waves.is_empty() {
+            return;
+        }
+        let moves = |guest: GuestId| self.problem.movers.iter().flatten().any(|mover| mover.guest == guest);
+        let starts = |step: &&Step| matches!(step, Step::StartMoved(start) if !moves(start.guest));
+        let left: Vec<Step> = self.owed.iter().filter(starts).cloned().collect();
+        for step in left {
+            self.alone(draft, step, "given back");
         }
     }
 
     fn leg(&mut self, draft: &mut Draft, leaving: Option<usize>, leg: Leg) {
         let Move { item, from, to } = leg.step;
         let Some(mover) = self.problem.movers[item].get(leg.mover) else { return };
-        let ends = self.problem.instance.items[item].ends;
-        let why = match (leaving == Some(from), self.upgraded.contains(&to)) {
-            _ if leaving.is_none() && ends.is_some_and(|ends| ends.has(to)) => "it belongs there at the end",
-            _ if leaving.is_none() && self.problem.instance.spread.is_some() => "the nodes are to be equally full",
-            (true, true) => "upgraded already: it travels once",
-            (true, false) if self.nowhere_yet(item) => {
-                "no node that it may be on is upgraded yet: it waits there and travels again"
-            }
-            (true, false) => "no upgraded node has room for it yet: it waits there and travels again",
-            (false, true) => "makes room for others, on an upgraded node",
-            (false, false) => "makes room for others",
-        };
+        let why = self.leg_why(leaving, leg.step, mover.guest);
         let estimate = migration_s(mover.bytes, mover.travel == Travel::Ha, self.problem.policy);
         self.costs.moves += 1;
         self.costs.bytes = self.costs.bytes.saturating_add(mover.bytes);
+        let (from, to) = (self.name(from).clone(), self.name(to).clone());
+        self.at.insert(mover.guest, to.clone());
+        self.add(draft, Migrate { guest: mover.guest, from, to, travel: mover.travel }, why, Some(estimate));
         if mover.guest.kind == GuestKind::Ct && mover.travel != Travel::Offline {
             // Local volumes are copied while it is down.
             // Between its stop here and its start there lie the same rounds of HA's manager and agents.
             let rounds_s = if mover.travel == Travel::Ha { HA_ROUNDS_S } else { 0 };
             let down = RESTART_S + rounds_s + mover.bytes.div_ceil(self.problem.policy.migration_bytes_per_s.max(1));
-            let total = self.costs.downtime_s.entry(mover.guest).or_default();
-            *total += down;
             let what = format!("{} is restarted on another node", mover.guest);
-            self.consents.insert((ConsentKind::RestartContainers, mover.guest), (*total, what));
+            self.down(draft, mover.guest, down, ConsentKind::RestartContainers, what);
         }
-        let (from, to) = (self.name(from).clone(), self.name(to).clone());
-        self.add(draft, Migrate { guest: mover.guest, from, to, travel: mover.travel }, why, Some(estimate));
-    }
-
-    /// Is no node upgraded yet that this item may be on?
-    fn nowhere_yet(&self, item: usize) -> bool {
-        let item = &self.problem.instance.items[item];
-        !item.lands().without(item.home).iter().any(|node| self.upgraded.contains(&node))
     }
 
     fn shut_down(&mut self, draft: &mut Draft, node: usize, name: &NodeName) {
@@ -327,34 +399,15 @@ impl<'a> Writer<'a> {
                 down_since.map_or(0, |index| draft.steps[..index].iter().map(|step| step.estimate_s).sum());
             let down_s = before.saturating_sub(since);
             self.costs.downtime_s.insert(guest, down_s);
+            if let Some(index) = down_since {
+                draft.steps[index].down_s = down_s;
+            }
             let what = format!("{guest} is down while {name} is upgraded");
             self.consents.insert((ConsentKind::ShutdownGuests, guest), (down_s, what));
             self.add(draft, step, "given back", None);
         }
         if self.ha_in_use() {
             self.alone(draft, SettleHa { node: name.clone() }, "HA is at rest before the next node is taken");
-        }
-    }
-
-    fn turn_why(&self, turn: &Turn, name: &NodeName) -> String {
-        let policy = self.problem.policy;
-        let waits =
-            turn.moves.iter().filter(|step| step.from == turn.node && !self.upgraded.contains(&step.to)).count();
-        let first = self.waves.is_empty();
-        if self.ongoing.under_work.as_ref() == Some(name) {
-            "its turn has begun".to_owned()
-        } else if policy.first.contains(name) {
-            "the operator wants it early".to_owned()
-        } else if policy.last.contains(name) {
-            "the operator wants it late".to_owned()
-        } else if turn.moves.is_empty() {
-            "nothing has to move".to_owned()
-        } else if waits == 0 {
-            "all its guests go to nodes that are upgraded".to_owned()
-        } else if first {
-            format!("some node must be first, and {waits} of its guests travel again later")
-        } else {
-            format!("{waits} of its guests travel again later")
         }
     }
 
@@ -378,6 +431,7 @@ impl<'a> Writer<'a> {
         for guest in held {
             self.add(&mut draft, RestoreFailback { guest }, "given back: HA may take it back now", None);
         }
+        self.put_back(&mut draft);
         for step in std::mem::take(&mut self.owed) {
             self.add(&mut draft, step, "given back", None);
         }

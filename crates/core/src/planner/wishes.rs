@@ -1,12 +1,15 @@
-//! Where guests are to be at the end by the operator's wish, and where HA will take them of its own accord.
+//! Where guests are to be at the end: by the operator's wish, or because HA would take them there of its own accord.
 //!
-//! HA's pull is no wish: failback is held for the run, and what HA does when it is given back is told, not planned.
+//! HA takes a guest back to the nodes that its rules prefer as soon as failback is given back, and does not look at
+//! memory when it does. So the plan takes it there itself, as long as failback is held, with every rule asked: it is
+//! the same journey, and it is in the plan. What is left for HA to do is counted beside the plan's own moves.
 
 use std::collections::BTreeSet;
 
 use crate::ids::{GuestId, NodeName};
 use crate::policy::End;
-use crate::snapshot::Ha;
+use crate::snapshot::{AffinityRule, Ha};
+use crate::steps::Step;
 
 use super::instance::NodeSet;
 use super::problem::{Reader, managed};
@@ -14,21 +17,59 @@ use super::problem::{Reader, managed};
 /// The nodes that HA takes a guest to by itself as soon as one of them is there: those with the highest priority in a
 /// rule, if failback is on. None if all nodes are alike to it.
 pub(super) fn pulled_to<'a>(ha: &'a Ha, guest: GuestId, names: &[NodeName]) -> Option<BTreeSet<&'a NodeName>> {
-    if !managed(ha, guest).is_some_and(|service| service.failback) {
-        return None;
-    }
-    ha.preferred(guest, &names.iter().collect())
+    if managed(ha, guest).is_some_and(|service| service.failback) { preferred(ha, guest, names) } else { None }
+}
+
+/// The same for the end of a run: failback is on by then, or on again.
+pub(super) fn pulled_at_the_end<'a>(
+    ha: &'a Ha,
+    guest: GuestId,
+    names: &[NodeName],
+    owed: &[Step],
+) -> Option<BTreeSet<&'a NodeName>> {
+    if is_held(guest, owed) { preferred(ha, guest, names) } else { pulled_to(ha, guest, names) }
+}
+
+/// Is its failback off because we hold it?
+fn is_held(guest: GuestId, owed: &[Step]) -> bool {
+    owed.iter().any(|step| matches!(step, Step::RestoreFailback(restore) if restore.guest == guest))
+}
+
+fn preferred<'a>(ha: &'a Ha, guest: GuestId, names: &[NodeName]) -> Option<BTreeSet<&'a NodeName>> {
+    ha.rules.iter().find_map(|rule| {
+        let AffinityRule::Node(rule) = rule else { return None };
+        if !rule.guests.contains(&guest) {
+            return None;
+        }
+        let known = || rule.nodes.iter().filter(|(node, _)| names.contains(node));
+        let best = known().map(|(_, priority)| *priority).max()?;
+        let alike = |name: &NodeName| match rule.nodes.get(name) {
+            Some(priority) => *priority == best,
+            None => rule.strict,
+        };
+        (!names.iter().all(alike))
+            .then(|| known().filter(|(_, priority)| **priority == best).map(|(node, _)| node).collect())
+    })
 }
 
 impl Reader<'_> {
     /// Where a guest is to end, if that is not all the same.
-    pub(super) fn ends(&self, home: usize, allowed: NodeSet) -> Option<NodeSet> {
+    pub(super) fn ends(&self, guest: GuestId, home: usize, allowed: NodeSet) -> Option<NodeSet> {
         let number = |name: &NodeName| self.number.get(name).copied();
         if self.policy.end == End::Home {
             return Some(NodeSet::EMPTY.with(home));
         }
         let spare: NodeSet = self.policy.spare.iter().filter_map(number).collect();
         let wished = allowed.minus(spare);
-        (!allowed.and(spare).is_empty() && !wished.is_empty()).then_some(wished)
+        let pulled = self.pulled(guest, home).map(|pulled| wished.and(pulled)).filter(|pulled| !pulled.is_empty());
+        pulled.or_else(|| (!allowed.and(spare).is_empty() && !wished.is_empty()).then_some(wished))
+    }
+
+    /// Where HA would take it once the run has ended.
+    fn pulled(&self, guest: GuestId, home: usize) -> Option<NodeSet> {
+        let to = pulled_at_the_end(self.ha, guest, &self.names, self.owed)?;
+        let to: NodeSet = to.into_iter().filter_map(|name| self.number.get(name).copied()).collect();
+        // Whom HA leaves where it is now it also leaves there then.
+        Some(if is_held(guest, self.owed) || to.has(home) { to } else { to.with(home) })
     }
 }

@@ -109,6 +109,9 @@ pub struct Memory {
     pub total_bytes: u64,
     /// In use now.
     pub used_bytes: u64,
+    /// What of it is the host's own: its system, Ceph, ZFS; and guests on their way here, which are not listed yet.
+    #[serde(default)]
+    pub host_bytes: u64,
 }
 
 /// Processors of a node.

@@ -158,10 +158,14 @@ async fn read_api(api: &NodeApi<'_>, old: Option<&Node>, anew: bool) -> FromApi 
     let source = format!("GET {}", node_path(api.name, "status"));
     FromApi {
         uptime_s: field(&status, &source, "uptime", |status| status.uptime.map(Int::unsigned)),
-        memory: field(&status, &source, "memory", |status| {
-            let memory = status.memory?;
-            Some(Memory { total_bytes: memory.total?.unsigned(), used_bytes: memory.used?.unsigned() })
-        }),
+        memory: memory(
+            field(&status, &source, "memory", |status| {
+                let memory = status.memory?;
+                Some((memory.total?.unsigned(), memory.used?.unsigned()))
+            }),
+            &vms,
+            &cts,
+        ),
         cpu: field(&status, &source, "cpuinfo", |status| {
             let cpu = status.cpuinfo.as_ref()?;
             let flags = cpu.flags.0.split_whitespace().map(str::to_owned).collect();
@@ -177,6 +181,32 @@ async fn read_api(api: &NodeApi<'_>, old: Option<&Node>, anew: bool) -> FromApi 
         cts: cts.and_then(|list| whole(list.0, api.name, "lxc")),
         tasks: tasks.map(|list| list.0.into_iter().filter(wire::Task::is_running).collect()),
     }
+}
+
+/// What is in use and is no listed guest's is the host's own. Without the lists nobody can tell.
+fn memory(
+    total_and_used: Observed<(u64, u64)>,
+    vms: &Result<List<GuestEntry>, WhyUnknown>,
+    cts: &Result<List<GuestEntry>, WhyUnknown>,
+) -> Observed<Memory> {
+    let (total_bytes, used_bytes) = match total_and_used {
+        Observed::Known(both) => both,
+        Observed::Unknown(why) => return Observed::Unknown(why),
+    };
+    let mut host_bytes = used_bytes;
+    for list in [vms, cts] {
+        match list {
+            Ok(list) => list.0.iter().for_each(|guest| host_bytes = host_bytes.saturating_sub(resident_bytes(guest))),
+            Err(why) => return Observed::Unknown(why.clone()),
+        }
+    }
+    Observed::Known(Memory { total_bytes, used_bytes, host_bytes })
+}
+
+/// What a guest holds on its host now.
+fn resident_bytes(guest: &GuestEntry) -> u64 {
+    let held = guest.memhost.filter(|held| held.unsigned() > 0).or(guest.mem);
+    held.map_or(0, Int::unsigned)
 }
 
 /// One field of the status; without it the reading is unknown, not zero.

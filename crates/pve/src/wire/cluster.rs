@@ -70,6 +70,10 @@ pub struct GuestEntry {
     pub qmpstatus: Option<Text>,
     /// Configured memory in bytes.
     pub maxmem: Option<Int>,
+    /// Memory in use as the guest sees it, in bytes.
+    pub mem: Option<Int>,
+    /// Memory in use as the host sees it, in bytes (VMs, since PVE 9).
+    pub memhost: Option<Int>,
     /// Configured processors (cluster list).
     pub maxcpu: Option<Int>,
     /// Configured processors (node list).

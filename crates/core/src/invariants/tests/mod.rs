@@ -4,7 +4,7 @@ mod guard;
 
 use super::sample::*;
 use super::*;
-use crate::ids::UnixMs;
+use crate::ids::{UnixMs, Upid};
 use crate::observed::Observed::Known;
 use crate::snapshot::*;
 use crate::steps::*;
@@ -223,6 +223,20 @@ fn memory_fits_counts_configured_memory_on_both_ends() {
     let mut blind = cluster();
     node_mut(&mut blind, "pve2").memory = gap();
     unknown(&ask("memory-fits", &blind, None, &there));
+    // The host itself needs 54 of 64 GiB; once the journey has begun, eight of them are the guest's.
+    let mut busy = cluster();
+    node_mut(&mut busy, "pve2").memory.known_mut().unwrap().host_bytes = 54 * GIB;
+    broken(&ask("memory-fits", &busy, None, &there), "the host itself uses");
+    let job = Job {
+        upid: Upid::new("UPID:pve1:00000001:00000001:00000001:qmigrate:103:root@pam:"),
+        node: name("pve1"),
+        kind: JobKind("qmigrate".to_owned()),
+        vmid: Some(GuestId::vm(103).vmid),
+        user: "root@pam".to_owned(),
+        started: UnixMs(0),
+    };
+    busy.jobs = Known(vec![job]);
+    assert_eq!(ask("memory-fits", &busy, None, &there), Verdict::Holds);
     let mut short = cluster();
     short.sees_all_guests = Known(false);
     unknown(&ask("memory-fits", &short, None, &there));

@@ -116,6 +116,28 @@ fn memory_with_overhead_and_headroom_must_fit_on_the_target() {
 }
 
 #[test]
+fn what_the_host_itself_uses_is_not_planned_for_guests_however_small_the_headroom() {
+    let with_host = |host_gib: u64| {
+        let mut fixture = Fixture::cluster(3).vm(101, "pve1", 27).vm(102, "pve2", 27).vm(103, "pve3", 27);
+        for node in ["pve1", "pve2", "pve3"] {
+            fixture = fixture.node(node, |node| node.memory.known_mut().unwrap().host_bytes = host_gib << 30);
+        }
+        fixture.snapshot()
+    };
+    let policy = Policy { headroom_percent: 0, ..Policy::default() };
+    planned(&with_host(8), &policy);
+    assert_eq!(refused(&with_host(10), &policy).findings[0].check, "plan-no-room");
+    // Between what the rule allows and what is planned there is a little, so that a cache may grow.
+    let plan = planned(&with_host(8), &policy);
+    let mut grown = with_host(8);
+    let grow = |node: &mut crate::snapshot::Node| node.memory.known_mut().unwrap().host_bytes += 256 << 20;
+    grown.nodes.values_mut().for_each(grow);
+    crate::forecast::verify(&plan, &grown, &policy).expect("a little more is no reason");
+    let much = crate::forecast::verify(&plan, &with_host(12), &policy).expect_err("four GiB are");
+    assert!(much[0].problem.contains("the host itself uses 12288 MiB"), "{}", much[0].problem);
+}
+
+#[test]
 fn the_stages_of_a_wave_keep_to_the_limit_of_parallel_migrations() {
     let mut fixture = Fixture::cluster(3);
     for vmid in 101..106 {
@@ -526,4 +548,8 @@ fn a_guest_tagged_quorate_last_puts_its_node_at_the_end_but_before_those_of_the_
     assert_eq!(order(&Policy::default()).last().unwrap(), "pve1");
     let policy = Policy { last: vec!["pve3".into()], ..Policy::default() };
     assert_eq!(order(&policy)[2..], ["pve1", "pve3"]);
+    let plan = planned(&tagged.clone().snapshot(), &policy);
+    let why = |node: &str| &plan.waves.iter().find(|wave| wave.node == Some(node.into())).expect("it has a turn").why;
+    assert_eq!(why("pve1"), "late: a guest on it has the tag quorate-last");
+    assert_eq!(why("pve3"), "the operator wants it late");
 }

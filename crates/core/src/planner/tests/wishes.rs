@@ -118,29 +118,72 @@ fn guests_of_the_next_node_travel_while_one_reboots_and_never_to_that_node() {
     assert_eq!(verbs(&planned(&three, &policy)), verbs(&planned(&three, &Policy::default())));
 }
 
-#[test]
-fn a_guest_that_ha_will_take_back_by_itself_is_named_and_not_counted() {
+/// Three nodes with a guest each; `vm:101` of pve1 prefers to be there.
+fn with_a_preference() -> Fixture {
     let pulled = GuestId::vm(101);
-    let snapshot = Fixture::cluster(3)
-        .vm(101, "pve1", 4)
-        .vm(102, "pve2", 4)
-        .vm(103, "pve3", 4)
-        .managed(pulled)
-        .node_rule("prefer", &[pulled], &[("pve1", 2), ("pve2", 1)], false)
-        .snapshot();
-    let own = |policy: &Policy| {
-        let plan = planned(&snapshot, policy);
-        let there = at_the_end(&snapshot, &plan)[&pulled].clone();
-        (there, report(&plan, &snapshot, policy, &ongoing()).ha_moves)
+    let fixture = Fixture::cluster(3).vm(101, "pve1", 4).vm(102, "pve2", 4).vm(103, "pve3", 4).managed(pulled);
+    fixture.node_rule("prefer", &[pulled], &[("pve1", 2), ("pve2", 1)], false)
+}
+
+#[test]
+fn a_guest_that_ha_would_take_back_is_taken_back_by_the_plan_and_counted() {
+    let pulled = GuestId::vm(101);
+    let policy = Policy { last: vec!["pve1".into()], ..Policy::default() };
+    let end = |snapshot: &Snapshot| {
+        let plan = planned(snapshot, &policy);
+        crate::forecast::verify(&plan, snapshot, &policy).expect("the check agrees");
+        let there = at_the_end(snapshot, &plan)[&pulled].clone();
+        let report = report(&plan, snapshot, &policy, &ongoing());
+        (there, plan, report.ha_moves.len())
     };
-    let last = Policy { last: vec!["pve1".into()], ..Policy::default() };
-    let (there, moves) = own(&last);
+    let (there, plan, by_ha) = end(&with_a_preference().snapshot());
+    assert_eq!((there.as_str(), by_ha), ("pve1", 0), "nothing is left for HA to do");
+    // Everybody once, the first node's guest once more, and this one once more.
+    assert_eq!((plan.costs.moves, plan.bound.moves), (5, 5));
+    let back = plan.steps().filter(|(_, planned)| planned.why.contains("HA prefers it there")).count();
+    assert_eq!(back, 1);
+    // Failback is off for good: HA leaves it where it is, and so does the plan.
+    let off = with_a_preference().ha(|ha| ha.services.get_mut(&pulled).unwrap().failback = false).snapshot();
+    let (there, plan, by_ha) = end(&off);
     assert_ne!(there, "pve1");
-    assert_eq!((moves.len(), moves[0].guest, moves[0].to.len()), (1, pulled, 1), "{moves:?}");
-    assert_eq!((moves[0].from.as_str(), moves[0].to[0].as_str()), (there.as_str(), "pve1"));
-    // At home HA has nothing to do.
-    let (there, moves) = own(&Policy { end: End::Home, ..last });
-    assert_eq!((there.as_str(), moves.len()), ("pve1", 0));
+    assert_eq!((plan.costs.moves, by_ha), (4, 0));
+}
+
+#[test]
+fn a_guest_whose_failback_is_held_by_the_run_is_still_taken_back_when_it_is_planned_again() {
+    let pulled = GuestId::vm(101);
+    let half = with_a_preference().guest(pulled, |guest| guest.node = "pve2".into()).ha(|ha| {
+        let service = ha.services.get_mut(&pulled).unwrap();
+        (service.failback, service.node) = (false, Some("pve2".into()));
+    });
+    let snapshot = half.snapshot();
+    let owed = vec![crate::steps::RestoreFailback { guest: pulled }.into()];
+    let policy = Policy { last: vec!["pve1".into()], ..Policy::default() };
+    let plan = plan(&snapshot, &policy, &Ongoing { owed, ..ongoing() }).expect("there is a plan");
+    assert_eq!(at_the_end(&snapshot, &plan)[&pulled], "pve1");
+}
+
+#[test]
+fn what_ha_does_by_itself_because_no_plan_can_is_named_and_in_the_ratio() {
+    // Both prefer pve1, which holds one of them only; of one of them failback is held.
+    let (one, two) = (GuestId::vm(101), GuestId::vm(102));
+    let snapshot = Fixture::cluster(3)
+        .vm(101, "pve1", 30)
+        .vm(102, "pve2", 31)
+        .managed(one)
+        .managed(two)
+        .node_rule("prefer", &[one, two], &[("pve1", 2)], false)
+        .ha(|ha| ha.services.get_mut(&two).unwrap().failback = false)
+        .snapshot();
+    let ongoing = Ongoing { owed: vec![crate::steps::RestoreFailback { guest: two }.into()], ..ongoing() };
+    let plan = plan(&snapshot, &Policy::default(), &ongoing).expect("there is a plan");
+    let report = report(&plan, &snapshot, &Policy::default(), &ongoing);
+    let [own] = report.ha_moves.as_slice() else { panic!("one does not fit: {:?}", report.ha_moves) };
+    assert_eq!((own.to[0].as_str(), own.bytes), ("pve1", snapshot.guests[&own.guest].memory_bytes));
+    let with_it = f64::from(plan.costs.moves + 1) / f64::from(plan.bound.moves);
+    assert!((report.moves_ratio - with_it).abs() < 1e-9, "{report:#?}");
+    // Without it the plan would seem to cost less than any plan can.
+    assert!((report.cost_ratio - 1.0).abs() < 1e-9, "{report:#?}");
 }
 
 #[test]

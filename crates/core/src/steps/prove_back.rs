@@ -90,7 +90,10 @@ impl StepKind for ProveBack {
         super::done_when_empty(self.missing(snapshot))
     }
 
-    fn after(&self, _snapshot: &mut Snapshot) {}
+    // A plan that is made while the node is coming back begins here, without the reboot before it.
+    fn after(&self, snapshot: &mut Snapshot) {
+        super::bring_online(snapshot, &self.node);
+    }
 
     fn limits(&self, deadlines: &Deadlines) -> Limits {
         Limits { deadline_s: deadlines.rejoin_s + deadlines.ceph_clean_s, settle_s: 0, attempts: 0 }

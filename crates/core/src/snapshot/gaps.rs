@@ -130,11 +130,15 @@ fn node_gaps(gaps: &mut Gaps, node: &super::Node) {
     gaps.look(&place("local_guests"), local_guests);
     gaps.look(&place("storages"), storages);
     gaps.look(&place("bridges"), bridges);
-    let super::HostFacts { checker, time_synchronised, dkms_modules, corosync_complaints, nics, movers } = host;
+    let super::HostFacts { checker, time_synchronised, dkms_modules, corosync_complaints, nics, movers, boot } = host;
     gaps.look(&place("host/checker"), checker);
     gaps.look(&place("host/time_synchronised"), time_synchronised);
     gaps.look(&place("host/dkms_modules"), dkms_modules);
     gaps.look(&place("host/corosync_complaints"), corosync_complaints);
     gaps.look(&place("host/nics"), nics);
     gaps.look(&place("host/movers"), movers);
+    let super::Boot { root, kept, efi_free_bytes } = boot;
+    gaps.look(&place("host/boot/root"), root);
+    gaps.look(&place("host/boot/kept"), kept);
+    gaps.look(&place("host/boot/efi_free_bytes"), efi_free_bytes);
 }

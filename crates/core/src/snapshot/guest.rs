@@ -65,6 +65,13 @@ pub struct MigrationFacts {
     pub refused: BTreeMap<NodeName, Vec<TargetRefusal>>,
     /// Volumes on storages that are not shared.
     pub local_disks: Vec<LocalDisk>,
+    /// CD drives and what is in them: a volume, or `none`. VMs only.
+    #[serde(default)]
+    pub cd_drives: BTreeMap<String, String>,
+    /// Nodes on which a CD image of this name lies, for images on storages that are not shared; full looks only. A node
+    /// that could not be asked is left out.
+    #[serde(default)]
+    pub images_on: BTreeMap<String, BTreeSet<NodeName>>,
     /// Devices bound to the host: `hostpci0`, `usb1`.
     pub local_resources: Vec<LocalResource>,
     /// All storages its volumes lie on.
@@ -81,6 +88,16 @@ pub struct MigrationFacts {
     pub has_snapshots: bool,
     /// Bind mounts and devices of a container that are not marked shared: `mp0`.
     pub local_mounts: Vec<String>,
+    /// Machine type of the configuration: `pc-i440fx-5.2`; none is the newest. VMs only.
+    #[serde(default)]
+    pub machine: Option<String>,
+    /// Raw settings for the first generation of cgroups, which PVE ignores since 8: `lxc.cgroup.cpuset.cpus`. Containers
+    /// only.
+    #[serde(default)]
+    pub old_cgroup_keys: Vec<String>,
+    /// Mediated devices, vGPUs among them, which hang on the host's kernel and driver: `hostpci0`. VMs only.
+    #[serde(default)]
+    pub mediated_devices: Vec<String>,
 }
 
 /// Why PVE refuses a target.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::CheckerReport;
+use super::{Boot, CheckerReport};
 use crate::observed::Observed;
 
 /// Advisory readings of one node.
@@ -25,6 +25,9 @@ pub struct HostFacts {
     pub nics: Observed<Nics>,
     /// Programs that move guests by themselves and are at work there: `proxlb`.
     pub movers: Observed<BTreeSet<String>>,
+    /// How it boots.
+    #[serde(default)]
+    pub boot: Boot,
 }
 
 impl HostFacts {
@@ -40,6 +43,7 @@ impl HostFacts {
             corosync_complaints: gap(source, why),
             nics: gap(source, why),
             movers: gap(source, why),
+            boot: Boot::unseen(source, why),
         }
     }
 }
@@ -57,6 +61,7 @@ impl HostFacts {
             corosync_complaints: Known(CorosyncComplaints::default()),
             nics: Known(Nics { used: card.clone(), pinned: card }),
             movers: Known(BTreeSet::new()),
+            boot: Boot { root: Known("ext4".to_owned()), kept: Known(None), efi_free_bytes: Known(Some(500 << 20)) },
         }
     }
 }

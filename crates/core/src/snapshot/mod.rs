@@ -3,6 +3,7 @@
 //! A snapshot is data: it can be written to a file (`quorate export`) and read back without a cluster. Whatever
 //! could not be read is in it as [`Observed::Unknown`] with its reason; [`Snapshot::gaps`] lists all of them.
 
+mod boot;
 mod ceph;
 mod checker;
 mod gaps;
@@ -19,6 +20,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub use boot::{Boot, BootPartition, KeptBoot};
 pub use ceph::{Ceph, CephDaemon, CephHealthCheck, DaemonKind, HealthLevel, Osd, PgState, Pool, StopVerdict};
 pub use checker::{CheckerLevel, CheckerLine, CheckerReport};
 pub use gaps::Gap;

@@ -157,13 +157,21 @@ impl Context<'_> {
 
     fn vm(&self, guest: &Guest, config: &Config, pre: &Preconditions) -> Result<MigrationFacts, WhyUnknown> {
         let mut facts = MigrationFacts { bridges: bridges(config), ..MigrationFacts::default() };
-        for (_, drive) in config.numbered(&VM_DRIVES) {
+        for (key, drive) in config.numbered(&VM_DRIVES) {
             facts.storages.extend(drive.first("file").and_then(storage_of));
+            if drive.get("media") == Some("cdrom") {
+                facts.cd_drives.insert(key.to_owned(), drive.first("file").unwrap_or("none").to_owned());
+            }
         }
         facts.storages.extend(config.text("vmstate").as_deref().and_then(storage_of));
         facts.cpu_model = config
             .text("cpu")
             .and_then(|cpu| crate::wire::property::Properties::parse(&cpu).first("cputype").map(str::to_owned));
+        facts.machine = config.text("machine").and_then(|text| {
+            crate::wire::property::Properties::parse(&text).first("type").map(str::to_owned)
+        });
+        let mediated = config.numbered(&["hostpci"]).filter(|(_, device)| device.get("mdev").is_some());
+        facts.mediated_devices = mediated.map(|(key, _)| key.to_owned()).collect();
         facts.has_raw_args = config.text("args").is_some_and(|args| !args.trim().is_empty());
         for disk in &pre.local_disks.0 {
             let replicated = disk.replicate.0 && self.is_replicated(guest)?;
@@ -200,6 +208,7 @@ impl Context<'_> {
         // Devices handed to the container: `dev0: /dev/dri/renderD128`.
         facts.local_mounts.extend(config.numbered(&["dev"]).map(|(key, _)| key.to_owned()));
         facts.local_mounts.sort();
+        facts.old_cgroup_keys = config.raw_keys("lxc.cgroup.");
         facts.local_disks.sort_by(|a, b| a.volid.cmp(&b.volid));
         Ok(facts)
     }

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use quorate_core::observed::{Observed, WhyUnknown};
-use quorate_core::snapshot::{CheckerReport, CorosyncComplaints, HostFacts, Nics, Node};
+use quorate_core::snapshot::{Boot, CheckerReport, CorosyncComplaints, HostFacts, Nics, Node};
 
 use super::shell::{NodeShell, QUICK};
 use super::{Depth, Hosts, Look};
 use crate::ports::{Exit, ShellOutput};
-use crate::wire::{host, upgrade_checker};
+use crate::wire::{boot as wire_boot, host, upgrade_checker};
 
 /// The checker asks every service and, with `--full`, looks into every container.
 const CHECKER: Duration = Duration::from_secs(180);
@@ -34,13 +34,14 @@ pub(super) async fn read(shell: &NodeShell<'_>, old: Option<&Node>, look: &Look<
         }
         Hosts::All | Hosts::Only(..) => {}
     }
-    let (checker, time, dkms, complaints, nics, movers) = tokio::join!(
+    let (checker, time, dkms, complaints, nics, movers, boot) = tokio::join!(
         checker(shell),
         time_synchronised(shell),
         dkms_modules(shell),
         corosync_complaints(shell),
         nics(shell),
-        movers(shell)
+        movers(shell),
+        boot(shell)
     );
     HostFacts {
         checker: checker.into(),
@@ -49,6 +50,7 @@ pub(super) async fn read(shell: &NodeShell<'_>, old: Option<&Node>, look: &Look<
         corosync_complaints: complaints.into(),
         nics: nics.into(),
         movers: Observed::from(movers),
+        boot,
     }
 }
 
@@ -109,6 +111,29 @@ async fn movers(shell: &NodeShell<'_>) -> Result<BTreeSet<String>, WhyUnknown> {
     let output = shell.run(&UNITS, QUICK).await?;
     let name = |line: &str| Some(line.split_whitespace().next()?.trim_end_matches(".service").to_owned());
     host_text(shell, &UNITS, output, |text| text.lines().filter_map(name).collect())
+}
+
+/// Where its kernels lie. A node without proxmox-boot-tool's list ends it with a failure: that is well.
+async fn boot(shell: &NodeShell<'_>) -> Boot {
+    const STATUS: [&str; 2] = ["proxmox-boot-tool", "status"];
+    const SIZES: [&str; 6] = ["lsblk", "-b", "-n", "-r", "-o", "UUID,SIZE"];
+    const ROOT: [&str; 5] = ["findmnt", "-n", "-o", "FSTYPE", "/"];
+    const EFI: [&str; 4] = ["df", "-B1", "--output=avail,target", "/boot/efi"];
+    let (status, root, efi) =
+        tokio::join!(shell.run(&STATUS, QUICK), shell.ok(&ROOT, QUICK), shell.run(&EFI, QUICK));
+    let kept = match status {
+        Ok(output) if output.succeeded() => match shell.ok(&SIZES, QUICK).await {
+            Ok(sizes) => Observed::Known(Some(wire_boot::kept(&output.stdout, &sizes))),
+            Err(why) => Observed::Unknown(why),
+        },
+        Ok(_) => Observed::Known(None),
+        Err(why) => Observed::Unknown(why),
+    };
+    Boot {
+        root: root.map(|text| text.trim().to_owned()).into(),
+        kept,
+        efi_free_bytes: efi.map(|output| wire_boot::efi_free(&output.stdout)).into(),
+    }
 }
 
 fn host_text<T>(

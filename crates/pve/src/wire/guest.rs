@@ -23,6 +23,13 @@ impl Config {
         self.text(key).and_then(|text| super::lenient::flag(&text)).unwrap_or(false)
     }
 
+    /// Raw settings of a container (`lxc: [[key, value], …]`) whose key begins like this.
+    pub fn raw_keys(&self, prefix: &str) -> Vec<String> {
+        let rows = self.0.0.get("lxc").and_then(Value::as_array);
+        let keys = rows.into_iter().flatten().filter_map(|row| row.get(0)?.as_str());
+        keys.filter(|key| key.starts_with(prefix)).map(str::to_owned).collect()
+    }
+
     /// All keys made of one of these prefixes and a number, with their values in parts: `scsi0`, `net1`.
     pub fn numbered<'a>(&'a self, prefixes: &'a [&str]) -> impl Iterator<Item = (&'a str, Properties)> + 'a {
         self.0.0.iter().filter_map(move |(key, value)| {
@@ -136,6 +143,14 @@ pub struct MappedResource {
     /// It can be live-migrated.
     #[serde(rename = "live-migration")]
     pub live_migration: Flag,
+}
+
+/// An entry of `GET /nodes/N/storage/S/content`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Volume {
+    /// `local:iso/debian.iso`.
+    pub volid: Text,
 }
 
 /// An entry of `GET /nodes/N/{qemu|lxc}/ID/snapshot`; `current` is not a snapshot.

@@ -5,10 +5,12 @@
 //! default that looks like good news. No parser here panics, whatever the bytes.
 
 pub mod apt;
+pub mod boot;
 pub mod ceph;
 pub mod cfgtool;
 pub mod cluster;
 pub mod corosync_conf;
+pub mod corosync_journal;
 pub mod df;
 pub mod dpkg;
 pub mod guest;

@@ -1,0 +1,53 @@
+//! Package sources that are neither Debian's nor Proxmox's.
+
+use std::collections::BTreeSet;
+
+use super::support::{Report, online, some};
+use super::{Check, Finding, Severity};
+use crate::policy::Policy;
+use crate::snapshot::Snapshot;
+
+pub(super) struct ThirdPartySources;
+
+impl Check for ThirdPartySources {
+    fn id(&self) -> &'static str {
+        "third-party-sources"
+    }
+
+    fn explain(&self) -> &'static str {
+        "Packages of others (Docker, Zabbix, Ceph from its own site, a graphics driver) are built against Debian, not \
+         against PVE, and dist-upgrade takes them along; some replace PVE's own. A warning that names the hosts; a mirror of \
+         Proxmox's archive is not among them. Look at what they would bring with `apt-get -s dist-upgrade`, and disable for \
+         the time of the run what need not be."
+    }
+
+    fn run(&self, snapshot: &Snapshot, _policy: &Policy) -> Vec<Finding> {
+        let mut report = Report::of(self);
+        for node in online(snapshot) {
+            let enabled = node.repositories.known().into_iter().flatten().filter(|source| source.enabled);
+            let others = enabled.filter(|source| !source.components.iter().any(|part| part.starts_with("pve")));
+            let hosts: BTreeSet<&str> = others.flat_map(|source| &source.uris).filter_map(|uri| host(uri)).collect();
+            let foreign: Vec<String> = hosts.into_iter().filter(|host| !is_home(host)).map(str::to_owned).collect();
+            if !foreign.is_empty() {
+                let name = &node.name;
+                let problem = format!("{name} draws packages from {}", some(&foreign));
+                let remedy = format!("See what they bring: apt-get -s dist-upgrade on {name}");
+                report.add(Severity::Warning, name, problem, remedy);
+            }
+        }
+        report.findings()
+    }
+}
+
+/// The host of a source on the network; none for files and disks.
+fn host(uri: &str) -> Option<&str> {
+    let (scheme, rest) = uri.split_once("://")?;
+    let host = rest.split(['/', ':']).next()?;
+    let host = host.rsplit('@').next()?;
+    (scheme.contains("http") || scheme == "ftp").then_some(host).filter(|host| !host.is_empty())
+}
+
+fn is_home(host: &str) -> bool {
+    const HOMES: [&str; 2] = ["debian.org", "proxmox.com"];
+    HOMES.iter().any(|home| host == *home || host.strip_suffix(home).is_some_and(|front| front.ends_with('.')))
+}

@@ -1,7 +1,6 @@
 //! A new plan, when the world has moved under the old one.
 
 use quorate_core::forecast;
-use quorate_core::ids::NodeName;
 use quorate_core::plan::{NoPlan, Plan};
 use quorate_core::planner::Ongoing;
 use quorate_core::planner::steady::{self, Revision};
@@ -19,11 +18,6 @@ const READINGS_DEADLINE_S: u64 = 900;
 /// Why a plan that still fits is left.
 const WHY_BETTER: &str = "the world has changed, and another plan saves more than a twentieth of what is left";
 
-/// Does this node's own API not answer?
-fn is_away(snapshot: &Snapshot, node: &NodeName) -> bool {
-    snapshot.nodes.get(node).is_none_or(|node| node.memory.known().is_none())
-}
-
 impl Driver<'_> {
     /// At the beginning of a wave: does the rest of the plan still fit what is there?
     pub(crate) fn review(&mut self, snapshot: &Snapshot) -> Result<Turn, DriveError> {
@@ -31,15 +25,16 @@ impl Driver<'_> {
         else {
             return Ok(Turn::Again);
         };
-        // A driver that comes while a node reboots has nothing to plan with. That node's proof waits for it by itself.
-        if self.state.under_work.as_ref().is_some_and(|node| is_away(snapshot, node)) {
-            return Ok(Turn::Again);
-        }
         // Between waves nothing is under way, so a fresh plan can be compared with the rest of the old one.
         if self.state.under_way().next().is_some() {
             return Ok(Turn::Again);
         }
         let rest = self.rest_of(plan);
+        // A driver that comes while a node is on its way back: daemons and data follow it by themselves, and the proof
+        // waits for them.
+        if rest.steps().next().is_some_and(|(_, next)| matches!(next.step, Step::ProveBack(_))) {
+            return Ok(Turn::Again);
+        }
         let fits = forecast::verify(&rest, snapshot, &self.state.policy).is_ok();
         match steady::revise(&rest, snapshot, &self.state.policy, &self.ongoing()) {
             Ok(Revision::Keep) => Ok(Turn::Again),

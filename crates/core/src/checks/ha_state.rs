@@ -21,7 +21,8 @@ impl Check for HaState {
          writes its state, every node online in its view and none left in maintenance, no service in error, none under \
          way, none about to travel back, watchdogs armed. Services in error need a person: mend the guest, then `ha-manager \
          set SID --state disabled` and `--state started`. Maintenance ends with `ha-manager crm-command node-maintenance \
-         disable NODE`. Automatic rebalancing is a warning: it moves guests while we do."
+         disable NODE`. Automatic rebalancing (PVE 9.2) would move guests while we do: the run switches it off and on again, and \
+         says so."
     }
 
     fn run(&self, snapshot: &Snapshot, _policy: &Policy) -> Vec<Finding> {
@@ -45,9 +46,9 @@ impl Check for HaState {
             }
         }
         if snapshot.options.known().is_some_and(|options| options.ha_auto_rebalance) {
-            let remedy = "Switch it off for the time of the run (Datacenter, Options, Cluster Resource Scheduling)";
-            let problem = "HA rebalances by itself: it will move guests during the run";
-            report.add(Severity::Warning, Subject::Cluster, problem, remedy);
+            let problem = "HA rebalances by itself: the run switches that off before anything moves, and on again at the end";
+            let remedy = "Nothing to do; the plan has both steps (hold-rebalance, restore-rebalance).";
+            report.add(Severity::Info, Subject::Cluster, problem, remedy);
         }
         report.findings()
     }

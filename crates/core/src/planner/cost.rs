@@ -34,6 +34,7 @@ pub fn migration_s(bytes: u64, through_ha: bool, policy: &Policy) -> u64 {
 pub fn step_s(step: &Step) -> u64 {
     match step {
         Step::RefreshPackages(_) => 20,
+        Step::HoldRebalance(_) | Step::RestoreRebalance(_) => 2,
         Step::HoldFailback(_) | Step::RestoreFailback(_) | Step::EjectMedia(_) | Step::InsertMedia(_) => 2,
         Step::Migrate(_) => AROUND_A_MIGRATION_S,
         Step::ShutdownGuest(_) | Step::StopToMove(_) => 60,

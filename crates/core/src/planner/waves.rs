@@ -7,8 +7,8 @@ use crate::plan::{Consent, Costs, PlannedStep, Wave};
 use crate::policy::{ConsentKind, RebootWhen};
 use crate::snapshot::{Ha, Node};
 use crate::steps::{
-    EjectMedia, EnterMaintenance, FinalCheck, HoldFailback, InsertMedia, LeaveMaintenance, Migrate, ProveBack,
-    ProveEmpty, Reboot, RefreshPackages, RestoreFailback, SetNoout, SettleHa, ShutdownGuest, StartGuest, StartMoved,
+    EjectMedia, EnterMaintenance, FinalCheck, HoldFailback, HoldRebalance, InsertMedia, LeaveMaintenance, Migrate, ProveBack,
+    ProveEmpty, Reboot, RefreshPackages, RestoreFailback, RestoreRebalance, SetNoout, SettleHa, ShutdownGuest, StartGuest, StartMoved,
     Step, StopToMove, Travel, UnsetNoout, UpgradePackages, kernel_release,
 };
 
@@ -137,6 +137,7 @@ impl<'a> Writer<'a> {
         let mut draft = Draft::new(name.as_str());
         let refresh = RefreshPackages { node: name.clone() };
         self.add(&mut draft, refresh, "a repository that fails is found while the node is full", None);
+        self.quieten(&mut draft);
         self.start_half_way(&mut draft);
         self.prepare(&mut draft, &[turn.moves.as_slice(), meanwhile].concat());
         self.travel(&mut draft, Some(turn.node), &turn.moves, stages);
@@ -154,6 +155,16 @@ impl<'a> Writer<'a> {
         self.prepare(&mut draft, &turn.back);
         self.travel(&mut draft, None, &turn.back, stages);
         self.push_wave(Some(name), &why, draft);
+    }
+
+    /// HA's own balancing would move guests while we do.
+    fn quieten(&mut self, draft: &mut Draft) {
+        let balances = self.problem.snapshot.options.known().is_some_and(|options| options.ha_auto_rebalance);
+        let back: Step = RestoreRebalance {}.into();
+        if balances && self.ha_in_use() && !self.owes(&back) {
+            self.add(draft, HoldRebalance {}, "HA would move guests about while we do", None);
+            self.owed.push(back);
+        }
     }
 
     /// What must be so before anything travels.

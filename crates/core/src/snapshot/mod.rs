@@ -63,6 +63,9 @@ pub struct Snapshot {
     pub missing_privileges: Observed<Vec<String>>,
     /// Each node's own view of votes, members and links (by shell, so that it works without quorum).
     pub quorum: BTreeMap<NodeName, Observed<QuorumView>>,
+    /// What corosync on each node complained of in the last [`crate::heartbeat::WINDOW_S`] seconds.
+    #[serde(default)]
+    pub heartbeat: BTreeMap<NodeName, Observed<CorosyncComplaints>>,
     /// Votes that each node has in corosync.conf.
     pub configured_votes: Observed<BTreeMap<NodeName, u32>>,
     /// Storages of the cluster's configuration.
@@ -94,6 +97,9 @@ pub struct Options {
     pub max_workers: Option<u32>,
     /// PVE 9.2 moves guests by itself when this is on.
     pub ha_auto_rebalance: bool,
+    /// All settings of the cluster's resource scheduler (`crs`), as they stand.
+    #[serde(default)]
+    pub crs: BTreeMap<String, String>,
 }
 
 /// The driver's lock in the cluster itself, so that two admins on two laptops cannot both roll.
@@ -122,6 +128,7 @@ impl Snapshot {
             sees_all_guests: unseen(),
             missing_privileges: unseen(),
             quorum: BTreeMap::new(),
+            heartbeat: BTreeMap::new(),
             configured_votes: unseen(),
             storages: unseen(),
             ha: unseen(),

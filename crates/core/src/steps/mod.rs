@@ -18,6 +18,7 @@ use support::{
 pub use upgrade_packages::kernel_release;
 
 use crate::command::Command;
+use crate::ids::GuestId;
 use crate::policy::Deadlines;
 use crate::snapshot::Snapshot;
 
@@ -123,14 +124,24 @@ steps! {
     hold_failback::HoldFailback,
     /// HA may take a guest back again.
     restore_failback::RestoreFailback,
+    /// HA is told not to balance guests by itself.
+    hold_rebalance::HoldRebalance,
+    /// HA may balance guests by itself again.
+    restore_rebalance::RestoreRebalance,
     /// A CD image is ejected.
     eject_media::EjectMedia,
+    /// A CD image that was ejected is put back.
+    insert_media::InsertMedia,
     /// A guest is moved.
     migrate::Migrate,
     /// A guest that cannot move is shut down.
     shutdown_guest::ShutdownGuest,
     /// A guest that was shut down is started again.
     start_guest::StartGuest,
+    /// A guest is shut down, to be moved while it is stopped.
+    stop_to_move::StopToMove,
+    /// A guest that was stopped for its move is started where it is.
+    start_moved::StartMoved,
     /// The node itself says that nothing runs on it.
     prove_empty::ProveEmpty,
     /// HA sends nothing to the node.
@@ -151,12 +162,57 @@ steps! {
     settle_ha::SettleHa,
     /// The cluster is as it should be at the end.
     final_check::FinalCheck,
+    /// Those who are left have quorum, without nodes that a person has seen to be off.
+    lower_votes::LowerVotes,
+    /// Expected votes are what the configuration says.
+    restore_votes::RestoreVotes,
 }
 
 impl Step {
     /// Does it only give back what an earlier step changed? Then it is done only while that is owed: what an
     /// administrator set is not ours to clear.
     pub fn is_payback(&self) -> bool {
-        matches!(self, Self::RestoreFailback(_) | Self::LeaveMaintenance(_) | Self::UnsetNoout(_) | Self::StartGuest(_))
+        matches!(
+            self,
+            Self::RestoreFailback(_)
+                | Self::RestoreRebalance(_)
+                | Self::LeaveMaintenance(_)
+                | Self::UnsetNoout(_)
+                | Self::StartGuest(_)
+                | Self::StartMoved(_)
+                | Self::InsertMedia(_)
+                | Self::RestoreVotes(_)
+        )
+    }
+
+    /// The guest that this step shuts down, to be started by another.
+    pub fn stops(&self) -> Option<GuestId> {
+        match self {
+            Self::ShutdownGuest(step) => Some(step.guest),
+            Self::StopToMove(step) => Some(step.guest),
+            _ => None,
+        }
+    }
+
+    /// The guest that this step starts again.
+    pub fn starts(&self) -> Option<GuestId> {
+        match self {
+            Self::StartGuest(step) => Some(step.guest),
+            Self::StartMoved(step) => Some(step.guest),
+            _ => None,
+        }
+    }
+
+    /// The guest that this step stops and starts again by itself: a container that moves.
+    pub fn restarts(&self) -> Option<GuestId> {
+        match self {
+            Self::Migrate(step) if step.restarts() => Some(step.guest),
+            _ => None,
+        }
+    }
+
+    /// The guest whose downtime begins with this step.
+    pub fn takes_down(&self) -> Option<GuestId> {
+        self.stops().or_else(|| self.restarts())
     }
 }

@@ -26,9 +26,8 @@ pub(super) async fn read(reader: &Reader<'_>, look: &Look<'_>) -> Cluster {
     let anew = look.depth == Depth::Full;
     let old = look.previous;
     let (options, storages, backups, permissions) = tokio::join!(
-        keep_or(old.map(|old| &old.options), anew, async {
-            reader.get::<wire::Options>("/cluster/options").await.map(convert_options).into()
-        }),
+        // A step of ours changes these; one call for the whole cluster is not worth remembering.
+        async { Observed::from(reader.get::<wire::Options>("/cluster/options").await.map(convert_options)) },
         keep_or(old.map(|old| &old.storages), anew, async {
             let list = reader.get::<List<StorageEntry>>("/storage").await;
             list.map(|list| list.0.into_iter().map(convert_storage).collect()).into()
@@ -49,6 +48,7 @@ fn convert_options(wire: wire::Options) -> Options {
         ha_shutdown_policy: ha.get("shutdown_policy").map(str::to_owned),
         max_workers: wire.max_workers.map(Int::small),
         ha_auto_rebalance: crs.flag("ha-auto-rebalance"),
+        crs: crs.0,
     }
 }
 

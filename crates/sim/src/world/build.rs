@@ -225,6 +225,7 @@ fn build_node(file: &ClusterFile, part: &NodePart, nodeid: u32, booted_ms: u64, 
         api_error: None,
         journal: Vec::new(),
         nics_renamed: false,
+        surroundings: super::node::Surroundings::default(),
     }
 }
 
@@ -272,6 +273,7 @@ fn build_storage(part: &crate::cluster_file::StoragePart) -> Storage {
         pool: part.pool.clone(),
         total_bytes: part.total_gib * GIB,
         used_bytes: part.used_gib * GIB,
+        only_on: part.only_on.iter().map(|(volume, nodes)| (volume.clone(), nodes.iter().cloned().collect())).collect(),
         files: part.files.iter().map(|(volume, mib)| (volume.clone(), mib * MIB)).collect(),
         inactive_on: BTreeSet::new(),
     }

@@ -77,6 +77,48 @@ pub struct Node {
     pub journal: Vec<super::corosync_journal::JournalLine>,
     /// Did this boot find its network cards under other names, so that nothing reaches it?
     pub nics_renamed: bool,
+    /// What its operating system has besides.
+    pub surroundings: Surroundings,
+}
+
+/// What a machine's operating system has besides, and what its tools tell of it.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// File system of `/`.
+    pub root: String,
+    /// EFI system partitions that proxmox-boot-tool keeps; none on a machine that was installed on LVM.
+    pub boot_partitions: Vec<BootPartition>,
+    /// Free bytes on `/boot/efi`, which is mounted where proxmox-boot-tool keeps nothing.
+    pub efi_free_bytes: u64,
+    /// Modules that are built on the machine, as `dkms status` lists them.
+    pub dkms: Vec<String>,
+    /// Lines that PVE's checker tells besides: `FAIL: systemd-boot meta-package installed`.
+    pub checker_says: Vec<String>,
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Self {
+            root: "ext4".to_owned(),
+            boot_partitions: Vec::new(),
+            efi_free_bytes: 980 << 20,
+            dkms: Vec::new(),
+            checker_says: Vec::new(),
+        }
+    }
+}
+
+/// A partition that proxmox-boot-tool writes kernels to.
+#[derive(Clone, Debug)]
+pub struct BootPartition {
+    /// Its file system's id.
+    pub uuid: String,
+    /// Size.
+    pub size_bytes: u64,
+    /// Kernels on it; none means those that are installed.
+    pub kernels: Option<Vec<String>>,
+    /// Is the disk still there?
+    pub present: bool,
 }
 
 /// One corosync link of one node.

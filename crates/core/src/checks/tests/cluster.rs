@@ -193,7 +193,7 @@ fn ha_state_is_silent_about_an_idle_manager_and_ignored_services() {
     snapshot.ha = Known(Ha::default());
     assert_eq!(run("ha-state", &snapshot), []);
     snapshot.options.known_mut().unwrap().ha_auto_rebalance = true;
-    fires("ha-state", &snapshot, Severity::Warning, "rebalances by itself");
+    fires("ha-state", &snapshot, Severity::Info, "rebalances by itself");
 }
 
 #[test]

@@ -53,7 +53,7 @@ pub(in crate::wire) fn file(world: &World) -> String {
             }
             value => plain(value),
         };
-        lines.insert(key, text);
+        lines.entry(key).or_insert(text);
     }
     lines.iter().map(|(key, value)| format!("{key}: {value}\n")).collect()
 }
@@ -167,6 +167,8 @@ fn set_option(world: &mut World, key: &str, value: Option<&str>) -> Result<bool,
         }
         "crs" => {
             options.crs = value.and_then(|value| parts(value, "ha").remove("ha")).unwrap_or("basic").to_owned();
+            // The other settings of the scheduler are kept as they stand.
+            return Ok(false);
         }
         "migration" => {
             let given = value.map(|value| parts(value, "type")).unwrap_or_default();

@@ -115,7 +115,7 @@ impl Shell<'_> {
                 }
                 Output::ok(text)
             }
-            ["--configure", ..] => {
+            [.., "--configure", "-a" | "--pending"] | ["--configure", ..] => {
                 let node = self.node.clone();
                 match self.world.dpkg_configure(&node) {
                     true => Output::default(),

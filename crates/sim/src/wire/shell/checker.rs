@@ -298,6 +298,16 @@ impl Shell<'_> {
         report.say(Level::Info, "Checking if the suite for the Debian security repository is correct..");
         let text = format!("Found mixed old and new package repository suites, fix before upgrading! {suites:?}");
         report.either(suites.len() < 2, "found no suite mismatch", Level::Fail, &text);
+        for line in &self.here().surroundings.checker_says {
+            let (word, text) = line.split_once(": ").unwrap_or(("INFO", line));
+            let level = match word {
+                "FAIL" => Level::Fail,
+                "WARN" => Level::Warn,
+                "NOTICE" => Level::Notice,
+                _ => Level::Info,
+            };
+            report.say(level, text);
+        }
         if full {
             report.say(Level::Skip, "No containers on node detected.");
         }

@@ -71,7 +71,7 @@ impl Shell<'_> {
                 }
                 Output::ok(text)
             }
-            ["status", ..] => Output::fail(1, "E: /etc/kernel/proxmox-boot-uuids does not exist.\n"),
+            ["status", ..] => self.boot_status(),
             _ => Output::fail(1, "USAGE: /usr/sbin/proxmox-boot-tool <commands> [ARGS]\n"),
         }
     }
@@ -157,7 +157,11 @@ impl Shell<'_> {
         let mut rows = vec![columns.split(',').map(|column| heading(column, block)).collect::<Vec<_>>()];
         for path in paths {
             let node = self.here();
+            let efi = &node.surroundings;
             let (source, target, total, free) = match path.starts_with("/boot") {
+                true if path == "/boot/efi" && efi.boot_partitions.is_empty() => {
+                    ("/dev/sda2", "/boot/efi", 1 << 30, efi.efi_free_bytes.min(1 << 30))
+                }
                 true => ("/dev/sda2", "/boot", node.boot_free_bytes.saturating_add(512 << 20), node.boot_free_bytes),
                 false => ("/dev/mapper/pve-root", "/", root_total(node), node.root_free_bytes),
             };

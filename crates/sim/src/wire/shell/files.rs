@@ -47,7 +47,8 @@ impl Shell<'_> {
             }
             "/etc/network/interfaces" => self.interfaces_file(),
             "/etc/pve/datacenter.cfg" => datacenter::file(self.world),
-            _ => self.system_file(path).or_else(|| self.guest_file(path))?,
+            "/etc/pve/local" => String::new(),
+            _ => self.system_file(path).or_else(|| self.guest_file(path)).or_else(|| self.lrm_file(path))?,
         })
     }
 
@@ -146,6 +147,14 @@ impl Shell<'_> {
         Some(config_text(guest))
     }
 
+    /// `/etc/pve/nodes/pve2/lrm_status`: what that node's LRM wrote last.
+    fn lrm_file(&self, path: &str) -> Option<String> {
+        let node = path.strip_prefix("/etc/pve/nodes/")?.strip_suffix("/lrm_status")?;
+        let status = ha_manager_status(self.world, self.node);
+        let lrm = status["lrm_status"].get(node)?;
+        Some(if lrm.is_null() { String::new() } else { lrm.to_string() })
+    }
+
     fn cat(&self, args: &[&str]) -> Output {
         let options = Options::parse(args, &[]);
         if options.rest.is_empty() {
@@ -202,6 +211,9 @@ impl Shell<'_> {
             let size = self.read(path).map_or(0, |text| text.len());
             let format = options.value(&["-c", "--format"]).unwrap_or("  File: %n\n  Size: %s");
             let text = format.replace("%Y", &modified_s.to_string()).replace("%s", &size.to_string());
+            // pmxcfs takes the write bits away from all it shows where there is no quorum.
+            let read_only = path.starts_with("/etc/pve") && !self.world.corosync.quorate(self.node);
+            let text = text.replace("%a", if read_only { "555" } else { "755" });
             let _ = writeln!(output.stdout, "{}", text.replace("%n", path));
         }
         output

@@ -1,4 +1,5 @@
-//! What a Debian node tells of its clock and its network cards: `timedatectl`, `/etc/network/interfaces`.
+//! What a Debian node tells of its clock, its disks and its network cards: `timedatectl`, `lsblk`, `findmnt`, `dkms`,
+//! `proxmox-boot-tool status`, `/etc/network/interfaces`.
 //!
 //! A node of the lab has one card, eno1, that every bridge hangs on, as its API says too, and chrony keeps its clock.
 
@@ -9,7 +10,47 @@ use crate::wire::api::address;
 
 impl Shell<'_> {
     pub(super) fn surroundings(&mut self, name: &str, args: &[&str]) -> Option<Output> {
-        (name == "timedatectl").then(|| self.timedatectl(args))
+        let around = &self.here().surroundings;
+        Some(match name {
+            "timedatectl" => self.timedatectl(args),
+            "findmnt" => Output::ok(format!("{}\n", around.root)),
+            "lsblk" => self.lsblk(),
+            "dkms" if around.dkms.is_empty() => return None,
+            "dkms" => Output::ok(around.dkms.iter().map(|line| format!("{line}\n")).collect::<String>()),
+            _ => return None,
+        })
+    }
+
+    /// Raw, without headings, with id and size of each file system.
+    fn lsblk(&self) -> Output {
+        let present = self.here().surroundings.boot_partitions.iter().filter(|partition| partition.present);
+        let rows = present.map(|partition| format!("{} {}\n", partition.uuid, partition.size_bytes));
+        Output::ok(std::iter::once(" 512110190592\n".to_owned()).chain(rows).collect::<String>())
+    }
+
+    /// `proxmox-boot-tool status`: an error where it keeps nothing.
+    pub(super) fn boot_status(&self) -> Output {
+        let node = self.here();
+        let partitions = &node.surroundings.boot_partitions;
+        if partitions.is_empty() {
+            return Output::fail(1, "E: /etc/kernel/proxmox-boot-uuids does not exist.\n");
+        }
+        let mut text = String::from(
+            "Re-executing '/usr/sbin/proxmox-boot-tool' in new private mount namespace..\nSystem currently booted with uefi\n",
+        );
+        for partition in partitions {
+            let uuid = &partition.uuid;
+            let installed = || node.kernel.installed.iter().map(ToString::to_string).collect::<Vec<_>>();
+            let kernels = partition.kernels.clone().unwrap_or_else(installed).join(", ");
+            let _ = match partition.present {
+                true => writeln!(text, "{uuid} is configured with: uefi (versions: {kernels})"),
+                false => writeln!(
+                    text,
+                    "WARN: /dev/disk/by-uuid/{uuid} does not exist - clean '/etc/kernel/proxmox-boot-uuids'! - skipping"
+                ),
+            };
+        }
+        Output::ok(text)
     }
 
     fn timedatectl(&self, args: &[&str]) -> Output {

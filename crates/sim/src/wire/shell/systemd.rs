@@ -192,14 +192,14 @@ impl Shell<'_> {
     }
 
     fn list_units(&self, options: &Options<'_>) -> Output {
-        let failed_only = options.has(&["--failed"]) || options.value(&["--state"]) == Some("failed");
+        let state = if options.has(&["--failed"]) { Some("failed") } else { options.value(&["--state"]) };
         let patterns = options.rest.get(1..).unwrap_or_default();
         let mut text = String::new();
         for unit in self.all() {
             let id = property(&unit, "Id");
             let active = property(&unit, "ActiveState");
             let meant = patterns.is_empty() || patterns.iter().any(|pattern| glob(pattern, id));
-            if property(&unit, "LoadState") == "not-found" || !meant || (failed_only && active != "failed") {
+            if property(&unit, "LoadState") == "not-found" || !meant || state.is_some_and(|state| active != state) {
                 continue;
             }
             let (sub, description) = (property(&unit, "SubState"), property(&unit, "Description"));
@@ -274,7 +274,14 @@ impl Shell<'_> {
                 format!("run-r{:08x}", self.world.counter)
             }
         };
-        self.start_unit(&unit, log, &command)
+        let before = properties.iter().find_map(|property| property.strip_prefix("ExecStartPre="));
+        let started = self.start_unit(&unit, log, &command);
+        if let Some(words) = before.filter(|_| started.status == 0) {
+            // What comes before the command itself; of programs that may stand there only dpkg is known.
+            let words: Vec<&str> = words.split_whitespace().collect();
+            self.words(&words);
+        }
+        started
     }
 
     fn start_unit(&mut self, unit: &str, log: Option<String>, command: &[String]) -> Output {
@@ -295,18 +302,24 @@ impl Shell<'_> {
     /// What the world keeps of the journal: the node's own lines, the HA master's, and the output of transient units.
     fn journalctl(&self, args: &[&str]) -> Output {
         let options = Options::parse(args, &["-u", "--unit", "-n", "--lines", "--since", "--until", "-o", "-b", "-p"]);
-        let bare = options.value(&["-o", "--output"]) == Some("cat");
-        let since_ms = options.value(&["--since"]).and_then(|since| since.strip_prefix('-')?.strip_suffix('h'));
-        let since_ms = since_ms
-            .and_then(|hours| hours.parse::<u64>().ok())
-            .map_or(0, |hours| self.clock_ms().saturating_sub(hours * 3_600_000));
+        let output = options.value(&["-o", "--output"]);
+        let since = options.value(&["--since"]).and_then(|since| since.strip_prefix('-'));
+        let since_ms = since.and_then(|since| match since.strip_suffix('h') {
+            Some(hours) => hours.parse::<u64>().ok().map(|hours| hours * 3_600_000),
+            None => since.strip_suffix('s')?.parse::<u64>().ok().map(|seconds| seconds * 1000),
+        });
+        let since_ms = since_ms.map_or(0, |ago_ms| self.clock_ms().saturating_sub(ago_ms));
         let unit = options.value(&["-u", "--unit"]).map(|unit| unit.trim_end_matches(".service"));
         let is_master = self.world.ha.manager.master.as_ref() == Some(self.node);
         let mut lines: Vec<String> = Vec::new();
         let own = self.here().journal.iter().filter(|line| unit.is_none_or(|unit| unit == line.unit));
-        lines.extend(own.filter(|line| line.at_ms >= since_ms).map(|line| match bare {
-            true => line.text.clone(),
-            false => {
+        lines.extend(own.filter(|line| line.at_ms >= since_ms).map(|line| match output {
+            Some("cat") => line.text.clone(),
+            Some("short-unix") => {
+                let (s, us) = (line.at_ms / 1000, line.at_ms % 1000 * 1000);
+                format!("{s}.{us:06} {} {}[1050]: {}", self.node, line.unit, line.text)
+            }
+            _ => {
                 let moment = Moment::at(line.at_ms / 1000).journal();
                 format!("{moment} {} {}[1050]: {}", self.node, line.unit, line.text)
             }

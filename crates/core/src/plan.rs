@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::checks::Finding;
 use crate::ids::{GuestId, NodeName, PlanId, StepId, UnixMs};
-use crate::policy::ConsentKind;
+use crate::policy::{ConsentKind, Policy};
 use crate::steps::Step;
 
 /// The whole run as it is meant to go. Waves are done one after the other.
@@ -82,6 +82,9 @@ pub struct PlannedStep {
     pub why: String,
     /// Expected duration in seconds.
     pub estimate_s: u64,
+    /// Expected downtime in seconds of the guest that this step takes down; 0 if it takes none down.
+    #[serde(default)]
+    pub down_s: u64,
 }
 
 /// What a plan costs.
@@ -167,6 +170,11 @@ impl Plan {
         let hex: String = Sha256::digest(&json).iter().map(|byte| format!("{byte:02x}")).collect();
         self.id = PlanId::new(hex);
         self
+    }
+
+    /// How long each guest may be down if this plan is agreed to: what is planned, and the policy's margin.
+    pub fn downtime_allowed_s(&self, policy: &Policy) -> BTreeMap<GuestId, u64> {
+        self.costs.downtime_s.iter().map(|(guest, planned_s)| (*guest, policy.with_margin_s(*planned_s))).collect()
     }
 
     /// All steps in order, with the node of their wave.

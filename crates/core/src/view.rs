@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::ids::{GuestId, GuestKind, NodeName, StepId, UnixMs};
+use crate::ids::{GuestId, NodeName, StepId, UnixMs};
 use crate::plan::{Bound, Costs};
 use crate::policy::{ConsentKind, Waiver};
-use crate::run::{Event, PauseCause, RunOutcome, RunState, StepOutcome};
-use crate::steps::{Migrate, Step, Travel};
+use crate::run::{Event, PauseCause, RunOutcome, RunState, Spent, StepOutcome};
+use crate::steps::Step;
 
 /// Everything there is to be told of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -186,6 +186,7 @@ impl View {
             Event::Consented { kinds, by } => {
                 self.approvals.push(ApprovalView { at, kinds: kinds.clone(), by: by.clone() });
             }
+            Event::DowntimeAgreed { .. } => {}
             Event::Waived { waiver, by, findings } => {
                 let (waiver, by, findings) = (waiver.clone(), by.clone(), findings.clone());
                 self.waivers.push(WaiverView { at, waiver, by, findings });
@@ -200,7 +201,7 @@ impl View {
                 }
             }
             Event::StepEnded { id, step, outcome } => self.open_step(at, id, step).ended = Some((at, outcome.clone())),
-            Event::OutputKept { .. } | Event::Attested { .. } => {}
+            Event::OutputKept { .. } | Event::Attested { .. } | Event::PaceChanged { .. } => {}
             Event::Paused { cause, why } => {
                 self.pauses.push(PauseView { from: at, to: None, cause: *cause, why: why.clone() });
             }
@@ -310,48 +311,14 @@ impl View {
 
     /// Guests that were down by our hand.
     pub fn downtimes(&self) -> BTreeMap<GuestId, Downtime> {
-        let mut downtimes: BTreeMap<GuestId, Downtime> = BTreeMap::new();
-        for (index, step) in self.steps.iter().enumerate() {
-            let Some((guest, up_again)) = self.takes_down(step, index) else { continue };
-            let downtime = downtimes.entry(guest).or_default();
-            downtime.seconds += up_again.unwrap_or(self.state.last_event).since_s(step.started);
-            downtime.still_down |= up_again.is_none();
-        }
-        downtimes
-    }
-
-    /// The guest that a step takes down, and when it was up again.
-    fn takes_down(&self, step: &StepView, index: usize) -> Option<(GuestId, Option<UnixMs>)> {
-        let never_began = matches!(step.ended, Some((_, StepOutcome::FoundDone | StepOutcome::NoEffect(_))));
-        if never_began || step.attempts == 0 {
-            return None;
-        }
-        match &step.step {
-            Step::ShutdownGuest(shutdown) => {
-                let starts = self.steps[index..].iter().find(|later| match &later.step {
-                    Step::StartGuest(start) => start.guest == shutdown.guest && later.ended.is_some(),
-                    _ => false,
-                });
-                Some((shutdown.guest, starts.and_then(|start| Some(start.ended.as_ref()?.0))))
-            }
-            Step::Migrate(Migrate { guest, travel, .. }) if restarts(*guest, *travel) => {
-                Some((*guest, step.ended.as_ref().map(|(at, _)| *at)))
-            }
-            _ => None,
-        }
+        let now = self.state.last_event;
+        let down = |spent: &Spent| Downtime { seconds: spent.seconds(now), still_down: spent.since.is_some() };
+        let all = self.state.spent.iter().map(|(guest, spent)| (*guest, down(spent)));
+        all.filter(|(_, down)| down.seconds > 0 || down.still_down).collect()
     }
 
     /// Seconds from the begin to the end, or to the last event.
     pub fn duration_s(&self) -> u64 {
         self.ended.unwrap_or(self.state.last_event).since_s(self.state.started)
-    }
-}
-
-/// Does the guest stop on its way?
-fn restarts(guest: GuestId, travel: Travel) -> bool {
-    match travel {
-        Travel::Restart => true,
-        Travel::Ha => guest.kind == GuestKind::Ct,
-        Travel::Live | Travel::LiveWithDisks | Travel::Offline => false,
     }
 }

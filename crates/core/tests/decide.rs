@@ -56,6 +56,7 @@ fn plan_of(steps: &[(&str, Step)]) -> Plan {
         step,
         why: "test".to_owned(),
         estimate_s: 1,
+        down_s: 0,
     });
     let wave = Wave { node: Some(node()), why: "first".to_owned(), steps: planned.collect() };
     Plan::new(None, UnixMs(0), vec![wave], Costs::default(), Vec::new(), Bound::default())

@@ -31,7 +31,7 @@ fn id(step: &Step) -> StepId {
 }
 
 fn planned(step: Step) -> PlannedStep {
-    PlannedStep { id: id(&step), stage: 0, step, why: String::new(), estimate_s: 10 }
+    PlannedStep { id: id(&step), stage: 0, step, why: String::new(), estimate_s: 10, down_s: 0 }
 }
 
 fn plan(first: Vec<Step>, moves: u32) -> Event {

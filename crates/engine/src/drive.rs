@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use quorate_core::heartbeat;
 use quorate_core::ids::{NodeName, RunId, StepId, UnixMs};
 use quorate_core::invariants::guard;
 use quorate_core::run::{Action, Event, PauseCause, Request, RunOutcome, RunState, Start, StepOutcome, decide};
@@ -23,7 +24,7 @@ use crate::wall::wall_now;
 use crate::watcher::Watcher;
 
 /// A driver that is silent for longer does not hold the journal any more, in seconds of the wall clock.
-const LEASE_TTL_S: u64 = 120;
+pub(crate) const LEASE_TTL_S: u64 = 120;
 
 /// The lease is renewed when it is older than this, in seconds of the wall clock.
 const LEASE_RENEW_S: u64 = 20;
@@ -122,6 +123,7 @@ impl<'a> Driver<'a> {
         let version = env!("CARGO_PKG_VERSION").to_owned();
         driver.append(Event::RunStarted { run: driver.run.clone(), cluster, policy, version })?;
         driver.append(Event::DriverTookOver { driver: holder.text.clone() })?;
+        driver.agree_to_downtime_of(&plan, &holder.text)?;
         driver.append(Event::PlanAdopted { plan, why: "first plan".to_owned() })?;
         Ok(driver)
     }
@@ -148,7 +150,7 @@ impl<'a> Driver<'a> {
         Ok(driver)
     }
 
-    fn new(ports: Ports, journal: &'a Journal, holder: &Holder, run: RunId, watcher: &'a mut dyn Watcher) -> Self {
+    pub(crate) fn new(ports: Ports, journal: &'a Journal, holder: &Holder, run: RunId, watcher: &'a mut dyn Watcher) -> Self {
         let lock = ClusterLock::new(run.clone(), holder.text.clone());
         Self {
             ports,
@@ -240,6 +242,7 @@ impl<'a> Driver<'a> {
             if is_lost(&snapshot) && self.stands_still_without_quorum().await? {
                 continue;
             }
+            self.watch_corosync(&snapshot)?;
             if depth == Depth::WaveBegins {
                 self.stop_before_a_node(&snapshot)?;
                 if matches!(self.review(&snapshot)?, Turn::Rest) {
@@ -315,7 +318,8 @@ impl<'a> Driver<'a> {
     fn decide(&self, snapshot: &Snapshot) -> Action {
         let context = self.state.context();
         let guard = |step: &Step, in_flight: &[&Step], seen: &Snapshot| {
-            let refusals = guard(step, in_flight, seen, &context).err().unwrap_or_default();
+            let mut refusals = guard(step, in_flight, seen, &context).err().unwrap_or_default();
+            refusals.extend(heartbeat::against(&self.state, step, seen));
             let ruled_out = |line: &String| !self.without_rules.iter().any(|rule| line.starts_with(rule.as_str()));
             let left: Vec<String> = refusals.into_iter().filter(ruled_out).collect();
             if left.is_empty() { Ok(()) } else { Err(left) }

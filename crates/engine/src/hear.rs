@@ -1,5 +1,6 @@
 //! What another process, or the operator on the way here, asks of the driver.
 
+use quorate_core::plan::Plan;
 use quorate_core::run::{Event, PauseCause, Request};
 
 use crate::drive::{DriveError, Driver};
@@ -30,6 +31,9 @@ impl Driver<'_> {
             Request::Waive { waiver, findings } => self.append(Event::Waived { waiver, findings, by }),
             Request::Approve { kinds } => {
                 self.append(Event::Consented { kinds, by: by.clone() })?;
+                if let Some(plan) = self.state.plan.clone() {
+                    self.agree_to_downtime_of(&plan, &by)?;
+                }
                 if matches!(self.state.paused, Some((PauseCause::NeedsConsent, _))) {
                     self.append(Event::Resumed { by })?;
                 }
@@ -41,5 +45,13 @@ impl Driver<'_> {
             }
             Request::Abort => self.append(Event::AbortBegun { by }),
         }
+    }
+
+    /// Whoever begins a run or approves its plan agrees to the downtime that it names, with the stated margin.
+    pub(crate) fn agree_to_downtime_of(&mut self, plan: &Plan, by: &str) -> Result<(), DriveError> {
+        let policy = &self.state.policy;
+        let allowed_s = self.state.budget_for(plan, policy, self.ports.clock.now());
+        let margin_percent = policy.downtime_margin_percent;
+        self.append(Event::DowntimeAgreed { allowed_s, margin_percent, by: by.to_owned() })
     }
 }

@@ -127,5 +127,10 @@ fn focus(state: &RunState) -> Vec<NodeName> {
 /// Guests whose configuration a step of ours is changing.
 fn changed_guests(state: &RunState) -> Vec<GuestId> {
     let steps = state.under_way().map(|(_, record)| &record.step);
-    steps.filter_map(|step| if let Step::EjectMedia(eject) = step { Some(eject.guest) } else { None }).collect()
+    let changed = |step: &Step| match step {
+        Step::EjectMedia(eject) => Some(eject.guest),
+        Step::InsertMedia(insert) => Some(insert.guest),
+        _ => None,
+    };
+    steps.filter_map(changed).collect()
 }

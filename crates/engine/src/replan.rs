@@ -119,6 +119,7 @@ impl Driver<'_> {
             .iter()
             .filter(|consent| !self.state.consents.contains(&consent.kind))
             .map(|consent| format!("{}: {}", consent.guest, consent.what))
+            .chain(self.state.beyond_budget(&plan, self.ports.clock.now()))
             .collect();
         self.append(Event::PlanAdopted { plan, why })?;
         if !missing.is_empty() {

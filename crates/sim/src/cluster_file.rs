@@ -239,6 +239,9 @@ pub struct StoragePart {
     /// Files and their size in MiB: `iso/debian.iso`.
     #[serde(default)]
     pub files: BTreeMap<String, u64>,
+    /// Files of a storage that is not shared which only these nodes have: `iso/debian.iso`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub only_on: BTreeMap<String, Vec<NodeName>>,
 }
 
 /// `[[guest]]`.

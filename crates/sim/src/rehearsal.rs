@@ -202,7 +202,7 @@ impl Rehearsal {
         let (Some(plan), true) = (plan.clone(), refused.is_empty()) else {
             return Ok(Outcome { ended: None, refused, plan, ledger: report(sim, bound), events: Vec::new() });
         };
-        for (guest, seconds) in consented_seconds(&plan) {
+        for (guest, seconds) in consented_seconds(&plan, &self.policy) {
             sim.world().ledger.consent(guest, seconds);
         }
         let beginning = Beginning {
@@ -275,17 +275,11 @@ impl Rehearsal {
     }
 }
 
-/// The ledger counts a guest's downtime as consented up to what its plan named, with a margin for real machines.
-pub fn consented_seconds(plan: &Plan) -> BTreeMap<GuestId, u64> {
-    let mut seconds: BTreeMap<GuestId, u64> = BTreeMap::new();
-    for consent in &plan.consents {
-        *seconds.entry(consent.guest).or_default() += consent.downtime_s * CONSENT_MARGIN;
-    }
-    seconds
+/// The ledger counts a guest's downtime as consented up to what whoever begins the run agrees to: what its plan names,
+/// with the policy's margin for real machines.
+pub fn consented_seconds(plan: &Plan, policy: &Policy) -> BTreeMap<GuestId, u64> {
+    plan.downtime_allowed_s(policy)
 }
-
-/// A plan's estimate is a middle value; a slow boot or a slow shutdown takes longer without being harm.
-const CONSENT_MARGIN: u64 = 2;
 
 fn report(sim: &SimPorts, moves_bound: u32) -> LedgerReport {
     Ledger::report(&sim.world(), moves_bound, 0.0)

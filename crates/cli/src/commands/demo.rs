@@ -111,7 +111,7 @@ impl Stage {
         self.title("Plan: every step, checked by code other than the code that made it");
         self.page(&render::plan::plan(&plan, &snapshot, policy, Detail::Steps));
         lab.with_world(|world| {
-            for (guest, seconds) in consented_seconds(&plan) {
+            for (guest, seconds) in consented_seconds(&plan, policy) {
                 world.ledger.consent(guest, seconds);
             }
         });

@@ -62,7 +62,17 @@ fn describe(event: &Event) -> (String, Vec<String>) {
             let kinds: Vec<&str> = kinds.iter().map(|kind| consent(*kind)).collect();
             (format!("{by} agrees to {}", kinds.join(", ")), Vec::new())
         }
+        Event::DowntimeAgreed { allowed_s, margin_percent, by } => {
+            let total: u64 = allowed_s.values().sum();
+            let each = allowed_s.iter().map(|(guest, seconds)| format!("{guest} at most {}", duration(*seconds)));
+            let what = format!(
+                "{by} agrees to at most {} of downtime ({margin_percent} % above the plan's estimate)",
+                duration(total)
+            );
+            (what, each.collect())
+        }
         Event::Waived { waiver, findings, by } => (format!("{by} waives {waiver}: {}", waiver.reason), findings.clone()),
+        Event::PaceChanged { pace, why } => (format!("corosync watch: {pace}"), why.clone()),
         Event::Attested { off: _, words, by } => (format!("{by} attests"), words.clone()),
         Event::StepStarted { id: _, step, attempt, command, owes } => {
             let again = if *attempt > 1 { format!(", attempt {attempt}") } else { String::new() };

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{finding, subject_of};
 use crate::checks::{Finding, Subject};
-use crate::ids::{GuestId, GuestKind, NodeName};
+use crate::ids::{GuestId, NodeName};
 use crate::plan::{Plan, PlannedStep, Wave};
 use crate::policy::ConsentKind;
 use crate::snapshot::{HaRequest, Snapshot};
@@ -108,15 +108,11 @@ fn costs_consented(plan: &Plan, snapshot: &Snapshot, found: &mut Vec<Finding>) {
 fn price(step: &Step, snapshot: &Snapshot) -> Option<(ConsentKind, GuestId)> {
     match step {
         Step::Migrate(migrate) => {
-            let restarts = match migrate.travel {
-                Travel::Restart => true,
-                Travel::Ha => migrate.guest.kind == GuestKind::Ct,
-                Travel::Live | Travel::LiveWithDisks | Travel::Offline => false,
-            };
             let runs = snapshot.guests.get(&migrate.guest).is_none_or(|guest| guest.may_be_running());
-            (restarts && runs).then_some((ConsentKind::RestartContainers, migrate.guest))
+            (migrate.restarts() && runs).then_some((ConsentKind::RestartContainers, migrate.guest))
         }
         Step::ShutdownGuest(step) => Some((ConsentKind::ShutdownGuests, step.guest)),
+        Step::StopToMove(step) => Some((ConsentKind::MoveOffline, step.guest)),
         Step::EjectMedia(step) => Some((ConsentKind::EjectMedia, step.guest)),
         _ => None,
     }
@@ -139,10 +135,10 @@ fn nobody_forgotten(plan: &Plan, snapshot: &Snapshot, found: &mut Vec<Finding>) 
         }
     }
     for (_, planned) in plan.steps() {
-        // A shutdown is passed on to HA by PVE itself; a migration of our own is not what HA expects.
+        // A shutdown and the move of a stopped guest are passed on to HA by PVE itself; that of a running one by us.
         let Step::Migrate(Migrate { guest, travel, .. }) = &planned.step else { continue };
         let managed = snapshot.ha_service(*guest).is_some_and(|service| service.request == HaRequest::Started);
-        if managed && *travel != Travel::Ha {
+        if managed && !matches!(travel, Travel::Ha | Travel::Offline) {
             let problem = format!("{} goes around HA, which keeps {guest} started and would answer", planned.id);
             bad(found, Subject::Guest(*guest), problem);
         }

@@ -23,7 +23,8 @@ pub fn footprint_bytes(guest: &Guest) -> u64 {
     guest.memory_bytes.saturating_add(overhead)
 }
 
-/// By so much the host's own share may grow between a plan and its last step without a step being refused.
+/// By so much the host's own share may grow between a plan and its last step without a step being refused: by an eighth,
+/// but not by more than this.
 const HOST_MAY_GROW_BYTES: u64 = 512 << 20;
 
 /// Memory of a node that guests may take. What stays free of them is the headroom of the policy, or what the host itself
@@ -35,7 +36,8 @@ pub fn usable_bytes(memory: &Memory, policy: &Policy) -> u64 {
 
 /// The same for a plan, which is made hours before its last step and must not fail for a cache that has grown a little.
 pub fn plannable_bytes(memory: &Memory, policy: &Policy) -> u64 {
-    let host_bytes = memory.host_bytes.saturating_add(HOST_MAY_GROW_BYTES);
+    let grown_bytes = (memory.host_bytes / 8).min(HOST_MAY_GROW_BYTES);
+    let host_bytes = memory.host_bytes.saturating_add(grown_bytes);
     usable_bytes(&Memory { host_bytes, ..*memory }, policy)
 }
 

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use crate::ids::{GuestKind, NodeName, StorageId};
 use crate::observed::Observed;
 use crate::policy::{GuestPolicy, Policy, tags};
-use crate::snapshot::{DiskUse, Guest, LocalDisk, MigrationFacts, Node, Snapshot, TargetRefusal};
+use crate::snapshot::{
+    DiskUse, Guest, GuestStatus, LocalDisk, LocalResource, MigrationFacts, Node, Snapshot, Storage, TargetRefusal,
+};
 
 /// Why not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +38,14 @@ fn no(text: String) -> Result<(), Obstacle> {
     Err(Obstacle::No(text))
 }
 
+/// The guest as it will be once it is shut down: what is asked of its obstacles before it is.
+pub fn as_stopped(guest: &Guest) -> Guest {
+    Guest { status: Observed::Known(GuestStatus::Stopped), ..guest.clone() }
+}
+
+/// What binds a VM to its host only while it runs: encrypted memory, a clipboard's process.
+const ONLY_WHILE_IT_RUNS: [&str; 3] = ["amd-sev", "intel-tdx", "clipboard=vnc"];
+
 /// What keeps a guest where it is, whatever the target. For a stopped guest only what also holds it offline.
 ///
 /// # Errors
@@ -53,13 +63,20 @@ pub fn obstacle_here(guest: &Guest, policy: &Policy) -> Result<(), Obstacle> {
         return no(format!("its drive {} holds {}, which exists on its node only", disk.drive, disk.volid));
     }
     if !guest.may_be_running() {
-        return match facts.local_resources.iter().find(|resource| resource.mapping.is_none()) {
+        let bound = |resource: &&LocalResource| {
+            resource.mapping.is_none() && !ONLY_WHILE_IT_RUNS.contains(&resource.key.as_str())
+        };
+        return match facts.local_resources.iter().find(bound) {
             Some(resource) => no(format!("{} is a device of its node", resource.key)),
             None => Ok(()),
         };
     }
     if let Some(resource) = facts.local_resources.iter().find(|resource| !resource.live_capable) {
         return no(format!("{} is a device of its node that cannot travel with a running guest", resource.key));
+    }
+    let bytes = disk_bytes(facts);
+    if bytes > 0 && guest.id.kind == GuestKind::Vm && !policy.copies_disks_of(guest) {
+        return no(format!("its local disks ({:.1} GiB) are not to be copied by the policy", in_gib(bytes)));
     }
     if let Some(disk) = facts.local_disks.iter().find(|disk| copied(disk) && !disk.replicated && facts.has_snapshots) {
         return no(format!(
@@ -78,6 +95,7 @@ pub fn obstacle_there(snapshot: &Snapshot, guest: &Guest, target: &Node) -> Resu
     let facts = read(&guest.migration)?;
     refused_by_pve(facts, &target.name)?;
     storages_there(snapshot, facts, target)?;
+    snapshots_travel(snapshot, guest, facts)?;
     replicas_there(snapshot, guest, facts, &target.name)?;
     let bridges = read(&target.bridges)?;
     if let Some(bridge) = facts.bridges.iter().find(|bridge| !bridges.contains(*bridge)) {
@@ -126,12 +144,30 @@ fn storages_there(snapshot: &Snapshot, facts: &MigrationFacts, target: &Node) ->
         let to_copy = facts.local_disks.iter().filter(|disk| copied(disk) && disk.volid.starts_with(&prefix));
         let bytes = to_copy.fold(0_u64, |sum, disk| sum.saturating_add(disk.size_bytes));
         if bytes > state.free_bytes {
-            let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
-            let (needed, free) = (gib(bytes), gib(state.free_bytes));
+            let (needed, free) = (in_gib(bytes), in_gib(state.free_bytes));
             return no(format!("{id} on {} has {free:.1} GiB free, its disks need {needed:.1}", target.name));
         }
     }
     Ok(())
+}
+
+/// Local disks with snapshots travel with a stopped guest where their storage can send both: ZFS, Btrfs, and qcow2
+/// files, which hold their snapshots in themselves.
+fn snapshots_travel(snapshot: &Snapshot, guest: &Guest, facts: &MigrationFacts) -> Result<(), Obstacle> {
+    if guest.may_be_running() || !facts.has_snapshots {
+        return Ok(());
+    }
+    let storages = read(&snapshot.storages)?;
+    let travels = |disk: &&LocalDisk| {
+        let storage: Option<&Storage> =
+            disk.volid.split_once(':').and_then(|(storage, _)| storages.get(&StorageId::new(storage)));
+        let kind = storage.map_or("", |storage| storage.kind.as_str());
+        matches!(kind, "zfspool" | "btrfs") || disk.volid.ends_with(".qcow2")
+    };
+    match facts.local_disks.iter().filter(|disk| copied(disk) && !disk.replicated).find(|disk| !travels(disk)) {
+        Some(disk) => no(format!("{} is a local disk with snapshots, which its storage cannot send", disk.volid)),
+        None => Ok(()),
+    }
 }
 
 /// A replicated guest moves only to where its replica is.
@@ -167,6 +203,10 @@ fn same_cpu(snapshot: &Snapshot, guest: &Guest, facts: &MigrationFacts, target: 
             no(format!("its CPU model is the host's, and the processors of {} and {} differ", home.name, target.name))
         }
     }
+}
+
+fn in_gib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 30)
 }
 
 /// Does this volume travel with the guest? CD images do not, and the cloud-init drive is made anew.

@@ -56,11 +56,11 @@ fn early(board: &Board<'_>, moves: &[Move], away: usize) -> Option<(Vec<Move>, V
             late.push(*step);
         }
     }
-    for step in &late {
-        if trial.at[step.item] != step.from || !trial.fits(step.item, step.to) {
+    for rest in &late {
+        if trial.at[rest.item] != rest.from || !trial.fits(rest.item, rest.to) {
             return None;
         }
-        trial.go(step.item, step.to);
+        trial.go(rest.item, rest.to);
     }
     Some((early, late))
 }

@@ -80,6 +80,9 @@ pub fn decide(state: &RunState, snapshot: &Snapshot, now: UnixMs, guard: &Guard<
     if let Some(outcome) = &state.ended {
         return Action::Finish(outcome.clone());
     }
+    if let Some(action) = votes_back(state, snapshot) {
+        return action;
+    }
     let mut waits = Vec::new();
     for (id, record) in state.under_way() {
         match follow_up(state, snapshot, now, guard, id, record) {
@@ -96,6 +99,21 @@ pub fn decide(state: &RunState, snapshot: &Snapshot, now: UnixMs, guard: &Guard<
         Next::Act(action) => *action,
         Next::StageBusy => wait(state, waits),
         Next::Nothing => finish(state),
+    }
+}
+
+/// Lowered votes are given back before anything else, whatever the plan says: as soon as it can be done, or is seen to
+/// be done, which corosync does by itself with every node that joins.
+fn votes_back(state: &RunState, snapshot: &Snapshot) -> Option<Action> {
+    let owed = state.obligations.iter().find(|open| matches!(open.pays, Step::RestoreVotes(_)))?;
+    if state.under_way().any(|(_, record)| record.step == owed.pays) {
+        return None;
+    }
+    let (id, step) = (StepId::new(format!("{}.restore-votes", owed.opened_by)), owed.pays.clone());
+    match step.kind().status(snapshot) {
+        StepStatus::Done => Some(Action::Conclude { id, step, outcome: StepOutcome::FoundDone }),
+        StepStatus::Ready if state.paused.is_none() => Some(Action::Perform(start(&id, &step, 1, snapshot))),
+        _ => None,
     }
 }
 
@@ -147,7 +165,7 @@ fn follow_up(
         StepStatus::Impossible(why) if matches!(step, Step::Reboot(_)) && record.attempts > 0 => {
             return act(Action::Pause { cause: PauseCause::Stuck, why: diagnosis(record, vec![why]) });
         }
-        StepStatus::Impossible(why) if state.aborting && pays_a_debt(state, step) => {
+        StepStatus::Impossible(why) if left_to_the_operator(state, step) => {
             return conclude(StepOutcome::HandedOver(why));
         }
         StepStatus::Impossible(why) => return conclude(StepOutcome::Abandoned(why)),
@@ -168,7 +186,10 @@ fn follow_up(
             return act(Action::Pause { cause: PauseCause::Stuck, why: diagnosis(record, why) });
         }
         StepStatus::Ready => match may_send(state, snapshot, guard, id, step) {
-            Ok(()) => return act(Action::Perform(start(id, step, record.attempts + 1, snapshot))),
+            Ok(()) => match state.step_beyond_budget(id, step, now) {
+                Some(why) => return act(more_downtime(why)),
+                None => return act(Action::Perform(start(id, step, record.attempts + 1, snapshot))),
+            },
             Err(why) => why.into_iter().map(|why| format!("{title}: {why}")).collect(),
         },
     };
@@ -179,6 +200,19 @@ fn follow_up(
         return act(Action::Pause { cause: PauseCause::Stuck, why: diagnosis(record, why) });
     }
     FollowUp::Wait(waiting)
+}
+
+/// A debt that cannot be paid. Nothing that an aborted run still does would make it possible, and no new plan brings
+/// an image to where the guest is.
+fn left_to_the_operator(state: &RunState, step: &Step) -> bool {
+    pays_a_debt(state, step) && (state.aborting || matches!(step, Step::InsertMedia(_)))
+}
+
+/// A guest is not stopped for longer than was agreed to without being asked.
+fn more_downtime(why: String) -> Action {
+    let ask = "nothing else is begun; guests run where they are. `quorate approve` agrees to what is still planned, with \
+               the margin of the configuration; `quorate abort` pays back what is owed and stops";
+    Action::Pause { cause: PauseCause::NeedsConsent, why: vec![why, ask.to_owned()] }
 }
 
 fn done(record: &StepRecord) -> StepOutcome {
@@ -237,7 +271,7 @@ fn agenda(state: &RunState) -> Vec<(u32, PlannedStep)> {
             let subject = kind.subject().map_or_else(String::new, |subject| format!(".{subject}"));
             let id = StepId::new(format!("abort.{}.{}{subject}", open.opened_by, kind.verb()));
             let why = "owed".to_owned();
-            (0, PlannedStep { id, stage: place as u32, step: open.pays.clone(), why, estimate_s: 0 })
+            (0, PlannedStep { id, stage: place as u32, step: open.pays.clone(), why, estimate_s: 0, down_s: 0 })
         });
         return owed.collect();
     }
@@ -312,8 +346,7 @@ fn begin(state: &RunState, snapshot: &Snapshot, guard: &Guard<'_>, planned: &Pla
             let only_waits = step.kind().command(snapshot).is_none();
             conclude(if only_waits { StepOutcome::Done } else { StepOutcome::FoundDone })
         }
-        // Nothing that an aborted run still does would make it possible.
-        StepStatus::Impossible(why) if state.aborting => conclude(StepOutcome::HandedOver(why)),
+        StepStatus::Impossible(why) if left_to_the_operator(state, step) => conclude(StepOutcome::HandedOver(why)),
         StepStatus::Impossible(why) => {
             replan(format!("{}: {why}", step.kind().title()), Some(start(id, step, 0, snapshot)))
         }
@@ -322,7 +355,10 @@ fn begin(state: &RunState, snapshot: &Snapshot, guard: &Guard<'_>, planned: &Pla
         }
         StepStatus::Blocked(_) | StepStatus::Running(_) => perform(0),
         StepStatus::Ready => match may_send(state, snapshot, guard, id, step) {
-            Ok(()) => perform(1),
+            Ok(()) => match state.step_beyond_budget(id, step, snapshot.taken) {
+                Some(why) => Next::Act(Box::new(more_downtime(why))),
+                None => perform(1),
+            },
             Err(why) if came_since(state, snapshot, step) => replan(why.join("; "), Some(start(id, step, 0, snapshot))),
             Err(_) => perform(0),
         },

@@ -1,8 +1,10 @@
-//! A CD image on local storage is ejected: it would block the guest's migration.
+//! A CD image on local storage is ejected: it would block the guest's migration. Owes [`InsertMedia`].
+
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Class, Limits, StepKind, StepStatus};
+use super::{Class, InsertMedia, Limits, Step, StepKind, StepStatus};
 use crate::command::{Command, Method};
 use crate::ids::{GuestId, NodeName};
 use crate::policy::Deadlines;
@@ -19,7 +21,13 @@ pub struct EjectMedia {
     pub drive: String,
     /// The image, for the record: whoever wants it back needs its name.
     pub volid: String,
+    /// Nodes on which an image of this name lies: on these it can be put back.
+    #[serde(default)]
+    pub lies_on: BTreeSet<NodeName>,
 }
+
+/// What an empty CD drive holds by its configuration.
+pub(super) const EMPTY_DRIVE: &str = "none";
 
 impl StepKind for EjectMedia {
     fn verb(&self) -> &'static str {
@@ -57,12 +65,17 @@ impl StepKind for EjectMedia {
         let guest = snapshot.guests.get_mut(&self.guest);
         if let Some(facts) = guest.and_then(|guest| guest.migration.known_mut()) {
             facts.local_disks.retain(|disk| disk.drive != self.drive || disk.usage != DiskUse::Cdrom);
+            facts.cd_drives.insert(self.drive.clone(), EMPTY_DRIVE.to_owned());
         }
     }
 
     fn command(&self, _snapshot: &Snapshot) -> Option<Command> {
         let path = format!("/nodes/{}/qemu/{}/config", self.node, self.guest.vmid);
         Some(Command::api(Method::Put, path, &[(self.drive.as_str(), "none,media=cdrom")]))
+    }
+
+    fn owes(&self) -> Option<Step> {
+        Some(InsertMedia::of(self).into())
     }
 
     fn limits(&self, _deadlines: &Deadlines) -> Limits {

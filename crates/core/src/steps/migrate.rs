@@ -7,7 +7,7 @@ use crate::command::{Command, Method};
 use crate::ids::{GuestId, GuestKind, NodeName};
 use crate::observed::Observed;
 use crate::policy::Deadlines;
-use crate::snapshot::{Guest, GuestStatus, HaNodeState, HaServiceState, LocalGuest, Snapshot};
+use crate::snapshot::{Guest, GuestStatus, HaNodeState, HaRequest, HaServiceState, LocalGuest, Snapshot};
 
 /// How a guest travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +39,15 @@ pub struct Migrate {
 }
 
 impl Migrate {
+    /// Does the guest stop on its way and start again by the same order?
+    pub fn restarts(&self) -> bool {
+        match self.travel {
+            Travel::Restart => true,
+            Travel::Ha => self.guest.kind == GuestKind::Ct,
+            Travel::Live | Travel::LiveWithDisks | Travel::Offline => false,
+        }
+    }
+
     /// Under way, by the guest's lock, by a task, or by HA's state; the evidence.
     fn under_way(&self, snapshot: &Snapshot, guest: &Guest) -> Option<String> {
         let mut jobs = snapshot.jobs.known().into_iter().flatten();
@@ -70,18 +79,19 @@ impl Migrate {
         if let Some(reasons) = facts.refused.get(&self.to).filter(|reasons| !reasons.is_empty()) {
             return Err(blocked(format!("PVE refuses {} as target of {}: {reasons:?}", self.to, self.guest)));
         }
-        if self.travel == Travel::Ha {
-            self.ha_needs(snapshot)?;
+        match self.travel {
+            Travel::Ha => self.ha_needs(snapshot, HaServiceState::Started),
+            Travel::Offline if is_managed(snapshot, self.guest) => self.ha_needs(snapshot, HaServiceState::Stopped),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
-    fn ha_needs(&self, snapshot: &Snapshot) -> Result<(), StepStatus> {
+    fn ha_needs(&self, snapshot: &Snapshot, at_rest: HaServiceState) -> Result<(), StepStatus> {
         let ha = super::read(&snapshot.ha).map_err(|why| StepStatus::Blocked(vec![why]))?;
         let Some(service) = ha.services.get(&self.guest) else {
             return Err(StepStatus::Impossible(format!("{} is not managed by HA any more", self.guest)));
         };
-        if service.state != Some(HaServiceState::Started) {
+        if service.state != Some(at_rest) {
             return Err(StepStatus::Blocked(vec![format!("HA has {} in state {:?}", self.guest, service.state)]));
         }
         // The manager drops a command for a node that is not online, and says so only in its own log.
@@ -90,6 +100,11 @@ impl Migrate {
             state => Err(StepStatus::Blocked(vec![format!("HA has the target {} as {state:?}", self.to)])),
         }
     }
+}
+
+/// PVE passes the move of a stopped guest on to HA if that looks after it.
+fn is_managed(snapshot: &Snapshot, guest: GuestId) -> bool {
+    snapshot.ha_service(guest).is_some_and(|service| service.request != HaRequest::Ignored)
 }
 
 impl StepKind for Migrate {
@@ -191,7 +206,7 @@ impl StepKind for Migrate {
 
     fn limits(&self, deadlines: &Deadlines) -> Limits {
         // HA needs up to two rounds of its manager and one of the node's agent before anything is to be seen.
-        let settle_s = if self.travel == Travel::Ha { 60 } else { 15 };
+        let settle_s = if matches!(self.travel, Travel::Ha | Travel::Offline) { 60 } else { 15 };
         Limits { deadline_s: deadlines.migration_s, settle_s, attempts: 3 }
     }
 }

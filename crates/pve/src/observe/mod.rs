@@ -15,6 +15,7 @@ mod facts;
 mod guests;
 mod ha;
 mod host;
+mod images;
 mod jobs;
 mod node;
 mod packages;
@@ -116,14 +117,17 @@ pub async fn observe(ports: &Ports, look: Look<'_>) -> Snapshot {
     );
     let replication = cluster::replication(&reader, &roster, &look).await;
     let listed = guests::place(&nodes, &resources, &roster, look.previous);
-    let guests = facts::read(&reader, listed, &cluster.storages, &replication, &ha, &look).await;
+    let mut guests = facts::read(&reader, listed, &cluster.storages, &replication, &ha, &look).await;
+    images::locate(&reader, &roster.names, &look, &mut guests).await;
     let sees_all_guests = rights::sees_all_guests(&cluster.permissions, &nodes, &resources, &guests);
     let jobs = jobs::gather(&nodes, &roster, &cluster.permissions);
 
     let mut quorum = BTreeMap::new();
+    let mut heartbeat = BTreeMap::new();
     let mut named = BTreeMap::new();
     for (name, seen) in nodes {
         quorum.insert(name.clone(), seen.quorum);
+        heartbeat.insert(name.clone(), seen.heartbeat);
         named.insert(name, seen.node);
     }
     Snapshot {
@@ -135,6 +139,7 @@ pub async fn observe(ports: &Ports, look: Look<'_>) -> Snapshot {
         sees_all_guests,
         missing_privileges: rights::missing(&cluster.permissions),
         quorum,
+        heartbeat,
         configured_votes: roster.votes,
         storages: cluster.storages,
         ha,

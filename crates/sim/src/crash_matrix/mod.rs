@@ -105,6 +105,8 @@ pub fn policy() -> Policy {
     Policy {
         guests: [(GuestId::vm(103), GuestPolicy::Eject), (GuestId::vm(104), GuestPolicy::Shutdown)].into(),
         consents: [ConsentKind::RestartContainers, ConsentKind::ShutdownGuests, ConsentKind::EjectMedia].into(),
+        // A driver that was away for twenty minutes takes that for downtime of whoever was on its way, and would ask.
+        downtime_margin_percent: 100_000,
         ..Policy::default()
     }
 }
@@ -203,7 +205,7 @@ async fn begin(sim: &SimPorts, copier: &Arc<Copier>, run: &RunId) -> Result<Ende
     let nodes: Vec<NodeName> = sim.world().nodes.keys().cloned().collect();
     let prepared = prepare(&ports, nodes.clone(), &policy, run, Lists::Refresh).await;
     let (plan, _) = prepared.plan.map_err(|no_plan| CrashMatrixError::Reference(format!("{:?}", no_plan.findings)))?;
-    for (guest, seconds) in consented_seconds(&plan) {
+    for (guest, seconds) in consented_seconds(&plan, &Policy::default()) {
         // A driver that stays away for twenty minutes leaves a guest down for as long.
         sim.world().ledger.consent(guest, seconds + BACK_AFTER_S[2]);
     }

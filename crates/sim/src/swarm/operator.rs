@@ -129,7 +129,7 @@ impl Operator {
         let mut rng = self.case.rng.clone();
         self.strikes = strikes::draw(&mut rng, &self.sim.world(), &plan);
         let margin_s = if self.strikes.is_empty() { SLOW_GUEST_S } else { HELD_UP_S };
-        for (guest, seconds) in consented_seconds(&plan) {
+        for (guest, seconds) in consented_seconds(&plan, &self.case.policy) {
             self.sim.world().ledger.consent(guest, seconds + margin_s);
         }
         let beginning =

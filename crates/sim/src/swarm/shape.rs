@@ -123,6 +123,7 @@ fn storages(file: &mut ClusterFile, has_ceph: bool) {
         total_gib: 4_000,
         used_gib: 100,
         files: BTreeMap::new(),
+        only_on: BTreeMap::new(),
     };
     file.storages.push(shared);
 }

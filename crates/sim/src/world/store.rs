@@ -25,6 +25,8 @@ pub struct Storage {
     pub used_bytes: u64,
     /// Files that are no guest disks: ISO images by volume (`iso/debian.iso`) and size.
     pub files: BTreeMap<String, u64>,
+    /// Files that only these nodes have; all others lie on every node that has the storage.
+    pub only_on: BTreeMap<String, BTreeSet<NodeName>>,
     /// Nodes where it does not answer now.
     pub inactive_on: BTreeSet<NodeName>,
 }
@@ -33,6 +35,13 @@ impl Storage {
     /// Is it configured for this node?
     pub fn is_on(&self, node: &NodeName) -> bool {
         self.nodes.is_empty() || self.nodes.contains(node)
+    }
+
+    /// Does a file of it lie on this node?
+    pub fn has_file(&self, volume: &str, node: &NodeName) -> bool {
+        self.files.contains_key(volume)
+            && self.is_on(node)
+            && self.only_on.get(volume).is_none_or(|nodes| nodes.contains(node))
     }
 }
 

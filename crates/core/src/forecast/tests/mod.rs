@@ -15,7 +15,7 @@ fn wave(node: &str, steps: Vec<Step>) -> Wave {
     let planned = steps.into_iter().enumerate().map(|(stage, step)| {
         let subject = step.kind().subject().map(|subject| format!(".{subject}")).unwrap_or_default();
         let id = StepId::new(format!("{node}.{}{subject}", step.kind().verb()));
-        PlannedStep { id, stage: stage as u32, step, why: "test".to_owned(), estimate_s: 1 }
+        PlannedStep { id, stage: stage as u32, step, why: "test".to_owned(), estimate_s: 1, down_s: 0 }
     });
     Wave { node: Some(name(node)), why: "test".to_owned(), steps: planned.collect() }
 }
@@ -193,8 +193,7 @@ fn a_group_that_is_left_split_is_found() {
 fn a_journey_back_to_an_old_node_is_found() {
     let mut plan = waves();
     let back = migrate(GuestId::vm(102), "pve1", "pve3", Travel::Ha);
-    let step =
-        PlannedStep { id: "pve2.migrate-back.vm:102".into(), stage: 99, step: back, why: String::new(), estimate_s: 1 };
+    let step = PlannedStep { id: "pve2.migrate-back.vm:102".into(), stage: 99, step: back, ..plan[1].steps[0].clone() };
     plan[1].steps.push(step);
     found(&plan_of(plan), &cluster(), "forward-only");
 }

@@ -146,3 +146,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn no_step_changes_a_guest_while_it_runs_and_only_an_upgrade_and_a_reboot_change_anything() {
+    let plan = Plan { waves: super::waves(), ..agreed(&sample::cluster(), &Policy::default()) };
+    let mut state = sample::cluster();
+    for (_, planned) in plan.steps() {
+        let mut during = state.clone();
+        planned.step.kind().during(&mut during);
+        assert_eq!(during.guests, state.guests, "{}", planned.id);
+        assert!(changes_while_it_runs(&planned.step) || during == state, "{}", planned.id);
+        let before = guest_memory(&state);
+        planned.step.kind().after(&mut state);
+        assert!(!is_about_a_node(&planned.step) || guest_memory(&state) == before, "{}", planned.id);
+    }
+}

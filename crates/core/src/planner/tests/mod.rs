@@ -12,6 +12,7 @@ use super::{Ongoing, plan};
 
 mod infeasible;
 mod limits;
+mod policies;
 mod steadiness;
 mod wishes;
 

@@ -140,6 +140,7 @@ fn storages(snapshot: &Snapshot, notes: &mut Notes) -> Vec<StoragePart> {
         total_gib: 65_536,
         used_gib: 0,
         files: BTreeMap::new(),
+        only_on: BTreeMap::new(),
     });
     parts
 }
@@ -159,6 +160,7 @@ fn storage(snapshot: &Snapshot, storage: &Storage) -> StoragePart {
         pool: ceph::pool_of(snapshot, storage),
         total_gib: (2 * free_gib).max(16),
         used_gib: free_gib,
+        only_on: BTreeMap::new(),
         files: files.map(|(disk, volume)| (volume.to_owned(), disk.size_bytes >> 20)).collect(),
     }
 }

@@ -196,7 +196,7 @@ fn content(call: &mut Call<'_>) -> Result<Reply, Refusal> {
             json!({"volid": volid(disk), "content": word, "format": "raw", "size": disk.size_bytes, "vmid": number})
         }));
     }
-    for (volume, size) in &storage.files {
+    for (volume, size) in storage.files.iter().filter(|(volume, _)| storage.has_file(volume, &call.node)) {
         let word = volume.split('/').next().unwrap_or("iso");
         if vmid.is_none() && kind.is_none_or(|kind| kind == word) {
             list.push(json!({

@@ -1,0 +1,149 @@
+//! What is done with guests that cannot move while they run, one policy after the other.
+
+use super::*;
+use crate::forecast::verify;
+use crate::snapshot::{DiskUse, LocalDisk, LocalResource};
+
+const ID: GuestId = GuestId { vmid: crate::ids::Vmid(101), kind: crate::ids::GuestKind::Vm };
+
+fn with(policy: GuestPolicy) -> Policy {
+    Policy { guests: [(ID, policy)].into(), ..Policy::default() }
+}
+
+/// A mapped device, which every node has, and which does not travel with a running guest.
+fn mapped() -> Fixture {
+    let device = LocalResource { key: "hostpci0".into(), mapping: Some("gpu".into()), live_capable: false };
+    Fixture::cluster(3).vm(101, "pve1", 4).facts(ID, |facts| facts.local_resources.push(device))
+}
+
+fn disk(volid: &str, drive: &str, usage: DiskUse) -> LocalDisk {
+    LocalDisk { volid: volid.into(), drive: drive.into(), size_bytes: 32 << 30, usage, replicated: false }
+}
+
+fn at(plan: &Plan, id: &str) -> usize {
+    step_ids(plan).iter().position(|other| *other == id).unwrap_or_else(|| panic!("no {id} in {:?}", step_ids(plan)))
+}
+
+#[test]
+fn an_offline_move_is_stop_move_start_in_a_row_with_its_downtime_named_once() {
+    refused(&mapped().snapshot(), &Policy::default());
+    let policy = with(GuestPolicy::Offline);
+    let plan = planned(&mapped().snapshot(), &policy);
+    let stop = at(&plan, "pve1.stop-to-move.vm:101");
+    assert_eq!(step_ids(&plan)[stop + 1..stop + 3], ["pve1.migrate.vm:101", "pve1.start-moved.vm:101"]);
+    assert_eq!(moves_of(&plan, ID).len(), 1, "each move would be another downtime");
+    assert_eq!(moves_of(&plan, ID)[0].2, Travel::Offline);
+    assert!(at(&plan, "pve1.start-moved.vm:101") < at(&plan, "pve1.prove-empty"), "it does not wait for the node");
+    assert_eq!(plan.consents[0].kind, ConsentKind::MoveOffline);
+    let (_, step) = plan.steps().nth(stop).unwrap();
+    assert_eq!((step.down_s, plan.costs.downtime_s[&ID]), (79, 79), "stop 60, move 4, start 15");
+    verify(&plan, &mapped().snapshot(), &policy).unwrap();
+    // A tag says the same.
+    let tagged = mapped().guest(ID, |guest| guest.tags = ["quorate-offline".to_owned()].into()).snapshot();
+    assert_eq!(planned(&tagged, &Policy::default()).consents, plan.consents);
+    // With HA: through HA, whose rounds take time.
+    let managed = mapped().managed(ID).snapshot();
+    let through_ha = planned(&managed, &policy);
+    assert_eq!(through_ha.costs.downtime_s[&ID], 79 + 3 * 20);
+    verify(&through_ha, &managed, &policy).unwrap();
+}
+
+#[test]
+fn an_offline_move_is_only_for_guests_that_cannot_move_live_and_can_move_stopped() {
+    let plain = Fixture::cluster(3).vm(101, "pve1", 4).snapshot();
+    assert_eq!(moves_of(&planned(&plain, &with(GuestPolicy::Offline)), ID)[0].2, Travel::Live);
+    let raw = LocalResource { key: "hostpci0".into(), mapping: None, live_capable: false };
+    let bound = mapped().facts(ID, |facts| facts.local_resources[0] = raw).snapshot();
+    let finding = refused(&bound, &with(GuestPolicy::Offline)).findings.remove(0);
+    assert!(finding.problem.contains("nor stopped: hostpci0 is a device of its node"), "{}", finding.problem);
+    let skip = mapped().guest(ID, |guest| guest.tags = ["quorate-skip".to_owned()].into()).snapshot();
+    refused(&skip, &with(GuestPolicy::Offline));
+}
+
+#[test]
+fn local_disks_are_copied_or_stay_as_the_policy_says_and_the_time_follows_from_their_size() {
+    let local = |fixture: Fixture| {
+        let fixture = fixture.facts(ID, |facts| {
+            facts.local_disks.push(disk("local-lvm:vm-101-disk-0", "scsi0", DiskUse::Attached));
+            facts.storages.insert("local-lvm".into());
+        });
+        fixture.change(|snapshot| {
+            let storage = crate::snapshot::Storage {
+                id: "local-lvm".into(),
+                kind: "lvmthin".into(),
+                shared: false,
+                nodes: None,
+                disabled: false,
+                content: ["images".to_owned()].into(),
+            };
+            snapshot.storages.known_mut().unwrap().insert("local-lvm".into(), storage);
+            for node in snapshot.nodes.values_mut() {
+                let state = crate::snapshot::StorageOnNode { active: true, free_bytes: 100 << 30 };
+                node.storages.known_mut().unwrap().insert("local-lvm".into(), state);
+            }
+        })
+    };
+    let snapshot = local(Fixture::cluster(3).vm(101, "pve1", 4)).snapshot();
+    assert_eq!(moves_of(&planned(&snapshot, &Policy::default()), ID)[0].2, Travel::LiveWithDisks);
+    let stay = |policy: Option<GuestPolicy>| Policy {
+        local_disks: crate::policy::LocalDisks::Stay,
+        guests: policy.map(|policy| (ID, policy)).into_iter().collect(),
+        ..Policy::default()
+    };
+    let finding = refused(&snapshot, &stay(None)).findings.remove(0);
+    assert!(finding.problem.contains("local disks (32.0 GiB) are not to be copied"), "{}", finding.problem);
+    assert_eq!(moves_of(&planned(&snapshot, &stay(Some(GuestPolicy::Copy))), ID)[0].2, Travel::LiveWithDisks);
+    // Stopped they are copied too: 32 GiB at 500 MiB/s.
+    let offline = planned(&snapshot, &stay(Some(GuestPolicy::Offline)));
+    assert_eq!((moves_of(&offline, ID)[0].2, offline.costs.downtime_s[&ID]), (Travel::Offline, 79 + 66));
+    // Not where their snapshots cannot be sent.
+    let with_snapshots = local(Fixture::cluster(3).vm(101, "pve1", 4)).facts(ID, |facts| facts.has_snapshots = true);
+    let finding = refused(&with_snapshots.snapshot(), &with(GuestPolicy::Offline)).findings.remove(0);
+    assert!(finding.problem.contains("with snapshots, which its storage cannot send"), "{}", finding.problem);
+}
+
+#[test]
+fn an_image_is_put_back_at_the_end_where_it_lies_and_handed_over_by_name_where_not() {
+    let image = "local:iso/debian.iso";
+    let with_image = |lies_on: &[&str]| {
+        Fixture::cluster(3)
+            .vm(101, "pve1", 4)
+            .facts(ID, |facts| {
+                facts.local_disks.push(disk(image, "ide2", DiskUse::Cdrom));
+                facts.cd_drives.insert("ide2".into(), image.into());
+                facts.images_on.insert(image.into(), lies_on.iter().map(|name| (*name).into()).collect());
+            })
+            .snapshot()
+    };
+    let policy = with(GuestPolicy::Eject);
+    let everywhere = with_image(&["pve1", "pve2", "pve3"]);
+    let plan = planned(&everywhere, &policy);
+    assert!(at(&plan, "cluster.insert-media.vm:101.ide2") > at(&plan, "pve1.migrate.vm:101"));
+    assert!(plan.consents[0].what.ends_with("and put back at the end"), "{}", plan.consents[0].what);
+    verify(&plan, &everywhere, &policy).unwrap();
+    let here_only = with_image(&["pve1"]);
+    let plan = planned(&here_only, &policy);
+    assert!(plan.consents[0].what.contains("NOT put back: pve"), "{}", plan.consents[0].what);
+    verify(&plan, &here_only, &policy).unwrap();
+    let home = planned(&here_only, &Policy { end: crate::policy::End::Home, ..policy });
+    assert!(home.consents[0].what.ends_with("and put back at the end"), "{}", home.consents[0].what);
+}
+
+#[test]
+fn a_guest_that_was_stopped_half_way_goes_on_or_is_started_before_anything_else() {
+    let owed: Vec<Step> = vec![crate::steps::StartMoved { guest: ID }.into()];
+    let begun = |node: &str| Ongoing { under_work: Some(node.into()), owed: owed.clone(), ..ongoing() };
+    let policy = with(GuestPolicy::Offline);
+    // Still on the node that it is to leave.
+    let before = mapped().upgraded("pve2").upgraded("pve3").stopped(ID).snapshot();
+    let plan = super::plan(&before, &policy, &begun("pve1")).unwrap();
+    assert_eq!(plan.steps().filter(|(_, planned)| planned.step == owed[0]).count(), 1);
+    assert!(at(&plan, "pve1.migrate.vm:101") < at(&plan, "pve1.start-moved.vm:101"));
+    assert!(at(&plan, "pve1.start-moved.vm:101") < at(&plan, "pve1.prove-empty"));
+    verify(&plan, &before, &policy).unwrap();
+    // Arrived on one that is upgraded.
+    let after = mapped().upgraded("pve2").guest(ID, |guest| guest.node = "pve2".into()).stopped(ID).snapshot();
+    let plan = super::plan(&after, &policy, &begun("pve1")).unwrap();
+    assert_eq!(plan.waves[0].steps[1].step, owed[0], "{:?}", step_ids(&plan));
+    assert!(moves_of(&plan, ID).is_empty());
+}

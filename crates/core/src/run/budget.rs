@@ -1,0 +1,105 @@
+//! How long guests have been down by our hand, and how long the operator lets them be.
+//!
+//! The budget is what was agreed to: the plan's downtime of each guest with the policy's margin. It is spent from the
+//! order that stops a guest to the proof that it runs again, so never less than it really was. Before a guest is
+//! stopped, what is left for it must cover what its step is expected to take; else the run asks. It does not cut an
+//! outage short: a guest that is down is brought back as soon as that can be, budget or not.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::state::RunState;
+use crate::ids::{GuestId, StepId, UnixMs};
+use crate::plan::Plan;
+use crate::policy::Policy;
+use crate::steps::Step;
+
+/// One guest's downtime.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Spent {
+    /// Milliseconds of the outages that have ended.
+    pub ended_ms: u64,
+    /// When the outage began that has not ended.
+    pub since: Option<UnixMs>,
+}
+
+impl Spent {
+    /// Up to a moment, in seconds, rounded up.
+    pub fn seconds(&self, now: UnixMs) -> u64 {
+        let running = self.since.map_or(0, |since| now.0.saturating_sub(since.0));
+        self.ended_ms.saturating_add(running).div_ceil(1000)
+    }
+
+    /// An outage begins, unless one goes on.
+    pub(super) fn begin(&mut self, at: UnixMs) {
+        self.since.get_or_insert(at);
+    }
+
+    /// The outage has ended.
+    pub(super) fn end(&mut self, at: UnixMs) {
+        let lasted = self.since.take().map_or(0, |since| at.0.saturating_sub(since.0));
+        self.ended_ms = self.ended_ms.saturating_add(lasted);
+    }
+
+    /// There was no outage after all: the order had no effect.
+    pub(super) fn cancel(&mut self) {
+        self.since = None;
+    }
+}
+
+impl RunState {
+    /// Seconds that a guest has been down by our hand.
+    pub fn downtime_s(&self, guest: GuestId, now: UnixMs) -> u64 {
+        self.spent.get(&guest).map_or(0, |spent| spent.seconds(now))
+    }
+
+    /// What has to be agreed to for a plan to be followed from here: what was spent by now, what was agreed to already,
+    /// and what is planned with the policy's margin.
+    pub fn budget_for(&self, plan: &Plan, policy: &Policy, now: UnixMs) -> BTreeMap<GuestId, u64> {
+        let mut budget = self.budget_s.clone().unwrap_or_default();
+        for (guest, more_s) in self.downtime_ahead(plan) {
+            let needed_s = self.downtime_s(guest, now).saturating_add(policy.with_margin_s(more_s));
+            let allowed_s = budget.entry(guest).or_default();
+            *allowed_s = needed_s.max(*allowed_s);
+        }
+        budget
+    }
+
+    /// What the steps of a plan that are not done will take, by guest.
+    fn downtime_ahead(&self, plan: &Plan) -> BTreeMap<GuestId, u64> {
+        let mut ahead: BTreeMap<GuestId, u64> = BTreeMap::new();
+        for (_, planned) in plan.steps().filter(|(_, planned)| !self.is_done(&planned.id)) {
+            if let Some(guest) = planned.step.takes_down() {
+                let sum = ahead.entry(guest).or_default();
+                *sum = sum.saturating_add(planned.down_s);
+            }
+        }
+        ahead
+    }
+
+    /// Guests for which a plan needs more than is left, with figures; empty where nobody set a budget.
+    pub fn beyond_budget(&self, plan: &Plan, now: UnixMs) -> Vec<String> {
+        let ahead = self.downtime_ahead(plan);
+        ahead.into_iter().filter_map(|(guest, more_s)| self.shortfall(guest, more_s, now)).collect()
+    }
+
+    /// Why a step that stops a guest may not be begun within the budget.
+    pub(super) fn step_beyond_budget(&self, id: &StepId, step: &Step, now: UnixMs) -> Option<String> {
+        let guest = step.takes_down().filter(|_| !self.aborting)?;
+        // It is down already: what would be asked is whether it may be brought back.
+        if self.spent.get(&guest).is_some_and(|spent| spent.since.is_some()) {
+            return None;
+        }
+        let (_, planned) = self.plan.as_ref()?.steps().find(|(_, planned)| planned.id == *id)?;
+        self.shortfall(guest, planned.down_s, now)
+    }
+
+    fn shortfall(&self, guest: GuestId, more_s: u64, now: UnixMs) -> Option<String> {
+        let allowed_s = self.budget_s.as_ref()?.get(&guest).copied().unwrap_or(0);
+        let spent_s = self.downtime_s(guest, now);
+        (spent_s.saturating_add(more_s) > allowed_s).then(|| {
+            format!("{guest} was down for {spent_s} s of the {allowed_s} s agreed to, and is to be for about {more_s} s more")
+        })
+    }
+}

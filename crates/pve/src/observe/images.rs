@@ -1,0 +1,52 @@
+//! On which nodes the CD images lie that hold a guest to its node: there a drive that is emptied can be filled again.
+//!
+//! Asked in full looks only, once for each node and storage that such an image lies on; most clusters have none. A node
+//! that does not answer is left out: an image is put back only where it was seen.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::future::join_all;
+use quorate_core::ids::{GuestId, NodeName};
+use quorate_core::snapshot::{DiskUse, Guest, MigrationFacts};
+
+use super::reader::{Reader, segment};
+use super::{Depth, Look};
+use crate::wire::guest::Volume;
+use crate::wire::lenient::List;
+
+/// Images that hold guests, as `local:iso/x.iso`.
+fn images_of(facts: &MigrationFacts) -> impl Iterator<Item = &str> {
+    let images = facts.local_disks.iter().filter(|disk| disk.usage == DiskUse::Cdrom);
+    images.map(|disk| disk.volid.as_str()).filter(|volid| volid.contains(':'))
+}
+
+/// Completes the facts of guests that such images hold.
+pub(super) async fn locate(
+    reader: &Reader<'_>,
+    nodes: &[NodeName],
+    look: &Look<'_>,
+    guests: &mut BTreeMap<GuestId, Guest>,
+) {
+    if look.depth == Depth::Watch && look.previous.is_some() {
+        return;
+    }
+    let known = guests.values().filter_map(|guest| guest.migration.known());
+    let storages: BTreeSet<String> =
+        known.flat_map(images_of).filter_map(|volid| Some(volid.split_once(':')?.0.to_owned())).collect();
+    let asked = storages.iter().flat_map(|storage| nodes.iter().map(move |node| (storage, node)));
+    let lists = asked.map(|(storage, node)| async move {
+        let below = format!("storage/{}/content?content=iso", segment(storage));
+        let volumes = reader.node_get::<List<Volume>>(node, &below).await;
+        (node, volumes.map(|list| list.0).unwrap_or_default())
+    });
+    let mut lies_on: BTreeMap<String, BTreeSet<NodeName>> = BTreeMap::new();
+    for (node, volumes) in join_all(lists).await {
+        for volume in volumes {
+            lies_on.entry(volume.volid.0).or_default().insert(node.clone());
+        }
+    }
+    for facts in guests.values_mut().filter_map(|guest| guest.migration.known_mut()) {
+        let found = images_of(facts).filter_map(|volid| Some((volid.to_owned(), lies_on.get(volid)?.clone())));
+        facts.images_on = found.collect();
+    }
+}

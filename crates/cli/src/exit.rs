@@ -29,6 +29,8 @@ pub(crate) enum Exit {
     Harm = 10,
     /// The run was ended by the operator before all nodes were done.
     Aborted = 11,
+    /// The cluster has no quorum.
+    NoQuorum = 12,
 }
 
 impl Exit {
@@ -46,6 +48,7 @@ impl Exit {
         (Self::Journal, "The journal cannot be read or written, or holds no run."),
         (Self::Harm, "The lab's ledger shows harm."),
         (Self::Aborted, "The run was ended by the operator before all nodes were done."),
+        (Self::NoQuorum, "The cluster has no quorum."),
     ];
 
     /// The number.
@@ -72,6 +75,6 @@ mod tests {
             Exit::ALL.iter().map(|(exit, meaning)| format!("| {} | {meaning} |", exit.code())).collect();
         assert_eq!(listed[1..], expected);
         let codes: Vec<u8> = Exit::ALL.iter().map(|(exit, _)| exit.code()).collect();
-        assert_eq!(codes, (0..=11).collect::<Vec<u8>>());
+        assert_eq!(codes, (0..=12).collect::<Vec<u8>>());
     }
 }

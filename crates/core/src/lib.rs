@@ -15,6 +15,7 @@ mod explorer;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixture;
 pub mod forecast;
+pub mod heartbeat;
 pub mod ids;
 pub mod invariants;
 pub mod observed;
@@ -22,6 +23,7 @@ pub mod placement;
 pub mod plan;
 pub mod planner;
 pub mod policy;
+pub mod recovery;
 pub mod run;
 pub mod snapshot;
 pub mod steps;

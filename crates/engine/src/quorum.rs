@@ -5,15 +5,21 @@
 
 use std::time::Duration;
 
-use quorate_core::ids::StepId;
+use quorate_core::ids::{RunId, StepId};
+use quorate_core::policy::Policy;
 use quorate_core::recovery::{RunFacts, Survey, diagnose, lowering};
-use quorate_core::run::{Event, PauseCause, StepOutcome};
+use quorate_core::heartbeat::{self, Pace, Restraint};
+use quorate_core::run::{Event, PauseCause, StepOutcome, StepRecord};
 use quorate_core::snapshot::Snapshot;
 use quorate_core::steps::{LowerVotes, Step};
+use quorate_journal::{Holder, Journal};
 use quorate_pve::observe::survey;
+use quorate_pve::ports::Ports;
 
-use crate::drive::{DriveError, Driver};
+use crate::drive::{DriveError, Driver, LEASE_TTL_S};
 use crate::perform;
+use crate::wall::wall_now;
+use crate::watcher::Watcher;
 
 /// Between two looks while there is no quorum: a node with active HA has a minute.
 const POLL: Duration = Duration::from_secs(5);
@@ -50,6 +56,19 @@ impl Driver<'_> {
         Ok(true)
     }
 
+    /// Writes down when the corosync watch lets more or fewer guests travel. Signs matter only while some do.
+    pub(crate) fn watch_corosync(&mut self, snapshot: &Snapshot) -> Result<(), DriveError> {
+        let travels = |record: &StepRecord| matches!(record.step, Step::Migrate(_));
+        let mut seen = heartbeat::restraint(snapshot, self.state.current_node());
+        if seen.pace != Pace::AsPlanned && !self.state.under_way().any(|(_, record)| travels(record)) {
+            seen = Restraint { pace: Pace::AsPlanned, why: Vec::new() };
+        }
+        if seen.pace == self.state.pace.0 {
+            return Ok(());
+        }
+        self.append(Event::PaceChanged { pace: seen.pace, why: seen.why })
+    }
+
     /// While the run stands still for want of quorum: is it back? Then the run goes on. True where it does not stand
     /// still for that.
     pub(crate) async fn quorum_is_back(&mut self) -> Result<bool, DriveError> {
@@ -74,19 +93,20 @@ impl Driver<'_> {
     ///
     /// # Errors
     /// The journal cannot be written.
-    pub async fn lower_votes(&mut self, words: Vec<String>, by: String) -> Result<(), DriveError> {
+    pub async fn lower_votes(&mut self, words: Vec<String>, by: String) -> Result<Lowered, DriveError> {
         let seen = survey(&self.ports, &self.nodes_to_ask()).await;
         let step = match lowering(&seen, &RunFacts::of(&self.state), &words) {
             Ok(step) => step,
             Err(refusals) => {
+                let reasons: Vec<String> = refusals.iter().map(ToString::to_string).collect();
                 let mut why = vec![format!("{by} asked to lower the expected votes, and that is refused:")];
-                why.extend(refusals.iter().map(ToString::to_string));
+                why.extend(reasons.iter().cloned());
                 self.watcher.waiting(seen.taken, &why);
                 // Another pause has a reason of its own, which must not end when quorum is back.
-                return match &self.state.paused {
-                    Some((PauseCause::LostQuorum, _)) => self.pause(PauseCause::LostQuorum, why),
-                    _ => Ok(()),
-                };
+                if matches!(self.state.paused, Some((PauseCause::LostQuorum, _))) {
+                    self.pause(PauseCause::LostQuorum, why)?;
+                }
+                return Ok(Lowered::Not(reasons));
             }
         };
         self.append(Event::Attested { off: step.off.clone(), words, by })?;
@@ -97,15 +117,57 @@ impl Driver<'_> {
         let started =
             Event::StepStarted { id: id.clone(), step: kind.clone(), attempt: 1, command: command.clone(), owes };
         self.append(started)?;
-        if let Some(command) = command {
-            let answer = perform::send(&self.ports, &command, None).await;
-            self.append(Event::CommandAnswered { id: id.clone(), answer: answer.text.clone(), job: answer.job })?;
-            self.ports.clock.sleep(SETTLE).await;
-            let outcome = outcome(&survey(&self.ports, &self.nodes_to_ask()).await, &step, &answer.text);
-            self.append(Event::StepEnded { id, step: kind, outcome })?;
-        }
-        Ok(())
+        let command = command.expect("lowering votes is a command");
+        let answer = perform::send(&self.ports, &command, None).await;
+        self.append(Event::CommandAnswered { id: id.clone(), answer: answer.text.clone(), job: answer.job })?;
+        self.ports.clock.sleep(SETTLE).await;
+        let outcome = outcome(&survey(&self.ports, &self.nodes_to_ask()).await, &step, &answer.text);
+        let lowered = match &outcome {
+            StepOutcome::NoEffect(why) => Lowered::Not(vec![why.clone()]),
+            _ => Lowered::Yes,
+        };
+        self.append(Event::StepEnded { id, step: kind, outcome })?;
+        Ok(lowered)
     }
+}
+
+impl<'a> Driver<'a> {
+    /// Begins a run that does nothing but to pay back what it changes: for a cluster that lost quorum outside of a run.
+    ///
+    /// # Errors
+    /// Somebody else drives, or the journal cannot be written.
+    pub fn begin_recovery(
+        ports: Ports,
+        journal: &'a Journal,
+        holder: &Holder,
+        run: RunId,
+        policy: Policy,
+        watcher: &'a mut dyn Watcher,
+    ) -> Result<Self, DriveError> {
+        journal.acquire_lease(holder, &run, wall_now(), LEASE_TTL_S)?;
+        let mut driver = Self::new(ports, journal, holder, run, watcher);
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let cluster = "without quorum".to_owned();
+        driver.append(Event::RunStarted { run: driver.run.clone(), cluster, policy, version })?;
+        driver.append(Event::DriverTookOver { driver: holder.text.clone() })?;
+        driver.append(Event::AbortBegun { by: "Quorate itself: this run only gives back".to_owned() })?;
+        Ok(driver)
+    }
+
+    /// Ends driving without an end of the run: the lease is given back.
+    pub fn leave(&mut self) {
+        // A lease that cannot be given back runs out by itself.
+        let _ = self.journal.release_lease();
+    }
+}
+
+/// Were the expected votes lowered?
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lowered {
+    /// Yes, and that is owed back.
+    Yes,
+    /// No, for these reasons.
+    Not(Vec<String>),
 }
 
 /// Do the members expect so few votes now? A node that does not tell leaves the debt open.

@@ -4,9 +4,10 @@
 mod common;
 
 use common::{demo, hold, policy, tell};
+use quorate_core::heartbeat::Pace;
 use quorate_core::ids::{GuestId, OsdId, StepId};
 use quorate_core::policy::Policy;
-use quorate_core::run::RunOutcome;
+use quorate_core::run::{Event, RunOutcome};
 use quorate_engine::Ended;
 use quorate_sim::cluster_file::world_from_toml;
 use quorate_sim::rehearsal::{AtStep, Outcome, Rehearsal};
@@ -83,4 +84,24 @@ fn a_second_node_is_not_taken_out_only_with_one_node_out() {
     }
     let harmed = hold(&without(&with, &["one-node-out", "corosync-one-at-a-time"]), six());
     assert!(harmed.ledger.rules_broken > 0, "{:#?}\n{}", harmed.ledger, tell(&harmed));
+}
+
+/// Three nodes with one network for guests and heartbeat.
+fn one_link() -> World {
+    let cluster = include_str!("../../../scenarios/a-storm-on-corosyncs-only-link/cluster.toml");
+    world_from_toml(cluster, 1).unwrap()
+}
+
+#[test]
+fn a_storm_on_corosyncs_only_link_fences_a_node_without_the_watch_and_none_with_it() {
+    let policy = Policy { first: vec!["pve1".into()], parallel_migrations: Some(4), ..Policy::default() };
+    let with = Rehearsal { policy, ..Rehearsal::default() };
+    let calm = hold(&with, one_link());
+    assert_eq!(calm.ended, Some(Ended::Over(RunOutcome::Completed)), "{}", tell(&calm));
+    assert!(calm.ledger.clean, "{:#?}", calm.ledger);
+    let told = |event: &Event| matches!(event, Event::PaceChanged { pace: Pace::OneAtATime | Pace::Hold, .. });
+    assert!(calm.events.iter().any(|(_, event)| told(event)), "the watch says when it holds guests back");
+
+    let storm = hold(&without(&with, &[quorate_core::heartbeat::WATCH]), one_link());
+    assert!(storm.ledger.fences > 0 && !storm.ledger.clean, "{:#?}\n{}", storm.ledger, tell(&storm));
 }

@@ -11,6 +11,7 @@ pub(crate) mod lab;
 mod log;
 mod plan;
 mod preflight;
+mod recover;
 mod report;
 pub(crate) mod run;
 mod source;
@@ -50,6 +51,8 @@ pub(crate) enum Verb {
     Abort(ask::AbortArgs),
     /// Let the run go on; take it up if nobody drives it
     Resume(ask::ResumeArgs),
+    /// Tell why there is no quorum, what that threatens, and what can be done
+    Recover(recover::Args),
     /// Show what happened, event by event
     Log(log::Args),
     /// Show what the run did and what it cost
@@ -74,6 +77,7 @@ pub(crate) async fn perform(verb: Verb, context: &Context) -> Result<Exit, Failu
         Verb::Approve(args) => ask::approve(&args, context).await,
         Verb::Abort(args) => ask::abort(&args, context).await,
         Verb::Resume(args) => ask::resume(&args, context).await,
+        Verb::Recover(args) => recover::perform(&args, context).await,
         Verb::Log(args) => log::perform(&args, context),
         Verb::Report(args) => report::perform(&args, context),
         Verb::Explain(args) => explain::perform(&args, context),

@@ -125,7 +125,7 @@ pub(crate) fn demand_quorum(snapshot: &Snapshot) -> Result<(), Failure> {
         format!("the cluster has no quorum: {name} sees {total} of {expected} votes, {quorum} are needed"),
         "Nothing was changed. Without quorum no guest can be moved or started, and nodes with active HA reset themselves.",
         &[
-            "Bring the missing nodes or their links back: `pvecm status` and `systemctl status corosync` on each node.",
+            "`quorate recover` says why, who resets himself when, and what can be done, least risk first.",
             "`quorate inspect` and `quorate preflight` show what else can be seen.",
         ],
     ))

@@ -10,6 +10,7 @@ pub(crate) mod page;
 pub(crate) mod plan;
 mod plan_report;
 pub(crate) mod preflight;
+pub(crate) mod recover;
 pub(crate) mod report;
 pub(crate) mod status;
 pub(crate) mod table;

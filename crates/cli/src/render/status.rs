@@ -1,5 +1,6 @@
 //! Where a run stands: `quorate status`.
 
+use quorate_core::heartbeat::Pace;
 use quorate_core::ids::UnixMs;
 use quorate_core::view::{NodePhase, RunPhase, View};
 use quorate_journal::Lease;
@@ -40,6 +41,7 @@ pub(crate) fn status(view: &View, lease: Option<&Lease>, now: UnixMs) -> Page {
     }
     table.write(&mut page, "  ");
     under_way(view, &mut page);
+    held_back(view, &mut page);
     standing_still(view, &mut page);
     owed(view, &mut page);
     page
@@ -76,6 +78,17 @@ fn under_way(view: &View, page: &mut Page) {
     if steps.len() > LISTED {
         page.line(format!("  and {} more", steps.len() - LISTED));
     }
+}
+
+/// What the corosync watch holds back; nothing is said while guests travel as planned.
+fn held_back(view: &View, page: &mut Page) {
+    let (pace, why) = &view.state.pace;
+    if *pace == Pace::AsPlanned {
+        return;
+    }
+    page.gap();
+    page.line(format!("corosync watch: {pace}"));
+    why.iter().for_each(|line| page.line(format!("  {line}")));
 }
 
 fn standing_still(view: &View, page: &mut Page) {

@@ -9,4 +9,6 @@ mod from_file;
 mod kills;
 mod lab;
 mod preflight;
+mod recover;
+mod secrets;
 mod session;

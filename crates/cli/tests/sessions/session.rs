@@ -53,6 +53,8 @@ impl Session {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(QUORATE);
         command.current_dir(&self.dir).args(arguments).env("USER", "anna").env_remove("SUDO_USER").stdin(Stdio::null());
+        // Nothing may ever repeat this: `secrets.rs` looks for it.
+        command.env("PVE_PASSWORD", "planted-in-the-environment-91c4");
         command
     }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::command::Command;
+use crate::heartbeat::Pace;
 use crate::ids::{GuestId, NodeName, PlanId, RunId, StepId, Upid};
 use crate::plan::Plan;
 use crate::policy::{ConsentKind, Policy, Waiver};
@@ -71,6 +72,13 @@ pub enum Event {
         words: Vec<String>,
         /// Who, in words.
         by: String,
+    },
+    /// The corosync watch lets more or fewer guests travel than before.
+    PaceChanged {
+        /// How many from now on.
+        pace: Pace,
+        /// The signs: one line each; none when all is quiet again.
+        why: Vec<String>,
     },
     /// A step is about to be begun. Written before its command is sent.
     StepStarted {
@@ -219,6 +227,7 @@ impl Event {
             Self::DowntimeAgreed { .. } => "downtime-agreed",
             Self::Waived { .. } => "waived",
             Self::Attested { .. } => "attested",
+            Self::PaceChanged { .. } => "pace-changed",
             Self::StepStarted { .. } => "step-started",
             Self::CommandAnswered { .. } => "command-answered",
             Self::StepEnded { .. } => "step-ended",

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::budget::Spent;
 use super::event::{Event, PauseCause, RunOutcome, StepOutcome};
 use crate::command::Command;
+use crate::heartbeat::Pace;
 use crate::ids::{GuestId, NodeName, RunId, StepId, UnixMs, Upid};
 use crate::invariants::Context;
 use crate::plan::{Plan, Wave};
@@ -40,6 +41,8 @@ pub struct RunState {
     pub steps: BTreeMap<StepId, StepRecord>,
     /// What is owed, oldest first.
     pub obligations: Vec<Obligation>,
+    /// What the corosync watch lets travel, and why.
+    pub pace: (Pace, Vec<String>),
     /// Why it stands still, if it does.
     pub paused: Option<(PauseCause, Vec<String>)>,
     /// Only what is owed is done.
@@ -107,6 +110,7 @@ impl RunState {
             }
             Event::DriverTookOver { .. } => self.look_anew(at),
             Event::OutputKept { .. } | Event::Attested { .. } => {}
+            Event::PaceChanged { pace, why } => self.pace = (*pace, why.clone()),
             Event::PlanAdopted { plan, .. } => {
                 // A plan holds only what is still to do: what it names again has to be done again.
                 for (_, planned) in plan.steps() {

@@ -38,6 +38,8 @@ impl Snapshot {
             sees_all_guests,
             missing_privileges,
             quorum,
+            // Missing, it slows guests down; it is no reason not to begin.
+            heartbeat: _,
             configured_votes,
             storages,
             ha,

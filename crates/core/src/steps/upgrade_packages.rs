@@ -2,6 +2,9 @@
 //!
 //! Detached from us: a dropped link, a restarted sshd or our own end does not kill dpkg half-way. The unit stays
 //! known after its end (`RemainAfterExit`), and its output is kept in a file beside the node's other logs.
+//!
+//! A node that lost power under dpkg has packages that are half configured, and apt refuses to do anything until
+//! `dpkg --configure -a` has finished them. Where dpkg's audit names such packages the unit does that first.
 
 use serde::{Deserialize, Serialize};
 
@@ -142,30 +145,29 @@ impl StepKind for UpgradePackages {
         let log = Self::log(&unit);
         let output =
             [format!("--property=StandardOutput=append:{log}"), format!("--property=StandardError=append:{log}")];
-        Some(Command::shell(
-            &self.node,
-            &[
-                "systemd-run",
-                &format!("--unit={unit}"),
-                "--property=RemainAfterExit=yes",
-                "--property=KillMode=process",
-                &output[0],
-                &output[1],
-                "--setenv=DEBIAN_FRONTEND=noninteractive",
-                "--setenv=APT_LISTCHANGES_FRONTEND=none",
-                "--setenv=NEEDRESTART_MODE=l",
-                "--setenv=LC_ALL=C.UTF-8",
-                "apt-get",
-                "-y",
-                "-o",
-                "DPkg::Lock::Timeout=300",
-                "-o",
-                "Dpkg::Options::=--force-confdef",
-                "-o",
-                "Dpkg::Options::=--force-confold",
-                "dist-upgrade",
-            ],
-        ))
+        let name = format!("--unit={unit}");
+        let mut argv = vec!["systemd-run", &name, "--property=RemainAfterExit=yes", "--property=KillMode=process"];
+        argv.extend(output.iter().map(String::as_str));
+        let packages = snapshot.nodes.get(&self.node).and_then(|node| node.packages.known());
+        if packages.is_some_and(|packages| !packages.broken.is_empty()) {
+            argv.push(CONFIGURE_FIRST);
+        }
+        argv.extend([
+            "--setenv=DEBIAN_FRONTEND=noninteractive",
+            "--setenv=APT_LISTCHANGES_FRONTEND=none",
+            "--setenv=NEEDRESTART_MODE=l",
+            "--setenv=LC_ALL=C.UTF-8",
+            "apt-get",
+            "-y",
+            "-o",
+            "DPkg::Lock::Timeout=300",
+            "-o",
+            "Dpkg::Options::=--force-confdef",
+            "-o",
+            "Dpkg::Options::=--force-confold",
+            "dist-upgrade",
+        ]);
+        Some(Command::shell(&self.node, &argv))
     }
 
     fn limits(&self, deadlines: &Deadlines) -> Limits {
@@ -173,6 +175,10 @@ impl StepKind for UpgradePackages {
         Limits { deadline_s: deadlines.upgrade_s, settle_s: 20, attempts: 1 }
     }
 }
+
+/// Finishes what a power loss left half configured; questions about files are answered as apt answers them below.
+const CONFIGURE_FIRST: &str =
+    "--property=ExecStartPre=/usr/bin/dpkg --force-confdef --force-confold --configure -a";
 
 /// `6.17.4-1-pve` from `proxmox-kernel-6.17.4-1-pve-signed`; none for any other package.
 pub fn kernel_release(package: &str) -> Option<Version> {

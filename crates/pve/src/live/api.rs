@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::http::{self, Sender};
-use super::{HostPort, LiveClock, LiveConfig, LiveError, tls};
+use super::{HostPort, LiveClock, LiveConfig, LiveError, Secret, tls};
 use crate::ports::{Api, ApiData, ApiError, ApiRequest, PortFuture};
 
 /// Requests in flight per endpoint; pveproxy has few workers, and others use them too.
@@ -30,6 +30,7 @@ const KEPT: usize = 8;
 pub(super) struct LiveApi {
     endpoints: Vec<Endpoint>,
     token: HeaderValue,
+    secret: Secret,
     connector: TlsConnector,
     connect: Duration,
     answer: Duration,
@@ -65,6 +66,7 @@ impl LiveApi {
         Ok(Self {
             endpoints: config.nodes.iter().map(endpoint).collect(),
             token,
+            secret: config.token_secret.clone(),
             connector: tls::connector().map_err(LiveError::Tls)?,
             connect: clock.timeout(config.timeouts.connect),
             answer: clock.timeout(config.timeouts.answer),
@@ -153,7 +155,7 @@ impl LiveApi {
         if request.method == Method::Get {
             endpoint.keep(sender);
         }
-        Ok(answer.meaning(&endpoint.name))
+        Ok(answer.without(&self.secret.0).meaning(&endpoint.name))
     }
 
     /// A fresh connection to the node that we know. Nothing has been sent when this fails.

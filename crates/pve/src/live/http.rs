@@ -80,7 +80,21 @@ pub(super) struct Answer {
     body: Bytes,
 }
 
+/// A shorter secret would be found in words that are none; PVE's are UUIDs.
+const HIDDEN_FROM: usize = 8;
+
 impl Answer {
+    /// Our own secret, should an answer repeat it, is taken out: what is answered is written down and shown.
+    pub(super) fn without(mut self, secret: &str) -> Self {
+        if secret.len() >= HIDDEN_FROM {
+            self.reason = self.reason.replace(secret, "(secret)");
+            if self.body.windows(secret.len()).any(|window| window == secret.as_bytes()) {
+                self.body = String::from_utf8_lossy(&self.body).replace(secret, "(secret)").into();
+            }
+        }
+        self
+    }
+
     /// What it means.
     pub(super) fn meaning(self, node: &NodeName) -> Result<ApiData, ApiError> {
         // Errors may come without a body, or with one that is not JSON.
@@ -118,6 +132,20 @@ mod tests {
     fn answer(status: u16, reason: &str, body: &str) -> Result<ApiData, ApiError> {
         let body = Bytes::copy_from_slice(body.as_bytes());
         Answer { status, reason: reason.to_owned(), body }.meaning(&"pve1".into())
+    }
+
+    #[test]
+    fn our_own_secret_is_taken_out_of_whatever_an_answer_repeats() {
+        const SECRET: &str = "01234567-89ab-cdef-0123-456789abcdef";
+        let body = format!(r#"{{"data":{{"note":"{SECRET}"}},"message":"bad token {SECRET}\n"}}"#);
+        let meaning = |status| {
+            let (reason, body) = (format!("no {SECRET}"), Bytes::from(body.clone()));
+            format!("{:?}", Answer { status, reason, body }.without(SECRET).meaning(&"pve1".into()))
+        };
+        assert!(meaning(200).contains("(secret)") && !meaning(200).contains(SECRET), "{}", meaning(200));
+        assert!(meaning(401).contains("bad token (secret)") && !meaning(401).contains(SECRET), "{}", meaning(401));
+        let kept = Answer { status: 500, reason: "no run".into(), body: Bytes::new() }.without("run");
+        assert_eq!(kept.reason, "no run", "a word is no secret");
     }
 
     #[test]

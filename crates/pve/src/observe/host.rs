@@ -98,6 +98,18 @@ async fn corosync_complaints(shell: &NodeShell<'_>) -> Result<CorosyncComplaints
     host_text(shell, &JOURNAL, output, host::corosync_complaints)
 }
 
+/// What corosync complains of just now: read with every look.
+pub(super) async fn heartbeat(shell: &NodeShell<'_>) -> Observed<CorosyncComplaints> {
+    let since = format!("--since=-{}s", quorate_core::heartbeat::WINDOW_S);
+    let argv =
+        ["journalctl", "--unit=corosync", &since, "--lines=500", "--output=cat", "--no-pager", "--quiet"];
+    let read = async {
+        let output = shell.run(&argv, QUICK).await?;
+        host_text(shell, &argv, output, host::corosync_complaints)
+    };
+    Observed::from(read.await)
+}
+
 async fn nics(shell: &NodeShell<'_>) -> Result<Nics, WhyUnknown> {
     const LINKS: [&str; 5] = ["grep", "-rhs", "^Name=", "/etc/systemd/network", "/usr/local/lib/systemd/network"];
     let interfaces = shell.ok(&["cat", "/etc/network/interfaces"], QUICK).await?;

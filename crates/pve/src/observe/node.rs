@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use quorate_core::ids::{BootId, GuestKind, NodeName, StorageId, Vmid};
 use quorate_core::observed::{Observed, WhyUnknown};
 use quorate_core::snapshot::{
-    Cpu, HostFacts, LocalGuest, Memory, Node, QuorumView, Repository, Service, StorageOnNode, SubscriptionStatus,
+    CorosyncComplaints, Cpu, HostFacts, LocalGuest, Memory, Node, QuorumView, Repository, Service, StorageOnNode, SubscriptionStatus,
 };
 
 use super::packages::{self, Versions};
@@ -22,6 +22,7 @@ use crate::wire::{df, pct_list, qm_list, systemctl};
 pub(super) struct NodeLook {
     pub(super) node: Node,
     pub(super) quorum: Observed<QuorumView>,
+    pub(super) heartbeat: Observed<CorosyncComplaints>,
     /// `GET /nodes/N/qemu`.
     pub(super) vms: Result<Vec<GuestEntry>, WhyUnknown>,
     /// `GET /nodes/N/lxc`.
@@ -57,10 +58,11 @@ pub(super) async fn look_at(reader: &Reader<'_>, roster: &Roster, look: &Look<'_
     let anew = look.closely(name) || old.is_none();
 
     let api = NodeApi { reader, name, offline: roster.is_offline(name) };
-    let (answers, told, quorum) = tokio::join!(
+    let (answers, told, quorum, heartbeat) = tokio::join!(
         read_api(&api, old, anew),
         read_shell(reader, &shell, old, look),
-        quorum::read(&shell, name, roster)
+        quorum::read(&shell, name, roster),
+        host::heartbeat(&shell)
     );
     let versions = complete_versions(&api, told.packages.versions).await;
     let (local_guests, local_states) = told.local;
@@ -89,7 +91,7 @@ pub(super) async fn look_at(reader: &Reader<'_>, roster: &Roster, look: &Look<'_
         bridges: answers.bridges,
         host: told.host,
     };
-    NodeLook { node, quorum, vms: answers.vms, cts: answers.cts, tasks: answers.tasks, local_states }
+    NodeLook { node, quorum, heartbeat, vms: answers.vms, cts: answers.cts, tasks: answers.tasks, local_states }
 }
 
 /// Versions that the shell could not tell are asked of the API.

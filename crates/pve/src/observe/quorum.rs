@@ -19,8 +19,18 @@ const CFGTOOL: [&str; 2] = ["corosync-cfgtool", "-n"];
 /// Reads one node's view.
 pub(super) async fn read(shell: &NodeShell<'_>, node: &NodeName, roster: &Roster) -> Observed<QuorumView> {
     let (votes, links) = tokio::join!(votes(shell, node), shell.parsed(&CFGTOOL, QUICK, cfgtool::parse));
-    let view = super::both(votes, links).and_then(|(votes, links)| view(node, roster, votes, links));
+    let view = super::both(votes, links).and_then(|(votes, links)| view(node, &roster.ids, &roster.links, votes, links));
     view.into()
+}
+
+/// The same without the cluster's help, by what corosync.conf says.
+pub(super) async fn read_alone(
+    shell: &NodeShell<'_>,
+    node: &NodeName,
+    ids: &BTreeMap<u32, NodeName>,
+) -> Observed<QuorumView> {
+    let (votes, links) = tokio::join!(votes(shell, node), shell.parsed(&CFGTOOL, QUICK, cfgtool::parse));
+    super::both(votes, links).and_then(|(votes, links)| view(node, ids, &BTreeMap::new(), votes, links)).into()
 }
 
 /// Exit status 2 only says "not quorate"; 1 is an error.
@@ -34,15 +44,21 @@ async fn votes(shell: &NodeShell<'_>, node: &NodeName) -> Result<Quorumtool, Why
     }
 }
 
-fn view(node: &NodeName, roster: &Roster, votes: Quorumtool, links: Vec<NodeLinks>) -> Result<QuorumView, WhyUnknown> {
+fn view(
+    node: &NodeName,
+    ids: &BTreeMap<u32, NodeName>,
+    addresses: &BTreeMap<NodeName, Vec<String>>,
+    votes: Quorumtool,
+    links: Vec<NodeLinks>,
+) -> Result<QuorumView, WhyUnknown> {
     let mut members = BTreeMap::new();
     for member in &votes.members {
-        let name = name_of(node, roster, member.node_id, &QUORUMTOOL)?;
+        let name = name_of(node, ids, member.node_id, &QUORUMTOOL)?;
         members.insert(name, Member { node_id: member.node_id, votes: member.votes });
     }
     let mut reachable = BTreeMap::new();
     for other in links {
-        let name = name_of(node, roster, other.node_id, &CFGTOOL)?;
+        let name = name_of(node, ids, other.node_id, &CFGTOOL)?;
         let mut links: Vec<Link> = other.links.iter().map(|&(number, connected)| Link { number, connected }).collect();
         links.sort_by_key(|link| link.number);
         reachable.insert(name, links);
@@ -62,16 +78,15 @@ fn view(node: &NodeName, roster: &Roster, votes: Quorumtool, links: Vec<NodeLink
         members,
         qdevice,
         links: reachable,
-        configured_links: roster
-            .links
+        configured_links: addresses
             .get(node)
             .map_or(0, |links| u32::try_from(links.len()).unwrap_or(u32::MAX))
             .max(most),
-        link_addresses: roster.links.get(node).cloned().unwrap_or_default(),
+        link_addresses: addresses.get(node).cloned().unwrap_or_default(),
     })
 }
 
-fn name_of(node: &NodeName, roster: &Roster, id: u32, tool: &[&str]) -> Result<NodeName, WhyUnknown> {
+fn name_of(node: &NodeName, ids: &BTreeMap<u32, NodeName>, id: u32, tool: &[&str]) -> Result<NodeName, WhyUnknown> {
     let reason = || format!("it names node id {id}, which the cluster's configuration does not have");
-    roster.ids.get(&id).cloned().ok_or_else(|| WhyUnknown::new(shell_source(node, tool), reason()))
+    ids.get(&id).cloned().ok_or_else(|| WhyUnknown::new(shell_source(node, tool), reason()))
 }

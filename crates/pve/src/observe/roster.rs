@@ -62,7 +62,7 @@ struct View {
 pub(super) async fn read(reader: &Reader<'_>, look: &Look<'_>) -> Roster {
     let config_path = "/cluster/config/nodes";
     let (config, views) = tokio::join!(reader.get::<List<ConfigNode>>(config_path), views(reader));
-    let mut config = config.map(|list| CorosyncConf { cluster_name: None, nodes: list.0 });
+    let mut config = config.map(|list| CorosyncConf { nodes: list.0, ..CorosyncConf::default() });
     if config.is_err()
         && views.is_err()
         && let Some(file) = config_from_shell(reader, look).await

@@ -10,6 +10,8 @@ pub struct CorosyncConf {
     pub cluster_name: Option<String>,
     /// The node list, in the shape that the API gives it.
     pub nodes: Vec<ConfigNode>,
+    /// `quorum { device { votes } }`: 0 where no device is configured.
+    pub device_votes: u32,
 }
 
 /// Reads the file.
@@ -29,6 +31,9 @@ pub fn parse(text: &str) -> Result<CorosyncConf, String> {
         } else if let Some((key, value)) = line.split_once(':') {
             let (key, value) = (key.trim(), value.trim());
             match (&mut node, key) {
+                (None, "votes") if sections == ["quorum", "device"] => {
+                    conf.device_votes = value.parse().map_err(|_| format!("corosync.conf gives its device {value:?} votes"))?;
+                }
                 (None, "cluster_name") => conf.cluster_name = Some(value.to_owned()),
                 (Some(node), _) => set(node, key, value),
                 _ => {}

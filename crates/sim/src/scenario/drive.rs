@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use quorate_core::ids::{StepId, UnixMs};
+use quorate_core::ids::{NodeName, StepId, UnixMs};
 use quorate_core::policy::Policy;
-use quorate_core::run::{Event, RunOutcome, StepOutcome};
-use quorate_engine::Ended;
-use quorate_journal::Journal;
+use quorate_core::recovery::{RunFacts, diagnose};
+use quorate_core::run::{Event, RunOutcome, RunState, StepOutcome};
+use quorate_engine::{Driver, Ended, Lowered, Silent, new_run_id};
+use quorate_journal::{Holder, Journal};
+use quorate_pve::observe::survey;
 
 use super::script::{AtStep, Verb};
 use super::stage::Log;
@@ -40,14 +42,69 @@ impl Quorate {
     }
 
     /// Does what a `quorate` line says, until Quorate ends or stands still.
-    pub(super) fn perform(&mut self, verb: Verb, sim: &SimPorts, log: &mut Log) {
+    pub(super) fn perform(&mut self, verb: &Verb, sim: &SimPorts, log: &mut Log) {
+        if let Verb::Recover(words) = verb {
+            return match self.recovered(words, sim, log) {
+                Ok(()) => {}
+                Err(error) => log.more(&format!("quorate: {error}")),
+            };
+        }
         match self.held(verb, sim) {
             Ok(outcome) => tell(&outcome, sim.world().now_ms, log),
             Err(error) => log.more(&format!("quorate: {error}")),
         }
     }
 
-    fn held(&mut self, verb: Verb, sim: &SimPorts) -> Result<Outcome, RehearsalError> {
+    /// What `quorate recover` says, and does.
+    fn recovered(&mut self, words: &[String], sim: &SimPorts, log: &mut Log) -> Result<(), RehearsalError> {
+        let journal = match &mut self.journal {
+            Some(journal) => &*journal,
+            none => none.insert(Journal::in_memory()?),
+        };
+        let state = match journal.latest_run()? {
+            Some(run) => RunState::of(journal.events(&run)?.iter().map(|entry| (entry.at, &entry.event))),
+            None => RunState::default(),
+        };
+        let state = Some(state).filter(|state| state.run.is_some() && state.ended.is_none());
+        let policy = &self.rehearsal.policy;
+        let facts = match &state {
+            Some(state) => RunFacts::of(state),
+            None => RunFacts::without_a_run(&policy.deadlines),
+        };
+        let nodes: Vec<NodeName> = sim.world().nodes.keys().cloned().collect();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime without I/O can be made");
+        runtime.block_on(async {
+            let ports = sim.ports();
+            let seen = survey(&ports, &nodes).await;
+            let lines = diagnose(&seen, &facts).lines();
+            log.entry(sim.world().now_ms, "quorate: looks at every node by itself");
+            lines.iter().for_each(|line| wrapped(log, line));
+            if words.is_empty() {
+                return Ok(());
+            }
+            let (mut silent, holder) = (Silent, Holder::this_process("rehearsal"));
+            let driver = match state.and_then(|state| state.run) {
+                Some(run) => Driver::take_up(ports, journal, &holder, run, &mut silent)?,
+                None => {
+                    let run = new_run_id(ports.clock.now(), "recover");
+                    Driver::begin_recovery(ports, journal, &holder, run, policy.clone(), &mut silent)?
+                }
+            };
+            let mut driver = driver.known_nodes(nodes);
+            let lowered = driver.lower_votes(words.to_vec(), "the operator of the scenario".to_owned()).await?;
+            driver.leave();
+            match lowered {
+                Lowered::Yes => log.entry(sim.world().now_ms, "quorate: the expected votes are lowered; that is owed back"),
+                Lowered::Not(why) => {
+                    log.entry(sim.world().now_ms, "quorate: the expected votes are NOT lowered:");
+                    why.iter().for_each(|line| wrapped(log, line));
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn held(&mut self, verb: &Verb, sim: &SimPorts) -> Result<Outcome, RehearsalError> {
         let journal = match &mut self.journal {
             Some(journal) => &*journal,
             none => none.insert(Journal::in_memory()?),
@@ -173,6 +230,11 @@ fn in_words(event: &Event) -> Option<Vec<String>> {
             Some(vec![format!("the operator agrees to {}", kinds.join(", "))])
         }
         Event::Waived { waiver, .. } => Some(vec![format!("the operator waives {waiver}: {}", waiver.reason)]),
+        Event::PaceChanged { pace, why } => {
+            let mut lines = vec![format!("corosync watch: {pace}")];
+            lines.extend(why.iter().cloned());
+            Some(lines)
+        }
         Event::Attested { by, words, .. } => {
             let mut lines = vec![format!("{by} attests")];
             lines.extend(words.iter().cloned());
@@ -186,6 +248,7 @@ fn in_words(event: &Event) -> Option<Vec<String>> {
         Event::RunEnded { outcome: RunOutcome::Aborted } => Some(vec!["aborted: nothing is owed".to_owned()]),
         Event::RunStarted { .. }
         | Event::DriverTookOver { .. }
+        | Event::DowntimeAgreed { .. }
         | Event::StepStarted { .. }
         | Event::CommandAnswered { .. }
         | Event::StepEnded { .. }

@@ -92,7 +92,7 @@ pub enum AtStep {
 }
 
 /// A verb of Quorate's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verb {
     /// Plan and run.
     Run,
@@ -100,6 +100,8 @@ pub enum Verb {
     Resume,
     /// Pay back what is owed, and end.
     Abort,
+    /// Tell why there is no quorum; with sentences, lower the expected votes.
+    Recover(Vec<String>),
 }
 
 impl Script {
@@ -151,7 +153,8 @@ fn deed(line: &str) -> Result<Deed, String> {
             "run" => Ok(Deed::Quorate(Verb::Run)),
             "resume" => Ok(Deed::Quorate(Verb::Resume)),
             "abort" => Ok(Deed::Quorate(Verb::Abort)),
-            _ => Err("it is: quorate run|resume|abort".to_owned()),
+            "recover" => Ok(Deed::Quorate(Verb::Recover(Vec::new()))),
+            _ => recover(rest),
         },
         prompt => match (prompt.strip_suffix('#'), prompt.strip_suffix('>')) {
             (Some(node), _) => Ok(Deed::Shell { node: NodeName::new(node), command: rest.to_owned() }),
@@ -159,6 +162,14 @@ fn deed(line: &str) -> Result<Deed, String> {
             _ => Err(format!("{prompt:?} begins no line of a script")),
         },
     }
+}
+
+/// `recover --lower-expected-votes "I have seen that pve2 is off"`.
+fn recover(rest: &str) -> Result<Deed, String> {
+    const FORM: &str = "it is: quorate run|resume|abort|recover [--lower-expected-votes \"WORDS\"…]";
+    let words = rest.strip_prefix("recover --lower-expected-votes ").ok_or(FORM)?;
+    let words = words.split('"').enumerate().filter(|(index, _)| index % 2 == 1);
+    Ok(Deed::Quorate(Verb::Recover(words.map(|(_, words)| words.to_owned()).collect())))
 }
 
 fn api(node: &str, rest: &str) -> Result<Deed, String> {

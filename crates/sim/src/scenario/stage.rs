@@ -95,7 +95,7 @@ impl Stage {
             Deed::Until(condition, patience) => self.until(condition, *patience),
             Deed::Fault(kind) => self.sim.world().inject(Fault { at_s: 0, kind: kind.clone() }),
             Deed::AtStep { step, after, what } => self.quorate.at_step(step, *after, what),
-            Deed::Quorate(verb) => self.quorate.perform(*verb, &self.sim, &mut self.log),
+            Deed::Quorate(verb) => self.quorate.perform(verb, &self.sim, &mut self.log),
         }
         // What strikes at once strikes before the next line.
         self.pass(Duration::ZERO);

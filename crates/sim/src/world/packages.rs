@@ -267,6 +267,7 @@ impl World {
         if let Some(machine) = self.nodes.get_mut(node) {
             machine.packages.locked_by = Some(job.pid);
         }
+        // Units whose ExecStartPre is `dpkg --configure -a` have it done by now.
         if self.nodes.get(node).is_some_and(|machine| machine.packages.interrupted) {
             let line = "E: dpkg was interrupted, you must manually run 'dpkg --configure -a' to correct the problem.";
             self.unit_says(node, &job.name, line);

@@ -1,0 +1,150 @@
+//! `quorate recover`: why there is no quorum, what that threatens, and what can be done, least risk first.
+//!
+//! Nothing is changed unless `--lower-expected-votes` is given, and then only if nothing at all speaks against it: the
+//! judgement is [`lowering`]. It is made here, so that all reasons can be told, and made again by whoever drives the run,
+//! who alone sends the command and writes down that it is owed.
+
+use quorate_core::ids::NodeName;
+use quorate_core::recovery::{Diagnosis, RunFacts, Standing, Survey, diagnose, lowering, words_for};
+use quorate_core::run::{Request, RunState};
+use quorate_engine::{Driver, Lowered, WhenPaused, new_run_id};
+use quorate_journal::{Journal, Mode};
+use quorate_pve::observe::survey;
+use serde_json::json;
+
+use super::ask::{speaker, this_driver};
+use super::connect::{Connection, connect_alone};
+use super::watch::Lines;
+use crate::clock::wall_now;
+use crate::context::{Context, Format};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::render;
+use crate::render::page::{Page, print_json};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Lower the expected votes, so that the nodes that are left have quorum. The last resort
+    #[arg(long)]
+    lower_expected_votes: bool,
+    /// "I have seen that NODE is off", once for each absent node; without it, you are asked for each
+    #[arg(long, value_name = "WORDS", requires = "lower_expected_votes")]
+    attest: Vec<String>,
+}
+
+pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    let connection = connect_alone(&context.config()?)?;
+    let state = open_run(context)?;
+    let facts = match &state {
+        Some(state) => RunFacts::of(state),
+        None => RunFacts::without_a_run(&connection.policy.deadlines),
+    };
+    let seen = survey(&connection.ports, &connection.known_nodes()).await;
+    let diagnosis = diagnose(&seen, &facts);
+    match context.format() {
+        Format::Text => render::recover::page(&diagnosis).print(),
+        Format::Json => print_json(&json!({ "kind": "recover", "diagnosis": diagnosis, "survey": seen })),
+    }
+    if !args.lower_expected_votes {
+        return exit_of(&diagnosis);
+    }
+    let words = attested(args, &seen)?;
+    if let Err(refusals) = lowering(&seen, &facts, &words) {
+        let reasons: Vec<String> = refusals.iter().map(ToString::to_string).collect();
+        let next: Vec<&str> = reasons.iter().map(String::as_str).chain(["Nothing of this can be waived."]).collect();
+        let what = "expected votes are not lowered";
+        return Err(Failure::new(Exit::Blocked, what, "Nothing was changed on the cluster. The reasons:", &next));
+    }
+    lower(words, connection, state, context).await
+}
+
+/// With quorum, all is well. Without it there is something to do; where nobody answers, not even that is known.
+fn exit_of(diagnosis: &Diagnosis) -> Result<Exit, Failure> {
+    match diagnosis.standing {
+        Standing::Quorate { .. } => Ok(Exit::Ok),
+        Standing::Lost { .. } => Ok(Exit::NoQuorum),
+        Standing::NotKnown => Err(Failure::cluster(
+            "no node tells whether there is quorum",
+            &["Check the network and `ssh` in the configuration; then go to the machines."],
+        )),
+    }
+}
+
+/// The run that is not over, if there is one.
+fn open_run(context: &Context) -> Result<Option<RunState>, Failure> {
+    let path = context.journal_path()?;
+    if !path.exists() {
+        return Ok(None);
+    }
+    let journal = Journal::open(&path, Mode::Read)?;
+    let Some(run) = journal.latest_run()? else { return Ok(None) };
+    let entries = journal.events(&run)?;
+    let state = RunState::of(entries.iter().map(|entry| (entry.at, &entry.event)));
+    Ok(Some(state).filter(|state| state.ended.is_none()))
+}
+
+/// The sentences: from the command line, or typed one by one.
+fn attested(args: &Args, seen: &Survey) -> Result<Vec<String>, Failure> {
+    if !args.attest.is_empty() {
+        return Ok(args.attest.clone());
+    }
+    let absent: Vec<NodeName> = seen.absent().into_iter().cloned().collect();
+    let mut words = Vec::new();
+    for node in absent {
+        let mut page = Page::default();
+        page.line(format!("{node} is absent. If it lives, its guests' disks are destroyed by what follows."));
+        page.line(format!("Go and look. Then type, letter by letter: {}", words_for(&node)));
+        page.print_err();
+        let mut line = String::new();
+        let read = std::io::stdin().read_line(&mut line);
+        read.map_err(|error| Failure::usage(format!("no answer could be read: {error}"), "Give it with --attest."))?;
+        words.push(line.trim_end_matches(['\n', '\r']).to_owned());
+    }
+    Ok(words)
+}
+
+/// Tells whoever drives, or takes the run up, or begins one that only pays this back.
+async fn lower(
+    words: Vec<String>,
+    connection: Connection,
+    state: Option<RunState>,
+    context: &Context,
+) -> Result<Exit, Failure> {
+    let path = context.journal_path()?;
+    let run = state.as_ref().and_then(|state| state.run.clone());
+    if let Some(run) = &run {
+        let journal = Journal::open(&path, Mode::Ask)?;
+        if let Some(lease) = journal.lease()?.filter(|lease| lease.is_live(wall_now()) && lease.run == *run) {
+            journal.post_request(run, wall_now(), &speaker(), &Request::LowerVotes { words })?;
+            let mut page = Page::default();
+            page.line(format!("Told {}, who drives run {run}: it judges once more, and lowers.", lease.holder.text));
+            page.print_err();
+            return Ok(Exit::Ok);
+        }
+    }
+    let journal = Journal::open(&path, Mode::Drive)?;
+    journal.verify_chain()?;
+    let known_nodes = connection.known_nodes();
+    let mut lines = Lines::new(context.format());
+    let holder = this_driver();
+    let driver = match run {
+        Some(run) => Driver::take_up(connection.ports, &journal, &holder, run, &mut lines)?,
+        None => {
+            let now = connection.ports.clock.now();
+            let run = new_run_id(now, "recover");
+            Driver::begin_recovery(connection.ports, &journal, &holder, run, connection.policy, &mut lines)?
+        }
+    };
+    let mut driver = driver.known_nodes(known_nodes).when_paused(WhenPaused::Leave);
+    let lowered = driver.lower_votes(words, speaker()).await?;
+    driver.leave();
+    let mut page = Page::default();
+    if let Lowered::Not(why) = lowered {
+        let why: Vec<&str> = why.iter().map(String::as_str).collect();
+        return Err(Failure::new(Exit::Blocked, "expected votes were not lowered", "The cluster is as it was.", &why));
+    }
+    page.line("The expected votes are lowered. That is owed back: corosync raises them by itself as nodes join, and");
+    page.line("`quorate resume` sees to the rest. Until then no other run can be begun.");
+    page.print_err();
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,58 @@
+//! A diagnosis of lost quorum, for people.
+
+use quorate_core::recovery::{Diagnosis, Standing};
+
+use super::page::Page;
+use super::table::Table;
+
+/// The page: how it stands, every node, why, what threatens, what can be done.
+pub(crate) fn page(diagnosis: &Diagnosis) -> Page {
+    let mut page = Page::default();
+    page.line(diagnosis.headline());
+    page.gap();
+    let mut table = Table::new(&["node", "says", "/etc/pve", "HA"]);
+    for line in &diagnosis.nodes {
+        table.row([line.node.to_string(), line.says.clone(), line.etc_pve.clone(), line.ha.clone()]);
+    }
+    table.write(&mut page, "");
+    if !diagnosis.causes.is_empty() {
+        page.gap();
+        page.line("Why");
+        for cause in &diagnosis.causes {
+            page.line(format!("  {}", cause.title()));
+            cause.evidence.iter().for_each(|line| page.line(format!("    - {line}")));
+        }
+    }
+    threats(diagnosis, &mut page);
+    if !diagnosis.choices.is_empty() {
+        page.gap();
+        page.line("What can be done, least risk first");
+        for (number, choice) in diagnosis.choices.iter().enumerate() {
+            page.line(format!("  {}. {}", number + 1, choice.title));
+            choice.how.iter().for_each(|line| page.line(format!("     {line}")));
+            page.line(format!("     risk: {}", choice.risk));
+        }
+    }
+    page
+}
+
+fn threats(diagnosis: &Diagnosis, page: &mut Page) {
+    if !matches!(diagnosis.standing, Standing::Lost { .. }) {
+        return;
+    }
+    page.gap();
+    page.line("What it means");
+    page.line("  /etc/pve is read-only: no guest starts, moves or is configured. Guests that run go on, but for this:");
+    if diagnosis.fences.is_empty() {
+        page.line("  no node that answers has active HA: none resets itself");
+    }
+    for fence in &diagnosis.fences {
+        page.line(match fence.overdue {
+            true => format!("  {} has active HA and was to be reset by now: look at its watchdog", fence.node),
+            false => {
+                let left = fence.left_s;
+                format!("  {} has active HA: without quorum it resets itself in {left} to {} s, with all its guests", fence.node, left + 10)
+            }
+        });
+    }
+}

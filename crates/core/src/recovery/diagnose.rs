@@ -1,0 +1,362 @@
+//! The cause, named with its evidence.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::facts::RunFacts;
+use super::options::{Choice, choices};
+use super::survey::{EtcPve, Heard, HeardWhat, NodeReport, Survey};
+use crate::ids::{NodeName, UnixMs};
+
+/// The watchdog's budget since it was fed last (pve-ha-manager, watchdog-mux).
+const WATCHDOG_S: u64 = 60;
+
+/// The hardware bites this much later at the latest.
+const HARDWARE_S: u64 = 10;
+
+/// From this many losses in an hour on, a link flaps.
+const FLAPS: usize = 3;
+
+/// In which flaps are counted.
+const FLAP_WINDOW_S: u64 = 3600;
+
+/// Everything that can be said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Diagnosis {
+    /// When the nodes were asked.
+    pub taken: UnixMs,
+    /// Is there quorum?
+    pub standing: Standing,
+    /// Every node, in words.
+    pub nodes: Vec<NodeLine>,
+    /// Why it is so, each with its evidence.
+    pub causes: Vec<Cause>,
+    /// Nodes that will reset themselves, soonest first.
+    pub fences: Vec<Fence>,
+    /// What can be done, least risk first. Empty if there is quorum and nobody is absent.
+    pub choices: Vec<Choice>,
+}
+
+/// Is there quorum?
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "standing")]
+pub enum Standing {
+    /// Some partition has it.
+    Quorate {
+        /// Votes that it has.
+        votes: u32,
+        /// Votes that it needs.
+        needed: u32,
+    },
+    /// Nobody who can be asked has it.
+    Lost {
+        /// Votes of the largest partition.
+        votes: u32,
+        /// Votes that it needs.
+        needed: u32,
+        /// Since when, as the members heard it.
+        since: Option<UnixMs>,
+    },
+    /// No node tells its view.
+    NotKnown,
+}
+
+/// One node, in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NodeLine {
+    /// Which.
+    pub node: NodeName,
+    /// What it says of itself, or why it says nothing.
+    pub says: String,
+    /// `/etc/pve` there.
+    pub etc_pve: String,
+    /// HA there.
+    pub ha: String,
+}
+
+/// One cause.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Cause {
+    /// What it is.
+    #[serde(flatten)]
+    pub kind: CauseKind,
+    /// How that is known: one sentence each.
+    pub evidence: Vec<String>,
+}
+
+/// What took the votes away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "cause")]
+pub enum CauseKind {
+    /// A node reboots by order of this run.
+    Reboots {
+        /// Which.
+        node: NodeName,
+        /// Since when.
+        since: UnixMs,
+        /// Has it used up the time that a boot may take?
+        overdue: bool,
+    },
+    /// A node left orderly: somebody shut it down or reboots it.
+    WentDown {
+        /// Which.
+        node: NodeName,
+    },
+    /// A node vanished without a word: power, kernel, or network.
+    Vanished {
+        /// Which.
+        node: NodeName,
+    },
+    /// A node is silent, and nobody heard it go.
+    Silent {
+        /// Which.
+        node: NodeName,
+    },
+    /// A node's shell answers, and its corosync does not run.
+    CorosyncDown {
+        /// Which.
+        node: NodeName,
+    },
+    /// A node lives, and its corosync reaches the others no more.
+    CutOff {
+        /// Which.
+        node: NodeName,
+    },
+    /// A link to a node comes and goes.
+    LinkFlaps {
+        /// Which.
+        node: NodeName,
+    },
+    /// The QDevice casts no vote here.
+    DeviceAway {
+        /// Votes that it would have.
+        votes: u32,
+    },
+}
+
+impl CauseKind {
+    /// The node that it is about.
+    pub fn node(&self) -> Option<&NodeName> {
+        match self {
+            Self::Reboots { node, .. }
+            | Self::WentDown { node }
+            | Self::Vanished { node }
+            | Self::Silent { node }
+            | Self::CorosyncDown { node }
+            | Self::CutOff { node }
+            | Self::LinkFlaps { node } => Some(node),
+            Self::DeviceAway { .. } => None,
+        }
+    }
+}
+
+/// A node whose watchdog is open and not fed any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fence {
+    /// Which.
+    pub node: NodeName,
+    /// The earliest moment at which it resets itself.
+    pub at: UnixMs,
+    /// Seconds until then; 0 if that is past.
+    pub left_s: u64,
+    /// The latest moment is past, and it still answers: something feeds the watchdog, or nothing guards it.
+    pub overdue: bool,
+}
+
+/// Looks at what the nodes tell and at what the journal knows.
+pub fn diagnose(survey: &Survey, facts: &RunFacts) -> Diagnosis {
+    let standing = standing(survey);
+    let mut causes: Vec<Cause> = survey.absent().into_iter().map(|node| of_node(survey, facts, node)).collect();
+    causes.extend(flapping(survey));
+    causes.extend(device(survey));
+    let mut fences: Vec<Fence> = survey.nodes.iter().filter_map(|(name, node)| fence(survey, name, node)).collect();
+    fences.sort_by_key(|fence| (fence.at, fence.node.clone()));
+    let choices = choices(survey, facts, &standing, &causes);
+    let nodes = survey.nodes.iter().map(|(name, node)| line(survey, name, node, &fences)).collect();
+    Diagnosis { taken: survey.taken, standing, nodes, causes, fences, choices }
+}
+
+fn standing(survey: &Survey) -> Standing {
+    let Some((_, here)) = survey.here() else { return Standing::NotKnown };
+    let (votes, needed) = (here.total_votes, here.quorum);
+    if here.quorate {
+        return Standing::Quorate { votes, needed };
+    }
+    let lost = here.members.keys().filter_map(|name| survey.nodes.get(name)).filter_map(|node| {
+        let last = node.last_heard(|what| matches!(what, HeardWhat::QuorumLost | HeardWhat::QuorumBack))?;
+        (last.what == HeardWhat::QuorumLost).then_some(last.at)
+    });
+    Standing::Lost { votes, needed, since: lost.min() }
+}
+
+/// Why is this node no member?
+fn of_node(survey: &Survey, facts: &RunFacts, name: &NodeName) -> Cause {
+    let Some(report) = survey.nodes.get(name) else {
+        return Cause { kind: CauseKind::Silent { node: name.clone() }, evidence: Vec::new() };
+    };
+    let mut evidence = Vec::new();
+    let gone = gone(survey, name);
+    if let Some((who, heard)) = &gone {
+        let (ago, node) = (ago(survey, heard.at), name);
+        evidence.push(match heard.what {
+            HeardWhat::Left(_) => format!("{who} heard {node} leave orderly {ago}"),
+            _ => format!("{who} lost {node} without a word {ago}"),
+        });
+    }
+    let node = name.clone();
+    if let Some(uptime_s) = report.uptime_s.known() {
+        evidence.push(format!("{name} answers over SSH, {} after its boot", span(*uptime_s)));
+        let kind = match report.view.read() {
+            Ok(view) => {
+                let others: Vec<&str> = view.members.keys().map(NodeName::as_str).collect();
+                evidence.push(format!("{name} counts as members: {}", others.join(", ")));
+                evidence.extend(links_down(survey, name));
+                CauseKind::CutOff { node }
+            }
+            Err(why) => {
+                evidence.push(format!("its corosync does not tell a view: {}", why.reason));
+                CauseKind::CorosyncDown { node }
+            }
+        };
+        return Cause { kind, evidence };
+    }
+    if let Err(why) = report.uptime_s.read() {
+        evidence.push(format!("{name} does not answer over SSH: {}", why.reason));
+    }
+    if let Some(since) = facts.reboots.get(name) {
+        let took_s = survey.taken.since_s(*since);
+        evidence.insert(0, format!("this run told {name} to reboot {}", ago(survey, *since)));
+        let overdue = took_s > facts.boot_s;
+        evidence.push(match overdue {
+            true => format!("a boot may take {}: that is over", span(facts.boot_s)),
+            false => format!("a boot may take {}: {} are left", span(facts.boot_s), span(facts.boot_s - took_s)),
+        });
+        return Cause { kind: CauseKind::Reboots { node, since: *since, overdue }, evidence };
+    }
+    let kind = match gone.map(|(_, heard)| &heard.what) {
+        Some(HeardWhat::Left(_)) => CauseKind::WentDown { node },
+        Some(_) => CauseKind::Vanished { node },
+        None => {
+            evidence.push(format!("no member's journal says when {name} went"));
+            CauseKind::Silent { node }
+        }
+    };
+    Cause { kind, evidence }
+}
+
+/// Who of the partition that counts heard this node go last.
+fn gone<'a>(survey: &'a Survey, name: &NodeName) -> Option<(&'a NodeName, &'a Heard)> {
+    let (_, here) = survey.here()?;
+    let heard = here.members.keys().filter_map(|member| {
+        let last = survey.nodes.get(member)?.last_heard(
+            |what| matches!(what, HeardWhat::Left(who) | HeardWhat::Vanished(who) | HeardWhat::Joined(who) if who == name),
+        )?;
+        (!matches!(last.what, HeardWhat::Joined(_))).then_some((member, last))
+    });
+    heard.max_by_key(|(member, heard)| (heard.at, std::cmp::Reverse((*member).clone())))
+}
+
+/// What members heard of links to this node.
+fn links_down(survey: &Survey, name: &NodeName) -> Vec<String> {
+    let Some((who, here)) = survey.here() else { return Vec::new() };
+    let links = here.links.get(name).map_or(0, |links| links.iter().filter(|link| link.connected).count());
+    let mut lines = vec![format!("{who} reaches {name} over {links} of {} links", here.configured_links)];
+    let down = survey.nodes.get(who).and_then(|node| {
+        node.last_heard(|what| matches!(what, HeardWhat::LinkDown(peer, _) if peer == name))
+    });
+    if let Some(Heard { at, what: HeardWhat::LinkDown(_, link) }) = down {
+        lines.push(format!("{who} lost link {link} to {name} {}", ago(survey, *at)));
+    }
+    lines
+}
+
+/// Links that come and go.
+fn flapping(survey: &Survey) -> Vec<Cause> {
+    let recent = |heard: &&Heard| survey.taken.since_s(heard.at) <= FLAP_WINDOW_S;
+    let mut peers: BTreeSet<&NodeName> = BTreeSet::new();
+    let mut causes = Vec::new();
+    for (who, node) in &survey.nodes {
+        let heard = || node.heard.known().into_iter().flatten().filter(recent);
+        for peer in survey.nodes.keys() {
+            let losses = heard().filter(|heard| matches!(&heard.what, HeardWhat::LinkDown(to, _) if to == peer)).count();
+            if losses >= FLAPS && peers.insert(peer) {
+                let evidence = vec![format!("{who} lost a link to {peer} {losses} times in the last hour")];
+                causes.push(Cause { kind: CauseKind::LinkFlaps { node: peer.clone() }, evidence });
+            }
+        }
+    }
+    causes
+}
+
+fn device(survey: &Survey) -> Option<Cause> {
+    let votes = *survey.device_votes.known().filter(|votes| **votes > 0)?;
+    let (who, here) = survey.here()?;
+    if here.qdevice.is_some_and(|device| device.casting) {
+        return None;
+    }
+    let evidence = vec![format!("{who} does not hear the QDevice, or it votes for another partition")];
+    Some(Cause { kind: CauseKind::DeviceAway { votes }, evidence })
+}
+
+/// When will this node reset itself?
+fn fence(survey: &Survey, name: &NodeName, node: &NodeReport) -> Option<Fence> {
+    if node.view.known().is_none_or(|view| view.quorate) && node.etc_pve.is(&EtcPve::Writable) {
+        return None;
+    }
+    if node.view.known().is_some_and(|view| view.quorate) {
+        return None;
+    }
+    let lrm = node.lrm.known()?.as_ref().filter(|lrm| lrm.holds_lock())?;
+    let uptime_s = node.uptime_s.known()?;
+    // Written before this boot: HA begins idle after one, and takes no lock without quorum.
+    if survey.taken.since_s(lrm.written) > *uptime_s {
+        return None;
+    }
+    let at = lrm.written.plus_s(WATCHDOG_S);
+    let overdue = survey.taken >= at.plus_s(HARDWARE_S);
+    Some(Fence { node: name.clone(), at, left_s: at.since_s(survey.taken), overdue })
+}
+
+fn line(survey: &Survey, name: &NodeName, node: &NodeReport, fences: &[Fence]) -> NodeLine {
+    let says = match (node.uptime_s.read(), node.view.read()) {
+        (Err(why), _) => format!("silent: {}", why.reason),
+        (Ok(_), Err(why)) => format!("up, corosync tells nothing: {}", why.reason),
+        (Ok(uptime_s), Ok(view)) => {
+            let word = if view.quorate { "quorate" } else { "NO quorum" };
+            let (votes, expected, needed) = (view.total_votes, view.expected_votes, view.quorum);
+            let up = span(*uptime_s);
+            format!("{word}: {votes} of {expected} votes, {needed} needed; up {up}")
+        }
+    };
+    let etc_pve = match node.etc_pve.known() {
+        Some(EtcPve::Writable) => "writable",
+        Some(EtcPve::ReadOnly) => "read-only",
+        Some(EtcPve::NotMounted) => "not mounted",
+        None => "?",
+    };
+    let ha = match (fences.iter().find(|fence| fence.node == *name), node.lrm.known()) {
+        (Some(fence), _) if fence.overdue => "active, and was to be reset by now".to_owned(),
+        (Some(fence), _) => format!("active: resets itself in {} s", fence.left_s),
+        (None, Some(Some(lrm))) if node.view.known().is_some_and(|view| view.quorate) => lrm.state.replace('_', " "),
+        (None, Some(_)) => "idle".to_owned(),
+        (None, None) => "?".to_owned(),
+    };
+    let _ = survey;
+    NodeLine { node: name.clone(), says, etc_pve: etc_pve.to_owned(), ha }
+}
+
+/// `12 s ago`.
+pub(super) fn ago(survey: &Survey, at: UnixMs) -> String {
+    format!("{} ago", span(survey.taken.since_s(at)))
+}
+
+/// `40 s`, `12 min 05 s`, `3 h 10 min`, `5 days`.
+pub(super) fn span(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
+        3600..172_800 => format!("{} h {:02} min", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}

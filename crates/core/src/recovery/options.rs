@@ -1,0 +1,150 @@
+//! What can be done about it, least risk first.
+
+use serde::Serialize;
+
+use super::diagnose::{Cause, CauseKind, Standing, span};
+use super::facts::RunFacts;
+use super::lower::words_for;
+use super::survey::Survey;
+use crate::ids::NodeName;
+
+/// One way out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Choice {
+    /// What it is.
+    #[serde(flatten)]
+    pub kind: ChoiceKind,
+    /// In one line.
+    pub title: String,
+    /// How: one line each.
+    pub how: Vec<String>,
+    /// What it risks.
+    pub risk: String,
+}
+
+/// Ways out, from the least risk to the greatest.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "choice")]
+pub enum ChoiceKind {
+    /// Wait for a node that is on its way.
+    Wait {
+        /// Which.
+        node: NodeName,
+    },
+    /// Start what ought to run there.
+    StartCorosync {
+        /// Which.
+        node: NodeName,
+    },
+    /// Mend the network between living nodes.
+    MendLink {
+        /// Which.
+        node: NodeName,
+    },
+    /// Bring the QDevice back.
+    RestoreDevice,
+    /// Go to the machine.
+    BringBack {
+        /// Which.
+        node: NodeName,
+    },
+    /// Let those who are left speak for all.
+    LowerExpectedVotes,
+}
+
+/// What can be done about these causes.
+pub(super) fn choices(survey: &Survey, facts: &RunFacts, standing: &Standing, causes: &[Cause]) -> Vec<Choice> {
+    let mut choices: Vec<Choice> = causes.iter().flat_map(|cause| about(survey, facts, cause)).collect();
+    if matches!(standing, Standing::Lost { .. }) && !survey.absent().is_empty() {
+        choices.push(lower(survey, facts));
+    }
+    choices.sort_by(|one, other| one.kind.cmp(&other.kind));
+    choices.dedup_by(|one, other| one.kind == other.kind);
+    choices
+}
+
+fn about(survey: &Survey, facts: &RunFacts, cause: &Cause) -> Vec<Choice> {
+    let lines = |lines: &[String]| lines.to_vec();
+    match &cause.kind {
+        CauseKind::Reboots { node, since, overdue: false } => {
+            let until = since.plus_s(facts.boot_s).since_s(survey.taken);
+            vec![Choice {
+                kind: ChoiceKind::Wait { node: node.clone() },
+                title: format!("wait for {node}: it reboots"),
+                how: lines(&[
+                    format!("nothing is to be done; the run goes on by itself when {node} is back"),
+                    format!("if it is not back in {}, look at its console", span(until)),
+                ]),
+                risk: "none of its own; nodes with active HA may reset themselves meanwhile".to_owned(),
+            }]
+        }
+        CauseKind::WentDown { node } => {
+            let wait = Choice {
+                kind: ChoiceKind::Wait { node: node.clone() },
+                title: format!("wait for {node}, if it reboots"),
+                how: lines(&[format!("{node} left orderly: whoever told it to knows whether it comes back")]),
+                risk: "none of its own; nodes with active HA may reset themselves meanwhile".to_owned(),
+            };
+            vec![wait, bring_back(node)]
+        }
+        CauseKind::Reboots { node, .. } | CauseKind::Vanished { node } | CauseKind::Silent { node } => {
+            vec![bring_back(node)]
+        }
+        CauseKind::CorosyncDown { node } => vec![Choice {
+            kind: ChoiceKind::StartCorosync { node: node.clone() },
+            title: format!("let corosync on {node} come up, or start it"),
+            how: lines(&[
+                format!("just booted? then wait a minute. {node}# systemctl status corosync pve-cluster"),
+                format!("{node}# systemctl start corosync pve-cluster"),
+            ]),
+            risk: "none: it only joins".to_owned(),
+        }],
+        CauseKind::CutOff { node } | CauseKind::LinkFlaps { node } => vec![Choice {
+            kind: ChoiceKind::MendLink { node: node.clone() },
+            title: format!("mend the network between {node} and the others"),
+            how: lines(&[
+                format!("{node}# corosync-cfgtool -n    and the same on the others: which link lacks `connected`?"),
+                "look at cables, switch ports, VLANs and MTU of that network".to_owned(),
+            ]),
+            risk: "none to data: no node is believed dead".to_owned(),
+        }],
+        CauseKind::DeviceAway { votes } => vec![Choice {
+            kind: ChoiceKind::RestoreDevice,
+            title: format!("bring the QDevice back: it has {votes} vote(s)"),
+            how: lines(&[
+                "on its host: systemctl status corosync-qnetd; and port 5403 must be open".to_owned(),
+                "on the nodes: systemctl restart corosync-qdevice; corosync-qdevice-tool -s".to_owned(),
+            ]),
+            risk: "none: it votes for one partition only".to_owned(),
+        }],
+    }
+}
+
+fn bring_back(node: &NodeName) -> Choice {
+    Choice {
+        kind: ChoiceKind::BringBack { node: node.clone() },
+        title: format!("bring {node} back"),
+        how: vec![
+            format!("look at the console of {node} (IPMI, iDRAC, iLO, a screen) before you press anything"),
+            "off: switch it on. At a prompt: boot it, the older kernel under advanced options if need be".to_owned(),
+            "up, and silent: its network; `ip -br link` against /etc/network/interfaces".to_owned(),
+        ],
+        risk: "a machine that is only slow is interrupted if it is reset".to_owned(),
+    }
+}
+
+fn lower(survey: &Survey, facts: &RunFacts) -> Choice {
+    let absent = survey.absent();
+    let names: Vec<&str> = absent.iter().map(|node| node.as_str()).collect();
+    let mut how = vec![
+        "quorate recover --lower-expected-votes".to_owned(),
+        format!("only after {} of absence, and if you have seen of each that it is off:", span(facts.boot_s)),
+    ];
+    how.extend(absent.iter().map(|node| format!("  {}", words_for(node))));
+    Choice {
+        kind: ChoiceKind::LowerExpectedVotes,
+        title: format!("last of all: lower the expected votes, without {}", names.join(", ")),
+        how,
+        risk: "if one of them lives, both sides run the same guests on the same disks: they are destroyed".to_owned(),
+    }
+}

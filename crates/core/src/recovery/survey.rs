@@ -1,0 +1,181 @@
+//! What every node tells of itself, by its own shell: all that is to be had when nobody has quorum.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{NodeName, UnixMs};
+use crate::observed::Observed;
+use crate::snapshot::QuorumView;
+
+/// All nodes, asked one by one at one moment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Survey {
+    /// When the asking ended, by our clock. Every other moment in here is by our clock too.
+    pub taken: UnixMs,
+    /// Votes of each node in corosync.conf.
+    pub votes: Observed<BTreeMap<NodeName, u32>>,
+    /// Votes of a QDevice in corosync.conf; 0 where none is configured.
+    pub device_votes: Observed<u32>,
+    /// Every node of corosync.conf, and those that only our configuration names.
+    pub nodes: BTreeMap<NodeName, NodeReport>,
+}
+
+/// One node.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NodeReport {
+    /// Seconds since its boot. Known means: its shell answered, so it is *not* off.
+    pub uptime_s: Observed<u64>,
+    /// Its own view of votes, members and links; unknown where corosync does not run.
+    pub view: Observed<QuorumView>,
+    /// May `/etc/pve` be written there?
+    pub etc_pve: Observed<EtcPve>,
+    /// Its local HA resource manager as that wrote it last; `None` where it never did.
+    pub lrm: Observed<Option<LrmReport>>,
+    /// What its corosync wrote of others into the journal of the last day, oldest first.
+    pub heard: Observed<Vec<Heard>>,
+}
+
+/// The cluster file system on one node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EtcPve {
+    /// There is quorum.
+    Writable,
+    /// There is none: nothing starts, moves or is configured.
+    ReadOnly,
+    /// pve-cluster does not run.
+    NotMounted,
+}
+
+/// A local resource manager's last word (`/etc/pve/nodes/N/lrm_status`). Without quorum it cannot write another one, so
+/// its time is when the watchdog was fed last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LrmReport {
+    /// `active`, `lost_agent_lock`, `maintenance`, `wait_for_agent_lock`.
+    pub state: String,
+    /// When it was written.
+    pub written: UnixMs,
+}
+
+impl LrmReport {
+    /// Does it hold the agent lock, so that its watchdog is open? In maintenance mode that depends on services that
+    /// are still there; then it counts as open.
+    pub fn holds_lock(&self) -> bool {
+        matches!(self.state.as_str(), "active" | "lost_agent_lock" | "maintenance")
+    }
+}
+
+/// Something that corosync noticed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heard {
+    /// When.
+    pub at: UnixMs,
+    /// What.
+    pub what: HeardWhat,
+}
+
+/// What corosync noticed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeardWhat {
+    /// A member left and said so: its corosync was stopped, as in a reboot or a shutdown.
+    Left(NodeName),
+    /// A member was not heard any more.
+    Vanished(NodeName),
+    /// A member came.
+    Joined(NodeName),
+    /// A link to it went down.
+    LinkDown(NodeName, u32),
+    /// A link to it came up.
+    LinkUp(NodeName, u32),
+    /// This node lost quorum.
+    QuorumLost,
+    /// This node has quorum again.
+    QuorumBack,
+}
+
+impl NodeReport {
+    /// Nothing was read, for this reason.
+    pub fn silent(source: &str, why: &str) -> Self {
+        fn gap<T>(source: &str, why: &str) -> Observed<T> {
+            Observed::unknown(source, why)
+        }
+        Self {
+            uptime_s: gap(source, why),
+            view: gap(source, why),
+            etc_pve: gap(source, why),
+            lrm: gap(source, why),
+            heard: gap(source, why),
+        }
+    }
+
+    /// Its shell answered.
+    pub fn answers(&self) -> bool {
+        self.uptime_s.known().is_some()
+    }
+
+    /// The last thing heard that fits.
+    pub(super) fn last_heard(&self, fits: impl Fn(&HeardWhat) -> bool) -> Option<&Heard> {
+        self.heard.known()?.iter().rev().find(|heard| fits(&heard.what))
+    }
+}
+
+impl Survey {
+    /// Views of the nodes that have one.
+    pub fn views(&self) -> impl Iterator<Item = (&NodeName, &QuorumView)> {
+        self.nodes.iter().filter_map(|(name, node)| Some((name, node.view.known()?)))
+    }
+
+    /// Is quorum lost, as far as can be seen: somebody tells his view, and nobody's has it?
+    pub fn lost_quorum(&self) -> bool {
+        self.views().next().is_some() && !self.views().any(|(_, view)| view.quorate)
+    }
+
+    /// The partition that counts: one with quorum, else that with the most votes, else that of the first node by name.
+    pub fn here(&self) -> Option<(&NodeName, &QuorumView)> {
+        let mut views: Vec<_> = self.views().collect();
+        views.sort_by_key(|(name, view)| (!view.quorate, std::cmp::Reverse(view.total_votes), (*name).clone()));
+        views.first().copied()
+    }
+
+    /// Different partitions, by their members.
+    pub fn partitions(&self) -> BTreeSet<BTreeSet<&NodeName>> {
+        self.views().map(|(_, view)| view.members.keys().collect()).collect()
+    }
+
+    /// Nodes that are no members of the partition that counts.
+    pub fn absent(&self) -> Vec<&NodeName> {
+        let Some((_, here)) = self.here() else { return self.nodes.keys().collect() };
+        self.nodes.keys().filter(|name| !here.members.contains_key(*name)).collect()
+    }
+
+    /// Since when the partition that counts has been without a node, at the latest: when the last of its members heard
+    /// it leave, or booted without having heard of it since. Unknown if a member does not tell.
+    pub fn absent_since(&self, node: &NodeName) -> Result<UnixMs, String> {
+        let (_, here) = self.here().ok_or("no node tells its view")?;
+        let mut since = UnixMs(0);
+        for member in here.members.keys() {
+            let report = self.nodes.get(member).ok_or_else(|| format!("{member} was not asked"))?;
+            let tell = |why: &crate::observed::WhyUnknown| format!("{member} does not tell: {why}");
+            report.heard.read().map_err(tell)?;
+            let uptime_s = report.uptime_s.read().map_err(tell)?;
+            let booted = UnixMs(self.taken.0.saturating_sub(uptime_s * 1000));
+            let gone = report.last_heard(
+                |what| matches!(what, HeardWhat::Left(who) | HeardWhat::Vanished(who) | HeardWhat::Joined(who) if who == node),
+            );
+            if gone.is_some_and(|heard| matches!(heard.what, HeardWhat::Joined(_))) {
+                return Err(format!("{member} has heard {node} come, and not leave"));
+            }
+            since = since.max(gone.map_or(booted, |heard| heard.at.max(booted)));
+        }
+        Ok(since)
+    }
+
+    /// Votes that are configured, the device's included.
+    pub fn configured(&self) -> Result<u32, String> {
+        let votes = self.votes.read().map_err(|why| format!("the configured votes are not known: {why}"))?;
+        let device = self.device_votes.read().map_err(|why| format!("the device's votes are not known: {why}"))?;
+        Ok(votes.values().sum::<u32>() + device)
+    }
+}

@@ -1,0 +1,185 @@
+//! Every node asked by itself, by shell alone: what is to be had when nobody has quorum and no API may answer.
+//!
+//! Nothing here needs the cluster: names and votes come from corosync.conf as the nodes have it on their own disks.
+//! Moments are turned into those of our clock, because the clocks of two nodes differ.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+use quorate_core::ids::{NodeName, UnixMs};
+use quorate_core::observed::WhyUnknown;
+use quorate_core::recovery::{EtcPve, Heard, HeardWhat, LrmReport, NodeReport, Survey};
+use serde::Deserialize;
+
+use super::quorum;
+use super::reader::{Reader, segment};
+use super::shell::{NodeShell, QUICK};
+use crate::ports::{Exit, Ports};
+use crate::wire::corosync_conf::{self, CorosyncConf};
+use crate::wire::corosync_journal::{self, Line};
+use crate::wire::lenient::{self, Int, Text};
+
+/// The copy that corosync itself reads: it is there without pmxcfs.
+const CONF: [&str; 2] = ["cat", "/etc/corosync/corosync.conf"];
+const UPTIME: [&str; 2] = ["cat", "/proc/uptime"];
+const DATE: [&str; 2] = ["date", "+%s%3N"];
+/// The owner's write bit on this link is how PVE itself tells whether there is quorum.
+const LOCAL: [&str; 4] = ["stat", "-c", "%a", "/etc/pve/local"];
+const JOURNAL: [&str; 7] = [
+    "journalctl",
+    "--unit=corosync",
+    "--since=-24h",
+    "--lines=5000",
+    "--output=short-unix",
+    "--no-pager",
+    "--quiet",
+];
+
+/// Asks every node, all at once. Ends in bounded time, and always with a survey.
+pub async fn survey(ports: &Ports, known_nodes: &[NodeName]) -> Survey {
+    let reader = Reader::new(ports, &[], known_nodes);
+    let confs = join_all(known_nodes.iter().map(|name| conf(&reader, name))).await;
+    let conf = confs.into_iter().reduce(|one, other| if one.is_ok() { one } else { other });
+    let conf = conf.unwrap_or_else(|| Err(WhyUnknown::new(CONF.join(" "), "no node is known")));
+    let named = |conf: &CorosyncConf| {
+        let nodes = conf.nodes.iter();
+        nodes.map(|node| (NodeName::new(node.name.0.clone()), node.clone())).collect::<BTreeMap<_, _>>()
+    };
+    let nodes = conf.as_ref().map(named).unwrap_or_default();
+    let ids: BTreeMap<u32, NodeName> =
+        nodes.iter().filter_map(|(name, node)| Some((node.nodeid?.small(), name.clone()))).collect();
+    let mut names: Vec<NodeName> = nodes.keys().chain(known_nodes).cloned().collect();
+    names.sort();
+    names.dedup();
+    let reports = join_all(names.iter().map(|name| report(&reader, name, &ids))).await;
+    let votes = nodes.iter().map(|(name, node)| (name.clone(), node.quorum_votes.map_or(1, Int::small))).collect();
+    Survey {
+        taken: ports.clock.now(),
+        votes: conf.as_ref().map(|_| votes).map_err(Clone::clone).into(),
+        device_votes: conf.as_ref().map(|conf| conf.device_votes).map_err(Clone::clone).into(),
+        nodes: names.into_iter().zip(reports).collect(),
+    }
+}
+
+async fn conf(reader: &Reader<'_>, node: &NodeName) -> Result<CorosyncConf, WhyUnknown> {
+    NodeShell::new(reader, node).parsed(&CONF, QUICK, corosync_conf::parse).await
+}
+
+async fn report(reader: &Reader<'_>, node: &NodeName, ids: &BTreeMap<u32, NodeName>) -> NodeReport {
+    let shell = NodeShell::new(reader, node);
+    // The first command proves the connection; without one, nothing else is tried.
+    let (shell, uptime_s) = match shell.parsed(&UPTIME, QUICK, uptime).await {
+        Ok(uptime_s) => (shell, Ok(uptime_s)),
+        Err(why) => (shell.broken(&why), Err(why)),
+    };
+    if let Err(why) = &uptime_s {
+        return NodeReport::silent(&why.source, &why.reason);
+    }
+    let ahead_ms = ahead_ms(&shell).await;
+    let (view, etc_pve, lrm, heard) = tokio::join!(
+        quorum::read_alone(&shell, node, ids),
+        etc_pve(&shell),
+        lrm(&shell, node, ahead_ms),
+        heard(&shell, ids, ahead_ms),
+    );
+    NodeReport { uptime_s: uptime_s.into(), view, etc_pve: etc_pve.into(), lrm: lrm.into(), heard: heard.into() }
+}
+
+fn uptime(text: &str) -> Result<u64, String> {
+    let seconds = text.split('.').next().and_then(|whole| whole.trim().parse().ok());
+    seconds.ok_or_else(|| format!("it printed {text:?}"))
+}
+
+/// So far is the node's clock ahead of ours. A node whose clock cannot be read is taken for right: a shell that answers
+/// and does not know the time is not to be had.
+async fn ahead_ms(shell: &NodeShell<'_>) -> i64 {
+    let Ok((output, before, after)) = shell.timed(&DATE, QUICK).await else { return 0 };
+    let theirs: i64 = output.stdout.trim().parse().unwrap_or(0);
+    let ours = i64::try_from(before.0.midpoint(after.0)).unwrap_or(i64::MAX);
+    if theirs == 0 { 0 } else { theirs - ours }
+}
+
+/// A moment of the node's clock by ours.
+fn by_our_clock(theirs_ms: u64, ahead_ms: i64) -> UnixMs {
+    UnixMs(theirs_ms.saturating_add_signed(-ahead_ms))
+}
+
+async fn etc_pve(shell: &NodeShell<'_>) -> Result<EtcPve, WhyUnknown> {
+    let output = shell.run(&LOCAL, QUICK).await?;
+    if output.exit == Exit::Status(1) {
+        return Ok(EtcPve::NotMounted);
+    }
+    if !output.succeeded() {
+        return Err(shell.failed(&LOCAL, &output));
+    }
+    let owner = output.stdout.trim().chars().rev().nth(2).and_then(|digit| digit.to_digit(8));
+    match owner {
+        Some(bits) if bits & 2 != 0 => Ok(EtcPve::Writable),
+        Some(_) => Ok(EtcPve::ReadOnly),
+        None => Err(shell.misread(&LOCAL, format!("it printed {:?}", output.stdout.trim()))),
+    }
+}
+
+#[derive(Deserialize)]
+struct Status {
+    state: Option<Text>,
+    timestamp: Option<Int>,
+}
+
+/// `None` where the node never ran a local resource manager, or pmxcfs is not there to tell.
+async fn lrm(shell: &NodeShell<'_>, node: &NodeName, ahead_ms: i64) -> Result<Option<LrmReport>, WhyUnknown> {
+    let path = format!("/etc/pve/nodes/{}/lrm_status", segment(node.as_str()));
+    let argv = ["cat", &path];
+    let output = shell.run(&argv, QUICK).await?;
+    if !output.succeeded() && output.stderr.contains("No such file") {
+        return Ok(None);
+    }
+    if !output.succeeded() {
+        return Err(shell.failed(&argv, &output));
+    }
+    if output.stdout.trim().is_empty() {
+        return Ok(None);
+    }
+    let status: Status = lenient::read_text(&output.stdout).map_err(|reason| shell.misread(&argv, reason))?;
+    let (Some(state), Some(timestamp)) = (status.state, status.timestamp) else {
+        return Err(shell.misread(&argv, "it has no state or no timestamp".to_owned()));
+    };
+    let written = by_our_clock(timestamp.unsigned().saturating_mul(1000), ahead_ms);
+    Ok(Some(LrmReport { state: state.0, written }))
+}
+
+async fn heard(
+    shell: &NodeShell<'_>,
+    ids: &BTreeMap<u32, NodeName>,
+    ahead_ms: i64,
+) -> Result<Vec<Heard>, WhyUnknown> {
+    let lines = shell.parsed(&JOURNAL, QUICK, |text| Ok(corosync_journal::parse(text))).await?;
+    let mut heard: Vec<Heard> = Vec::new();
+    for (at_ms, line) in lines {
+        let at = by_our_clock(at_ms, ahead_ms);
+        let name = |id: u32| ids.get(&id).cloned();
+        let mut add = |what: Option<HeardWhat>| heard.extend(what.map(|what| Heard { at, what }));
+        match line {
+            Line::Members { joined, left, vanished } => {
+                joined.into_iter().for_each(|id| add(name(id).map(HeardWhat::Joined)));
+                let gone = if vanished { HeardWhat::Vanished } else { HeardWhat::Left };
+                left.into_iter().for_each(|id| add(name(id).map(gone)));
+            }
+            Line::Failed(ids) => {
+                let failed: Vec<NodeName> = ids.into_iter().filter_map(name).collect();
+                for earlier in heard.iter_mut().rev().take(failed.len()) {
+                    if let HeardWhat::Left(who) = &earlier.what
+                        && failed.contains(who)
+                    {
+                        earlier.what = HeardWhat::Vanished(who.clone());
+                    }
+                }
+            }
+            Line::Link { id, link, up: true } => add(name(id).map(|peer| HeardWhat::LinkUp(peer, link))),
+            Line::Link { id, link, up: false } => add(name(id).map(|peer| HeardWhat::LinkDown(peer, link))),
+            Line::Quorum(true) => add(Some(HeardWhat::QuorumBack)),
+            Line::Quorum(false) => add(Some(HeardWhat::QuorumLost)),
+        }
+    }
+    Ok(heard)
+}

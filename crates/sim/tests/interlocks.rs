@@ -1,0 +1,130 @@
+//! Who else is at work on the cluster: another driver, a driver that has died, an administrator with a node or a flag of
+//! his own. The run keeps away, and clears nothing that is not its own.
+
+#[allow(dead_code, reason = "each program of tests uses its part of what they share")]
+mod common;
+
+use std::sync::{Arc, Mutex};
+
+use common::{JournalFile, block_on, demo, policy, tell};
+use quorate_core::ids::NodeName;
+use quorate_core::run::RunOutcome;
+use quorate_engine::Ended;
+use quorate_journal::{Journal, Mode};
+use quorate_sim::ledger::Ledger;
+use quorate_sim::ports::SimPorts;
+use quorate_sim::rehearsal::{AfterStep, AtStep, Outcome, Rehearsal};
+use quorate_sim::world::World;
+use quorate_sim::world::faults::{Fault, FaultKind};
+
+const LOCK: &str = "/etc/pve/priv/lock/quorate";
+const HOLDER: &str = "/etc/pve/priv/quorate-driver.json";
+
+/// A cluster in which a driver with another journal took the lock, and renews it no more.
+fn left_locked() -> World {
+    let mut world = demo();
+    let node = NodeName::from("pve3");
+    world.pmxcfs_mkdir(&node, LOCK).unwrap();
+    let renewed = world.now_ms;
+    let holder = format!(r#"{{"run":"0badcafe","holder":"admin@laptop, process 7","renewed":{renewed}}}"#);
+    world.pmxcfs_write(&node, HOLDER, &holder).unwrap();
+    world
+}
+
+fn calm() -> Rehearsal {
+    Rehearsal { policy: policy(), ..Rehearsal::default() }
+}
+
+fn in_maintenance(world: &World, node: &str) -> bool {
+    world.ha.manager.maintenance_requests.contains(&NodeName::from(node))
+}
+
+/// Holds it, and gives the world as it is afterwards.
+fn held(rehearsal: &Rehearsal, world: World) -> (Outcome, Arc<Mutex<World>>) {
+    let (file, world) = (JournalFile::new(), Arc::new(Mutex::new(world)));
+    let journal = Journal::open(&file.0, Mode::Drive).unwrap();
+    let outcome = block_on(rehearsal.begin(&SimPorts::new(world.clone()), &journal)).unwrap();
+    (outcome, world)
+}
+
+#[test]
+fn the_lock_of_a_driver_that_died_on_another_laptop_runs_out_and_the_run_is_done() {
+    let mut world = left_locked();
+    let until_ms = world.now_ms + 125_000;
+    world.advance_to(until_ms);
+    let (outcome, world) = held(&calm(), world);
+    assert_eq!(outcome.ended, Some(Ended::Over(RunOutcome::Completed)), "{:?}\n{}", outcome.refused, tell(&outcome));
+    assert!(outcome.ledger.clean, "{:#?}", outcome.ledger);
+    assert!(!world.lock().unwrap().files.contains_key(LOCK), "our own is given back");
+}
+
+#[test]
+fn a_lock_that_was_renewed_a_moment_ago_keeps_a_second_laptop_out() {
+    let world = Arc::new(Mutex::new(left_locked()));
+    let file = JournalFile::new();
+    let journal = Journal::open(&file.0, Mode::Drive).unwrap();
+    let told = match block_on(calm().begin(&SimPorts::new(world.clone()), &journal)) {
+        Ok(outcome) => outcome.refused.join("\n"),
+        Err(error) => error.to_string(),
+    };
+    assert!(told.contains("admin@laptop"), "{told}");
+    let world = world.lock().unwrap();
+    assert!(world.files.contains_key(LOCK), "it is not ours to take");
+    let ledger = Ledger::report(&world, 0, 0.0);
+    assert!(ledger.clean && ledger.moves == 0, "{ledger:#?}");
+}
+
+#[test]
+fn a_node_in_somebody_elses_maintenance_refuses_the_run_and_stays_there() {
+    let mut world = demo();
+    world.inject(Fault { at_s: 0, kind: FaultKind::AdminMaintenance { node: "pve3".into(), on: true } });
+    let until_ms = world.now_ms + 300_000;
+    world.advance_to(until_ms);
+    let (outcome, world) = held(&calm(), world);
+    assert_eq!(outcome.ended, None, "{}", tell(&outcome));
+    assert!(outcome.refused.iter().any(|line| line.contains("pve3") && line.contains("maintenance")), "{:#?}", outcome.refused);
+    assert!(in_maintenance(&world.lock().unwrap(), "pve3"));
+}
+
+#[test]
+fn maintenance_that_an_administrator_begins_meanwhile_stops_the_run_and_is_never_ended_by_it() {
+    let faults = vec![FaultKind::AdminMaintenance { node: "pve1".into(), on: true }];
+    let at_step = vec![AtStep { step: "pve2.enter-maintenance".into(), faults }];
+    let (outcome, world) = held(&Rehearsal { at_step, ..calm() }, demo());
+    assert!(matches!(outcome.ended, Some(Ended::Paused { .. })), "{}", tell(&outcome));
+    assert_eq!(outcome.ledger.rules_broken, 0, "{:#?}", outcome.ledger);
+    assert!(in_maintenance(&world.lock().unwrap(), "pve1"), "it is his");
+}
+
+#[test]
+fn noout_that_an_administrator_set_is_still_set_when_the_run_is_done() {
+    let faults = vec![FaultKind::AdminNoout { set: true }];
+    let at_step = vec![AtStep { step: "pve2.set-noout".into(), faults }];
+    let (outcome, world) = held(&Rehearsal { at_step, ..calm() }, demo());
+    let world = world.lock().unwrap();
+    let flags = &world.ceph.as_ref().unwrap().flags;
+    assert!(flags.contains("noout"), "{flags:?}\n{}", tell(&outcome));
+    assert_eq!(outcome.ended, Some(Ended::Over(RunOutcome::Completed)), "{}", tell(&outcome));
+}
+
+#[test]
+fn a_power_loss_under_dpkg_is_healed_by_the_next_try_and_the_run_completes() {
+    let after = |seconds, fault| AfterStep { step: "pve2.upgrade-packages".into(), seconds, fault };
+    let node = NodeName::from("pve2");
+    let off = FaultKind::PowerOff { node: node.clone() };
+    let after_step = vec![after(60, off), after(90, FaultKind::PowerOn { node })];
+    let (file, world) = (JournalFile::new(), Arc::new(Mutex::new(demo())));
+    let journal = Journal::open(&file.0, Mode::Drive).unwrap();
+    let sim = SimPorts::new(world.clone());
+    let rehearsal = Rehearsal { after_step, ..calm() };
+    let first = block_on(rehearsal.begin(&sim, &journal)).unwrap();
+    assert!(matches!(first.ended, Some(Ended::Paused { .. })), "a person is to know of it: {}", tell(&first));
+    let run = journal.latest_run().unwrap().unwrap();
+    let again = block_on(rehearsal.resume(&sim, &journal, &run)).unwrap();
+    assert_eq!(again.ended, Some(Ended::Over(RunOutcome::Completed)), "{}", tell(&again));
+    let sent = again.events.iter().any(|(_, event)| {
+        serde_json::to_string(event).unwrap().contains("ExecStartPre=/usr/bin/dpkg --force-confdef")
+    });
+    assert!(sent, "{}", tell(&again));
+    assert!(world.lock().unwrap().nodes.values().all(|node| node.packages.broken.is_empty()));
+}

@@ -198,15 +198,21 @@ impl Walk<'_> {
         self.said.take().unwrap_or_else(|| verdicts(&self.state, context))
     }
 
-    /// While a stage runs. Most steps change nothing then but who is on its way, and the state need not be copied.
-    fn during(&self, steps: &[&Step], context: &Context<'_>) -> Vec<Verdict> {
+    /// While a stage runs. Most steps change nothing then but who is on its way, and none changes a guest: so the state
+    /// is copied only where it must be, and never the guests, of which there are thousands.
+    fn during(&mut self, steps: &[&Step], context: &Context<'_>) -> Vec<Verdict> {
         let together = with_moves(context, steps);
-        if steps.iter().all(|step| matches!(step, Step::Migrate(_))) {
+        if !steps.iter().any(|step| changes_while_it_runs(step)) {
             return verdicts(&self.state, &together);
         }
-        let mut state = self.state.clone();
-        steps.iter().for_each(|step| step.kind().during(&mut state));
-        verdicts(&state, &together)
+        let guests = std::mem::take(&mut self.state.guests);
+        let mut before = self.state.clone();
+        self.state.guests = guests;
+        steps.iter().for_each(|step| step.kind().during(&mut self.state));
+        let said = verdicts(&self.state, &together);
+        before.guests = std::mem::take(&mut self.state.guests);
+        self.state = before;
+        said
     }
 
     fn after(&mut self, planned: &PlannedStep) {
@@ -226,7 +232,9 @@ impl Walk<'_> {
             }
             step => {
                 step.kind().after(&mut self.state);
-                self.memory = guest_memory(&self.state);
+                if !is_about_a_node(step) {
+                    self.memory = guest_memory(&self.state);
+                }
             }
         }
         let guest_memory_bytes = self.memory.clone();
@@ -275,6 +283,29 @@ impl Walk<'_> {
         let subject = subject_of(&planned.step);
         self.findings.push(finding(subject, format!("{}: {why}", planned.id), remedy));
     }
+}
+
+/// Is the cluster another one while this step runs? A node is away, or has its packages changed.
+fn changes_while_it_runs(step: &Step) -> bool {
+    matches!(step, Step::UpgradePackages(_) | Step::Reboot(_))
+}
+
+/// Steps after which the same guests run on the same nodes.
+fn is_about_a_node(step: &Step) -> bool {
+    matches!(
+        step,
+        Step::RefreshPackages(_)
+            | Step::ProveEmpty(_)
+            | Step::EnterMaintenance(_)
+            | Step::SetNoout(_)
+            | Step::UpgradePackages(_)
+            | Step::Reboot(_)
+            | Step::ProveBack(_)
+            | Step::UnsetNoout(_)
+            | Step::LeaveMaintenance(_)
+            | Step::SettleHa(_)
+            | Step::FinalCheck(_)
+    )
 }
 
 /// Does a stage consist of moves alone?

@@ -9,6 +9,7 @@
 
 mod bench;
 mod clients;
+mod mutate;
 mod stages;
 mod swarm;
 mod tidy;
@@ -23,6 +24,7 @@ const USAGE: &str = "usage: cargo xtask <verb>
   crash-matrix  the engine is killed at every point of a run, and the run is taken up
   bench  how near the planner comes to its bound, and how others do: bench plan --help; and how long a look at a large
          cluster takes: bench observe [--nodes N] [--guests N] [--latency-ms N]
+  mutate [name…]  each rule of the planner taken out by itself, and the test that goes red: no stage, it takes an hour
   tidy   only the house rules (xtask/src/tidy)";
 
 fn main() -> ExitCode {
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         ["bench", rest @ ..] => bench::run(rest),
         ["clients", names @ ..] => clients::run(&root(), names),
         ["crash-matrix", rest @ ..] => swarm::crash_matrix(&root(), rest),
+        ["mutate", only @ ..] => mutate::run(&root(), only),
         ["swarm", rest @ ..] => swarm::run(&root(), rest),
         ["test"] => stages::run_all(&root()),
         ["tidy"] => tidy::run(&root()),

@@ -26,8 +26,9 @@ pub(super) fn snapshot(case: &Case) -> Snapshot {
     for (node, place) in case.instance.places.iter().enumerate() {
         // Usable memory is reckoned in whole hundredths.
         let total_bytes = place.capacity_bytes.div_ceil(100) * 100;
-        fixture = fixture
-            .node(name(node).as_str(), |node| node.memory = Observed::Known(Memory { total_bytes, used_bytes: 0 }));
+        fixture = fixture.node(name(node).as_str(), |node| {
+            node.memory = Observed::Known(Memory { total_bytes, used_bytes: 0, host_bytes: 0 })
+        });
     }
     let mut vmid = 100;
     let mut first: BTreeMap<usize, GuestId> = BTreeMap::new();

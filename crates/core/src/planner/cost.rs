@@ -24,6 +24,23 @@ pub const REBOOT_S: u64 = 150;
 /// A package upgrade of usual size.
 pub const UPGRADE_S: u64 = 180;
 
+/// A guest shuts down.
+const SHUTDOWN_S: u64 = 60;
+
+/// A guest is started until it is seen running.
+const START_S: u64 = 15;
+
+/// From the order to shut a guest down, over its move with so many bytes of disks, until it runs again: what it takes
+/// to stop it, and in all.
+pub fn offline_s(bytes: u64, through_ha: bool, policy: &Policy) -> (u64, u64) {
+    let rounds_s = if through_ha { HA_ROUNDS_S } else { 0 };
+    let stop_s = SHUTDOWN_S + rounds_s;
+    (stop_s, stop_s + migration_s(bytes, through_ha, policy) + START_S + rounds_s)
+}
+
+/// A guest that is down while its node is upgraded and rebooted; what Ceph and HA add is left out.
+pub const DOWN_FOR_A_TURN_S: u64 = SHUTDOWN_S + 5 + UPGRADE_S + REBOOT_S + 60 + START_S;
+
 /// A migration of so many bytes.
 pub fn migration_s(bytes: u64, through_ha: bool, policy: &Policy) -> u64 {
     let travel = bytes.div_ceil(policy.migration_bytes_per_s.max(1));
@@ -37,8 +54,8 @@ pub fn step_s(step: &Step) -> u64 {
         Step::HoldRebalance(_) | Step::RestoreRebalance(_) => 2,
         Step::HoldFailback(_) | Step::RestoreFailback(_) | Step::EjectMedia(_) | Step::InsertMedia(_) => 2,
         Step::Migrate(_) => AROUND_A_MIGRATION_S,
-        Step::ShutdownGuest(_) | Step::StopToMove(_) => 60,
-        Step::StartGuest(_) | Step::StartMoved(_) => 15,
+        Step::ShutdownGuest(_) | Step::StopToMove(_) => SHUTDOWN_S,
+        Step::StartGuest(_) | Step::StartMoved(_) => START_S,
         Step::ProveEmpty(_) | Step::SetNoout(_) | Step::UnsetNoout(_) => 5,
         Step::EnterMaintenance(_) | Step::LeaveMaintenance(_) | Step::SettleHa(_) => 30,
         Step::UpgradePackages(_) => UPGRADE_S,

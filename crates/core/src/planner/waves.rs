@@ -12,7 +12,7 @@ use crate::steps::{
     Step, StopToMove, Travel, UnsetNoout, UpgradePackages, kernel_release,
 };
 
-use super::cost::{HA_ROUNDS_S, RESTART_S, migration_s, step_s};
+use super::cost::{HA_ROUNDS_S, RESTART_S, migration_s, offline_s, step_s};
 use super::draft::Draft;
 use super::instance::{Move, Solution};
 use super::overlap::{self, InTime};
@@ -255,14 +255,13 @@ impl<'a> Writer<'a> {
         let Some(mover) = self.problem.movers[leg.step.item].get(leg.mover) else { return };
         let (guest, bytes) = (mover.guest, mover.bytes);
         let managed = self.ha.is_some_and(|ha| problem::managed(ha, guest).is_some());
-        let rounds_s = if managed { HA_ROUNDS_S } else { 0 };
         let node = self.name(leg.step.from).clone();
         let (stop, start) = (Step::from(StopToMove { guest, node }), Step::from(StartMoved { guest }));
-        let (stop_s, start_s) = (step_s(&stop) + rounds_s, step_s(&start) + rounds_s);
+        let (stop_s, down_s) = offline_s(bytes, managed, self.problem.policy);
+        let start_s = down_s.saturating_sub(stop_s + migration_s(bytes, managed, self.problem.policy));
         draft.next_stage();
         let why = "it cannot move while it runs, and the operator lets it be moved stopped";
         self.add(draft, stop, why, Some(stop_s));
-        let down_s = stop_s + migration_s(bytes, managed, self.problem.policy) + start_s;
         let to = self.name(leg.step.to);
         let what = format!("{guest} is shut down, moved to {to} and started there");
         self.down(draft, guest, down_s, ConsentKind::MoveOffline, what);

@@ -53,6 +53,49 @@ fn planning_again_after_every_wave_of_a_run_changes_nothing() {
     }
 }
 
+/// The first `count` steps are done: the world, the rest of the plan, and what is begun and owed by then.
+fn after_steps(snapshot: &Snapshot, plan: &Plan, count: usize) -> (Snapshot, Plan, Ongoing) {
+    let (mut state, mut rest, mut then) = (snapshot.clone(), plan.clone(), ongoing());
+    let mut left = count;
+    for wave in &mut rest.waves {
+        let done: Vec<_> = wave.steps.drain(..left.min(wave.steps.len())).collect();
+        left -= done.len();
+        for planned in &done {
+            planned.step.kind().after(&mut state);
+            then.owed.retain(|owed| *owed != planned.step);
+            then.owed.extend(planned.step.kind().owes());
+        }
+        if !done.is_empty() && !wave.steps.is_empty() {
+            then.under_work.clone_from(&wave.node);
+        }
+    }
+    rest.waves.retain(|wave| !wave.steps.is_empty());
+    (state, rest, then)
+}
+
+#[test]
+fn planning_again_after_every_step_of_a_run_changes_nothing() {
+    let id = GuestId::vm(109);
+    let device = crate::snapshot::LocalResource { key: "hostpci0".to_owned(), mapping: None, live_capable: false };
+    let snapshot = demo_like().ceph().facts(id, |facts| facts.local_resources.push(device)).snapshot();
+    let shut_down = Policy { guests: [(id, GuestPolicy::Shutdown)].into(), ..Policy::default() };
+    let home = Policy { end: End::Home, ..shut_down.clone() };
+    let balanced = Policy { end: End::Balanced, ..shut_down.clone() };
+    let overlap = Policy { overlap: Overlap::Reboot, ..shut_down.clone() };
+    for policy in [shut_down, home, balanced, overlap] {
+        let plan = planned(&snapshot, &policy);
+        let count = plan.steps().count();
+        assert!(count > 80, "{count} steps");
+        for steps in 0..count {
+            let (state, rest, then) = after_steps(&snapshot, &plan, steps);
+            let last = plan.steps().nth(steps.saturating_sub(1)).map(|(_, planned)| planned.id.clone());
+            let revision = revise(&rest, &state, &policy, &then);
+            let why = crate::forecast::verify(&rest, &state, &policy).err();
+            assert_eq!(revision, Ok(Revision::Keep), "after {steps} steps, {last:?}, {:?}: {why:#?}", policy.end);
+        }
+    }
+}
+
 #[test]
 fn a_guest_that_has_come_is_moved_too_and_the_rest_stays_as_it_was() {
     let snapshot = demo_like().snapshot();

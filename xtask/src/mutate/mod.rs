@@ -1,0 +1,134 @@
+//! `cargo xtask mutate`: takes each rule of the planner out by itself and shows which test goes red.
+//!
+//! No stage of the checks: it runs the planner's tests once for each mutation. It works on a copy of the sources, in
+//! which every mutation is behind a switch, so that all of them are compiled once. A mutation that survives is a rule
+//! without a test. `mutations.txt` has them: a name, a file, an expression that stands there once, and what stands there
+//! instead. That each of them still finds its place is a test.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const MUTATIONS: &str = include_str!("mutations.txt");
+
+/// Tests that are asked.
+const FILTERS: [&str; 4] = ["planner::", "placement::", "invariants::", "forecast::"];
+
+/// So many tests are named for each mutation.
+const MOST_NAMED: usize = 2;
+
+/// What the copy gets: the number of the mutation that is in force.
+const SWITCH: &str = r#"
+/// Is this mutation in force?
+pub(crate) fn mutant(number: usize) -> bool {
+    static CHOSEN: std::sync::OnceLock<Option<usize>> = std::sync::OnceLock::new();
+    *CHOSEN.get_or_init(|| std::env::var("QUORATE_MUTANT").ok()?.parse().ok()) == Some(number)
+}
+"#;
+
+/// One change of the source.
+struct Mutation {
+    name: &'static str,
+    path: &'static str,
+    from: &'static str,
+    to: &'static str,
+}
+
+fn mutations() -> Vec<Mutation> {
+    let read = |block: &'static str| {
+        let mut lines = block.lines();
+        let (name, path) = (lines.next()?, lines.next()?);
+        let (from, to) = (lines.next()?.strip_prefix("- ")?, lines.next()?.strip_prefix("+ ")?);
+        Some(Mutation { name, path, from, to })
+    };
+    MUTATIONS.split("\n== ").map(|block| block.trim_start_matches("== ")).filter_map(read).collect()
+}
+
+/// Runs all of them, or those whose name contains one of `only`; prints a table. False if one survives.
+pub(crate) fn run(root: &Path, only: &[&str]) -> bool {
+    let copy = match copied(root) {
+        Ok(copy) => copy,
+        Err(why) => {
+            eprintln!("no copy with all mutations: {why}");
+            return false;
+        }
+    };
+    let whole = tests(&copy, None);
+    if !whole.as_ref().is_ok_and(|output| output.status.success()) {
+        eprintln!("without any mutation: {whole:?}");
+        return false;
+    }
+    println!("| taken out | red |\n|---|---|");
+    let mut all_red = true;
+    for (number, mutation) in mutations().iter().enumerate() {
+        if !only.is_empty() && !only.iter().any(|only| mutation.name.contains(only)) {
+            continue;
+        }
+        let red = tests(&copy, Some(number)).map(|output| failed(&output)).unwrap_or_default();
+        all_red &= !red.is_empty();
+        let named: Vec<String> = red.iter().take(MOST_NAMED).map(|test| format!("`{test}`")).collect();
+        let answer = match red.len().saturating_sub(MOST_NAMED) {
+            _ if red.is_empty() => "NOTHING".to_owned(),
+            0 => named.join(", "),
+            more => format!("{} and {more} more", named.join(", ")),
+        };
+        println!("| {} | {answer} |", mutation.name);
+    }
+    all_red
+}
+
+/// A copy of the sources with every mutation in it.
+fn copied(root: &Path) -> std::io::Result<PathBuf> {
+    let copy = std::env::temp_dir().join("quorate-mutate");
+    if copy.exists() {
+        std::fs::remove_dir_all(&copy)?;
+    }
+    std::fs::create_dir_all(&copy)?;
+    let parts = ["Cargo.toml", "Cargo.lock", "crates", "xtask", "docs"];
+    let done = Command::new("cp").arg("-r").args(parts).arg(&copy).current_dir(root).status()?;
+    if !done.success() {
+        return Err(std::io::Error::other("cp failed"));
+    }
+    for (number, Mutation { path, from, to, .. }) in mutations().into_iter().enumerate() {
+        let file = copy.join(path);
+        let switched = format!("(if crate::mutant({number}) {{ {to} }} else {{ {from} }})");
+        std::fs::write(&file, std::fs::read_to_string(&file)?.replacen(from, &switched, 1))?;
+    }
+    let lib = copy.join("crates/core/src/lib.rs");
+    std::fs::write(&lib, std::fs::read_to_string(&lib)? + SWITCH)?;
+    Ok(copy)
+}
+
+/// Runs the planner's tests, with one mutation in force or none.
+fn tests(copy: &Path, number: Option<usize>) -> std::io::Result<Output> {
+    let mut command = Command::new("cargo");
+    command.args(["test", "--quiet", "--package", "quorate-core", "--lib", "--"]).args(FILTERS).current_dir(copy);
+    if let Some(number) = number {
+        command.env("QUORATE_MUTANT", number.to_string());
+    }
+    command.output()
+}
+
+/// Names below the last `failures:` of the harness, without their modules.
+fn failed(output: &Output) -> Vec<String> {
+    let text = String::from_utf8_lossy(&output.stdout);
+    let Some((_, names)) = text.rsplit_once("failures:\n") else { return Vec::new() };
+    let names = names.lines().map(str::trim).take_while(|line| !line.is_empty());
+    names.map(|name| name.rsplit("::").next().unwrap_or(name).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mutation_still_finds_its_place_in_the_source_exactly_once() {
+        let all = mutations();
+        let written = MUTATIONS.lines().filter(|line| line.starts_with("== ")).count();
+        assert_eq!(all.len(), written, "one of them is not written as it should be");
+        for Mutation { name, path, from, to } in all {
+            let text = std::fs::read_to_string(crate::root().join(path)).unwrap_or_else(|why| panic!("{path}: {why}"));
+            assert_eq!(text.matches(from).count(), 1, "{name}: {from:?} in {path}");
+            assert_ne!(from, to, "{name}");
+        }
+    }
+}

@@ -84,6 +84,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_check_rule_and_step_is_explained() {
+        let checks = quorate_core::checks::ALL.iter().map(|check| check.id());
+        let rules = quorate_core::invariants::ALL.iter().map(|rule| rule.id());
+        for id in checks.chain(rules) {
+            let found = PAGES.iter().find_map(|(_, page)| section(page, id));
+            assert!(found.is_some_and(|lines| lines.len() > 2), "`quorate explain {id}` has nothing to say");
+        }
+    }
+
+    #[test]
     fn a_section_ends_at_the_next_heading() {
         let page = "# Steps\n\n## `migrate`\n\nMoves.\n\nOne guest.\n\n## reboot\nBoots.\n";
         assert_eq!(section(page, "migrate"), Some(vec!["", "Moves.", "", "One guest."]));

@@ -19,7 +19,8 @@ impl Check for CephVersions {
         "Inside one major release of Ceph a node's daemons may restart together, as a reboot does. A new major needs its \
          own order over all nodes: monitors, managers, OSDs, metadata servers. So daemons of different majors are \
          blocking, and so are pending Ceph packages of another major than the one that runs: upgrade Ceph first, by its \
-         own procedure. Different builds of one major are for information."
+         own procedure. Different builds of one major are for information. Point releases that change the cipher of CephX keys \
+         (19.2.6, 20.2.4) are a warning: clients outside of the cluster may be too old for them."
     }
 
     fn run(&self, snapshot: &Snapshot, _policy: &Policy) -> Vec<Finding> {
@@ -41,6 +42,7 @@ impl Check for CephVersions {
                 remedy,
             );
         }
+        keys_that_change(snapshot, &versions, &mut report);
         for node in online(snapshot) {
             let pending = node.packages.known().map_or(&[][..], |packages| &packages.pending);
             let osd = pending.iter().find(|package| package.name == "ceph-osd" || package.name == "ceph-mon");
@@ -54,6 +56,27 @@ impl Check for CephVersions {
             }
         }
         report.findings()
+    }
+}
+
+/// Point releases that bring another cipher for CephX keys: clients that are older may not get in any more.
+const NEW_KEYS: [&str; 2] = ["19.2.6", "20.2.4"];
+
+fn keys_that_change(snapshot: &Snapshot, running: &BTreeSet<&Version>, report: &mut Report) {
+    for node in online(snapshot) {
+        let pending = node.packages.known().map_or(&[][..], |packages| &packages.pending);
+        let Some(coming) = pending.iter().find(|package| package.name == "ceph-common").map(|package| &package.to) else {
+            continue;
+        };
+        let crosses = |first: &&str| {
+            let first = Version::from(*first);
+            first.major() == coming.major() && *coming >= first && running.iter().any(|version| **version < first)
+        };
+        if let Some(first) = NEW_KEYS.iter().find(|first| crosses(first)) {
+            let problem = format!("the upgrade of {} brings Ceph {coming}: from {first} on CephX has another cipher", node.name);
+            let remedy = "Read the release notes before: old clients of CephFS and RBD outside of the cluster may lose access";
+            report.add(Severity::Warning, &node.name, problem, remedy);
+        }
     }
 }
 

@@ -13,9 +13,10 @@ use super::node::NodeLook;
 use crate::wire::cluster::{GuestEntry, Permissions};
 
 /// Privileges that a run needs, each on everything below its path. None of them differs between 8 and 9.
-const NEEDED: [(&str, &str); 10] = [
+const NEEDED: [(&str, &str); 11] = [
     ("/", "Sys.Audit"),
     ("/", "Sys.Console"),
+    ("/", "Sys.Modify"),
     ("/nodes", "Sys.Audit"),
     ("/nodes", "Sys.Modify"),
     ("/nodes", "Sys.PowerMgmt"),

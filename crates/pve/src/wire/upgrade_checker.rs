@@ -8,13 +8,16 @@ use quorate_core::snapshot::{CheckerLevel, CheckerLine, CheckerReport};
 /// Lines that are believed; a program that prints more than this is not the checker.
 const MOST_LINES: usize = 5_000;
 
+/// Before a line that is none of the checker's known forms.
+const NOT_UNDERSTOOD: &str = "not understood: ";
+
 /// Reads the output of `tool`. It must be the checker's at all: one heading and one line with a level.
 pub fn parse(tool: &str, output: &str) -> Result<CheckerReport, String> {
     let mut reading = Reading::default();
     for line in without_colours(output).lines().take(MOST_LINES) {
         reading.take(line.trim_end());
     }
-    if reading.lines.is_empty() {
+    if reading.lines.iter().all(|line| line.text.starts_with(NOT_UNDERSTOOD)) {
         return Err("it printed no line of a checker".to_owned());
     }
     Ok(CheckerReport { tool: tool.to_owned(), lines: reading.lines, finished: reading.finished })
@@ -46,6 +49,10 @@ impl Reading {
                 last.text.push(' ');
             }
             last.text.push_str(line.trim());
+        } else if !line.trim().is_empty() {
+            // Kept and shown: what is not understood is not dropped.
+            let text = format!("{NOT_UNDERSTOOD}{}", line.trim());
+            self.lines.push(CheckerLine { level: CheckerLevel::Notice, section: self.section.clone(), text });
         }
     }
 }
@@ -114,12 +121,30 @@ mod tests {
     }
 
     #[test]
+    fn no_line_of_any_recording_is_left_over() {
+        let recordings = [
+            include_str!("../../tests/fixtures/pve91/shell/pve8to9-full.txt"),
+            include_str!("../../tests/fixtures/pve91/more-shell/pve8to9-full-on-8.4.txt"),
+            include_str!("../../tests/fixtures/pve91/more-shell/pve8to9-full-no-ceph.txt"),
+        ];
+        for text in recordings {
+            let (_, _, output) = crate::recorded::program(text).unwrap();
+            let report = parse("pve8to9", &output.stdout).unwrap();
+            assert!(report.finished && report.lines.len() > 40);
+            let left: Vec<&CheckerLine> =
+                report.lines.iter().filter(|line| line.text.starts_with(NOT_UNDERSTOOD)).collect();
+            assert!(left.is_empty(), "{left:#?}");
+        }
+    }
+
+    #[test]
     fn colours_and_lines_that_go_on_are_joined() {
         let text = "= CHECKING X =\n\n\u{1b}[32mPASS: fine\u{1b}[0m\n\u{1b}[1m\u{1b}[31mFAIL: \nIt is\n\n  broken\u{1b}[0m\nChecking more..\nstray\n= SUMMARY =\nTOTAL: 2\n";
         let report = parse("pve8to9", text).unwrap();
         let lines: Vec<(CheckerLevel, &str)> =
             report.lines.iter().map(|line| (line.level, line.text.as_str())).collect();
-        assert_eq!(lines, [(CheckerLevel::Pass, "fine"), (CheckerLevel::Fail, "It is broken")]);
+        let stray = (CheckerLevel::Notice, "not understood: stray");
+        assert_eq!(lines, [(CheckerLevel::Pass, "fine"), (CheckerLevel::Fail, "It is broken"), stray]);
     }
 
     #[test]

@@ -1,0 +1,179 @@
+//! What was well when a run began is asked again before each node, PVE's checker among it; and it is run no more often.
+
+#![allow(clippy::disallowed_methods, reason = "a journal of its own for each run")]
+
+#[allow(dead_code, reason = "each program of tests uses its part of what they share")]
+mod common;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use quorate_core::ids::{NodeName, RunId, UnixMs};
+use quorate_core::policy::Waiver;
+use quorate_core::run::{Event, PauseCause, Request, RunOutcome};
+use quorate_engine::{Beginning, Driver, Ended, Lists, Watcher, WhenPaused, new_run_id, prepare};
+use quorate_journal::{Holder, Journal, Mode};
+use quorate_pve::ports::{PortFuture, Ports, Shell, ShellError, ShellOutput};
+use quorate_sim::ports::SimPorts;
+use quorate_sim::world::faults::{Fault, FaultKind};
+use quorate_sim::world::node::Service;
+
+/// Counts on which nodes PVE's checker is run.
+struct Counting {
+    inner: Arc<dyn Shell>,
+    checked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Shell for Counting {
+    fn run<'a>(
+        &'a self,
+        node: &'a NodeName,
+        argv: &'a [String],
+        deadline: Duration,
+    ) -> PortFuture<'a, Result<ShellOutput, ShellError>> {
+        if argv.iter().any(|word| word == "pve8to9") {
+            self.checked.lock().unwrap().push(node.to_string());
+        }
+        self.inner.run(node, argv, deadline)
+    }
+}
+
+#[derive(Default)]
+struct Listens(Vec<Event>);
+
+impl Watcher for Listens {
+    fn event(&mut self, _: u64, _: UnixMs, event: &Event) {
+        self.0.push(event.clone());
+    }
+    fn waiting(&mut self, _: UnixMs, _: &[String]) {}
+}
+
+/// Takes the run up, says these words, and drives to its end or the next pause.
+async fn goes_on(ports: &Ports, journal: &Journal, run: &RunId, words: Vec<Request>) -> (Ended, Vec<Event>) {
+    let mut watcher = Listens::default();
+    let holder = Holder::this_process("again");
+    let mut driver =
+        Driver::take_up(ports.clone(), journal, &holder, run.clone(), &mut watcher).unwrap().when_paused(WhenPaused::Leave);
+    for word in words {
+        driver.say(word, "ben").unwrap();
+    }
+    let ended = driver.drive().await.unwrap();
+    drop(driver);
+    (ended, watcher.0)
+}
+
+fn found(ended: &Ended) -> &[String] {
+    match ended {
+        Ended::Paused { cause: PauseCause::Findings, why } => why,
+        other => panic!("it did not pause over a finding: {other:?}"),
+    }
+}
+
+#[test]
+fn what_is_found_since_pauses_the_run_before_the_next_node_and_a_waived_finding_lets_it_go_on() {
+    common::block_on(async {
+        let mut world = common::demo();
+        // The first node is done after some nine minutes.
+        world.inject(Fault { at_s: 300, kind: FaultKind::DiskFull { node: "pve1".into(), free_bytes: 1 << 30 } });
+        let sim = SimPorts::new(Arc::new(Mutex::new(world)));
+        let plain = sim.ports();
+        let checked = Arc::new(Mutex::new(Vec::new()));
+        let shell = Arc::new(Counting { inner: plain.shell.clone(), checked: checked.clone() });
+        let ports = Ports { shell, ..plain };
+        let (policy, run) = (common::policy(), new_run_id(ports.clock.now(), "each"));
+        let nodes: Vec<NodeName> = sim.world().nodes.keys().cloned().collect();
+        let prepared = prepare(&ports, nodes.clone(), &policy, &run, Lists::Refresh).await;
+        let (plan, _) = prepared.plan.expect("the demo has a plan");
+        let order: Vec<String> = plan.waves.iter().filter_map(|wave| Some(wave.node.as_ref()?.to_string())).collect();
+        let file = common::JournalFile::new();
+        let journal = Journal::open(&file.0, Mode::Drive).unwrap();
+        let beginning = Beginning { run: run.clone(), cluster: "demo".to_owned(), policy, plan };
+        let mut watcher = Listens::default();
+        let holder = Holder::this_process("each");
+        let mut driver = Driver::begin(ports.clone(), &journal, &holder, beginning, &mut watcher)
+            .unwrap()
+            .known_nodes(nodes.clone())
+            .having_seen(prepared.snapshot)
+            .when_paused(WhenPaused::Leave);
+        let ended = driver.drive().await.unwrap();
+        drop(driver);
+
+        // Once on every node before the run, then on the node that is done and on the next one.
+        let mut expected: Vec<String> = nodes.iter().map(ToString::to_string).collect();
+        let mut between = order[..2].to_vec();
+        between.sort();
+        let mut counted = checked.lock().unwrap().clone();
+        counted[..3].sort();
+        counted[3..].sort();
+        expected.extend(between);
+        assert_eq!(counted, expected);
+
+        let why = found(&ended).join("\n");
+        assert!(why.contains(&format!("{} is not drained", order[1])), "{why}");
+        assert!(why.contains("pve1: / on pve1 has 1.0 GiB free"), "{why}");
+        assert!(!why.contains("--waive"), "what is never waived is not offered: {why}");
+        let moved_from_the_next = |events: &[Event]| {
+            events.iter().any(|event| {
+                matches!(event, Event::StepStarted { id, .. } if id.as_str().starts_with(&format!("{}.migrate", order[1])))
+            })
+        };
+        assert!(!moved_from_the_next(&watcher.0), "the next node was not drained");
+
+        // The disk is mended; somebody has started ProxLB meanwhile. A resume alone looks again and stops again.
+        {
+            let mut world = sim.world();
+            let node = world.nodes.get_mut(&NodeName::from("pve1")).unwrap();
+            node.root_free_bytes = 30 << 30;
+            let service = Service {
+                active_state: "active".into(),
+                sub_state: "running".into(),
+                unit_state: "enabled".into(),
+                description: "ProxLB".into(),
+            };
+            node.services.insert("proxlb".into(), service);
+        }
+        let (ended, _) = goes_on(&ports, &journal, &run, vec![Request::Resume]).await;
+        let why = found(&ended).join("\n");
+        assert!(why.contains("proxlb is at work on pve1") && !why.contains("GiB free"), "{why}");
+        assert!(why.contains("quorate resume --waive other-movers:pve1=REASON"), "{why}");
+
+        let waiver = Waiver::parse("other-movers:pve1=it ignores tagged guests").unwrap();
+        let words = vec![Request::Waive { waiver: waiver.clone(), findings: Vec::new() }, Request::Resume];
+        let (ended, events) = goes_on(&ports, &journal, &run, words).await;
+        assert!(matches!(ended, Ended::Over(RunOutcome::Completed)), "{ended:?}");
+        let waived = |event: &Event| matches!(event, Event::Waived { waiver: given, by, .. } if *given == waiver && by == "ben");
+        assert!(events.iter().any(waived), "the reason is in the journal");
+    });
+}
+
+#[test]
+fn automatic_rebalancing_is_off_while_guests_travel_and_on_again_at_the_end() {
+    const CRS: &str = "crs: ha=static,ha-auto-rebalance=1,ha-rebalance-on-start=1\n";
+    let mut world = common::demo();
+    world.pmxcfs_write(&"pve1".into(), "/etc/pve/datacenter.cfg", CRS).unwrap();
+    let sim = SimPorts::new(Arc::new(Mutex::new(world)));
+    common::block_on(async {
+        let ports = sim.ports();
+        let (policy, run) = (common::policy(), new_run_id(ports.clock.now(), "quiet"));
+        let nodes: Vec<NodeName> = sim.world().nodes.keys().cloned().collect();
+        let prepared = prepare(&ports, nodes.clone(), &policy, &run, Lists::AsTheyAre).await;
+        let (plan, _) = prepared.plan.expect("the demo has a plan");
+        let verbs: Vec<&str> = plan.steps().map(|(_, planned)| planned.step.kind().verb()).collect();
+        let at = |verb: &str| verbs.iter().position(|known| *known == verb).unwrap();
+        assert!(at("hold-rebalance") < at("migrate") && at("reboot") < at("restore-rebalance"), "{verbs:?}");
+        let file = common::JournalFile::new();
+        let journal = Journal::open(&file.0, Mode::Drive).unwrap();
+        let beginning = Beginning { run, cluster: "demo".to_owned(), policy, plan };
+        let mut watcher = Listens::default();
+        let holder = Holder::this_process("quiet");
+        let mut driver = Driver::begin(ports.clone(), &journal, &holder, beginning, &mut watcher)
+            .unwrap()
+            .known_nodes(nodes)
+            .when_paused(WhenPaused::Leave);
+        let ended = driver.drive().await.unwrap();
+        assert!(matches!(ended, Ended::Over(RunOutcome::Completed)), "{ended:?}");
+    });
+    let world = sim.world();
+    let text = world.files["/etc/pve/datacenter.cfg"].text.clone().unwrap();
+    assert_eq!(text, CRS, "every setting of the scheduler is what it was");
+}

@@ -217,6 +217,19 @@ pub enum GuestPolicy {
     Refuse,
 }
 
+impl GuestPolicy {
+    /// Its word in the configuration.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Shutdown => "shutdown",
+            Self::Offline => "offline",
+            Self::Eject => "eject",
+            Self::Copy => "copy",
+            Self::Refuse => "refuse",
+        }
+    }
+}
+
 /// A kind of cost that needs the operator's word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

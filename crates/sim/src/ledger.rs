@@ -270,6 +270,12 @@ impl Ledger {
         all.into_iter().map(|(guest, ms)| (guest, ms.div_ceil(1000))).collect()
     }
 
+    /// How long each guest that did its work at the beginning was down up to now, in seconds.
+    pub fn downtime_by_guest(world: &World) -> BTreeMap<GuestId, u64> {
+        let running = world.ledger.baseline.as_ref().map(|baseline| baseline.running.clone()).unwrap_or_default();
+        world.ledger.downtime_s(world.now_ms, &running)
+    }
+
     /// The account up to now.
     pub fn report(world: &World, moves_bound: u32, wall_s: f64) -> LedgerReport {
         let ledger = &world.ledger;

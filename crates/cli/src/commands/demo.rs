@@ -9,7 +9,7 @@ use std::time::Instant;
 use quorate_core::plan::Plan;
 use quorate_engine::{Beginning, Driver, Lists, Prepared, Watcher, WhenPaused, new_run_id, prepare};
 use quorate_journal::{Journal, Mode};
-use quorate_sim::cluster_file::{DEMO, world_from_toml};
+use quorate_sim::cluster_file::{DEMO, POLICIES, POLICIES_POLICY, world_from_toml};
 use quorate_sim::lab::{Lab, LabOptions, Port};
 use quorate_sim::ledger::{Ledger, LedgerReport};
 use quorate_sim::rehearsal::consented_seconds;
@@ -35,6 +35,9 @@ pub(crate) struct Args {
     /// How much faster than the wall clock the lab's time runs
     #[arg(long, value_name = "NUMBER", default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=1000))]
     time_factor: u32,
+    /// Another cluster, in which each policy for guests that cannot move is used once
+    #[arg(long)]
+    policies: bool,
     /// Seed of everything that is drawn by lot
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
@@ -47,7 +50,8 @@ pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Fail
     stage.title("The lab: three Proxmox VE nodes on loopback, each with HTTPS and SSH");
     let lab = start_lab(args).await?;
     stage.tell_lab(&lab);
-    let file = write_files(&lab, &stage.dir.0, DEMO_POLICY)
+    let policy = if args.policies { POLICIES_POLICY } else { DEMO_POLICY };
+    let file = write_files(&lab, &stage.dir.0, policy)
         .map_err(|error| fault(format!("the demo's files cannot be written: {error}")))?;
     let config = config::load(&file).map_err(|error| fault(error.to_string()))?;
     let connection = connect(&config).await?;
@@ -64,7 +68,8 @@ pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Fail
 }
 
 async fn start_lab(args: &Args) -> Result<Lab, Failure> {
-    let mut world = world_from_toml(DEMO, args.seed).map_err(|error| fault(error.to_string()))?;
+    let cluster = if args.policies { POLICIES } else { DEMO };
+    let mut world = world_from_toml(cluster, args.seed).map_err(|error| fault(error.to_string()))?;
     Ledger::begin(&mut world);
     let options = LabOptions {
         time_factor: args.time_factor,

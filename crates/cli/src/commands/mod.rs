@@ -5,6 +5,7 @@ pub(crate) mod connect;
 pub(crate) mod demo;
 mod explain;
 mod export;
+mod guests;
 mod init;
 mod inspect;
 pub(crate) mod lab;

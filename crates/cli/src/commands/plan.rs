@@ -6,6 +6,7 @@ use quorate_core::planner::report::{Report, report};
 use quorate_engine::Prepared;
 use serde_json::json;
 
+use super::guests;
 use super::preflight::{blocks, demand_quorum};
 use super::source;
 use crate::context::{Context, Format};
@@ -25,8 +26,13 @@ pub(crate) struct Args {
 }
 
 pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Failure> {
-    let (Prepared { snapshot, findings, plan }, policy) = source::prepared(&args.source, context).await?;
+    let (Prepared { snapshot, findings, plan }, mut policy) = source::prepared(&args.source, context).await?;
     demand_quorum(&snapshot)?;
+    let answered = guests::ask(&snapshot, &mut policy, context)?;
+    let Prepared { snapshot, findings, plan } = match answered {
+        true => Prepared::of(snapshot, &policy, &"plan".into()),
+        false => Prepared { snapshot, findings, plan },
+    };
     let plan = match plan {
         Ok((plan, _)) => plan,
         Err(none) => return Ok(no_plan(&none, context)),

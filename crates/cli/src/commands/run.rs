@@ -9,6 +9,7 @@ use quorate_journal::{Journal, Mode};
 
 use super::ask::{how_it_ended, speaker, this_driver};
 use super::connect::connect;
+use super::guests;
 use super::plan::no_plan;
 use super::preflight::{blocks, demand_quorum};
 use super::watch::Lines;
@@ -38,6 +39,16 @@ pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Fail
     let Prepared { snapshot, findings, plan } =
         prepare(&connection.ports, connection.known_nodes(), &policy, &run, Lists::Refresh).await;
     demand_quorum(&snapshot)?;
+    let answered = guests::ask(&snapshot, &mut policy, context)?;
+    let Prepared { snapshot, findings, plan } = match answered {
+        true => {
+            // That a repository failed is no matter of the snapshot.
+            let lists = findings.into_iter().filter(|finding| finding.check == "package-lists");
+            let again = Prepared::of(snapshot, &policy, &run);
+            Prepared { findings: lists.chain(again.findings).collect(), ..again }
+        }
+        false => Prepared { snapshot, findings, plan },
+    };
     if blocks(&findings) {
         match context.format() {
             Format::Text => render::preflight::findings(&findings).print(),

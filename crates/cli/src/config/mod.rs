@@ -88,7 +88,7 @@ pub(crate) fn load(path: &Path) -> Result<Config, ConfigError> {
     parse(path, &text)
 }
 
-fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
+pub(crate) fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     let file: File = toml::from_str(text).map_err(|error| {
         let message = error.message().to_owned();
         match error.span() {

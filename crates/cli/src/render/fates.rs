@@ -54,6 +54,6 @@ fn is_told(fate: &Fate) -> bool {
     match fate.kind {
         FateKind::Untouched | FateKind::Offline => false,
         FateKind::Live => !fate.why.is_empty(),
-        FateKind::Restart | FateKind::StaysDown | FateKind::Blocked => true,
+        FateKind::Restart | FateKind::MovedStopped | FateKind::StaysDown | FateKind::Blocked => true,
     }
 }

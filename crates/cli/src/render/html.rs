@@ -89,7 +89,7 @@ fn guests(html: &mut String, snapshot: &Snapshot, policy: &Policy) {
     for (guest, Fate { kind, why }) in &fates {
         let class = match kind {
             FateKind::Blocked => "BLOCKED",
-            FateKind::StaysDown => "stays",
+            FateKind::StaysDown | FateKind::MovedStopped => "stays",
             FateKind::Restart => "restart",
             FateKind::Live => "live",
             FateKind::Untouched | FateKind::Offline => "quiet",

@@ -7,7 +7,7 @@ use quorate_core::plan::{Consent, Plan, PlannedStep, Wave};
 use quorate_core::planner::report::Report;
 use quorate_core::policy::{ConsentKind, Policy};
 use quorate_core::snapshot::Snapshot;
-use quorate_core::steps::{Step, Travel};
+use quorate_core::steps::Step;
 
 use super::log::{consent, short};
 use super::page::Page;
@@ -86,7 +86,7 @@ fn step(page: &mut Page, number: usize, planned: &PlannedStep, plan: &Plan, snap
     if planned.estimate_s > 0 {
         remarks.push(format!("~{}", duration(planned.estimate_s)));
     }
-    if let Some(seconds) = goes_down(&planned.step).and_then(|guest| plan.costs.downtime_s.get(&guest)) {
+    if let Some(seconds) = planned.step.takes_down().and_then(|guest| plan.costs.downtime_s.get(&guest)) {
         remarks.push(format!("DOWN, ~{} in the whole run", duration(*seconds)));
     }
     if !planned.why.is_empty() && planned.why != why_before {
@@ -111,15 +111,6 @@ fn guest_of(step: &Step) -> Option<GuestId> {
     GuestId::parse(&subject)
 }
 
-/// The guest that a step stops.
-fn goes_down(step: &Step) -> Option<GuestId> {
-    match step {
-        Step::ShutdownGuest(shutdown) => Some(shutdown.guest),
-        Step::Migrate(migrate) if matches!(migrate.travel, Travel::Restart | Travel::Ha) => Some(migrate.guest),
-        _ => None,
-    }
-}
-
 fn footer(page: &mut Page, plan: &Plan, snapshot: &Snapshot, policy: &Policy) {
     let (costs, bound) = (&plan.costs, &plan.bound);
     page.gap();
@@ -140,7 +131,14 @@ fn footer(page: &mut Page, plan: &Plan, snapshot: &Snapshot, policy: &Policy) {
         page.line("Downtime  none");
     } else {
         let total: u64 = costs.downtime_s.values().sum();
-        page.line(format!("Downtime  {}, {} in all", guests(costs.downtime_s.len()), duration(total)));
+        let agreed: u64 = plan.downtime_allowed_s(policy).values().sum();
+        page.line(format!(
+            "Downtime  {}, {} in all; who begins the run agrees to {} ({} % more than planned)",
+            guests(costs.downtime_s.len()),
+            duration(total),
+            duration(agreed),
+            policy.downtime_margin_percent
+        ));
         for (guest, seconds) in &costs.downtime_s {
             let name = snapshot.guests.get(guest).map(|guest| guest.name.clone()).unwrap_or_default();
             page.line(format!("          {guest} {name}, ~{}", duration(*seconds)));

@@ -75,13 +75,20 @@ fn downtime(view: &View, page: &mut Page) {
         return;
     }
     page.line("Guests that were stopped, with consent (at most this long):");
-    let mut table = Table::new(&["guest", "down", "planned"]);
+    let mut table = Table::new(&["guest", "down", "planned", "agreed"]);
     for (guest, down) in &downtimes {
         let still = if down.still_down { ", and still is" } else { "" };
         let planned = view.promised.downtime_s.get(guest).map_or("-".to_owned(), |seconds| duration(*seconds));
-        table.row([guest.to_string(), format!("{}{still}", duration(down.seconds)), planned]);
+        let agreed = view.state.budget_s.as_ref().and_then(|budget| budget.get(guest));
+        let agreed = agreed.map_or("-".to_owned(), |seconds| duration(*seconds));
+        table.row([guest.to_string(), format!("{}{still}", duration(down.seconds)), planned, agreed]);
     }
     table.write(page, "  ");
+    if let Some(budget) = &view.state.budget_s {
+        let spent: u64 = downtimes.values().map(|down| down.seconds).sum();
+        let agreed: u64 = budget.values().sum();
+        page.line(format!("  {} of the {} agreed to", duration(spent), duration(agreed)));
+    }
 }
 
 /// What an aborted run could not give back without harm.
@@ -95,7 +102,7 @@ fn left_to_you(view: &View, page: &mut Page) {
         return;
     }
     page.gap();
-    page.line("Left to you, because giving it back now would do harm:");
+    page.line("Left to you, because it could not be given back without harm, or not at all:");
     for (title, why) in left {
         page.line(format!("  {title}"));
         page.line(format!("    {why}"));

@@ -1,11 +1,11 @@
 //! Room for every node's guests with that node out.
 
-use super::guest_verdict::{may_be_shut_down, stuck};
+use super::guest_verdict::stuck;
 use super::support::{Report, gib, has_turn, online};
 use super::{Check, Finding, Severity, Subject};
 use crate::ids::NodeName;
 use crate::placement::{footprint_bytes, usable_bytes};
-use crate::policy::Policy;
+use crate::policy::{GuestPolicy, Policy};
 use crate::snapshot::{Guest, Snapshot};
 
 pub(super) struct Capacity;
@@ -66,7 +66,7 @@ impl Check for Capacity {
 
 /// Guests that have to go somewhere else: running, and not to be shut down.
 fn leaving<'a>(snapshot: &'a Snapshot, policy: &Policy, node: &'a NodeName) -> Vec<&'a Guest> {
-    let stays = |guest: &&Guest| may_be_shut_down(policy, guest) && stuck(snapshot, policy, guest).is_some();
+    let stays = |guest: &&Guest| policy.allows(guest, GuestPolicy::Shutdown) && stuck(snapshot, policy, guest).is_some();
     snapshot.guests_on(node).filter(|guest| guest.may_be_running()).filter(|guest| !stays(guest)).collect()
 }
 

@@ -4,11 +4,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::guest_verdict::{may_be_shut_down, stuck};
+use super::choices::offline_downtime_s;
+use super::guest_verdict::stuck;
 use super::support::has_turn;
 use crate::ids::GuestKind;
 use crate::placement::disk_bytes;
-use crate::policy::{Policy, StoppedGuests};
+use crate::policy::{GuestPolicy, Policy, StoppedGuests};
 use crate::snapshot::{DiskUse, Guest, Snapshot};
 
 /// A guest's verdict.
@@ -32,6 +33,8 @@ pub enum FateKind {
     Live,
     /// It moves by a restart: seconds of downtime.
     Restart,
+    /// It is shut down, moved and started again: a minute and more of downtime.
+    MovedStopped,
     /// It is shut down while its node is upgraded, and started again there.
     StaysDown,
     /// It is in the way: no run while that is so.
@@ -42,7 +45,7 @@ impl std::fmt::Display for FateKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(match self {
             Self::Untouched => "untouched",
-            Self::Offline => "offline",
+            Self::Offline | Self::MovedStopped => "offline",
             Self::Live => "live",
             Self::Restart => "restart",
             Self::StaysDown => "stays down",
@@ -70,8 +73,14 @@ pub fn fate(snapshot: &Snapshot, policy: &Policy, guest: &Guest) -> Fate {
         return is(FateKind::Blocked, "what it hangs on is not known");
     };
     if let Some(reason) = stuck(snapshot, policy, guest) {
-        let kind = if may_be_shut_down(policy, guest) { FateKind::StaysDown } else { FateKind::Blocked };
-        return is(kind, &reason);
+        if policy.allows(guest, GuestPolicy::Shutdown) {
+            return is(FateKind::StaysDown, &reason);
+        }
+        let down_s = offline_downtime_s(snapshot, policy, guest).filter(|_| policy.allows(guest, GuestPolicy::Offline));
+        return match down_s {
+            Some(down_s) => is(FateKind::MovedStopped, &format!("down for about {down_s} s; {reason}")),
+            None => is(FateKind::Blocked, &reason),
+        };
     }
     if guest.id.kind == GuestKind::Ct {
         return is(FateKind::Restart, "containers move by a restart");

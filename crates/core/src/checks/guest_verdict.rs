@@ -1,12 +1,14 @@
 //! What each guest will experience, and what keeps it from moving.
 
+use super::choices::{Choice, choices, config_line, offline_downtime_s};
 use super::support::{Report, gib, has_turn};
 use super::{Check, Finding, Severity};
 use crate::ids::GuestKind;
 use crate::observed::Observed;
-use crate::placement::{Obstacle, disk_bytes, obstacle_here, obstacle_there};
-use crate::policy::{ConsentKind, GuestPolicy, Policy, tags};
+use crate::placement::{Obstacle, as_stopped, disk_bytes, obstacle_here, obstacle_there};
+use crate::policy::{ConsentKind, GuestPolicy, Policy};
 use crate::snapshot::{DiskUse, Guest, Snapshot};
+use crate::version::Version;
 
 pub(super) struct GuestVerdict;
 
@@ -20,7 +22,8 @@ impl Check for GuestVerdict {
          what that call does not test: bridges, CPU features, active storages. A VM that moves live is no finding. A \
          container moves by restart, seconds of downtime: consent. A guest that nothing can move is blocking until the \
          policy says what to do: [policy.guests] \"vm:116\" = \"shutdown\" takes it down for its node's reboot, \
-         \"eject\" empties a CD drive that holds a local image. A lock is blocking; if its task is long dead: qm unlock ID. Raw QEMU \
+         \"offline\" shuts it down, moves it and starts it again, \"eject\" empties a CD drive that holds a local image, \
+         \"copy\" copies its local disks, \"refuse\" leaves it alone. A lock is blocking; if its task is long dead: qm unlock ID. Raw QEMU \
          arguments are a warning, because nobody tests them."
     }
 
@@ -42,18 +45,24 @@ fn judge(snapshot: &Snapshot, policy: &Policy, guest: &Guest, report: &mut Repor
         report.add(Severity::Blocking, id, format!("{id} is locked ({}) and cannot move", lock.0), remedy);
     }
     if let Some(stuck) = stuck(snapshot, policy, guest) {
-        if may_be_shut_down(policy, guest) {
+        if policy.allows(guest, GuestPolicy::Shutdown) {
             consent(policy, guest, ConsentKind::ShutdownGuests, "is shut down while its node is upgraded", report);
             return;
         }
+        let down_s = offline_downtime_s(snapshot, policy, guest).filter(|_| policy.allows(guest, GuestPolicy::Offline));
+        if let Some(down_s) = down_s {
+            let what = format!("is shut down, moved and started again, down for about {down_s} s: {stuck}");
+            consent(policy, guest, ConsentKind::MoveOffline, &what, report);
+            return;
+        }
         let problem = format!("{id} {} cannot leave {}: {stuck}", guest.name, guest.node);
-        report.add(Severity::Blocking, id, problem, remedy(snapshot, guest));
+        report.add(Severity::Blocking, id, problem, remedy(snapshot, policy, guest));
         return;
     }
     let Some(facts) = guest.migration.known() else { return };
     let ejected = facts.local_disks.iter().find(|disk| disk.usage == DiskUse::Cdrom);
     if let Some(disk) = ejected {
-        let what = format!("has {} ejected from {}, and it is not put back", disk.volid, disk.drive);
+        let what = format!("has {} ejected from {}; the plan says whether it is put back", disk.volid, disk.drive);
         consent(policy, guest, ConsentKind::EjectMedia, &what, report);
     }
     if id.kind == GuestKind::Ct {
@@ -66,14 +75,33 @@ fn judge(snapshot: &Snapshot, policy: &Policy, guest: &Guest, report: &mut Repor
     }
     let copied = disk_bytes(facts);
     if copied > 0 {
-        let problem = format!("{id} takes {} of local disks along on each of its moves", gib(copied));
+        let seconds = copied.div_ceil(policy.migration_bytes_per_s.max(1));
+        let problem = format!("{id} takes {} of local disks along on each of its moves, about {seconds} s", gib(copied));
         report.add(Severity::Info, id, problem, "Nothing to do.");
+    }
+    if facts.local_disks.iter().any(|disk| disk.replicated) {
+        let jobs = snapshot.replication.known().into_iter().flatten().filter(|job| job.vmid == id.vmid);
+        let to: Vec<&str> = jobs.map(|job| job.target.as_str()).collect();
+        let problem = format!("{id} moves only to where its disks are replicated: {}", to.join(", "));
+        report.add(Severity::Info, id, problem, "Nothing to do.");
+    }
+    if let Some(problem) = too_new_a_machine(snapshot, guest) {
+        report.add(Severity::Info, id, problem, "Nothing to do: the plan takes it to upgraded nodes only.");
     }
 }
 
-/// The operator allows it to be shut down, should nothing move it.
-pub(super) fn may_be_shut_down(policy: &Policy, guest: &Guest) -> bool {
-    policy.of(guest) == Some(GuestPolicy::Shutdown) && !guest.tags.contains(tags::SKIP)
+/// A machine type that the QEMU of no other node knows yet: the guest was started after its node's last upgrade.
+fn too_new_a_machine(snapshot: &Snapshot, guest: &Guest) -> Option<String> {
+    let machine = guest.migration.known()?.running_machine.as_deref()?;
+    let version = machine.rsplit('-').next()?.split('+').next()?;
+    version.starts_with(|c: char| c.is_ascii_digit()).then_some(())?;
+    let needed = Version::new(version);
+    let others = snapshot.nodes.values().filter(|node| node.name != guest.node);
+    let known: Vec<&Version> = others.filter_map(|node| node.qemu_version.known()).collect();
+    let newest = known.iter().max()?;
+    (**newest < needed).then(|| {
+        format!("{} runs with the machine type {machine}, and the newest QEMU of the other nodes is {newest}", guest.id)
+    })
 }
 
 /// Why the guest cannot go anywhere. A reading that is missing is not for this check to tell.
@@ -96,15 +124,22 @@ pub(super) fn stuck(snapshot: &Snapshot, policy: &Policy, guest: &Guest) -> Opti
     Some(if refused.is_empty() { "there is no other node".to_owned() } else { refused.join("; ") })
 }
 
-fn remedy(snapshot: &Snapshot, guest: &Guest) -> String {
-    let id = guest.id;
-    let facts = snapshot.guests.get(&id).and_then(|guest| guest.migration.known());
-    let image = facts.is_some_and(|facts| facts.local_disks.iter().any(|disk| disk.usage == DiskUse::Cdrom));
-    let devices = facts.is_some_and(|facts| !facts.local_resources.is_empty());
-    if image && !devices {
-        return format!("Allow it to be ejected in the configuration: [policy.guests] \"{id}\" = \"eject\"");
+/// The same once it is shut down.
+pub(super) fn stuck_stopped(snapshot: &Snapshot, policy: &Policy, guest: &Guest) -> Option<String> {
+    stuck(snapshot, policy, &as_stopped(guest))
+}
+
+/// Every policy that helps, as the line that says so.
+fn remedy(snapshot: &Snapshot, policy: &Policy, guest: &Guest) -> String {
+    let told = |choice: &Choice| {
+        let down = if choice.downtime_s == 0 { "no downtime".to_owned() } else { format!("down ~{} s", choice.downtime_s) };
+        format!("{} ({down})", config_line(guest.id, choice.policy))
+    };
+    let lines: Vec<String> = choices(snapshot, policy, guest).iter().map(told).collect();
+    if lines.is_empty() {
+        return "Remove what binds it to its node".to_owned();
     }
-    format!("Remove what binds it to its node, or allow it in the configuration: [policy.guests] \"{id}\" = \"shutdown\"")
+    format!("Remove what binds it to its node, or say under [policy.guests] what to do with it: {}", lines.join(", or "))
 }
 
 /// A cost: to be agreed to, or for information if it has been.

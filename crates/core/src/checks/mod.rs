@@ -3,12 +3,14 @@
 //! A check says what it found in what was seen. What was *not* seen is the business of one check alone,
 //! `unknown-readings`: the others are silent about it, so that one gap is one finding.
 
+mod choices;
 pub mod classes;
 mod fate;
 mod support;
 #[cfg(test)]
 mod tests;
 
+pub use choices::{Choice, Question, choices, config_line, open_questions};
 pub use fate::{Fate, FateKind, fate};
 use serde::{Deserialize, Serialize};
 

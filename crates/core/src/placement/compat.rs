@@ -54,6 +54,9 @@ pub fn obstacle_here(guest: &Guest, policy: &Policy) -> Result<(), Obstacle> {
     if guest.tags.contains(tags::SKIP) {
         return no(format!("it has the tag {}", tags::SKIP));
     }
+    if policy.of(guest) == Some(GuestPolicy::Refuse) {
+        return no("the policy says that it is not touched".to_owned());
+    }
     let facts = read(&guest.migration)?;
     if let Some(mount) = facts.local_mounts.first() {
         return no(format!("its mount point {mount} exists on its node only"));
@@ -72,7 +75,10 @@ pub fn obstacle_here(guest: &Guest, policy: &Policy) -> Result<(), Obstacle> {
         };
     }
     if let Some(resource) = facts.local_resources.iter().find(|resource| !resource.live_capable) {
-        return no(format!("{} is a device of its node that cannot travel with a running guest", resource.key));
+        return no(match &resource.mapping {
+            Some(name) => format!("{} is the mapped device {name}, which does not travel with a running guest", resource.key),
+            None => format!("{} is a device of its node that cannot travel with a running guest", resource.key),
+        });
     }
     let bytes = disk_bytes(facts);
     if bytes > 0 && guest.id.kind == GuestKind::Vm && !policy.copies_disks_of(guest) {
@@ -200,7 +206,13 @@ fn same_cpu(snapshot: &Snapshot, guest: &Guest, facts: &MigrationFacts, target: 
     match here.flags == there.flags {
         true => Ok(()),
         false => {
-            no(format!("its CPU model is the host's, and the processors of {} and {} differ", home.name, target.name))
+            let model = super::cpu::common_model([&here.flags, &there.flags]);
+            let words = super::cpu::difference(&here.flags, &there.flags);
+            let (home, target) = (&home.name, &target.name);
+            no(format!(
+                "its CPU model is the host's, and the processors of {home} and {target} differ ({target} {words}); both \
+                 could give it {model}"
+            ))
         }
     }
 }

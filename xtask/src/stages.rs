@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
 
-use crate::{clients, tidy};
+use crate::{clients, swarm, tidy};
 
 /// How a stage came out.
 pub(crate) enum Outcome {
@@ -59,6 +59,8 @@ const STAGES: &[(&str, Stage)] = &[
             cargo_counted(root, &["test", "--workspace", "--all-targets", "--locked", "--no-fail-fast"], count)
         }
     }),
+    ("crash matrix", |root, _| swarm::every_point(root)),
+    ("swarm: fresh seeds", |root, _| swarm::fresh_seeds(root)),
     ("third-party clients", clients::stage),
 ];
 

@@ -17,13 +17,16 @@ use super::{Case, Events};
 use crate::ledger::Ledger;
 use crate::ports::{Kill, SimPorts};
 use crate::rehearsal::{RehearsalError, consented_seconds, unless_it_dies};
-use crate::world::faults::Fault;
+use crate::world::faults::{Fault, FaultKind};
 
 /// From the operator's mending to his `resume`: nodes boot, HA recovers, Ceph heals.
 const MENDING_MS: u64 = 900_000;
 
 /// Whoever has paused so often does not come to an end.
 const PAUSES: u32 = 10;
+
+/// So often he mends and resumes where a guest was moved behind everybody's back; then he aborts.
+const GIVES_UP_AFTER: u32 = 4;
 
 /// Hours that a run may take: deadlines of each kind may run out once, and every node has its turn.
 const HOURS: u64 = 12;
@@ -223,6 +226,10 @@ impl Operator {
         self.sim = self.sim.reborn();
     }
 
+    fn somebody_moves_guests(&self) -> bool {
+        self.strikes.iter().any(|strike| matches!(strike.what, Blow::Fault(FaultKind::AdminMoves { .. })))
+    }
+
     /// What he does when the run stands still.
     fn answers(&mut self, cause: PauseCause) -> Request {
         match cause {
@@ -233,6 +240,9 @@ impl Operator {
                     ConsentKind::EjectMedia,
                 ]),
             },
+            // A VM that an administrator has sent to a node with newer packages cannot go back alive. He is told so, and
+            // what he could agree to; this one gives the run up instead, and nothing may be left behind.
+            PauseCause::Stuck if self.pauses > GIVES_UP_AFTER && self.somebody_moves_guests() => Request::Abort,
             PauseCause::Operator | PauseCause::Findings | PauseCause::Stuck | PauseCause::LostQuorum => {
                 let mut world = self.sim.world();
                 super::heal::heal(&mut world);

@@ -5,6 +5,7 @@
 //! It does not promise that the plan is cheap, nor that the cluster holds still: the guard looks again at each step.
 
 mod form;
+mod kinds;
 #[cfg(test)]
 mod tests;
 mod travel;
@@ -15,13 +16,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::checks::{Finding, Severity, Subject};
 use crate::ids::{GuestId, NodeName, StepId};
-use crate::invariants::{Context, Refusal, Verdict, refusals, verdicts, with_moves};
+use crate::invariants::{Context, Refusal, Verdict, refusals, verdicts, verdicts_of_moves, with_moves};
 use crate::observed::Observed;
 use crate::placement::footprint_bytes;
 use crate::plan::{Plan, PlannedStep, Wave};
 use crate::policy::{ConsentKind, Policy};
 use crate::snapshot::{AffinityRule, HaRequest, HaServiceState, Lock, PgState, Snapshot, TargetRefusal};
 use crate::steps::{BENIGN_CEPH_CHECKS, Class, Step, StepStatus};
+
+use kinds::{changes_while_it_runs, is_about_a_node, is_travel};
 
 /// More findings than this say nothing new.
 const FINDINGS_MAX: usize = 20;
@@ -165,13 +168,20 @@ impl Walk<'_> {
         // A step that is done already does nothing, and so takes no risk.
         let to_do = stage.iter().filter(|planned| planned.step.kind().status(&self.state) != StepStatus::Done);
         let steps: Vec<&Step> = to_do.map(|planned| &planned.step).collect();
-        let before = (!steps.is_empty()).then(|| (self.now(&context), self.during(&steps, &context)));
+        let before = (!steps.is_empty()).then(|| {
+            let now = self.now(&context);
+            let during = self.during(&steps, &context, &now);
+            (now, during)
+        });
         self.said = None;
         for planned in stage {
             self.after(planned);
         }
         if let Some((now, during)) = before {
-            let after = verdicts(&self.state, &context);
+            let after = match is_travel(stage) {
+                true => verdicts_of_moves(&self.state, &context, &now),
+                false => verdicts(&self.state, &context),
+            };
             self.said = Some(after.clone());
             self.refuse(wave, stage, refusals(class_of(&steps), [now, during, after]));
         }
@@ -200,10 +210,10 @@ impl Walk<'_> {
 
     /// While a stage runs. Most steps change nothing then but who is on its way, and none changes a guest: so the state
     /// is copied only where it must be, and never the guests, of which there are thousands.
-    fn during(&mut self, steps: &[&Step], context: &Context<'_>) -> Vec<Verdict> {
+    fn during(&mut self, steps: &[&Step], context: &Context<'_>, now: &[Verdict]) -> Vec<Verdict> {
         let together = with_moves(context, steps);
         if !steps.iter().any(|step| changes_while_it_runs(step)) {
-            return verdicts(&self.state, &together);
+            return verdicts_of_moves(&self.state, &together, now);
         }
         let guests = std::mem::take(&mut self.state.guests);
         let mut before = self.state.clone();
@@ -283,34 +293,6 @@ impl Walk<'_> {
         let subject = subject_of(&planned.step);
         self.findings.push(finding(subject, format!("{}: {why}", planned.id), remedy));
     }
-}
-
-/// Is the cluster another one while this step runs? A node is away, or has its packages changed.
-fn changes_while_it_runs(step: &Step) -> bool {
-    matches!(step, Step::UpgradePackages(_) | Step::Reboot(_))
-}
-
-/// Steps after which the same guests run on the same nodes.
-fn is_about_a_node(step: &Step) -> bool {
-    matches!(
-        step,
-        Step::RefreshPackages(_)
-            | Step::ProveEmpty(_)
-            | Step::EnterMaintenance(_)
-            | Step::SetNoout(_)
-            | Step::UpgradePackages(_)
-            | Step::Reboot(_)
-            | Step::ProveBack(_)
-            | Step::UnsetNoout(_)
-            | Step::LeaveMaintenance(_)
-            | Step::SettleHa(_)
-            | Step::FinalCheck(_)
-    )
-}
-
-/// Does a stage consist of moves alone?
-fn is_travel(stage: &[PlannedStep]) -> bool {
-    stage.iter().all(|planned| matches!(planned.step, Step::Migrate(_)))
 }
 
 /// One step that takes a risk makes a risk of all.

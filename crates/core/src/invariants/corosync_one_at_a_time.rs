@@ -22,6 +22,10 @@ impl Invariant for CorosyncOneAtATime {
          enough nodes are up."
     }
 
+    fn sees_moves(&self) -> bool {
+        false
+    }
+
     fn holds(&self, snapshot: &Snapshot, _context: &Context<'_>) -> Verdict {
         let mut findings = Findings::default();
         let restarting = corosync_restarting(snapshot, &mut findings);

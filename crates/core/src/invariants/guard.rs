@@ -1,6 +1,6 @@
 //! May a step be begun now? Every rule is asked of now, of the time while it runs and of the state after it.
 
-use super::{ALL, Context, Moving, Verdict};
+use super::{ALL, Context, Invariant, Moving, Verdict};
 use crate::snapshot::Snapshot;
 use crate::steps::{Class, Step};
 
@@ -80,6 +80,14 @@ pub(crate) fn judge(
 /// What every rule says, in the order of [`ALL`].
 pub(crate) fn verdicts(snapshot: &Snapshot, context: &Context<'_>) -> Vec<Verdict> {
     ALL.iter().map(|rule| rule.holds(snapshot, context)).collect()
+}
+
+/// The same when guests have begun to move, or moved, since `before` was said, and nothing else happened.
+pub(crate) fn verdicts_of_moves(snapshot: &Snapshot, context: &Context<'_>, before: &[Verdict]) -> Vec<Verdict> {
+    let again = |(rule, before): (&&dyn Invariant, &Verdict)| {
+        if rule.sees_moves() { rule.holds(snapshot, context) } else { before.clone() }
+    };
+    ALL.iter().zip(before).map(again).collect()
 }
 
 /// The rules that refuse, by what they say of now, of the time while it runs and of the state after it.

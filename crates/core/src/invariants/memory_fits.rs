@@ -1,6 +1,6 @@
 //! A node that takes a guest in has room for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::support::Findings;
 use super::{Context, Invariant, Verdict};
@@ -68,16 +68,18 @@ impl Invariant for MemoryFits {
 
 /// What the guests on each target take already. One walk over all guests: a plan check asks a thousand times.
 fn on_targets<'a>(snapshot: &Snapshot, context: &'a Context<'_>) -> BTreeMap<&'a NodeName, u64> {
-    let mut here: BTreeMap<&NodeName, u64> = context.moving.iter().map(|moving| (&moving.to, 0)).collect();
+    let targets: BTreeSet<&NodeName> = context.moving.iter().map(|moving| &moving.to).collect();
+    // A list: there are few, and equality of names is told faster than their order.
+    let mut here: Vec<(&NodeName, u64)> = targets.into_iter().map(|name| (name, 0)).collect();
     if here.is_empty() {
-        return here;
+        return BTreeMap::new();
     }
     for guest in snapshot.guests.values() {
-        if let Some(bytes) = here.get_mut(&guest.node) {
+        if let Some((_, bytes)) = here.iter_mut().find(|(name, _)| **name == guest.node) {
             *bytes = bytes.saturating_add(need_bytes(guest));
         }
     }
-    here
+    here.into_iter().collect()
 }
 
 /// Does PVE move it now? If that is not known, its memory counts twice: as the host's and as its own.

@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 pub use guard::guard;
-pub(crate) use guard::{Refusal, refusals, verdicts, with_moves};
+pub(crate) use guard::{Refusal, refusals, verdicts, verdicts_of_moves, with_moves};
 
 use crate::ids::{GuestId, NodeName};
 use crate::policy::Policy;
@@ -104,6 +104,10 @@ pub trait Invariant: Sync {
     fn id(&self) -> &'static str;
     /// Why it is a rule: what happens to a cluster where it is broken.
     fn why(&self) -> &'static str;
+    /// Can it change because guests move? Of one that cannot, a plan check asks once for all moves in a row.
+    fn sees_moves(&self) -> bool {
+        true
+    }
     /// Does it hold?
     fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> Verdict;
 }

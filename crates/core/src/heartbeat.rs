@@ -14,10 +14,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::NodeName;
+use crate::ids::{NodeName, UnixMs};
 use crate::run::RunState;
 use crate::snapshot::{CorosyncComplaints, Snapshot};
-use crate::steps::Step;
+use crate::steps::{Step, Travel};
 
 /// Signs of the last so many seconds count, and so long it must be quiet again.
 pub const WINDOW_S: u64 = 60;
@@ -28,6 +28,9 @@ const MANY_RETRANSMITS: u32 = 4;
 
 /// On a single link the next guest sets out so much later: three times what a saturated link takes to complain.
 const RAMP_S: u64 = 15;
+
+/// HA only notes an order, and lets the guest set out some rounds later: so much more.
+const HA_ROUNDS_S: u64 = 45;
 
 /// The name under which it refuses, like a rule's.
 pub const WATCH: &str = "corosync-watch";
@@ -101,7 +104,12 @@ pub fn against(state: &RunState, step: &Step, snapshot: &Snapshot) -> Vec<String
     let travelling = state.under_way().filter(|(_, record)| {
         matches!(record.step, Step::Migrate(_)) && record.command.is_some() && record.step != *step
     });
-    let set_out: Vec<_> = travelling.map(|(_, record)| record.last_started).collect();
+    let set_out: Vec<UnixMs> = travelling
+        .map(|(_, record)| match &record.step {
+            Step::Migrate(migrate) if migrate.travel == Travel::Ha => record.last_started.plus_s(HA_ROUNDS_S),
+            _ => record.last_started,
+        })
+        .collect();
     let Restraint { pace, why } = restraint(snapshot, state.current_node());
     let refused = match pace {
         Pace::AsPlanned => false,
@@ -111,14 +119,14 @@ pub fn against(state: &RunState, step: &Step, snapshot: &Snapshot) -> Vec<String
     if refused {
         return why.into_iter().map(|why| format!("{WATCH} ({pace}): {why}")).collect();
     }
-    let newest_s = set_out.iter().map(|at| snapshot.taken.since_s(*at)).min();
-    match newest_s.filter(|s| *s < RAMP_S && has_one_link(snapshot)) {
-        Some(s) => vec![format!(
-            "{WATCH} (one more at a time): corosync has one link only, and the last guest set out {s} s ago: {RAMP_S} s show \
-             whether the heartbeat bears it"
-        )],
-        None => Vec::new(),
+    let heard = set_out.iter().max().is_none_or(|last| snapshot.taken >= last.plus_s(RAMP_S));
+    if heard || !has_one_link(snapshot) {
+        return Vec::new();
     }
+    vec![format!(
+        "{WATCH} (one more at a time): corosync has one link only, and the last guest has just set out: whether the \
+         heartbeat bears it is not to be heard yet"
+    )]
 }
 
 /// Has some node one corosync link only? Migrations may have to share it.
@@ -130,10 +138,10 @@ fn has_one_link(snapshot: &Snapshot) -> bool {
 mod tests {
     use super::*;
     use crate::fixture::Fixture;
-    use crate::ids::{GuestId, UnixMs};
+    use crate::ids::GuestId;
     use crate::observed::Observed::{self, Known};
     use crate::run::Event;
-    use crate::steps::{Migrate, Travel};
+    use crate::steps::Migrate;
 
     fn heard(retransmits: u32, links_lost: u32, tokens_lost: u32) -> Observed<CorosyncComplaints> {
         Known(CorosyncComplaints { retransmits, links_lost, tokens_lost })
@@ -202,6 +210,16 @@ mod tests {
         }
         assert_eq!(against(&travelling(&single, 14), &migrate(102), &single).len(), 1);
         assert!(against(&travelling(&single, 15), &migrate(102), &single).is_empty());
+        let through_ha = Event::StepStarted {
+            id: "pve1.migrate.vm:103".into(),
+            step: Migrate { guest: GuestId::vm(103), from: "pve1".into(), to: "pve2".into(), travel: Travel::Ha }.into(),
+            attempt: 1,
+            command: migrate(103).kind().command(&single),
+            owes: None,
+        };
+        let ordered = |ago_s: u64| RunState::of([(UnixMs(single.taken.0 - ago_s * 1000), &through_ha)]);
+        assert_eq!(against(&ordered(59), &migrate(102), &single).len(), 1, "HA may only now let it set out");
+        assert!(against(&ordered(60), &migrate(102), &single).is_empty());
         assert!(against(&travelling(&single, 14), &migrate(101), &single).is_empty(), "a repeat of its own");
         let mut two = quiet;
         for view in two.quorum.values_mut().filter_map(Observed::known_mut) {

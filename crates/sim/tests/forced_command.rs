@@ -16,6 +16,7 @@ use quorate_core::ids::{NodeName, UnixMs};
 use quorate_core::run::{Event, RunOutcome};
 use quorate_engine::{Beginning, Driver, Ended, Lists, Watcher, WhenPaused, new_run_id, prepare};
 use quorate_journal::{Holder, Journal, Mode};
+use quorate_pve::observe::survey;
 use quorate_pve::ports::{PortFuture, Ports, Shell, ShellError, ShellOutput};
 use quorate_sim::ports::SimPorts;
 
@@ -65,6 +66,8 @@ async fn heard_in_a_whole_run() -> BTreeSet<String> {
     let policy = common::policy();
     let run = new_run_id(ports.clock.now(), "gate");
     let nodes: Vec<NodeName> = sim.world().nodes.keys().cloned().collect();
+    // What `quorate recover` asks, and what the run itself asks when quorum is lost.
+    survey(&ports, &nodes).await;
     let prepared = prepare(&ports, nodes.clone(), &policy, &run, Lists::Refresh).await;
     let (plan, _) = prepared.plan.expect("the demo has a plan");
     let file = common::JournalFile::new();

@@ -6,6 +6,7 @@ mod a_run;
 mod bad_input;
 mod first_contact;
 mod from_file;
+mod hostile;
 mod kills;
 mod lab;
 mod preflight;

@@ -173,7 +173,7 @@ pub fn diagnose(survey: &Survey, facts: &RunFacts) -> Diagnosis {
     let mut fences: Vec<Fence> = survey.nodes.iter().filter_map(|(name, node)| fence(survey, name, node)).collect();
     fences.sort_by_key(|fence| (fence.at, fence.node.clone()));
     let choices = choices(survey, facts, &standing, &causes);
-    let nodes = survey.nodes.iter().map(|(name, node)| line(survey, name, node, &fences)).collect();
+    let nodes = survey.nodes.iter().map(|(name, node)| line(name, node, &fences)).collect();
     Diagnosis { taken: survey.taken, standing, nodes, causes, fences, choices }
 }
 
@@ -222,7 +222,8 @@ fn of_node(survey: &Survey, facts: &RunFacts, name: &NodeName) -> Cause {
         return Cause { kind, evidence };
     }
     if let Err(why) = report.uptime_s.read() {
-        evidence.push(format!("{name} does not answer over SSH: {}", why.reason));
+        let names_it = why.reason.starts_with(name.as_str());
+        evidence.push(if names_it { why.reason.clone() } else { format!("{name} does not answer: {}", why.reason) });
     }
     if let Some(since) = facts.reboots.get(name) {
         let took_s = survey.taken.since_s(*since);
@@ -301,10 +302,7 @@ fn device(survey: &Survey) -> Option<Cause> {
 
 /// When will this node reset itself?
 fn fence(survey: &Survey, name: &NodeName, node: &NodeReport) -> Option<Fence> {
-    if node.view.known().is_none_or(|view| view.quorate) && node.etc_pve.is(&EtcPve::Writable) {
-        return None;
-    }
-    if node.view.known().is_some_and(|view| view.quorate) {
+    if node.view.known().is_some_and(|view| view.quorate) || node.etc_pve.is(&EtcPve::Writable) {
         return None;
     }
     let lrm = node.lrm.known()?.as_ref().filter(|lrm| lrm.holds_lock())?;
@@ -318,7 +316,7 @@ fn fence(survey: &Survey, name: &NodeName, node: &NodeReport) -> Option<Fence> {
     Some(Fence { node: name.clone(), at, left_s: at.since_s(survey.taken), overdue })
 }
 
-fn line(survey: &Survey, name: &NodeName, node: &NodeReport, fences: &[Fence]) -> NodeLine {
+fn line(name: &NodeName, node: &NodeReport, fences: &[Fence]) -> NodeLine {
     let says = match (node.uptime_s.read(), node.view.read()) {
         (Err(why), _) => format!("silent: {}", why.reason),
         (Ok(_), Err(why)) => format!("up, corosync tells nothing: {}", why.reason),
@@ -342,7 +340,6 @@ fn line(survey: &Survey, name: &NodeName, node: &NodeReport, fences: &[Fence]) -
         (None, Some(_)) => "idle".to_owned(),
         (None, None) => "?".to_owned(),
     };
-    let _ = survey;
     NodeLine { node: name.clone(), says, etc_pve: etc_pve.to_owned(), ha }
 }
 

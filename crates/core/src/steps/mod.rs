@@ -100,6 +100,9 @@ macro_rules! steps {
             $($(#[$doc])* $name($name),)+
         }
 
+        /// Every kind of step by its module, so that a table over all of them cannot forget one.
+        pub const KINDS: &[&str] = &[$(stringify!($module)),+];
+
         impl Step {
             /// The step as what it has in common with all others.
             pub fn kind(&self) -> &dyn StepKind {

@@ -28,9 +28,10 @@ pub(super) async fn read_alone(
     shell: &NodeShell<'_>,
     node: &NodeName,
     ids: &BTreeMap<u32, NodeName>,
+    addresses: &BTreeMap<NodeName, Vec<String>>,
 ) -> Observed<QuorumView> {
     let (votes, links) = tokio::join!(votes(shell, node), shell.parsed(&CFGTOOL, QUICK, cfgtool::parse));
-    super::both(votes, links).and_then(|(votes, links)| view(node, ids, &BTreeMap::new(), votes, links)).into()
+    super::both(votes, links).and_then(|(votes, links)| view(node, ids, addresses, votes, links)).into()
 }
 
 /// Exit status 2 only says "not quorate"; 1 is an error.

@@ -51,7 +51,9 @@ pub async fn survey(ports: &Ports, known_nodes: &[NodeName]) -> Survey {
     let mut names: Vec<NodeName> = nodes.keys().chain(known_nodes).cloned().collect();
     names.sort();
     names.dedup();
-    let reports = join_all(names.iter().map(|name| report(&reader, name, &ids))).await;
+    let addresses = nodes.iter().map(|(name, node)| (name.clone(), node.links())).collect();
+    let known = Known { ids, addresses };
+    let reports = join_all(names.iter().map(|name| report(&reader, name, &known))).await;
     let votes = nodes.iter().map(|(name, node)| (name.clone(), node.quorum_votes.map_or(1, Int::small))).collect();
     Survey {
         taken: ports.clock.now(),
@@ -61,11 +63,17 @@ pub async fn survey(ports: &Ports, known_nodes: &[NodeName]) -> Survey {
     }
 }
 
+/// What corosync.conf says of all nodes.
+struct Known {
+    ids: BTreeMap<u32, NodeName>,
+    addresses: BTreeMap<NodeName, Vec<String>>,
+}
+
 async fn conf(reader: &Reader<'_>, node: &NodeName) -> Result<CorosyncConf, WhyUnknown> {
     NodeShell::new(reader, node).parsed(&CONF, QUICK, corosync_conf::parse).await
 }
 
-async fn report(reader: &Reader<'_>, node: &NodeName, ids: &BTreeMap<u32, NodeName>) -> NodeReport {
+async fn report(reader: &Reader<'_>, node: &NodeName, known: &Known) -> NodeReport {
     let shell = NodeShell::new(reader, node);
     // The first command proves the connection; without one, nothing else is tried.
     let (shell, uptime_s) = match shell.parsed(&UPTIME, QUICK, uptime).await {
@@ -77,10 +85,10 @@ async fn report(reader: &Reader<'_>, node: &NodeName, ids: &BTreeMap<u32, NodeNa
     }
     let ahead_ms = ahead_ms(&shell).await;
     let (view, etc_pve, lrm, heard) = tokio::join!(
-        quorum::read_alone(&shell, node, ids),
+        quorum::read_alone(&shell, node, &known.ids, &known.addresses),
         etc_pve(&shell),
         lrm(&shell, node, ahead_ms),
-        heard(&shell, ids, ahead_ms),
+        heard(&shell, &known.ids, ahead_ms),
     );
     NodeReport { uptime_s: uptime_s.into(), view, etc_pve: etc_pve.into(), lrm: lrm.into(), heard: heard.into() }
 }

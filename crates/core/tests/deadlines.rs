@@ -1,0 +1,321 @@
+//! Every kind of step, and its effect never appears: the run stands still with a diagnosis before its deadline is long
+//! over, and from there it can be resumed, given up or taken over.
+
+use quorate_core::fixture::Fixture;
+use quorate_core::ids::{GuestId, NodeName, RunId, StepId, UnixMs};
+use quorate_core::observed::Observed::{self, Known};
+use quorate_core::plan::{Bound, Costs, Plan, PlannedStep, Wave};
+use quorate_core::policy::Policy;
+use quorate_core::run::{Action, Event, PauseCause, RunOutcome, RunState, decide};
+use quorate_core::snapshot::{DiskUse, HaServiceState, LocalDisk, Snapshot};
+use quorate_core::steps::*;
+
+/// Between the end of a deadline and the next look.
+const LATE_S: u64 = 30;
+
+fn vm() -> GuestId {
+    GuestId::vm(101)
+}
+
+fn pve(number: u32) -> NodeName {
+    NodeName::new(format!("pve{number}"))
+}
+
+/// A step that is stuck: what opened it as a debt, itself, the world in which it is, and what mends that world.
+struct Stuck {
+    opener: Option<Step>,
+    step: Step,
+    world: Snapshot,
+    mend: fn(&mut Snapshot),
+}
+
+/// Three nodes with Ceph and updates; vm:101 runs on pve1.
+fn cluster() -> Fixture {
+    Fixture::cluster(3).vm(101, "pve1", 4).ceph()
+}
+
+fn eject() -> EjectMedia {
+    let (drive, volid) = ("ide2".to_owned(), "local:iso/x.iso".to_owned());
+    EjectMedia { guest: vm(), node: pve(1), drive, volid, lies_on: [pve(1)].into() }
+}
+
+fn lowered() -> LowerVotes {
+    LowerVotes { node: pve(3), expected: 1, configured: 3, off: [pve(1), pve(2)].into() }
+}
+
+/// In a world as it is.
+fn plain(step: impl Into<Step>, world: Fixture) -> Stuck {
+    Stuck { opener: None, step: step.into(), world: world.snapshot(), mend: |_| {} }
+}
+
+/// In a world that the opener has changed.
+fn debt(opener: impl Into<Step>, step: impl Into<Step>, world: Fixture) -> Stuck {
+    let opener = opener.into();
+    let mut world = world.snapshot();
+    opener.kind().after(&mut world);
+    Stuck { opener: Some(opener), step: step.into(), world, mend: |_| {} }
+}
+
+/// The table: one row for each kind.
+fn stuck(kind: &str) -> Option<Stuck> {
+    let (guest, node) = (vm(), pve(1));
+    let managed = || cluster().managed(vm());
+    Some(match kind {
+        "refresh_packages" => {
+            let old = |node: &mut quorate_core::snapshot::Node| {
+                node.packages.known_mut().unwrap().lists_age_s = Some(1_000_000);
+            };
+            plain(RefreshPackages { node }, cluster().node("pve1", old))
+        }
+        "hold_failback" => plain(HoldFailback { guest }, managed()),
+        "restore_failback" => debt(HoldFailback { guest }, RestoreFailback { guest }, managed()),
+        "hold_rebalance" => plain(HoldRebalance {}, cluster().change(balances)),
+        "restore_rebalance" => debt(HoldRebalance {}, RestoreRebalance {}, cluster().change(balances)),
+        "eject_media" => {
+            let disk = LocalDisk {
+                volid: eject().volid,
+                drive: eject().drive,
+                size_bytes: 1,
+                usage: DiskUse::Cdrom,
+                replicated: false,
+            };
+            plain(eject(), cluster().facts(guest, |facts| facts.local_disks.push(disk)))
+        }
+        "insert_media" => debt(eject(), InsertMedia::of(&eject()), cluster()),
+        "migrate" => plain(Migrate { guest, from: node, to: pve(2), travel: Travel::Live }, cluster()),
+        "shutdown_guest" => plain(ShutdownGuest { guest, node }, cluster()),
+        "start_guest" => {
+            debt(ShutdownGuest { guest, node: node.clone() }, StartGuest { guest, node }, cluster())
+        }
+        "stop_to_move" => plain(StopToMove { guest, node }, cluster()),
+        "start_moved" => debt(StopToMove { guest, node }, StartMoved { guest }, cluster()),
+        "prove_empty" => Stuck { mend: empties, ..plain(ProveEmpty { node }, cluster()) },
+        "enter_maintenance" => plain(EnterMaintenance { node }, managed()),
+        "leave_maintenance" => {
+            debt(EnterMaintenance { node: node.clone() }, LeaveMaintenance { node }, managed())
+        }
+        "set_noout" => plain(SetNoout { node }, cluster()),
+        "unset_noout" => debt(SetNoout { node: node.clone() }, UnsetNoout { node }, cluster()),
+        "upgrade_packages" => plain(UpgradePackages { node: pve(3), unit: "quorate-upgrade-t".into() }, cluster()),
+        "reboot" => {
+            let world = cluster();
+            let from_boot = world.clone().snapshot().nodes[&pve(3)].boot.known().unwrap().clone();
+            plain(Reboot { node: pve(3), from_boot }, world)
+        }
+        "prove_back" => {
+            let away = |node: &mut quorate_core::snapshot::Node| node.online = Known(false);
+            Stuck { mend: brings_back, ..plain(ProveBack { node: pve(3) }, cluster().node("pve3", away)) }
+        }
+        "settle_ha" => {
+            let busy = |ha: &mut quorate_core::snapshot::Ha| {
+                ha.services.get_mut(&vm()).unwrap().state = Some(HaServiceState::Migrate);
+            };
+            Stuck { mend: settles, ..plain(SettleHa { node }, managed().ha(busy)) }
+        }
+        "final_check" => {
+            let away = |node: &mut quorate_core::snapshot::Node| node.online = Known(false);
+            let world = cluster().upgraded("pve1").upgraded("pve2").upgraded("pve3").node("pve3", away);
+            Stuck { mend: brings_back, ..plain(FinalCheck {}, world) }
+        }
+        "restore_votes" => debt(lowered(), RestoreVotes { expected: 3 }, cluster()),
+        // Never begun by a plan, and never sent twice: see the test below.
+        "lower_votes" => return None,
+        other => panic!("{other} has no row: how does a run get away from it when its effect never appears?"),
+    })
+}
+
+fn balances(world: &mut Snapshot) {
+    let options = world.options.known_mut().unwrap();
+    options.ha_auto_rebalance = true;
+    options.crs.insert("ha-auto-rebalance".to_owned(), "1".to_owned());
+}
+
+fn empties(world: &mut Snapshot) {
+    world.guests.clear();
+    for node in world.nodes.values_mut() {
+        node.local_guests = Known(Vec::new());
+    }
+}
+
+fn brings_back(world: &mut Snapshot) {
+    for node in world.nodes.values_mut() {
+        node.online = Known(true);
+    }
+}
+
+fn settles(world: &mut Snapshot) {
+    for service in world.ha.known_mut().unwrap().services.values_mut() {
+        service.state = Some(HaServiceState::Started);
+    }
+}
+
+/// A run of this one step. Commands have no effect until `effective` is set.
+struct Run {
+    state: RunState,
+    world: Snapshot,
+    now: UnixMs,
+    effective: bool,
+}
+
+impl Run {
+    fn begin(stuck: &Stuck) -> Self {
+        let now = stuck.world.taken;
+        let mut run = Self { state: RunState::default(), world: stuck.world.clone(), now, effective: false };
+        let policy = Policy::default();
+        run.write(Event::RunStarted { run: RunId::new("r"), cluster: "lab".into(), policy, version: "0".into() });
+        if let Some(opener) = &stuck.opener {
+            let (id, step) = (StepId::new("opener"), opener.clone());
+            let (command, owes) = (opener.kind().command(&run.world), opener.kind().owes());
+            run.write(Event::StepStarted { id: id.clone(), step: step.clone(), attempt: 1, command, owes });
+            run.write(Event::StepEnded { id, step, outcome: quorate_core::run::StepOutcome::Done });
+        }
+        let (id, step) = (StepId::new("stuck"), stuck.step.clone());
+        let planned = PlannedStep { id, stage: 0, step, why: "test".to_owned(), estimate_s: 1, down_s: 0 };
+        let wave = Wave { node: Some(pve(1)), why: "first".to_owned(), steps: vec![planned] };
+        let plan = Plan::new(None, now, vec![wave], Costs::default(), Vec::new(), Bound::default());
+        let far = Event::DowntimeAgreed {
+            allowed_s: [(vm(), 1_000_000)].into(),
+            margin_percent: 0,
+            by: "test".to_owned(),
+        };
+        run.write(far);
+        run.write(Event::PlanAdopted { plan, why: "first plan".into() });
+        run
+    }
+
+    fn write(&mut self, event: Event) {
+        self.state.apply(self.now, &event);
+    }
+
+    /// One turn; what was decided. A new plan would be the same: there is only this step.
+    fn turn(&mut self) -> Action {
+        let action = decide(&self.state, &self.world, self.now, &|_, _, _| Ok(()));
+        match action.clone() {
+            Action::Conclude { id, step, outcome } => self.write(Event::StepEnded { id, step, outcome }),
+            Action::Perform(start) | Action::Replan { else_start: Some(start), .. } => {
+                let again = matches!(action, Action::Replan { .. });
+                let attempt = if again { 0 } else { start.attempt };
+                let command = start.command.clone().filter(|_| !again);
+                let owes = start.owes.clone().filter(|_| !again);
+                let sent = command.is_some();
+                self.write(Event::StepStarted { id: start.id, step: start.step.clone(), attempt, command, owes });
+                if sent && self.effective {
+                    start.step.kind().after(&mut self.world);
+                }
+            }
+            Action::Wait { poll_s, .. } => {
+                self.now = self.now.plus_s(poll_s);
+                self.world.taken = self.now;
+            }
+            Action::Pause { cause, why } => self.write(Event::Paused { cause, why }),
+            Action::Finish(outcome) => self.write(Event::RunEnded { outcome }),
+            Action::Replan { else_start: None, .. } => {}
+        }
+        action
+    }
+
+    /// Turns until `stop` says so; the last action.
+    fn until(&mut self, what: &str, stop: impl Fn(&Action, &Self) -> bool) -> Action {
+        for _ in 0..20_000 {
+            let action = self.turn();
+            if stop(&action, self) {
+                return action;
+            }
+        }
+        panic!("{what}: no end: {:#?}", self.state.steps);
+    }
+
+    fn paused(&mut self, what: &str) -> (u64, Vec<String>) {
+        let begun = self.now;
+        let action = self.until(what, |action, _| matches!(action, Action::Pause { .. }));
+        let Action::Pause { cause: PauseCause::Stuck, why } = action else { panic!("{what}: {action:?}") };
+        (self.now.since_s(begun), why)
+    }
+}
+
+fn rows() -> impl Iterator<Item = (&'static str, Stuck)> {
+    KINDS.iter().filter_map(|kind| Some((*kind, stuck(kind)?)))
+}
+
+fn limits(stuck: &Stuck) -> Limits {
+    stuck.step.kind().limits(&Policy::default().deadlines)
+}
+
+#[test]
+fn every_kind_of_step_whose_effect_never_appears_pauses_with_a_diagnosis_before_its_deadline_is_long_over() {
+    for (kind, stuck) in rows() {
+        assert_ne!(stuck.step.kind().status(&stuck.world), StepStatus::Done, "{kind}: the row is no test");
+        let mut run = Run::begin(&stuck);
+        let (after_s, why) = run.paused(kind);
+        assert!(after_s <= limits(&stuck).deadline_s + LATE_S, "{kind}: {after_s} s, {why:?}");
+        assert!(why[0].contains(&stuck.step.kind().title()), "{kind}: it says which step: {why:?}");
+        assert!(why.iter().any(|line| line.contains("quorate resume") && line.contains("quorate abort")), "{kind}: {why:?}");
+    }
+}
+
+#[test]
+fn a_run_that_is_stuck_at_any_kind_of_step_goes_on_when_it_is_resumed_and_the_effect_appears() {
+    for (kind, stuck) in rows() {
+        let mut run = Run::begin(&stuck);
+        run.paused(kind);
+        run.write(Event::Resumed { by: "test".to_owned() });
+        (stuck.mend)(&mut run.world);
+        run.effective = true;
+        run.until(kind, |_, run| run.state.is_done(&StepId::new("stuck")));
+        assert!(run.state.under_way().all(|(_, record)| record.step != stuck.step), "{kind}: {:#?}", run.state.steps);
+    }
+}
+
+#[test]
+fn a_run_that_is_stuck_at_any_kind_of_step_is_given_up_and_owes_nothing() {
+    for (kind, stuck) in rows() {
+        let mut run = Run::begin(&stuck);
+        run.paused(kind);
+        run.write(Event::AbortBegun { by: "test".to_owned() });
+        run.effective = true;
+        let end = run.until(kind, |action, _| matches!(action, Action::Finish(_) | Action::Pause { .. }));
+        assert_eq!(end, Action::Finish(RunOutcome::Aborted), "{kind}");
+        assert!(run.state.obligations.is_empty(), "{kind}: {:?}", run.state.obligations);
+    }
+}
+
+#[test]
+fn whoever_takes_a_stuck_run_over_finds_it_standing_still_and_can_go_on() {
+    for (kind, stuck) in rows() {
+        let mut run = Run::begin(&stuck);
+        run.paused(kind);
+        run.write(Event::DriverTookOver { driver: "another".to_owned() });
+        for _ in 0..5 {
+            let action = run.turn();
+            assert!(matches!(action, Action::Wait { .. }), "{kind}: it stands still for the next one too: {action:?}");
+        }
+        run.write(Event::Resumed { by: "test".to_owned() });
+        let (after_s, _) = run.paused(kind);
+        assert!(after_s <= limits(&stuck).deadline_s + LATE_S, "{kind}: deadlines begin anew: {after_s} s");
+    }
+}
+
+/// A driver that died between the journal and the command must not send it: nobody has judged that moment.
+#[test]
+fn lowering_votes_is_never_ready_by_itself_and_a_driver_that_comes_later_does_not_send_it() {
+    let mut world = cluster().snapshot();
+    for node in [pve(1), pve(2)] {
+        world.quorum.insert(node, Observed::unknown("corosync-quorumtool", "no route to host"));
+    }
+    let view = world.quorum.get_mut(&pve(3)).and_then(Observed::known_mut).unwrap();
+    (view.total_votes, view.quorate) = (1, false);
+    let step = Step::from(lowered());
+    assert!(matches!(step.kind().status(&world), StepStatus::Impossible(_)), "{:?}", step.kind().status(&world));
+    let mut run = Run::begin(&plain(FinalCheck {}, cluster()));
+    run.world = world;
+    let (id, command) = (StepId::new("recover.lower-votes.1"), step.kind().command(&run.world));
+    let owes = step.kind().owes();
+    run.write(Event::StepStarted { id: id.clone(), step, attempt: 1, command, owes });
+    run.write(Event::DriverTookOver { driver: "another".to_owned() });
+    for _ in 0..20 {
+        let action = run.turn();
+        let sends = matches!(&action, Action::Perform(start) if matches!(start.step, Step::LowerVotes(_)));
+        assert!(!sends, "{action:?}");
+    }
+    assert!(run.state.steps[&id].outcome.is_some(), "it is given up");
+}

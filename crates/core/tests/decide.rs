@@ -9,7 +9,10 @@ use quorate_core::plan::{Bound, Costs, Plan, PlannedStep, Wave};
 use quorate_core::policy::Policy;
 use quorate_core::run::{Action, Event, PauseCause, RunOutcome, RunState, StepOutcome, decide};
 use quorate_core::snapshot::{Ha, HaNodeState, HaRequest, HaService, HaServiceState, Kernel, Node, Snapshot};
-use quorate_core::steps::{EnterMaintenance, HoldFailback, LeaveMaintenance, Reboot, RestoreFailback, Step, StepKind};
+use quorate_core::steps::{
+    EnterMaintenance, HoldFailback, LeaveMaintenance, Reboot, RestoreFailback, ShutdownGuest, StartMoved, Step,
+    StepKind, StopToMove,
+};
 use quorate_core::version::Version;
 
 fn guest() -> GuestId {
@@ -60,6 +63,42 @@ fn plan_of(steps: &[(&str, Step)]) -> Plan {
     });
     let wave = Wave { node: Some(node()), why: "first".to_owned(), steps: planned.collect() };
     Plan::new(None, UnixMs(0), vec![wave], Costs::default(), Vec::new(), Bound::default())
+}
+
+#[test]
+fn a_guest_is_not_stopped_for_longer_than_was_agreed_to() {
+    let (guest, step) = (guest(), Step::from(ShutdownGuest { guest: guest(), node: node() }));
+    let world = Fixture::cluster(3).vm(101, "pve1", 4).snapshot();
+    let mut plan = plan_of(&[("pve1.shutdown-guest.vm:101", step.clone())]);
+    plan.waves[0].steps[0].down_s = 100;
+    let decided = |allowed_s: Option<u64>, spent_s: u64| {
+        let mut state = RunState::default();
+        let policy = Policy::default();
+        state.apply(
+            UnixMs(0),
+            &Event::RunStarted { run: RunId::new("r"), cluster: "c".into(), policy, version: "0".into() },
+        );
+        if let Some(allowed_s) = allowed_s {
+            let allowed_s = BTreeMap::from([(guest, allowed_s)]);
+            state.apply(UnixMs(0), &Event::DowntimeAgreed { allowed_s, margin_percent: 0, by: "ben".into() });
+        }
+        state.apply(UnixMs(0), &Event::PlanAdopted { plan: plan.clone(), why: "first plan".into() });
+        let down = Step::from(StopToMove { guest, node: node() });
+        let (id, before) = (StepId::new("before"), UnixMs(1_000));
+        let begun = Event::StepStarted { id: id.clone(), step: down, attempt: 1, command: None, owes: None };
+        state.apply(before, &begun);
+        let start = Step::from(StartMoved { guest });
+        state.apply(before.plus_s(spent_s), &Event::StepEnded { id, step: start, outcome: StepOutcome::Done });
+        assert_eq!(state.downtime_s(guest, UnixMs(9_999_000)), spent_s, "an outage that is over does not grow");
+        (decide(&state, &world, world.taken, &|_, _, _| Ok(())), state)
+    };
+    assert!(matches!(decided(None, 1000).0, Action::Perform(_)), "nobody set a budget: a journal of an older Quorate");
+    assert!(matches!(decided(Some(200), 100).0, Action::Perform(_)));
+    let (asks, state) = decided(Some(199), 100);
+    let Action::Pause { cause: PauseCause::NeedsConsent, why } = asks else { panic!("{asks:?}") };
+    assert!(why[0].contains("was down for 100 s of the 199 s agreed to, and is to be for about 100 s more"), "{why:?}");
+    // To approve is to agree to what is spent and what is still planned, with the margin.
+    assert_eq!(state.budget_for(&plan, &Policy::default(), world.taken)[&guest], 100 + 200);
 }
 
 /// A run in which commands take effect at once, or never.

@@ -83,7 +83,8 @@ impl Looker {
 /// the first turn it has just been run.
 fn nodes_in_turn(state: &RunState) -> Vec<NodeName> {
     let waves = state.plan.iter().flat_map(|plan| &plan.waves);
-    let next = waves.filter(|wave| wave.steps.iter().any(|step| !state.is_done(&step.id))).find_map(|wave| wave.node.clone());
+    let next =
+        waves.filter(|wave| wave.steps.iter().any(|step| !state.is_done(&step.id))).find_map(|wave| wave.node.clone());
     let ended = state.steps.values().filter_map(|record| match &record.step {
         Step::ProveBack(back) => Some((record.ended?, &back.node)),
         _ => None,

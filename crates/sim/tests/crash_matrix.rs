@@ -3,12 +3,13 @@
 
 use quorate_sim::crash_matrix::{Points, matrix};
 
-/// Every kind of step, by its verb.
-const VERBS: [&str; 17] = [
+/// Every kind of step, by its verb, but those of an offline move, which die and are aborted in `policies.rs`.
+const VERBS: [&str; 18] = [
     "eject-media",
     "enter-maintenance",
     "final-check",
     "hold-failback",
+    "insert-media",
     "leave-maintenance",
     "migrate",
     "prove-back",

@@ -64,9 +64,14 @@ fn each_policy_once_and_nobody_is_down_for_longer_than_was_agreed_to() {
     // The image that lies everywhere is back; the other one is handed over by name.
     assert_eq!((medium(&world, vm(110)).as_str(), medium(&world, vm(111)).as_str()), ("iso/virtio-win.iso", "none"));
     let left: Vec<&str> = outcome.events.iter().filter_map(|(_, event)| left_to_the_operator(event)).collect();
-    assert!(matches!(left[..], [why] if why.contains("local:iso/rescue.iso lies on pve2")), "{left:?}");
+    assert!(matches!(left[..], [why] if why.contains("local:iso/rescue.iso lies on pve3")), "{left:?}");
     let told = |guest: u32| &plan.consents.iter().find(|consent| consent.guest == vm(guest)).unwrap().what;
-    assert!(told(110).contains("put back at the end") && told(111).contains("NOT put back"), "{} {}", told(110), told(111));
+    assert!(
+        told(110).contains("put back at the end") && told(111).contains("NOT put back"),
+        "{} {}",
+        told(110),
+        told(111)
+    );
     // Not touched, and its node last.
     for guest in [118, 119] {
         assert_eq!(world.guests[&vm(guest)].node.as_str(), "pve1");
@@ -116,13 +121,18 @@ fn an_abort_between_stop_and_start_starts_the_guest_where_it_is() {
         assert_eq!(outcome.ended, Some(Ended::Over(RunOutcome::Aborted)), "{step}: {}", tell(&outcome));
         let world = world.lock().unwrap();
         assert!(world.guests[&vm(113)].serves() && world.guests[&vm(114)].serves(), "{step}");
-        assert_eq!((outcome.ledger.guests_lost, outcome.ledger.unconsented_downtime_s), (0, 0), "{:#?}", outcome.ledger);
+        assert_eq!(
+            (outcome.ledger.guests_lost, outcome.ledger.unconsented_downtime_s),
+            (0, 0),
+            "{:#?}",
+            outcome.ledger
+        );
     }
 }
 
 #[test]
 fn an_abort_after_the_ejection_puts_the_image_back() {
-    let abort = OperatorAt { step: "pve2.eject-media.vm:111.ide2".into(), request: Request::Abort };
+    let abort = OperatorAt { step: "pve3.eject-media.vm:111.ide2".into(), request: Request::Abort };
     let (outcome, world) = run(&Rehearsal { policy: policy(), operator: vec![abort], ..Rehearsal::default() });
     assert_eq!(outcome.ended, Some(Ended::Over(RunOutcome::Aborted)), "{}", tell(&outcome));
     assert_eq!(medium(&world.lock().unwrap(), vm(111)), "iso/rescue.iso", "it had not moved yet");
@@ -130,7 +140,9 @@ fn an_abort_after_the_ejection_puts_the_image_back() {
 
 #[test]
 fn a_driver_that_dies_in_the_middle_of_an_offline_move_goes_on_with_it() {
-    for (step, after_calls) in [("pve1.stop-to-move.vm:114", 1), ("pve1.migrate.vm:114", 0), ("pve1.start-moved.vm:113", 0)] {
+    for (step, after_calls) in
+        [("pve1.stop-to-move.vm:114", 1), ("pve1.migrate.vm:114", 0), ("pve1.start-moved.vm:113", 0)]
+    {
         let dies = DiesAt { step: step.into(), after_calls };
         let rehearsal = Rehearsal { policy: policy(), dies: Some(dies), ..Rehearsal::default() };
         let world = Arc::new(Mutex::new(world_from_toml(POLICIES, 1).unwrap()));

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use clap::ValueEnum;
 use quorate_core::ids::RunId;
 use quorate_core::policy::{ConsentKind, Waiver};
-use quorate_core::run::{Request, RunOutcome, RunState};
+use quorate_core::run::{PauseCause, Request, RunOutcome, RunState};
 use quorate_engine::{Driver, Ended, WhenPaused};
 use quorate_journal::{Holder, Journal, Mode};
 
@@ -124,14 +124,19 @@ pub(super) async fn approve(args: &ApproveArgs, context: &Context) -> Result<Exi
     let asked = open.state.plan.iter().flat_map(|plan| &plan.consents).map(|consent| consent.kind);
     let missing: BTreeSet<ConsentKind> = asked.filter(|kind| !open.state.consents.contains(kind)).collect();
     let kinds = if args.kinds.is_empty() { missing } else { args.kinds.iter().map(|kind| (*kind).into()).collect() };
-    if kinds.is_empty() {
+    // It may also be the downtime that is used up: to that belongs no kind.
+    let asked = matches!(open.state.paused, Some((PauseCause::NeedsConsent, _)));
+    if kinds.is_empty() && !asked {
         return Err(Failure::usage(
             "the plan asks for no consent that was not given",
             "`quorate status` shows why it waits.",
         ));
     }
     let words: Vec<&str> = kinds.iter().map(|kind| render::log::consent(*kind)).collect();
-    let words = format!("agreed to {}", words.join(", "));
+    let words = match words[..] {
+        [] => "agreed to the downtime that is still planned".to_owned(),
+        _ => format!("agreed to {}", words.join(", ")),
+    };
     say(open, vec![Request::Approve { kinds }], &words, context).await
 }
 

@@ -61,7 +61,12 @@ fn lines_to_add(questions: &[Question]) -> Page {
     for Question { guest, name, why, choices } in questions {
         page.line(format!("  # {guest} {name}: {why}"));
         for choice in choices {
-            page.line(format!("  {}   # {}: {}", config_line(*guest, choice.policy), down(choice.downtime_s), choice.what));
+            page.line(format!(
+                "  {}   # {}: {}",
+                config_line(*guest, choice.policy),
+                down(choice.downtime_s),
+                choice.what
+            ));
         }
         if choices.is_empty() {
             page.line("  # nothing helps but to remove that");

@@ -71,7 +71,9 @@ fn describe(event: &Event) -> (String, Vec<String>) {
             );
             (what, each.collect())
         }
-        Event::Waived { waiver, findings, by } => (format!("{by} waives {waiver}: {}", waiver.reason), findings.clone()),
+        Event::Waived { waiver, findings, by } => {
+            (format!("{by} waives {waiver}: {}", waiver.reason), findings.clone())
+        }
         Event::PaceChanged { pace, why } => (format!("corosync watch: {pace}"), why.clone()),
         Event::Attested { off: _, words, by } => (format!("{by} attests"), words.clone()),
         Event::StepStarted { id: _, step, attempt, command, owes } => {

@@ -77,7 +77,11 @@ pub fn choices(snapshot: &Snapshot, policy: &Policy, guest: &Guest) -> Vec<Choic
     if let Some(downtime_s) = offline_downtime_s(snapshot, &with(GuestPolicy::Offline), guest) {
         add(GuestPolicy::Offline, downtime_s, "it is shut down, moved with its local disks, and started on the target");
     }
-    add(GuestPolicy::Shutdown, DOWN_FOR_A_TURN_S, "it is shut down while its node is upgraded, and started there again");
+    add(
+        GuestPolicy::Shutdown,
+        DOWN_FOR_A_TURN_S,
+        "it is shut down while its node is upgraded, and started there again",
+    );
     choices
 }
 

@@ -76,7 +76,8 @@ fn judge(snapshot: &Snapshot, policy: &Policy, guest: &Guest, report: &mut Repor
     let copied = disk_bytes(facts);
     if copied > 0 {
         let seconds = copied.div_ceil(policy.migration_bytes_per_s.max(1));
-        let problem = format!("{id} takes {} of local disks along on each of its moves, about {seconds} s", gib(copied));
+        let problem =
+            format!("{id} takes {} of local disks along on each of its moves, about {seconds} s", gib(copied));
         report.add(Severity::Info, id, problem, "Nothing to do.");
     }
     if facts.local_disks.iter().any(|disk| disk.replicated) {
@@ -132,14 +133,18 @@ pub(super) fn stuck_stopped(snapshot: &Snapshot, policy: &Policy, guest: &Guest)
 /// Every policy that helps, as the line that says so.
 fn remedy(snapshot: &Snapshot, policy: &Policy, guest: &Guest) -> String {
     let told = |choice: &Choice| {
-        let down = if choice.downtime_s == 0 { "no downtime".to_owned() } else { format!("down ~{} s", choice.downtime_s) };
+        let down =
+            if choice.downtime_s == 0 { "no downtime".to_owned() } else { format!("down ~{} s", choice.downtime_s) };
         format!("{} ({down})", config_line(guest.id, choice.policy))
     };
     let lines: Vec<String> = choices(snapshot, policy, guest).iter().map(told).collect();
     if lines.is_empty() {
         return "Remove what binds it to its node".to_owned();
     }
-    format!("Remove what binds it to its node, or say under [policy.guests] what to do with it: {}", lines.join(", or "))
+    format!(
+        "Remove what binds it to its node, or say under [policy.guests] what to do with it: {}",
+        lines.join(", or ")
+    )
 }
 
 /// A cost: to be agreed to, or for information if it has been.

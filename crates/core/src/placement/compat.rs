@@ -76,7 +76,9 @@ pub fn obstacle_here(guest: &Guest, policy: &Policy) -> Result<(), Obstacle> {
     }
     if let Some(resource) = facts.local_resources.iter().find(|resource| !resource.live_capable) {
         return no(match &resource.mapping {
-            Some(name) => format!("{} is the mapped device {name}, which does not travel with a running guest", resource.key),
+            Some(name) => {
+                format!("{} is the mapped device {name}, which does not travel with a running guest", resource.key)
+            }
             None => format!("{} is a device of its node that cannot travel with a running guest", resource.key),
         });
     }

@@ -7,9 +7,9 @@ use crate::plan::{Consent, Costs, PlannedStep, Wave};
 use crate::policy::{ConsentKind, RebootWhen};
 use crate::snapshot::{Ha, Node};
 use crate::steps::{
-    EjectMedia, EnterMaintenance, FinalCheck, HoldFailback, HoldRebalance, InsertMedia, LeaveMaintenance, Migrate, ProveBack,
-    ProveEmpty, Reboot, RefreshPackages, RestoreFailback, RestoreRebalance, SetNoout, SettleHa, ShutdownGuest, StartGuest, StartMoved,
-    Step, StopToMove, Travel, UnsetNoout, UpgradePackages, kernel_release,
+    EjectMedia, EnterMaintenance, FinalCheck, HoldFailback, HoldRebalance, InsertMedia, LeaveMaintenance, Migrate,
+    ProveBack, ProveEmpty, Reboot, RefreshPackages, RestoreFailback, RestoreRebalance, SetNoout, SettleHa,
+    ShutdownGuest, StartGuest, StartMoved, Step, StopToMove, Travel, UnsetNoout, UpgradePackages, kernel_release,
 };
 
 use super::cost::{HA_ROUNDS_S, RESTART_S, migration_s, offline_s, step_s};

@@ -42,7 +42,9 @@ impl InsertMedia {
         let names: Vec<&str> = self.lies_on.iter().map(NodeName::as_str).collect();
         let names = if names.is_empty() { "no node that could be asked".to_owned() } else { names.join(", ") };
         let Self { guest, drive, volid, .. } = self;
-        Some(format!("{guest} is on {node}, and {volid} lies on {names}: copy it there and put it into {drive} by hand"))
+        Some(format!(
+            "{guest} is on {node}, and {volid} lies on {names}: copy it there and put it into {drive} by hand"
+        ))
     }
 }
 

@@ -167,9 +167,9 @@ impl Context<'_> {
         facts.cpu_model = config
             .text("cpu")
             .and_then(|cpu| crate::wire::property::Properties::parse(&cpu).first("cputype").map(str::to_owned));
-        facts.machine = config.text("machine").and_then(|text| {
-            crate::wire::property::Properties::parse(&text).first("type").map(str::to_owned)
-        });
+        facts.machine = config
+            .text("machine")
+            .and_then(|text| crate::wire::property::Properties::parse(&text).first("type").map(str::to_owned));
         let mediated = config.numbered(&["hostpci"]).filter(|(_, device)| device.get("mdev").is_some());
         facts.mediated_devices = mediated.map(|(key, _)| key.to_owned()).collect();
         facts.has_raw_args = config.text("args").is_some_and(|args| !args.trim().is_empty());

@@ -211,10 +211,13 @@ impl World {
             None => (None, volume),
         };
         // QEMU opens the medium at once.
-        let files = storage.as_ref().and_then(|storage| self.storages.get(storage)).filter(|_| volume.starts_with("iso/"));
+        let files =
+            storage.as_ref().and_then(|storage| self.storages.get(storage)).filter(|_| volume.starts_with("iso/"));
         if files.is_some_and(|files| !files.has_file(&volume, node)) {
             let name = volume.trim_start_matches("iso/");
-            return Err(WorldError::die(format!("Could not open '/var/lib/vz/template/iso/{name}': No such file or directory")));
+            return Err(WorldError::die(format!(
+                "Could not open '/var/lib/vz/template/iso/{name}': No such file or directory"
+            )));
         }
         let Some(guest) = self.guests.get_mut(&id) else { return Ok(()) };
         match guest.disks.iter_mut().find(|disk| disk.key == key) {

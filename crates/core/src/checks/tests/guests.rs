@@ -5,7 +5,7 @@ use super::{fires, run};
 use crate::ids::{GuestKind, UnixMs};
 use crate::invariants::sample::*;
 use crate::observed::Observed::Known;
-use crate::policy::{ConsentKind, GuestPolicy};
+use crate::policy::{ConsentKind, GuestPolicy, LocalDisks};
 use crate::snapshot::*;
 
 const VM: GuestId = GuestId { vmid: crate::ids::Vmid(103), kind: GuestKind::Vm };
@@ -60,6 +60,104 @@ fn guest_verdict_a_device_of_the_host_blocks_until_the_policy_speaks() {
     assert!(
         !by_id("guest-verdict").unwrap().run(&cluster(), &shutdown).iter().any(|it| it.subject == Subject::Guest(VM))
     );
+}
+
+#[test]
+fn guest_verdict_a_mapped_device_can_be_moved_stopped_and_a_raw_one_cannot() {
+    let device = |mapping: Option<&str>| LocalResource {
+        key: "usb0".to_owned(),
+        mapping: mapping.map(str::to_owned),
+        live_capable: false,
+    };
+    let mapped = facts(VM, |facts| facts.local_resources.push(device(Some("dongle"))));
+    fires("guest-verdict", &mapped, Severity::Blocking, "usb0 is the mapped device dongle");
+    let offline = policy_for(VM, GuestPolicy::Offline);
+    verdict(&mapped, &offline, VM, Severity::Consent, "is shut down, moved and started again, down for about 79 s");
+    assert_eq!(fate(&mapped, &offline, &mapped.guests[&VM]).kind, FateKind::MovedStopped);
+    let words = |snapshot: &Snapshot| -> Vec<&str> {
+        choices(snapshot, &Policy::default(), &snapshot.guests[&VM]).iter().map(|choice| choice.policy.word()).collect()
+    };
+    assert_eq!(words(&mapped), ["offline", "shutdown"]);
+    let raw = facts(VM, |facts| facts.local_resources.push(device(None)));
+    verdict(&raw, &offline, VM, Severity::Blocking, "usb0 is a device of its node");
+    assert_eq!(words(&raw), ["shutdown"]);
+    let free =
+        facts(VM, |facts| facts.local_resources.push(LocalResource { live_capable: true, ..device(Some("vgpu")) }));
+    assert!(!run("guest-verdict", &free).iter().any(|it| it.subject == Subject::Guest(VM)), "it travels live");
+}
+
+#[test]
+fn guest_verdict_local_disks_have_their_size_and_time_and_replicas_their_nodes() {
+    let local = |change: fn(&mut MigrationFacts)| {
+        facts(VM, |facts| {
+            facts.local_disks.push(disk("local-lvm:vm-103-disk-0", DiskUse::Attached));
+            change(facts);
+        })
+    };
+    fires(
+        "guest-verdict",
+        &local(|_| ()),
+        Severity::Info,
+        "takes 32.0 GiB of local disks along on each of its moves, about 66 s",
+    );
+    let stay = Policy { local_disks: LocalDisks::Stay, ..Policy::default() };
+    verdict(&local(|_| ()), &stay, VM, Severity::Blocking, "its local disks (32.0 GiB) are not to be copied");
+    let copy = Policy { local_disks: LocalDisks::Stay, ..policy_for(VM, GuestPolicy::Copy) };
+    verdict(&local(|_| ()), &copy, VM, Severity::Info, "about 66 s");
+    let questions = open_questions(&local(|_| ()), &stay);
+    assert_eq!((questions.len(), questions[0].choices[0].policy), (1, GuestPolicy::Copy));
+    assert_eq!(questions[0].choices[1].downtime_s, 79 + 66, "offline: with the time of the copy");
+    fires(
+        "guest-verdict",
+        &local(|facts| facts.has_snapshots = true),
+        Severity::Blocking,
+        "is a local disk with snapshots",
+    );
+    let container = facts(GuestId::ct(201), |facts| {
+        facts.local_disks.push(disk("local-lvm:vm-201-disk-0", DiskUse::Attached));
+    });
+    verdict(&container, &Policy::default(), GuestId::ct(201), Severity::Info, "32.0 GiB of local disks");
+    let replicated = |targets: &[&str]| {
+        let mut snapshot = local(|facts| facts.local_disks[0].replicated = true);
+        let job = |target: &&str| ReplicationJob {
+            id: format!("103-{target}"),
+            vmid: VM.vmid,
+            source: name("pve1"),
+            target: name(target),
+            fail_count: 0,
+            error: None,
+            last_sync: None,
+            disabled: false,
+        };
+        snapshot.replication = Known(targets.iter().map(job).collect());
+        snapshot
+    };
+    fires(
+        "guest-verdict",
+        &replicated(&["pve2"]),
+        Severity::Info,
+        "moves only to where its disks are replicated: pve2",
+    );
+    fires("guest-verdict", &replicated(&[]), Severity::Blocking, "its disks are not replicated to pve2");
+}
+
+#[test]
+fn guest_verdict_unlike_processors_are_told_by_their_flags_with_the_model_that_both_have() {
+    let mut unlike = facts(VM, |facts| facts.cpu_model = Some("host".to_owned()));
+    for node in ["pve2", "pve3"] {
+        node_mut(&mut unlike, node).cpu.known_mut().unwrap().flags.clear();
+    }
+    node_mut(&mut unlike, "pve1").cpu.known_mut().unwrap().flags = ["aes", "avx2"].map(str::to_owned).into();
+    fires("guest-verdict", &unlike, Severity::Blocking, "differ (pve2 lacks aes, avx2); both could give it kvm64");
+    let alike = facts(VM, |facts| facts.cpu_model = Some("host".to_owned()));
+    assert!(!run("guest-verdict", &alike).iter().any(|it| it.subject == Subject::Guest(VM)));
+}
+
+#[test]
+fn guest_verdict_a_machine_type_that_no_other_node_knows_is_told() {
+    let machine = |machine: &str| facts(VM, |facts| facts.running_machine = Some(machine.to_owned()));
+    fires("guest-verdict", &machine("pc-q35-99.1+pve0"), Severity::Info, "the newest QEMU of the other nodes is");
+    assert!(!run("guest-verdict", &machine("pc-q35-6.2")).iter().any(|it| it.subject == Subject::Guest(VM)));
 }
 
 #[test]

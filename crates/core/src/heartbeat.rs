@@ -179,7 +179,11 @@ mod tests {
         assert_eq!(pace(heard(4, 0, 0)), Pace::Hold);
         assert_eq!(pace(heard(0, 1, 0)), Pace::Hold);
         assert_eq!(pace(heard(0, 0, 1)), Pace::Hold);
-        assert_eq!(pace(Observed::unknown("journalctl on pve2", "timed out")), Pace::OneAtATime, "unknown is not quiet");
+        assert_eq!(
+            pace(Observed::unknown("journalctl on pve2", "timed out")),
+            Pace::OneAtATime,
+            "unknown is not quiet"
+        );
         assert!(restraint(&cluster(heard(1, 0, 0)), None).why[0].contains("pve2 in the last minute: 1 retransmits"));
     }
 
@@ -194,7 +198,10 @@ mod tests {
     #[test]
     fn at_the_first_sign_a_second_guest_waits_and_the_first_goes_and_later_none_sets_out() {
         let strained = cluster(heard(1, 0, 0));
-        assert!(against(&travelling(&strained, 40), &migrate(102), &strained)[0].starts_with("corosync-watch (guests travel one"));
+        assert!(
+            against(&travelling(&strained, 40), &migrate(102), &strained)[0]
+                .starts_with("corosync-watch (guests travel one")
+        );
         assert!(against(&RunState::default(), &migrate(102), &strained).is_empty());
         let starving = cluster(heard(9, 0, 0));
         assert_eq!(against(&RunState::default(), &migrate(102), &starving).len(), 1);
@@ -212,7 +219,8 @@ mod tests {
         assert!(against(&travelling(&single, 15), &migrate(102), &single).is_empty());
         let through_ha = Event::StepStarted {
             id: "pve1.migrate.vm:103".into(),
-            step: Migrate { guest: GuestId::vm(103), from: "pve1".into(), to: "pve2".into(), travel: Travel::Ha }.into(),
+            step: Migrate { guest: GuestId::vm(103), from: "pve1".into(), to: "pve2".into(), travel: Travel::Ha }
+                .into(),
             attempt: 1,
             command: migrate(103).kind().command(&single),
             owes: None,

@@ -84,16 +84,12 @@ fn stuck(kind: &str) -> Option<Stuck> {
         "insert_media" => debt(eject(), InsertMedia::of(&eject()), cluster()),
         "migrate" => plain(Migrate { guest, from: node, to: pve(2), travel: Travel::Live }, cluster()),
         "shutdown_guest" => plain(ShutdownGuest { guest, node }, cluster()),
-        "start_guest" => {
-            debt(ShutdownGuest { guest, node: node.clone() }, StartGuest { guest, node }, cluster())
-        }
+        "start_guest" => debt(ShutdownGuest { guest, node: node.clone() }, StartGuest { guest, node }, cluster()),
         "stop_to_move" => plain(StopToMove { guest, node }, cluster()),
         "start_moved" => debt(StopToMove { guest, node }, StartMoved { guest }, cluster()),
         "prove_empty" => Stuck { mend: empties, ..plain(ProveEmpty { node }, cluster()) },
         "enter_maintenance" => plain(EnterMaintenance { node }, managed()),
-        "leave_maintenance" => {
-            debt(EnterMaintenance { node: node.clone() }, LeaveMaintenance { node }, managed())
-        }
+        "leave_maintenance" => debt(EnterMaintenance { node: node.clone() }, LeaveMaintenance { node }, managed()),
         "set_noout" => plain(SetNoout { node }, cluster()),
         "unset_noout" => debt(SetNoout { node: node.clone() }, UnsetNoout { node }, cluster()),
         "upgrade_packages" => plain(UpgradePackages { node: pve(3), unit: "quorate-upgrade-t".into() }, cluster()),
@@ -173,11 +169,8 @@ impl Run {
         let planned = PlannedStep { id, stage: 0, step, why: "test".to_owned(), estimate_s: 1, down_s: 0 };
         let wave = Wave { node: Some(pve(1)), why: "first".to_owned(), steps: vec![planned] };
         let plan = Plan::new(None, now, vec![wave], Costs::default(), Vec::new(), Bound::default());
-        let far = Event::DowntimeAgreed {
-            allowed_s: [(vm(), 1_000_000)].into(),
-            margin_percent: 0,
-            by: "test".to_owned(),
-        };
+        let far =
+            Event::DowntimeAgreed { allowed_s: [(vm(), 1_000_000)].into(), margin_percent: 0, by: "test".to_owned() };
         run.write(far);
         run.write(Event::PlanAdopted { plan, why: "first plan".into() });
         run
@@ -249,7 +242,10 @@ fn every_kind_of_step_whose_effect_never_appears_pauses_with_a_diagnosis_before_
         let (after_s, why) = run.paused(kind);
         assert!(after_s <= limits(&stuck).deadline_s + LATE_S, "{kind}: {after_s} s, {why:?}");
         assert!(why[0].contains(&stuck.step.kind().title()), "{kind}: it says which step: {why:?}");
-        assert!(why.iter().any(|line| line.contains("quorate resume") && line.contains("quorate abort")), "{kind}: {why:?}");
+        assert!(
+            why.iter().any(|line| line.contains("quorate resume") && line.contains("quorate abort")),
+            "{kind}: {why:?}"
+        );
     }
 }
 

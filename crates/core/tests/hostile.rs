@@ -20,8 +20,9 @@ fn seen_by_a_program(line: &str) -> Vec<Vec<u8>> {
 /// Signs that mean something to a shell, a terminal or a page, and letters between them.
 fn hostile() -> impl Strategy<Value = String> {
     let signs = prop::sample::select(vec![
-        "'", "\"", "`", "$(", ")", ";", "&", "|", "<", ">", "\n", "\r", "\t", " ", "\\", "*", "?", "[", "]", "~", "#", "!", "=",
-        "{", "}", "-", "--", "\x1b[2J", "\u{9b}", "\u{202e}", "é", "日", "a", "Z", "0", "$HOME", "reboot", "%s", "<script>",
+        "'", "\"", "`", "$(", ")", ";", "&", "|", "<", ">", "\n", "\r", "\t", " ", "\\", "*", "?", "[", "]", "~", "#",
+        "!", "=", "{", "}", "-", "--", "\x1b[2J", "\u{9b}", "\u{202e}", "é", "日", "a", "Z", "0", "$HOME", "reboot",
+        "%s", "<script>",
     ]);
     prop::collection::vec(signs, 0..12).prop_map(|parts| parts.concat())
 }

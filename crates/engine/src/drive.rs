@@ -6,7 +6,6 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use quorate_core::heartbeat;
 use quorate_core::ids::{NodeName, RunId, StepId, UnixMs};
 use quorate_core::invariants::guard;
 use quorate_core::run::{Action, Event, PauseCause, Request, RunOutcome, RunState, Start, StepOutcome, decide};
@@ -150,7 +149,13 @@ impl<'a> Driver<'a> {
         Ok(driver)
     }
 
-    pub(crate) fn new(ports: Ports, journal: &'a Journal, holder: &Holder, run: RunId, watcher: &'a mut dyn Watcher) -> Self {
+    pub(crate) fn new(
+        ports: Ports,
+        journal: &'a Journal,
+        holder: &Holder,
+        run: RunId,
+        watcher: &'a mut dyn Watcher,
+    ) -> Self {
         let lock = ClusterLock::new(run.clone(), holder.text.clone());
         Self {
             ports,
@@ -307,19 +312,11 @@ impl<'a> Driver<'a> {
         Ok(false)
     }
 
-    /// Nodes for cluster-wide commands: those not under work first.
-    pub(crate) fn nodes_to_ask(&self) -> Vec<NodeName> {
-        let mut nodes = self.looker.known_nodes();
-        let under_work = self.state.under_work.as_ref();
-        nodes.sort_by_key(|node| under_work == Some(node));
-        nodes
-    }
-
     fn decide(&self, snapshot: &Snapshot) -> Action {
         let context = self.state.context();
         let guard = |step: &Step, in_flight: &[&Step], seen: &Snapshot| {
             let mut refusals = guard(step, in_flight, seen, &context).err().unwrap_or_default();
-            refusals.extend(heartbeat::against(&self.state, step, seen));
+            refusals.extend(quorate_core::heartbeat::against(&self.state, step, seen));
             let ruled_out = |line: &String| !self.without_rules.iter().any(|rule| line.starts_with(rule.as_str()));
             let left: Vec<String> = refusals.into_iter().filter(ruled_out).collect();
             if left.is_empty() { Ok(()) } else { Err(left) }

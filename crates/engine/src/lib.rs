@@ -17,7 +17,7 @@ mod wall;
 mod watcher;
 
 pub use drive::{DriveError, Driver, Ended, WhenPaused};
-pub use quorum::Lowered;
 pub use prepare::{Beginning, Lists, Prepared, new_run_id, prepare, upgrade_unit};
+pub use quorum::Lowered;
 pub use refresh::refresh;
 pub use watcher::{Silent, Watcher};

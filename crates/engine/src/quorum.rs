@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use quorate_core::ids::{RunId, StepId};
+use quorate_core::heartbeat::{self, Pace, Restraint};
+use quorate_core::ids::{NodeName, RunId, StepId};
 use quorate_core::policy::Policy;
 use quorate_core::recovery::{RunFacts, Survey, diagnose, lowering};
-use quorate_core::heartbeat::{self, Pace, Restraint};
 use quorate_core::run::{Event, PauseCause, StepOutcome, StepRecord};
 use quorate_core::snapshot::Snapshot;
 use quorate_core::steps::{LowerVotes, Step};
@@ -34,6 +34,14 @@ pub(crate) fn is_lost(snapshot: &Snapshot) -> bool {
 }
 
 impl Driver<'_> {
+    /// Nodes for cluster-wide commands: those not under work first.
+    pub(crate) fn nodes_to_ask(&self) -> Vec<NodeName> {
+        let mut nodes = self.looker.known_nodes();
+        let under_work = self.state.under_work.as_ref();
+        nodes.sort_by_key(|node| under_work == Some(node));
+        nodes
+    }
+
     /// Has the run waited for quorum as long as a boot and a return may take? Then a person has to look.
     pub(crate) fn waited_for_quorum(&self) -> bool {
         let deadlines = &self.state.policy.deadlines;
@@ -51,7 +59,9 @@ impl Driver<'_> {
             return Ok(false);
         }
         let mut why = diagnose(&seen, &RunFacts::of(&self.state)).lines();
-        why.push("nothing is begun; the run goes on by itself when quorum is back. `quorate recover` tells more".into());
+        why.push(
+            "nothing is begun; the run goes on by itself when quorum is back. `quorate recover` tells more".into(),
+        );
         self.pause(PauseCause::LostQuorum, why)?;
         Ok(true)
     }

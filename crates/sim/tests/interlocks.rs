@@ -82,7 +82,11 @@ fn a_node_in_somebody_elses_maintenance_refuses_the_run_and_stays_there() {
     world.advance_to(until_ms);
     let (outcome, world) = held(&calm(), world);
     assert_eq!(outcome.ended, None, "{}", tell(&outcome));
-    assert!(outcome.refused.iter().any(|line| line.contains("pve3") && line.contains("maintenance")), "{:#?}", outcome.refused);
+    assert!(
+        outcome.refused.iter().any(|line| line.contains("pve3") && line.contains("maintenance")),
+        "{:#?}",
+        outcome.refused
+    );
     assert!(in_maintenance(&world.lock().unwrap(), "pve3"));
 }
 
@@ -122,9 +126,10 @@ fn a_power_loss_under_dpkg_is_healed_by_the_next_try_and_the_run_completes() {
     let run = journal.latest_run().unwrap().unwrap();
     let again = block_on(calm().resume(&sim, &journal, &run)).unwrap();
     assert_eq!(again.ended, Some(Ended::Over(RunOutcome::Completed)), "{}", tell(&again));
-    let sent = again.events.iter().any(|(_, event)| {
-        serde_json::to_string(event).unwrap().contains("ExecStartPre=/usr/bin/dpkg --force-confdef")
-    });
+    let sent = again
+        .events
+        .iter()
+        .any(|(_, event)| serde_json::to_string(event).unwrap().contains("ExecStartPre=/usr/bin/dpkg --force-confdef"));
     assert!(sent, "{}", tell(&again));
     assert!(world.lock().unwrap().nodes.values().all(|node| node.packages.broken.is_empty()));
 }

@@ -51,7 +51,11 @@ fn threats(diagnosis: &Diagnosis, page: &mut Page) {
             true => format!("  {} has active HA and was to be reset by now: look at its watchdog", fence.node),
             false => {
                 let left = fence.left_s;
-                format!("  {} has active HA: without quorum it resets itself in {left} to {} s, with all its guests", fence.node, left + 10)
+                format!(
+                    "  {} has active HA: without quorum it resets itself in {left} to {} s, with all its guests",
+                    fence.node,
+                    left + 10
+                )
             }
         });
     }

@@ -46,7 +46,11 @@ fn hostile_names_tags_and_answers_reach_no_terminal_no_page_and_no_shell() {
         demand_harmless(&arguments.join(" "), &format!("{}{}", outcome.out, outcome.err));
     }
     let inspected = session.run(&["inspect"]);
-    assert!(inspected.out.contains("<script>alert(1)</script>\\x1b[2J"), "it is shown, and harmless: {}", inspected.out);
+    assert!(
+        inspected.out.contains("<script>alert(1)</script>\\x1b[2J"),
+        "it is shown, and harmless: {}",
+        inspected.out
+    );
     let page = session.read("page.html");
     assert!(!page.contains("<script") && page.contains("&lt;script&gt;"), "the page has it as text");
 

@@ -263,9 +263,10 @@ fn links_down(survey: &Survey, name: &NodeName) -> Vec<String> {
     let Some((who, here)) = survey.here() else { return Vec::new() };
     let links = here.links.get(name).map_or(0, |links| links.iter().filter(|link| link.connected).count());
     let mut lines = vec![format!("{who} reaches {name} over {links} of {} links", here.configured_links)];
-    let down = survey.nodes.get(who).and_then(|node| {
-        node.last_heard(|what| matches!(what, HeardWhat::LinkDown(peer, _) if peer == name))
-    });
+    let down = survey
+        .nodes
+        .get(who)
+        .and_then(|node| node.last_heard(|what| matches!(what, HeardWhat::LinkDown(peer, _) if peer == name)));
     if let Some(Heard { at, what: HeardWhat::LinkDown(_, link) }) = down {
         lines.push(format!("{who} lost link {link} to {name} {}", ago(survey, *at)));
     }
@@ -280,7 +281,8 @@ fn flapping(survey: &Survey) -> Vec<Cause> {
     for (who, node) in &survey.nodes {
         let heard = || node.heard.known().into_iter().flatten().filter(recent);
         for peer in survey.nodes.keys() {
-            let losses = heard().filter(|heard| matches!(&heard.what, HeardWhat::LinkDown(to, _) if to == peer)).count();
+            let losses =
+                heard().filter(|heard| matches!(&heard.what, HeardWhat::LinkDown(to, _) if to == peer)).count();
             if losses >= FLAPS && peers.insert(peer) {
                 let evidence = vec![format!("{who} lost a link to {peer} {losses} times in the last hour")];
                 causes.push(Cause { kind: CauseKind::LinkFlaps { node: peer.clone() }, evidence });

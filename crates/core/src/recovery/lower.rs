@@ -122,7 +122,8 @@ pub fn lowering(survey: &Survey, facts: &RunFacts, attested: &[String]) -> Resul
     // Members who do not tell their own view may be somewhere else by now.
     for member in here.members.keys() {
         if let Some(Err(why)) = survey.nodes.get(member).map(|report| report.view.read()) {
-            refusals.push(Refusal::NotKnown { what: format!("{member} is a member and does not tell its view: {why}") });
+            refusals
+                .push(Refusal::NotKnown { what: format!("{member} is a member and does not tell its view: {why}") });
         }
     }
     let configured = match survey.configured() {

@@ -30,7 +30,10 @@ impl Diagnosis {
         for fence in &self.fences {
             lines.push(match fence.overdue {
                 true => format!("meaning: {} has active HA, and was to be reset by now", fence.node),
-                false => format!("meaning: {} has active HA: it resets itself in {} s, with its guests", fence.node, fence.left_s),
+                false => format!(
+                    "meaning: {} has active HA: it resets itself in {} s, with its guests",
+                    fence.node, fence.left_s
+                ),
             });
         }
         for (number, choice) in self.choices.iter().enumerate() {

@@ -76,8 +76,7 @@ impl StepKind for RestoreVotes {
 
     fn command(&self, snapshot: &Snapshot) -> Option<Command> {
         let mut views = self.views(snapshot);
-        let (node, view) =
-            views.find(|(_, view)| view.quorate && view.expected_votes < self.target(snapshot, view))?;
+        let (node, view) = views.find(|(_, view)| view.quorate && view.expected_votes < self.target(snapshot, view))?;
         let target = self.target(snapshot, view).to_string();
         Some(Command::shell(node, &["pvecm", "expected", &target]))
     }

@@ -177,8 +177,7 @@ impl StepKind for UpgradePackages {
 }
 
 /// Finishes what a power loss left half configured; questions about files are answered as apt answers them below.
-const CONFIGURE_FIRST: &str =
-    "--property=ExecStartPre=/usr/bin/dpkg --force-confdef --force-confold --configure -a";
+const CONFIGURE_FIRST: &str = "--property=ExecStartPre=/usr/bin/dpkg --force-confdef --force-confold --configure -a";
 
 /// `6.17.4-1-pve` from `proxmox-kernel-6.17.4-1-pve-signed`; none for any other package.
 pub fn kernel_release(package: &str) -> Option<Version> {

@@ -101,8 +101,7 @@ async fn corosync_complaints(shell: &NodeShell<'_>) -> Result<CorosyncComplaints
 /// What corosync complains of just now: read with every look.
 pub(super) async fn heartbeat(shell: &NodeShell<'_>) -> Observed<CorosyncComplaints> {
     let since = format!("--since=-{}s", quorate_core::heartbeat::WINDOW_S);
-    let argv =
-        ["journalctl", "--unit=corosync", &since, "--lines=500", "--output=cat", "--no-pager", "--quiet"];
+    let argv = ["journalctl", "--unit=corosync", &since, "--lines=500", "--output=cat", "--no-pager", "--quiet"];
     let read = async {
         let output = shell.run(&argv, QUICK).await?;
         host_text(shell, &argv, output, host::corosync_complaints)
@@ -131,8 +130,7 @@ async fn boot(shell: &NodeShell<'_>) -> Boot {
     const SIZES: [&str; 6] = ["lsblk", "-b", "-n", "-r", "-o", "UUID,SIZE"];
     const ROOT: [&str; 5] = ["findmnt", "-n", "-o", "FSTYPE", "/"];
     const EFI: [&str; 4] = ["df", "-B1", "--output=avail,target", "/boot/efi"];
-    let (status, root, efi) =
-        tokio::join!(shell.run(&STATUS, QUICK), shell.ok(&ROOT, QUICK), shell.run(&EFI, QUICK));
+    let (status, root, efi) = tokio::join!(shell.run(&STATUS, QUICK), shell.ok(&ROOT, QUICK), shell.run(&EFI, QUICK));
     let kept = match status {
         Ok(output) if output.succeeded() => match shell.ok(&SIZES, QUICK).await {
             Ok(sizes) => Observed::Known(Some(wire_boot::kept(&output.stdout, &sizes))),

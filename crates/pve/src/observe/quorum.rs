@@ -19,7 +19,8 @@ const CFGTOOL: [&str; 2] = ["corosync-cfgtool", "-n"];
 /// Reads one node's view.
 pub(super) async fn read(shell: &NodeShell<'_>, node: &NodeName, roster: &Roster) -> Observed<QuorumView> {
     let (votes, links) = tokio::join!(votes(shell, node), shell.parsed(&CFGTOOL, QUICK, cfgtool::parse));
-    let view = super::both(votes, links).and_then(|(votes, links)| view(node, &roster.ids, &roster.links, votes, links));
+    let view =
+        super::both(votes, links).and_then(|(votes, links)| view(node, &roster.ids, &roster.links, votes, links));
     view.into()
 }
 

@@ -25,15 +25,8 @@ const UPTIME: [&str; 2] = ["cat", "/proc/uptime"];
 const DATE: [&str; 2] = ["date", "+%s%3N"];
 /// The owner's write bit on this link is how PVE itself tells whether there is quorum.
 const LOCAL: [&str; 4] = ["stat", "-c", "%a", "/etc/pve/local"];
-const JOURNAL: [&str; 7] = [
-    "journalctl",
-    "--unit=corosync",
-    "--since=-24h",
-    "--lines=5000",
-    "--output=short-unix",
-    "--no-pager",
-    "--quiet",
-];
+const JOURNAL: [&str; 7] =
+    ["journalctl", "--unit=corosync", "--since=-24h", "--lines=5000", "--output=short-unix", "--no-pager", "--quiet"];
 
 /// Asks every node, all at once. Ends in bounded time, and always with a survey.
 pub async fn survey(ports: &Ports, known_nodes: &[NodeName]) -> Survey {
@@ -156,11 +149,7 @@ async fn lrm(shell: &NodeShell<'_>, node: &NodeName, ahead_ms: i64) -> Result<Op
     Ok(Some(LrmReport { state: state.0, written }))
 }
 
-async fn heard(
-    shell: &NodeShell<'_>,
-    ids: &BTreeMap<u32, NodeName>,
-    ahead_ms: i64,
-) -> Result<Vec<Heard>, WhyUnknown> {
+async fn heard(shell: &NodeShell<'_>, ids: &BTreeMap<u32, NodeName>, ahead_ms: i64) -> Result<Vec<Heard>, WhyUnknown> {
     let lines = shell.parsed(&JOURNAL, QUICK, |text| Ok(corosync_journal::parse(text))).await?;
     let mut heard: Vec<Heard> = Vec::new();
     for (at_ms, line) in lines {

@@ -32,7 +32,8 @@ pub fn parse(text: &str) -> Result<CorosyncConf, String> {
             let (key, value) = (key.trim(), value.trim());
             match (&mut node, key) {
                 (None, "votes") if sections == ["quorum", "device"] => {
-                    conf.device_votes = value.parse().map_err(|_| format!("corosync.conf gives its device {value:?} votes"))?;
+                    conf.device_votes =
+                        value.parse().map_err(|_| format!("corosync.conf gives its device {value:?} votes"))?;
                 }
                 (None, "cluster_name") => conf.cluster_name = Some(value.to_owned()),
                 (Some(node), _) => set(node, key, value),

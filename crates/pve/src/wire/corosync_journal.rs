@@ -105,7 +105,8 @@ mod tests {
 
     #[test]
     fn who_joins_and_who_leaves_in_one_line_are_told_apart() {
-        let text = "1795348700 pve3 corosync[9]: [TOTEM ] A new membership (1.2f) was formed. Members joined: 1 4 left: 2";
+        let text =
+            "1795348700 pve3 corosync[9]: [TOTEM ] A new membership (1.2f) was formed. Members joined: 1 4 left: 2";
         let line = Line::Members { joined: vec![1, 4], left: vec![2], vanished: false };
         assert_eq!(parse(text), [(1_795_348_700_000, line)]);
     }

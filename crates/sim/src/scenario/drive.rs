@@ -94,7 +94,9 @@ impl Quorate {
             let lowered = driver.lower_votes(words.to_vec(), "the operator of the scenario".to_owned()).await?;
             driver.leave();
             match lowered {
-                Lowered::Yes => log.entry(sim.world().now_ms, "quorate: the expected votes are lowered; that is owed back"),
+                Lowered::Yes => {
+                    log.entry(sim.world().now_ms, "quorate: the expected votes are lowered; that is owed back")
+                }
                 Lowered::Not(why) => {
                     log.entry(sim.world().now_ms, "quorate: the expected votes are NOT lowered:");
                     why.iter().for_each(|line| wrapped(log, line));

@@ -36,8 +36,7 @@ fn two_living_sides_are_a_cut_network_and_not_two_deaths() {
     let other = report(view(&["pve3", "pve4"], 4), vec![heard(30, HeardWhat::Vanished, "pve1")]);
     let nodes = [("pve1", one.clone()), ("pve2", one), ("pve3", other.clone()), ("pve4", other)];
     let diagnosis = diagnose(&survey(&nodes), &facts(&[]));
-    let cut: Vec<bool> =
-        diagnosis.causes.iter().map(|cause| matches!(cause.kind, CauseKind::CutOff { .. })).collect();
+    let cut: Vec<bool> = diagnosis.causes.iter().map(|cause| matches!(cause.kind, CauseKind::CutOff { .. })).collect();
     assert_eq!(cut, [true, true], "{diagnosis:#?}");
     assert!(matches!(diagnosis.choices[0].kind, ChoiceKind::MendLink { .. }));
 }

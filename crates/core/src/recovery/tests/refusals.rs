@@ -26,7 +26,8 @@ fn an_hour_away_silent_and_attested_is_enough_and_as_little_is_lowered_as_gives_
     let gone = ["pve1", "pve2", "pve3"];
     let lines: Vec<Heard> = gone.iter().map(|node| heard(3600, HeardWhat::Vanished, node)).collect();
     let here = report(view(&["pve4", "pve5"], 5), lines);
-    let five = survey(&[("pve1", silent()), ("pve2", silent()), ("pve3", silent()), ("pve4", here.clone()), ("pve5", here)]);
+    let five =
+        survey(&[("pve1", silent()), ("pve2", silent()), ("pve3", silent()), ("pve4", here.clone()), ("pve5", here)]);
     assert_eq!(lowering(&five, &facts(&[]), &words(&gone)).unwrap().expected, 3);
 }
 

@@ -117,4 +117,17 @@ mod tests {
             assert!(matches!(found, Answer::Relaxed(cost) if cost == solution.cost), "{found:?}");
         }
     }
+
+    #[test]
+    fn balanced_ends_of_three_nodes_are_never_below_their_bound_and_little_above_it() {
+        for (known, mut case) in clusters().into_iter().filter(|(known, _)| known.family == "H3") {
+            case.instance.spread = Some(100);
+            let place = (&known.scenario, known.tightness, known.seed);
+            let least = bound::least(&case.instance, &bound::costs(&case.instance));
+            let solution = search::solve(&case.instance, search::for_tries(200), |_| {}).expect("there is a plan");
+            assert_eq!(solution.unmet, 0, "{place:?}: the wish can be met");
+            assert!(solution.cost >= least, "{place:?}: {} is below the bound {least}", solution.cost);
+            assert!(solution.cost * 1000 <= least * 1055, "{place:?}: {} is far above {least}", solution.cost);
+        }
+    }
 }

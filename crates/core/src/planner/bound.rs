@@ -2,12 +2,13 @@
 //!
 //! Everything on a node with a turn travels at least once, and what every order forces travels twice: for want of an
 //! upgraded node that takes it ([`super::forced`]), or of memory on those ([`super::crowding`](self)). A balanced end
-//! costs on top what must be on the last node.
+//! costs on top what must be on the last node; with very few nodes all journeys are weighed ([`super::journeys`](self)).
 
 use super::balance;
 use super::crowding::Crowding;
 use super::forced::Forced;
 use super::instance::Instance;
+use super::journeys;
 
 /// Everything once; `weights` by item.
 pub fn once(instance: &Instance, weights: &[u64]) -> u64 {
@@ -17,8 +18,15 @@ pub fn once(instance: &Instance, weights: &[u64]) -> u64 {
 
 /// No plan costs less, in the measure of `weights`.
 pub fn least(instance: &Instance, weights: &[u64]) -> u64 {
+    least_with(instance, weights, journeys::MOST_CHOICES)
+}
+
+/// The same, with so many choices of journeys looked at for a balanced end of very few nodes: a benchmark has the time.
+pub fn least_with(instance: &Instance, weights: &[u64], most_choices: u64) -> u64 {
     let (crowding, forced) = (Crowding::new(instance, weights), Forced::new(instance, weights));
-    once(instance, weights) + crowding.least(&forced) + balanced(instance, &crowding, &forced)
+    let by_kind = once(instance, weights) + crowding.least(&forced) + balanced(instance, &crowding, &forced);
+    let found = journeys::cheapest(instance, weights, &forced.few_orders(), most_choices);
+    found.map_or(by_kind, |found| found.least.max(by_kind))
 }
 
 /// What a balanced end costs on top: whoever ends on the node whose turn is last travels once more than it would, for

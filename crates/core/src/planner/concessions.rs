@@ -11,8 +11,12 @@ use super::instance::{Instance, NodeSet, StuckItem};
 use super::problem::Problem;
 use super::search::{for_tries, solve};
 
-/// Tries for each check.
+/// Tries for each check, at least.
 const TRIES: usize = 12;
+
+/// Tries for each check of a small cluster, and what decides which one is small: items placed.
+const MOST_TRIES: usize = 400;
+const PLACEMENTS: usize = 2400;
 
 /// Items times checks that all of this may take: a person waits for it.
 const WORK: usize = 400_000;
@@ -117,7 +121,9 @@ impl Trial<'_> {
         self.checks_left -= 1;
         let mut instance = self.problem.instance.clone();
         concession.apply(&mut instance);
-        solve(&instance, for_tries(TRIES), |_| {}).is_ok()
+        // Where there is little to place, more tries cost nothing, and less is missed.
+        let tries = (PLACEMENTS / instance.items.len().max(1)).clamp(TRIES, MOST_TRIES);
+        solve(&instance, for_tries(tries), |_| {}).is_ok()
     }
 
     /// One guest is down while its node is upgraded: the smallest that is enough. Else several of the stuck one's node.

@@ -13,6 +13,9 @@ use super::instance::{Instance, NodeSet};
 /// Up to so many free nodes all their subsets are looked at.
 const MOST_FOR_EXACT: usize = 16;
 
+/// Up to so many free nodes whole orders are few.
+const MOST_FOR_JOURNEYS: usize = 4;
+
 /// The price of orders.
 #[derive(Clone, Debug)]
 pub struct Forced {
@@ -214,6 +217,11 @@ impl Forced {
         let mut all: Vec<(u64, Vec<usize>)> = all.into_iter().map(|order| (self.cost(&order), order)).collect();
         all.sort();
         all
+    }
+
+    /// Every whole order of very few nodes; none if there are more.
+    pub(super) fn few_orders(&self) -> Vec<Vec<usize>> {
+        self.all_orders(MOST_FOR_JOURNEYS).iter().map(|(_, order)| self.whole(order)).collect()
     }
 
     /// No order forces less than this.

@@ -18,6 +18,7 @@ mod draft;
 mod findings;
 pub mod forced;
 pub mod instance;
+mod journeys;
 mod needs;
 pub mod others;
 pub mod overlap;

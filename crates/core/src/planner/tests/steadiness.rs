@@ -152,6 +152,26 @@ fn a_rest_that_still_fits_is_replaced_only_by_a_plan_that_saves_more_than_a_twen
 }
 
 #[test]
+fn a_rest_is_mended_where_a_target_is_not_allowed_any_more() {
+    let snapshot = Fixture::cluster(4).vm(101, "pve1", 4).vm(102, "pve2", 4).vm(103, "pve3", 4).snapshot();
+    let policy = Policy::default();
+    let plan = planned(&snapshot, &policy);
+    let first = moves(&plan)[0].clone();
+    let mut narrower = snapshot;
+    let facts = narrower.guests.get_mut(&first.guest).unwrap().migration.known_mut().unwrap();
+    let refusal = crate::snapshot::TargetRefusal::Other("not any more".to_owned());
+    facts.refused.insert(first.to.clone(), vec![refusal]);
+    let (Revision::Mended(mended) | Revision::Another(mended)) =
+        revise(&plan, &narrower, &policy, &ongoing()).expect("there are other nodes")
+    else {
+        panic!("the guest may not go to {}", first.to);
+    };
+    let there = moves(&mended).iter().any(|step| step.guest == first.guest && step.to == first.to);
+    assert!(!there, "{:#?}", moves(&mended));
+    crate::forecast::verify(&mended, &narrower, &policy).expect("the check agrees");
+}
+
+#[test]
 fn a_rest_that_does_not_fit_and_cannot_be_replaced_has_its_reasons() {
     let snapshot = demo_like().snapshot();
     let plan = planned(&snapshot, &Policy::default());

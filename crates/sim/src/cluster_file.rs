@@ -6,6 +6,7 @@
 mod defaults;
 mod from_snapshot;
 mod plain;
+mod policies;
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,7 @@ use defaults::{
     twenty, two, yes,
 };
 pub use from_snapshot::world_from_snapshot;
+pub use policies::{POLICIES, POLICIES_POLICY};
 
 use crate::world::World;
 use crate::world::faults::Fault;
@@ -37,17 +39,6 @@ pub enum ClusterFileError {
 
 /// The demo cluster's file.
 pub const DEMO: &str = include_str!("../clusters/demo.toml");
-
-/// A cluster in which each policy for guests is used once.
-pub const POLICIES: &str = include_str!("../clusters/policies.toml");
-
-/// What its administrator allows; what he wants with each guest stands in the guests' tags.
-pub const POLICIES_POLICY: &str = r#"
-[policy]
-local-disks = "stay"
-stopped-guests = "move"
-consents = ["restart-containers", "shutdown-guests", "move-offline", "eject-media"]
-"#;
 
 /// Noon on 22 November 2026, UTC: when a world begins unless its file says otherwise.
 const START_UNIX_S: u64 = 1_795_348_800;

@@ -6,8 +6,10 @@
 //! Does not promise the least number of moves: the plan carries a bound that tells how far it is off at most.
 
 mod balance;
+mod beside;
 mod board;
 pub mod bound;
+mod candidates;
 mod certificates;
 mod concessions;
 mod construct;

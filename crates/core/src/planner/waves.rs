@@ -7,16 +7,16 @@ use crate::plan::{Consent, Costs, PlannedStep, Wave};
 use crate::policy::{ConsentKind, RebootWhen};
 use crate::snapshot::{Ha, Node};
 use crate::steps::{
-    EjectMedia, EnterMaintenance, FinalCheck, HoldFailback, HoldRebalance, InsertMedia, LeaveMaintenance, Migrate,
-    ProveBack, ProveEmpty, Reboot, RefreshPackages, RestoreFailback, RestoreRebalance, SetNoout, SettleHa,
-    ShutdownGuest, StartGuest, StartMoved, Step, StopToMove, Travel, UnsetNoout, UpgradePackages, kernel_release,
+    EnterMaintenance, FinalCheck, HoldFailback, HoldRebalance, LeaveMaintenance, Migrate, ProveBack, ProveEmpty,
+    Reboot, RefreshPackages, RestoreFailback, RestoreRebalance, SetNoout, SettleHa, ShutdownGuest, StartGuest, Step,
+    Travel, UnsetNoout, UpgradePackages, kernel_release,
 };
 
-use super::cost::{HA_ROUNDS_S, RESTART_S, migration_s, offline_s, step_s};
+use super::cost::{HA_ROUNDS_S, RESTART_S, migration_s, step_s};
 use super::draft::Draft;
 use super::instance::{Move, Solution};
 use super::overlap::{self, InTime};
-use super::problem::{Problem, media};
+use super::problem::Problem;
 use super::staging::{Leg, Stages};
 use super::wishes::pulled_to;
 use super::{Ongoing, problem};
@@ -33,13 +33,13 @@ pub(super) struct Writer<'a> {
     pub(super) ha: Option<&'a Ha>,
     pub(super) ongoing: &'a Ongoing,
     /// Steps that are owed and not in the plan yet, oldest first.
-    owed: Vec<Step>,
+    pub(super) owed: Vec<Step>,
     held: BTreeSet<GuestId>,
-    ejected: BTreeSet<GuestId>,
+    pub(super) ejected: BTreeSet<GuestId>,
     /// Where guests are that have moved by now.
-    at: BTreeMap<GuestId, NodeName>,
+    pub(super) at: BTreeMap<GuestId, NodeName>,
     costs: Costs,
-    consents: BTreeMap<(ConsentKind, GuestId), (u64, String)>,
+    pub(super) consents: BTreeMap<(ConsentKind, GuestId), (u64, String)>,
     pub(super) waves: Vec<Wave>,
     ids: BTreeMap<String, u32>,
     pub(super) upgraded: BTreeSet<usize>,
@@ -79,7 +79,7 @@ pub(super) fn write(problem: &Problem<'_>, solution: &Solution, ongoing: &Ongoin
 }
 
 impl<'a> Writer<'a> {
-    fn name(&self, node: usize) -> &'a NodeName {
+    pub(super) fn name(&self, node: usize) -> &'a NodeName {
         &self.problem.names[node]
     }
 
@@ -91,7 +91,7 @@ impl<'a> Writer<'a> {
         self.ha.is_some_and(|ha| ha.master.is_some() || !ha.services.is_empty())
     }
 
-    fn add(&mut self, draft: &mut Draft, step: impl Into<Step>, why: &str, estimate_s: Option<u64>) {
+    pub(super) fn add(&mut self, draft: &mut Draft, step: impl Into<Step>, why: &str, estimate_s: Option<u64>) {
         let step = step.into();
         let kind = step.kind();
         let subject = kind.subject().map(|subject| format!(".{subject}")).unwrap_or_default();
@@ -112,7 +112,7 @@ impl<'a> Writer<'a> {
     }
 
     /// The step that was added last takes this guest down for so long.
-    fn down(&mut self, draft: &mut Draft, guest: GuestId, down_s: u64, kind: ConsentKind, what: String) {
+    pub(super) fn down(&mut self, draft: &mut Draft, guest: GuestId, down_s: u64, kind: ConsentKind, what: String) {
         if let Some(planned) = draft.steps.last_mut() {
             planned.down_s = down_s;
         }
@@ -122,7 +122,7 @@ impl<'a> Writer<'a> {
     }
 
     /// A step of its own stage.
-    fn alone(&mut self, draft: &mut Draft, step: impl Into<Step>, why: &str) {
+    pub(super) fn alone(&mut self, draft: &mut Draft, step: impl Into<Step>, why: &str) {
         draft.next_stage();
         self.add(draft, step, why, None);
     }
@@ -181,53 +181,6 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn eject(&mut self, draft: &mut Draft, id: GuestId) {
-        let Some(guest) = self.problem.snapshot.guests.get(&id) else { return };
-        let media = media(guest, self.problem.policy);
-        if media.is_empty() || !self.ejected.insert(id) {
-            return;
-        }
-        let images = guest.migration.known().map(|facts| &facts.images_on);
-        for (drive, volid) in media {
-            let mut lies_on = images.and_then(|images| images.get(&volid)).cloned().unwrap_or_default();
-            lies_on.insert(guest.node.clone());
-            let step = EjectMedia { guest: id, node: guest.node.clone(), drive, volid, lies_on };
-            let back = InsertMedia::of(&step);
-            self.add(draft, step, "an image on its node only keeps the guest from moving", None);
-            self.owed.push(back.into());
-        }
-        // What becomes of it is known at the end of the plan.
-        self.consents.insert((ConsentKind::EjectMedia, id), (0, String::new()));
-    }
-
-    /// What of the ejected images is put back, and what cannot be.
-    fn put_back(&mut self, draft: &mut Draft) {
-        let back: Vec<InsertMedia> = self
-            .owed
-            .iter()
-            .filter_map(|step| if let Step::InsertMedia(back) = step { Some(back.clone()) } else { None })
-            .collect();
-        for step in back {
-            let here = self.problem.snapshot.guests.get(&step.guest).map(|guest| &guest.node);
-            let Some(node) = self.at.get(&step.guest).or(here).cloned() else { continue };
-            let InsertMedia { guest, drive, volid, .. } = &step;
-            let (what, why) = match step.out_of_reach(&node) {
-                None => (
-                    format!("{volid} is ejected from {drive} of {guest} and put back at the end"),
-                    "given back: the image lies there too".to_owned(),
-                ),
-                Some(_) => (
-                    format!("{volid} is ejected from {drive} of {guest} and NOT put back: {node} does not have it"),
-                    format!("it CANNOT be: {node} does not have the image; the report hands it over to you"),
-                ),
-            };
-            if let Some((_, told)) = self.consents.get_mut(&(ConsentKind::EjectMedia, *guest)) {
-                *told = if told.is_empty() { what } else { format!("{told}; {what}") };
-            }
-            self.add(draft, step, &why, None);
-        }
-    }
-
     /// Would HA move it by itself after one of our moves?
     fn is_pulled(&self, guest: GuestId) -> bool {
         self.ha.is_some_and(|ha| pulled_to(ha, guest, &self.problem.names).is_some())
@@ -250,41 +203,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Down, over, and up again, with nothing between: one guest at a time, so that none waits for another.
-    fn offline_leg(&mut self, draft: &mut Draft, leaving: Option<usize>, leg: Leg) {
-        let Some(mover) = self.problem.movers[leg.step.item].get(leg.mover) else { return };
-        let (guest, bytes) = (mover.guest, mover.bytes);
-        let managed = self.ha.is_some_and(|ha| problem::managed(ha, guest).is_some());
-        let node = self.name(leg.step.from).clone();
-        let (stop, start) = (Step::from(StopToMove { guest, node }), Step::from(StartMoved { guest }));
-        let (stop_s, down_s) = offline_s(bytes, managed, self.problem.policy);
-        let start_s = down_s.saturating_sub(stop_s + migration_s(bytes, managed, self.problem.policy));
-        draft.next_stage();
-        let why = "it cannot move while it runs, and the operator lets it be moved stopped";
-        self.add(draft, stop, why, Some(stop_s));
-        let to = self.name(leg.step.to);
-        let what = format!("{guest} is shut down, moved to {to} and started there");
-        self.down(draft, guest, down_s, ConsentKind::MoveOffline, what);
-        draft.next_stage();
-        self.leg(draft, leaving, leg);
-        draft.next_stage();
-        self.add(draft, start, "given back", Some(start_s));
-    }
-
-    /// Guests that were stopped for their move and need not go on are not left down until the end.
-    fn start_half_way(&mut self, draft: &mut Draft) {
-        if !self.waves.is_empty() {
-            return;
-        }
-        let moves = |guest: GuestId| self.problem.movers.iter().flatten().any(|mover| mover.guest == guest);
-        let starts = |step: &&Step| matches!(step, Step::StartMoved(start) if !moves(start.guest));
-        let left: Vec<Step> = self.owed.iter().filter(starts).cloned().collect();
-        for step in left {
-            self.alone(draft, step, "given back");
-        }
-    }
-
-    fn leg(&mut self, draft: &mut Draft, leaving: Option<usize>, leg: Leg) {
+    pub(super) fn leg(&mut self, draft: &mut Draft, leaving: Option<usize>, leg: Leg) {
         let Move { item, from, to } = leg.step;
         let Some(mover) = self.problem.movers[item].get(leg.mover) else { return };
         let why = self.leg_why(leaving, leg.step, mover.guest);

@@ -1,0 +1,12 @@
+//! The cluster of `demo --policies` and of the test that judges it guest by guest.
+
+/// A cluster in which each policy for guests is used once.
+pub const POLICIES: &str = include_str!("../../clusters/policies.toml");
+
+/// What its administrator allows; what he wants with each guest stands in the guests' tags.
+pub const POLICIES_POLICY: &str = r#"
+[policy]
+local-disks = "stay"
+stopped-guests = "move"
+consents = ["restart-containers", "shutdown-guests", "move-offline", "eject-media"]
+"#;

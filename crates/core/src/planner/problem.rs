@@ -218,7 +218,7 @@ impl<'a> Reader<'a> {
                 Some(unknown(Subject::Guest(guest.id), &format!("whether {} runs is not known: {why}", guest.id)))
             }
             Ok(GuestStatus::Stopped) => return self.stopped(guest, home),
-            Ok(GuestStatus::Running | GuestStatus::Paused) => self.running(guest, home).err(),
+            Ok(GuestStatus::Running | GuestStatus::Paused) => self.running(guest, home),
         };
         if let Some(finding) = finding {
             self.stay.insert(guest.id, home);
@@ -229,7 +229,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A guest with a live process: an item, a guest to be shut down, or the reason why neither is possible.
-    fn running(&mut self, guest: &Guest, home: usize) -> Result<(), Finding> {
+    fn running(&mut self, guest: &Guest, home: usize) -> Option<Finding> {
         let service = managed(self.ha, guest.id);
         if let Some(service) = service
             .filter(|service| service.state != Some(HaServiceState::Started) || service.request != HaRequest::Started)
@@ -240,13 +240,13 @@ impl<'a> Reader<'a> {
                 "wait until HA has settled, or mend it: ha-manager status; ha-manager set {} --state started",
                 guest.id
             );
-            return Err(immovable(guest.id, &guest.node, &why, remedy));
+            return Some(immovable(guest.id, &guest.node, &why, remedy));
         }
         let candidate = self.candidate(guest, home, travel(guest, service.is_some()));
         let why = match candidate {
             Ok(candidate) if !candidate.spec.allowed.without(home).is_empty() || self.names.len() == 1 => {
                 self.candidates.insert(guest.id, candidate);
-                return Ok(());
+                return None;
             }
             Ok(candidate) => {
                 let name = |node: &usize| self.names[*node].as_str();
@@ -255,29 +255,29 @@ impl<'a> Reader<'a> {
                 each.join("; ")
             }
             Err(crate::placement::Obstacle::Unknown(why)) => {
-                return Err(unknown(Subject::Guest(guest.id), &format!("where {} may go is {why}", guest.id)));
+                return Some(unknown(Subject::Guest(guest.id), &format!("where {} may go is {why}", guest.id)));
             }
             Err(crate::placement::Obstacle::No(why)) => why,
         };
         if guest.status.is(&GuestStatus::Running) && self.policy.allows(guest, GuestPolicy::Shutdown) {
             self.stay.insert(guest.id, home);
             self.shut_down.entry(home).or_default().push(guest.id);
-            return Ok(());
+            return None;
         }
         if guest.status.is(&GuestStatus::Running) && self.policy.allows(guest, GuestPolicy::Offline) {
             let stopped = self.offline(guest, home);
             return match stopped {
                 Ok(candidate) => {
                     self.candidates.insert(guest.id, candidate);
-                    Ok(())
+                    None
                 }
                 Err(also) => {
                     let why = format!("{why}; nor stopped: {also}");
-                    Err(immovable(guest.id, &guest.node, &why, remedy_immovable(guest.id)))
+                    Some(immovable(guest.id, &guest.node, &why, remedy_immovable(guest.id)))
                 }
             };
         }
-        Err(immovable(guest.id, &guest.node, &why, remedy_immovable(guest.id)))
+        Some(immovable(guest.id, &guest.node, &why, remedy_immovable(guest.id)))
     }
 
     /// A stopped guest moves if the operator wants it and nothing is in the way; else it stays.

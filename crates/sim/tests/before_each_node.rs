@@ -52,8 +52,9 @@ impl Watcher for Listens {
 async fn goes_on(ports: &Ports, journal: &Journal, run: &RunId, words: Vec<Request>) -> (Ended, Vec<Event>) {
     let mut watcher = Listens::default();
     let holder = Holder::this_process("again");
-    let mut driver =
-        Driver::take_up(ports.clone(), journal, &holder, run.clone(), &mut watcher).unwrap().when_paused(WhenPaused::Leave);
+    let mut driver = Driver::take_up(ports.clone(), journal, &holder, run.clone(), &mut watcher)
+        .unwrap()
+        .when_paused(WhenPaused::Leave);
     for word in words {
         driver.say(word, "ben").unwrap();
     }
@@ -98,6 +99,8 @@ fn what_is_found_since_pauses_the_run_before_the_next_node_and_a_waived_finding_
         let ended = driver.drive().await.unwrap();
         drop(driver);
 
+        let why = found(&ended).join("\n");
+        assert!(why.contains(&format!("{} is not drained", order[1])), "{why}");
         // Once on every node before the run, then on the node that is done and on the next one.
         let mut expected: Vec<String> = nodes.iter().map(ToString::to_string).collect();
         let mut between = order[..2].to_vec();
@@ -107,9 +110,6 @@ fn what_is_found_since_pauses_the_run_before_the_next_node_and_a_waived_finding_
         counted[3..].sort();
         expected.extend(between);
         assert_eq!(counted, expected);
-
-        let why = found(&ended).join("\n");
-        assert!(why.contains(&format!("{} is not drained", order[1])), "{why}");
         assert!(why.contains("pve1: / on pve1 has 1.0 GiB free"), "{why}");
         assert!(!why.contains("--waive"), "what is never waived is not offered: {why}");
         let moved_from_the_next = |events: &[Event]| {
@@ -141,7 +141,8 @@ fn what_is_found_since_pauses_the_run_before_the_next_node_and_a_waived_finding_
         let words = vec![Request::Waive { waiver: waiver.clone(), findings: Vec::new() }, Request::Resume];
         let (ended, events) = goes_on(&ports, &journal, &run, words).await;
         assert!(matches!(ended, Ended::Over(RunOutcome::Completed)), "{ended:?}");
-        let waived = |event: &Event| matches!(event, Event::Waived { waiver: given, by, .. } if *given == waiver && by == "ben");
+        let waived =
+            |event: &Event| matches!(event, Event::Waived { waiver: given, by, .. } if *given == waiver && by == "ben");
         assert!(events.iter().any(waived), "the reason is in the journal");
     });
 }
@@ -156,7 +157,7 @@ fn automatic_rebalancing_is_off_while_guests_travel_and_on_again_at_the_end() {
         let ports = sim.ports();
         let (policy, run) = (common::policy(), new_run_id(ports.clock.now(), "quiet"));
         let nodes: Vec<NodeName> = sim.world().nodes.keys().cloned().collect();
-        let prepared = prepare(&ports, nodes.clone(), &policy, &run, Lists::AsTheyAre).await;
+        let prepared = prepare(&ports, nodes.clone(), &policy, &run, Lists::Refresh).await;
         let (plan, _) = prepared.plan.expect("the demo has a plan");
         let verbs: Vec<&str> = plan.steps().map(|(_, planned)| planned.step.kind().verb()).collect();
         let at = |verb: &str| verbs.iter().position(|known| *known == verb).unwrap();

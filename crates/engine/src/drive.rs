@@ -87,6 +87,8 @@ pub struct Driver<'a> {
     lease_renewed: UnixMs,
     lock: ClusterLock,
     unsure_since: Option<UnixMs>,
+    /// Was the plan held against the first look of this driver?
+    reviewed: bool,
     pub(crate) to_lower: Option<(Vec<String>, String)>,
     /// Since when there is no plan because something cannot be read.
     pub(crate) unread_since: Option<UnixMs>,
@@ -169,6 +171,7 @@ impl<'a> Driver<'a> {
             lease_renewed: wall_now(),
             lock,
             unsure_since: None,
+            reviewed: false,
             to_lower: None,
             unread_since: None,
         }
@@ -250,9 +253,12 @@ impl<'a> Driver<'a> {
             self.watch_corosync(&snapshot)?;
             if depth == Depth::WaveBegins {
                 self.stop_before_a_node(&snapshot)?;
-                if matches!(self.review(&snapshot)?, Turn::Rest) {
-                    self.rest().await;
-                    continue;
+                if !self.reviewed {
+                    if matches!(self.review(&snapshot)?, Turn::Rest) {
+                        self.rest().await;
+                        continue;
+                    }
+                    self.reviewed = true;
                 }
             }
             if let Some(ended) = self.decide_until_look(snapshot).await? {
@@ -330,8 +336,11 @@ impl<'a> Driver<'a> {
                 if matches!(step, Step::UpgradePackages(_)) || matches!(outcome, StepOutcome::Abandoned(_)) {
                     self.keep_log(&id, snapshot).await?;
                 }
+                let in_a_turn = self.state.under_work.is_some();
                 self.append(Event::StepEnded { id, step, outcome })?;
-                Ok(Turn::Again)
+                // Between two nodes the cluster is looked at as a whole before the next one is touched.
+                let turn_is_over = in_a_turn && self.state.under_work.is_none();
+                Ok(if turn_is_over { Turn::Look } else { Turn::Again })
             }
             Action::Perform(start) => self.perform(start, snapshot).await,
             Action::Wait { on, poll_s } => {

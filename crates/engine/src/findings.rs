@@ -6,8 +6,10 @@
 
 use quorate_core::checks::classes::{Asked, asked, waivable};
 use quorate_core::checks::{Finding, Severity, run_all};
-use quorate_core::run::PauseCause;
+use quorate_core::ids::NodeName;
+use quorate_core::run::{PauseCause, RunState};
 use quorate_core::snapshot::Snapshot;
+use quorate_core::steps::Step;
 
 use crate::drive::{DriveError, Driver};
 
@@ -15,9 +17,7 @@ impl Driver<'_> {
     /// Pauses the run before the next node is drained, if something is in the way that is not waived.
     pub(crate) fn stop_before_a_node(&mut self, snapshot: &Snapshot) -> Result<(), DriveError> {
         let state = &self.state;
-        let between = state.under_work.is_none() && state.under_way().next().is_none();
-        let comes = state.current_node().cloned();
-        let (true, Some(next)) = (between && !state.aborting && state.paused.is_none(), comes) else { return Ok(()) };
+        let Some(next) = still_full(state).filter(|_| !state.aborting && state.paused.is_none()) else { return Ok(()) };
         let found = run_all(snapshot, &state.policy);
         let bad: Vec<&Finding> = found
             .iter()
@@ -39,4 +39,14 @@ impl Driver<'_> {
         }
         self.pause(PauseCause::Findings, why)
     }
+}
+
+/// The node whose turn comes, as long as nothing was done to it: its package lists may have been read anew.
+fn still_full(state: &RunState) -> Option<NodeName> {
+    let harmless = |step: &Step| matches!(step, Step::RefreshPackages(_) | Step::HoldRebalance(_));
+    let waves = &state.plan.as_ref()?.waves;
+    let wave = waves.iter().find(|wave| wave.steps.iter().any(|step| !state.is_done(&step.id)))?;
+    let begun = wave.steps.iter().filter(|planned| state.steps.contains_key(&planned.id));
+    let untouched = begun.map(|planned| &planned.step).chain(state.under_way().map(|(_, record)| &record.step));
+    untouched.into_iter().all(harmless).then(|| wave.node.clone())?
 }

@@ -54,6 +54,7 @@ async fn goes_on(ports: &Ports, journal: &Journal, run: &RunId, words: Vec<Reque
     let holder = Holder::this_process("again");
     let mut driver = Driver::take_up(ports.clone(), journal, &holder, run.clone(), &mut watcher)
         .unwrap()
+        .known_nodes(["pve1", "pve2", "pve3"].map(NodeName::from).to_vec())
         .when_paused(WhenPaused::Leave);
     for word in words {
         driver.say(word, "ben").unwrap();

@@ -118,16 +118,21 @@ fn a_token_that_may_only_look_is_told_each_privilege_that_it_lacks() {
 fn guests_that_the_token_does_not_see_and_a_shell_that_is_shut_are_named() {
     let stranger = Stranger::with_role("PVESysAdmin");
     let answers = format!("yes\n{}\nyes\n", stranger.secret);
-    stranger.init(&[], &answers).expect(3, &["the token lacks /vms VM.Audit", "vm:101 is on pve1 and missing from the API's list"]);
+    stranger
+        .init(&[], &answers)
+        .expect(3, &["the token lacks /vms VM.Audit", "vm:101 is on pve1 and missing from the API's list"]);
 
     let stranger = Stranger::new();
     let fault = stranger.lab.session.run(&["lab", "fault", "--dir", ".", "ssh-down", "pve2", "3600"]);
     assert_eq!(fault.code, 0, "{}", fault.err);
     // Without the shell there is no host key to be seen: it is named beforehand, as a known_hosts file would.
     let pinned: toml::Value = toml::from_str(&stranger.lab.session.read("quorate.toml")).unwrap();
-    let keys: Vec<String> = pinned["cluster"]["nodes"].as_array().unwrap().iter().map(|node| {
-        format!("{}={}", node["name"].as_str().unwrap(), node["host-key"].as_str().unwrap())
-    }).collect();
+    let keys: Vec<String> = pinned["cluster"]["nodes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|node| format!("{}={}", node["name"].as_str().unwrap(), node["host-key"].as_str().unwrap()))
+        .collect();
     let more: Vec<&str> = keys.iter().flat_map(|key| ["--host-key", key.as_str()]).collect();
     let answers = format!("yes\n{}\nyes\n", stranger.secret);
     let told = stranger.init(&more, &answers);

@@ -34,7 +34,8 @@ impl Check for BootLoader {
             match boot.kept.known() {
                 Some(Some(kept)) => partitions(node, kept, &mut report),
                 Some(None) if boot.root.known().is_some_and(|root| root == "zfs") => {
-                    let problem = format!("/ of {name} is on ZFS and proxmox-boot-tool keeps no partition: GRUB reads the pool");
+                    let problem =
+                        format!("/ of {name} is on ZFS and proxmox-boot-tool keeps no partition: GRUB reads the pool");
                     let remedy = "Switch to proxmox-boot-tool, or at least never run zpool upgrade on that pool";
                     report.add(Severity::Warning, name, problem, remedy);
                 }

@@ -66,7 +66,8 @@ impl Check for Capacity {
 
 /// Guests that have to go somewhere else: running, and not to be shut down.
 fn leaving<'a>(snapshot: &'a Snapshot, policy: &Policy, node: &'a NodeName) -> Vec<&'a Guest> {
-    let stays = |guest: &&Guest| policy.allows(guest, GuestPolicy::Shutdown) && stuck(snapshot, policy, guest).is_some();
+    let stays =
+        |guest: &&Guest| policy.allows(guest, GuestPolicy::Shutdown) && stuck(snapshot, policy, guest).is_some();
     snapshot.guests_on(node).filter(|guest| guest.may_be_running()).filter(|guest| !stays(guest)).collect()
 }
 

@@ -65,7 +65,8 @@ const NEW_KEYS: [&str; 2] = ["19.2.6", "20.2.4"];
 fn keys_that_change(snapshot: &Snapshot, running: &BTreeSet<&Version>, report: &mut Report) {
     for node in online(snapshot) {
         let pending = node.packages.known().map_or(&[][..], |packages| &packages.pending);
-        let Some(coming) = pending.iter().find(|package| package.name == "ceph-common").map(|package| &package.to) else {
+        let Some(coming) = pending.iter().find(|package| package.name == "ceph-common").map(|package| &package.to)
+        else {
             continue;
         };
         let crosses = |first: &&str| {
@@ -73,8 +74,10 @@ fn keys_that_change(snapshot: &Snapshot, running: &BTreeSet<&Version>, report: &
             first.major() == coming.major() && *coming >= first && running.iter().any(|version| **version < first)
         };
         if let Some(first) = NEW_KEYS.iter().find(|first| crosses(first)) {
-            let problem = format!("the upgrade of {} brings Ceph {coming}: from {first} on CephX has another cipher", node.name);
-            let remedy = "Read the release notes before: old clients of CephFS and RBD outside of the cluster may lose access";
+            let problem =
+                format!("the upgrade of {} brings Ceph {coming}: from {first} on CephX has another cipher", node.name);
+            let remedy =
+                "Read the release notes before: old clients of CephFS and RBD outside of the cluster may lose access";
             report.add(Severity::Warning, &node.name, problem, remedy);
         }
     }

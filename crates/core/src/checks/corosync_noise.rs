@@ -38,7 +38,8 @@ impl Check for CorosyncNoise {
                 "corosync on {} complained in the last day: {} retransmits, {} links lost, {} tokens lost",
                 node.name, seen.retransmits, seen.links_lost, seen.tokens_lost
             );
-            let remedy = format!("Find the cause before guests migrate: journalctl -u corosync --since -24h on {}", node.name);
+            let remedy =
+                format!("Find the cause before guests migrate: journalctl -u corosync --since -24h on {}", node.name);
             report.add(Severity::Warning, &node.name, problem, remedy);
         }
         report.findings()

@@ -46,7 +46,8 @@ impl Check for HaState {
             }
         }
         if snapshot.options.known().is_some_and(|options| options.ha_auto_rebalance) {
-            let problem = "HA rebalances by itself: the run switches that off before anything moves, and on again at the end";
+            let problem =
+                "HA rebalances by itself: the run switches that off before anything moves, and on again at the end";
             let remedy = "Nothing to do; the plan has both steps (hold-rebalance, restore-rebalance).";
             report.add(Severity::Info, Subject::Cluster, problem, remedy);
         }

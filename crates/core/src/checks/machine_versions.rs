@@ -27,10 +27,12 @@ impl Check for MachineVersions {
         for guest in snapshot.guests.values() {
             let Some(facts) = guest.migration.known() else { continue };
             let types = [("is configured with", &facts.machine), ("runs with", &facts.running_machine)];
-            let old = types.into_iter().find_map(|(how, kind)| Some((how, kind.as_ref()?)).filter(|(_, kind)| is_old(kind)));
+            let old =
+                types.into_iter().find_map(|(how, kind)| Some((how, kind.as_ref()?)).filter(|(_, kind)| is_old(kind)));
             if let Some((how, kind)) = old {
                 let problem = format!("{} {how} machine type {kind}, which QEMU is about to drop", guest.id);
-                let remedy = format!("When it may be shut down: qm set {} --machine with a newer version", guest.id.vmid);
+                let remedy =
+                    format!("When it may be shut down: qm set {} --machine with a newer version", guest.id.vmid);
                 report.add(Severity::Warning, guest.id, problem, remedy);
             }
         }

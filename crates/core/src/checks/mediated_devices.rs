@@ -25,9 +25,14 @@ impl Check for MediatedDevices {
             let keys = guest.migration.known().map_or(&[][..], |facts| &facts.mediated_devices);
             let coming = snapshot.nodes.get(&guest.node).and_then(coming_kernel);
             if let Some(coming) = coming.filter(|_| !keys.is_empty()) {
-                let problem =
-                    format!("{} of {} hangs on a driver that has to fit kernel {coming} of {}", some(keys), guest.id, guest.node);
-                let remedy = "See that the driver knows this kernel, or pin the one that runs: proxmox-boot-tool kernel pin";
+                let problem = format!(
+                    "{} of {} hangs on a driver that has to fit kernel {coming} of {}",
+                    some(keys),
+                    guest.id,
+                    guest.node
+                );
+                let remedy =
+                    "See that the driver knows this kernel, or pin the one that runs: proxmox-boot-tool kernel pin";
                 report.add(Severity::Warning, guest.id, problem, remedy);
             }
         }

@@ -34,7 +34,8 @@ impl Check for NicNames {
                 some(&loose),
                 node.name
             );
-            let remedy = format!("On {}: pve-network-interface-pinning generate; or have its console at hand", node.name);
+            let remedy =
+                format!("On {}: pve-network-interface-pinning generate; or have its console at hand", node.name);
             report.add(Severity::Warning, &node.name, problem, remedy);
         }
         report.findings()

@@ -25,7 +25,8 @@ impl Check for OtherMovers {
             let Some(movers) = node.host.movers.known().filter(|movers| !movers.is_empty()) else { continue };
             let list: Vec<String> = movers.iter().cloned().collect();
             let problem = format!("{} is at work on {} and moves guests by itself", some(&list), node.name);
-            let remedy = format!("For the run, on {}: systemctl stop {}; start it again afterwards", node.name, list.join(" "));
+            let remedy =
+                format!("For the run, on {}: systemctl stop {}; start it again afterwards", node.name, list.join(" "));
             report.add(Severity::Blocking, &node.name, problem, remedy);
         }
         report.findings()

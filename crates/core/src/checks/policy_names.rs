@@ -22,10 +22,20 @@ impl Check for PolicyNames {
         let mut report = Report::of(self);
         let remedy = "Set the name right in the configuration, or take the line out";
         for guest in policy.guests.keys().filter(|guest| !snapshot.guests.contains_key(guest)) {
-            report.add(Severity::Warning, *guest, format!("the policy names {guest}, which this cluster does not have"), remedy);
+            report.add(
+                Severity::Warning,
+                *guest,
+                format!("the policy names {guest}, which this cluster does not have"),
+                remedy,
+            );
         }
         for node in policy.first.iter().chain(&policy.last).filter(|node| !snapshot.nodes.contains_key(*node)) {
-            report.add(Severity::Blocking, node, format!("the policy names {node}, which is no node of this cluster"), remedy);
+            report.add(
+                Severity::Blocking,
+                node,
+                format!("the policy names {node}, which is no node of this cluster"),
+                remedy,
+            );
         }
         report.findings()
     }

@@ -34,7 +34,8 @@ impl Check for SharedNetwork {
             views(snapshot).filter(|(_, view)| starved(&view.link_addresses)).map(|(node, _)| node.as_str()).collect();
         if !nodes.is_empty() {
             let problem = format!("all corosync links of {} lie in the network of migrations", nodes.join(", "));
-            let remedy = "Give corosync a link of its own, or migrations a network of their own, or limit their bandwidth";
+            let remedy =
+                "Give corosync a link of its own, or migrations a network of their own, or limit their bandwidth";
             report.add(Severity::Warning, Subject::Cluster, problem, remedy);
         }
         report.findings()

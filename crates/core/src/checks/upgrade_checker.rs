@@ -29,7 +29,12 @@ impl Check for UpgradeChecker {
                 Some(Some(checker)) => judge(node, checker, &mut report),
                 Some(None) => {
                     let problem = format!("{} has no upgrade checker (pve8to9)", node.name);
-                    report.add(Severity::Info, &node.name, problem, "Nothing to do: it matters before a major upgrade only.");
+                    report.add(
+                        Severity::Info,
+                        &node.name,
+                        problem,
+                        "Nothing to do: it matters before a major upgrade only.",
+                    );
                 }
                 None => {}
             }
@@ -63,7 +68,12 @@ fn judge(node: &Node, checker: &CheckerReport, report: &mut Report) {
         told.len(),
         inherent.len()
     );
-    report.add(Severity::Info, name, problem, "Nothing to do for this line; the matrix of `quorate preflight` shows all.");
+    report.add(
+        Severity::Info,
+        name,
+        problem,
+        "Nothing to do for this line; the matrix of `quorate preflight` shows all.",
+    );
 }
 
 /// Is the release that the checker prepares for still to come on this node? Not known counts as yes.

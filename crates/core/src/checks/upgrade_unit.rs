@@ -26,7 +26,8 @@ impl Check for EarlierUpgrade {
             match &unit.state {
                 UnitState::Running => {
                     let problem = format!("the package upgrade {id} is still at work on {name}");
-                    let remedy = format!("Take its run up again: quorate resume. Or wait: systemctl status {id} on {name}");
+                    let remedy =
+                        format!("Take its run up again: quorate resume. Or wait: systemctl status {id} on {name}");
                     report.add(Severity::Blocking, name, problem, remedy);
                 }
                 UnitState::Ended(UnitOutcome::Failed { how, tail }) => {

@@ -41,8 +41,10 @@ fn idle(waiver: &Waiver, found: &[Finding]) -> Option<String> {
     if let Err(why) = classes::accept(waiver) {
         return Some(format!("a waiver has no effect: {why}"));
     }
-    let meant: Vec<&Finding> =
-        found.iter().filter(|finding| finding.severity >= Severity::Warning && classes::means(waiver, finding)).collect();
+    let meant: Vec<&Finding> = found
+        .iter()
+        .filter(|finding| finding.severity >= Severity::Warning && classes::means(waiver, finding))
+        .collect();
     if meant.is_empty() {
         return Some(format!("the waiver {waiver} speaks of nothing that was found"));
     }

@@ -1,5 +1,6 @@
 //! Each policy for guests that cannot move, used once in one run; judged by what the world says of each guest.
 
+#[allow(dead_code, reason = "each program of tests uses its part of what they share")]
 mod common;
 
 use std::collections::BTreeMap;

@@ -37,19 +37,85 @@ fn answers(value: &serde_json::Value) {
     one::<guest::Preconditions>(value);
     one::<guest::Current>(value);
     if let Ok(config) = lenient::read::<guest::Config>(value.clone()) {
-        let _ = (config.flag("onboot"), config.text("name"), config.raw_keys("lxc."), config.numbered(&["net"]).count());
+        let _ =
+            (config.flag("onboot"), config.text("name"), config.raw_keys("lxc."), config.numbered(&["net"]).count());
     }
 }
 
 /// Words that parsers look for, and what may lie between them.
 fn words() -> impl Strategy<Value = String> {
     let known = vec![
-        " ", "\n", "\t", "\r", ":", ",", ";", "=", "(", ")", "{", "}", "[", "]", "/", "-", ".", "%", "\0", "ü", "\u{1b}[", "m",
-        "0", "1", "18446744073709551616", "-1", "Inst", "Remv", "Conf", "node {", "nodelist", "quorum_votes:", "ring0_addr:",
-        "Nodeid", "Votes", "Qdevice", "A,V,NMW", "Expected votes:", "Quorate:", "Yes", "link:", "connected", "localhost",
-        "VMID", "NAME", "STATUS", "running", "stopped", "ActiveState=", "Id=", "loaded", "failed", "PASS: ", "FAIL: ",
-        "= SUMMARY =", "TOTAL:", "WARN:", " is configured with: ", "(versions: ", "UPID:", "vmlinuz-", "Pinned kernel:",
-        "iface", "bridge-ports", "bond-slaves", "Name=", "Retransmit List:", "is down", "Avail", "/boot/efi", "pve-manager",
+        " ",
+        "\n",
+        "\t",
+        "\r",
+        ":",
+        ",",
+        ";",
+        "=",
+        "(",
+        ")",
+        "{",
+        "}",
+        "[",
+        "]",
+        "/",
+        "-",
+        ".",
+        "%",
+        "\0",
+        "ü",
+        "\u{1b}[",
+        "m",
+        "0",
+        "1",
+        "18446744073709551616",
+        "-1",
+        "Inst",
+        "Remv",
+        "Conf",
+        "node {",
+        "nodelist",
+        "quorum_votes:",
+        "ring0_addr:",
+        "Nodeid",
+        "Votes",
+        "Qdevice",
+        "A,V,NMW",
+        "Expected votes:",
+        "Quorate:",
+        "Yes",
+        "link:",
+        "connected",
+        "localhost",
+        "VMID",
+        "NAME",
+        "STATUS",
+        "running",
+        "stopped",
+        "ActiveState=",
+        "Id=",
+        "loaded",
+        "failed",
+        "PASS: ",
+        "FAIL: ",
+        "= SUMMARY =",
+        "TOTAL:",
+        "WARN:",
+        " is configured with: ",
+        "(versions: ",
+        "UPID:",
+        "vmlinuz-",
+        "Pinned kernel:",
+        "iface",
+        "bridge-ports",
+        "bond-slaves",
+        "Name=",
+        "Retransmit List:",
+        "is down",
+        "Avail",
+        "/boot/efi",
+        "pve-manager",
     ];
     vec(prop::sample::select(known), 0..60).prop_map(|words| words.concat())
 }
@@ -57,8 +123,26 @@ fn words() -> impl Strategy<Value = String> {
 fn json() -> impl Strategy<Value = serde_json::Value> {
     use serde_json::Value;
     let keys = prop::sample::select(vec![
-        "vmid", "node", "status", "storage", "avail", "files", "repositories", "errors", "crs", "ha", "migration", "lxc",
-        "local_disks", "not_allowed_nodes", "mapped-resource-info", "local_resources", "memory", "cpuinfo", "maxmem", "net0",
+        "vmid",
+        "node",
+        "status",
+        "storage",
+        "avail",
+        "files",
+        "repositories",
+        "errors",
+        "crs",
+        "ha",
+        "migration",
+        "lxc",
+        "local_disks",
+        "not_allowed_nodes",
+        "mapped-resource-info",
+        "local_resources",
+        "memory",
+        "cpuinfo",
+        "maxmem",
+        "net0",
     ]);
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -70,8 +154,9 @@ fn json() -> impl Strategy<Value = serde_json::Value> {
     leaf.prop_recursive(4, 32, 6, move |inner| {
         prop_oneof![
             vec(inner.clone(), 0..6).prop_map(Value::Array),
-            vec((keys.clone(), inner), 0..6)
-                .prop_map(|pairs| Value::Object(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())),
+            vec((keys.clone(), inner), 0..6).prop_map(|pairs| Value::Object(
+                pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+            )),
         ]
     })
 }

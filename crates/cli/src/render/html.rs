@@ -18,7 +18,7 @@ h1 { font-size: 1.5rem; margin-bottom: .2rem } h2 { font-size: 1.15rem; margin-t
 table { border-collapse: collapse; width: 100%; display: block; overflow-x: auto }
 th, td { text-align: left; vertical-align: top; padding: .35rem .6rem; border-bottom: 1px solid var(--line) }
 th { white-space: nowrap } td.level { white-space: nowrap; font-variant-numeric: tabular-nums }
-code { font-size: .92em } .blocking, .FAIL, .BLOCKED { color: var(--bad); font-weight: 600 }
+code { font-size: .92em; white-space: nowrap } .blocking, .FAIL, .BLOCKED { color: var(--bad); font-weight: 600 }
 .consent, .stays { color: var(--ask); font-weight: 600 } .warning, .WARN, .restart { color: var(--warn) } .PASS, .live { color: var(--ok) }
 .quiet { opacity: .7 } .verdict { font-size: 1.1rem }
 ";

@@ -77,8 +77,11 @@ fn config(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let guest = call.guest()?;
     let mut found: Map<String, Value> = entries(guest).into_iter().collect();
     // Raw settings of a container are a list of pairs.
-    let raw: Vec<(String, Value)> =
-        found.iter().filter(|(key, _)| key.starts_with("lxc.")).map(|(key, value)| (key.clone(), value.clone())).collect();
+    let raw: Vec<(String, Value)> = found
+        .iter()
+        .filter(|(key, _)| key.starts_with("lxc."))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
     if !raw.is_empty() {
         found.retain(|key, _| !key.starts_with("lxc."));
         found.insert("lxc".into(), json!(raw));

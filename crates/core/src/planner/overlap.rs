@@ -43,8 +43,8 @@ fn early(board: &Board<'_>, moves: &[Move], away: usize) -> Option<(Vec<Move>, V
     let (mut early, mut late) = (Vec::new(), Vec::new());
     let mut waiting: Vec<usize> = Vec::new();
     for step in moves {
+        // Nobody is on the node that is away, so nobody leaves it.
         let can = step.to != away
-            && step.from != away
             && !waiting.contains(&step.item)
             && trial.at[step.item] == step.from
             && trial.fits(step.item, step.to);
@@ -110,4 +110,46 @@ fn votes_allow(snapshot: &Snapshot, away: &NodeName, draining: &NodeName) -> boo
         }
     }
     asked
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::instance::{Item, NodeSet, Place};
+    use super::*;
+
+    /// Node 0 has just been upgraded, node 1 is drained next. What of its moves is done while node 0 reboots?
+    fn early_of(items: Vec<Item>, moves: &[(usize, usize, usize)]) -> Vec<Move> {
+        let place = |capacity_bytes| Place { capacity_bytes, has_turn: true, ..Place::default() };
+        let places = vec![place(100), place(100), place(10), place(100)];
+        let instance = Instance { places, items, ..Instance::default() };
+        let moves: Vec<Move> =
+            moves.iter().map(|(item, from, to)| Move { item: *item, from: *from, to: *to }).collect();
+        let turn = |node, moves| Turn { node, moves, ..Turn::default() };
+        let solution = Solution { turns: vec![turn(0, Vec::new()), turn(1, moves.clone())], ..Solution::default() };
+        let (early, late) = split(&instance, &solution).remove(1);
+        assert_eq!(early.len() + late.len(), moves.len());
+        early
+    }
+
+    fn item(home: usize, memory_bytes: u64) -> Item {
+        Item { home, memory_bytes, cost: 1, allowed: NodeSet::first(4), ..Item::default() }
+    }
+
+    #[test]
+    fn what_needs_room_that_waits_for_the_node_to_be_back_waits_too() {
+        let with = |bytes| early_of(vec![item(2, 6), item(1, bytes)], &[(0, 2, 0), (1, 1, 2)]);
+        assert_eq!(with(4), [Move { item: 1, from: 1, to: 2 }]);
+        assert_eq!(with(6), [], "the other one has not left yet");
+    }
+
+    #[test]
+    fn what_would_take_the_room_of_those_that_wait_is_not_begun() {
+        // The second one waits for the first, which it must not meet; the last one has room only when the third has left.
+        let moves = [(0, 2, 0), (1, 1, 2), (2, 2, 0), (3, 1, 2)];
+        let mut items = vec![item(2, 2), item(1, 6), item(2, 4), item(1, 4)];
+        (items[0].apart, items[1].apart) = (vec![1], vec![0]);
+        assert_eq!(early_of(items.clone(), &moves), []);
+        items[1].memory_bytes = 2;
+        assert_eq!(early_of(items, &moves), [Move { item: 3, from: 1, to: 2 }]);
+    }
 }

@@ -3,12 +3,13 @@
 
 use quorate_sim::crash_matrix::{Points, matrix};
 
-/// Every kind of step, by its verb, but those of an offline move, which die and are aborted in `policies.rs`.
-const VERBS: [&str; 18] = [
+/// Every kind of step, by its verb, but those that lower votes: a run takes them only without quorum.
+const VERBS: [&str; 22] = [
     "eject-media",
     "enter-maintenance",
     "final-check",
     "hold-failback",
+    "hold-rebalance",
     "insert-media",
     "leave-maintenance",
     "migrate",
@@ -17,10 +18,13 @@ const VERBS: [&str; 18] = [
     "reboot",
     "refresh-packages",
     "restore-failback",
+    "restore-rebalance",
     "set-noout",
     "settle-ha",
     "shutdown-guest",
     "start-guest",
+    "start-moved",
+    "stop-to-move",
     "unset-noout",
     "upgrade-packages",
 ];

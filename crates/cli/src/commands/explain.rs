@@ -84,12 +84,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_check_rule_and_step_is_explained() {
+    fn every_check_and_rule_is_explained() {
         let checks = quorate_core::checks::ALL.iter().map(|check| check.id());
         let rules = quorate_core::invariants::ALL.iter().map(|rule| rule.id());
         for id in checks.chain(rules) {
             let found = PAGES.iter().find_map(|(_, page)| section(page, id));
-            assert!(found.is_some_and(|lines| lines.len() > 2), "`quorate explain {id}` has nothing to say");
+            let says = |lines: Vec<&str>| lines.iter().any(|line| !line.is_empty());
+            assert!(found.is_some_and(says), "`quorate explain {id}` has nothing to say");
         }
     }
 

@@ -187,7 +187,7 @@ fn as_snapshot(survey: &Survey, step: &LowerVotes) -> Snapshot {
     let mut snapshot = Snapshot::empty(UnixMs(survey.taken.0));
     snapshot.configured_votes = survey.votes.clone();
     for (name, report) in &survey.nodes {
-        let online = !(step.off.contains(name) && !report.answers());
+        let online = !step.off.contains(name) || report.answers();
         let node = Node { online: Observed::Known(online), ..Node::unseen(name.clone(), "not asked") };
         snapshot.nodes.insert(name.clone(), node);
         snapshot.quorum.insert(name.clone(), report.view.clone());

@@ -37,6 +37,9 @@ use crate::world::World;
 /// The cluster of the reference run: small, and a run over it takes every kind of step.
 pub const EVERY_STEP: &str = include_str!("../../clusters/every-step.toml");
 
+/// The cluster file has no key for it: the HA manager moves guests by itself, which a run has to hold.
+const REBALANCES: &str = "crs: ha=static,ha-auto-rebalance=1\n";
+
 /// The new driver comes after so many seconds, in turn: at once, when HA has noticed, when deadlines have passed.
 const BACK_AFTER_S: [u64; 3] = [1, 60, 1_200];
 
@@ -103,8 +106,19 @@ pub enum Points {
 /// What the operator of the reference cluster allows.
 pub fn policy() -> Policy {
     Policy {
-        guests: [(GuestId::vm(103), GuestPolicy::Eject), (GuestId::vm(104), GuestPolicy::Shutdown)].into(),
-        consents: [ConsentKind::RestartContainers, ConsentKind::ShutdownGuests, ConsentKind::EjectMedia].into(),
+        guests: [
+            (GuestId::vm(103), GuestPolicy::Eject),
+            (GuestId::vm(104), GuestPolicy::Shutdown),
+            (GuestId::vm(106), GuestPolicy::Offline),
+        ]
+        .into(),
+        consents: [
+            ConsentKind::RestartContainers,
+            ConsentKind::ShutdownGuests,
+            ConsentKind::EjectMedia,
+            ConsentKind::MoveOffline,
+        ]
+        .into(),
         // A driver that was away for twenty minutes takes that for downtime of whoever was on its way, and would ask.
         downtime_margin_percent: 100_000,
         ..Policy::default()
@@ -170,7 +184,10 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 fn hold_reference(points: Points, send: SyncSender<Vec<Point>>) -> Result<(End, u64, Vec<String>), CrashMatrixError> {
-    let world = Arc::new(Mutex::new(world_from_toml(EVERY_STEP, 1)?));
+    let mut world = world_from_toml(EVERY_STEP, 1)?;
+    let written = world.pmxcfs_write(&"pve1".into(), "/etc/pve/datacenter.cfg", REBALANCES);
+    written.map_err(|error| CrashMatrixError::Reference(error.to_string()))?;
+    let world = Arc::new(Mutex::new(world));
     let run = new_run_id(UnixMs(lock(&world).now_ms), "crash-matrix");
     let (made, events, group) = (Mutex::new(0), Mutex::default(), Mutex::default());
     let copier = Arc::new(Copier { points, made, run: run.clone(), events, group, send });

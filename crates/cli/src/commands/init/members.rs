@@ -58,7 +58,7 @@ pub(super) async fn find(
         }
         let ssh = (address, args.ssh_port);
         let host_key = probe_host_key(&ssh).await.map_err(|error| {
-            Failure::cluster(error.to_string(), &["Is sshd running there, and on this port? See --ssh-port."])
+            Failure::cluster(format!("{name}: {error}"), &["Is sshd running there, and on this port? See --ssh-port."])
         })?;
         members.push(Member { name, api, fingerprint: shown, ssh, host_key });
     }

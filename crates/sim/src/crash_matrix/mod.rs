@@ -20,7 +20,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quorate_core::ids::{GuestId, NodeName, RunId, UnixMs};
-use quorate_core::policy::{ConsentKind, GuestPolicy, Policy};
+use quorate_core::policy::{ConsentKind, GuestPolicy, LocalDisks, Policy};
 use quorate_core::run::{Event, Request, RunOutcome, RunState, StepOutcome};
 use quorate_core::steps::Step;
 use quorate_engine::{Beginning, Driver, Ended, Lists, Silent, WhenPaused, new_run_id, prepare};
@@ -119,6 +119,7 @@ pub fn policy() -> Policy {
             ConsentKind::MoveOffline,
         ]
         .into(),
+        local_disks: LocalDisks::Stay,
         // A driver that was away for twenty minutes takes that for downtime of whoever was on its way, and would ask.
         downtime_margin_percent: 100_000,
         ..Policy::default()

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use quorate_core::ids::{BootId, GuestKind, NodeName, StorageId, Vmid};
 use quorate_core::observed::{Observed, WhyUnknown};
 use quorate_core::snapshot::{
-    CorosyncComplaints, Cpu, HostFacts, LocalGuest, Memory, Node, QuorumView, Repository, Service, StorageOnNode, SubscriptionStatus,
+    CorosyncComplaints, Cpu, HostFacts, LocalGuest, Memory, Node, QuorumView, Repository, Service, StorageOnNode,
+    SubscriptionStatus,
 };
 
 use super::packages::{self, Versions};

@@ -14,7 +14,7 @@ use quorate_core::steps::Step;
 use quorate_journal::{Holder, Journal, JournalError};
 use quorate_pve::ports::Ports;
 
-use crate::cluster_lock::{ClusterLock, Hold};
+use crate::cluster_lock::ClusterLock;
 use crate::look::{Depth, Looker};
 use crate::perform;
 use crate::prepare::Beginning;
@@ -27,9 +27,6 @@ pub(crate) const LEASE_TTL_S: u64 = 120;
 
 /// The lease is renewed when it is older than this, in seconds of the wall clock.
 const LEASE_RENEW_S: u64 = 20;
-
-/// Without the lock in the cluster for so long, the run pauses: as long as a node may take to rejoin.
-const LOCK_DEADLINE_S: u64 = 600;
 
 /// From one look for something that is missing to the next.
 const REST_S: u64 = 10;
@@ -85,8 +82,8 @@ pub struct Driver<'a> {
     when_paused: WhenPaused,
     without_rules: BTreeSet<String>,
     lease_renewed: UnixMs,
-    lock: ClusterLock,
-    unsure_since: Option<UnixMs>,
+    pub(crate) lock: ClusterLock,
+    pub(crate) unsure_since: Option<UnixMs>,
     /// Was the plan held against the first look of this driver?
     reviewed: bool,
     pub(crate) to_lower: Option<(Vec<String>, String)>,
@@ -286,36 +283,8 @@ impl<'a> Driver<'a> {
         Ok(None)
     }
 
-    async fn rest(&self) {
+    pub(crate) async fn rest(&self) {
         self.ports.clock.sleep(Duration::from_secs(REST_S)).await;
-    }
-
-    /// Are we the only driver of this cluster? If that cannot be told, nothing is begun.
-    async fn hold_lock(&mut self) -> Result<bool, DriveError> {
-        let nodes = self.nodes_to_ask();
-        match self.lock.hold(&self.ports, &nodes).await {
-            Hold::Ours => {
-                self.unsure_since = None;
-                return Ok(true);
-            }
-            Hold::Theirs(who) => return Err(DriveError::OtherDriver(who)),
-            Hold::Unsure(_) if self.stands_still_without_quorum().await? => return Ok(false),
-            Hold::Unsure(why) => {
-                let now = self.ports.clock.now();
-                let since = *self.unsure_since.get_or_insert(now);
-                let why = format!("the driver's lock in the cluster cannot be held: {why}");
-                if now.since_s(since) >= LOCK_DEADLINE_S && self.state.paused.is_none() {
-                    self.pause(
-                        PauseCause::Stuck,
-                        vec![why, "is the cluster quorate? `quorate resume` tries again".into()],
-                    )?;
-                } else {
-                    self.watcher.waiting(now, &[why]);
-                }
-            }
-        }
-        self.rest().await;
-        Ok(false)
     }
 
     fn decide(&self, snapshot: &Snapshot) -> Action {

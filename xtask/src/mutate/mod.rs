@@ -5,6 +5,8 @@
 //! without a test. `mutations.txt` has them: a name, a file, an expression that stands there once, and what stands there
 //! instead. That each of them still finds its place is a test.
 
+#![allow(clippy::disallowed_methods, reason = "it copies the sources, changes the copy and runs cargo on it")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

@@ -96,7 +96,7 @@ fn a_secret_in_the_configuration_the_answers_or_the_environment_is_in_nothing_th
         all.push((arguments.join(" "), format!("{}{}", outcome.out, outcome.err).into_bytes()));
     }
     let files = written(&session.dir);
-    for (name, _) in &files {
+    for name in files.keys() {
         let mode = std::fs::metadata(session.dir.join(name)).unwrap().permissions().mode() & 0o777;
         let ours = name.contains("journal") || name.ends_with(".db") || name == "snapshot.json" || name == "page.html";
         assert!(!ours || mode == 0o600, "{name} has mode {mode:o}");

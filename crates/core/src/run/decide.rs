@@ -7,7 +7,7 @@
 use super::event::{PauseCause, RunOutcome, StepOutcome};
 use super::state::{RunState, StepRecord};
 use crate::command::Command;
-use crate::ids::{StepId, UnixMs};
+use crate::ids::{GuestKind, StepId, UnixMs};
 use crate::plan::PlannedStep;
 use crate::snapshot::Snapshot;
 use crate::steps::{Step, StepStatus, what_runs_on};
@@ -240,6 +240,13 @@ fn may_send(
 fn diagnosis(record: &StepRecord, mut why: Vec<String>) -> Vec<String> {
     if let Some(answer) = &record.answer {
         why.push(format!("the cluster's last answer: {answer}"));
+    }
+    if let Step::Migrate(step) = &record.step {
+        let (tool, vmid) = (if step.guest.kind == GuestKind::Vm { "qm" } else { "pct" }, step.guest.vmid);
+        why.push(format!(
+            "if it is locked for a migration and no task moves it, a node that died has left the lock behind: \
+             `{tool} unlock {vmid}` on its node"
+        ));
     }
     why.push("nothing else is begun; guests run where they are".to_owned());
     why.push("mend the cause, then `quorate resume`; or `quorate abort` to pay back what is owed and stop".to_owned());

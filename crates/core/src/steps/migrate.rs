@@ -55,12 +55,7 @@ impl Migrate {
             return Some(format!("task {}", job.upid));
         }
         if guest.lock.known().and_then(Option::as_ref).is_some_and(|lock| lock.0 == "migrate") {
-            let tool = if self.guest.kind == GuestKind::Vm { "qm" } else { "pct" };
-            return Some(format!(
-                "its configuration is locked for a migration, and no task moves it; a node that dies leaves such a lock \
-                 behind: `{tool} unlock {}` on {}",
-                self.guest.vmid, guest.node
-            ));
+            return Some("its configuration is locked for a migration".to_owned());
         }
         let service = snapshot.ha_service(self.guest)?;
         matches!(service.state?, HaServiceState::Migrate | HaServiceState::Relocate)

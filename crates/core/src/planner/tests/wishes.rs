@@ -240,3 +240,26 @@ fn what_is_to_travel_after_a_reboots_order_does_not_wait_for_its_end_and_everyth
     let action = next(&state, &world);
     assert!(matches!(action, Action::Wait { .. }), "{action:?}");
 }
+
+#[test]
+fn a_spare_node_comes_first_even_if_another_one_would_be_cheaper() {
+    let snapshot = Fixture::cluster(3).vm(101, "pve1", 2).vm(102, "pve2", 2).vm(103, "pve3", 30).snapshot();
+    assert_ne!(order(&planned(&snapshot, &Policy::default()))[0], "pve3");
+    let policy = Policy { spare: vec!["pve3".into()], ..Policy::default() };
+    assert_eq!(order(&planned(&snapshot, &policy))[0], "pve3");
+}
+
+#[test]
+fn whom_ha_leaves_elsewhere_today_comes_back_there_and_not_to_the_node_that_its_rules_prefer() {
+    let left = GuestId::vm(101);
+    let snapshot = Fixture::cluster(3)
+        .memory("pve1", 6)
+        .vm(101, "pve3", 20)
+        .managed(left)
+        .node_rule("prefer", &[left], &[("pve1", 2)], false)
+        .snapshot();
+    let policy = Policy { last: vec!["pve3".into(), "pve1".into()], ..Policy::default() };
+    let plan = planned(&snapshot, &policy);
+    assert_eq!(at_the_end(&snapshot, &plan)[&left], "pve3");
+    assert!(report(&plan, &snapshot, &policy, &ongoing()).ha_moves.is_empty());
+}

@@ -13,6 +13,7 @@ const FACTOR: u32 = 100;
 const POLICY: &str = r#"
 [policy]
 consents = ["restart-containers", "shutdown-guests", "eject-media"]
+downtime-margin-percent = 100000
 
 [policy.guests]
 "vm:114" = "eject"

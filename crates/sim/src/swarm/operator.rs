@@ -226,8 +226,9 @@ impl Operator {
         self.sim = self.sim.reborn();
     }
 
-    fn somebody_moves_guests(&self) -> bool {
-        self.strikes.iter().any(|strike| matches!(strike.what, Blow::Fault(FaultKind::AdminMoves { .. })))
+    fn somebody_brings_guests(&self) -> bool {
+        let brings = |kind: &FaultKind| matches!(kind, FaultKind::AdminMoves { .. } | FaultKind::AdminStarts { .. });
+        self.strikes.iter().any(|strike| matches!(&strike.what, Blow::Fault(kind) if brings(kind)))
     }
 
     /// What he does when the run stands still.
@@ -242,7 +243,7 @@ impl Operator {
             },
             // A VM that an administrator has sent to a node with newer packages cannot go back alive. He is told so, and
             // what he could agree to; this one gives the run up instead, and nothing may be left behind.
-            PauseCause::Stuck if self.pauses > GIVES_UP_AFTER && self.somebody_moves_guests() => Request::Abort,
+            PauseCause::Stuck if self.pauses > GIVES_UP_AFTER && self.somebody_brings_guests() => Request::Abort,
             PauseCause::Operator | PauseCause::Findings | PauseCause::Stuck | PauseCause::LostQuorum => {
                 let mut world = self.sim.world();
                 super::heal::heal(&mut world);

@@ -294,6 +294,18 @@ fn a_step_that_a_rule_forbids_waits_without_sending_and_owes_nothing() {
 }
 
 #[test]
+fn a_step_that_only_waited_is_begun_anew_when_the_run_is_resumed() {
+    let mut run = Run::begin();
+    run.allowed = false;
+    run.until(|action| matches!(action, Action::Pause { .. }));
+    assert_eq!(run.state.under_way().count(), 1, "it waits");
+    run.write(Event::Resumed { by: "admin".into() });
+    assert_eq!(run.state.under_way().count(), 0, "another plan may take its place");
+    run.allowed = true;
+    assert_eq!(run.until(is_finish), Action::Finish(RunOutcome::Completed));
+}
+
+#[test]
 fn an_unknown_reading_is_waited_for_and_never_taken_as_done() {
     let mut run = Run::begin();
     run.world.ha = Observed::unknown("manager_status", "500");

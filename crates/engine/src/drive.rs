@@ -85,7 +85,7 @@ pub struct Driver<'a> {
     pub(crate) lock: ClusterLock,
     pub(crate) unsure_since: Option<UnixMs>,
     /// Was the plan held against the first look of this driver?
-    reviewed: bool,
+    pub(crate) reviewed: bool,
     pub(crate) to_lower: Option<(Vec<String>, String)>,
     /// Since when there is no plan because something cannot be read.
     pub(crate) unread_since: Option<UnixMs>,

@@ -23,9 +23,9 @@ impl Driver<'_> {
             }
             Request::Pause => Ok(()),
             Request::Resume => {
-                if matches!(self.state.paused, Some((PauseCause::Findings, _))) {
-                    self.looker.look_anew();
-                }
+                // Somebody has mended something: what is there now may want another plan.
+                self.looker.look_anew();
+                self.reviewed = false;
                 self.append(Event::Resumed { by })
             }
             Request::Waive { waiver, findings } => self.append(Event::Waived { waiver, findings, by }),

@@ -217,8 +217,10 @@ impl RunState {
         }
     }
 
+    /// What had only waited, and nothing was sent for, is begun anew: by another plan, if this one does not fit any more.
     fn resumed(&mut self, at: UnixMs) {
         self.paused = None;
+        self.steps.retain(|_, record| record.outcome.is_some() || record.command.is_some());
         self.look_anew(at);
     }
 

@@ -14,14 +14,14 @@ const MOST_FOR_ALL_ORDERS: usize = 6;
 /// Steps of memory in a knapsack: items count for a little more than they have, so that the bound stays one.
 const STEPS: u64 = 400;
 
-/// Memory and prices of everything that can be forced to wait.
+/// Memory and prices of everything that can be forced to travel once more.
 #[derive(Debug)]
 pub(super) struct Crowding<'a> {
     instance: &'a Instance,
     weights: &'a [u64],
-    /// Items of nodes with a turn, those first that are cheapest for their memory.
+    /// Items that have memory, those first that are cheapest for it.
     by_price: Vec<usize>,
-    /// Memory at home on each node.
+    /// Memory at home on each node with a turn.
     content: Vec<u64>,
 }
 
@@ -32,9 +32,9 @@ impl<'a> Crowding<'a> {
         for (number, item) in instance.items.iter().enumerate() {
             if instance.places[item.home].has_turn {
                 content[item.home] += item.memory_bytes;
-                if item.memory_bytes > 0 {
-                    by_price.push(number);
-                }
+            }
+            if item.memory_bytes > 0 {
+                by_price.push(number);
             }
         }
         let price = |item: &usize| weights[*item] as f64 / instance.items[*item].memory_bytes as f64;
@@ -74,8 +74,8 @@ impl<'a> Crowding<'a> {
         after.collect()
     }
 
-    /// The least that it costs to let so much memory wait, of the items that `may` wait: the cheapest ones first, the
-    /// last of them in part.
+    /// The least that it costs to move so much memory once more, of the items that `may` move: the cheapest ones first,
+    /// the last of them in part.
     pub(super) fn cover(&self, mut bytes: u64, may: impl Fn(usize) -> bool) -> u64 {
         let mut cost = 0_u64;
         for item in self.by_price.iter().copied().filter(|item| may(*item)) {
@@ -150,7 +150,8 @@ impl<'a> Crowding<'a> {
             let excess = self.excess(&free).into_iter().max().unwrap_or(0);
             let fixed = forced.whole(&[]).len();
             // Johnson's rule speaks of orders that are free as a whole.
-            if fixed == 0 { self.cover(excess, |_| true) } else { 0 }
+            let waits = |item: usize| self.instance.places[self.instance.items[item].home].has_turn;
+            if fixed == 0 { self.cover(excess, waits) } else { 0 }
         };
         forced.least().max(by_rule).max(self.least_of_all_orders(forced))
     }

@@ -61,6 +61,15 @@ fn a_balanced_end_fills_nodes_alike_and_its_bound_counts_what_the_last_node_must
     crate::forecast::verify(&plan, &snapshot, &policy).expect("the check agrees");
 }
 
+/// A node that needs no upgrade gives away what the other must hold in the end: one move, which the bound must know.
+#[test]
+fn guests_of_a_node_without_a_turn_may_fill_the_last_node() {
+    let fixture = Fixture::cluster(2).vm(101, "pve1", 3).vm(102, "pve2", 3).vm(103, "pve2", 4).vm(104, "pve1", 2);
+    let snapshot = fixture.upgraded("pve2").snapshot();
+    let plan = planned(&snapshot, &Policy { end: End::Balanced, ..Policy::default() });
+    assert_eq!((plan.costs.moves, plan.bound.moves), (3, 3), "{:?}", at_the_end(&snapshot, &plan));
+}
+
 #[test]
 fn a_spare_node_comes_first_and_is_empty_again_at_the_end() {
     let snapshot = Fixture::cluster(3).vm(101, "pve1", 50).vm(102, "pve2", 50).snapshot();

@@ -1,7 +1,7 @@
 //! The three ports over the world, in one process and in virtual time: what the engine's tests run on.
 //!
-//! Between caller and world lie the same bytes as in the lab: the argument vector is quoted and split again, JSON is
-//! written and read again, a status is turned into an error as the live client does it. A sleep moves the world on at
+//! Between caller and world lies the same as in the lab: the argument vector is quoted and split again, parameters are
+//! encoded, a status is turned into an error as the live client does it; only JSON is not written and read again. A sleep moves the world on at
 //! once; every call costs a few milliseconds of the world's time.
 //!
 //! A [`Kill`] simulates the crash of the caller: from one call on, before or after it takes effect, nothing returns.
@@ -213,7 +213,7 @@ impl Inner {
         let asked = asked.ok_or_else(|| ApiError::Unreachable("every node refuses the connection".to_owned()))?;
         let trouble = self.met();
         if let Some(Trouble::Refuses(status)) = trouble {
-            return read_answer(&asked, &ApiAnswer::refusal(status));
+            return read_answer(&asked, ApiAnswer::refusal(status));
         }
         let sent = wire_request(&asked, request, &self.credentials);
         let answer = self.at(0, |wire, world| wire.api(world, &sent));
@@ -221,7 +221,7 @@ impl Inner {
         if trouble == Some(Trouble::LosesAnswer) || !self.at(0, |_, world| wire::is_on(world, &asked)) {
             return Err(ApiError::InDoubt { node: asked, reason: "the connection was closed".to_owned() });
         }
-        read_answer(&asked, &answer)
+        read_answer(&asked, answer)
     }
 
     /// Moves the world on until what a program waits for has ended.
@@ -298,14 +298,14 @@ fn form_encode(text: &str) -> String {
     text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
-/// An answer's bytes, read as the live client reads them.
-fn read_answer(asked: &NodeName, answer: &ApiAnswer) -> Result<ApiData, ApiError> {
+/// An answer, read as the live client reads it.
+fn read_answer(asked: &NodeName, answer: ApiAnswer) -> Result<ApiData, ApiError> {
     // The body may be empty, whatever the status says.
-    let body: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
+    let mut body = answer.body.into_json();
     let message = body["message"].as_str().map(str::trim_end).filter(|text| !text.is_empty());
     let reason = message.unwrap_or(&answer.reason).to_owned();
     match answer.status {
-        200..=299 => Ok(body.get("data").cloned().unwrap_or(Value::Null)),
+        200..=299 => Ok(body.get_mut("data").map(Value::take).unwrap_or(Value::Null)),
         401 => Err(ApiError::Unauthorized { node: asked.clone(), reason }),
         403 => Err(ApiError::Forbidden { reason }),
         status => {

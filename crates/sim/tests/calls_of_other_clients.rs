@@ -29,7 +29,7 @@ fn call(cluster: &mut (Wire, World), method: &str, path: &str, form: &str) -> Ap
 }
 
 fn body(answer: &ApiAnswer) -> Value {
-    serde_json::from_slice(&answer.body).expect("the answer is JSON")
+    serde_json::from_slice(&answer.body.bytes()).expect("the answer is JSON")
 }
 
 #[test]

@@ -97,7 +97,7 @@ fn request(recorded: &Recorded, cookie: Option<&str>) -> ApiRequest {
 fn ask(wire: &Wire, world: &mut World, recorded: &Recorded) -> ApiAnswer {
     let cookie = (recorded.auth == "nocsrf").then(|| {
         let answer = wire.api(world, &request(&find("access-ticket-ok"), None));
-        let body: Value = serde_json::from_slice(&answer.body).expect("a ticket is JSON");
+        let body: Value = serde_json::from_slice(&answer.body.bytes()).expect("a ticket is JSON");
         format!("PVEAuthCookie={}", body["data"]["ticket"].as_str().expect("there is a ticket"))
     });
     wire.api(world, &request(recorded, cookie.as_deref()))
@@ -242,7 +242,7 @@ fn every_answer_has_the_keys_and_types_of_the_recorded_one() {
             world.ceph_flag("noout", true).expect("there is Ceph");
         }
         let answer = ask(&wire, &mut world, &recorded);
-        let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let body: Value = serde_json::from_slice(&answer.body.bytes()).unwrap_or_default();
         assert_eq!(answer.status, 200, "{}: {} {body}", recorded.name, answer.reason);
         assert_eq!(recorded.content_type.as_deref(), Some("application/json;charset=UTF-8"));
         found.extend(compare(&recorded.name, &recorded.body["data"], &body["data"]));
@@ -305,7 +305,7 @@ fn every_refusal_is_the_recorded_one_to_the_byte() {
         let recorded = at_home(recorded, &world);
         bring_about(&recorded.name, &mut wire, &mut world);
         let answer = ask(&wire, &mut world, &recorded);
-        let body: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
+        let body: Value = serde_json::from_slice(&answer.body.bytes()).unwrap_or(Value::Null);
         let content_type =
             answer.headers.iter().find(|(name, _)| *name == "Content-Type").map(|(_, kind)| kind.clone());
         let same_text = answer.reason == recorded.reason && body == recorded.body;
@@ -331,7 +331,7 @@ fn calls_that_succeed_although_one_might_think_they_do_not() {
         let recorded = at_home(find(name), &world);
         bring_about(name, &mut wire, &mut world);
         let answer = ask(&wire, &mut world, &recorded);
-        let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let body: Value = serde_json::from_slice(&answer.body.bytes()).unwrap_or_default();
         assert_eq!(answer.status, 200, "{name}: {}", answer.reason);
         let found = compare(name, &recorded.body, &body);
         assert!(found.is_empty(), "{name}: {found:?} {body}");

@@ -112,6 +112,6 @@ fn response(answer: ApiAnswer) -> Response<Full<Bytes>> {
         builder = builder.extension(reason);
     }
     builder
-        .body(Full::new(Bytes::from(answer.body)))
+        .body(Full::new(Bytes::from(answer.body.bytes())))
         .unwrap_or_else(|_| plain(StatusCode::INTERNAL_SERVER_ERROR, "unprintable answer"))
 }

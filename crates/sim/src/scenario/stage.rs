@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use quorate_core::ids::NodeName;
 use quorate_core::policy::Policy;
-use serde_json::Value;
 
 use super::condition::Condition;
 use super::drive::Quorate;
@@ -192,7 +191,7 @@ impl Stage {
             self.wire.api(&mut world, &request)
         };
         self.pass(answer.delay);
-        let body: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
+        let body = answer.body.into_json();
         let shown = if answer.status == 200 { &body["data"] } else { &body["errors"] };
         let shown = if shown.is_null() { String::new() } else { shown.to_string() };
         let cut = if shown.chars().count() > ANSWER_CHARS { "…" } else { "" };

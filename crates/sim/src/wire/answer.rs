@@ -41,9 +41,44 @@ pub struct ApiAnswer {
     /// Headers in PVE's spelling, without `Content-Length` and `Connection`.
     pub headers: Vec<(&'static str, String)>,
     /// JSON, or nothing at all.
-    pub body: Vec<u8>,
+    pub body: Body,
     /// How long PVE takes, in the world's time.
     pub delay: Duration,
+}
+
+/// What an answer carries: bytes are made of it only where it travels as bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// Not a byte.
+    Nothing,
+    /// JSON.
+    Json(Value),
+    /// JSON, compressed with gzip.
+    Packed(Value),
+}
+
+impl Body {
+    /// As it travels.
+    pub fn bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Nothing => Vec::new(),
+            Self::Json(value) => value.to_string().into_bytes(),
+            Self::Packed(value) => gzip(value.to_string().as_bytes()),
+        }
+    }
+
+    /// Unpacked and read; `null` for no body.
+    pub fn into_json(self) -> Value {
+        match self {
+            Self::Nothing => Value::Null,
+            Self::Json(value) | Self::Packed(value) => value,
+        }
+    }
+
+    /// Is there not a byte?
+    pub fn is_empty(&self) -> bool {
+        *self == Self::Nothing
+    }
 }
 
 impl ApiAnswer {
@@ -55,7 +90,7 @@ impl ApiAnswer {
             596 => "Connection timed out",
             _ => "got timeout",
         };
-        Self { status, reason: reason.to_owned(), headers: Vec::new(), body: Vec::new(), delay: Duration::ZERO }
+        Self { status, reason: reason.to_owned(), headers: Vec::new(), body: Body::Nothing, delay: Duration::ZERO }
     }
 
     /// PVE closes the connection after every refusal.
@@ -164,12 +199,8 @@ pub(super) fn success(reply: Reply, now_s: u64) -> ApiAnswer {
     if let Some(total) = reply.total {
         body.insert("total".to_owned(), json!(total));
     }
-    let mut headers = headers(now_s, HasBody::Json);
-    let mut body = Value::Object(body).to_string().into_bytes();
-    if reply.packed {
-        headers.push(("Content-Encoding", "gzip".to_owned()));
-        body = gzip(&body);
-    }
+    let body = if reply.packed { Body::Packed(Value::Object(body)) } else { Body::Json(Value::Object(body)) };
+    let headers = headers(now_s, &body);
     ApiAnswer { status: 200, reason: "OK".to_owned(), headers, body, delay: Duration::ZERO }
 }
 
@@ -178,21 +209,20 @@ pub(super) fn refused(refusal: &Refusal, style: ErrorBody, now_s: u64) -> ApiAns
     let status = refusal.status();
     let message = refusal.message();
     let body = match refusal {
-        Refusal::Unauthorized(_) | Refusal::Proxy(..) => Vec::new(),
+        Refusal::Unauthorized(_) | Refusal::Proxy(..) => Body::Nothing,
         _ => error_body(refusal, &message, style),
     };
-    let has_body = if body.is_empty() { HasBody::Nothing } else { HasBody::Json };
     ApiAnswer {
         status,
         // A line feed would end the status line: PVE keeps the first line only.
         reason: message.lines().next().unwrap_or_default().to_owned(),
-        headers: headers(now_s, has_body),
+        headers: headers(now_s, &body),
         body,
         delay: if status == 401 { UNAUTHORIZED_DELAY } else { Duration::ZERO },
     }
 }
 
-fn error_body(refusal: &Refusal, message: &str, style: ErrorBody) -> Vec<u8> {
+fn error_body(refusal: &Refusal, message: &str, style: ErrorBody) -> Body {
     let mut body = Map::from_iter([("data".to_owned(), Value::Null)]);
     if let Refusal::Parameters(errors) = refusal {
         body.insert("errors".to_owned(), json!(errors));
@@ -202,16 +232,10 @@ fn error_body(refusal: &Refusal, message: &str, style: ErrorBody) -> Vec<u8> {
         let end = if matches!(refusal, Refusal::NotImplemented(_)) { "" } else { "\n" };
         body.insert("message".to_owned(), json!(format!("{message}{end}")));
     }
-    Value::Object(body).to_string().into_bytes()
+    Body::Json(Value::Object(body))
 }
 
-#[derive(PartialEq, Eq)]
-enum HasBody {
-    Json,
-    Nothing,
-}
-
-fn headers(now_s: u64, body: HasBody) -> Vec<(&'static str, String)> {
+fn headers(now_s: u64, body: &Body) -> Vec<(&'static str, String)> {
     let date = Moment::at(now_s).http();
     let mut all = vec![
         ("Cache-Control", "max-age=0".to_owned()),
@@ -219,10 +243,13 @@ fn headers(now_s: u64, body: HasBody) -> Vec<(&'static str, String)> {
         ("Pragma", "no-cache".to_owned()),
         ("Server", "pve-api-daemon/3.0".to_owned()),
     ];
-    if body == HasBody::Json {
+    if !body.is_empty() {
         all.push(("Content-Type", "application/json;charset=UTF-8".to_owned()));
     }
     all.push(("Expires", date));
+    if matches!(body, Body::Packed(_)) {
+        all.push(("Content-Encoding", "gzip".to_owned()));
+    }
     all
 }
 
@@ -234,13 +261,13 @@ mod tests {
     fn only_the_first_line_of_an_error_is_in_the_reason_phrase() {
         let answer = refused(&Refusal::failed("one\ntwo"), ErrorBody::WithMessage, 0);
         assert_eq!((answer.status, answer.reason.as_str()), (500, "one"));
-        assert_eq!(String::from_utf8(answer.body).unwrap(), r#"{"data":null,"message":"one\ntwo\n"}"#);
+        assert_eq!(String::from_utf8(answer.body.bytes()).unwrap(), r#"{"data":null,"message":"one\ntwo\n"}"#);
     }
 
     #[test]
     fn releases_before_8_4_have_the_text_in_the_reason_phrase_only() {
         let answer = refused(&Refusal::failed("VM is locked (backup)"), ErrorBody::Bare, 0);
         assert_eq!(answer.reason, "VM is locked (backup)");
-        assert_eq!(answer.body, br#"{"data":null}"#);
+        assert_eq!(answer.body.bytes(), br#"{"data":null}"#);
     }
 }

@@ -23,7 +23,7 @@ use std::time::Duration;
 use quorate_core::ids::NodeName;
 
 pub use access::{Credentials, Gate};
-pub use answer::{ApiAnswer, ApiRequest};
+pub use answer::{ApiAnswer, ApiRequest, Body};
 pub use api::endpoints;
 use schema::Release;
 pub use shell::{Follow, ShellAnswer, ShellExit};

@@ -95,7 +95,7 @@ pub(crate) fn data(answer: &ApiAnswer) -> Value {
 }
 
 pub(crate) fn body(answer: &ApiAnswer) -> Value {
-    serde_json::from_slice(&answer.body).unwrap_or_default()
+    serde_json::from_slice(&answer.body.bytes()).unwrap_or_default()
 }
 
 pub(crate) fn encode(text: &str) -> String {

@@ -107,7 +107,7 @@ fn every_call_answers_what_the_schema_describes_on_every_node() {
             let name = format!("{} {}", method.method, method.path);
             asked += 1;
             if answer.status != 200 {
-                let body = String::from_utf8_lossy(&answer.body);
+                let body = String::from_utf8_lossy(&answer.body.bytes()).into_owned();
                 found.insert(format!("{name}: {} {} {body}", answer.status, answer.reason));
                 continue;
             }

@@ -43,8 +43,7 @@ pub(super) async fn read(
     old: Option<&Node>,
     anew: bool,
 ) -> Readings {
-    let (unit, kernel) = tokio::join!(read_unit(shell, node), read_kernel(shell));
-    let unit: Observed<Option<UpgradeUnit>> = unit.into();
+    let unit: Observed<Option<UpgradeUnit>> = read_unit(shell, node).await.into();
     let at_work = matches!(&unit, Observed::Known(Some(UpgradeUnit { state: UnitState::Running, .. })));
     let unit_changed = old.is_none_or(|old| old.upgrade_unit != unit);
     let packages = match old.map(|old| &old.packages) {
@@ -55,6 +54,9 @@ pub(super) async fn read(
                 .await
         }
     };
+    let kernel =
+        super::keep_or(old.map(|old| &old.kernel), anew || unit_changed, async { read_kernel(shell).await.into() })
+            .await;
     let versions = match old.filter(|_| !anew && !unit_changed) {
         Some(old) => Versions {
             pve_manager: old.pve_version.clone(),
@@ -63,7 +65,7 @@ pub(super) async fn read(
         },
         None => read_versions(shell, node).await,
     };
-    Readings { versions, kernel: kernel.into(), packages, unit }
+    Readings { versions, kernel, packages, unit }
 }
 
 async fn read_versions(shell: &NodeShell<'_>, node: &NodeName) -> Versions {

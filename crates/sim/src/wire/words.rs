@@ -119,7 +119,8 @@ fn tokens(text: &str, arguments: &[&str]) -> Result<Vec<Token>, String> {
             continue;
         }
         let starts_word = word.is_none();
-        let operator = OPERATORS.iter().find(|operator| {
+        let may_begin = matches!(c, '0'..='9' | '<' | '>' | '&' | '|' | ';' | '\n');
+        let operator = OPERATORS.iter().filter(|_| may_begin).find(|operator| {
             // `2>` is a redirection only where a word would begin: `file2>x` writes the word `file2`.
             rest.starts_with(**operator) && (starts_word || !operator.starts_with(|c: char| c.is_ascii_digit()))
         });

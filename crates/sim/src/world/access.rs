@@ -128,7 +128,7 @@ impl Access {
     }
 
     /// Privileges of a user or token on a path, each with its propagate flag. `root@pam` itself has all of them.
-    pub fn privileges(&self, who: &str, path: &str) -> BTreeMap<String, bool> {
+    pub fn privileges(&self, who: &str, path: &str) -> BTreeMap<&str, bool> {
         if let Some(token) = self.tokens.get(who) {
             let owner = self.privileges(&token.user, path);
             if !token.privsep {
@@ -138,7 +138,7 @@ impl Access {
             return own.into_iter().filter(|(privilege, _)| owner.contains_key(privilege)).collect();
         }
         if who == "root@pam" {
-            return self.roles.values().flatten().map(|privilege| (privilege.clone(), true)).collect();
+            return self.roles.values().flatten().map(|privilege| (privilege.as_str(), true)).collect();
         }
         self.by_acl(who, path)
     }
@@ -155,7 +155,7 @@ impl Access {
     }
 
     /// The entries on the longest matching path win, as in PVE; an entry further up counts if it propagates.
-    fn by_acl(&self, who: &str, path: &str) -> BTreeMap<String, bool> {
+    fn by_acl(&self, who: &str, path: &str) -> BTreeMap<&str, bool> {
         let covers = |entry: &AclEntry| {
             let inside = entry.path == "/" || path.strip_prefix(&entry.path).is_some_and(|rest| rest.starts_with('/'));
             entry.who == who && (entry.path == path || (inside && entry.propagate))
@@ -164,7 +164,7 @@ impl Access {
         let mut found = BTreeMap::new();
         for entry in self.acl.iter().filter(|e| covers(e) && Some(e.path.len()) == best) {
             for privilege in self.roles.get(&entry.role).into_iter().flatten() {
-                found.insert(privilege.clone(), entry.propagate);
+                found.insert(privilege.as_str(), entry.propagate);
             }
         }
         found

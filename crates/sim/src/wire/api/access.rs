@@ -60,12 +60,12 @@ fn caps(call: &Call<'_>, user: &str) -> Value {
     let mut caps = Map::new();
     for (area, path, starts) in areas {
         let held = call.world.access.privileges(user, path);
-        let mut shown: BTreeSet<_> =
+        let mut shown: BTreeSet<&str> =
             held.into_keys().filter(|privilege| starts.iter().any(|start| privilege.starts_with(start))).collect();
         if area != "dc" && call.world.access.allows(user, path, "Permissions.Modify") {
-            shown.insert("Permissions.Modify".to_owned());
+            shown.insert("Permissions.Modify");
         }
-        caps.insert(area.to_owned(), shown.into_iter().map(|privilege| (privilege, json!(1))).collect());
+        caps.insert(area.to_owned(), shown.into_iter().map(|privilege| (privilege.to_owned(), json!(1))).collect());
     }
     caps.into()
 }
@@ -87,7 +87,7 @@ fn permissions(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     for path in paths {
         let held = call.world.access.privileges(&who, &path);
         if !held.is_empty() {
-            let held = held.into_iter().map(|(privilege, propagate)| (privilege, json!(u8::from(propagate))));
+            let held = held.into_iter().map(|(privilege, propagate)| (privilege.to_owned(), json!(u8::from(propagate))));
             found.insert(path, held.collect::<Map<_, _>>().into());
         }
     }

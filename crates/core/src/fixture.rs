@@ -215,8 +215,13 @@ impl Fixture {
     #[must_use]
     pub fn ceph(mut self) -> Self {
         let names: Vec<NodeName> = self.0.nodes.keys().cloned().collect();
-        let osd =
-            |name: &NodeName| Osd { node: name.clone(), up: true, weighted_in: true, version: Some("19.2.3".into()) };
+        let osd = |name: &NodeName| Osd {
+            node: name.clone(),
+            up: true,
+            weighted_in: true,
+            version: Some("19.2.3".into()),
+            addresses: BTreeSet::new(),
+        };
         let monitor = |name: &NodeName| CephDaemon {
             kind: DaemonKind::Mon,
             name: name.to_string(),

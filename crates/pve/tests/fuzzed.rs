@@ -9,7 +9,13 @@ use quorate_pve::wire::*;
 /// Every parser of text.
 fn all(text: &str) {
     let _ = (apt::parse(text), boot::kept(text, text), boot::efi_free(text), cfgtool::parse(text));
-    let _ = (corosync_conf::parse(text), df::parse(text), dpkg::parse_query(text), dpkg::parse_audit(text));
+    let _ = (
+        corosync_conf::parse(text),
+        corosync_journal::parse(text),
+        df::parse(text),
+        dpkg::parse_query(text),
+        dpkg::parse_audit(text),
+    );
     let _ = (dpkg::holds_lock(text), host::dkms_modules(text), host::corosync_complaints(text), host::nics(text, text));
     let _ = (kernels::parse_files(text), kernels::parse_pins(text), pct_list::parse(text), qm_list::parse(text));
     let _ = (quorumtool::parse(text), systemctl::parse_show(text), systemctl::parse_failed(text), upid::parse(text));
@@ -36,6 +42,18 @@ fn answers(value: &serde_json::Value) {
     one::<lenient::List<node::Storage>>(value);
     one::<guest::Preconditions>(value);
     one::<guest::Current>(value);
+    one::<ceph::Status>(value);
+    one::<ceph::Metadata>(value);
+    if let Ok(osd) = lenient::read::<ceph::OsdDaemon>(value.clone()) {
+        let _ = osd.addresses();
+    }
+    one::<ceph::OsdDump>(value);
+    one::<ceph::OkToStop>(value);
+    one::<ha::ManagerStatus>(value);
+    one::<lenient::List<ha::Resource>>(value);
+    one::<lenient::List<ha::Rule>>(value);
+    one::<lenient::List<ha::Group>>(value);
+    one::<lenient::List<ha::CurrentEntry>>(value);
     if let Ok(config) = lenient::read::<guest::Config>(value.clone()) {
         let _ =
             (config.flag("onboot"), config.text("name"), config.raw_keys("lxc."), config.numbered(&["net"]).count());
@@ -113,6 +131,17 @@ fn words() -> impl Strategy<Value = String> {
         "Name=",
         "Retransmit List:",
         "is down",
+        "is up",
+        "1795348700.123456 pve1 corosync[1050]: ",
+        "1795348700 pve1 corosync[1050]: ",
+        "A processor failed, forming new configuration",
+        "A new membership (",
+        "Members joined: ",
+        "left: ",
+        "Failed to receive the leave message. failed:",
+        "link: host: 2 ",
+        "within the primary component",
+        "within the non-primary component",
         "Avail",
         "/boot/efi",
         "pve-manager",
@@ -143,6 +172,42 @@ fn json() -> impl Strategy<Value = serde_json::Value> {
         "cpuinfo",
         "maxmem",
         "net0",
+        "health",
+        "checks",
+        "summary",
+        "muted",
+        "pgmap",
+        "pgs_by_state",
+        "num_pgs",
+        "mgrmap",
+        "standbys",
+        "fsmap",
+        "by_rank",
+        "quorum_names",
+        "osds",
+        "osd",
+        "up",
+        "state",
+        "pools",
+        "min_size",
+        "flags",
+        "mon",
+        "mds",
+        "back_addr",
+        "ok_to_stop",
+        "manager_status",
+        "service_status",
+        "node_status",
+        "lrm_status",
+        "timestamp",
+        "sid",
+        "failback",
+        "rule",
+        "resources",
+        "nodes",
+        "strict",
+        "type",
+        "armed-state",
     ]);
     let leaf = prop_oneof![
         Just(Value::Null),

@@ -125,6 +125,13 @@ const ROWS: &[Row] = &[
         },
     },
     Row {
+        check: "shared-network",
+        words: "are addresses at which their OSDs serve",
+        change: |world, _| {
+            world.nodes.values_mut().for_each(|node| node.links.truncate(1));
+        },
+    },
+    Row {
         check: "ha-state",
         words: "pve2 is in HA maintenance mode",
         change: |world, _| {

@@ -273,7 +273,7 @@ fn ceph() -> Ceph {
     let version = Some(Version::from("19.2.3-pve4"));
     let osds = (0..6).map(|id| {
         let node = name(NODES[id as usize / 2]);
-        (OsdId(id), Osd { node, up: true, weighted_in: true, version: version.clone() })
+        (OsdId(id), Osd { node, up: true, weighted_in: true, version: version.clone(), addresses: BTreeSet::new() })
     });
     let daemon = |kind: DaemonKind, node: &&str, state: &str| CephDaemon {
         kind,

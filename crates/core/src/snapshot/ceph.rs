@@ -1,5 +1,6 @@
 //! Hyper-converged Ceph.
 
+use core::net::IpAddr;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -111,6 +112,9 @@ pub struct Osd {
     pub weighted_in: bool,
     /// The version that runs.
     pub version: Option<Version>,
+    /// Addresses of its node at which it serves clients and copies data.
+    #[serde(default)]
+    pub addresses: BTreeSet<IpAddr>,
 }
 
 /// Kind of a Ceph daemon; ordered as a major upgrade restarts them.

@@ -211,7 +211,8 @@ fn osds(metadata: &wire::Metadata, dump: &wire::OsdDump) -> Result<BTreeMap<OsdI
         let host = host.ok_or_else(|| lacks(format!("GET {METADATA}"), format!("it does not say where {id} is")))?;
         let version =
             about.and_then(|about| about.ceph_version_short.as_ref()).map(|text| Version::new(text.0.clone()));
-        osds.insert(id, Osd { node: short(host), up: osd.up.0, weighted_in: osd.weighted_in.0, version });
+        let addresses = about.map(wire::OsdDaemon::addresses).unwrap_or_default();
+        osds.insert(id, Osd { node: short(host), up: osd.up.0, weighted_in: osd.weighted_in.0, version, addresses });
     }
     Ok(osds)
 }

@@ -1,5 +1,8 @@
 //! Answers of Ceph: status, metadata, OSD dump, ok-to-stop.
 
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+
 use serde::Deserialize;
 
 use super::lenient::{Flag, Int, List, Map, Text};
@@ -142,6 +145,20 @@ pub struct OsdDaemon {
     pub hostname: Option<Text>,
     /// `19.2.3`.
     pub ceph_version_short: Option<Text>,
+    /// For clients: `[v2:10.77.0.1:6802/3778329868,v1:10.77.0.1:6803/3778329868]`.
+    pub front_addr: Option<Text>,
+    /// For copies.
+    pub back_addr: Option<Text>,
+}
+
+impl OsdDaemon {
+    /// The addresses in both, without ports; what is no address is passed over.
+    pub fn addresses(&self) -> BTreeSet<IpAddr> {
+        let texts = [&self.front_addr, &self.back_addr].into_iter().flatten();
+        let entries = texts.flat_map(|text| text.0.trim_matches(['[', ']']).split(','));
+        let socket = |entry: &str| entry.split_once(':')?.1.split('/').next()?.parse::<SocketAddr>().ok();
+        entries.filter_map(socket).map(|socket| socket.ip()).collect()
+    }
 }
 
 /// `ceph osd dump -f json`.
@@ -193,4 +210,24 @@ pub struct OkToStop {
     pub ok_to_stop: Option<Flag>,
     /// Placement groups that would become unavailable.
     pub num_not_ok_pgs: Option<Int>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_addresses_of_an_osd_are_those_for_clients_and_for_copies() {
+        let osd = OsdDaemon {
+            front_addr: Some(Text("[v2:10.77.0.1:6802/3778329868,v1:10.77.0.1:6803/3778329868]".to_owned())),
+            back_addr: Some(Text("[v2:[fd00::1]:6804/7,v1:[fd00::1]:6805/7]".to_owned())),
+            ..OsdDaemon::default()
+        };
+        let expected: Vec<IpAddr> = vec!["10.77.0.1".parse().unwrap(), "fd00::1".parse().unwrap()];
+        assert_eq!(osd.addresses().into_iter().collect::<Vec<_>>(), expected);
+        for odd in ["", "[", "v2:", ":/0", "v2:x:1/2", "[v2:10.0.0.1/3]"] {
+            let osd = OsdDaemon { back_addr: Some(Text(odd.to_owned())), ..OsdDaemon::default() };
+            assert!(osd.addresses().is_empty(), "{odd}");
+        }
+    }
 }

@@ -313,3 +313,16 @@ fn shared_network_warns_where_migrations_can_starve_the_heartbeat() {
     }
     fires("shared-network", &network("0.0.0.0/0"), Severity::Warning, "all corosync links");
 }
+
+#[test]
+fn copies_of_ceph_that_travel_where_all_corosync_links_of_a_node_do_are_told() {
+    let serving_at = |addresses: &[&str]| {
+        let mut snapshot = cluster();
+        let osd = ceph_mut(&mut snapshot).osds.values_mut().find(|osd| osd.node.as_str() == "pve1").unwrap();
+        osd.addresses = addresses.iter().map(|text| text.parse().unwrap()).collect();
+        snapshot
+    };
+    fires("shared-network", &serving_at(&["10.0.1.1", "10.0.2.1"]), Severity::Warning, "links of pve1 are addresses");
+    assert_eq!(run("shared-network", &serving_at(&["10.0.1.1"])), [], "the other link is free of it");
+    assert_eq!(run("shared-network", &serving_at(&["10.9.0.1"])), []);
+}

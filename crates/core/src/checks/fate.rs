@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::choices::offline_downtime_s;
 use super::guest_verdict::stuck;
-use super::support::has_turn;
+use super::support::{has_turn, lasting};
 use crate::ids::GuestKind;
 use crate::placement::disk_bytes;
 use crate::policy::{GuestPolicy, Policy, StoppedGuests};
@@ -45,7 +45,8 @@ impl std::fmt::Display for FateKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(match self {
             Self::Untouched => "untouched",
-            Self::Offline | Self::MovedStopped => "offline",
+            Self::Offline => "moves stopped",
+            Self::MovedStopped => "offline",
             Self::Live => "live",
             Self::Restart => "restart",
             Self::StaysDown => "stays down",
@@ -61,9 +62,11 @@ pub fn fate(snapshot: &Snapshot, policy: &Policy, guest: &Guest) -> Fate {
         return is(FateKind::Untouched, "its node is up to date");
     }
     if !guest.may_be_running() {
-        return match policy.stopped_guests {
-            StoppedGuests::Move if !guest.template => is(FateKind::Offline, ""),
-            _ => is(FateKind::Untouched, "it does not run"),
+        let wanted = policy.stopped_guests == StoppedGuests::Move && !guest.template;
+        return match stuck(snapshot, policy, guest).filter(|_| wanted) {
+            Some(reason) => is(FateKind::Untouched, &reason),
+            None if wanted => is(FateKind::Offline, ""),
+            None => is(FateKind::Untouched, "it does not run"),
         };
     }
     if let Some(Some(lock)) = guest.lock.known() {
@@ -78,7 +81,7 @@ pub fn fate(snapshot: &Snapshot, policy: &Policy, guest: &Guest) -> Fate {
         }
         let down_s = offline_downtime_s(snapshot, policy, guest).filter(|_| policy.allows(guest, GuestPolicy::Offline));
         return match down_s {
-            Some(down_s) => is(FateKind::MovedStopped, &format!("down for about {down_s} s; {reason}")),
+            Some(down_s) => is(FateKind::MovedStopped, &format!("down for about {}; {reason}", lasting(down_s))),
             None => is(FateKind::Blocked, &reason),
         };
     }

@@ -1,7 +1,7 @@
 //! What each guest will experience, and what keeps it from moving.
 
 use super::choices::{Choice, choices, config_line, offline_downtime_s};
-use super::support::{Report, gib, has_turn};
+use super::support::{Report, gib, has_turn, lasting};
 use super::{Check, Finding, Severity};
 use crate::ids::GuestKind;
 use crate::observed::Observed;
@@ -51,7 +51,8 @@ fn judge(snapshot: &Snapshot, policy: &Policy, guest: &Guest, report: &mut Repor
         }
         let down_s = offline_downtime_s(snapshot, policy, guest).filter(|_| policy.allows(guest, GuestPolicy::Offline));
         if let Some(down_s) = down_s {
-            let what = format!("is shut down, moved and started again, down for about {down_s} s: {stuck}");
+            let what =
+                format!("is shut down, moved and started again, down for about {}: {stuck}", lasting(down_s));
             consent(policy, guest, ConsentKind::MoveOffline, &what, report);
             return;
         }
@@ -77,7 +78,7 @@ fn judge(snapshot: &Snapshot, policy: &Policy, guest: &Guest, report: &mut Repor
     if copied > 0 {
         let seconds = copied.div_ceil(policy.migration_bytes_per_s.max(1));
         let problem =
-            format!("{id} takes {} of local disks along on each of its moves, about {seconds} s", gib(copied));
+            format!("{id} takes {} of local disks along on each of its moves, about {}", gib(copied), lasting(seconds));
         report.add(Severity::Info, id, problem, "Nothing to do.");
     }
     if facts.local_disks.iter().any(|disk| disk.replicated) {
@@ -134,7 +135,7 @@ pub(super) fn stuck_stopped(snapshot: &Snapshot, policy: &Policy, guest: &Guest)
 fn remedy(snapshot: &Snapshot, policy: &Policy, guest: &Guest) -> String {
     let told = |choice: &Choice| {
         let down =
-            if choice.downtime_s == 0 { "no downtime".to_owned() } else { format!("down ~{} s", choice.downtime_s) };
+            if choice.downtime_s == 0 { "no downtime".to_owned() } else { format!("down ~{}", lasting(choice.downtime_s)) };
         format!("{} ({down})", config_line(guest.id, choice.policy))
     };
     let lines: Vec<String> = choices(snapshot, policy, guest).iter().map(told).collect();

@@ -88,3 +88,12 @@ pub(super) fn some(names: &[String]) -> String {
         Some(more) => format!("{} and {more} more", names[..SHOWN].join(", ")),
     }
 }
+
+/// `45 s`, `7 min 50 s`.
+pub(super) fn lasting(seconds: u64) -> String {
+    match (seconds / 60, seconds % 60) {
+        (0, seconds) => format!("{seconds} s"),
+        (minutes, 0) => format!("{minutes} min"),
+        (minutes, seconds) => format!("{minutes} min {seconds} s"),
+    }
+}

@@ -63,7 +63,7 @@ pub fn obstacle_here(guest: &Guest, policy: &Policy) -> Result<(), Obstacle> {
     }
     let eject = policy.of(guest) == Some(GuestPolicy::Eject);
     if let Some(disk) = facts.local_disks.iter().find(|disk| disk.usage == DiskUse::Cdrom && !eject) {
-        return no(format!("its drive {} holds {}, which exists on its node only", disk.drive, disk.volid));
+        return no(format!("its drive {} holds {}, an image on a storage of its node", disk.drive, disk.volid));
     }
     if !guest.may_be_running() {
         let bound = |resource: &&LocalResource| {

@@ -24,7 +24,7 @@ impl Writer<'_> {
             lies_on.insert(guest.node.clone());
             let step = EjectMedia { guest: id, node: guest.node.clone(), drive, volid, lies_on };
             let back = InsertMedia::of(&step);
-            self.add(draft, step, "an image on its node only keeps the guest from moving", None);
+            self.add(draft, step, "an image on a storage of its node keeps the guest from moving", None);
             self.owed.push(back.into());
         }
         // What becomes of it is known at the end of the plan.

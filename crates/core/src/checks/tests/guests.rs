@@ -5,7 +5,7 @@ use super::{fires, run};
 use crate::ids::{GuestKind, UnixMs};
 use crate::invariants::sample::*;
 use crate::observed::Observed::Known;
-use crate::policy::{ConsentKind, GuestPolicy, LocalDisks};
+use crate::policy::{ConsentKind, GuestPolicy, LocalDisks, StoppedGuests};
 use crate::snapshot::*;
 
 const VM: GuestId = GuestId { vmid: crate::ids::Vmid(103), kind: GuestKind::Vm };
@@ -72,7 +72,13 @@ fn guest_verdict_a_mapped_device_can_be_moved_stopped_and_a_raw_one_cannot() {
     let mapped = facts(VM, |facts| facts.local_resources.push(device(Some("dongle"))));
     fires("guest-verdict", &mapped, Severity::Blocking, "usb0 is the mapped device dongle");
     let offline = policy_for(VM, GuestPolicy::Offline);
-    verdict(&mapped, &offline, VM, Severity::Consent, "is shut down, moved and started again, down for about 79 s");
+    verdict(
+        &mapped,
+        &offline,
+        VM,
+        Severity::Consent,
+        "is shut down, moved and started again, down for about 1 min 19 s",
+    );
     assert_eq!(fate(&mapped, &offline, &mapped.guests[&VM]).kind, FateKind::MovedStopped);
     let words = |snapshot: &Snapshot| -> Vec<&str> {
         choices(snapshot, &Policy::default(), &snapshot.guests[&VM]).iter().map(|choice| choice.policy.word()).collect()
@@ -98,12 +104,12 @@ fn guest_verdict_local_disks_have_their_size_and_time_and_replicas_their_nodes()
         "guest-verdict",
         &local(|_| ()),
         Severity::Info,
-        "takes 32.0 GiB of local disks along on each of its moves, about 66 s",
+        "takes 32.0 GiB of local disks along on each of its moves, about 1 min 6 s",
     );
     let stay = Policy { local_disks: LocalDisks::Stay, ..Policy::default() };
     verdict(&local(|_| ()), &stay, VM, Severity::Blocking, "its local disks (32.0 GiB) are not to be copied");
     let copy = Policy { local_disks: LocalDisks::Stay, ..policy_for(VM, GuestPolicy::Copy) };
-    verdict(&local(|_| ()), &copy, VM, Severity::Info, "about 66 s");
+    verdict(&local(|_| ()), &copy, VM, Severity::Info, "about 1 min 6 s");
     let questions = open_questions(&local(|_| ()), &stay);
     assert_eq!((questions.len(), questions[0].choices[0].policy), (1, GuestPolicy::Copy));
     assert_eq!(questions[0].choices[1].downtime_s, 79 + 66, "offline: with the time of the copy");
@@ -175,6 +181,22 @@ fn guest_verdict_a_lock_blocks_and_a_stopped_guest_is_left_alone() {
     fires("guest-verdict", &with(VM, locked), Severity::Blocking, "vm:103 is locked (backup)");
     let before = run("guest-verdict", &cluster());
     assert_eq!(run("guest-verdict", &with(GuestId::vm(104), locked)), before);
+}
+
+#[test]
+fn a_stopped_guest_moves_if_that_is_wanted_and_nothing_forbids_it() {
+    let stopped = |tag: Option<&str>| {
+        with(VM, |guest| {
+            guest.status = Known(GuestStatus::Stopped);
+            guest.tags.extend(tag.map(str::to_owned));
+        })
+    };
+    let wanted = Policy { stopped_guests: StoppedGuests::Move, ..Policy::default() };
+    let kind = |snapshot: &Snapshot, policy: &Policy| fate(snapshot, policy, &snapshot.guests[&VM]).kind;
+    assert_eq!(kind(&stopped(None), &wanted), FateKind::Offline);
+    assert_eq!(kind(&stopped(None), &Policy::default()), FateKind::Untouched);
+    assert_eq!(kind(&stopped(Some("quorate-skip")), &wanted), FateKind::Untouched);
+    assert_eq!(kind(&stopped(Some("quorate-refuse")), &wanted), FateKind::Untouched);
 }
 
 #[test]

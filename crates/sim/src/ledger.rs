@@ -4,12 +4,14 @@
 //! [`Ledger::begin`], which takes the baseline, declares the downtime it has consent for out of band, and ends with
 //! [`Ledger::report`]. Without `begin` the baseline is the world's first moment.
 
+mod baseline;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_core::ids::{GuestId, NodeName};
-use quorate_core::version::Version;
 use serde::{Deserialize, Serialize};
 
+pub use self::baseline::Baseline;
 use crate::world::World;
 use crate::world::guest::Guest;
 use crate::world::node::Node;
@@ -50,31 +52,6 @@ pub struct Ledger {
     down_ms: BTreeMap<GuestId, u64>,
     no_quorum_since_ms: Option<u64>,
     no_quorum_ms: u64,
-}
-
-/// What a run found, and has to leave as it was.
-#[derive(Clone, Debug, Default)]
-pub struct Baseline {
-    /// When it was taken.
-    pub at_ms: u64,
-    /// Guests that did their work.
-    pub running: BTreeSet<GuestId>,
-    /// Nodes with something to upgrade, or a kernel to boot.
-    pub behind: BTreeSet<NodeName>,
-    /// Nodes in maintenance.
-    pub maintenance: BTreeSet<NodeName>,
-    /// Ceph flags.
-    pub flags: BTreeSet<String>,
-    /// The noout group.
-    pub noout_group: BTreeSet<String>,
-    /// Failback of each resource.
-    pub failback: BTreeMap<GuestId, bool>,
-    /// Nodes that were up.
-    pub up: BTreeSet<NodeName>,
-    /// Backup jobs that were enabled.
-    pub jobs: BTreeSet<String>,
-    /// pve-manager's version per node.
-    pub versions: BTreeMap<NodeName, Version>,
 }
 
 /// What a run is judged by.
@@ -118,30 +95,6 @@ pub struct LedgerReport {
     pub wall_s: f64,
     /// Harm lines for people.
     pub events: Vec<String>,
-}
-
-impl Baseline {
-    /// Takes down what is true now.
-    pub fn of(world: &World) -> Self {
-        let nodes = || world.nodes.iter();
-        let stale = |(name, node): &(&NodeName, &crate::world::node::Node)| {
-            world.is_behind_archive(name) || node.kernel.will_boot() != node.kernel.running
-        };
-        Self {
-            at_ms: world.now_ms,
-            running: world.guests.values().filter(|guest| guest.serves()).map(|guest| guest.id).collect(),
-            behind: nodes().filter(stale).map(|(name, _)| name.clone()).collect(),
-            maintenance: world.ha.manager.maintenance_requests.clone(),
-            flags: world.ceph.as_ref().map(|ceph| ceph.flags.clone()).unwrap_or_default(),
-            noout_group: world.ceph.as_ref().map(|ceph| ceph.noout_group.clone()).unwrap_or_default(),
-            failback: world.ha.resources.iter().map(|(sid, resource)| (*sid, resource.failback)).collect(),
-            up: nodes().filter(|(_, node)| node.is_up()).map(|(name, _)| name.clone()).collect(),
-            jobs: world.backup_jobs.iter().filter(|job| job.enabled).map(|job| job.id.clone()).collect(),
-            versions: nodes()
-                .filter_map(|(name, node)| Some((name.clone(), node.installed("pve-manager")?.clone())))
-                .collect(),
-        }
-    }
 }
 
 impl Ledger {
@@ -296,13 +249,13 @@ impl Ledger {
         let gone = |id: &&GuestId| !ledger.excused.contains(id) && !world.guests.get(id).is_some_and(Guest::is_running);
         let lost: Vec<&GuestId> = baseline.running.iter().filter(gone).collect();
         events.extend(lost.iter().map(|id| (now_ms, format!("{id} ran at the beginning and does not run now"))));
-        let open = open_obligations(world, baseline);
+        let open = baseline.open_obligations(world);
         events.extend(open.iter().map(|text| (now_ms, text.clone())));
         let since_ms = ledger.no_quorum_since_ms.map_or(0, |since| now_ms.saturating_sub(since));
         let mut report = LedgerReport {
             kind: "ledger".to_owned(),
             clean: false,
-            nodes_upgraded: upgraded(world, baseline),
+            nodes_upgraded: baseline.upgraded(world),
             quorum_lost_s: (ledger.no_quorum_ms + since_ms).div_ceil(1000),
             guests_lost: lost.len() as u32,
             guests_doubled: ledger.doubled.len() as u32,
@@ -344,48 +297,4 @@ impl LedgerReport {
         .iter()
         .all(|count| *count == 0)
     }
-}
-
-fn upgraded(world: &World, baseline: &Baseline) -> u32 {
-    let done = |name: &&NodeName| {
-        world.nodes.get(name).is_some_and(|node| {
-            node.is_up()
-                && !world.is_behind_archive(name)
-                && node.kernel.will_boot() == node.kernel.running
-                && node.packages.broken.is_empty()
-        })
-    };
-    baseline.behind.iter().filter(done).count() as u32
-}
-
-/// What the run changed and has not put back.
-fn open_obligations(world: &World, baseline: &Baseline) -> Vec<String> {
-    let mut open = Vec::new();
-    for node in world.ha.manager.maintenance_requests.difference(&baseline.maintenance) {
-        open.push(format!("left behind: {node} is in maintenance mode"));
-    }
-    if let Some(ceph) = &world.ceph {
-        for flag in ceph.flags.symmetric_difference(&baseline.flags) {
-            open.push(format!("left behind: Ceph flag {flag} is not as it was"));
-        }
-        for name in ceph.noout_group.symmetric_difference(&baseline.noout_group) {
-            open.push(format!("left behind: noout of {name} is not as it was"));
-        }
-    }
-    for (sid, failback) in &baseline.failback {
-        if world.ha.resources.get(sid).is_some_and(|resource| resource.failback != *failback) {
-            open.push(format!("left behind: failback of {sid} is not as it was"));
-        }
-    }
-    for job in &world.backup_jobs {
-        if baseline.jobs.contains(&job.id) && !job.enabled {
-            open.push(format!("left behind: backup job {} is switched off", job.id));
-        }
-    }
-    for node in baseline.up.iter().filter(|node| !world.ledger.excused_nodes.contains(*node)) {
-        if !world.nodes.get(node).is_some_and(|machine| machine.is_up() && machine.corosync_up) {
-            open.push(format!("left behind: {node} is not back in the cluster"));
-        }
-    }
-    open
 }

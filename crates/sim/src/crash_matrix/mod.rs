@@ -188,6 +188,7 @@ fn hold_reference(points: Points, send: SyncSender<Vec<Point>>) -> Result<(End, 
     let mut world = world_from_toml(EVERY_STEP, 1)?;
     let written = world.pmxcfs_write(&"pve1".into(), "/etc/pve/datacenter.cfg", REBALANCES);
     written.map_err(|error| CrashMatrixError::Reference(error.to_string()))?;
+    Ledger::begin(&mut world);
     let world = Arc::new(Mutex::new(world));
     let run = new_run_id(UnixMs(lock(&world).now_ms), "crash-matrix");
     let (made, events, group) = (Mutex::new(0), Mutex::default(), Mutex::default());

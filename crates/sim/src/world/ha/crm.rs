@@ -115,6 +115,7 @@ impl World {
         for sid in self.ha.manager.services.keys().copied().collect::<Vec<_>>() {
             self.service_round(&mut round, sid);
         }
+        self.rebalance(&round);
         self.publish();
     }
 

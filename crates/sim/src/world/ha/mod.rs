@@ -8,6 +8,7 @@ mod groups;
 mod lrm;
 mod lrm_status;
 mod placement;
+mod rebalance;
 mod service;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -143,6 +144,8 @@ pub struct Manager {
     pub targets: BTreeSet<NodeName>,
     /// HA is disarmed, or about to be.
     pub disarm: Option<Disarm>,
+    /// Rounds in a row in which the nodes were unevenly loaded.
+    pub uneven_rounds: u32,
     /// When the master last looked whether the groups can become rules.
     pub groups_looked_ms: u64,
 }

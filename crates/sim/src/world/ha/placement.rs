@@ -125,7 +125,7 @@ impl World {
 }
 
 /// The nodes with the highest priority among those allowed; nodes that no rule names have none.
-fn best_priority(rules: &[Rule], allowed: &BTreeSet<NodeName>) -> BTreeSet<NodeName> {
+pub(super) fn best_priority(rules: &[Rule], allowed: &BTreeSet<NodeName>) -> BTreeSet<NodeName> {
     let affinity = rules.iter().find_map(|rule| match &rule.kind {
         RuleKind::NodeAffinity { nodes, .. } => Some(nodes),
         RuleKind::KeepApart | RuleKind::KeepTogether => None,

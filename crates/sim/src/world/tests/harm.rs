@@ -93,3 +93,16 @@ fn the_report_has_exactly_the_agreed_keys() {
     agreed.sort_unstable();
     assert_eq!(keys, agreed);
 }
+
+#[test]
+fn an_image_that_was_ejected_and_not_put_back_is_still_owed() {
+    let mut world = demo();
+    let id = GuestId::vm(114);
+    let at = world.guests[&id].node.clone();
+    world.guest_set_drive(&at, id, "ide2", "none,media=cdrom").unwrap();
+    let left = report(&world);
+    assert_eq!((left.obligations_open, left.clean), (1, false));
+    assert!(left.events[0].contains("ide2 of vm:114 is empty"), "{:?}", left.events);
+    world.guest_set_drive(&at, id, "ide2", "local:iso/virtio-win-0.1.285.iso,media=cdrom").unwrap();
+    assert!(report(&world).clean, "{:?}", report(&world).events);
+}

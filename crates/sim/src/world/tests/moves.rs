@@ -61,6 +61,9 @@ fn what_blocks_a_move_is_found_where_pve_finds_it() {
     world.guest_set_drive(&node("pve2"), GuestId::vm(114), "ide2", "none,media=cdrom").unwrap();
     let upid = world.migrate(&node("pve2"), GuestId::vm(114), to("pve1")).unwrap();
     assert_eq!(task_ends(&mut world, &upid), "OK");
+    assert_eq!(report(&world).obligations_open, 1, "the image is out, and lies where the guest is now");
+    let image = "local:iso/virtio-win-0.1.285.iso,media=cdrom";
+    world.guest_set_drive(&node("pve1"), GuestId::vm(114), "ide2", image).unwrap();
     assert!(report(&world).clean, "{}", story(&world));
 }
 

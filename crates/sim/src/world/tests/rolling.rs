@@ -59,6 +59,9 @@ fn roll(world: &mut World, name: &str, shelter: &str) {
     });
     for id in displaced {
         move_one(world, id, name);
+        if id == GuestId::vm(114) {
+            world.guest_set_drive(&node(name), id, "ide2", "local:iso/virtio-win-0.1.285.iso,media=cdrom").unwrap();
+        }
     }
     for id in down {
         until(world, 60, "started with its node", |w| w.guests[&id].serves());

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use crate::checks::Finding;
 use crate::ids::{GuestId, NodeName, StepId, UnixMs};
 use crate::plan::{Bound, Costs};
 use crate::policy::{ConsentKind, Waiver};
@@ -36,6 +37,8 @@ pub struct View {
     pub approvals: Vec<ApprovalView>,
     /// Findings that the operator took as they are.
     pub waivers: Vec<WaiverView>,
+    /// What the last look found, after the last node.
+    pub final_check: Option<FinalCheckView>,
     /// When it ended.
     pub ended: Option<UnixMs>,
     /// Nodes in the order of the plans.
@@ -87,6 +90,17 @@ pub struct WaiverView {
     pub by: String,
     /// What it spoke of.
     pub findings: Vec<String>,
+}
+
+/// The look at the whole cluster when every node was done.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FinalCheckView {
+    /// When.
+    pub at: UnixMs,
+    /// The node that was done last.
+    pub node: NodeName,
+    /// What was found, the worst first.
+    pub findings: Vec<Finding>,
 }
 
 /// Something that the operator agreed to during the run.
@@ -201,7 +215,13 @@ impl View {
                 }
             }
             Event::StepEnded { id, step, outcome } => self.open_step(at, id, step).ended = Some((at, outcome.clone())),
-            Event::OutputKept { .. } | Event::Attested { .. } | Event::PaceChanged { .. } => {}
+            Event::GuestRanSince { .. }
+            | Event::OutputKept { .. }
+            | Event::Attested { .. }
+            | Event::PaceChanged { .. } => {}
+            Event::FinalCheck { node, findings } => {
+                self.final_check = Some(FinalCheckView { at, node: node.clone(), findings: findings.clone() });
+            }
             Event::Paused { cause, why } => {
                 self.pauses.push(PauseView { from: at, to: None, cause: *cause, why: why.clone() });
             }

@@ -82,6 +82,8 @@ pub struct Driver<'a> {
     when_paused: WhenPaused,
     without_rules: BTreeSet<String>,
     lease_renewed: UnixMs,
+    /// When this driver came, by the run's clock.
+    pub(crate) came: UnixMs,
     pub(crate) lock: ClusterLock,
     pub(crate) unsure_since: Option<UnixMs>,
     /// Was the plan held against the first look of this driver?
@@ -156,6 +158,7 @@ impl<'a> Driver<'a> {
         watcher: &'a mut dyn Watcher,
     ) -> Self {
         let lock = ClusterLock::new(run.clone(), holder.text.clone());
+        let came = ports.clock.now();
         Self {
             ports,
             journal,
@@ -166,6 +169,7 @@ impl<'a> Driver<'a> {
             when_paused: WhenPaused::Stay,
             without_rules: BTreeSet::new(),
             lease_renewed: wall_now(),
+            came,
             lock,
             unsure_since: None,
             reviewed: false,
@@ -305,6 +309,9 @@ impl<'a> Driver<'a> {
                 if matches!(step, Step::UpgradePackages(_)) || matches!(outcome, StepOutcome::Abandoned(_)) {
                     self.keep_log(&id, snapshot).await?;
                 }
+                if matches!(outcome, StepOutcome::Done | StepOutcome::FoundDone) {
+                    self.count_only_real_downtime(&step, snapshot).await?;
+                }
                 let in_a_turn = self.state.under_work.is_some();
                 self.append(Event::StepEnded { id, step, outcome })?;
                 // Between two nodes the cluster is looked at as a whole before the next one is touched.
@@ -326,6 +333,7 @@ impl<'a> Driver<'a> {
                 self.pause(cause, why)?;
                 Ok(Turn::Look)
             }
+            Action::Finish(RunOutcome::Completed) if self.stopped_at_the_end().await? => Ok(Turn::Look),
             Action::Finish(outcome) => {
                 self.append(Event::RunEnded { outcome: outcome.clone() })?;
                 Ok(Turn::Ended(Ended::Over(outcome)))
@@ -337,6 +345,9 @@ impl<'a> Driver<'a> {
         let Start { id, step, attempt, command, owes } = start;
         if attempt > 1 {
             self.keep_log(&id, snapshot).await?;
+        }
+        if command.is_some() && step.takes_down().is_some() {
+            self.count_only_real_downtime(&step, snapshot).await?;
         }
         let avoid = self.state.current_node().cloned();
         self.append(Event::StepStarted { id: id.clone(), step, attempt, command: command.clone(), owes })?;

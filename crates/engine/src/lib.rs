@@ -3,6 +3,7 @@
 //! [`prepare`] looks and plans without changing anything. [`Driver`] drives a run from the journal: a fresh run and
 //! one that was killed take the same path, because each step is asked where it stands.
 
+mod away;
 mod cluster_lock;
 mod drive;
 mod findings;

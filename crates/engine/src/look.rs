@@ -60,6 +60,12 @@ impl Looker {
         self.look_deeply(ports, state, Vec::new()).await
     }
 
+    /// Looks at everything, and runs PVE's checker on every node: what it said between two turns was of a cluster
+    /// half-way, of daemons in different versions for one.
+    pub(crate) async fn look_at_the_end(&mut self, ports: &Ports, state: &RunState) -> Snapshot {
+        self.look_deeply(ports, state, self.known_nodes()).await
+    }
+
     async fn look_deeply(&mut self, ports: &Ports, state: &RunState, checked: Vec<NodeName>) -> Snapshot {
         let hosts = self.last.as_ref().map_or(Hosts::All, |last| Hosts::Only(checked, last));
         let look = Look { avoid: avoid(state), known_nodes: self.known_nodes(), hosts, ..Look::full() };
@@ -80,17 +86,15 @@ impl Looker {
 }
 
 /// The node whose turn is over and the one whose turn comes: PVE's checker is run on both between the turns. Before
-/// the first turn it has just been run.
+/// the first turn it has just been run, and after the last one the final check runs it.
 fn nodes_in_turn(state: &RunState) -> Vec<NodeName> {
     let waves = state.plan.iter().flat_map(|plan| &plan.waves);
     let next =
         waves.filter(|wave| wave.steps.iter().any(|step| !state.is_done(&step.id))).find_map(|wave| wave.node.clone());
-    let ended = state.steps.values().filter_map(|record| match &record.step {
-        Step::ProveBack(back) => Some((record.ended?, &back.node)),
-        _ => None,
-    });
-    let Some((_, done)) = ended.max() else { return Vec::new() };
-    next.into_iter().chain([done.clone()]).collect()
+    match (next, state.node_done_last()) {
+        (Some(next), Some(done)) => vec![next, done.clone()],
+        _ => Vec::new(),
+    }
 }
 
 /// Where in a run a look was taken.

@@ -1,4 +1,5 @@
-//! What was well when a run began is asked again before each node, PVE's checker among it; and it is run no more often.
+//! What was well when a run began is asked again before each node and after the last, PVE's checker among it; and it is
+//! run no more often.
 
 #![allow(clippy::disallowed_methods, reason = "a journal of its own for each run")]
 
@@ -8,9 +9,11 @@ mod common;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use quorate_core::checks::Severity;
 use quorate_core::ids::{NodeName, RunId, UnixMs};
 use quorate_core::policy::Waiver;
 use quorate_core::run::{Event, PauseCause, Request, RunOutcome};
+use quorate_core::steps::Step;
 use quorate_engine::{Beginning, Driver, Ended, Lists, Watcher, WhenPaused, new_run_id, prepare};
 use quorate_journal::{Holder, Journal, Mode};
 use quorate_pve::ports::{PortFuture, Ports, Shell, ShellError, ShellOutput};
@@ -148,34 +151,82 @@ fn what_is_found_since_pauses_the_run_before_the_next_node_and_a_waived_finding_
     });
 }
 
+/// Fills the disk of a node when the proof that it is back has ended.
+struct FillsTheDiskOf(NodeName, SimPorts, Vec<Event>);
+
+impl Watcher for FillsTheDiskOf {
+    fn event(&mut self, _: u64, _: UnixMs, event: &Event) {
+        let Self(node, sim, seen) = self;
+        if matches!(event, Event::StepEnded { step: Step::ProveBack(back), .. } if back.node == *node) {
+            sim.world().nodes.get_mut(node).unwrap().root_free_bytes = 1 << 30;
+        }
+        seen.push(event.clone());
+    }
+    fn waiting(&mut self, _: UnixMs, _: &[String]) {}
+}
+
 #[test]
-fn automatic_rebalancing_is_off_while_guests_travel_and_on_again_at_the_end() {
-    const CRS: &str = "crs: ha=static,ha-auto-rebalance=1,ha-rebalance-on-start=1\n";
-    let mut world = common::demo();
-    world.pmxcfs_write(&"pve1".into(), "/etc/pve/datacenter.cfg", CRS).unwrap();
-    let sim = SimPorts::new(Arc::new(Mutex::new(world)));
+fn after_the_last_node_the_checks_are_asked_once_more_and_what_is_found_keeps_the_run_from_being_complete() {
     common::block_on(async {
-        let ports = sim.ports();
-        let (policy, run) = (common::policy(), new_run_id(ports.clock.now(), "quiet"));
+        let sim = SimPorts::new(Arc::new(Mutex::new(common::demo())));
+        let plain = sim.ports();
+        let checked = Arc::new(Mutex::new(Vec::new()));
+        let shell = Arc::new(Counting { inner: plain.shell.clone(), checked: checked.clone() });
+        let ports = Ports { shell, ..plain };
+        let (policy, run) = (common::policy(), new_run_id(ports.clock.now(), "last"));
         let nodes: Vec<NodeName> = sim.world().nodes.keys().cloned().collect();
         let prepared = prepare(&ports, nodes.clone(), &policy, &run, Lists::Refresh).await;
         let (plan, _) = prepared.plan.expect("the demo has a plan");
-        let verbs: Vec<&str> = plan.steps().map(|(_, planned)| planned.step.kind().verb()).collect();
-        let at = |verb: &str| verbs.iter().position(|known| *known == verb).unwrap();
-        assert!(at("hold-rebalance") < at("migrate") && at("reboot") < at("restore-rebalance"), "{verbs:?}");
+        let last = plan.waves.iter().filter_map(|wave| wave.node.clone()).next_back().unwrap();
         let file = common::JournalFile::new();
         let journal = Journal::open(&file.0, Mode::Drive).unwrap();
-        let beginning = Beginning { run, cluster: "demo".to_owned(), policy, plan };
-        let mut watcher = Listens::default();
-        let holder = Holder::this_process("quiet");
-        let mut driver = Driver::begin(ports.clone(), &journal, &holder, beginning, &mut watcher)
+        let beginning = Beginning { run: run.clone(), cluster: "demo".to_owned(), policy, plan };
+        let mut watcher = FillsTheDiskOf(last.clone(), sim.clone(), Vec::new());
+        let mut driver = Driver::begin(ports.clone(), &journal, &Holder::this_process("last"), beginning, &mut watcher)
+            .unwrap()
+            .known_nodes(nodes)
+            .having_seen(prepared.snapshot)
+            .when_paused(WhenPaused::Leave);
+        let ended = driver.drive().await.unwrap();
+        drop(driver);
+        let full = format!("{last}: / on {last} has 1.0 GiB free");
+        let why = found(&ended).join("\n");
+        assert!(why.contains("every node is upgraded, and this was found at the end") && why.contains(&full), "{why}");
+        // Three before the run, two before each of the second and the third node, and all of them at the end.
+        assert_eq!(checked.lock().unwrap().len(), 3 + 2 + 2 + 3);
+        assert!(matches!(watcher.2.last(), Some(Event::Paused { .. })), "{:?}", watcher.2.last());
+
+        let (ended, _) = goes_on(&ports, &journal, &run, vec![Request::Resume]).await;
+        assert!(found(&ended).join("\n").contains(&full), "nobody has mended it");
+        sim.world().nodes.get_mut(&last).unwrap().root_free_bytes = 30 << 30;
+        let (ended, events) = goes_on(&ports, &journal, &run, vec![Request::Resume]).await;
+        assert!(matches!(ended, Ended::Over(RunOutcome::Completed)), "{ended:?}");
+        let at_the_end = |event: &Event| matches!(event, Event::FinalCheck { node, findings } if *node == last && !findings.iter().any(|finding| finding.severity == Severity::Blocking));
+        assert!(events.iter().any(at_the_end), "{events:?}");
+    });
+}
+
+#[test]
+fn whoever_ends_a_run_over_a_finding_at_its_end_has_no_node_left_undone() {
+    common::block_on(async {
+        let sim = SimPorts::new(Arc::new(Mutex::new(common::demo())));
+        let ports = sim.ports();
+        let (policy, run) = (common::policy(), new_run_id(ports.clock.now(), "word"));
+        let nodes: Vec<NodeName> = sim.world().nodes.keys().cloned().collect();
+        let prepared = prepare(&ports, nodes.clone(), &policy, &run, Lists::Refresh).await;
+        let (plan, _) = prepared.plan.expect("the demo has a plan");
+        let last = plan.waves.iter().filter_map(|wave| wave.node.clone()).next_back().unwrap();
+        let file = common::JournalFile::new();
+        let journal = Journal::open(&file.0, Mode::Drive).unwrap();
+        let beginning = Beginning { run: run.clone(), cluster: "demo".to_owned(), policy, plan };
+        let mut watcher = FillsTheDiskOf(last, sim.clone(), Vec::new());
+        let mut driver = Driver::begin(ports.clone(), &journal, &Holder::this_process("word"), beginning, &mut watcher)
             .unwrap()
             .known_nodes(nodes)
             .when_paused(WhenPaused::Leave);
-        let ended = driver.drive().await.unwrap();
+        found(&driver.drive().await.unwrap());
+        drop(driver);
+        let (ended, _) = goes_on(&ports, &journal, &run, vec![Request::Abort]).await;
         assert!(matches!(ended, Ended::Over(RunOutcome::Completed)), "{ended:?}");
     });
-    let world = sim.world();
-    let text = world.files["/etc/pve/datacenter.cfg"].text.clone().unwrap();
-    assert_eq!(text, CRS, "every setting of the scheduler is what it was");
 }

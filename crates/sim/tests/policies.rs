@@ -161,3 +161,47 @@ fn a_driver_that_dies_in_the_middle_of_an_offline_move_goes_on_with_it() {
         assert!(ledger.clean, "{step}: {ledger:#?}");
     }
 }
+
+/// A run whose driver dies at a step and is taken up three hours later: how it ended, and the world after it.
+fn taken_up_three_hours_later(step: &str, after_calls: u64) -> (Outcome, View, Arc<Mutex<World>>) {
+    let dies = DiesAt { step: step.into(), after_calls };
+    let rehearsal = Rehearsal { policy: policy(), dies: Some(dies), ..Rehearsal::default() };
+    let world = Arc::new(Mutex::new(world_from_toml(POLICIES, 1).unwrap()));
+    let file = JournalFile::new();
+    let journal = Journal::open(&file.0, Mode::Drive).unwrap();
+    let sim = SimPorts::new(world.clone());
+    assert!(block_on(unless_it_dies(&sim, rehearsal.begin(&sim, &journal))).is_none(), "it did not die at {step}");
+    drop(journal);
+    {
+        let mut world = world.lock().unwrap();
+        let later_ms = world.now_ms + 3 * 3_600_000;
+        world.advance_to(later_ms);
+    }
+    let journal = Journal::open(&file.0, Mode::Drive).unwrap();
+    let run = journal.latest_run().unwrap().unwrap();
+    let again = Rehearsal { dies: None, ..rehearsal };
+    let outcome = block_on(again.resume(&SimPorts::new(world.clone()), &journal, &run)).unwrap();
+    let entries = journal.events(&run).unwrap();
+    (outcome, View::of(entries.iter().map(|entry| (entry.at, &entry.event))), world)
+}
+
+#[test]
+fn a_guest_that_came_back_while_nobody_drove_was_down_only_until_then() {
+    // Its start was sent; and a container whose move was sent, which starts it again by itself.
+    for (step, after_calls, guest) in
+        [("pve1.start-moved.vm:113", 1, vm(113)), ("pve1.migrate.ct:201", 1, GuestId::ct(201))]
+    {
+        let (outcome, view, world) = taken_up_three_hours_later(step, after_calls);
+        assert_eq!(outcome.ended, Some(Ended::Over(RunOutcome::Completed)), "{step}: {}", tell(&outcome));
+        let (told, was) = (view.downtimes()[&guest].seconds, Ledger::downtime_by_guest(&world.lock().unwrap())[&guest]);
+        assert!(told >= was && told <= was + 30, "{step}: {told} s told, {was} s in truth");
+    }
+}
+
+#[test]
+fn a_guest_that_was_down_while_nobody_drove_was_down() {
+    let (outcome, view, world) = taken_up_three_hours_later("pve1.migrate.vm:113", 0);
+    assert_eq!(outcome.ended, Some(Ended::Over(RunOutcome::Completed)), "{}", tell(&outcome));
+    let was = Ledger::downtime_by_guest(&world.lock().unwrap())[&vm(113)];
+    assert!(was > 3 * 3600 && view.downtimes()[&vm(113)].seconds >= was, "{was} s");
+}

@@ -1,11 +1,13 @@
 //! Events as lines: for `quorate log`, and for whoever watches a run.
 
-use quorate_core::ids::UnixMs;
+use quorate_core::checks::Finding;
+use quorate_core::ids::{NodeName, UnixMs};
 use quorate_core::policy::ConsentKind;
 use quorate_core::run::{Event, PauseCause, RunOutcome, StepOutcome};
 use quorate_journal::Entry;
 
 use super::page::Page;
+use super::preflight::{problem, word};
 use super::units::{duration, moment, time_of_day};
 
 /// All events of a run.
@@ -94,10 +96,14 @@ fn describe(event: &Event) -> (String, Vec<String>) {
         Event::StepEnded { id: _, step, outcome } => {
             (format!("{} {}", verdict(outcome), step.kind().title()), because(outcome))
         }
+        Event::GuestRanSince { guest, since } => {
+            (format!("{guest} runs since {}: its downtime is counted up to then", time_of_day(*since)), Vec::new())
+        }
         Event::OutputKept { id, node, lines } => {
             let lines = lines.iter().map(|line| format!("| {line}")).collect();
             (format!("output  {id} on {node}"), lines)
         }
+        Event::FinalCheck { node, findings } => final_check(node, findings),
         Event::Paused { cause, why } => (format!("PAUSED  {}", pause(*cause)), why.clone()),
         Event::Resumed { by } => (format!("resumed by {by}"), Vec::new()),
         Event::AbortBegun { by } => {
@@ -105,6 +111,16 @@ fn describe(event: &Event) -> (String, Vec<String>) {
         }
         Event::RunEnded { outcome } => (format!("run {}", ended(outcome)), Vec::new()),
     }
+}
+
+fn final_check(node: &NodeName, findings: &[Finding]) -> (String, Vec<String>) {
+    let what = match findings.len() {
+        0 => "nothing found".to_owned(),
+        1 => "1 finding".to_owned(),
+        many => format!("{many} findings"),
+    };
+    let each = findings.iter().map(|finding| format!("{:<8}  {}", word(finding.severity), problem(finding)));
+    (format!("looked again after the last node, {node}: {what}"), each.collect())
 }
 
 fn verdict(outcome: &StepOutcome) -> &'static str {
@@ -146,7 +162,7 @@ pub(crate) fn pause(cause: PauseCause) -> &'static str {
     match cause {
         PauseCause::Operator => "by the operator",
         PauseCause::NeedsConsent => "a consent is needed",
-        PauseCause::Findings => "something was found before the next node",
+        PauseCause::Findings => "something was found that no run is begun with",
         PauseCause::Stuck => "stuck",
         PauseCause::LostQuorum => "no quorum; it goes on by itself when that is back",
     }

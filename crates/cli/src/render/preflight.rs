@@ -20,8 +20,9 @@ pub(crate) fn findings(findings: &[Finding]) -> Page {
         }
         page.gap();
         page.line(heading(severity));
-        for Finding { check, severity: _, subject, problem, remedy, waived } in group {
-            page.line(format!("  {subject}: {problem}"));
+        for finding in group {
+            let Finding { check, remedy, waived, .. } = finding;
+            page.line(format!("  {}", problem(finding)));
             match waived {
                 Some(reason) => page.line(format!("    {check}, waived: {reason}")),
                 None => page.line(format!("    {check} → {remedy}")),
@@ -29,6 +30,13 @@ pub(crate) fn findings(findings: &[Finding]) -> Page {
         }
     }
     page
+}
+
+/// What is wrong with what. Many a sentence begins with its subject; that is not said twice.
+pub(crate) fn problem(Finding { subject, problem, .. }: &Finding) -> String {
+    let subject = subject.to_string();
+    let names_it = problem.strip_prefix(&subject).is_some_and(|rest| rest.starts_with(' '));
+    if names_it { problem.clone() } else { format!("{subject}: {problem}") }
 }
 
 /// `2 blocking, 1 needs consent, 3 warnings`.
@@ -46,6 +54,17 @@ pub(crate) fn summary(findings: &[Finding]) -> String {
     parts.collect::<Vec<_>>().join(", ")
 }
 
+/// A severity in one word.
+pub(crate) fn word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Blocking => "blocking",
+        Severity::Consent => "consent",
+        Severity::Warning => "warning",
+        Severity::Waived => "waived",
+        Severity::Info => "note",
+    }
+}
+
 fn heading(severity: Severity) -> &'static str {
     match severity {
         Severity::Blocking => "BLOCKING: no run while these stand",
@@ -61,6 +80,23 @@ mod tests {
     use quorate_core::checks::Subject;
 
     use super::*;
+
+    #[test]
+    fn a_sentence_that_begins_with_its_subject_does_not_say_it_twice() {
+        let told = |words: &str| {
+            problem(&Finding {
+                check: "a".to_owned(),
+                severity: Severity::Info,
+                subject: Subject::Node("pve1".into()),
+                problem: words.to_owned(),
+                remedy: String::new(),
+                waived: None,
+            })
+        };
+        assert_eq!(told("pve1 is up to date"), "pve1 is up to date");
+        assert_eq!(told("pve10 is up to date"), "pve1: pve10 is up to date");
+        assert_eq!(told("/ on pve1 is full"), "pve1: / on pve1 is full");
+    }
 
     #[test]
     fn the_worst_comes_first_and_the_cluster_before_its_nodes() {

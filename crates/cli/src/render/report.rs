@@ -1,10 +1,11 @@
 //! What a run did and what it cost: `quorate report`.
 
 use quorate_core::run::StepOutcome;
-use quorate_core::view::{RunPhase, View};
+use quorate_core::view::{FinalCheckView, RunPhase, View};
 
 use super::log;
 use super::page::Page;
+use super::preflight::{problem, word};
 use super::status::owed;
 use super::table::Table;
 use super::units::{bytes, duration, moment};
@@ -25,6 +26,7 @@ pub(crate) fn report(view: &View) -> Page {
     costs(view, &mut page);
     downtime(view, &mut page);
     waived(view, &mut page);
+    final_check(view, &mut page);
     troubles(view, &mut page);
     owed(view, &mut page);
     left_to_you(view, &mut page);
@@ -120,6 +122,28 @@ fn waived(view: &View, page: &mut Page) {
         page.line(format!("  {}  {} waived {}: {}", moment(given.at), given.by, given.waiver, given.waiver.reason));
         for finding in &given.findings {
             page.line(format!("                           {finding}"));
+        }
+    }
+}
+
+/// What the last look found.
+fn final_check(view: &View, page: &mut Page) {
+    let Some(FinalCheckView { at, node, findings }) = &view.final_check else { return };
+    page.gap();
+    let asked = format!(
+        "After the last node, {node}, PVE's checker and the checks of nodes were asked again on all, {}:",
+        moment(*at)
+    );
+    if findings.is_empty() {
+        page.line(format!("{asked} nothing was found."));
+        return;
+    }
+    page.line(asked);
+    for finding in findings {
+        page.line(format!("  {:<8}  {}", word(finding.severity), problem(finding)));
+        match &finding.waived {
+            Some(reason) => page.line(format!("            {}, waived: {reason}", finding.check)),
+            None => page.line(format!("            {} → {}", finding.check, finding.remedy)),
         }
     }
 }

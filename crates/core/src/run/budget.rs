@@ -4,6 +4,10 @@
 //! order that stops a guest to the proof that it runs again, so never less than it really was. Before a guest is
 //! stopped, what is left for it must cover what its step is expected to take; else the run asks. It does not cut an
 //! outage short: a guest that is down is brought back as soon as that can be, budget or not.
+//!
+//! A driver that was away finds guests that came back meanwhile. What the cluster says of them counts then, not the
+//! moment in which somebody looked again. A guest that really was down while nobody drove was down: that is counted, and
+//! before it is stopped once more the run asks.
 
 use std::collections::BTreeMap;
 
@@ -42,6 +46,14 @@ impl Spent {
         self.ended_ms = self.ended_ms.saturating_add(lasted);
     }
 
+    /// The guest has been running since then, whoever saw it.
+    pub(super) fn ran_since(&mut self, at: UnixMs) {
+        match self.since {
+            Some(began) if at > began => self.end(at),
+            _ => self.cancel(),
+        }
+    }
+
     /// There was no outage after all: the order had no effect.
     pub(super) fn cancel(&mut self) {
         self.since = None;
@@ -52,6 +64,12 @@ impl RunState {
     /// Seconds that a guest has been down by our hand.
     pub fn downtime_s(&self, guest: GuestId, now: UnixMs) -> u64 {
         self.spent.get(&guest).map_or(0, |spent| spent.seconds(now))
+    }
+
+    /// Since when the outage goes on that a step ends, or begins anew: none if there is none.
+    pub fn outage_of(&self, step: &Step) -> Option<(GuestId, UnixMs)> {
+        let guest = step.starts().or_else(|| step.takes_down())?;
+        Some((guest, self.spent.get(&guest)?.since?))
     }
 
     /// What has to be agreed to for a plan to be followed from here: what was spent by now, what was agreed to already,

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::checks::Finding;
 use crate::command::Command;
 use crate::heartbeat::Pace;
-use crate::ids::{GuestId, NodeName, PlanId, RunId, StepId, Upid};
+use crate::ids::{GuestId, NodeName, PlanId, RunId, StepId, UnixMs, Upid};
 use crate::plan::Plan;
 use crate::policy::{ConsentKind, Policy, Waiver};
 use crate::steps::Step;
@@ -111,6 +112,14 @@ pub enum Event {
         /// How.
         outcome: StepOutcome,
     },
+    /// The cluster says since when a guest runs whose downtime began before this driver came: it ended then, and not
+    /// when somebody looked again. Since before the downtime began: there was none.
+    GuestRanSince {
+        /// The guest.
+        guest: GuestId,
+        /// By its process's uptime, rounded to the later.
+        since: UnixMs,
+    },
     /// Output of a remote program that is worth keeping.
     OutputKept {
         /// The step.
@@ -119,6 +128,14 @@ pub enum Event {
         node: NodeName,
         /// The last lines.
         lines: Vec<String>,
+    },
+    /// Every node is done, and the cluster was looked at once more: PVE's checker and the checks that are
+    /// asked before each node, on all of them.
+    FinalCheck {
+        /// The node that was done last.
+        node: NodeName,
+        /// Warnings and worse, and what is waived; the worst first.
+        findings: Vec<Finding>,
     },
     /// The run stands still until somebody resumes it.
     Paused {
@@ -169,7 +186,7 @@ pub enum PauseCause {
     Operator,
     /// The new plan costs something that the operator has not agreed to.
     NeedsConsent,
-    /// Something was found before the next node that no run is begun with.
+    /// Something was found before the next node, or after the last, that no run is begun with.
     Findings,
     /// A step has used up its time or its attempts, or no plan can be found.
     Stuck,
@@ -231,7 +248,9 @@ impl Event {
             Self::StepStarted { .. } => "step-started",
             Self::CommandAnswered { .. } => "command-answered",
             Self::StepEnded { .. } => "step-ended",
+            Self::GuestRanSince { .. } => "guest-ran-since",
             Self::OutputKept { .. } => "output-kept",
+            Self::FinalCheck { .. } => "final-check",
             Self::Paused { .. } => "paused",
             Self::Resumed { .. } => "resumed",
             Self::AbortBegun { .. } => "abort-begun",

@@ -109,7 +109,7 @@ impl RunState {
                 self.started = at;
             }
             Event::DriverTookOver { .. } => self.look_anew(at),
-            Event::OutputKept { .. } | Event::Attested { .. } => {}
+            Event::OutputKept { .. } | Event::Attested { .. } | Event::FinalCheck { .. } => {}
             Event::PaceChanged { pace, why } => self.pace = (*pace, why.clone()),
             Event::PlanAdopted { plan, .. } => {
                 // A plan holds only what is still to do: what it names again has to be done again.
@@ -134,6 +134,11 @@ impl RunState {
                     self.spent.entry(guest).or_default().begin(at);
                 }
                 self.open(at, id, owes.as_ref());
+            }
+            Event::GuestRanSince { guest, since } => {
+                if let Some(spent) = self.spent.get_mut(guest) {
+                    spent.ran_since(*since);
+                }
             }
             Event::CommandAnswered { id, answer, job } => {
                 if let Some(record) = self.steps.get_mut(id) {
@@ -256,6 +261,15 @@ impl RunState {
         let plan = self.plan.as_ref()?;
         let wave = plan.waves.iter().find(|wave| wave.steps.iter().any(|step| !self.is_done(&step.id)))?;
         wave.node.as_ref()
+    }
+
+    /// The node whose proof to be back ended last: none before the first.
+    pub fn node_done_last(&self) -> Option<&NodeName> {
+        let back = self.steps.values().filter_map(|record| match &record.step {
+            Step::ProveBack(back) if record.outcome.is_some() => Some((record.ended?, &back.node)),
+            _ => None,
+        });
+        back.max().map(|(_, node)| node)
     }
 
     /// What the safety rules may know of this run.

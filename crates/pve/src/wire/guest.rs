@@ -56,6 +56,8 @@ fn plain(value: &Value) -> Option<String> {
 pub struct Current {
     /// `running`, `stopped`.
     pub status: Option<Text>,
+    /// Seconds since its process began; 0 while it is stopped.
+    pub uptime: Option<Int>,
     /// QEMU's own state: `paused`, …
     pub qmpstatus: Option<Text>,
     /// `pc-q35-9.2+pve1`; only while it runs.

@@ -242,6 +242,11 @@ fn in_words(event: &Event) -> Option<Vec<String>> {
             lines.extend(words.iter().cloned());
             Some(lines)
         }
+        Event::FinalCheck { node, findings } => {
+            let mut lines = vec![format!("looks again after the last node, {node}: {} found", findings.len())];
+            lines.extend(findings.iter().map(|finding| format!("{}: {}", finding.subject, finding.problem)));
+            Some(lines)
+        }
         Event::Resumed { .. } => Some(vec!["goes on".to_owned()]),
         Event::AbortBegun { .. } => Some(vec!["pays back what is owed".to_owned()]),
         Event::RunEnded { outcome: RunOutcome::Completed } => {
@@ -254,6 +259,7 @@ fn in_words(event: &Event) -> Option<Vec<String>> {
         | Event::StepStarted { .. }
         | Event::CommandAnswered { .. }
         | Event::StepEnded { .. }
+        | Event::GuestRanSince { .. }
         | Event::OutputKept { .. } => None,
     }
 }

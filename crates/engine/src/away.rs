@@ -1,0 +1,41 @@
+//! Guests that came back while nobody drove.
+//!
+//! A guest's downtime is counted from the order to the proof. If the driver is gone between the two, the proof comes
+//! whenever somebody resumes, and hours in which the guest did its work would count as its downtime. So of an outage
+//! that began before this driver came, the cluster is asked how long the guest has been running. Where that cannot be
+//! read, the outage is counted up to now: never less than it was.
+
+use quorate_core::ids::{GuestId, UnixMs};
+use quorate_core::run::Event;
+use quorate_core::snapshot::Snapshot;
+use quorate_core::steps::Step;
+use quorate_pve::ports::ApiRequest;
+use quorate_pve::wire::guest::Current;
+use quorate_pve::wire::lenient;
+
+use crate::drive::{DriveError, Driver};
+
+impl Driver<'_> {
+    /// Before a step ends an outage, or begins one anew: says when the outage really ended, if the guest runs.
+    pub(crate) async fn count_only_real_downtime(&mut self, step: &Step, seen: &Snapshot) -> Result<(), DriveError> {
+        let Some((guest, began)) = self.state.outage_of(step) else { return Ok(()) };
+        if began >= self.came {
+            return Ok(());
+        }
+        match self.runs_since(guest, seen).await {
+            Some(since) => self.append(Event::GuestRanSince { guest, since }),
+            None => Ok(()),
+        }
+    }
+
+    /// By the uptime of its process. Read before the clock is: the moment is the real one or a little later.
+    async fn runs_since(&self, guest: GuestId, seen: &Snapshot) -> Option<UnixMs> {
+        let node = &seen.guests.get(&guest)?.node;
+        let path = format!("/nodes/{node}/{}/{}/status/current", guest.kind.api(), guest.vmid);
+        let answer = self.ports.api.call(ApiRequest::get(path)).await.ok()?;
+        let current: Current = lenient::read(answer).ok()?;
+        let uptime_s = current.uptime?.unsigned();
+        let runs = current.status.is_some_and(|status| status.0 == "running") && uptime_s > 0;
+        runs.then(|| UnixMs(self.ports.clock.now().0.saturating_sub(uptime_s.saturating_mul(1000))))
+    }
+}

@@ -30,8 +30,8 @@ pub(super) fn ask(snapshot: &Snapshot, policy: &mut Policy, context: &Context) -
         return Ok(false);
     }
     let mut answers = Vec::new();
-    for question in &questions {
-        put(question).print_err();
+    for (place, question) in questions.iter().enumerate() {
+        put(question, place + 1, questions.len()).print_err();
         if let Some(answer) = answer(question, &mut std::io::stdin().lock()) {
             answers.push((question.guest, answer));
         }
@@ -87,9 +87,11 @@ fn words(question: &Question) -> Vec<(GuestPolicy, String)> {
     told.chain([(GuestPolicy::Refuse, refuse)]).collect()
 }
 
-fn put(question: &Question) -> Page {
+fn put(question: &Question, place: usize, of: usize) -> Page {
     let mut page = Page::default();
-    page.line(format!("{} {} cannot move while it runs: {}", question.guest, question.name, question.why));
+    page.gap();
+    let Question { guest, name, why, .. } = question;
+    page.line(format!("{place} of {of}: {guest} {name} cannot move while it runs: {why}"));
     for (number, (policy, what)) in words(question).iter().enumerate() {
         page.line(format!("  {}  {:<9} {what}", number + 1, policy.word()));
     }

@@ -63,13 +63,7 @@ fn found(html: &mut String, findings: &[Finding]) {
     html.push_str("<h2>Findings</h2>\n<table><tr><th>severity</th><th>subject</th><th>what was found, and what to do</th><th>check</th></tr>\n");
     for Finding { check, severity, subject, problem, remedy, waived } in findings {
         let what_to_do = waived.as_ref().map_or_else(|| remedy.clone(), |reason| format!("waived: {reason}"));
-        let level = match severity {
-            Severity::Blocking => "blocking",
-            Severity::Consent => "consent",
-            Severity::Warning => "warning",
-            Severity::Waived => "waived",
-            Severity::Info => "note",
-        };
+        let level = preflight::word(*severity);
         let _ = writeln!(
             html,
             "<tr><td class=\"level {level}\">{level}</td><td>{}</td><td>{}<br><span class=\"quiet\">{}</span></td><td><code>{}</code></td></tr>",

@@ -19,13 +19,17 @@ const MOST_NAMED: usize = 20;
 pub(super) fn head(plan: &Plan, report: &Report) -> Page {
     let mut page = Page::default();
     let guests = &report.guests;
-    let mut parts = vec![format!("{} move live", guests.live), format!("{} are restarted", guests.restart)];
-    parts.push(format!("{} stay down with their node", guests.stay_down));
-    parts.push(format!("{} are not touched", guests.untouched));
-    if guests.offline > 0 {
-        parts.push(format!("{} stopped ones are moved", guests.offline));
+    let mut parts = vec![format!("{} live", guests.live), format!("{} by restart", guests.restart)];
+    if guests.stopped_to_move > 0 {
+        parts.push(format!("{} shut down to be moved", guests.stopped_to_move));
     }
-    page.line(format!("{} nodes, {} running guests: {}", report.nodes, guests.running, parts.join(", ")));
+    parts.push(format!("{} down with their node", guests.stay_down));
+    parts.push(format!("{} not touched", guests.untouched));
+    let stopped = match guests.offline {
+        0 => String::new(),
+        stopped => format!("; moved stopped: {stopped}"),
+    };
+    page.line(format!("{} nodes; running guests: {} ({}){stopped}", report.nodes, guests.running, parts.join(", ")));
     let (moves, least) = (plan.costs.moves, plan.bound.moves);
     let near = match moves.saturating_sub(least) {
         0 => "no plan has fewer: proven optimal".to_owned(),
@@ -107,7 +111,7 @@ fn twice(page: &mut Page, report: &Report, snapshot: &Snapshot) {
     let name = |guest| snapshot.guests.get(guest).map_or("", |guest| guest.name.as_str());
     if !report.twice.is_empty() {
         page.gap();
-        page.line(format!("Move more than once: {} guests", report.twice.len()));
+        page.line(format!("Move more than once: {}", report.twice.len()));
         for guest in report.twice.iter().take(MOST_NAMED) {
             let path: Vec<&str> = guest.path.iter().map(|node| node.as_str()).collect();
             page.line(format!("  {} {}: {} ({})", guest.guest, name(&guest.guest), path.join(" → "), guest.why));
@@ -200,11 +204,11 @@ mod tests {
         let about = report(&plan, &snapshot, &policy, &ongoing);
         let text = [head(&plan, &about), rest(&plan, &about, &snapshot)].map(|page| page.as_str().to_owned()).concat();
         for words in [
-            "3 nodes, 3 running guests: 2 move live, 1 are restarted, 0 stay down",
+            "3 nodes; running guests: 3 (2 live, 1 by restart, 0 down with their node, 0 not touched)",
             "proven optimal",
             "away",
             "█",
-            "Move more than once: 1 guests",
+            "Move more than once: 1\n",
             "HA maintenance, all guests under HA",
             "end = \"home\": everybody back home at the end: 6 moves instead of 4",
             "overlap = \"reboot\"",

@@ -130,6 +130,40 @@ fn a_run_that_is_paused_resumed_and_killed_three_times_ends_whole_and_moves_noth
 }
 
 #[test]
+fn what_is_waived_is_told_before_the_run_and_its_reason_stands_in_the_journal_and_in_the_report() {
+    let lab = demo_lab();
+    let session = &lab.session;
+    session.change_config("[\"restart-containers\"]", "[\"restart-containers\", \"shutdown-guests\", \"eject-media\"]");
+    // Too little for comfort, enough for an upgrade: a warning.
+    session.run(&["lab", "fault", "--dir", ".", "disk-full", "pve1", "4294967296"]).expect(0, &[]);
+    session.run(&["preflight"]).expect(0, &["WARNING", "/ on pve1 has 4.0 GiB free", "disk-space → "]);
+    let waiver =
+        "[[policy.waive]]\ncheck = \"disk-space\"\nsubject = \"pve1\"\nreason = \"an image is copied there\"\n";
+    let config = session.read("quorate.toml");
+    session.write("quorate.toml", &format!("{config}\n{waiver}"));
+    let told = session.run(&["preflight", "--html", "page.html"]);
+    told.expect(0, &["1 waived", "WAIVED: you take these as they are", "disk-space, waived: an image is copied there"]);
+    assert!(!told.out.contains("disk-space → "), "{}", told.out);
+    assert!(session.read("page.html").contains("an image is copied there"));
+
+    // The same on the command line, by whoever types it.
+    session.write("quorate.toml", &config);
+    session.run(&["run", "--waive", "quorum-margin=I feel lucky"]).expect(2, &["quorum-margin is never waived"]);
+    let mut driving = session.start(&["run", "--json", "--waive", "disk-space:pve1=the copy ends at noon"]);
+    let mut out = driving.stdout.take().unwrap();
+    std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
+    let driving = Driving(driving);
+    wait_for_step(session, "migrate");
+    let line = "waives disk-space:pve1: the copy ends at noon";
+    session.run(&["log"]).expect(0, &["anna@", line, "/ on pve1 has 4.0 GiB free"]);
+    session
+        .run(&["report"])
+        .expect(0, &["Findings that were waived:", "waived disk-space:pve1: the copy ends at noon"]);
+    session.run(&["abort"]).expect(0, &[]);
+    assert_eq!(driving.exit_code(), 11);
+}
+
+#[test]
 fn an_abort_pays_back_what_is_owed_and_ends() {
     let lab = demo_lab();
     let session = &lab.session;

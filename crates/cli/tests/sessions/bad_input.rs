@@ -136,7 +136,7 @@ fn a_cluster_without_quorum_is_told_and_nothing_is_begun() {
     let words =
         ["the cluster has no quorum: pve1 sees 1 of 3 votes, 2 are needed", "quorate recover", "Nothing was changed"];
     lab.session.run(&["run"]).expect(3, &words);
-    lab.session.run(&["preflight"]).expect(3, &["BLOCKING", "pve1: pve1 is not quorate: 1 of 3 votes, 2 needed"]);
+    lab.session.run(&["preflight"]).expect(3, &["BLOCKING", "pve1 is not quorate: 1 of 3 votes, 2 needed"]);
 }
 
 #[test]

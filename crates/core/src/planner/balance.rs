@@ -6,24 +6,43 @@
 
 use super::construct::Builder;
 use super::cost::PER_RESTART;
-use super::instance::{Instance, NodeSet};
+use super::instance::{Instance, NodeSet, Place};
 
 /// Most times that room is made for those that come back.
 const MOST_DETOURS: usize = 200;
 
-/// Memory that must be on `node` at the end if no other may be fuller by more than `spread` thousandths: less there
-/// would be too much elsewhere.
-pub(super) fn least_on(instance: &Instance, node: usize, spread: u64) -> u64 {
-    let whole = |place: usize| {
-        let place = &instance.places[place];
-        u128::from(place.capacity_bytes) + u128::from(place.fixed_bytes)
-    };
-    let all: u128 = (0..instance.places.len()).map(whole).sum();
+/// Memory of the whole cluster and of one node: what there is, and what is taken.
+struct Sums {
+    all: u128,
+    taken: u128,
+    whole: u128,
+}
+
+fn sums(instance: &Instance, node: usize) -> Sums {
+    let whole = |place: &Place| u128::from(place.capacity_bytes) + u128::from(place.fixed_bytes);
     let fixed: u128 = instance.places.iter().map(|place| u128::from(place.fixed_bytes)).sum();
-    let taken: u128 = fixed + instance.items.iter().map(|item| u128::from(item.memory_bytes)).sum::<u128>();
+    let items: u128 = instance.items.iter().map(|item| u128::from(item.memory_bytes)).sum();
+    Sums { all: instance.places.iter().map(whole).sum(), taken: fixed + items, whole: whole(&instance.places[node]) }
+}
+
+/// Memory that items must have on `node` at the end if no other may be fuller by more than `spread` thousandths: less
+/// there would be too much elsewhere.
+pub(super) fn least_on(instance: &Instance, node: usize, spread: u64) -> u64 {
+    let Sums { all, taken, whole } = sums(instance, node);
     // Fullness is told in whole thousandths: one more is within the wish.
-    let others_more = (all - whole(node)) * u128::from(spread + 1) / 1000 + 1;
-    let share = taken.saturating_sub(others_more) * whole(node) / all.max(1);
+    let others_more = (all - whole) * u128::from(spread + 1) / 1000 + 1;
+    let share = taken.saturating_sub(others_more) * whole / all.max(1);
+    of_items(instance, node, share)
+}
+
+/// The same from above: more there would be too little elsewhere.
+pub(super) fn most_on(instance: &Instance, node: usize, spread: u64) -> u64 {
+    let Sums { all, taken, whole } = sums(instance, node);
+    let others_less = (all - whole) * u128::from(spread + 1) / 1000 + 1;
+    of_items(instance, node, (taken + others_less) * whole / all.max(1) + 1)
+}
+
+fn of_items(instance: &Instance, node: usize, share: u128) -> u64 {
     u64::try_from(share.saturating_sub(u128::from(instance.places[node].fixed_bytes))).unwrap_or(u64::MAX)
 }
 

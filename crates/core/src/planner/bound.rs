@@ -18,15 +18,21 @@ pub fn once(instance: &Instance, weights: &[u64]) -> u64 {
 
 /// No plan costs less, in the measure of `weights`.
 pub fn least(instance: &Instance, weights: &[u64]) -> u64 {
-    least_with(instance, weights, journeys::MOST_CHOICES)
+    least_with(instance, weights, journeys::FEW_CHOICES)
 }
 
 /// The same, with so many choices of journeys looked at for a balanced end of very few nodes: a benchmark has the time.
 pub fn least_with(instance: &Instance, weights: &[u64], most_choices: u64) -> u64 {
-    let (crowding, forced) = (Crowding::new(instance, weights), Forced::new(instance, weights));
-    let by_kind = once(instance, weights) + crowding.least(&forced) + balanced(instance, &crowding, &forced);
-    let found = journeys::cheapest(instance, weights, &forced.few_orders(), most_choices);
+    let by_kind = least_by_kind(instance, weights);
+    let orders = Forced::new(instance, weights).few_orders();
+    let found = journeys::cheapest(instance, weights, &orders, most_choices);
     found.map_or(by_kind, |found| found.least.max(by_kind))
+}
+
+/// The same without journeys as a whole.
+pub(super) fn least_by_kind(instance: &Instance, weights: &[u64]) -> u64 {
+    let (crowding, forced) = (Crowding::new(instance, weights), Forced::new(instance, weights));
+    once(instance, weights) + crowding.least(&forced) + balanced(instance, &crowding, &forced)
 }
 
 /// What a balanced end costs on top: whoever ends on the node whose turn is last travels once more than it would, for

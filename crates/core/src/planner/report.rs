@@ -17,7 +17,7 @@ pub use super::prices::{Price, PriceTag};
 
 use super::others::Strategy;
 use super::wishes::{pulled_at_the_end, pulled_to};
-use super::{Ongoing, bound, prices, problem};
+use super::{Ongoing, bound, journeys, prices, problem};
 
 /// Everything that is shown.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -130,7 +130,7 @@ pub fn report(plan: &Plan, snapshot: &Snapshot, policy: &Policy, ongoing: &Ongoi
             others.push(Other { strategy: (*name).to_owned(), clean: tally.clean(), tally });
         }
         let costs = bound::costs(&problem.instance);
-        let least = bound::least(&problem.instance, &costs);
+        let least = bound::least_with(&problem.instance, &costs, journeys::MOST_CHOICES);
         let cost = problem.cost_of(plan).saturating_add(problem.cost_of_guests(ha_moves.iter().map(|own| own.guest)));
         cost_ratio = cost as f64 / least.max(1) as f64;
     }

@@ -72,10 +72,12 @@ pub fn solve(
     let mut round = 0_u64;
     let mut candidate = order.clone();
     let mut cheapest = order.clone();
-    if let Some(solution) = by_journeys(instance, &forced, &weights) {
+    let weighed = journeys::cheapest(instance, &weights, &forced.few_orders(), journeys::MOST_CHOICES);
+    if let Some(solution) = weighed.as_ref().and_then(|weighed| by_journeys(instance, weighed)) {
         found(&solution);
         best = Some(solution);
     }
+    let weighed = weighed.map_or(0, |weighed| weighed.least);
     loop {
         let style = style(instance, round);
         // A way that misses a wish is no limit for one that meets it.
@@ -95,7 +97,7 @@ pub fn solve(
         }
         if let Some(best) = &best
             && best.unmet == 0
-            && best.cost <= *least.get_or_insert_with(|| bound::least(instance, &weights))
+            && best.cost <= *least.get_or_insert_with(|| bound::least_by_kind(instance, &weights).max(weighed))
         {
             break;
         }
@@ -136,9 +138,9 @@ pub fn solve(
 }
 
 /// For very few nodes and a balanced end: the way that the cheapest journeys suggest.
-fn by_journeys(instance: &Instance, forced: &Forced, weights: &[u64]) -> Option<Solution> {
-    let choice = journeys::cheapest(instance, weights, &forced.few_orders(), journeys::MOST_CHOICES)?.best?;
-    let suggested = journeys::as_moves(instance, &choice);
+fn by_journeys(instance: &Instance, weighed: &journeys::Found) -> Option<Solution> {
+    let choice = weighed.best.as_ref()?;
+    let suggested = journeys::as_moves(instance, choice);
     let ways = (0..6).map(|round| style(instance, round));
     let ways = ways.filter_map(|style| construct(instance, &choice.order, &style, u64::MAX, Some(&suggested)).ok());
     ways.min_by_key(worth)

@@ -1,0 +1,187 @@
+//! Items placed one after the other, in every way that may still be the cheapest.
+//!
+//! Two ways to have placed the same items are alike if the rest cannot tell them apart: the same memory wherever it can
+//! still run out, the same fullness at the end, and those that others must not meet at the same places. Of such ways the
+//! cheapest is kept. So items of one size do not multiply, nor do nodes that have room for everybody. Where more are
+//! left than the width, those with the least bound are kept, and the bound of the others says what may have been missed.
+
+use std::collections::BTreeMap;
+
+use super::prices::{Row, Table};
+
+/// What was found in one order.
+pub(super) struct Walked {
+    /// The cheapest choice below the ceiling: its cost, and the journey of each row.
+    pub(super) best: Option<(u64, Vec<u16>)>,
+    /// Nothing that was left out costs less; infinite if nothing was.
+    pub(super) left_out: f64,
+}
+
+/// One way to have placed the first items.
+struct Way {
+    /// Memory by moment and node, one moment after the other.
+    load: Vec<u64>,
+    /// The journey of each row so far.
+    chosen: Vec<u16>,
+    cost: u64,
+    /// The same by the prices.
+    priced: f64,
+}
+
+/// Ways by what the rest can see of them.
+type Ways = BTreeMap<Vec<u64>, Way>;
+
+/// Looks for choices that cost at most `ceiling`. Each journey of each way that is looked at is taken off `choices`.
+pub(super) fn walk(table: &Table<'_>, ceiling: f64, width: usize, choices: &mut u64) -> Walked {
+    let layers = Layers::new(table);
+    let load = vec![0; layers.room.len()];
+    let mut ways = vec![Way { load, chosen: Vec::new(), cost: 0, priced: table.constant }];
+    let mut left_out = f64::INFINITY;
+    for (place, row) in table.rows.iter().enumerate() {
+        let rest = layers.rest[place + 1];
+        let mut next = Ways::new();
+        for way in &ways {
+            for number in &layers.ranked[place] {
+                let bound = way.priced + row.priced[*number] + rest;
+                if bound > ceiling {
+                    break;
+                }
+                if *choices == 0 {
+                    return Walked { best: None, left_out: left_out.min(least_of(&ways) + layers.rest[place]) };
+                }
+                *choices -= 1;
+                let Some(load) = layers.load_with(way, row, *number) else { continue };
+                let cost = way.cost + row.weight * row.journeys[*number].moves;
+                let key = layers.key(way, *number, &load);
+                if next.get(&key).is_none_or(|other| cost < other.cost) {
+                    let mut chosen = Vec::with_capacity(table.rows.len());
+                    chosen.extend_from_slice(&way.chosen);
+                    chosen.push(*number as u16);
+                    next.insert(key, Way { load, chosen, cost, priced: way.priced + row.priced[*number] });
+                }
+            }
+            if next.len() > 4 * width {
+                left_out = left_out.min(keep_best(&mut next, width) + rest);
+            }
+        }
+        left_out = left_out.min(keep_best(&mut next, width) + rest);
+        ways = next.into_values().collect();
+    }
+    let even = ways.into_iter().filter(|way| way.cost as f64 <= ceiling && layers.is_even(way));
+    let best = even.min_by(|one, two| (one.cost, &one.chosen).cmp(&(two.cost, &two.chosen)));
+    Walked { best: best.map(|way| (way.cost, way.chosen)), left_out }
+}
+
+fn least_of(ways: &[Way]) -> f64 {
+    ways.iter().map(|way| way.priced).fold(f64::INFINITY, f64::min)
+}
+
+/// Keeps so many with the least bound; what the best of the others has.
+fn keep_best(ways: &mut Ways, width: usize) -> f64 {
+    if ways.len() <= width {
+        return f64::INFINITY;
+    }
+    let mut all: Vec<(Vec<u64>, Way)> = std::mem::take(ways).into_iter().collect();
+    all.sort_by(|(_, one), (_, two)| one.priced.total_cmp(&two.priced));
+    let others = all.split_off(width);
+    ways.extend(all);
+    others.first().map_or(f64::INFINITY, |(_, way)| way.priced)
+}
+
+/// What all layers of one order share.
+struct Layers<'a> {
+    table: &'a Table<'a>,
+    /// The least that this row and all after it cost, by the prices.
+    rest: Vec<f64>,
+    /// By row: its journeys, cheap ones first.
+    ranked: Vec<Vec<usize>>,
+    /// Memory that items may take, by moment and node, one moment after the other; so is what follows.
+    room: Vec<u64>,
+    /// By row: memory that it and all after it may bring.
+    later: Vec<Vec<u64>>,
+    /// By row: rows before it that it must not meet.
+    apart: Vec<Vec<usize>>,
+    /// By row: this one and those before it that somebody after it must not meet.
+    watched: Vec<Vec<usize>>,
+}
+
+impl<'a> Layers<'a> {
+    fn new(table: &'a Table<'a>) -> Self {
+        let rows = &table.rows;
+        let mut rest = vec![0.0; rows.len() + 1];
+        let nodes = table.whole.len();
+        let room = table.room.concat();
+        let mut later = vec![vec![0_u64; room.len()]; rows.len() + 1];
+        for (place, row) in rows.iter().enumerate().rev() {
+            rest[place] = rest[place + 1] + row.least();
+            later[place] = later[place + 1].clone();
+            for (slot, bytes) in later[place].iter_mut().enumerate() {
+                if row.journeys.iter().any(|journey| journey.at[slot / nodes] == slot % nodes) {
+                    *bytes += table.instance.items[row.item].memory_bytes;
+                }
+            }
+        }
+        let ranked = rows.iter().map(|row| {
+            let mut ranked: Vec<usize> = (0..row.journeys.len()).collect();
+            ranked.sort_by(|one, two| row.priced[*one].total_cmp(&row.priced[*two]));
+            ranked
+        });
+        let meets = |one: usize, two: usize| table.instance.items[rows[one].item].apart.contains(&rows[two].item);
+        let apart = |place: usize| (0..place).filter(|other| meets(place, *other)).collect();
+        let watched =
+            |place: usize| (0..=place).filter(|one| (place + 1..rows.len()).any(|two| meets(two, *one))).collect();
+        Self {
+            table,
+            rest,
+            ranked: ranked.collect(),
+            room,
+            later,
+            apart: (0..rows.len()).map(apart).collect(),
+            watched: (0..rows.len()).map(watched).collect(),
+        }
+    }
+
+    /// Memory with one more item on this journey; none where it has no room, meets somebody, or the end cannot be even
+    /// any more.
+    fn load_with(&self, way: &Way, row: &Row, number: usize) -> Option<Vec<u64>> {
+        let (place, nodes) = (way.chosen.len(), self.table.whole.len());
+        let at = &row.journeys[number].at;
+        let bytes = self.table.instance.items[row.item].memory_bytes;
+        let slots = || at.iter().enumerate().map(|(moment, node)| moment * nodes + node);
+        let there = |other: usize| &self.table.rows[other].journeys[usize::from(way.chosen[other])].at;
+        let meets = |other: &usize| there(*other).iter().zip(at).any(|(one, two)| one == two);
+        if slots().any(|slot| way.load[slot] + bytes > self.room[slot]) || self.apart[place].iter().any(meets) {
+            return None;
+        }
+        let mut load = way.load.clone();
+        slots().for_each(|slot| load[slot] += bytes);
+        let end = self.room.len() - nodes;
+        let may_have = load[end..].iter().zip(&self.later[place + 1][end..]).map(|(load, later)| load + later);
+        let too_empty = may_have.zip(&self.table.floor).any(|(most, floor)| most < *floor);
+        (!too_empty).then_some(load)
+    }
+
+    /// What the rest can see of a way with one more item on this journey.
+    fn key(&self, way: &Way, number: usize, load: &[u64]) -> Vec<u64> {
+        let place = way.chosen.len();
+        let end = self.room.len() - self.table.whole.len();
+        let seen = |slot: usize| slot >= end || load[slot] + self.later[place + 1][slot] > self.room[slot];
+        let journey = |row: &usize| way.chosen.get(*row).map_or(number as u64, |journey| u64::from(*journey));
+        let mut key = Vec::with_capacity(load.len() + self.watched[place].len());
+        key.extend((0..load.len()).map(|slot| if seen(slot) { load[slot] } else { 0 }));
+        key.extend(self.watched[place].iter().map(journey));
+        key
+    }
+
+    fn is_even(&self, way: &Way) -> bool {
+        let load = &way.load[way.load.len() - self.table.whole.len()..];
+        let full = |node: usize| {
+            let place = &self.table.instance.places[node];
+            let taken = u128::from(load[node]) + u128::from(place.fixed_bytes);
+            taken * 1000 / (u128::from(place.capacity_bytes) + u128::from(place.fixed_bytes)).max(1)
+        };
+        let (most, least) =
+            (0..load.len()).map(full).fold((0, u128::MAX), |(most, least), full| (most.max(full), least.min(full)));
+        most - least <= u128::from(self.table.instance.spread.unwrap_or(u64::MAX))
+    }
+}

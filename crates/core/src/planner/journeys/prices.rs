@@ -1,0 +1,181 @@
+//! One order of the nodes: journeys of all items, and prices on memory at each moment and on unevenness at the end
+//! (Lagrange multipliers, by subgradient). With any prices that are not negative, the sum of everybody's cheapest
+//! journey is a bound; the best prices seen are kept.
+
+use super::super::balance;
+use super::super::instance::{Instance, Place};
+use super::{Journey, journeys};
+
+/// Steps by which prices are bettered.
+const PRICE_STEPS: usize = 200;
+
+/// An item with its journeys, and what each costs with the prices of its table.
+pub(super) struct Row {
+    pub(super) item: usize,
+    memory: f64,
+    pub(super) weight: u64,
+    pub(super) journeys: Vec<Journey>,
+    pub(super) priced: Vec<f64>,
+}
+
+/// One order: journeys of all items, and prices.
+pub(super) struct Table<'a> {
+    pub(super) instance: &'a Instance,
+    pub(super) order: Vec<usize>,
+    pub(super) rows: Vec<Row>,
+    /// By moment and node: memory that items may take.
+    pub(super) room: Vec<Vec<u64>>,
+    /// By node: memory that items must take at the end.
+    pub(super) floor: Vec<u64>,
+    /// By node: memory of the whole, and of what stays.
+    pub(super) whole: Vec<f64>,
+    fixed: Vec<f64>,
+    /// Two nodes may be apart by less than this at the end, as a share.
+    apart: f64,
+    /// What the prices give beside the journeys.
+    pub(super) constant: f64,
+}
+
+impl<'a> Table<'a> {
+    /// None if somebody has no journey in this order.
+    pub(super) fn new(instance: &'a Instance, weights: &[u64], order: &[usize], spread: u64) -> Option<Self> {
+        let mut rows = Vec::new();
+        for (item, weight) in weights.iter().enumerate() {
+            let journeys = journeys(instance, item, order);
+            if journeys.is_empty() {
+                return None;
+            }
+            let memory = instance.items[item].memory_bytes as f64;
+            let priced = vec![0.0; journeys.len()];
+            rows.push(Row { item, memory, weight: *weight, journeys, priced });
+        }
+        let mut content = vec![0_u64; instance.places.len()];
+        instance.items.iter().for_each(|item| content[item.home] += item.memory_bytes);
+        // Whoever is over its limit from the start may stay so.
+        let room = instance.places.iter().zip(content).map(|(place, content)| place.capacity_bytes.max(content));
+        let mut room = vec![room.collect::<Vec<u64>>(); order.len() + 1];
+        for (node, room) in room[order.len()].iter_mut().enumerate() {
+            *room = (*room).min(balance::most_on(instance, node, spread));
+        }
+        let whole = |node: &Place| (node.capacity_bytes + node.fixed_bytes).max(1) as f64;
+        let mut table = Self {
+            instance,
+            order: order.to_vec(),
+            rows,
+            room,
+            floor: (0..instance.places.len()).map(|node| balance::least_on(instance, node, spread)).collect(),
+            whole: instance.places.iter().map(whole).collect(),
+            fixed: instance.places.iter().map(|place| place.fixed_bytes as f64).collect(),
+            apart: (spread + 1) as f64 / 1000.0,
+            constant: 0.0,
+        };
+        table.find_prices();
+        // Those that others must not meet first, for what comes after them depends on where they are; then big ones.
+        let rank =
+            |row: &Row| (instance.items[row.item].apart.is_empty(), std::cmp::Reverse(row.memory as u64), row.item);
+        table.rows.sort_by_key(rank);
+        Some(table)
+    }
+
+    /// The least that any choice of journeys costs, by the prices.
+    pub(super) fn bound(&self) -> f64 {
+        self.constant + self.rows.iter().map(Row::least).sum::<f64>()
+    }
+
+    /// Prices on memory at each moment and on unevenness at the end, bettered step by step.
+    fn find_prices(&mut self) {
+        let (nodes, moments) = (self.whole.len(), self.room.len());
+        let mut memory = vec![vec![0.0; nodes]; moments];
+        let mut uneven = vec![vec![0.0; nodes]; nodes];
+        let mut best = (f64::NEG_INFINITY, memory.clone(), uneven.clone());
+        let once: f64 = self.rows.iter().map(|row| row.weight as f64).sum();
+        let (mut stride, mut stale) = (once * 0.1, 0);
+        for _ in 0..PRICE_STEPS {
+            self.set_prices(&memory, &uneven);
+            let bound = self.bound();
+            if bound > best.0 {
+                best = (bound, memory.clone(), uneven.clone());
+                stale = 0;
+            } else {
+                stale += 1;
+            }
+            if stale > 8 {
+                (stride, stale) = (stride / 2.0, 0);
+                (memory, uneven) = (best.1.clone(), best.2.clone());
+                self.set_prices(&memory, &uneven);
+            }
+            let load = self.loads();
+            let share = |node: usize| (self.fixed[node] + load[moments - 1][node]) / self.whole[node];
+            let mut over: Vec<Vec<f64>> = vec![vec![0.0; nodes]; moments];
+            let mut wide: Vec<Vec<f64>> = vec![vec![0.0; nodes]; nodes];
+            let mut norm = 0.0;
+            for node in 0..nodes {
+                for moment in 0..moments {
+                    let there = (load[moment][node] - self.room[moment][node] as f64) / self.whole[node];
+                    over[moment][node] = if memory[moment][node] > 0.0 { there } else { there.max(0.0) };
+                    norm += over[moment][node] * over[moment][node];
+                }
+                for other in (0..nodes).filter(|other| *other != node) {
+                    let there = share(node) - share(other) - self.apart;
+                    wide[node][other] = if uneven[node][other] > 0.0 { there } else { there.max(0.0) };
+                    norm += wide[node][other] * wide[node][other];
+                }
+            }
+            if norm < 1e-12 {
+                break;
+            }
+            let step = stride / norm.sqrt();
+            for node in 0..nodes {
+                for moment in 0..moments {
+                    memory[moment][node] = (memory[moment][node] + step * over[moment][node]).max(0.0);
+                }
+                for other in 0..nodes {
+                    uneven[node][other] = (uneven[node][other] + step * wide[node][other]).max(0.0);
+                }
+            }
+        }
+        self.set_prices(&best.1, &best.2);
+    }
+
+    fn set_prices(&mut self, memory: &[Vec<f64>], uneven: &[Vec<f64>]) {
+        let (nodes, end) = (self.whole.len(), self.room.len() - 1);
+        let mut per_byte: Vec<Vec<f64>> = vec![vec![0.0; nodes]; end + 1];
+        self.constant = 0.0;
+        for node in 0..nodes {
+            for (moment, prices) in memory.iter().enumerate() {
+                per_byte[moment][node] += prices[node] / self.whole[node];
+                self.constant -= prices[node] * self.room[moment][node] as f64 / self.whole[node];
+            }
+            for other in (0..nodes).filter(|other| *other != node) {
+                let price = uneven[node][other];
+                per_byte[end][node] += price / self.whole[node];
+                per_byte[end][other] -= price / self.whole[other];
+                let fixed = self.fixed[node] / self.whole[node] - self.fixed[other] / self.whole[other];
+                self.constant += price * (fixed - self.apart);
+            }
+        }
+        for row in &mut self.rows {
+            for (journey, priced) in row.journeys.iter().zip(&mut row.priced) {
+                let prices = journey.at.iter().zip(&per_byte).map(|(node, prices)| prices[*node]).sum::<f64>();
+                *priced = (row.weight * journey.moves) as f64 + row.memory * prices;
+            }
+        }
+    }
+
+    /// By moment and node: memory if everybody takes the journey that is cheapest now.
+    fn loads(&self) -> Vec<Vec<f64>> {
+        let mut load = vec![vec![0.0; self.whole.len()]; self.room.len()];
+        for row in &self.rows {
+            let cheapest = (0..row.priced.len()).min_by(|one, two| row.priced[*one].total_cmp(&row.priced[*two]));
+            let Some(journey) = cheapest.map(|journey| &row.journeys[journey]) else { continue };
+            journey.at.iter().zip(&mut load).for_each(|(node, load)| load[*node] += row.memory);
+        }
+        load
+    }
+}
+
+impl Row {
+    pub(super) fn least(&self) -> f64 {
+        self.priced.iter().copied().fold(f64::INFINITY, f64::min)
+    }
+}

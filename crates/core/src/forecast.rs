@@ -179,7 +179,7 @@ impl Walk<'_> {
         }
         if let Some((now, during)) = before {
             let after = match is_travel(stage) {
-                true => verdicts_of_moves(&self.state, &context, &now),
+                true => verdicts_of_moves(&self.state, &context, &steps, &now),
                 false => verdicts(&self.state, &context),
             };
             self.said = Some(after.clone());
@@ -213,7 +213,7 @@ impl Walk<'_> {
     fn during(&mut self, steps: &[&Step], context: &Context<'_>, now: &[Verdict]) -> Vec<Verdict> {
         let together = with_moves(context, steps);
         if !steps.iter().any(|step| changes_while_it_runs(step)) {
-            return verdicts_of_moves(&self.state, &together, now);
+            return verdicts_of_moves(&self.state, &together, steps, now);
         }
         let guests = std::mem::take(&mut self.state.guests);
         let mut before = self.state.clone();

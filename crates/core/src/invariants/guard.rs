@@ -1,6 +1,9 @@
 //! May a step be begun now? Every rule is asked of now, of the time while it runs and of the state after it.
 
+use std::collections::BTreeSet;
+
 use super::{ALL, Context, Invariant, Moving, Verdict};
+use crate::ids::GuestId;
 use crate::snapshot::Snapshot;
 use crate::steps::{Class, Step};
 
@@ -82,10 +85,19 @@ pub(crate) fn verdicts(snapshot: &Snapshot, context: &Context<'_>) -> Vec<Verdic
     ALL.iter().map(|rule| rule.holds(snapshot, context)).collect()
 }
 
-/// The same when guests have begun to move, or moved, since `before` was said, and nothing else happened.
-pub(crate) fn verdicts_of_moves(snapshot: &Snapshot, context: &Context<'_>, before: &[Verdict]) -> Vec<Verdict> {
-    let again = |(rule, before): (&&dyn Invariant, &Verdict)| {
-        if rule.sees_moves() { rule.holds(snapshot, context) } else { before.clone() }
+/// The same when guests of these steps have begun to move, or moved, since `before` was said, and nothing else happened.
+pub(crate) fn verdicts_of_moves(
+    snapshot: &Snapshot,
+    context: &Context<'_>,
+    steps: &[&Step],
+    before: &[Verdict],
+) -> Vec<Verdict> {
+    let moved: BTreeSet<GuestId> =
+        steps.iter().filter_map(|step| Moving::of(step)).map(|moving| moving.guest).collect();
+    let again = |(rule, before): (&&dyn Invariant, &Verdict)| match before {
+        before if !rule.sees_moves() => before.clone(),
+        Verdict::Holds => rule.still_holds(snapshot, context, &moved),
+        _ => rule.holds(snapshot, context),
     };
     ALL.iter().zip(before).map(again).collect()
 }

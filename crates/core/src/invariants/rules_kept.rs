@@ -23,17 +23,30 @@ impl Invariant for RulesKept {
     }
 
     fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> Verdict {
-        let mut findings = Findings::default();
-        let Some(ha) = findings.read(&snapshot.ha) else { return findings.verdict() };
-        for rule in &ha.rules {
-            match rule {
-                AffinityRule::Node(rule) => node_affinity(snapshot, ha, context, rule, &mut findings),
-                AffinityRule::Resource(rule) if rule.together => together(snapshot, ha, context, rule, &mut findings),
-                AffinityRule::Resource(rule) => apart(snapshot, ha, context, rule, &mut findings),
-            }
-        }
-        findings.verdict()
+        those(snapshot, context, |_| true)
     }
+
+    /// A rule that names none of those that moved holds as it did.
+    fn still_holds(&self, snapshot: &Snapshot, context: &Context<'_>, moved: &BTreeSet<GuestId>) -> Verdict {
+        those(snapshot, context, |guests| moved.iter().any(|guest| guests.contains(guest)))
+    }
+}
+
+/// The rules about guests for which this is asked.
+fn those(snapshot: &Snapshot, context: &Context<'_>, asked: impl Fn(&BTreeSet<GuestId>) -> bool) -> Verdict {
+    let mut findings = Findings::default();
+    let Some(ha) = findings.read(&snapshot.ha) else { return findings.verdict() };
+    for rule in &ha.rules {
+        match rule {
+            AffinityRule::Node(rule) if asked(&rule.guests) => node_affinity(snapshot, ha, context, rule, &mut findings),
+            AffinityRule::Resource(rule) if asked(&rule.guests) => match rule.together {
+                true => together(snapshot, ha, context, rule, &mut findings),
+                false => apart(snapshot, ha, context, rule, &mut findings),
+            },
+            _ => {}
+        }
+    }
+    findings.verdict()
 }
 
 /// The nodes that a guest is on: one, or both ends of its journey; none if it does not run or HA leaves it alone.

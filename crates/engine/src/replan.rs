@@ -136,6 +136,7 @@ impl Driver<'_> {
             parent: self.state.plan.as_ref().map(|plan| plan.id.clone()),
             under_work: self.state.under_work.clone(),
             owed: self.state.obligations.iter().map(|open| open.pays.clone()).collect(),
+            homes: self.state.homes.clone(),
             unit: upgrade_unit(&self.run),
         }
     }

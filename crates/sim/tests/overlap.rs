@@ -1,16 +1,21 @@
 //! Whole runs in which guests of the next node leave it while one reboots: the same harmless end, sooner.
 
+use std::collections::BTreeMap;
+
 #[allow(dead_code, reason = "other tests of whole runs need the rest")]
 mod common;
 
 use common::{hold, policy, tell};
+use quorate_core::ids::{GuestId, NodeName};
+use quorate_core::plan::Plan;
 use quorate_core::policy::{End, Overlap, Policy};
 use quorate_core::run::{Event, RunOutcome};
 use quorate_core::steps::Step;
 use quorate_engine::Ended;
 use quorate_sim::cluster_file::world_from_toml;
-use quorate_sim::rehearsal::{Outcome, Rehearsal};
+use quorate_sim::rehearsal::{AtStep, Outcome, Rehearsal};
 use quorate_sim::world::World;
+use quorate_sim::world::faults::FaultKind;
 
 /// Five nodes with Ceph and HA, three guests each.
 fn five() -> World {
@@ -80,7 +85,7 @@ fn guests_of_the_next_node_travel_while_one_reboots_and_the_run_is_over_sooner()
 #[test]
 fn everybody_is_where_it_was_when_the_operator_wants_them_home() {
     let (outcome, _, _) = run(&Policy { end: End::Home, ..policy() });
-    let mut at: std::collections::BTreeMap<_, _> = std::collections::BTreeMap::new();
+    let mut at: BTreeMap<_, _> = BTreeMap::new();
     for (_, event) in &outcome.events {
         if let Event::StepStarted { step: Step::Migrate(step), attempt: 1.., .. } = event {
             at.entry(step.guest).or_insert((step.from.clone(), step.to.clone())).1 = step.to.clone();
@@ -88,4 +93,48 @@ fn everybody_is_where_it_was_when_the_operator_wants_them_home() {
     }
     assert_eq!(at.len(), 15);
     assert!(at.values().all(|(first, last)| first == last), "{at:?}");
+}
+
+/// Where the first plan takes each guest from.
+fn homes(plan: &Plan) -> BTreeMap<GuestId, NodeName> {
+    let mut homes = BTreeMap::new();
+    for (_, planned) in plan.steps() {
+        if let Step::Migrate(step) = &planned.step {
+            homes.entry(step.guest).or_insert_with(|| step.from.clone());
+        }
+    }
+    homes
+}
+
+/// While the first node reboots guests of the second have left already. Then somebody moves a guest of the last one, and
+/// the rest of the plan does not fit any more.
+#[test]
+fn a_plan_made_anew_in_the_middle_of_a_run_still_brings_everybody_home() {
+    let with = Policy { end: End::Home, overlap: Overlap::Reboot, ..policy() };
+    let plan = run(&with).0.plan.unwrap();
+    let waves: Vec<&NodeName> = plan.waves.iter().filter_map(|wave| wave.node.as_ref()).collect();
+    let reboots = |node: &NodeName| {
+        let reboot =
+            plan.steps().find(|(_, planned)| matches!(&planned.step, Step::Reboot(step) if step.node == *node));
+        reboot.unwrap().1.id.clone()
+    };
+    let homes = homes(&plan);
+    let guest = *homes.iter().rev().find(|(_, home)| *home == waves[4]).unwrap().0;
+    let fault = FaultKind::AdminMoves { guest, to: waves[3].clone() };
+    let at_step = vec![AtStep { step: reboots(waves[0]), faults: vec![fault] }];
+    let outcome = hold(&Rehearsal { policy: with, at_step, ..Rehearsal::default() }, five());
+    assert_eq!(outcome.ended, Some(Ended::Over(RunOutcome::Completed)), "{}", tell(&outcome));
+    let mut plans = 0;
+    let mut at: BTreeMap<GuestId, NodeName> = BTreeMap::new();
+    for (_, event) in &outcome.events {
+        match event {
+            Event::PlanAdopted { .. } => plans += 1,
+            Event::StepStarted { step: Step::Migrate(step), attempt: 1.., .. } => {
+                at.insert(step.guest, step.to.clone());
+            }
+            _ => {}
+        }
+    }
+    assert!(plans > 1, "the plan was to be made anew");
+    assert_eq!(at, homes);
 }

@@ -43,7 +43,9 @@ mod waves;
 mod wishes;
 mod world;
 
-use crate::ids::{NodeName, PlanId, UnitName};
+use std::collections::BTreeMap;
+
+use crate::ids::{GuestId, NodeName, PlanId, UnitName};
 use crate::plan::{Bound, NoPlan, Plan};
 use crate::policy::Policy;
 use crate::snapshot::Snapshot;
@@ -58,6 +60,8 @@ pub struct Ongoing {
     pub under_work: Option<NodeName>,
     /// What is owed, oldest first: every one of these is in the plan.
     pub owed: Vec<Step>,
+    /// Where guests were when the run began, if not where they are: what `end = "home"` brings them back to.
+    pub homes: BTreeMap<GuestId, NodeName>,
     /// The name of the upgrade unit on the nodes.
     pub unit: UnitName,
 }
@@ -65,7 +69,7 @@ pub struct Ongoing {
 impl Ongoing {
     /// Nothing has begun yet.
     pub fn fresh(unit: UnitName) -> Self {
-        Self { parent: None, under_work: None, owed: Vec::new(), unit }
+        Self { parent: None, under_work: None, owed: Vec::new(), homes: BTreeMap::new(), unit }
     }
 }
 

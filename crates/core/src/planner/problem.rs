@@ -89,6 +89,8 @@ pub(super) struct Reader<'a> {
     pub(super) ha: &'a Ha,
     /// What is to be given back.
     pub(super) owed: &'a [Step],
+    /// Where guests were when the run began.
+    pub(super) homes: &'a BTreeMap<GuestId, NodeName>,
     /// Nodes that come before all others: the one under work, and those on which something is to be given back.
     pub(super) begun: Vec<NodeName>,
     /// Guests that we shut down and still have to start.
@@ -130,6 +132,7 @@ pub(super) fn read<'a>(
         policy,
         ha,
         owed: &ongoing.owed,
+        homes: &ongoing.homes,
         begun: ongoing.under_work.iter().cloned().chain(ongoing.owed.iter().filter_map(node_of)).collect(),
         to_start: ongoing
             .owed

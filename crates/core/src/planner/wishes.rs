@@ -57,7 +57,9 @@ impl Reader<'_> {
     pub(super) fn ends(&self, guest: GuestId, home: usize, allowed: NodeSet) -> Option<NodeSet> {
         let number = |name: &NodeName| self.number.get(name).copied();
         if self.policy.end == End::Home {
-            return Some(NodeSet::EMPTY.with(home));
+            // A node that is gone cannot be come back to.
+            let began = self.homes.get(&guest).and_then(number).unwrap_or(home);
+            return Some(NodeSet::EMPTY.with(began));
         }
         let spare: NodeSet = self.policy.spare.iter().filter_map(number).collect();
         let wished = allowed.minus(spare);

@@ -9,7 +9,7 @@ use super::event::{Event, PauseCause, RunOutcome, StepOutcome};
 use crate::command::Command;
 use crate::heartbeat::Pace;
 use crate::ids::{GuestId, NodeName, RunId, StepId, UnixMs, Upid};
-use crate::invariants::Context;
+use crate::invariants::{Context, Moving};
 use crate::plan::{Plan, Wave};
 use crate::policy::{ConsentKind, Policy};
 use crate::steps::Step;
@@ -29,6 +29,8 @@ pub struct RunState {
     pub plan: Option<Plan>,
     /// How many plans there were.
     pub plans: u32,
+    /// Where each guest that a plan moves was before the first plan that moves it: its home for the whole run.
+    pub homes: BTreeMap<GuestId, NodeName>,
     /// What the operator agreed to, beforehand or meanwhile.
     pub consents: BTreeSet<ConsentKind>,
     /// How long each guest may be down in the whole run, in seconds; none where nobody said so.
@@ -117,6 +119,9 @@ impl RunState {
                     if self.steps.get(&planned.id).is_some_and(|record| record.outcome.is_some()) {
                         self.steps.remove(&planned.id);
                     }
+                }
+                for moving in plan.steps().filter_map(|(_, planned)| Moving::of(&planned.step)) {
+                    self.homes.entry(moving.guest).or_insert(moving.from);
                 }
                 self.plan = Some(plan.clone());
                 self.plans += 1;

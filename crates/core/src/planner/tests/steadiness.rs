@@ -179,3 +179,23 @@ fn a_rest_that_does_not_fit_and_cannot_be_replaced_has_its_reasons() {
     let none = revise(&plan, &full.snapshot(), &Policy::default(), &ongoing()).expect_err("nothing fits any more");
     assert!(!none.findings.is_empty());
 }
+
+#[test]
+fn whoever_the_run_has_moved_already_still_comes_home_when_it_is_planned_again() {
+    let snapshot = demo_like().snapshot();
+    let policy = Policy { end: End::Home, ..Policy::default() };
+    let plan = planned(&snapshot, &policy);
+    let reboot = plan.steps().position(|(_, planned)| matches!(planned.step, Step::Reboot(_))).expect("it reboots");
+    let (state, rest, then) = after_steps(&snapshot, &plan, reboot);
+    let gone: Vec<_> = snapshot.guests.values().filter(|guest| state.guests[&guest.id].node != guest.node).collect();
+    assert!(!gone.is_empty(), "the first node is empty by now");
+    // What a run knows from its plans.
+    let homes = gone.iter().map(|guest| (guest.id, guest.node.clone())).collect();
+    let again = super::plan(&state, &policy, &Ongoing { homes, ..then }).expect("there is a plan");
+    crate::forecast::verify(&again, &state, &policy).expect("the check agrees");
+    for guest in gone {
+        let last = moves(&again).into_iter().rev().find(|step| step.guest == guest.id).map(|step| step.to.clone());
+        assert_eq!(last.as_ref(), Some(&guest.node), "{}", guest.id);
+    }
+    assert_eq!(moves(&again).len(), moves(&rest).len(), "the rest is no dearer than it was");
+}

@@ -30,8 +30,8 @@ impl Check for Capacity {
             let name = &node.name;
             let Some(holes) = holes(snapshot, policy, name) else { continue };
             let leaving = leaving(snapshot, policy, name);
-            let need: u64 = leaving.iter().map(|guest| footprint_bytes(guest)).sum();
-            let room: u64 = holes.iter().sum();
+            let need = leaving.iter().map(|guest| footprint_bytes(guest)).fold(0, u64::saturating_add);
+            let room = holes.iter().copied().fold(0, u64::saturating_add);
             if need > room {
                 let problem = format!(
                     "with {name} out its guests need {}, the others have {} free: {} are missing",
@@ -76,7 +76,7 @@ fn holes(snapshot: &Snapshot, policy: &Policy, out: &NodeName) -> Option<Vec<u64
     let others = online(snapshot).filter(|node| node.name != *out);
     let hole = |node: &crate::snapshot::Node| {
         let taken = snapshot.guests_on(&node.name).filter(|guest| guest.may_be_running()).map(footprint_bytes);
-        Some(usable_bytes(node.memory.known()?, policy).saturating_sub(taken.sum()))
+        Some(usable_bytes(node.memory.known()?, policy).saturating_sub(taken.fold(0, u64::saturating_add)))
     };
     others.map(hole).collect()
 }

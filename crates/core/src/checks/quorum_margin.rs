@@ -80,7 +80,7 @@ fn each_node_out(view: &QuorumView, report: &mut Report) {
 /// Expected votes that somebody lowered by hand.
 fn lowered(snapshot: &Snapshot, report: &mut Report) {
     let Some(votes) = snapshot.configured_votes.known() else { return };
-    let configured: u32 = votes.values().sum();
+    let configured = votes.values().copied().fold(0, u32::saturating_add);
     for (viewer, view) in views(snapshot).filter(|(_, view)| view.expected_votes < configured) {
         report.add(
             Severity::Blocking,

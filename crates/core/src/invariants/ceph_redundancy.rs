@@ -78,9 +78,10 @@ fn with_osds_down(ceph: &Ceph, away: &BTreeSet<&NodeName>, findings: &mut Findin
             findings.broken(format!("Ceph says that the OSDs of {node} are not ok to stop: {why}"));
         }
     }
-    let served: u32 = ceph.pgs.iter().filter(|pg| is_served(pg)).map(|pg| pg.count).sum();
-    if served < ceph.pg_count {
-        findings.broken(format!("{} of {} placement groups are not active", ceph.pg_count - served, ceph.pg_count));
+    let served: u64 = ceph.pgs.iter().filter(|pg| is_served(pg)).map(|pg| u64::from(pg.count)).sum();
+    let all = u64::from(ceph.pg_count);
+    if served < all {
+        findings.broken(format!("{} of {all} placement groups are not active", all - served));
     }
 }
 

@@ -25,8 +25,8 @@ impl Invariant for QuorumMargin {
             if restarting.contains(viewer) {
                 continue;
             }
-            let lost: u32 =
-                restarting.iter().filter_map(|name| view.members.get(name)).map(|member| member.votes).sum();
+            let lost = restarting.iter().filter_map(|name| view.members.get(name)).map(|member| member.votes);
+            let lost = lost.fold(0, u32::saturating_add);
             let left = view.total_votes.saturating_sub(lost);
             if left < view.quorum {
                 let quorum = view.quorum;

@@ -20,16 +20,16 @@ impl Invariant for VotesLoweredOnlyIfAttested {
     fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> Verdict {
         let mut findings = Findings::default();
         let Some(votes) = findings.read(&snapshot.configured_votes) else { return findings.verdict() };
-        let configured: u32 = votes.values().sum();
+        let configured: u64 = votes.values().copied().map(u64::from).sum();
         let is_dead = |node| context.attested_dead.contains(node);
         let dead = votes.iter().filter(|(node, _)| is_dead(*node));
         // A node that is online is not dead, whatever was attested.
         let dead = dead.filter(|(node, _)| snapshot.nodes.get(*node).is_some_and(|node| node.online.is(&false)));
-        let attested: u32 = dead.map(|(_, votes)| votes).sum();
+        let attested: u64 = dead.map(|(_, votes)| u64::from(*votes)).sum();
         for (viewer, view) in online_views(snapshot, &mut findings) {
             // A device that does not cast may show no votes; then only those of the nodes are asked for.
-            let device = view.qdevice.map_or(0, |device| if device.casting { device.votes } else { 0 });
-            let expected = view.expected_votes;
+            let device = view.qdevice.map_or(0, |device| if device.casting { u64::from(device.votes) } else { 0 });
+            let expected = u64::from(view.expected_votes);
             if expected + attested < configured + device {
                 findings.broken(format!(
                     "{viewer} expects {expected} votes, configured are {}, attested dead {attested}",

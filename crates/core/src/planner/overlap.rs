@@ -103,8 +103,8 @@ fn votes_allow(snapshot: &Snapshot, away: &NodeName, draining: &NodeName) -> boo
     for (_, view) in views {
         let Some(view) = view.known() else { return false };
         asked = true;
-        let lost: u32 =
-            [away, draining].into_iter().filter_map(|name| view.members.get(name)).map(|member| member.votes).sum();
+        let lost = [away, draining].into_iter().filter_map(|name| view.members.get(name)).map(|member| member.votes);
+        let lost = lost.fold(0, u32::saturating_add);
         if view.total_votes.saturating_sub(lost) < view.quorum {
             return false;
         }

@@ -10,7 +10,9 @@ use crate::observed::Observed;
 use crate::placement::{footprint_bytes, usable_bytes};
 use crate::plan::Plan;
 use crate::policy::{End, GuestPolicy, Overlap, Policy};
-use crate::snapshot::{AffinityRule, DiskUse, GuestStatus, HaNodeState, HaServiceState, LocalDisk, Node, Snapshot};
+use crate::snapshot::{
+    AffinityRule, DiskUse, GuestStatus, HaNodeState, HaServiceState, LocalDisk, Memory, Node, Qdevice, Snapshot,
+};
 use crate::steps::{Migrate, Step};
 
 use super::report::report;
@@ -188,23 +190,13 @@ fn disturb(snapshot: &mut Snapshot, what: u8, which: usize) {
             8 => node.memory = Observed::unknown("x", "y"),
             9 => node.online = Observed::Known(false),
             10 => {
-                node.memory = Observed::Known(crate::snapshot::Memory {
-                    total_bytes: u64::MAX,
-                    used_bytes: 0,
-                    host_bytes: u64::MAX / 2,
-                })
+                node.memory = Observed::Known(Memory { total_bytes: u64::MAX, used_bytes: 0, host_bytes: u64::MAX / 2 })
             }
             // Another disturbance may have made it unknown before.
             11 => drop(node.packages.known_mut().map(|packages| packages.pending.clear())),
             12 => node.boot = Observed::unknown("x", "y"),
             13 => node.qemu_version = Observed::Known("".into()),
-            22 => {
-                node.memory = Observed::Known(crate::snapshot::Memory {
-                    total_bytes: 0,
-                    used_bytes: u64::MAX,
-                    host_bytes: u64::MAX,
-                })
-            }
+            22 => node.memory = Observed::Known(Memory { total_bytes: 0, used_bytes: u64::MAX, host_bytes: u64::MAX }),
             23 => node.cpu = Observed::unknown("x", "y"),
             24 => node.storages = Observed::unknown("x", "y"),
             25 => *node = Node::unseen(node.name.clone(), "it is silent"),
@@ -221,6 +213,46 @@ fn disturb(snapshot: &mut Snapshot, what: u8, which: usize) {
         (18, _, _, _) => snapshot.nodes.clear(),
         (26, _, _, _) => snapshot.quorum.clear(),
         (27, _, _, _) => snapshot.storages = Observed::unknown("x", "y"),
+        _ => overstate(snapshot, what, which),
+    }
+}
+
+/// Numbers that nobody has: all that a field can hold, or nothing at all.
+fn overstate(snapshot: &mut Snapshot, what: u8, which: usize) {
+    let most = which % 3 > 0;
+    let (bytes, count) = if most { (u64::MAX, u32::MAX) } else { (0, 0) };
+    match what {
+        28 => snapshot.guests.values_mut().for_each(|guest| (guest.memory_bytes, guest.cpus) = (bytes, count)),
+        29 => {
+            let memory = Memory { total_bytes: bytes, used_bytes: u64::MAX, host_bytes: u64::MAX - bytes };
+            snapshot.nodes.values_mut().for_each(|node| node.memory = Observed::Known(memory));
+        }
+        30 => {
+            let cpus = snapshot.nodes.values_mut().filter_map(|node| node.cpu.known_mut());
+            cpus.for_each(|cpu| cpu.count = count);
+        }
+        31 => {
+            let storages = snapshot.nodes.values_mut().filter_map(|node| node.storages.known_mut());
+            storages.flat_map(|all| all.values_mut()).for_each(|storage| storage.free_bytes = bytes);
+        }
+        32 => {
+            for view in snapshot.quorum.values_mut().filter_map(|view| view.known_mut()) {
+                (view.expected_votes, view.total_votes, view.quorum) = (count, count, count);
+                view.members.values_mut().for_each(|member| member.votes = count);
+                view.qdevice = Some(Qdevice { votes: count, casting: most });
+            }
+            snapshot.configured_votes.known_mut().into_iter().flatten().for_each(|(_, votes)| *votes = count);
+        }
+        33 => {
+            let facts = snapshot.guests.values_mut().filter_map(|guest| guest.migration.known_mut());
+            facts.flat_map(|facts| &mut facts.local_disks).for_each(|disk| disk.size_bytes = bytes);
+        }
+        34 => {
+            let Some(ceph) = snapshot.ceph.known_mut().and_then(Option::as_mut) else { return };
+            ceph.pg_count = count;
+            ceph.pgs.iter_mut().for_each(|pg| pg.count = count);
+            ceph.pools.iter_mut().for_each(|pool| (pool.size, pool.min_size) = (count, count));
+        }
         _ => {}
     }
 }
@@ -263,7 +295,7 @@ proptest! {
     #[test]
     fn an_odd_snapshot_gives_a_plan_or_reasons(
         fixture in cluster(),
-        oddities in prop::collection::vec((0_u8..28, 0_usize..30), 1..5),
+        oddities in prop::collection::vec((0_u8..35, 0_usize..30), 1..5),
         policy in policy(),
         under_work in prop::option::of(1_u32..7),
     ) {
@@ -274,6 +306,7 @@ proptest! {
         let guests = snapshot.guests.keys().map(|id| (*id, GuestPolicy::Shutdown)).collect();
         let policy = Policy { guests, first: vec!["pve2".into(), "pve2".into()], last: vec!["pve2".into()], ..policy };
         let ongoing = Ongoing { under_work: under_work.map(|number| NodeName::new(format!("pve{number}"))), ..fresh() };
+        let _ = crate::checks::run_all(&snapshot, &policy);
         match plan(&snapshot, &policy, &ongoing) {
             Err(none) => prop_assert!(!none.findings.is_empty()),
             Ok(plan) => {

@@ -176,6 +176,6 @@ impl Survey {
     pub fn configured(&self) -> Result<u32, String> {
         let votes = self.votes.read().map_err(|why| format!("the configured votes are not known: {why}"))?;
         let device = self.device_votes.read().map_err(|why| format!("the device's votes are not known: {why}"))?;
-        Ok(votes.values().sum::<u32>() + device)
+        Ok(votes.values().copied().fold(*device, u32::saturating_add))
     }
 }

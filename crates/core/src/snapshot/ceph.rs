@@ -171,8 +171,8 @@ pub enum StopVerdict {
 impl Ceph {
     /// Every placement group is active and clean; an empty list is not.
     pub fn all_pgs_clean(&self) -> bool {
-        let counted: u32 = self.pgs.iter().map(|pg| pg.count).sum();
-        counted == self.pg_count && self.pgs.iter().all(PgState::is_clean)
+        let counted: u64 = self.pgs.iter().map(|pg| u64::from(pg.count)).sum();
+        counted == u64::from(self.pg_count) && self.pgs.iter().all(PgState::is_clean)
     }
 
     /// OSDs on `node`.

@@ -20,7 +20,8 @@ impl RestoreVotes {
     /// What is to be expected: less than before only where the administrator has taken nodes out of the configuration.
     fn target(&self, snapshot: &Snapshot, view: &QuorumView) -> u32 {
         let device = view.qdevice.map_or(0, |device| device.votes);
-        let configured = snapshot.configured_votes.known().map(|votes| votes.values().sum::<u32>() + device);
+        let configured = snapshot.configured_votes.known();
+        let configured = configured.map(|votes| votes.values().copied().fold(device, u32::saturating_add));
         configured.map_or(self.expected, |configured| configured.min(self.expected))
     }
 

@@ -33,7 +33,7 @@ impl Check for HaRules {
                     if guests.len() < 2 || guests.len() < snapshot.nodes.len() {
                         continue;
                     }
-                    let nodes = snapshot.nodes.len() - 1;
+                    let nodes = snapshot.nodes.len().saturating_sub(1);
                     (
                         &rule.id,
                         "resource-affinity",

@@ -189,7 +189,7 @@ fn set_online(snapshot: &mut Snapshot, name: &NodeName, online: bool) {
             && !view.members.contains_key(name)
         {
             view.members.insert(name.clone(), crate::snapshot::Member { node_id: 0, votes });
-            view.total_votes += votes;
+            view.total_votes = view.total_votes.saturating_add(votes);
             if viewer != name {
                 let links = (0..view.configured_links)
                     .map(|number| crate::snapshot::Link { number, connected: true })

@@ -120,7 +120,7 @@ fn a_plan_made_anew_in_the_middle_of_a_run_still_brings_everybody_home() {
     };
     let homes = homes(&plan);
     let guest = *homes.iter().rev().find(|(_, home)| *home == waves[4]).unwrap().0;
-    let fault = FaultKind::AdminMoves { guest, to: waves[3].clone() };
+    let fault = FaultKind::AdminMoves { guest, target: waves[3].clone() };
     let at_step = vec![AtStep { step: reboots(waves[0]), faults: vec![fault] }];
     let outcome = hold(&Rehearsal { policy: with, at_step, ..Rehearsal::default() }, five());
     assert_eq!(outcome.ended, Some(Ended::Over(RunOutcome::Completed)), "{}", tell(&outcome));

@@ -240,6 +240,7 @@ impl Fixture {
             osds: names.iter().enumerate().map(|(number, name)| (OsdId(number as u32), osd(name))).collect(),
             daemons: names.iter().map(monitor).collect(),
             mon_quorum: names.iter().map(|name| name.as_str().to_owned()).collect(),
+            installed: names.iter().map(|name| (name.clone(), "19.2.3".into())).collect(),
             osds_ok_to_stop: names.iter().map(|name| (name.clone(), Known(StopVerdict::Safe))).collect(),
         };
         self.0.ceph = Known(Some(ceph));

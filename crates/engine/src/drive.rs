@@ -262,17 +262,17 @@ impl<'a> Driver<'a> {
                     self.reviewed = true;
                 }
             }
-            if let Some(ended) = self.decide_until_look(snapshot).await? {
+            if let Some(ended) = self.decide_until_look(&snapshot).await? {
                 return Ok(ended);
             }
         }
     }
 
     /// Decides, again and again on one snapshot, until something was sent or there is nothing to do but to wait.
-    async fn decide_until_look(&mut self, snapshot: Snapshot) -> Result<Option<Ended>, DriveError> {
+    async fn decide_until_look(&mut self, snapshot: &Snapshot) -> Result<Option<Ended>, DriveError> {
         for _ in 0..DECISIONS_PER_LOOK {
-            let action = self.decide(&snapshot);
-            match self.act(action, &snapshot).await? {
+            let action = self.decide(snapshot);
+            match self.act(action, snapshot).await? {
                 Turn::Again => {}
                 Turn::Look => return Ok(None),
                 Turn::Rest => {

@@ -1,5 +1,7 @@
 //! How deep to look, and when.
 
+use std::sync::Arc;
+
 use quorate_core::ids::{GuestId, NodeName};
 use quorate_core::run::RunState;
 use quorate_core::snapshot::Snapshot;
@@ -10,7 +12,7 @@ use quorate_pve::ports::Ports;
 /// Remembers the last snapshot, so that a look between steps costs calls per node and not per guest.
 #[derive(Default)]
 pub(crate) struct Looker {
-    last: Option<Snapshot>,
+    last: Option<Arc<Snapshot>>,
     wave: Option<usize>,
     configured: Vec<NodeName>,
     anew: bool,
@@ -31,7 +33,7 @@ impl Looker {
     }
 
     /// Looks: all of it at the beginning of a wave, else only what can have changed.
-    pub(crate) async fn look(&mut self, ports: &Ports, state: &RunState) -> (Snapshot, Depth) {
+    pub(crate) async fn look(&mut self, ports: &Ports, state: &RunState) -> (Arc<Snapshot>, Depth) {
         let wave = current_wave(state);
         let anew = std::mem::take(&mut self.anew);
         let depth = if self.last.is_none() || self.wave != wave || anew { Depth::WaveBegins } else { Depth::Within };
@@ -47,7 +49,7 @@ impl Looker {
                     changed_guests: changed_guests(state),
                     hosts: Hosts::Only(Vec::new(), previous),
                 };
-                observe(ports, look).await
+                Arc::new(observe(ports, look).await)
             }
             _ => self.look_deeply(ports, state, nodes_in_turn(state)).await,
         };
@@ -56,27 +58,27 @@ impl Looker {
     }
 
     /// Looks at everything, as a new plan needs it. PVE's checker has no say in that, and is not run again.
-    pub(crate) async fn look_at_everything(&mut self, ports: &Ports, state: &RunState) -> Snapshot {
+    pub(crate) async fn look_at_everything(&mut self, ports: &Ports, state: &RunState) -> Arc<Snapshot> {
         self.look_deeply(ports, state, Vec::new()).await
     }
 
     /// Looks at everything, and runs PVE's checker on every node: what it said between two turns was of a cluster
     /// half-way, of daemons in different versions for one.
-    pub(crate) async fn look_at_the_end(&mut self, ports: &Ports, state: &RunState) -> Snapshot {
+    pub(crate) async fn look_at_the_end(&mut self, ports: &Ports, state: &RunState) -> Arc<Snapshot> {
         self.look_deeply(ports, state, self.known_nodes()).await
     }
 
-    async fn look_deeply(&mut self, ports: &Ports, state: &RunState, checked: Vec<NodeName>) -> Snapshot {
+    async fn look_deeply(&mut self, ports: &Ports, state: &RunState, checked: Vec<NodeName>) -> Arc<Snapshot> {
         let hosts = self.last.as_ref().map_or(Hosts::All, |last| Hosts::Only(checked, last));
         let look = Look { avoid: avoid(state), known_nodes: self.known_nodes(), hosts, ..Look::full() };
-        let snapshot = observe(ports, look).await;
+        let snapshot = Arc::new(observe(ports, look).await);
         self.last = Some(snapshot.clone());
         snapshot
     }
 
     /// What was seen before the run began: it is not all read again at its first step.
     pub(crate) fn has_seen(&mut self, snapshot: Snapshot) {
-        self.last = Some(snapshot);
+        self.last = Some(Arc::new(snapshot));
     }
 
     /// The next look is as deep as the first of a wave: the operator has mended something.

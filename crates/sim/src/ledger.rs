@@ -61,7 +61,7 @@ pub struct LedgerReport {
     pub kind: String,
     /// No harm at all, nothing left open.
     pub clean: bool,
-    /// Nodes that were behind and are up to date now, packages and kernel.
+    /// Nodes that were behind and are up to date now: packages, kernel, Ceph's daemons.
     pub nodes_upgraded: u32,
     /// Seconds in which no partition had quorum.
     pub quorum_lost_s: u64,

@@ -23,6 +23,18 @@ fn the_demo_cluster_is_upgraded_and_the_ledger_is_clean() {
     assert!(outcome.ledger.consented_downtime_s > 0, "the PCI guest was down");
 }
 
+/// A point release of Ceph and nothing else: no kernel asks for a reboot, and Ceph's packages restart nothing.
+#[test]
+fn where_only_ceph_is_renewed_its_daemons_run_the_new_version_in_the_end() {
+    let mut world = demo();
+    world.archive.versions.retain(|name, _| name.starts_with("ceph"));
+    world.archive.kernels.clear();
+    let outcome = hold(&Rehearsal { policy: policy(), ..Rehearsal::default() }, world);
+    assert!(outcome.ledger.clean, "{:#?}\n{}", outcome.ledger, tell(&outcome));
+    assert_eq!(outcome.ended, Some(Ended::Over(RunOutcome::Completed)), "{}", tell(&outcome));
+    assert_eq!(outcome.ledger.nodes_upgraded, 3, "its daemons count: {}", tell(&outcome));
+}
+
 #[test]
 fn a_bound_guest_that_ha_manages_is_stopped_and_started_through_ha() {
     let bound = DEMO.replacen("id = \"vm:116\"", "id = \"vm:116\"\nha = \"started\"", 1);

@@ -19,7 +19,8 @@ impl Check for CephVersions {
         "Inside one major release of Ceph a node's daemons may restart together, as a reboot does. A new major needs its \
          own order over all nodes: monitors, managers, OSDs, metadata servers. So daemons of different majors are \
          blocking, and so are pending Ceph packages of another major than the one that runs: upgrade Ceph first, by its \
-         own procedure. Different builds of one major are for information. Point releases that change the cipher of CephX keys \
+         own procedure. Different builds of one major are for information, and so is a daemon that still runs what was \
+         installed before: packages of Ceph restart nothing, the reboot of its node does. Point releases that change the cipher of CephX keys \
          (19.2.6, 20.2.4) are a warning: clients outside of the cluster may be too old for them."
     }
 
@@ -41,6 +42,13 @@ impl Check for CephVersions {
                 format!("daemons of Ceph run different builds: {}", list()),
                 remedy,
             );
+        }
+        for node in snapshot.nodes.keys() {
+            if let [first, others @ ..] = &ceph.waiting_for_a_restart(node)[..] {
+                let more = if others.is_empty() { String::new() } else { format!(", and {} more there", others.len()) };
+                let problem = format!("Ceph on {node} waits for a restart: {first}{more}");
+                report.add(Severity::Info, node, problem, "Nothing to do: the run reboots the node.");
+            }
         }
         keys_that_change(snapshot, &versions, &mut report);
         for node in online(snapshot) {

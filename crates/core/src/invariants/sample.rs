@@ -295,6 +295,7 @@ fn ceph() -> Ceph {
         osds: osds.collect(),
         daemons,
         mon_quorum: NODES.map(str::to_owned).into(),
+        installed: BTreeMap::new(),
         osds_ok_to_stop: NODES.map(|node| (name(node), Known(StopVerdict::Safe))).into(),
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::ids::{BootId, GuestId, GuestKind, NodeName, StepId};
 use crate::plan::{Consent, Costs, PlannedStep, Wave};
 use crate::policy::{ConsentKind, RebootWhen};
-use crate::snapshot::{Ha, Node};
+use crate::snapshot::{DaemonKind, Ha, Node};
 use crate::steps::{
     EnterMaintenance, FinalCheck, HoldFailback, HoldRebalance, LeaveMaintenance, Migrate, ProveBack, ProveEmpty,
     Reboot, RefreshPackages, RestoreFailback, RestoreRebalance, SetNoout, SettleHa, ShutdownGuest, StartGuest, Step,
@@ -281,12 +281,30 @@ impl<'a> Writer<'a> {
         let why = match new {
             Some(release) => format!("kernel {release} is to be installed"),
             None if kernel.reboot_needed() => format!("{} runs, {} would boot", kernel.running, kernel.will_boot()),
+            None if let Some(why) = self.ceph_waits(node) => why,
             None if self.problem.policy.reboot == RebootWhen::Always && !self.booted_in_this_turn(node) => {
                 "the operator wants every node rebooted".to_owned()
             }
             None => return None,
         };
         Some((why, boot.clone()))
+    }
+
+    /// Packages of Ceph restart no daemon: the node is empty anyway, and its reboot does.
+    fn ceph_waits(&self, node: &Node) -> Option<String> {
+        let ceph = self.problem.snapshot.ceph()?;
+        let comes = |kind: &str| {
+            let pending = &node.packages.known()?.pending;
+            pending.iter().find(|package| package.name.strip_prefix("ceph-") == Some(kind)).map(|package| &package.to)
+        };
+        let osd = ceph.osds_on(&node.name).next().and_then(|_| comes(DaemonKind::Osd.word()));
+        let mut others = ceph.daemons.iter().filter(|daemon| daemon.node == node.name);
+        match osd.or_else(|| others.find_map(|daemon| comes(daemon.kind.word()))) {
+            Some(version) => {
+                Some(format!("Ceph {version} is to be installed, and its daemons run it from their next start"))
+            }
+            None => ceph.waiting_for_a_restart(&node.name).into_iter().next(),
+        }
     }
 
     /// With a turn that has begun and nothing left to install, a recent boot is the one of this turn.

@@ -32,6 +32,10 @@ pub struct Ceph {
     pub daemons: Vec<CephDaemon>,
     /// Monitors that form the quorum, by name.
     pub mon_quorum: BTreeSet<String>,
+    /// By node: the version whose packages are installed there. A daemon runs it from its next start on: packages of Ceph
+    /// restart nothing.
+    #[serde(default)]
+    pub installed: BTreeMap<NodeName, Version>,
     /// For each host with OSDs: may all of them be stopped at once? (`ceph osd ok-to-stop`). Full looks only.
     pub osds_ok_to_stop: BTreeMap<NodeName, Observed<StopVerdict>>,
 }
@@ -178,6 +182,22 @@ impl Ceph {
     /// OSDs on `node`.
     pub fn osds_on<'a>(&'a self, node: &'a NodeName) -> impl Iterator<Item = (OsdId, &'a Osd)> + 'a {
         self.osds.iter().filter(move |(_, osd)| osd.node == *node).map(|(id, osd)| (*id, osd))
+    }
+
+    /// Daemons on `node` that run an older version than the one that is installed there: `osd.3 runs 19.2.1, 19.2.3 is
+    /// installed`.
+    pub fn waiting_for_a_restart(&self, node: &NodeName) -> Vec<String> {
+        let osds = self.osds_on(node).map(|(id, osd)| (id.to_string(), &osd.version));
+        let daemons = self.daemons.iter().filter(|daemon| daemon.node == *node);
+        let daemons = daemons.map(|daemon| (format!("{}.{}", daemon.kind.word(), daemon.name), &daemon.version));
+        let installed = self.installed.get(node);
+        let waits = |(name, runs): (String, &Option<Version>)| match (runs, installed) {
+            (Some(runs), Some(installed)) if installed > runs => {
+                Some(format!("{name} runs {runs}, {installed} is installed"))
+            }
+            _ => None,
+        };
+        osds.chain(daemons).filter_map(waits).collect()
     }
 
     /// Is noout set for all OSDs of `node`, by whichever flag?

@@ -28,6 +28,7 @@ fn left_to_do(snapshot: &Snapshot) -> Result<Vec<String>, String> {
     }
     if let Some(ceph) = super::read(&snapshot.ceph)? {
         left.extend(super::ceph_unsettled(ceph));
+        left.extend(snapshot.nodes.keys().flat_map(|node| ceph.waiting_for_a_restart(node)));
     }
     Ok(left)
 }

@@ -47,6 +47,7 @@ impl UpgradePackages {
     /// way: the rules are to see it.
     fn renew_daemons(&self, snapshot: &mut Snapshot, package: &PendingPackage) {
         let Some(ceph) = snapshot.ceph.known_mut().and_then(Option::as_mut) else { return };
+        ceph.installed.insert(self.node.clone(), package.to.clone());
         if package.name == "ceph-osd" {
             for osd in ceph.osds.values_mut().filter(|osd| osd.node == self.node) {
                 osd.version = Some(package.to.clone());

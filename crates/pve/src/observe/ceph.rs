@@ -142,6 +142,7 @@ fn assemble(status: wire::Status, metadata: wire::Metadata, dump: wire::OsdDump)
         osds: osds(&metadata, &dump)?,
         daemons: daemons(&status, &metadata, &mon_quorum)?,
         mon_quorum: mon_quorum.into_iter().collect(),
+        installed: installed(&metadata),
         osds_ok_to_stop: BTreeMap::new(),
     })
 }
@@ -195,6 +196,11 @@ fn node_flags(dump: &wire::OsdDump) -> BTreeMap<String, BTreeSet<String>> {
     }
     flags.retain(|_, flags| !flags.is_empty());
     flags
+}
+
+fn installed(metadata: &wire::Metadata) -> BTreeMap<NodeName, Version> {
+    let told = metadata.node.0.iter().filter_map(|(node, about)| Some((node, about.version.str.as_ref()?)));
+    told.map(|(node, version)| (NodeName::new(node.clone()), Version::new(version.0.clone()))).collect()
 }
 
 fn osds(metadata: &wire::Metadata, dump: &wire::OsdDump) -> Result<BTreeMap<OsdId, Osd>, WhyUnknown> {

@@ -121,6 +121,24 @@ pub struct Metadata {
     pub mds: Map<Daemon>,
     /// OSDs.
     pub osd: Option<List<OsdDaemon>>,
+    /// By node: what is installed there, as its own pvestatd tells.
+    pub node: Map<Installed>,
+}
+
+/// What is installed on a node.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Installed {
+    /// Version of the packages.
+    pub version: InstalledVersion,
+}
+
+/// A version in parts and as a whole.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct InstalledVersion {
+    /// `19.2.3`
+    pub str: Option<Text>,
 }
 
 /// A daemon that has told about itself.

@@ -46,7 +46,7 @@ impl Baseline {
     pub fn of(world: &World) -> Self {
         let nodes = || world.nodes.iter();
         let stale = |(name, node): &(&NodeName, &Node)| {
-            world.is_behind_archive(name) || node.kernel.will_boot() != node.kernel.running
+            world.is_behind_archive(name) || node.kernel.will_boot() != node.kernel.running || world.runs_old_ceph(name)
         };
         Self {
             at_ms: world.now_ms,
@@ -73,6 +73,7 @@ impl Baseline {
                 node.is_up()
                     && !world.is_behind_archive(name)
                     && node.kernel.will_boot() == node.kernel.running
+                    && !world.runs_old_ceph(name)
                     && node.packages.broken.is_empty()
             })
         };

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use quorate_core::ids::{GuestId, NodeName, OsdId};
+use quorate_core::version::Version;
 
 use super::ceph_map::PEERING_MS;
 use super::events::Event;
@@ -190,6 +191,17 @@ impl World {
         ceph.pgs = pgs;
         self.update_stalls();
         self.start_recovery();
+    }
+
+    /// Does a daemon on the node run another version than the one that is installed there?
+    pub fn runs_old_ceph(&self, node: &NodeName) -> bool {
+        let (Some(ceph), Some(machine)) = (&self.ceph, self.nodes.get(node)) else { return false };
+        let old = |package: &str, runs: &Version| machine.installed(package).is_some_and(|installed| installed != runs);
+        let kinds = [("ceph-mon", &ceph.mons), ("ceph-mgr", &ceph.mgrs), ("ceph-mds", &ceph.mdss)];
+        let mut daemons =
+            kinds.into_iter().flat_map(|(package, list)| list.values().map(move |daemon| (package, daemon)));
+        daemons.any(|(package, daemon)| daemon.host == *node && old(package, &daemon.version))
+            || ceph.osds.values().any(|osd| osd.host == *node && old("ceph-osd", &osd.version))
     }
 
     /// Daemons of a node come up, with the version that is installed now.

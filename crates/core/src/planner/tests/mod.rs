@@ -250,6 +250,33 @@ fn a_node_without_a_new_kernel_is_rebooted_only_if_the_policy_wants_it() {
     assert!(step_ids(&planned(&snapshot, &always)).contains(&"pve1.reboot"));
 }
 
+/// Ceph's packages restart nothing: without the reboot its daemons would go on with what was installed before.
+#[test]
+fn a_node_whose_ceph_is_renewed_is_rebooted_also_without_a_new_kernel() {
+    let with_ceph = |change: &dyn Fn(&mut crate::snapshot::Packages)| {
+        let fixture = Fixture::cluster(3).ceph().node("pve1", |node| {
+            let packages = node.packages.known_mut().unwrap();
+            packages.pending.retain(|package| !package.name.starts_with("proxmox-kernel"));
+            change(packages);
+        });
+        fixture.snapshot()
+    };
+    let reboots = |snapshot: &Snapshot| step_ids(&planned(snapshot, &Policy::default())).contains(&"pve1.reboot");
+    let comes = |name: &str| crate::snapshot::PendingPackage {
+        name: name.to_owned(),
+        from: Some("19.2.3-pve1".into()),
+        to: "19.2.3-pve2".into(),
+        origin: "Ceph:stable".to_owned(),
+    };
+    assert!(!reboots(&with_ceph(&|_| ())));
+    assert!(reboots(&with_ceph(&|packages| packages.pending.push(comes("ceph-osd")))));
+    assert!(reboots(&with_ceph(&|packages| packages.pending.push(comes("ceph-mon")))));
+    assert!(!reboots(&with_ceph(&|packages| packages.pending.push(comes("ceph-mds")))), "none runs there");
+    let mut installed = with_ceph(&|_| ());
+    installed.ceph.known_mut().unwrap().as_mut().unwrap().installed.insert("pve1".into(), "19.2.4".into());
+    assert!(reboots(&installed), "installed before, and not running yet");
+}
+
 #[test]
 fn failback_is_held_for_a_guest_that_ha_would_take_back_and_given_back_at_the_end() {
     let (pulled, free) = (GuestId::vm(101), GuestId::vm(102));

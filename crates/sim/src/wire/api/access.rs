@@ -87,7 +87,8 @@ fn permissions(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     for path in paths {
         let held = call.world.access.privileges(&who, &path);
         if !held.is_empty() {
-            let held = held.into_iter().map(|(privilege, propagate)| (privilege.to_owned(), json!(u8::from(propagate))));
+            let held =
+                held.into_iter().map(|(privilege, propagate)| (privilege.to_owned(), json!(u8::from(propagate))));
             found.insert(path, held.collect::<Map<_, _>>().into());
         }
     }

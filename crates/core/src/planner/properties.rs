@@ -219,7 +219,7 @@ fn disturb(snapshot: &mut Snapshot, what: u8, which: usize) {
 
 /// Numbers that nobody has: all that a field can hold, or nothing at all.
 fn overstate(snapshot: &mut Snapshot, what: u8, which: usize) {
-    let most = which % 3 > 0;
+    let most = !which.is_multiple_of(3);
     let (bytes, count) = if most { (u64::MAX, u32::MAX) } else { (0, 0) };
     match what {
         28 => snapshot.guests.values_mut().for_each(|guest| (guest.memory_bytes, guest.cpus) = (bytes, count)),

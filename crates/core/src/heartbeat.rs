@@ -8,7 +8,8 @@
 //! Where corosync has one link only there may be no sign before it is too late. There the number of travellers grows by
 //! one, and only after the last one has been on its way for long enough to be heard.
 //!
-//! Speed is not limited (`bwlimit`): a guest that writes faster than its migration may send never arrives.
+//! Speed is not limited (`bwlimit`): a guest that writes faster than its migration may send never arrives, and HA, whose
+//! watchdog is what a starved heartbeat sets off, takes no limit with its orders to migrate.
 
 use std::fmt;
 

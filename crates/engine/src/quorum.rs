@@ -156,11 +156,12 @@ impl<'a> Driver<'a> {
     ) -> Result<Self, DriveError> {
         journal.acquire_lease(holder, &run, wall_now(), LEASE_TTL_S)?;
         let mut driver = Self::new(ports, journal, holder, run, watcher);
+        // First of all: whoever takes this run up after the next event must not take it for an upgrade without a plan.
+        driver.append(Event::AbortBegun { by: "Quorate itself: this run only gives back".to_owned() })?;
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let cluster = "without quorum".to_owned();
         driver.append(Event::RunStarted { run: driver.run.clone(), cluster, policy, version })?;
         driver.append(Event::DriverTookOver { driver: holder.text.clone() })?;
-        driver.append(Event::AbortBegun { by: "Quorate itself: this run only gives back".to_owned() })?;
         Ok(driver)
     }
 

@@ -1,6 +1,7 @@
 //! A new plan, when the world has moved under the old one.
 
 use quorate_core::forecast;
+use quorate_core::ids::NodeName;
 use quorate_core::plan::{NoPlan, Plan};
 use quorate_core::planner::Ongoing;
 use quorate_core::planner::steady::{self, Revision};
@@ -69,6 +70,7 @@ impl Driver<'_> {
                         .iter()
                         .map(|finding| format!("{}: {} - {}", finding.subject, finding.problem, finding.remedy)),
                 );
+                lines.extend(self.way_by_abort(snapshot));
                 let now = self.ports.clock.now();
                 let since = *self.unread_since.get_or_insert(now);
                 if no_plan.wants_readings() && now.since_s(since) < READINGS_DEADLINE_S {
@@ -81,6 +83,27 @@ impl Driver<'_> {
                 Ok(Turn::Look)
             }
         }
+    }
+
+    /// A guest that came to the node under work when that had its new packages, and not yet its reboot, may go to no
+    /// node that is not upgraded: the turn cannot end before the others have had theirs. Is there a plan that begins
+    /// with those? New packages and the old kernel are a normal state of PVE.
+    fn way_by_abort(&self, snapshot: &Snapshot) -> Option<String> {
+        let node = self.state.under_work.as_ref()?;
+        let mut given_back = snapshot.clone();
+        for open in self.state.obligations.iter().rev() {
+            open.pays.kind().after(&mut given_back);
+        }
+        let fresh = Ongoing::fresh(upgrade_unit(&self.run));
+        let (plan, _) = plan_and_verify(&given_back, &self.state.policy, &fresh).ok()?;
+        let order: Vec<&str> = plan.waves.iter().filter_map(|wave| wave.node.as_ref()).map(NodeName::as_str).collect();
+        (order.first() != Some(&node.as_str())).then(|| {
+            format!(
+                "another order is possible: `quorate abort` gives {node} back as it is, which is safe, and `quorate run` \
+                 begins anew with {}",
+                order.join(", then ")
+            )
+        })
     }
 
     /// The old plan mended, where that can be, else a plan from the ground up.

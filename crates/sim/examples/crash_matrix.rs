@@ -1,38 +1,45 @@
-//! Kills the engine at every point of the reference run and takes the run up each time: what `cargo xtask crash-matrix`
-//! builds and runs. `--point N` takes one point only. The exit code is 1 if a point failed.
+//! Kills the engine at every point of both reference runs and takes the run up each time: what `cargo xtask crash-matrix`
+//! builds and runs. `--point N` takes one point only,
+//! `--votes` only the run that lowers votes. The exit code is 1 if a point failed.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this program talks to a developer")]
 
 use std::process::ExitCode;
 
-use quorate_sim::crash_matrix::{Matrix, Points, matrix};
+use quorate_sim::crash_matrix::{CrashMatrixError, Matrix, Points, matrix, votes_matrix};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let points = match arguments.as_slice() {
-        [] => Points::All,
-        [events] if events == "--events" => Points::Events,
-        [point, number] if point == "--point" => Points::Only(number.parse().unwrap_or(1)),
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let held = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [] => vec![matrix(Points::All, threads), votes_matrix(Points::All, threads)],
+        ["--events"] => vec![matrix(Points::Events, threads)],
+        ["--point", number] => vec![matrix(Points::Only(number.parse().unwrap_or(1)), threads)],
+        ["--votes"] => vec![votes_matrix(Points::All, threads)],
+        ["--votes", "--point", number] => vec![votes_matrix(Points::Only(number.parse().unwrap_or(1)), threads)],
         _ => {
-            eprintln!("usage: cargo xtask crash-matrix [--events | --point N]");
+            eprintln!("usage: cargo xtask crash-matrix [--events | --votes] [--point N]");
             return ExitCode::from(2);
         }
     };
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    match matrix(points, threads) {
-        Ok(matrix) => {
-            for failure in &matrix.failures {
-                println!("{failure}");
-            }
-            println!("steps: {}", matrix.verbs.join(", "));
-            let Matrix { points, resumed, aborts, failures, .. } = &matrix;
-            let failed = failures.len();
-            println!("{points} points, {resumed} of them unlike and taken up, {aborts} aborted, {failed} failed");
-            if matrix.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-        }
+    let clean = held.into_iter().map(tell).fold(true, |clean, one| clean && one);
+    if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Prints what a matrix came to; true if nothing failed.
+fn tell(held: Result<Matrix, CrashMatrixError>) -> bool {
+    let Matrix { points, resumed, aborts, failures, verbs } = match held {
+        Ok(matrix) => matrix,
         Err(error) => {
             eprintln!("{error}");
-            ExitCode::FAILURE
+            return false;
         }
+    };
+    for failure in &failures {
+        println!("{failure}");
     }
+    println!("steps: {}", verbs.join(", "));
+    let failed = failures.len();
+    println!("{points} points, {resumed} of them unlike and taken up, {aborts} aborted, {failed} failed");
+    failures.is_empty()
 }

@@ -7,7 +7,7 @@ mod common;
 use std::sync::{Arc, Mutex};
 
 use common::{JournalFile, block_on, demo, policy, tell};
-use quorate_core::ids::NodeName;
+use quorate_core::ids::{GuestId, NodeName};
 use quorate_core::run::RunOutcome;
 use quorate_engine::Ended;
 use quorate_journal::{Journal, Mode};
@@ -132,4 +132,29 @@ fn a_power_loss_under_dpkg_is_healed_by_the_next_try_and_the_run_completes() {
         .any(|(_, event)| serde_json::to_string(event).unwrap().contains("ExecStartPre=/usr/bin/dpkg --force-confdef"));
     assert!(sent, "{}", tell(&again));
     assert!(world.lock().unwrap().nodes.values().all(|node| node.packages.broken.is_empty()));
+}
+
+#[test]
+fn a_guest_that_an_administrator_brings_to_a_half_done_node_goes_on_with_the_other_nodes_as_the_pause_says() {
+    let brought = FaultKind::AdminMoves { guest: GuestId::vm(120), target: "pve2".into() };
+    let after_step = vec![AfterStep { step: "pve2.upgrade-packages".into(), seconds: 60, fault: brought }];
+    let (file, world) = (JournalFile::new(), Arc::new(Mutex::new(demo())));
+    let journal = Journal::open(&file.0, Mode::Drive).unwrap();
+    let sim = SimPorts::new(world.clone());
+    let first = block_on(Rehearsal { after_step, ..calm() }.begin(&sim, &journal)).unwrap();
+    let Some(Ended::Paused { why, .. }) = &first.ended else { panic!("{}", tell(&first)) };
+    let why = why.join("\n");
+    assert!(why.contains("`quorate abort` gives pve2 back as it is") && why.contains("then pve2"), "{why}");
+
+    let run = journal.latest_run().unwrap().unwrap();
+    let aborted = block_on(calm().abort(&sim, &journal, &run)).unwrap();
+    assert_eq!(aborted.ended, Some(Ended::Over(RunOutcome::Aborted)), "{}", tell(&aborted));
+    assert_eq!(aborted.ledger.obligations_open, 0, "{:#?}", aborted.ledger);
+
+    let second = block_on(calm().begin_within(&sim, &journal)).unwrap();
+    assert_eq!(second.ended, Some(Ended::Over(RunOutcome::Completed)), "{:?}\n{}", second.refused, tell(&second));
+    let order = second.plan.unwrap().waves.iter().filter_map(|wave| wave.node.clone()).collect::<Vec<_>>();
+    assert_eq!(order.last(), Some(&"pve2".into()), "{order:?}");
+    let ledger = second.ledger;
+    assert_eq!((ledger.backward_moves, ledger.guests_lost, ledger.unconsented_downtime_s), (0, 0, 0), "{ledger:#?}");
 }

@@ -95,3 +95,42 @@ fn every_scenario_says_what_it_is_about_and_is_in_the_list() {
         assert!(folder.join("script.txt").exists(), "{name} has no script.txt");
     }
 }
+
+/// What the guide shows of a scenario, by the mark around it.
+const TOLD: [(&str, &str, &str); 2] = [
+    ("docs/guide/recover.md", "story", "a-second-node-fails-during-the-first-ones-reboot"),
+    ("docs/guide/recover.md", "lowered", "votes-lowered-for-nodes-that-are-off"),
+];
+
+/// A line of a log without its time.
+fn timeless(line: &str) -> &str {
+    line.split_once("  ")
+        .filter(|(time, _)| time.ends_with(|end: char| end.is_ascii_digit()))
+        .map_or(line, |(_, it)| it)
+}
+
+/// The piece of a log from the block's first line to its last, whenever these were.
+fn piece_of(log: &str, block: &str) -> Option<String> {
+    let (first, last) = (timeless(block.lines().next()?), timeless(block.lines().last()?));
+    let from: Vec<&str> = log.lines().skip_while(|line| timeless(line) != first).collect();
+    let end = from.iter().position(|line| timeless(line) == last)?;
+    Some(from[..=end].iter().map(|line| format!("{line}\n")).collect())
+}
+
+#[test]
+fn what_the_guide_tells_of_a_scenario_stands_in_its_log() {
+    for (page, mark, scenario) in TOLD {
+        let log = std::fs::read_to_string(top().join(scenario).join("expected.log")).unwrap();
+        let page = top().join("..").join(page);
+        let text = std::fs::read_to_string(&page).unwrap();
+        let (before, rest) = text.split_once(&format!("<!-- {mark}:begin -->\n```\n")).expect("the block's begin");
+        let (block, after) = rest.split_once(&format!("```\n<!-- {mark}:end -->")).expect("the block's end");
+        let piece = piece_of(&log, block).unwrap_or_else(|| panic!("{scenario} has no such piece:\n{block}"));
+        if std::env::var_os("UPDATE").is_some() {
+            let anew = format!("{before}<!-- {mark}:begin -->\n```\n{piece}```\n<!-- {mark}:end -->{after}");
+            std::fs::write(&page, anew).unwrap();
+        }
+        let wrong = format!("{}\nIf that is meant: UPDATE=1, and read the difference.", difference(block, &piece));
+        assert!(block == piece || std::env::var_os("UPDATE").is_some(), "{mark} in {}: {wrong}", page.display());
+    }
+}

@@ -10,10 +10,11 @@
 //!
 //! From the moments after an event a driver that is told to abort goes on as well: it must leave nothing of ours.
 //!
-//! Demanded of each: the run completes, the ledger is clean, every node booted as often as in the reference run and
+//! A second reference run is held in `votes.rs`, without quorum. Demanded of each point of the first: the run completes, the ledger is clean, every node booted as often as in the reference run and
 //! had its packages upgraded once, every guest moved as often and runs where it runs there, and nothing is owed.
 
 mod points;
+mod votes;
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -78,8 +79,6 @@ pub struct End {
 /// What the matrix came to.
 #[derive(Debug)]
 pub struct Matrix {
-    /// The reference run's end.
-    pub reference: End,
     /// Points at which the engine was killed.
     pub points: u64,
     /// Runs that were taken up: points that leave the same behind are one.
@@ -126,49 +125,95 @@ pub fn policy() -> Policy {
     }
 }
 
-/// Kills and resumes at these points, on so many threads.
+/// A reference run that was held.
+struct Reference<E> {
+    end: E,
+    points: u64,
+    verbs: Vec<String>,
+}
+
+/// Kills the upgrade at these points and takes it up, on so many threads.
 ///
 /// # Errors
 /// There is no reference run to kill.
 pub fn matrix(points: Points, threads: usize) -> Result<Matrix, CrashMatrixError> {
+    let (fates, aborted) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
+    let take = |group: Vec<Point>| {
+        for point in group.iter().filter(|point| point.is_event) {
+            let fate = abort(point.clone());
+            lock(&aborted).push((point.number, point.after.clone(), fate));
+        }
+        for point in unlike(group) {
+            lock(&fates).push((point.number, point.after.clone(), resume(point)));
+        }
+    };
+    let Reference { end, points, verbs } = each_group(threads, |send| hold_reference(points, send), take)?;
+    let as_it = |fate: Result<End, String>| match fate {
+        Ok(other) if other == end => Ok(()),
+        Ok(other) => Err(format!("the end is another one: {other:?}, not {end:?}")),
+        Err(why) => Err(why),
+    };
+    let fates = sorted(fates).into_iter().map(|(number, after, fate)| (number, after, as_it(fate))).collect();
+    let aborted = sorted(aborted);
+    let (resumed, aborts) = (count(&fates), count(&aborted));
+    let mut failures = told("killed", fates);
+    failures.extend(told("aborted", aborted));
+    Ok(Matrix { points, resumed, aborts, verbs, failures })
+}
+
+/// The same with the run that lowers expected votes.
+///
+/// # Errors
+/// There is no reference run to kill.
+pub fn votes_matrix(points: Points, threads: usize) -> Result<Matrix, CrashMatrixError> {
+    let fates = Mutex::new(Vec::new());
+    let take = |group: Vec<Point>| {
+        for point in unlike(group) {
+            lock(&fates).push((point.number, point.after.clone(), votes::resume(point)));
+        }
+    };
+    let Reference { end: (), points, verbs } = each_group(threads, |send| votes::hold(points, send), take)?;
+    let fates = sorted(fates);
+    Ok(Matrix { points, resumed: count(&fates), aborts: 0, verbs, failures: told("killed", fates) })
+}
+
+/// A point's number, what had just happened, and what came of it.
+type Fate<T> = (u64, String, Result<T, String>);
+
+fn sorted<T>(fates: Mutex<Vec<Fate<T>>>) -> Vec<Fate<T>> {
+    let mut fates = fates.into_inner().unwrap_or_else(PoisonError::into_inner);
+    fates.sort_by_key(|(number, ..)| *number);
+    fates
+}
+
+fn count<T>(fates: &Vec<Fate<T>>) -> u64 {
+    fates.len() as u64
+}
+
+fn told(what: &str, fates: Vec<Fate<()>>) -> Vec<String> {
+    let failed = fates.into_iter().filter_map(|(number, after, fate)| Some((number, after, fate.err()?)));
+    failed.map(|(number, after, why)| format!("{what} at point {number}, after {after}: {why}")).collect()
+}
+
+/// Holds a reference run, while these threads take its points up in groups.
+fn each_group<R>(
+    threads: usize,
+    hold: impl FnOnce(SyncSender<Vec<Point>>) -> Result<R, CrashMatrixError>,
+    take: impl Fn(Vec<Point>) + Sync,
+) -> Result<R, CrashMatrixError> {
     // A few wait, so that nobody is idle; a world is too large to keep them all.
     let (send, receive) = sync_channel::<Vec<Point>>(threads);
     let receive = Mutex::new(receive);
-    let fates = Mutex::new(Vec::new());
-    let aborted = Mutex::new(Vec::new());
-    let (reference, count, verbs) = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 while let Some(group) = next(&receive) {
-                    for point in group.iter().filter(|point| point.is_event) {
-                        let fate = abort(point.clone());
-                        lock(&aborted).push((point.number, point.after.clone(), fate));
-                    }
-                    for point in unlike(group) {
-                        lock(&fates).push((point.number, point.after.clone(), resume(point)));
-                    }
+                    take(group);
                 }
             });
         }
-        hold_reference(points, send)
-    })?;
-    let mut fates = fates.into_inner().unwrap_or_else(PoisonError::into_inner);
-    fates.sort_by_key(|(number, ..)| *number);
-    let resumed = fates.len() as u64;
-    let wrong = |(number, after, fate): (u64, String, Result<End, String>)| {
-        let what = match fate {
-            Ok(end) if end == reference => return None,
-            Ok(end) => format!("the end is another one: {end:?}, not {reference:?}"),
-            Err(why) => why,
-        };
-        Some(format!("killed at point {number}, after {after}: {what}"))
-    };
-    let mut failures: Vec<String> = fates.into_iter().filter_map(wrong).collect();
-    let aborted = aborted.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let aborts = aborted.len() as u64;
-    let left = aborted.into_iter().filter_map(|(number, after, fate)| Some((number, after, fate.err()?)));
-    failures.extend(left.map(|(number, after, why)| format!("aborted at point {number}, after {after}: {why}")));
-    Ok(Matrix { reference, points: count, resumed, aborts, verbs, failures })
+        hold(send)
+    })
 }
 
 fn next(receive: &Mutex<Receiver<Vec<Point>>>) -> Option<Vec<Point>> {
@@ -184,36 +229,21 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     runtime.expect("a runtime without I/O always begins").block_on(future)
 }
 
-fn hold_reference(points: Points, send: SyncSender<Vec<Point>>) -> Result<(End, u64, Vec<String>), CrashMatrixError> {
+fn hold_reference(points: Points, send: SyncSender<Vec<Point>>) -> Result<Reference<End>, CrashMatrixError> {
     let mut world = world_from_toml(EVERY_STEP, 1)?;
     let written = world.pmxcfs_write(&"pve1".into(), "/etc/pve/datacenter.cfg", REBALANCES);
     written.map_err(|error| CrashMatrixError::Reference(error.to_string()))?;
     Ledger::begin(&mut world);
-    let world = Arc::new(Mutex::new(world));
-    let run = new_run_id(UnixMs(lock(&world).now_ms), "crash-matrix");
-    let (made, events, group) = (Mutex::new(0), Mutex::default(), Mutex::default());
-    let copier = Arc::new(Copier { points, made, run: run.clone(), events, group, send });
-    let tap = {
-        let copier = copier.clone();
-        Arc::new(move |number, world: &World| copier.point(world, &format!("call {number}"), false))
-    };
-    let sim = SimPorts::tapped(world, tap);
+    let run = new_run_id(UnixMs(world.now_ms), "crash-matrix");
+    let copier = Copier::new(points, run.clone(), send);
+    let sim = copier.tap(Arc::new(Mutex::new(world)));
     let ended = block_on(begin(&sim, &copier, &run))?;
     copier.hand_on(std::mem::take(&mut *lock(&copier.group)));
     if ended != Ended::Over(RunOutcome::Completed) {
         return Err(CrashMatrixError::Reference(format!("{ended:?}")));
     }
     let end = end_of(&mut sim.world()).map_err(CrashMatrixError::Reference)?;
-    let mut verbs: Vec<String> = Vec::new();
-    for (_, event) in lock(&copier.events).iter() {
-        if let Event::StepEnded { step, .. } = event {
-            verbs.push(step.kind().verb().to_owned());
-        }
-    }
-    verbs.sort();
-    verbs.dedup();
-    let count = *lock(&copier.made);
-    Ok((end, count, verbs))
+    Ok(copier.reference(end))
 }
 
 async fn begin(sim: &SimPorts, copier: &Arc<Copier>, run: &RunId) -> Result<Ended, CrashMatrixError> {
@@ -240,7 +270,7 @@ async fn begin(sim: &SimPorts, copier: &Arc<Copier>, run: &RunId) -> Result<Ende
 
 /// Takes a killed run up and drives it to its end.
 fn resume(point: Point) -> Result<End, String> {
-    let (sim, ended, owed) = take_up(point, None)?;
+    let TakenUp { sim, ended, owed, .. } = take_up(point, None)?;
     match (ended, owed) {
         (Ended::Over(RunOutcome::Completed), 0) => end_of(&mut sim.world()),
         (ended, owed) => Err(format!("it ended as {ended:?}, and {owed} things are owed")),
@@ -252,7 +282,7 @@ fn abort(mut point: Point) -> Result<(), String> {
     let comes_ms = point.world.now_ms + BACK_AFTER_S[0] * 1000;
     point.world.advance_to(comes_ms);
     let was_over = point.events.iter().any(|(_, event)| matches!(event, Event::RunEnded { .. }));
-    let (sim, ended, owed) = take_up(point, Some(Request::Abort))?;
+    let TakenUp { sim, ended, owed, .. } = take_up(point, Some(Request::Abort))?;
     match (ended, owed) {
         (Ended::Over(RunOutcome::Aborted), 0) => end_of(&mut sim.world()).map(drop),
         (Ended::Over(RunOutcome::Completed), 0) if was_over => Ok(()),
@@ -260,7 +290,16 @@ fn abort(mut point: Point) -> Result<(), String> {
     }
 }
 
-fn take_up(point: Point, say: Option<Request>) -> Result<(SimPorts, Ended, usize), String> {
+/// A run that was taken up and came to an end.
+struct TakenUp {
+    sim: SimPorts,
+    ended: Ended,
+    owed: usize,
+    /// Of the whole run, from its beginning.
+    events: Vec<Event>,
+}
+
+fn take_up(point: Point, say: Option<Request>) -> Result<TakenUp, String> {
     let Point { world, run, events, .. } = point;
     let sim = SimPorts::new(Arc::new(Mutex::new(world)));
     let drive = async {
@@ -278,10 +317,12 @@ fn take_up(point: Point, say: Option<Request>) -> Result<(SimPorts, Ended, usize
             driver.say(say, "the operator of the crash matrix")?;
         }
         let ended = driver.drive().await?;
-        Ok::<_, quorate_engine::DriveError>((ended, still_owed(&sim, driver.state())))
+        let owed = still_owed(&sim, driver.state());
+        let events = journal.events(&run)?.into_iter().map(|entry| entry.event).collect();
+        Ok::<_, quorate_engine::DriveError>((ended, owed, events))
     };
-    let (ended, owed) = block_on(drive).map_err(|error| error.to_string())?;
-    Ok((sim, ended, owed))
+    let (ended, owed, events) = block_on(drive).map_err(|error| error.to_string())?;
+    Ok(TakenUp { sim, ended, owed, events })
 }
 
 /// Obligations that are open. Of what an abort may leave to the operator only failback counts as paid, and the ledger

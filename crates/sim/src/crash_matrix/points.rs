@@ -10,8 +10,8 @@ use quorate_core::ids::{RunId, UnixMs};
 use quorate_core::run::Event;
 use quorate_engine::Watcher;
 
-use super::{BACK_AFTER_S, Points, lock};
-use crate::ports::SimPorts;
+use super::{BACK_AFTER_S, Points, Reference, lock};
+use crate::ports::{SharedWorld, SimPorts};
 use crate::world::World;
 
 /// Points of one look lie this close together.
@@ -72,6 +72,33 @@ pub(super) struct Copier {
 }
 
 impl Copier {
+    pub(super) fn new(points: Points, run: RunId, send: SyncSender<Vec<Point>>) -> Arc<Self> {
+        let (made, events, group) = (Mutex::new(0), Mutex::default(), Mutex::default());
+        Arc::new(Self { points, made, run, events, group, send })
+    }
+
+    /// Ports to a world of which every call makes a point.
+    pub(super) fn tap(self: &Arc<Self>, world: SharedWorld) -> SimPorts {
+        let copier = self.clone();
+        SimPorts::tapped(
+            world,
+            Arc::new(move |number, world: &World| copier.point(world, &format!("call {number}"), false)),
+        )
+    }
+
+    /// What the reference run came to, with its end.
+    pub(super) fn reference<E>(&self, end: E) -> Reference<E> {
+        let mut verbs: Vec<String> = Vec::new();
+        for (_, event) in lock(&self.events).iter() {
+            if let Event::StepEnded { step, .. } = event {
+                verbs.push(step.kind().verb().to_owned());
+            }
+        }
+        verbs.sort();
+        verbs.dedup();
+        Reference { end, points: *lock(&self.made), verbs }
+    }
+
     pub(super) fn point(&self, world: &World, after: &str, is_event: bool) {
         // Before the first event there is no run to take up.
         let events = lock(&self.events).clone();

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use quorate_core::checks::Severity;
 use quorate_core::ids::{RunId, StepId, UnixMs};
+use quorate_core::plan::Plan;
 use quorate_core::policy::ConsentKind;
 use quorate_core::run::{Event, PauseCause, Request, RunOutcome};
 use quorate_engine::{Beginning, Driver, Ended, Lists, Watcher, WhenPaused, new_run_id, prepare};
@@ -54,6 +55,7 @@ pub(super) struct Operator {
     overtime: bool,
     pauses: u32,
     healed: bool,
+    begins_anew: bool,
 }
 
 /// Sees the events of one driver.
@@ -105,39 +107,26 @@ impl Operator {
             overtime: false,
             pauses: 0,
             healed: false,
+            begins_anew: false,
         }
     }
 
     pub(super) async fn hold(mut self) -> Result<Verdict, RehearsalError> {
         let journal = Journal::in_memory()?;
         Ledger::begin(&mut self.sim.world());
-        let ports = self.sim.ports();
-        let run = new_run_id(ports.clock.now(), "swarm");
-        let nodes = self.sim.world().nodes.keys().cloned().collect();
-        let prepared = prepare(&ports, nodes, &self.case.policy, &run, Lists::Refresh).await;
-        let blocking = prepared.findings.iter().filter(|finding| finding.severity == Severity::Blocking);
-        let mut refused: Vec<String> =
-            blocking.map(|finding| format!("{}: {}: {}", finding.check, finding.subject, finding.problem)).collect();
-        let plan = match prepared.plan {
-            Ok((plan, _)) => plan,
-            Err(no_plan) => {
-                refused
-                    .extend(no_plan.findings.iter().map(|finding| format!("{}: {}", finding.check, finding.problem)));
-                return Ok(verdict::refused(self.case, &self.sim, refused));
-            }
+        let (run, plan) = match self.plans("swarm").await {
+            Ok(planned) => planned,
+            Err(refused) => return Ok(verdict::refused(self.case, &self.sim, refused)),
         };
-        if !refused.is_empty() {
-            return Ok(verdict::refused(self.case, &self.sim, refused));
-        }
         let mut rng = self.case.rng.clone();
         self.strikes = strikes::draw(&mut rng, &self.sim.world(), &plan);
-        let margin_s = if self.strikes.is_empty() { SLOW_GUEST_S } else { HELD_UP_S };
-        for (guest, seconds) in consented_seconds(&plan, &self.case.policy) {
-            self.sim.world().ledger.consent(guest, seconds + margin_s);
+        let mut ending = self.drive_to_the_end(&journal, run, plan).await?;
+        if matches!(ending, Ending::Aborted) && self.begins_anew {
+            // What stands in the way of another run by now is an end too: what was begun is given back.
+            if let Ok((run, plan)) = self.plans("again").await {
+                ending = self.drive_to_the_end(&journal, run, plan).await?;
+            }
         }
-        let beginning =
-            Beginning { run: run.clone(), cluster: "swarm".to_owned(), policy: self.case.policy.clone(), plan };
-        let ending = self.drive_to_the_end(&journal, &run, beginning).await?;
         // What strikes after the end does not make it untrue.
         let upgraded = Ledger::report(&self.sim.world(), 0, 0.0).nodes_upgraded;
         let now_ms = self.sim.world().now_ms;
@@ -146,16 +135,36 @@ impl Operator {
         Ok(verdict::of(case, &sim, Story { ending, upgraded, strikes, wrongs: judge.wrongs, events, pauses }))
     }
 
-    async fn drive_to_the_end(
-        &mut self,
-        journal: &Journal,
-        run: &RunId,
-        beginning: Beginning,
-    ) -> Result<Ending, RehearsalError> {
-        let mut first = Some(beginning);
+    /// Looks and plans as `quorate run` does before it begins; the errors say why it would not.
+    async fn plans(&self, name: &str) -> Result<(RunId, Plan), Vec<String>> {
+        let ports = self.sim.ports();
+        let run = new_run_id(ports.clock.now(), name);
+        let nodes = self.sim.world().nodes.keys().cloned().collect();
+        let prepared = prepare(&ports, nodes, &self.case.policy, &run, Lists::Refresh).await;
+        let blocking = prepared.findings.iter().filter(|finding| finding.severity == Severity::Blocking);
+        let mut refused: Vec<String> =
+            blocking.map(|finding| format!("{}: {}: {}", finding.check, finding.subject, finding.problem)).collect();
+        match prepared.plan {
+            Ok((plan, _)) if refused.is_empty() => Ok((run, plan)),
+            Ok(_) => Err(refused),
+            Err(no_plan) => {
+                let findings = no_plan.findings.iter();
+                refused.extend(findings.map(|finding| format!("{}: {}", finding.check, finding.problem)));
+                Err(refused)
+            }
+        }
+    }
+
+    async fn drive_to_the_end(&mut self, journal: &Journal, run: RunId, plan: Plan) -> Result<Ending, RehearsalError> {
+        let margin_s = if self.strikes.is_empty() { SLOW_GUEST_S } else { HELD_UP_S };
+        for (guest, seconds) in consented_seconds(&plan, &self.case.policy) {
+            self.sim.world().ledger.consent(guest, seconds + margin_s);
+        }
+        let policy = self.case.policy.clone();
+        let mut first = Some(Beginning { run: run.clone(), cluster: "swarm".to_owned(), policy, plan });
         let mut say = None;
         loop {
-            let ended = self.drive(journal, run, first.take(), say.take()).await?;
+            let ended = self.drive(journal, &run, first.take(), say.take()).await?;
             match ended {
                 _ if self.overtime => return Ok(Ending::Overtime),
                 None => self.starts_the_tool_again(),
@@ -166,7 +175,7 @@ impl Operator {
                     if self.pauses > PAUSES {
                         return Ok(Ending::Stuck(why));
                     }
-                    say = Some(self.answers(cause));
+                    say = Some(self.answers(cause, &why));
                 }
             }
         }
@@ -232,8 +241,14 @@ impl Operator {
     }
 
     /// What he does when the run stands still.
-    fn answers(&mut self, cause: PauseCause) -> Request {
+    fn answers(&mut self, cause: PauseCause, why: &[String]) -> Request {
         match cause {
+            // He does as he is told: the run is given up, and another one begins with the other nodes.
+            PauseCause::Stuck if why.iter().any(|line| line.contains("`quorate abort` gives")) => {
+                self.mends();
+                self.begins_anew = true;
+                Request::Abort
+            }
             PauseCause::NeedsConsent => Request::Approve {
                 kinds: BTreeSet::from([
                     ConsentKind::RestartContainers,
@@ -245,14 +260,18 @@ impl Operator {
             // what he could agree to; this one gives the run up instead, and nothing may be left behind.
             PauseCause::Stuck if self.pauses > GIVES_UP_AFTER && self.somebody_brings_guests() => Request::Abort,
             PauseCause::Operator | PauseCause::Findings | PauseCause::Stuck | PauseCause::LostQuorum => {
-                let mut world = self.sim.world();
-                super::heal::heal(&mut world);
-                let until_ms = world.now_ms + MENDING_MS;
-                world.advance_to(until_ms);
-                drop(world);
-                self.healed = true;
+                self.mends();
                 Request::Resume
             }
         }
+    }
+
+    fn mends(&mut self) {
+        let mut world = self.sim.world();
+        super::heal::heal(&mut world);
+        let until_ms = world.now_ms + MENDING_MS;
+        world.advance_to(until_ms);
+        drop(world);
+        self.healed = true;
     }
 }

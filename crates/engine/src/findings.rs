@@ -10,7 +10,7 @@ use quorate_core::checks::{Finding, Severity, run_all};
 use quorate_core::ids::NodeName;
 use quorate_core::run::{Event, PauseCause, RunState};
 use quorate_core::snapshot::Snapshot;
-use quorate_core::steps::Step;
+use quorate_core::steps::{FinalCheck, Step, StepKind, StepStatus};
 
 use crate::drive::{DriveError, Driver};
 
@@ -41,6 +41,13 @@ impl Driver<'_> {
         findings.retain(|finding| finding.severity > Severity::Info && asked(&finding.check) == Asked::BeforeEachNode);
         self.append(Event::FinalCheck { node: last, findings: findings.clone() })?;
         let bad: Vec<&Finding> = findings.iter().filter(|finding| forbids(finding)).collect();
+        // PVE's checker takes its time: meanwhile the last step's picture has grown old.
+        if let StepStatus::Blocked(mut why) = (FinalCheck {}).status(&snapshot) {
+            why.insert(0, "every node was upgraded, and then this was seen at the end".to_owned());
+            why.push("mend it, then `quorate resume` looks again; or `quorate abort` ends the run as it is".to_owned());
+            self.pause(PauseCause::Findings, why)?;
+            return Ok(true);
+        }
         if bad.is_empty() {
             return Ok(false);
         }

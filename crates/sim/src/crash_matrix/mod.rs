@@ -153,7 +153,7 @@ pub fn matrix(points: Points, threads: usize) -> Result<Matrix, CrashMatrixError
         Ok(other) => Err(format!("the end is another one: {other:?}, not {end:?}")),
         Err(why) => Err(why),
     };
-    let fates = sorted(fates).into_iter().map(|(number, after, fate)| (number, after, as_it(fate))).collect();
+    let fates = sorted(fates).into_iter().map(|(number, after, fate)| (number, after, as_it(fate))).collect::<Vec<_>>();
     let aborted = sorted(aborted);
     let (resumed, aborts) = (count(&fates), count(&aborted));
     let mut failures = told("killed", fates);
@@ -186,7 +186,7 @@ fn sorted<T>(fates: Mutex<Vec<Fate<T>>>) -> Vec<Fate<T>> {
     fates
 }
 
-fn count<T>(fates: &Vec<Fate<T>>) -> u64 {
+fn count<T>(fates: &[Fate<T>]) -> u64 {
     fates.len() as u64
 }
 

@@ -60,6 +60,7 @@ const STAGES: &[(&str, Stage)] = &[
         }
     }),
     ("crash matrix", |root, _| swarm::every_point(root)),
+    ("swarm: fresh seeds", |root, _| swarm::fresh_seeds(root)),
     ("third-party clients", clients::stage),
 ];
 

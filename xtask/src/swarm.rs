@@ -1,16 +1,29 @@
 //! `cargo xtask swarm`, `cargo xtask crash-matrix` and `cargo xtask bench observe`: what needs speed, built for release.
 //!
 //! What they do is in `crates/sim` (`swarm`, `crash_matrix`, `examples/observe.rs`); here they are only built, run and
-//! passed on. Every point of the crash matrix is a stage of `cargo xtask test`; the swarm is none yet: docs/safety says
-//! what it still finds.
+//! passed on. Two of them are stages of `cargo xtask test`: every point of the crash matrix, and two minutes of seeds
+//! that nobody has held before.
 
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::stages::{Outcome, cargo};
 
 /// `cargo xtask swarm …`
 pub(crate) fn run(root: &Path, arguments: &[&str]) -> bool {
     matches!(example(root, "swarm", arguments), Outcome::Passed)
+}
+
+/// A stage of `cargo xtask test`: fresh seeds, so that each run of it looks where nobody has looked.
+pub(crate) fn fresh_seeds(root: &Path) -> Outcome {
+    // A thousand seeds a second are never held.
+    let from = (unix_now_s() * 1000).to_string();
+    example(root, "swarm", &["--from", &from, "--seconds", "120", "--json"])
+}
+
+#[allow(clippy::disallowed_methods, reason = "the clock is where seeds are taken from that were never held")]
+fn unix_now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// A stage of `cargo xtask test`: killed at every point.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use quorate_core::ids::{BootId, GuestKind, NodeName, StorageId, Vmid};
+use quorate_core::ids::{BootId, GuestKind, NodeName, StorageId, UnixMs, Vmid};
 use quorate_core::observed::{Observed, WhyUnknown};
 use quorate_core::snapshot::{
     CorosyncComplaints, Cpu, HostFacts, LocalGuest, Memory, Node, QuorumView, Repository, Service, StorageOnNode,
@@ -336,7 +336,8 @@ async fn read_shell(reader: &Reader<'_>, shell: &NodeShell<'_>, old: Option<&Nod
     FromShell { packages, boot_free_bytes, clock_skew_ms, failed_units, local, host }
 }
 
-/// The node's clock minus ours, taken in the middle of the call.
+/// The node's clock minus ours: the least that the moments before and after the call allow, for the answer was made at any
+/// moment between them.
 async fn clock_skew(shell: &NodeShell<'_>, name: &NodeName) -> Result<i64, WhyUnknown> {
     const DATE: [&str; 2] = ["date", "+%s%3N"];
     let (output, before, after) = shell.timed(&DATE, QUICK).await?;
@@ -347,8 +348,8 @@ async fn clock_skew(shell: &NodeShell<'_>, name: &NodeName) -> Result<i64, WhyUn
     let theirs: i64 = text
         .parse()
         .map_err(|_| WhyUnknown::new(shell_source(name, &DATE), format!("it printed {text:?} instead of a number")))?;
-    let ours = i64::try_from(before.0 / 2 + after.0 / 2).unwrap_or(i64::MAX);
-    Ok(theirs.saturating_sub(ours))
+    let ours = |moment: UnixMs| i64::try_from(moment.0).unwrap_or(i64::MAX);
+    Ok(theirs.saturating_sub(theirs.clamp(ours(before), ours(after).max(ours(before)))))
 }
 
 /// Guests as the node itself lists them, both kinds or none.

@@ -198,10 +198,10 @@ impl World {
         let (Some(ceph), Some(machine)) = (&self.ceph, self.nodes.get(node)) else { return false };
         let old = |package: &str, runs: &Version| machine.installed(package).is_some_and(|installed| installed != runs);
         let kinds = [("ceph-mon", &ceph.mons), ("ceph-mgr", &ceph.mgrs), ("ceph-mds", &ceph.mdss)];
-        let mut daemons =
-            kinds.into_iter().flat_map(|(package, list)| list.values().map(move |daemon| (package, daemon)));
-        daemons.any(|(package, daemon)| daemon.host == *node && old(package, &daemon.version))
-            || ceph.osds.values().any(|osd| osd.host == *node && old("ceph-osd", &osd.version))
+        let mut daemons = kinds.into_iter().flat_map(|(kind, list)| list.values().map(move |daemon| (kind, daemon)));
+        let mut osds = ceph.osds.values().filter(|osd| osd.host == *node && osd.running);
+        daemons.any(|(kind, daemon)| daemon.host == *node && daemon.running && old(kind, &daemon.version))
+            || osds.any(|osd| old("ceph-osd", &osd.version))
     }
 
     /// Daemons of a node come up, with the version that is installed now.

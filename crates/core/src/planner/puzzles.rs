@@ -11,6 +11,7 @@ use super::bound;
 use super::crowding::Crowding;
 use super::forced::Forced;
 use super::instance::{Instance, Item, NodeSet, Place, Release};
+use super::journeys;
 use super::search::{for_tries, solve};
 
 /// Positions, upgraded nodes, the node that is being drained.
@@ -212,4 +213,18 @@ fn hardly_ever_is_a_tiny_plan_dearer_than_the_optimum() {
     assert!(solvable > 800, "{solvable} puzzles say something");
     assert_eq!(missed, 0);
     assert!(dear <= 5, "{dear} of {solvable} are dearer than the optimum");
+}
+
+/// Guests on three nodes that are never even: the bound of what cannot be has no limit, least of all where a node has no
+/// memory to speak of; and costs may be as large as numbers are.
+#[test]
+fn an_even_end_that_nobody_can_have_is_no_number_too_large() {
+    let place = Place { has_turn: true, ..Place::default() };
+    let guest = Item { memory_bytes: 1 << 40, allowed: (0..3).collect::<NodeSet>(), ..Item::default() };
+    let items = (0..7).map(|number| Item { home: number % 3, ..guest.clone() }).collect();
+    let instance = Instance { places: vec![place; 3], items, spread: Some(10), ..Instance::default() };
+    let orders = permutations(&[0, 1, 2]);
+    let least = |cost: u64| journeys::cheapest(&instance, &[cost; 7], &orders, 0).map(|found| found.least);
+    assert_eq!(least(1 << 44), Some(4 * 7 << 44), "as much as if everybody moved at every moment");
+    assert_eq!(least(7 << 58), None);
 }

@@ -20,6 +20,9 @@ const MOST_JOURNEYS: usize = 300;
 /// Most items.
 const MOST_ITEMS: usize = 40;
 
+/// The most that all of them may cost if they move at every moment: sums of prices are exact enough up to here.
+const MOST_COST: u64 = 1 << 53;
+
 /// Choices that are looked at in all for a plan: a tenth of a second, where a gap is left for so long.
 pub(super) const MOST_CHOICES: u64 = 300_000;
 
@@ -62,6 +65,10 @@ pub(super) fn cheapest(
     if journeys > MOST_JOURNEYS || instance.items.len() > MOST_ITEMS {
         return None;
     }
+    let dearest = weights.iter().try_fold(0_u64, |sum, weight| sum.checked_add(weight.checked_mul(moments as u64)?))?;
+    if dearest > MOST_COST {
+        return None;
+    }
     // What every cost is a multiple of: the next cheaper one is so much cheaper.
     let unit = weights.iter().copied().fold(0, greatest_common_divisor).max(1);
     let tables = orders.iter().filter_map(|order| Table::new(instance, weights, order, spread));
@@ -84,7 +91,10 @@ pub(super) fn cheapest(
     let least_open = open.iter().map(|(bound, _)| *bound).fold(f64::INFINITY, f64::min);
     let least = match &best {
         Some((cost, _, _)) if *cost as f64 <= least_open => *cost,
-        _ if least_open.is_finite() => ((least_open - inexact(least_open)).max(0.0) as u64).next_multiple_of(unit),
+        // Where nobody can have such an end, prices know no limit.
+        _ if least_open.is_finite() => {
+            ((least_open - inexact(least_open)).clamp(0.0, dearest as f64) as u64).next_multiple_of(unit)
+        }
         _ => 0,
     };
     let best = best.map(|(_, number, chosen)| {

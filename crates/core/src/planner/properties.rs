@@ -19,6 +19,15 @@ use super::report::report;
 use super::steady::revise;
 use super::{Ongoing, plan};
 
+/// So many cases, or as many as `PROPTEST_CASES` says: for a night.
+pub(super) fn cases(usual: u32) -> ProptestConfig {
+    let wished = ProptestConfig::default();
+    if wished.cases == UNSAID { ProptestConfig::with_cases(usual) } else { wished }
+}
+
+/// What proptest takes where `PROPTEST_CASES` is not set.
+const UNSAID: u32 = 256;
+
 /// A cluster of 2 to 5 nodes; each guest is (node, GiB, kind, HA).
 fn cluster() -> impl Strategy<Value = Fixture> {
     let guests = prop::collection::vec((0_u32..5, 1_u64..24, any::<bool>(), 0_u8..4), 0..22);
@@ -258,7 +267,7 @@ fn overstate(snapshot: &mut Snapshot, what: u8, which: usize) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(192))]
+    #![proptest_config(cases(192))]
 
     /// A random cluster: a plan breaks no rule at any moment of any move, and never goes below its bound.
     #[test]

@@ -12,6 +12,7 @@ use super::crowding::Crowding;
 use super::forced::Forced;
 use super::instance::{Instance, Item, NodeSet, Place, Release};
 use super::journeys;
+use super::properties::cases;
 use super::search::{for_tries, solve};
 
 /// Positions, upgraded nodes, the node that is being drained.
@@ -131,7 +132,7 @@ fn permutations(nodes: &[usize]) -> Vec<Vec<usize>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(cases(256))]
 
     /// Three nodes, five guests at most: a way is found wherever there is one, and none costs less than the optimum.
     #[test]

@@ -273,8 +273,11 @@ impl World {
             }
             FaultKind::OsdFails { osd } => self.osd_fails(osd),
             FaultKind::AdminMaintenance { node, on } => {
-                let _ = self.ha_maintenance(&node, node.as_str(), on);
-                self.ledger.admin_maintenance(node, on);
+                // He sits at whichever node takes his word: one that boots has no `/etc/pve` to write to.
+                let all: Vec<NodeName> = self.nodes.keys().cloned().collect();
+                if all.iter().any(|at| self.ha_maintenance(at, node.as_str(), on).is_ok()) {
+                    self.ledger.admin_maintenance(node, on);
+                }
             }
             FaultKind::AdminStarts { guest } => self.admin(guest, Deed::Start),
             FaultKind::AdminStops { guest } => self.admin(guest, Deed::Stop),

@@ -62,7 +62,7 @@ fn tight() -> impl Strategy<Value = Fixture> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(super::super::properties::cases(96))]
 
     /// Up to five guests on three nodes: proofs are true, concessions do, and smaller ones do not.
     #[test]

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::ids::{BootId, GuestId, NodeName, OsdId, StorageId, UnixMs};
 use crate::observed::Observed::Known;
 use crate::snapshot::{
-    AffinityRule, Ceph, CephDaemon, Cpu, DaemonKind, Guest, GuestStatus, Ha, HaNodeState, HaRequest, HaService,
+    AffinityRule, Ceph, CephDaemon, Cpu, DaemonKind, EtcPve, Guest, GuestStatus, Ha, HaNodeState, HaRequest, HaService,
     HaServiceState, HealthLevel, HostFacts, Kernel, Link, LocalGuest, LrmMode, LrmStatus, Member, Memory,
     MigrationFacts, Node, NodeAffinity, Options, Osd, Packages, PendingPackage, PgState, QuorumView, ResourceAffinity,
     Service, Snapshot, StopVerdict, Storage, StorageOnNode, SubscriptionStatus,
@@ -52,6 +52,7 @@ impl Fixture {
         for name in &names {
             snapshot.nodes.insert(name.clone(), node(name));
             snapshot.quorum.insert(name.clone(), Known(quorum_view(name, &names)));
+            snapshot.etc_pve.insert(name.clone(), Known(EtcPve::Writable));
         }
         Self(snapshot)
     }

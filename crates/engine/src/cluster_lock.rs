@@ -134,15 +134,19 @@ impl ClusterLock {
         }
     }
 
-    /// On the first node that answers.
+    /// On the first node that answers and on which `/etc/pve` can be written; the last refusal if there is none.
     async fn on_any(&self, ports: &Ports, nodes: &[NodeName], argv: &[&str]) -> Result<ShellOutput, String> {
         let argv: Vec<String> = argv.iter().map(|argument| (*argument).to_owned()).collect();
-        let mut reasons = Vec::new();
+        let (mut reasons, mut refused) = (Vec::new(), None);
         for node in nodes {
             match ports.shell.run(node, &argv, DEADLINE).await {
+                Ok(output) if output.stderr.contains("Permission denied") => refused = Some(output),
                 Ok(output) => return Ok(output),
                 Err(error) => reasons.push(error.to_string()),
             }
+        }
+        if let Some(output) = refused {
+            return Ok(output);
         }
         Err(if reasons.is_empty() { "no node to ask".to_owned() } else { reasons.join("; ") })
     }

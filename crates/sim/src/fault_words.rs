@@ -70,6 +70,11 @@ pub const FAULTS: &[FaultForm] = &[
     form("disk-full", &[Node("node"), Number("free_bytes")], "the node's / has only so many bytes left"),
     form("ssh-down", &[Node("node"), Number("seconds")], "the node's sshd does not answer for so long"),
     form("qdevice", &[Switch("alive")], "the quorum device answers, or does not"),
+    form(
+        "etc-pve-read-only",
+        &[Node("node")],
+        "the node's pmxcfs loses corosync: /etc/pve is read-only there until pve-cluster is restarted",
+    ),
     form("apt-locked", &[Node("node"), Number("seconds")], "somebody holds the node's dpkg lock for so long"),
     form("link-down", &[Node("node"), Number("link")], "a corosync link of the node goes down"),
     form("link-up", &[Node("node"), Number("link")], "a corosync link of the node comes back"),

@@ -86,6 +86,22 @@ fn a_second_node_is_not_taken_out_only_with_one_node_out() {
     assert!(harmed.ledger.rules_broken > 0, "{:#?}\n{}", harmed.ledger, tell(&harmed));
 }
 
+#[test]
+fn a_node_whose_etc_pve_is_read_only_by_itself_stops_the_run_with_what_to_do() {
+    let first = hold(&Rehearsal::default(), six()).plan.unwrap().waves[0].node.clone().unwrap();
+    let step = StepId::new(format!("{first}.enter-maintenance"));
+    let faults = vec![FaultKind::EtcPveReadOnly { node: first }];
+    let at_step = vec![AtStep { step, faults }];
+    let held = hold(&Rehearsal { at_step, ..Rehearsal::default() }, six());
+    let Some(Ended::Paused { why, .. }) = &held.ended else { panic!("{}", tell(&held)) };
+    let why = why.join("\n");
+    assert!(why.contains("quorum-margin") && why.contains("`systemctl restart pve-cluster`"), "{why}");
+    let ledger = &held.ledger;
+    assert_eq!((ledger.rules_broken, ledger.guests_lost, ledger.fences), (0, 0, 0), "{ledger:#?}");
+    let upgrades = |event: &Event| matches!(event, Event::StepStarted { command: Some(_), id, .. } if id.as_str().ends_with("upgrade-packages"));
+    assert!(!held.events.iter().any(|(_, event)| upgrades(event)), "no package is touched: {}", tell(&held));
+}
+
 /// Three nodes with one network for guests and heartbeat.
 fn one_link() -> World {
     let cluster = include_str!("../../../scenarios/a-storm-on-corosyncs-only-link/cluster.toml");

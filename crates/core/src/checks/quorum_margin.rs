@@ -2,8 +2,9 @@
 
 use super::support::{Report, views};
 use super::{Check, Finding, Severity, Subject};
+use crate::observed::Observed;
 use crate::policy::Policy;
-use crate::snapshot::{QuorumView, Snapshot};
+use crate::snapshot::{EtcPve, QuorumView, Snapshot};
 
 pub(super) struct QuorumSpare;
 
@@ -16,7 +17,8 @@ impl Check for QuorumSpare {
         "While a node reboots its votes are missing. What is left must reach quorum; real votes are counted, uneven ones \
          and a QDevice included. The spare is what may be lost besides: with 0, as in every cluster of three or four, a \
          second failure at that moment stops the cluster, and nodes with active HA reset themselves. A plain cluster of \
-         two has -1: add a QDevice (pvecm qdevice setup ADDRESS) before a rolling upgrade."
+         two has -1: add a QDevice (pvecm qdevice setup ADDRESS) before a rolling upgrade. A member that has quorum and \
+         cannot write its own /etc/pve is blocking: its pmxcfs has lost corosync (systemctl restart pve-cluster)."
     }
 
     fn run(&self, snapshot: &Snapshot, _policy: &Policy) -> Vec<Finding> {
@@ -40,6 +42,7 @@ impl Check for QuorumSpare {
                 report.add(Severity::Warning, viewer, format!("the QDevice gives {viewer} no vote"), remedy);
             }
         }
+        cut_off(snapshot, &mut report);
         if let Some((_, view)) = views(snapshot).next() {
             each_node_out(view, &mut report);
         }
@@ -74,6 +77,20 @@ fn each_node_out(view: &QuorumView, report: &mut Report) {
             ),
             if spare == 0 { "A QDevice would add a vote: pvecm qdevice setup ADDRESS" } else { "Nothing to do." },
         );
+    }
+}
+
+/// Members of a quorate cluster whose own `/etc/pve` cannot be written.
+fn cut_off(snapshot: &Snapshot, report: &mut Report) {
+    for (viewer, _) in views(snapshot).filter(|(_, view)| view.quorate) {
+        if let Some(Observed::Known(EtcPve::ReadOnly | EtcPve::NotMounted)) = snapshot.etc_pve.get(viewer) {
+            report.add(
+                Severity::Blocking,
+                viewer,
+                format!("{viewer} has quorum, but its /etc/pve cannot be written: its pmxcfs has lost corosync"),
+                "systemctl restart pve-cluster on it; journalctl -u pve-cluster says why",
+            );
+        }
     }
 }
 

@@ -2,9 +2,14 @@
 
 use super::support::{Findings, corosync_restarting, online_views};
 use super::{Context, Invariant, Verdict};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{EtcPve, Snapshot};
 
-/// `quorum-margin`. Uneven votes and a QDevice are in the figures that corosync itself gives. A node whose corosync
+/// What a member's vote does not help against.
+const CUT_OFF: &str = "but its /etc/pve cannot be written: its pmxcfs has lost corosync; nothing starts, moves or is \
+                       configured there, and active HA resets the node after a minute. `systemctl restart pve-cluster` \
+                       on it; `journalctl -u pve-cluster` says why";
+
+/// `quorum-margin`. A member whose own `/etc/pve` cannot be written has no quorum where it matters. Uneven votes and a QDevice are in the figures that corosync itself gives. A node whose corosync
 /// is restarted by an upgrade counts as absent.
 pub(super) struct QuorumMargin;
 
@@ -33,6 +38,10 @@ impl Invariant for QuorumMargin {
                 findings.broken(format!("{viewer} would count {left} votes where {quorum} are needed for quorum"));
             } else if !view.quorate {
                 findings.broken(format!("{viewer} is not quorate ({left} votes, {} needed)", view.quorum));
+            } else if let Some(state) = snapshot.etc_pve.get(viewer)
+                && let Some(EtcPve::ReadOnly | EtcPve::NotMounted) = findings.read(state)
+            {
+                findings.broken(format!("{viewer} has quorum, {CUT_OFF}"));
             }
         }
         findings.verdict()

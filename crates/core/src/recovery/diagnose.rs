@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use super::facts::RunFacts;
 use super::options::{Choice, choices};
-use super::survey::{EtcPve, Heard, HeardWhat, NodeReport, Survey};
+use super::survey::{Heard, HeardWhat, NodeReport, Survey};
 use crate::ids::{NodeName, UnixMs};
+use crate::snapshot::EtcPve;
 
 /// The watchdog's budget since it was fed last (pve-ha-manager, watchdog-mux).
 const WATCHDOG_S: u64 = 60;
@@ -304,7 +305,11 @@ fn device(survey: &Survey) -> Option<Cause> {
 
 /// When will this node reset itself?
 fn fence(survey: &Survey, name: &NodeName, node: &NodeReport) -> Option<Fence> {
-    if node.view.known().is_some_and(|view| view.quorate) || node.etc_pve.is(&EtcPve::Writable) {
+    let feeds = match node.etc_pve.known() {
+        Some(state) => *state == EtcPve::Writable,
+        None => node.view.known().is_some_and(|view| view.quorate),
+    };
+    if feeds {
         return None;
     }
     let lrm = node.lrm.known()?.as_ref().filter(|lrm| lrm.holds_lock())?;

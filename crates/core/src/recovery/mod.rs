@@ -22,4 +22,4 @@ pub use diagnose::{Cause, CauseKind, Diagnosis, Fence, NodeLine, Standing, diagn
 pub use facts::RunFacts;
 pub use lower::{Refusal, lowering, words_for};
 pub use options::{Choice, ChoiceKind};
-pub use survey::{EtcPve, Heard, HeardWhat, LrmReport, NodeReport, Survey};
+pub use survey::{Heard, HeardWhat, LrmReport, NodeReport, Survey};

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{NodeName, UnixMs};
 use crate::observed::Observed;
-use crate::snapshot::QuorumView;
+use crate::snapshot::{EtcPve, QuorumView};
 
 /// All nodes, asked one by one at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,18 +34,6 @@ pub struct NodeReport {
     pub lrm: Observed<Option<LrmReport>>,
     /// What its corosync wrote of others into the journal of the last day, oldest first.
     pub heard: Observed<Vec<Heard>>,
-}
-
-/// The cluster file system on one node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum EtcPve {
-    /// There is quorum.
-    Writable,
-    /// There is none: nothing starts, moves or is configured.
-    ReadOnly,
-    /// pve-cluster does not run.
-    NotMounted,
 }
 
 /// A local resource manager's last word (`/etc/pve/nodes/N/lrm_status`). Without quorum it cannot write another one, so

@@ -38,6 +38,7 @@ impl Snapshot {
             sees_all_guests,
             missing_privileges,
             quorum,
+            etc_pve,
             // Missing, it slows guests down; it is no reason not to begin.
             heartbeat: _,
             configured_votes,
@@ -64,6 +65,9 @@ impl Snapshot {
         gaps.look("driver", driver);
         for (name, view) in quorum {
             gaps.look(&format!("quorum/{name}"), view);
+        }
+        for (name, state) in etc_pve {
+            gaps.look(&format!("etc_pve/{name}"), state);
         }
         for node in nodes.values() {
             node_gaps(&mut gaps, node);

@@ -35,7 +35,7 @@ pub use node::{
     Cpu, Kernel, LocalGuest, Memory, Node, Packages, PendingPackage, Repository, Service, StorageOnNode,
     SubscriptionStatus, UnitOutcome, UnitState, UpgradeUnit,
 };
-pub use quorum::{Link, Member, Qdevice, QuorumView};
+pub use quorum::{EtcPve, Link, Member, Qdevice, QuorumView};
 pub use storage::Storage;
 
 use crate::ids::{GuestId, NodeName, StorageId, UnixMs};
@@ -63,6 +63,9 @@ pub struct Snapshot {
     pub missing_privileges: Observed<Vec<String>>,
     /// Each node's own view of votes, members and links (by shell, so that it works without quorum).
     pub quorum: BTreeMap<NodeName, Observed<QuorumView>>,
+    /// May `/etc/pve` be written there, as each node itself says? Pictures of older versions do not tell.
+    #[serde(default)]
+    pub etc_pve: BTreeMap<NodeName, Observed<EtcPve>>,
     /// What corosync on each node complained of in the last [`crate::heartbeat::WINDOW_S`] seconds.
     #[serde(default)]
     pub heartbeat: BTreeMap<NodeName, Observed<CorosyncComplaints>>,
@@ -128,6 +131,7 @@ impl Snapshot {
             sees_all_guests: unseen(),
             missing_privileges: unseen(),
             quorum: BTreeMap::new(),
+            etc_pve: BTreeMap::new(),
             heartbeat: BTreeMap::new(),
             configured_votes: unseen(),
             storages: unseen(),

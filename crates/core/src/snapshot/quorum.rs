@@ -30,6 +30,18 @@ pub struct QuorumView {
     pub link_addresses: Vec<String>,
 }
 
+/// The cluster file system on one node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EtcPve {
+    /// There is quorum, as pmxcfs sees it.
+    Writable,
+    /// There is none, or pmxcfs has lost corosync: nothing starts, moves or is configured.
+    ReadOnly,
+    /// pve-cluster does not run.
+    NotMounted,
+}
+
 /// A member of the partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {

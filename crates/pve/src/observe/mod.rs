@@ -123,10 +123,12 @@ pub async fn observe(ports: &Ports, look: Look<'_>) -> Snapshot {
     let jobs = jobs::gather(&nodes, &roster, &cluster.permissions);
 
     let mut quorum = BTreeMap::new();
+    let mut etc_pve = BTreeMap::new();
     let mut heartbeat = BTreeMap::new();
     let mut named = BTreeMap::new();
     for (name, seen) in nodes {
         quorum.insert(name.clone(), seen.quorum);
+        etc_pve.insert(name.clone(), seen.etc_pve);
         heartbeat.insert(name.clone(), seen.heartbeat);
         named.insert(name, seen.node);
     }
@@ -139,6 +141,7 @@ pub async fn observe(ports: &Ports, look: Look<'_>) -> Snapshot {
         sees_all_guests,
         missing_privileges: rights::missing(&cluster.permissions),
         quorum,
+        etc_pve,
         heartbeat,
         configured_votes: roster.votes,
         storages: cluster.storages,

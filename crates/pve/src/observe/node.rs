@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use quorate_core::ids::{BootId, GuestKind, NodeName, StorageId, UnixMs, Vmid};
 use quorate_core::observed::{Observed, WhyUnknown};
 use quorate_core::snapshot::{
-    CorosyncComplaints, Cpu, HostFacts, LocalGuest, Memory, Node, QuorumView, Repository, Service, StorageOnNode,
-    SubscriptionStatus,
+    CorosyncComplaints, Cpu, EtcPve, HostFacts, LocalGuest, Memory, Node, QuorumView, Repository, Service,
+    StorageOnNode, SubscriptionStatus,
 };
 
 use super::packages::{self, Versions};
@@ -23,6 +23,7 @@ use crate::wire::{df, pct_list, qm_list, systemctl};
 pub(super) struct NodeLook {
     pub(super) node: Node,
     pub(super) quorum: Observed<QuorumView>,
+    pub(super) etc_pve: Observed<EtcPve>,
     pub(super) heartbeat: Observed<CorosyncComplaints>,
     /// `GET /nodes/N/qemu`.
     pub(super) vms: Result<Vec<GuestEntry>, WhyUnknown>,
@@ -59,10 +60,11 @@ pub(super) async fn look_at(reader: &Reader<'_>, roster: &Roster, look: &Look<'_
     let anew = look.closely(name) || old.is_none();
 
     let api = NodeApi { reader, name, offline: roster.is_offline(name) };
-    let (answers, told, quorum, heartbeat) = tokio::join!(
+    let (answers, told, quorum, etc_pve, heartbeat) = tokio::join!(
         read_api(&api, old, anew),
         read_shell(reader, &shell, old, look),
         quorum::read(&shell, name, roster),
+        quorum::etc_pve(&shell),
         host::heartbeat(&shell)
     );
     let versions = complete_versions(&api, told.packages.versions).await;
@@ -92,7 +94,16 @@ pub(super) async fn look_at(reader: &Reader<'_>, roster: &Roster, look: &Look<'_
         bridges: answers.bridges,
         host: told.host,
     };
-    NodeLook { node, quorum, heartbeat, vms: answers.vms, cts: answers.cts, tasks: answers.tasks, local_states }
+    NodeLook {
+        node,
+        quorum,
+        etc_pve,
+        heartbeat,
+        vms: answers.vms,
+        cts: answers.cts,
+        tasks: answers.tasks,
+        local_states,
+    }
 }
 
 /// Versions that the shell could not tell are asked of the API.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use quorate_core::ids::NodeName;
 use quorate_core::observed::{Observed, WhyUnknown};
-use quorate_core::snapshot::{Link, Member, Qdevice, QuorumView};
+use quorate_core::snapshot::{EtcPve, Link, Member, Qdevice, QuorumView};
 
 use super::reader::shell_source;
 use super::roster::Roster;
@@ -15,6 +15,8 @@ use crate::wire::quorumtool::{self, Quorumtool};
 
 const QUORUMTOOL: [&str; 2] = ["corosync-quorumtool", "-s"];
 const CFGTOOL: [&str; 2] = ["corosync-cfgtool", "-n"];
+/// The mode of this link is what PVE itself goes by: without quorum pmxcfs takes the write bits away.
+const LOCAL: [&str; 4] = ["stat", "-c", "%a", "/etc/pve/local"];
 
 /// Reads one node's view.
 pub(super) async fn read(shell: &NodeShell<'_>, node: &NodeName, roster: &Roster) -> Observed<QuorumView> {
@@ -43,6 +45,27 @@ async fn votes(shell: &NodeShell<'_>, node: &NodeName) -> Result<Quorumtool, Why
             quorumtool::parse(&output.stdout).map_err(|reason| WhyUnknown::new(shell_source(node, &QUORUMTOOL), reason))
         }
         _ => Err(shell.failed(&QUORUMTOOL, &output)),
+    }
+}
+
+/// May `/etc/pve` be written there?
+pub(super) async fn etc_pve(shell: &NodeShell<'_>) -> Observed<EtcPve> {
+    local_mode(shell).await.into()
+}
+
+async fn local_mode(shell: &NodeShell<'_>) -> Result<EtcPve, WhyUnknown> {
+    let output = shell.run(&LOCAL, QUICK).await?;
+    if output.exit == Exit::Status(1) {
+        return Ok(EtcPve::NotMounted);
+    }
+    if !output.succeeded() {
+        return Err(shell.failed(&LOCAL, &output));
+    }
+    let owner = output.stdout.trim().chars().rev().nth(2).and_then(|digit| digit.to_digit(8));
+    match owner {
+        Some(bits) if bits & 2 != 0 => Ok(EtcPve::Writable),
+        Some(_) => Ok(EtcPve::ReadOnly),
+        None => Err(shell.misread(&LOCAL, format!("it printed {:?}", output.stdout.trim()))),
     }
 }
 

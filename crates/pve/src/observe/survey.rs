@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 use futures_util::future::join_all;
 use quorate_core::ids::{NodeName, UnixMs};
 use quorate_core::observed::WhyUnknown;
-use quorate_core::recovery::{EtcPve, Heard, HeardWhat, LrmReport, NodeReport, Survey};
+use quorate_core::recovery::{Heard, HeardWhat, LrmReport, NodeReport, Survey};
 use serde::Deserialize;
 
 use super::quorum;
 use super::reader::{Reader, segment};
 use super::shell::{NodeShell, QUICK};
-use crate::ports::{Exit, Ports};
+use crate::ports::Ports;
 use crate::wire::corosync_conf::{self, CorosyncConf};
 use crate::wire::corosync_journal::{self, Line};
 use crate::wire::lenient::{self, Int, Text};
@@ -24,7 +24,6 @@ const CONF: [&str; 2] = ["cat", "/etc/corosync/corosync.conf"];
 const UPTIME: [&str; 2] = ["cat", "/proc/uptime"];
 const DATE: [&str; 2] = ["date", "+%s%3N"];
 /// The owner's write bit on this link is how PVE itself tells whether there is quorum.
-const LOCAL: [&str; 4] = ["stat", "-c", "%a", "/etc/pve/local"];
 const JOURNAL: [&str; 7] =
     ["journalctl", "--unit=corosync", "--since=-24h", "--lines=5000", "--output=short-unix", "--no-pager", "--quiet"];
 
@@ -79,11 +78,11 @@ async fn report(reader: &Reader<'_>, node: &NodeName, known: &Known) -> NodeRepo
     let ahead_ms = ahead_ms(&shell).await;
     let (view, etc_pve, lrm, heard) = tokio::join!(
         quorum::read_alone(&shell, node, &known.ids, &known.addresses),
-        etc_pve(&shell),
+        quorum::etc_pve(&shell),
         lrm(&shell, node, ahead_ms),
         heard(&shell, &known.ids, ahead_ms),
     );
-    NodeReport { uptime_s: uptime_s.into(), view, etc_pve: etc_pve.into(), lrm: lrm.into(), heard: heard.into() }
+    NodeReport { uptime_s: uptime_s.into(), view, etc_pve, lrm: lrm.into(), heard: heard.into() }
 }
 
 fn uptime(text: &str) -> Result<u64, String> {
@@ -103,22 +102,6 @@ async fn ahead_ms(shell: &NodeShell<'_>) -> i64 {
 /// A moment of the node's clock by ours.
 fn by_our_clock(theirs_ms: u64, ahead_ms: i64) -> UnixMs {
     UnixMs(theirs_ms.saturating_add_signed(-ahead_ms))
-}
-
-async fn etc_pve(shell: &NodeShell<'_>) -> Result<EtcPve, WhyUnknown> {
-    let output = shell.run(&LOCAL, QUICK).await?;
-    if output.exit == Exit::Status(1) {
-        return Ok(EtcPve::NotMounted);
-    }
-    if !output.succeeded() {
-        return Err(shell.failed(&LOCAL, &output));
-    }
-    let owner = output.stdout.trim().chars().rev().nth(2).and_then(|digit| digit.to_digit(8));
-    match owner {
-        Some(bits) if bits & 2 != 0 => Ok(EtcPve::Writable),
-        Some(_) => Ok(EtcPve::ReadOnly),
-        None => Err(shell.misread(&LOCAL, format!("it printed {:?}", output.stdout.trim()))),
-    }
 }
 
 #[derive(Deserialize)]

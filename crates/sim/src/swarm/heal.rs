@@ -48,6 +48,8 @@ fn heal_node(world: &mut World, name: &NodeName) {
     let Some(machine) = world.nodes.get_mut(name) else { return };
     machine.api_error = None;
     machine.clock_skew_ms = 0;
+    // `systemctl restart pve-cluster`
+    machine.pmxcfs_alone = false;
     machine.root_free_bytes = machine.root_free_bytes.max(FREE_BYTES);
     machine.ssh_up |= machine.is_up();
     if machine.packages.locked_by == Some(777) {

@@ -124,7 +124,7 @@ fn fault(rng: &mut Rng, world: &World, target: &NodeName) -> Option<FaultKind> {
     let guest = any.filter(|_| rng.percent(40));
     let times = u32::try_from(rng.between(1, 4)).unwrap_or(1);
     let osds: Vec<_> = world.ceph.iter().flat_map(|ceph| ceph.osds.keys().copied()).collect();
-    Some(match rng.between(1, 34) {
+    Some(match rng.between(1, 35) {
         1..=2 => FaultKind::PowerOff { node },
         3 => FaultKind::BootSlow { node, seconds: rng.between(200, 2_400) },
         4..=5 => FaultKind::BootOldKernel { node },
@@ -155,6 +155,7 @@ fn fault(rng: &mut Rng, world: &World, target: &NodeName) -> Option<FaultKind> {
             times: u32::try_from(rng.between(2, 6)).unwrap_or(2),
             every_s: rng.between(4, 90),
         },
+        33 => FaultKind::EtcPveReadOnly { node },
         _ => FaultKind::ClockSkew { node, skew_ms: if rng.percent(50) { 90_000 } else { -4_000 } },
     })
 }
@@ -183,6 +184,8 @@ fn may_do_alone(kind: &FaultKind) -> &'static [Harm] {
     match kind {
         // A node is gone: with its guests, its votes, its copies of data; HA places what it recovers as it likes.
         FaultKind::PowerOff { .. } | FaultKind::BootNever { .. } | FaultKind::BootRenamesNics { .. } => LOSS_OF_A_NODE,
+        // HA active on the node cannot renew its lock: the watchdog resets the node about a minute later.
+        FaultKind::EtcPveReadOnly { .. } => LOSS_OF_A_NODE,
         // A guest that waits for its node is down for longer than was said; Ceph lacks a copy for as long.
         FaultKind::BootSlow { .. } => &[Harm::Down],
         FaultKind::Qdevice { .. } => &[Harm::Quorum, Harm::Down, Harm::Fence, Harm::Lost],

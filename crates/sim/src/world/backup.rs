@@ -30,7 +30,7 @@ impl World {
             return;
         }
         for name in self.nodes.keys().cloned().collect::<Vec<_>>() {
-            let quorate = self.corosync.quorate(&name);
+            let quorate = self.writable(&name);
             let Some(machine) = self.nodes.get(&name).filter(|m| m.api_up && quorate) else { continue };
             if job.node.as_ref().is_some_and(|only| *only != name) {
                 continue;

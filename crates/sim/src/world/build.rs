@@ -225,6 +225,7 @@ fn build_node(file: &ClusterFile, part: &NodePart, nodeid: u32, booted_ms: u64, 
         api_error: None,
         journal: Vec::new(),
         nics_renamed: false,
+        pmxcfs_alone: false,
         surroundings: super::node::Surroundings::default(),
     }
 }

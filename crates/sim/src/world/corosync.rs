@@ -244,6 +244,6 @@ impl World {
 
     /// Fails where /etc/pve is read-only.
     pub(crate) fn need_quorum(&self, node: &NodeName) -> Result<(), WorldError> {
-        if self.corosync.quorate(node) { Ok(()) } else { Err(WorldError::NoQuorum) }
+        if self.writable(node) { Ok(()) } else { Err(WorldError::NoQuorum) }
     }
 }

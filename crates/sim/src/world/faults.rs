@@ -113,6 +113,11 @@ pub enum FaultKind {
         /// For so long.
         seconds: u64,
     },
+    /// pmxcfs of a node loses corosync: `/etc/pve` is read-only there, although the node has its vote and quorum.
+    EtcPveReadOnly {
+        /// Node.
+        node: NodeName,
+    },
     /// A corosync link of a node goes down.
     LinkDown {
         /// Node.
@@ -258,6 +263,11 @@ impl World {
                 if let Some(machine) = self.nodes.get_mut(&node) {
                     machine.ssh_up = false;
                     self.events.at(self.now_ms + seconds * 1000, Event::SshBack(node, machine.boots));
+                }
+            }
+            FaultKind::EtcPveReadOnly { node } => {
+                if let Some(machine) = self.nodes.get_mut(&node).filter(|machine| machine.is_up()) {
+                    machine.pmxcfs_alone = true;
                 }
             }
             FaultKind::Qdevice { alive } => {

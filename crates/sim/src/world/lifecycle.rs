@@ -185,7 +185,7 @@ impl World {
         let word = if id.kind == GuestKind::Vm { "VM" } else { "CT" };
         let verb = if state == RequestState::Started { "start" } else { "stop" };
         self.task_says(&upid, format!("Requesting HA {verb} for {word} {}", id.vmid));
-        let status = if self.corosync.quorate(node) {
+        let status = if self.writable(node) {
             if let Some(resource) = self.ha.resources.get_mut(&id) {
                 resource.state = state;
             }
@@ -201,7 +201,7 @@ impl World {
     /// `PUT .../config` for one drive: `ide2=none,media=cdrom` is `set_drive(.., "ide2", "none,media=cdrom")`.
     pub fn guest_set_drive(&mut self, node: &NodeName, id: GuestId, key: &str, value: &str) -> Result<(), WorldError> {
         let guest = self.guest_here(node, id)?;
-        if !self.corosync.quorate(node) {
+        if !self.writable(node) {
             return Err(WorldError::ReadOnly { path: config_path(node, id), pid: 4_242 });
         }
         Self::not_locked(guest)?;

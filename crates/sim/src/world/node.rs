@@ -77,6 +77,8 @@ pub struct Node {
     pub journal: Vec<super::corosync_journal::JournalLine>,
     /// Did this boot find its network cards under other names, so that nothing reaches it?
     pub nics_renamed: bool,
+    /// Has pmxcfs lost corosync? Then `/etc/pve` is read-only here whatever the votes, until it is restarted.
+    pub pmxcfs_alone: bool,
     /// What its operating system has besides.
     pub surroundings: Surroundings,
 }

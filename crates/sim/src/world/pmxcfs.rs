@@ -31,14 +31,18 @@ pub struct File {
 pub type Refusal = &'static str;
 
 impl World {
-    /// Writing needs quorum on the node where it is done.
-    fn writable(&self, node: &NodeName) -> Result<(), Refusal> {
-        if self.corosync.quorate(node) { Ok(()) } else { Err("Permission denied") }
+    /// May `/etc/pve` be written on this node? With quorum, unless its pmxcfs has lost corosync.
+    pub fn writable(&self, node: &NodeName) -> bool {
+        self.corosync.quorate(node) && self.nodes.get(node).is_some_and(|machine| !machine.pmxcfs_alone)
+    }
+
+    fn need_writable(&self, node: &NodeName) -> Result<(), Refusal> {
+        if self.writable(node) { Ok(()) } else { Err("Permission denied") }
     }
 
     /// `mkdir`.
     pub fn pmxcfs_mkdir(&mut self, node: &NodeName, path: &str) -> Result<(), Refusal> {
-        self.writable(node)?;
+        self.need_writable(node)?;
         if self.files.contains_key(path) {
             return Err("File exists");
         }
@@ -48,20 +52,20 @@ impl World {
 
     /// `rmdir`, `rm`.
     pub fn pmxcfs_remove(&mut self, node: &NodeName, path: &str) -> Result<(), Refusal> {
-        self.writable(node)?;
+        self.need_writable(node)?;
         self.files.remove(path).map(drop).ok_or("No such file or directory")
     }
 
     /// A file is written anew.
     pub fn pmxcfs_write(&mut self, node: &NodeName, path: &str, text: &str) -> Result<(), Refusal> {
-        self.writable(node)?;
+        self.need_writable(node)?;
         self.files.insert(path.to_owned(), File { text: Some(text.to_owned()), changed_ms: self.now_ms });
         Ok(())
     }
 
     /// `touch`: a time of 0 on a lock asks for its release.
     pub fn pmxcfs_touch(&mut self, node: &NodeName, path: &str, to_zero: bool) -> Result<(), Refusal> {
-        self.writable(node)?;
+        self.need_writable(node)?;
         let now_ms = self.now_ms;
         let Some(file) = self.files.get_mut(path) else { return Err("No such file or directory") };
         if to_zero && file.text.is_none() && path.starts_with(LOCKS) {

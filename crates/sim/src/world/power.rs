@@ -228,6 +228,7 @@ impl World {
         machine.booted_ms = now_ms.saturating_sub(12_000);
         machine.ssh_up = !nics_renamed;
         machine.nics_renamed = nics_renamed;
+        machine.pmxcfs_alone = false;
         for link in machine.links.iter_mut().filter(|_| nics_renamed) {
             link.up = false;
         }
@@ -246,7 +247,7 @@ impl World {
 
     /// pveproxy only comes up once the node has quorum (it waits in `pvecm updatecerts`).
     fn api_comes_up(&mut self, node: &NodeName, boots: u32) {
-        if !self.corosync.quorate(node) {
+        if !self.writable(node) {
             self.events.at(self.now_ms + 2_000, Event::Boot(node.clone(), boots, BootStage::Api));
             return;
         }
@@ -260,7 +261,7 @@ impl World {
     /// `pve-guests` starts the onboot guests that HA does not look after, once there is quorum.
     pub(crate) fn on_start_all(&mut self, node: &NodeName, boots: u32) {
         let Some(machine) = self.nodes.get(node).filter(|m| m.boots == boots && m.startall_pending) else { return };
-        if !machine.api_up || !self.corosync.quorate(node) {
+        if !machine.api_up || !self.writable(node) {
             self.events.at(self.now_ms + 2_000, Event::StartAll(node.clone(), boots));
             return;
         }
@@ -291,13 +292,13 @@ impl World {
     pub(crate) fn on_watchdog(&mut self, node: &NodeName) {
         let lost = self.ha.lrm.get(node).is_some_and(|lrm| lrm.state == LrmState::LostAgentLock);
         let requested = self.fence_requested(node);
-        if lost && self.corosync.quorate(node) && !requested {
+        if lost && self.writable(node) && !requested {
             // Back in time; but until the LRM's next round it may be lost again.
             return self.events.at(self.now_ms + 5_000, Event::Watchdog(node.clone()));
         }
         let armed = self.ha.lrm.get(node).is_some_and(|lrm| self.now_ms >= lrm.watchdog_fed_ms + 60_000)
             && self.watchdog_is_open(node);
-        let spared = self.corosync.quorate(node) && !requested;
+        let spared = self.writable(node) && !requested;
         if !armed || spared || !self.nodes.get(node).is_some_and(Node::is_up) {
             return;
         }

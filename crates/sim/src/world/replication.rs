@@ -54,7 +54,7 @@ impl World {
 
     fn replication_is_due(&self, job: &ReplicationJob) -> bool {
         let run = self.replication_runs.get(&job.id).copied().unwrap_or_default();
-        let quorate = self.corosync.quorate(&job.source);
+        let quorate = self.writable(&job.source);
         let scheduler = self.nodes.get(&job.source).is_some_and(|node| node.api_up && quorate);
         let moving = self.guests.get(&job.guest).is_none_or(|guest| guest.lock.is_some());
         if !scheduler || moving || run.running_until_ms.is_some() {

@@ -122,6 +122,11 @@ impl World {
             }
             "pve-ha-lrm" => self.lrm_leaves(node, true),
             "pve-ha-crm" => self.release_manager_lock(node),
+            "pve-cluster" => {
+                if let Some(machine) = self.nodes.get_mut(node) {
+                    machine.pmxcfs_alone = false;
+                }
+            }
             "pveproxy" | "pvedaemon" => {
                 if let Some(machine) = self.nodes.get_mut(node) {
                     machine.api_refused_until_ms = self.now_ms + 6_000;

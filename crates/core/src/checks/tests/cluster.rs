@@ -116,6 +116,9 @@ fn quorum_margin_counts_with_each_node_out_in_turn() {
     view_mut(&mut snapshot, "pve1").expected_votes = 1;
     fires("quorum-margin", &snapshot, Severity::Blocking, "somebody lowered them");
     let mut snapshot = cluster();
+    snapshot.etc_pve.insert("pve2".into(), Known(EtcPve::ReadOnly));
+    fires("quorum-margin", &snapshot, Severity::Blocking, "its /etc/pve cannot be written");
+    let mut snapshot = cluster();
     view_mut(&mut snapshot, "pve1").qdevice = Some(Qdevice { votes: 1, casting: false });
     fires("quorum-margin", &snapshot, Severity::Warning, "the QDevice gives pve1 no vote");
     let healthy = run("quorum-margin", &cluster());

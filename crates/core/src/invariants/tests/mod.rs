@@ -136,6 +136,17 @@ fn quorum_margin_counts_votes_and_not_nodes() {
 }
 
 #[test]
+fn quorum_margin_is_broken_where_a_member_with_a_vote_cannot_write_etc_pve() {
+    let mut snapshot = cluster();
+    snapshot.etc_pve.insert(name("pve2"), Known(EtcPve::ReadOnly));
+    broken(&ask("quorum-margin", &snapshot, None, &[]), "pve2 has quorum, but its /etc/pve cannot be written");
+    snapshot.etc_pve.insert(name("pve2"), gap());
+    unknown(&ask("quorum-margin", &snapshot, None, &[]));
+    snapshot.etc_pve.remove(&name("pve2"));
+    assert_eq!(ask("quorum-margin", &snapshot, None, &[]), Verdict::Holds, "a picture of an older version");
+}
+
+#[test]
 fn a_gap_on_a_node_that_is_offline_makes_no_rule_unknown() {
     let mut snapshot = drained();
     crash(&mut snapshot, "pve1");

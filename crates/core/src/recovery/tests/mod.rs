@@ -5,10 +5,10 @@ mod refusals;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{EtcPve, Heard, HeardWhat, LrmReport, NodeReport, RunFacts, Survey};
+use super::{Heard, HeardWhat, LrmReport, NodeReport, RunFacts, Survey};
 use crate::ids::{NodeName, UnixMs};
 use crate::observed::Observed::{self, Known};
-use crate::snapshot::{Link, Member, QuorumView};
+use crate::snapshot::{EtcPve, Link, Member, QuorumView};
 
 /// When every survey is taken, in seconds.
 const NOW_S: u64 = 1_000_000;

@@ -31,7 +31,7 @@ fn status(call: &mut Call<'_>) -> Result<Reply, Refusal> {
         "type": "cluster",
         "name": world.corosync.cluster_name,
         "nodes": world.nodes.len(),
-        "quorate": u8::from(world.corosync.quorate(&call.node)),
+        "quorate": u8::from(world.writable(&call.node)),
         "version": world.corosync.config_version,
     })];
     for (name, node) in &world.nodes {

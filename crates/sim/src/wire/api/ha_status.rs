@@ -22,7 +22,7 @@ pub(super) fn current(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 
 /// The entries of `status/current`, which `ha-manager status` prints line by line.
 pub(crate) fn entries(world: &World, node: &NodeName) -> Vec<Value> {
-    let quorate = world.corosync.quorate(node);
+    let quorate = world.writable(node);
     let quorum = if quorate { "OK".to_owned() } else { format!("No quorum on node '{node}'!") };
     let mut list = vec![json!({
         "id": "quorum", "type": "quorum", "node": node, "status": quorum, "quorate": u8::from(quorate),
@@ -185,7 +185,7 @@ pub(crate) fn manager_status(world: &World, node: &NodeName) -> Value {
         }
     }
     let lrms: Map<_, _> = world.ha.lrm.iter().map(|(name, lrm)| (name.to_string(), lrm_status(lrm))).collect();
-    let quorate = if world.corosync.quorate(node) { "1" } else { "" };
+    let quorate = if world.writable(node) { "1" } else { "" };
     json!({"manager_status": status, "lrm_status": lrms, "quorum": {"node": node, "quorate": quorate}})
 }
 

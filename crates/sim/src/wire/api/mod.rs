@@ -159,7 +159,7 @@ impl Call<'_> {
 
     /// Without quorum /etc/pve cannot be written: `file` is below it.
     fn writes(&self, file: &str) -> Result<(), Refusal> {
-        match self.world.corosync.quorate(&self.node) {
+        match self.world.writable(&self.node) {
             true => Ok(()),
             false => Err(WorldError::ReadOnly { path: file.to_owned(), pid: 153 }.into()),
         }
@@ -167,7 +167,7 @@ impl Call<'_> {
 
     /// Without quorum no cluster-wide lock is granted.
     fn locks(&self, lock: &str) -> Result<(), Refusal> {
-        match self.world.corosync.quorate(&self.node) {
+        match self.world.writable(&self.node) {
             true => Ok(()),
             false => Err(WorldError::NoLock(lock.to_owned()).into()),
         }

@@ -105,7 +105,7 @@ impl Shell<'_> {
         self.unit_line(report, "pve-cluster");
         self.unit_line(report, "corosync");
         let corosync = &self.world.corosync;
-        let quorate = corosync.quorate(self.node);
+        let quorate = self.world.writable(self.node);
         report.either(
             quorate,
             "Cluster Filesystem is quorate.",

@@ -212,7 +212,7 @@ impl Shell<'_> {
             let format = options.value(&["-c", "--format"]).unwrap_or("  File: %n\n  Size: %s");
             let text = format.replace("%Y", &modified_s.to_string()).replace("%s", &size.to_string());
             // pmxcfs takes the write bits away from all it shows where there is no quorum.
-            let read_only = path.starts_with("/etc/pve") && !self.world.corosync.quorate(self.node);
+            let read_only = path.starts_with("/etc/pve") && !self.world.writable(self.node);
             let text = text.replace("%a", if read_only { "555" } else { "755" });
             let _ = writeln!(output.stdout, "{}", text.replace("%n", path));
         }
@@ -299,7 +299,7 @@ impl Shell<'_> {
             ["-e" | "-f" | "-r" | "-s", path, ..] => exists(path),
             ["-d", path, ..] => self.names(path).is_some(),
             // The test that PVE itself makes for quorum: may /etc/pve be written?
-            ["-w", path, ..] => path.starts_with("/etc/pve") && self.world.corosync.quorate(self.node),
+            ["-w", path, ..] => path.starts_with("/etc/pve") && self.world.writable(self.node),
             _ => false,
         };
         Output { status: i32::from(!holds), ..Output::default() }

@@ -89,7 +89,7 @@ impl Shell<'_> {
 
     /// What the API refuses to everybody but a shell: a lock in a guest's file is taken out.
     fn unlock(&mut self, id: GuestId) -> Output {
-        if !self.world.corosync.quorate(self.node) {
+        if !self.world.writable(self.node) {
             let path = format!(
                 "nodes/{}/{}/{}.conf",
                 self.node,

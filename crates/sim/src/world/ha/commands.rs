@@ -9,7 +9,7 @@ use crate::world::{World, WorldError};
 
 impl World {
     pub(super) fn ha_lock(&self, node: &NodeName) -> Result<(), WorldError> {
-        if self.corosync.quorate(node) { Ok(()) } else { Err(WorldError::NoLock("domain-ha".to_owned())) }
+        if self.writable(node) { Ok(()) } else { Err(WorldError::NoLock("domain-ha".to_owned())) }
     }
 
     /// `POST /cluster/ha/resources/{sid}/{migrate,relocate}`. The target's name is not looked at, as in PVE.

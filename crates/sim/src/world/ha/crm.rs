@@ -134,7 +134,7 @@ impl World {
         let up = self.nodes.get(node).is_some_and(|machine| {
             machine.is_up() && machine.services.get("pve-ha-crm").is_some_and(|s| s.active_state == "active")
         });
-        up && self.corosync.quorate(node)
+        up && self.writable(node)
     }
 
     fn current_master(&mut self) -> Option<NodeName> {

@@ -36,7 +36,7 @@ impl World {
         if !up || !self.ha.lrm.get(node).is_some_and(|lrm| lrm.running) {
             return;
         }
-        if !self.corosync.quorate(node) {
+        if !self.writable(node) {
             return self.lrm_without_quorum(node);
         }
         let here = self.services_on(node);
@@ -117,7 +117,7 @@ impl World {
     /// Are all services frozen, so that the daemon can go?
     pub(crate) fn on_lrm_leaving(&mut self, node: &NodeName) {
         let busy = self.services_on(node).iter().any(|(_, service)| is_active(service));
-        let (now_ms, quorate) = (self.now_ms, self.corosync.quorate(node));
+        let (now_ms, quorate) = (self.now_ms, self.writable(node));
         let Some(lrm) = self.ha.lrm.get_mut(node).filter(|lrm| lrm.running) else { return };
         let Some(leaving) = lrm.leaving else { return };
         if busy && quorate && now_ms < leaving.since_ms + LEAVING_DEADLINE_MS {

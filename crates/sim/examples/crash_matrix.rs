@@ -1,5 +1,6 @@
-//! Kills the engine at every point of both reference runs and takes the run up each time: what `cargo xtask crash-matrix`
-//! builds and runs. `--point N` takes one point only,
+//! Kills the engine at every point of both reference runs and takes the run up each time.
+//!
+//! What `cargo xtask crash-matrix` builds and runs. `--point N` takes one point only,
 //! `--votes` only the run that lowers votes. The exit code is 1 if a point failed.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this program talks to a developer")]
@@ -7,6 +8,10 @@
 use std::process::ExitCode;
 
 use quorate_sim::crash_matrix::{CrashMatrixError, Matrix, Points, matrix, votes_matrix};
+
+/// A third of a run is memory taken and given back.
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -13,6 +13,10 @@ use std::time::{Duration, Instant};
 use quorate_sim::swarm::{Ending, Verdict, hold};
 use serde_json::json;
 
+/// A third of a run is memory taken and given back.
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const USAGE: &str = "usage: cargo xtask swarm --from SEED (--seconds N | --count N) [--json]
        cargo xtask swarm --seed SEED";
 

@@ -10,6 +10,7 @@ pub(super) fn harms(shape: &Shape, state: &State) -> Vec<Harm> {
     let mut found = Vec::new();
     guests(shape, state, &mut found);
     nodes(shape, state, &mut found);
+    halves(shape, state, &mut found);
     if shape.has_ceph {
         data(shape, state, &mut found);
     }
@@ -80,6 +81,19 @@ fn nodes(shape: &Shape, state: &State, found: &mut Vec<Harm>) {
     let frail = state.nodes.iter().position(|node| node.phase == Phase::Up && node.link_down);
     if let Some(frail) = frail.filter(|_| absent) {
         found.push(format!("a member is away while {} hangs on its last link", name(frail)));
+    }
+}
+
+/// Two halves of a cluster that both believe to be in the right.
+fn halves(shape: &Shape, state: &State, found: &mut Vec<Harm>) {
+    let Some(here) = state.cut_off.filter(|here| state.lowered && state.nodes[*here].phase == Phase::Up) else {
+        return;
+    };
+    let others = (0..state.nodes.len()).filter(|node| *node != here && state.nodes[*node].phase == Phase::Up);
+    let theirs: u32 = others.map(|node| shape.votes[node]).sum();
+    if theirs > shape.votes.iter().sum::<u32>() / 2 {
+        let here = name(here);
+        found.push(format!("{here} is quorate by itself, and so are the others: both may run the same guest"));
     }
 }
 

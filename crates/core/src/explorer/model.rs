@@ -60,6 +60,10 @@ pub(super) struct State {
     /// The node whose turn it is.
     pub(super) turn: Option<usize>,
     pub(super) faults: u8,
+    /// The node that the others do not hear any more. We are on its side, and hear no other.
+    pub(super) cut_off: Option<usize>,
+    /// Expected votes were lowered there.
+    pub(super) lowered: bool,
 }
 
 /// What does not change: the cluster's make.
@@ -76,6 +80,8 @@ pub(super) struct Shape {
     pub(super) apart: bool,
     /// The pending packages of Ceph are of a newer major release.
     pub(super) ceph_major: bool,
+    /// A node may be cut off, and we with it.
+    pub(super) may_split: bool,
 }
 
 pub(super) fn name(node: usize) -> NodeName {
@@ -123,6 +129,8 @@ impl Shape {
             guests: self.guests.iter().enumerate().map(at).collect(),
             turn: None,
             faults: 0,
+            cut_off: None,
+            lowered: false,
         }
     }
 
@@ -250,17 +258,12 @@ impl State {
             let state = if at.is_member() { state } else { HaNodeState::Unknown };
             ha.nodes.insert(this.clone(), state);
         }
-        if !at.is_member() {
-            let gone = Node { online: Known(false), ..Node::unseen(this.clone(), "it is down") };
-            snapshot.nodes.insert(this.clone(), gone);
-            for view in snapshot.quorum.values_mut().filter_map(|view| view.known_mut()) {
-                if let Some(member) = view.members.remove(&this) {
-                    view.total_votes -= member.votes;
-                }
-                view.links.remove(&this);
-                view.quorate = view.total_votes >= view.quorum;
-            }
-            snapshot.quorum.insert(this, crate::observed::Observed::unknown("corosync-quorumtool", "it is down"));
+        if self.lowered && self.cut_off == Some(index) {
+            let view = snapshot.quorum.get_mut(&this).and_then(|view| view.known_mut());
+            view.into_iter().for_each(|view| (view.expected_votes, view.quorum) = (1, 1));
+        }
+        if !at.is_member() || self.cut_off.is_some_and(|here| here != index) {
+            show_gone(snapshot, this);
         } else if at.link_down {
             for (viewer, view) in &mut snapshot.quorum {
                 let Some(view) = view.known_mut() else { continue };
@@ -305,4 +308,18 @@ impl State {
     pub(super) fn osd_serves(&self, index: usize) -> bool {
         self.nodes[index].is_member() && !self.nodes[index].osd_failed
     }
+}
+
+/// Nobody hears this node.
+fn show_gone(snapshot: &mut Snapshot, this: NodeName) {
+    let gone = Node { online: Known(false), ..Node::unseen(this.clone(), "it is down") };
+    snapshot.nodes.insert(this.clone(), gone);
+    for view in snapshot.quorum.values_mut().filter_map(|view| view.known_mut()) {
+        if let Some(member) = view.members.remove(&this) {
+            view.total_votes -= member.votes;
+        }
+        view.links.remove(&this);
+        view.quorate = view.total_votes >= view.quorum;
+    }
+    snapshot.quorum.insert(this, crate::observed::Observed::unknown("corosync-quorumtool", "it is down"));
 }

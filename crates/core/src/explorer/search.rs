@@ -8,7 +8,7 @@ use crate::invariants::{Context, guard};
 use crate::policy::Policy;
 use crate::snapshot::Snapshot;
 use crate::steps::{
-    EnterMaintenance, LeaveMaintenance, Migrate, Reboot, SetNoout, Step, StepStatus, Travel, UnsetNoout,
+    EnterMaintenance, LeaveMaintenance, LowerVotes, Migrate, Reboot, SetNoout, Step, StepStatus, Travel, UnsetNoout,
     UpgradePackages,
 };
 
@@ -91,7 +91,7 @@ impl<'a> Search<'a> {
         let in_flight: Vec<&Step> = in_flight.iter().collect();
         let mut ways = Vec::new();
         for (step, turn, to) in self.candidates(state) {
-            if step.kind().status(&snapshot) != StepStatus::Ready {
+            if !may_begin(&step, &snapshot) {
                 continue;
             }
             let context = Context { under_work: turn.map(name), ..Context::new(&self.policy) };
@@ -143,7 +143,17 @@ impl<'a> Search<'a> {
             }
         }
         self.moves(state, &mut all);
+        all.extend(self.lowering(state));
         all
+    }
+
+    /// As if the nodes that we do not hear were dead.
+    fn lowering(&self, state: &State) -> Option<(Step, Option<usize>, State)> {
+        let here = state.cut_off.filter(|here| !state.lowered && state.nodes[*here].is_member())?;
+        let off = (0..state.nodes.len()).filter(|node| *node != here).map(name).collect();
+        let configured = self.shape.votes.iter().sum();
+        let step = LowerVotes { node: name(here), expected: self.shape.votes[here], configured, off };
+        Some((step.into(), state.turn, State { lowered: true, ..state.clone() }))
     }
 
     fn moves(&self, state: &State, all: &mut Vec<(Step, Option<usize>, State)>) {
@@ -208,6 +218,11 @@ impl<'a> Search<'a> {
                         state.nodes[index].foreign = true
                     });
                 }
+                if self.shape.may_split && state.cut_off.is_none() {
+                    add(format!("{this} is cut off from the others, and we are on its side"), &|state| {
+                        state.cut_off = Some(index)
+                    });
+                }
                 if !node.link_down {
                     add(format!("a link of {this} goes down"), &|state| state.nodes[index].link_down = true);
                 }
@@ -225,6 +240,15 @@ impl<'a> Search<'a> {
                 });
             }
         }
+    }
+}
+
+/// Expected votes are lowered in the moment in which that is judged: they are never ready to be.
+fn may_begin(step: &Step, snapshot: &Snapshot) -> bool {
+    match step.kind().status(snapshot) {
+        StepStatus::Ready => true,
+        StepStatus::Impossible(_) => matches!(step, Step::LowerVotes(_)),
+        _ => false,
     }
 }
 

@@ -15,6 +15,7 @@ use crate::ports::Trouble;
 use crate::world::World;
 use crate::world::events::Rng;
 use crate::world::faults::FaultKind;
+use crate::world::ha::{Rule, RuleKind};
 
 /// Something that befalls the run when a step begins.
 #[derive(Clone, Debug)]
@@ -168,12 +169,17 @@ pub(super) fn may_do(strikes: &[Strike], world: &World) -> BTreeSet<Harm> {
     let one_link = world.nodes.values().any(|node| node.links.len() < 2);
     let cut = faults().filter(|kind| matches!(kind, FaultKind::LinkDown { .. } | FaultKind::LinkFlaps { .. })).count();
     let mut harms = BTreeSet::new();
+    let prefers = |rule: &Rule| matches!(rule.kind, RuleKind::NodeAffinity { .. });
     for kind in faults() {
         harms.extend(may_do_alone(kind));
         let cuts = matches!(kind, FaultKind::LinkDown { .. } | FaultKind::LinkFlaps { .. });
         if cuts && (one_link || cut > 1) {
             harms.extend(LOSS_OF_A_NODE);
         }
+    }
+    // HA takes a guest back to the node that it prefers as soon as that is there again, be it older.
+    if harms.contains(&Harm::Lost) && world.ha.rules.values().any(prefers) {
+        harms.insert(Harm::Backward);
     }
     harms
 }

@@ -131,6 +131,55 @@ fn permutations(nodes: &[usize]) -> Vec<Vec<usize>> {
     all
 }
 
+/// The least cost of being somewhere at each moment of this order and even at the end, whatever lies between the moments:
+/// all positions after all positions, from the rules alone.
+fn least_by_moments(instance: &Instance, order: &[usize], spread: u64) -> Option<u64> {
+    let nodes = instance.places.len();
+    let everywhere = (0..nodes.pow(instance.items.len() as u32)).map(|code| {
+        (0..instance.items.len()).map(|item| code / nodes.pow(item as u32) % nodes).collect::<Vec<usize>>()
+    });
+    let everywhere: Vec<Vec<usize>> = everywhere.collect();
+    let on = |at: &[usize], node: usize| -> u64 {
+        at.iter().zip(&instance.items).filter(|(at, _)| **at == node).map(|(_, item)| item.memory_bytes).sum()
+    };
+    let home: Vec<usize> = instance.items.iter().map(|item| item.home).collect();
+    // Whoever is over its limit from the start may stay so.
+    let room = |node: usize| instance.places[node].capacity_bytes.max(on(&home, node));
+    let may_be = |at: &[usize]| {
+        let meets = |item: usize| instance.items[item].apart.iter().any(|other| at[*other] == at[item]);
+        (0..nodes).all(|node| on(at, node) <= room(node)) && !(0..at.len()).any(meets)
+    };
+    let may_go = |item: &Item, from: usize, to: usize, upgraded: NodeSet| {
+        from == to || (item.allowed.has(to) && !(item.forward_only && upgraded.has(from) && !upgraded.has(to)))
+    };
+    let is_even = |at: &[usize]| {
+        let full = |node: usize| on(at, node) * 1000 / instance.places[node].capacity_bytes.max(1);
+        let (most, least) = ((0..nodes).map(full).max(), (0..nodes).map(full).min());
+        most.zip(least).is_some_and(|(most, least)| most - least <= spread)
+    };
+    let mut costs = BTreeMap::from([(home.clone(), 0_u64)]);
+    let mut upgraded = NodeSet::EMPTY;
+    for moment in 0..=nodes {
+        let away = order.get(moment).copied();
+        let fits = |at: &&Vec<usize>| may_be(at) && away.map_or_else(|| is_even(at), |away| !at.contains(&away));
+        let mut next = BTreeMap::new();
+        for to in everywhere.iter().filter(fits) {
+            let ways = costs.iter().filter(|(from, _)| {
+                (0..to.len()).all(|item| may_go(&instance.items[item], from[item], to[item], upgraded))
+            });
+            let moved = |from: &[usize]| -> u64 {
+                (0..to.len()).filter(|item| from[*item] != to[*item]).map(|item| instance.items[item].cost).sum()
+            };
+            if let Some(cost) = ways.map(|(from, cost)| cost + moved(from)).min() {
+                next.insert(to.clone(), cost);
+            }
+        }
+        costs = next;
+        upgraded = away.map_or(upgraded, |away| upgraded.with(away));
+    }
+    costs.into_values().min()
+}
+
 proptest! {
     #![proptest_config(cases(256))]
 
@@ -146,6 +195,20 @@ proptest! {
             }
             (None, Err(_)) => {}
             (optimum, solved) => prop_assert!(false, "optimum {optimum:?}, solved {}", solved.is_ok()),
+        }
+    }
+
+    /// Where somebody is at each moment, and even at the end: the bound is no more than the least, and hardly less, if
+    /// it may look for long.
+    #[test]
+    fn the_bound_by_journeys_of_tiny_puzzles_is_at_or_just_below_what_all_of_them_cost(instance in tiny(), spread in 50_u64..600) {
+        let instance = Instance { spread: Some(spread), ..instance };
+        let orders = permutations(&[0, 1, 2]);
+        let found = journeys::cheapest(&instance, &bound::costs(&instance), &orders, u64::MAX).expect("small enough");
+        let least = orders.iter().filter_map(|order| least_by_moments(&instance, order, spread)).min();
+        match least {
+            Some(least) => prop_assert!(found.least <= least && found.least * 20 >= least * 19, "{} of {least}", found.least),
+            None => prop_assert!(found.best.is_none()),
         }
     }
 

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checks::Subject;
 use crate::ids::{GuestId, NodeName};
-use crate::snapshot::{AffinityRule, Guest};
+use crate::snapshot::{AffinityRule, Guest, GuestStatus};
 
 use super::findings::{blocking, immovable, remedy_immovable};
 use super::instance::{Item, NodeSet};
-use super::problem::{Problem, Reader};
+use super::problem::{Problem, Reader, managed};
 
 /// What two wishes for the end have in common; none if they cannot both be had.
 fn both(one: Option<NodeSet>, other: Option<NodeSet>) -> Option<NodeSet> {
@@ -110,6 +110,16 @@ impl Reader<'_> {
         problem.refusals.push(refusals);
     }
 
+    /// Where a guest is that does not move. HA counts a stopped one as well: nobody may come whom a rule keeps apart from it.
+    fn is_there(&self, guest: GuestId) -> Option<(usize, &'static str)> {
+        if let Some(node) = self.stay.get(&guest) {
+            return Some((*node, ""));
+        }
+        let stopped = self.snapshot.guests.get(&guest).filter(|guest| guest.status.is(&GuestStatus::Stopped))?;
+        managed(self.ha, guest)?;
+        Some((self.number.get(&stopped.node).copied()?, ", stopped"))
+    }
+
     pub(super) fn keep_apart(&mut self, problem: &mut Problem<'_>, item_of: &BTreeMap<GuestId, usize>) {
         let mut apart: BTreeSet<(usize, usize)> = BTreeSet::new();
         let mut contradictions: BTreeSet<(String, GuestId, GuestId)> = BTreeSet::new();
@@ -124,15 +134,15 @@ impl Reader<'_> {
                     continue;
                 }
                 for other in rule.guests.iter().filter(|other| *other != one) {
-                    if let Some(node) = self.stay.get(other) {
-                        problem.instance.items[item].allowed = problem.instance.items[item].allowed.without(*node);
-                        problem.refusals[item]
-                            .insert(*node, format!("{other} is there, and the rule {} keeps them apart", rule.id));
-                    } else if let Some(another) = item_of.get(other).copied() {
+                    if let Some(another) = item_of.get(other).copied() {
                         match another == item {
                             true => contradictions.insert((rule.id.clone(), *one.min(other), *one.max(other))),
                             false => apart.insert((item, another)),
                         };
+                    } else if let Some((node, how)) = self.is_there(*other) {
+                        problem.instance.items[item].allowed = problem.instance.items[item].allowed.without(node);
+                        problem.refusals[item]
+                            .insert(node, format!("{other} is there{how}, and the rule {} keeps them apart", rule.id));
                     }
                 }
             }

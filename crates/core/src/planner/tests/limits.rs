@@ -154,6 +154,24 @@ fn a_guest_that_stays_binds_those_that_must_be_apart_from_it_or_with_it() {
 }
 
 #[test]
+fn a_stopped_guest_of_ha_binds_those_that_a_rule_keeps_apart_from_it() {
+    // PVE's word in `GET migrate`, and HA's to a move that was asked for: a stopped one is on its node as well.
+    let (stopped, also, other) = (GuestId::vm(101), GuestId::vm(103), GuestId::vm(102));
+    let base = || {
+        let fixture = Fixture::cluster(3).upgraded("pve1").vm(101, "pve1", 4).vm(102, "pve2", 4).vm(103, "pve3", 4);
+        fixture.managed(other).stopped(stopped).stopped(also)
+    };
+    let policy = Policy { first: vec!["pve2".into()], ..Policy::default() };
+    let target = |fixture: Fixture| moves_of(&planned(&fixture.snapshot(), &policy), other)[0].1.clone();
+    let apart = |fixture: Fixture| fixture.apart("apart", &[stopped, also, other]);
+    assert_eq!(target(apart(base().managed(stopped))), "pve3");
+    assert_eq!(target(apart(base())), "pve1", "HA does not know the stopped ones");
+    let none = refused(&apart(base().managed(stopped).managed(also)).snapshot(), &policy);
+    let problem = &none.findings[0].problem;
+    assert!(problem.contains("vm:101 is there, stopped, and the rule apart keeps them apart"), "{problem}");
+}
+
+#[test]
 fn a_guest_that_ha_has_not_settled_is_not_planned_for() {
     let id = GuestId::vm(101);
     let fixture = Fixture::cluster(3).vm(101, "pve1", 4).managed(id).ha(|ha| {

@@ -30,7 +30,7 @@ impl Check for HaState {
         if let Some(ha) = snapshot.ha.known() {
             master(snapshot, ha, &mut report);
             ha.nodes.iter().for_each(|(name, state)| node(name, *state, &mut report));
-            ha.services.iter().for_each(|(id, state)| service(*id, state, &mut report));
+            ha.services.iter().for_each(|(id, state)| service(*id, state, ha, &mut report));
             for node in online(snapshot) {
                 let name = &node.name;
                 if ha.lrm.get(name).is_some_and(|lrm| lrm.state == "lost_agent_lock") {
@@ -92,7 +92,7 @@ fn node(name: &NodeName, state: HaNodeState, report: &mut Report) {
     report.add(Severity::Blocking, name, problem, remedy);
 }
 
-fn service(id: GuestId, service: &HaService, report: &mut Report) {
+fn service(id: GuestId, service: &HaService, ha: &Ha, report: &mut Report) {
     if service.request == HaRequest::Ignored {
         return;
     }
@@ -113,7 +113,7 @@ fn service(id: GuestId, service: &HaService, report: &mut Report) {
         }
         Some(_) => {}
     }
-    if let Some(home) = &service.maintenance_node {
+    if let Some(home) = ha.goes_back(id) {
         let remedy = "Wait until it is back there: ha-manager status";
         report.add(Severity::Blocking, id, format!("{id} is about to travel back to {home} by itself"), remedy);
     }

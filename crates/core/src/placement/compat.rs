@@ -117,15 +117,7 @@ fn refused_by_pve(facts: &MigrationFacts, target: &NodeName) -> Result<(), Obsta
     for refusal in facts.refused.get(target).into_iter().flatten() {
         match refusal {
             TargetRefusal::HaRule { cause, .. } if cause == "resource-affinity" => {}
-            TargetRefusal::HaRule { cause, sid } => return no(format!("PVE: {cause} rule of {sid} forbids {target}")),
-            TargetRefusal::Storages(names) => {
-                let names: Vec<&str> = names.iter().map(crate::ids::StorageId::as_str).collect();
-                return no(format!("PVE: {target} does not have {}", names.join(", ")));
-            }
-            TargetRefusal::Resources(names) => {
-                return no(format!("PVE: no mapping on {target} for {}", names.join(", ")));
-            }
-            TargetRefusal::Other(text) => return no(format!("PVE refuses {target}: {text}")),
+            refusal => return no(format!("PVE refuses {target}: {refusal}")),
         }
     }
     Ok(())

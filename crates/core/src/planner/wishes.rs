@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use crate::ids::{GuestId, NodeName};
 use crate::policy::End;
-use crate::snapshot::{AffinityRule, Ha};
+use crate::snapshot::Ha;
 use crate::steps::Step;
 
 use super::instance::NodeSet;
@@ -36,20 +36,7 @@ fn is_held(guest: GuestId, owed: &[Step]) -> bool {
 }
 
 fn preferred<'a>(ha: &'a Ha, guest: GuestId, names: &[NodeName]) -> Option<BTreeSet<&'a NodeName>> {
-    ha.rules.iter().find_map(|rule| {
-        let AffinityRule::Node(rule) = rule else { return None };
-        if !rule.guests.contains(&guest) {
-            return None;
-        }
-        let known = || rule.nodes.iter().filter(|(node, _)| names.contains(node));
-        let best = known().map(|(_, priority)| *priority).max()?;
-        let alike = |name: &NodeName| match rule.nodes.get(name) {
-            Some(priority) => *priority == best,
-            None => rule.strict,
-        };
-        (!names.iter().all(alike))
-            .then(|| known().filter(|(_, priority)| **priority == best).map(|(node, _)| node).collect())
-    })
+    ha.preferred(guest, &names.iter().collect())
 }
 
 impl Reader<'_> {

@@ -119,6 +119,20 @@ pub enum TargetRefusal {
     Other(String),
 }
 
+impl std::fmt::Display for TargetRefusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Storages(storages) => {
+                let names: Vec<&str> = storages.iter().map(StorageId::as_str).collect();
+                write!(f, "it lacks storage {}", names.join(", "))
+            }
+            Self::Resources(resources) => write!(f, "it has no mapping for {}", resources.join(", ")),
+            Self::HaRule { cause, sid } => write!(f, "an HA rule ({cause}) about {sid}"),
+            Self::Other(text) => f.write_str(text),
+        }
+    }
+}
+
 /// A volume that is not on shared storage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LocalDisk {

@@ -44,6 +44,17 @@ impl Ha {
                 .then(|| known().filter(|(_, priority)| **priority == best).map(|(node, _)| node).collect())
         })
     }
+
+    /// The node that HA will take a guest back to by itself, once that is in service: maintenance mode has moved it away
+    /// from there. The manager keeps its note where nothing will come of it, with failback off or a rule that prefers
+    /// another node (pve-ha-manager).
+    pub fn goes_back(&self, guest: GuestId) -> Option<&NodeName> {
+        let service = self.services.get(&guest).filter(|service| service.failback)?;
+        let home = service.maintenance_node.as_ref()?;
+        let online = self.nodes.iter().filter(|(_, state)| **state == HaNodeState::Online).map(|(node, _)| node);
+        let there = online.chain([home]).collect();
+        self.preferred(guest, &there).is_none_or(|preferred| preferred.contains(home)).then_some(home)
+    }
 }
 
 /// Is fencing armed?

@@ -72,7 +72,8 @@ impl Migrate {
         }
         let facts = super::read(&guest.migration).map_err(blocked)?;
         if let Some(reasons) = facts.refused.get(&self.to).filter(|reasons| !reasons.is_empty()) {
-            return Err(blocked(format!("PVE refuses {} as target of {}: {reasons:?}", self.to, self.guest)));
+            let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+            return Err(blocked(format!("PVE refuses {} as target of {}: {}", self.to, self.guest, reasons.join("; "))));
         }
         match self.travel {
             Travel::Ha => self.ha_needs(snapshot, HaServiceState::Started),

@@ -36,8 +36,7 @@ pub(super) fn unsettled(snapshot: &Snapshot) -> Result<Vec<String>, String> {
             Some(state) => left.push(format!("HA has {guest} in state {state:?}")),
             None => left.push(format!("HA has not taken {guest} up yet")),
         }
-        // With failback off the manager keeps the note for good, and nothing travels.
-        if let Some(home) = service.maintenance_node.as_ref().filter(|_| service.failback) {
+        if let Some(home) = ha.goes_back(*guest) {
             left.push(format!("{guest} is about to travel back to {home}"));
         }
     }

@@ -1,7 +1,7 @@
 //! Guests, and what HA has to do with them.
 
 use quorate_core::snapshot::{
-    AffinityRule, DiskUse, Guest, GuestStatus, HaService, HaServiceState, MigrationFacts, Snapshot, TargetRefusal,
+    AffinityRule, DiskUse, Guest, GuestStatus, HaService, HaServiceState, MigrationFacts, Snapshot,
 };
 
 use super::text;
@@ -85,24 +85,12 @@ fn obstacles(facts: &MigrationFacts) -> Vec<String> {
     remarks.extend(facts.local_resources.iter().map(|resource| format!("host device {}", resource.key)));
     remarks.extend(facts.local_mounts.iter().map(|mount| format!("local mount {mount}")));
     for (node, reasons) in &facts.refused {
-        remarks.extend(reasons.iter().map(|reason| format!("not to {node}: {}", refusal(reason))));
+        remarks.extend(reasons.iter().map(|reason| format!("not to {node}: {reason}")));
     }
     if facts.has_raw_args {
         remarks.push("raw QEMU arguments".to_owned());
     }
     remarks
-}
-
-fn refusal(reason: &TargetRefusal) -> String {
-    match reason {
-        TargetRefusal::Storages(storages) => {
-            let names: Vec<&str> = storages.iter().map(quorate_core::ids::StorageId::as_str).collect();
-            format!("it lacks storage {}", names.join(", "))
-        }
-        TargetRefusal::Resources(resources) => format!("it lacks {}", resources.join(", ")),
-        TargetRefusal::HaRule { cause, sid } => format!("HA rule ({cause}) about {sid}"),
-        TargetRefusal::Other(words) => words.clone(),
-    }
 }
 
 pub(super) fn ha(snapshot: &Snapshot, page: &mut Page) {

@@ -148,6 +148,25 @@ fn corosync_links_sees_a_link_that_is_down_and_a_single_one() {
 }
 
 #[test]
+fn ha_keeps_its_note_of_a_way_back_that_it_never_goes() {
+    let stale = |change: &dyn Fn(&mut Ha)| {
+        let mut snapshot = cluster();
+        let ha = ha_mut(&mut snapshot);
+        ha.services.get_mut(&GuestId::vm(101)).unwrap().maintenance_node = Some(name("pve3"));
+        change(ha);
+        assert_eq!(run("ha-state", &snapshot), []);
+    };
+    stale(&|ha| ha.services.get_mut(&GuestId::vm(101)).unwrap().failback = false);
+    let prefers = NodeAffinity {
+        id: "home".to_owned(),
+        guests: [GuestId::vm(101)].into(),
+        nodes: [(name("pve1"), 2), (name("pve3"), 1)].into(),
+        strict: false,
+    };
+    stale(&|ha| ha.rules.push(AffinityRule::Node(prefers.clone())));
+}
+
+#[test]
 fn ha_state_wants_a_manager_that_is_alive_and_at_rest() {
     let fires = |change: &dyn Fn(&mut Ha), severity, words| {
         let mut snapshot = cluster();

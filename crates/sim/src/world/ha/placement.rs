@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_core::ids::{GuestId, NodeName};
 
-use super::{NodeStatus, Rule, RuleKind};
+use super::{NodeStatus, Rule, RuleKind, ServiceState};
 use crate::world::World;
 
 /// What one round of the master looks up again and again.
@@ -72,19 +72,27 @@ impl World {
             RuleKind::NodeAffinity { nodes, strict: true } => allowed.retain(|node| nodes.contains_key(node)),
             RuleKind::NodeAffinity { .. } => {}
             RuleKind::KeepApart => {
-                for other in others {
+                // A stopped one is in nobody's way here; a move that is asked for is refused for it all the same.
+                for other in others.filter(|other| !self.is_at_rest(**other)) {
                     for place in self.places_of(*other) {
                         allowed.remove(&place);
                     }
                 }
             }
             RuleKind::KeepTogether => {
+                let others = others.filter(|other| !self.is_at_rest(**other));
                 let together: BTreeSet<NodeName> = others.flat_map(|other| self.places_of(*other)).collect();
                 if allowed.iter().any(|node| together.contains(node)) {
                     allowed.retain(|node| together.contains(node));
                 }
             }
         }
+    }
+
+    /// Does it put load on no node: stopped, or about to be started?
+    fn is_at_rest(&self, sid: GuestId) -> bool {
+        let service = self.ha.manager.services.get(&sid);
+        service.is_some_and(|service| matches!(service.state, ServiceState::Stopped | ServiceState::RequestStart))
     }
 
     /// Where a service is and where it goes.

@@ -79,6 +79,11 @@ impl World {
         {
             return;
         }
+        // Where it is now is where it goes back to, wherever it came from.
+        if let Some(entry) = self.ha.manager.services.get_mut(&sid).filter(|_| status == Some(NodeStatus::Maintenance))
+        {
+            entry.maintenance_node = Some(service.node.clone());
+        }
         if let Some((kind, target)) = service.command.clone() {
             if round.online.contains(&target) {
                 return self.begin_move(round, sid, kind, target);
@@ -92,15 +97,18 @@ impl World {
         }
         match self.select_node(round, sid) {
             Some(best) if best != service.node => {
-                if service.maintenance_node.as_ref() == Some(&best) {
-                    self.crm_says(format!("moving service '{sid}' back to '{best}', node came back from maintenance."));
-                    // Forgotten as soon as the way back begins, as recorded on a genuine cluster.
-                    self.at_home_again(sid);
-                } else if status == Some(NodeStatus::Maintenance) {
-                    let home = service.maintenance_node.clone().unwrap_or_else(|| service.node.clone());
-                    if let Some(service) = self.ha.manager.services.get_mut(&sid) {
-                        service.maintenance_node = Some(home);
+                match self.ha.manager.services.get(&sid).and_then(|service| service.maintenance_node.clone()) {
+                    Some(home) if home == best => {
+                        let why = "node came back from maintenance.";
+                        self.crm_says(format!("moving service '{sid}' back to '{best}', {why}"));
+                        // Forgotten as soon as the way back begins, as recorded on a genuine cluster.
+                        self.at_home_again(sid);
                     }
+                    Some(home) if home != service.node => {
+                        self.crm_says(format!("dropping maintenance fallback node '{home}' for '{sid}'"));
+                        self.at_home_again(sid);
+                    }
+                    _ => {}
                 }
                 self.begin_move(round, sid, MoveKind::Migrate, best);
             }

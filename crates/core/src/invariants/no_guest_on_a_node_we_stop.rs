@@ -8,7 +8,8 @@ use crate::ids::{GuestId, NodeName};
 use crate::snapshot::{HaServiceState, Node, Snapshot};
 
 /// `no-guest-on-a-node-we-stop`. Read on the node itself (`qm list`, `pct list`) and from the cluster's placement,
-/// so that a guest which a token may not see is still found. Guests whose downtime was consented to are left out.
+/// so that a guest which a token may not see is still found. A guest whose downtime was consented to is left out where
+/// nobody can tell whether it runs; one that does run, because somebody has started it again, is not.
 pub(super) struct NoGuestOnANodeWeStop;
 
 impl Invariant for NoGuestOnANodeWeStop {
@@ -39,10 +40,11 @@ fn what_is_left(snapshot: &Snapshot, node: &Node, offline: bool, context: &Conte
     // A node that is down cannot be asked any more; its placement in the cluster is what is left.
     let local = if offline { node.local_guests.known() } else { findings.read(&node.local_guests) };
     let listed = local.into_iter().flatten().filter(|listed| listed.running);
-    let mut left: BTreeSet<GuestId> = listed.map(|listed| GuestId { vmid: listed.vmid, kind: listed.kind }).collect();
+    let running: BTreeSet<GuestId> = listed.map(|listed| GuestId { vmid: listed.vmid, kind: listed.kind }).collect();
+    let mut left = running.clone();
     left.extend(snapshot.guests_on(name).filter(|guest| guest.may_be_running()).map(|guest| guest.id));
     left.extend(ha_services_at(snapshot, name, findings));
-    for guest in left.difference(&context.may_be_down) {
+    for guest in left.iter().filter(|guest| running.contains(guest) || !context.may_be_down.contains(guest)) {
         findings.broken(format!("{guest} is on {name}, which is {state}"));
     }
     for moving in context.moving.iter().filter(|moving| moving.to == *name && !left.contains(&moving.guest)) {

@@ -36,12 +36,15 @@ pub(super) fn least_by_kind(instance: &Instance, weights: &[u64]) -> u64 {
 }
 
 /// What a balanced end costs on top: whoever ends on the node whose turn is last travels once more than it would, for
-/// it can arrive there only when everybody has left. So much memory must be there.
+/// it can arrive there only when everybody has left. So much memory must be there. Who is to end somewhere is there for
+/// nothing: its second journey is in the price of the order, where it is forced.
 pub(super) fn balanced(instance: &Instance, crowding: &Crowding<'_>, forced: &Forced) -> u64 {
     let Some(spread) = instance.spread else { return 0 };
     let extra = |node: usize| {
-        let bytes = balance::least_on(instance, node, spread);
-        crowding.cover(bytes, |item| instance.items[item].lands().has(node))
+        let told = instance.items.iter().filter(|item| item.ends.is_some() && item.lands().has(node));
+        let for_nothing: u64 = told.map(|item| item.memory_bytes).sum();
+        let bytes = balance::least_on(instance, node, spread).saturating_sub(for_nothing);
+        crowding.cover(bytes, |item| instance.items[item].ends.is_none() && instance.items[item].allowed.has(node))
     };
     forced.may_be_last().into_iter().map(extra).min().unwrap_or(0)
 }

@@ -152,7 +152,8 @@ fn ha_keeps_its_note_of_a_way_back_that_it_never_goes() {
     let stale = |change: &dyn Fn(&mut Ha)| {
         let mut snapshot = cluster();
         let ha = ha_mut(&mut snapshot);
-        ha.services.get_mut(&GuestId::vm(101)).unwrap().maintenance_node = Some(name("pve3"));
+        let service = ha.services.get_mut(&GuestId::vm(101)).unwrap();
+        (service.maintenance_node, service.failback) = (Some(name("pve3")), true);
         change(ha);
         assert_eq!(run("ha-state", &snapshot), []);
     };
@@ -179,7 +180,8 @@ fn ha_state_wants_a_manager_that_is_alive_and_at_rest() {
     fires(&|ha| service(ha, &|it| it.state = Some(HaServiceState::Error)), blocking, "HA has given vm:101 up");
     fires(&|ha| service(ha, &|it| it.state = Some(HaServiceState::Migrate)), blocking, "vm:101 under way");
     fires(&|ha| service(ha, &|it| it.state = None), blocking, "not taken vm:101 up");
-    fires(&|ha| service(ha, &|it| it.maintenance_node = Some(name("pve3"))), blocking, "travel back to pve3");
+    let goes_back = |it: &mut HaService| (it.maintenance_node, it.failback) = (Some(name("pve3")), true);
+    fires(&|ha| service(ha, &goes_back), blocking, "travel back to pve3");
     fires(&|ha| ha.master_seen = Some(UnixMs(0)), blocking, "wrote its state 1000000 s ago");
     fires(&|ha| ha.master = None, blocking, "no master");
     fires(

@@ -220,7 +220,7 @@ fn guest_verdict_what_pve_does_not_test_is_tested() {
             facts.refused.insert(name(node), vec![TargetRefusal::Storages(vec!["local-lvm".into()])]);
         }
     });
-    fires("guest-verdict", &refused, Severity::Blocking, "pve2 does not have local-lvm");
+    fires("guest-verdict", &refused, Severity::Blocking, "PVE refuses pve2: it lacks storage local-lvm");
     let mount = facts(GuestId::ct(201), |facts| facts.local_mounts.push("mp0".to_owned()));
     fires("guest-verdict", &mount, Severity::Blocking, "mp0");
     let copied = facts(VM, |facts| facts.local_disks.push(disk("local-lvm:vm-103-disk-0", DiskUse::Attached)));

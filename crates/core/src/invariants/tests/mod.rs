@@ -168,12 +168,20 @@ fn no_guest_on_a_node_we_stop_believes_the_node_itself() {
         LocalGuest { kind: crate::ids::GuestKind::Vm, vmid: crate::ids::Vmid(666), running: true, name: String::new() };
     node_mut(&mut snapshot, "pve1").local_guests.known_mut().unwrap().push(hidden);
     broken(&ask(rule, &snapshot, Some("pve1"), &[]), "vm:666 is on pve1");
-    // Whose downtime was consented to may be there.
+    // Consent is to its being down: whoever has started it again did not mean it to go down with the node.
     let policy = Policy::default();
-    let consented = Context { may_be_down: [GuestId::vm(666)].into(), ..Context::new(&policy) };
-    assert_eq!(by_id(rule).unwrap().holds(&snapshot, &consented), Verdict::Holds);
-    node_mut(&mut snapshot, "pve1").local_guests = gap();
-    unknown(&ask(rule, &snapshot, Some("pve1"), &[]));
+    let consented = Context { may_be_down: [GuestId::vm(666), GuestId::vm(103)].into(), ..Context::new(&policy) };
+    let ask_consented = |snapshot: &Snapshot| by_id(rule).unwrap().holds(snapshot, &consented);
+    broken(&ask_consented(&snapshot), "vm:666 is on pve1");
+    node_mut(&mut snapshot, "pve1").local_guests.known_mut().unwrap().pop();
+    let mut unseen = snapshot.clone();
+    node_mut(&mut unseen, "pve1").local_guests = gap();
+    unknown(&ask(rule, &unseen, Some("pve1"), &[]));
+    // Where nobody can tell whether it runs, it may be down.
+    let guest = snapshot.guests.get_mut(&GuestId::vm(103)).unwrap();
+    (guest.node, guest.status) = (name("pve1"), gap());
+    broken(&ask(rule, &snapshot, Some("pve1"), &[]), "vm:103 is on pve1");
+    assert_eq!(ask_consented(&snapshot), Verdict::Holds);
 }
 
 #[test]

@@ -72,29 +72,26 @@ pub(super) fn cheapest(
     // What every cost is a multiple of: the next cheaper one is so much cheaper.
     let unit = weights.iter().copied().fold(0, greatest_common_divisor).max(1);
     let tables = orders.iter().filter_map(|order| Table::new(instance, weights, order, spread));
-    let mut open: Vec<(f64, Table<'_>)> = tables.map(|table| (table.bound(), table)).collect();
+    let mut open: Vec<(f64, Table<'_>)> = tables.map(|table| (table.bound() - table.inexact, table)).collect();
     open.sort_by(|(one, _), (two, _)| one.total_cmp(two));
     let mut best: Option<(u64, usize, Vec<u16>)> = None;
     let mut choices = most_choices;
     for width in WIDTHS {
         for (number, (bound, table)) in open.iter_mut().enumerate() {
             let limit = best.as_ref().map_or(f64::INFINITY, |(cost, _, _)| *cost as f64 - unit as f64);
-            let ceiling = limit + inexact(limit.min(*bound));
-            if *bound > ceiling || choices == 0 {
+            if *bound > limit || choices == 0 {
                 continue;
             }
-            let walked = layers::walk(table, ceiling, width, &mut choices);
-            *bound = bound.max(walked.left_out);
+            let walked = layers::walk(table, limit + table.inexact, width, &mut choices);
+            *bound = bound.max(walked.left_out - table.inexact);
             best = walked.best.map(|(cost, chosen)| (cost, number, chosen)).or(best);
         }
     }
     let least_open = open.iter().map(|(bound, _)| *bound).fold(f64::INFINITY, f64::min);
     let least = match &best {
-        Some((cost, _, _)) if *cost as f64 <= least_open => *cost,
+        Some((cost, _, _)) if *cost as f64 - (unit as f64) < least_open => *cost,
         // Where nobody can have such an end, prices know no limit.
-        _ if least_open.is_finite() => {
-            ((least_open - inexact(least_open)).clamp(0.0, dearest as f64) as u64).next_multiple_of(unit)
-        }
+        _ if least_open.is_finite() => (least_open.clamp(0.0, dearest as f64).ceil() as u64).next_multiple_of(unit),
         _ => 0,
     };
     let best = best.map(|(_, number, chosen)| {
@@ -103,11 +100,6 @@ pub(super) fn cheapest(
         Choice { order: table.order.clone(), at: table.rows.iter().zip(&chosen).map(at).collect() }
     });
     Some(Found { least, best })
-}
-
-/// Sums of prices are not exact: by so much they may be off.
-fn inexact(sum: f64) -> f64 {
-    0.5 + sum.abs() * 1e-9
 }
 
 fn greatest_common_divisor(one: u64, two: u64) -> u64 {

@@ -34,7 +34,12 @@ pub(super) struct Table<'a> {
     apart: f64,
     /// What the prices give beside the journeys.
     pub(super) constant: f64,
+    /// By so much sums of these prices may be off: the larger the prices, the less is left of what they differ by.
+    pub(super) inexact: f64,
 }
+
+/// What rounding takes off a sum, as a share of all that is added and taken away in it: more than it ever is.
+const ROUNDING: f64 = 1e-12;
 
 impl<'a> Table<'a> {
     /// None if somebody has no journey in this order.
@@ -68,6 +73,7 @@ impl<'a> Table<'a> {
             fixed: instance.places.iter().map(|place| place.fixed_bytes as f64).collect(),
             apart: (spread + 1) as f64 / 1000.0,
             constant: 0.0,
+            inexact: 0.0,
         };
         table.find_prices();
         // Those that others must not meet first, for what comes after them depends on where they are; then big ones.
@@ -140,20 +146,26 @@ impl<'a> Table<'a> {
     fn set_prices(&mut self, memory: &[Vec<f64>], uneven: &[Vec<f64>]) {
         let (nodes, end) = (self.whole.len(), self.room.len() - 1);
         let mut per_byte: Vec<Vec<f64>> = vec![vec![0.0; nodes]; end + 1];
-        self.constant = 0.0;
+        (self.constant, self.inexact) = (0.0, 0.0);
+        let memory_of_all: f64 = self.rows.iter().map(|row| row.memory).sum();
         for node in 0..nodes {
             for (moment, prices) in memory.iter().enumerate() {
-                per_byte[moment][node] += prices[node] / self.whole[node];
-                self.constant -= prices[node] * self.room[moment][node] as f64 / self.whole[node];
+                let price = prices[node] / self.whole[node];
+                per_byte[moment][node] += price;
+                self.constant -= price * self.room[moment][node] as f64;
+                self.inexact += price * (self.room[moment][node] as f64 + memory_of_all);
             }
             for other in (0..nodes).filter(|other| *other != node) {
                 let price = uneven[node][other];
                 per_byte[end][node] += price / self.whole[node];
                 per_byte[end][other] -= price / self.whole[other];
-                let fixed = self.fixed[node] / self.whole[node] - self.fixed[other] / self.whole[other];
-                self.constant += price * (fixed - self.apart);
+                let shares = (self.fixed[node] / self.whole[node], self.fixed[other] / self.whole[other]);
+                self.constant += price * (shares.0 - shares.1 - self.apart);
+                let of_items = memory_of_all / self.whole[node] + memory_of_all / self.whole[other];
+                self.inexact += price * (shares.0 + shares.1 + self.apart + of_items);
             }
         }
+        self.inexact *= ROUNDING;
         for row in &mut self.rows {
             for (journey, priced) in row.journeys.iter().zip(&mut row.priced) {
                 let prices = journey.at.iter().zip(&per_byte).map(|(node, prices)| prices[*node]).sum::<f64>();

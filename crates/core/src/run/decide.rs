@@ -69,6 +69,9 @@ pub struct Start {
 /// May this step be begun now, with those others under way? The reasons against it, one line each.
 pub type Guard<'a> = dyn Fn(&Step, &[&Step], &Snapshot) -> Result<(), Vec<String>> + 'a;
 
+/// The rule that refuses a step for a guest that runs on its node.
+const A_GUEST_IS_THERE: &str = "no-guest-on-a-node-we-stop";
+
 /// How long to wait between looks, in seconds, while guests travel: that takes seconds.
 const POLL_S: u64 = 5;
 
@@ -192,6 +195,11 @@ fn follow_up(
                 Some(why) => return act(more_downtime(why)),
                 None => return act(Action::Perform(start(id, step, record.attempts + 1, snapshot))),
             },
+            // Somebody has started a guest again: taking it off the node once more is for a new plan, not for waiting.
+            // Other reasons pass by themselves, and no plan can be made while they last.
+            Err(why) if !state.aborting && why.iter().all(|line| line.starts_with(A_GUEST_IS_THERE)) => {
+                return conclude(StepOutcome::Abandoned(why.join("; ")));
+            }
             Err(why) => why.into_iter().map(|why| format!("{title}: {why}")).collect(),
         },
     };

@@ -164,6 +164,7 @@ fn follow_up(
     let limits = step.kind().limits(&state.policy.deadlines);
     let conclude = |outcome| act(Action::Conclude { id: id.clone(), step: step.clone(), outcome });
     let title = step.kind().title();
+    let half_done = step.kind().is_half_done(snapshot);
     let waiting = match step.kind().status(snapshot) {
         StepStatus::Done => return conclude(done(record)),
         // A node that came up with the wrong kernel would do so again: not a matter for a new plan, but for a person.
@@ -182,7 +183,10 @@ fn follow_up(
         StepStatus::Ready if record.command.is_some() && now < record.last_started.plus_s(limits.settle_s) => {
             vec![format!("{title}: no effect to be seen yet")]
         }
-        StepStatus::Ready if state.aborting && !pays_a_debt(state, step) => {
+        StepStatus::Ready if half_done && record.command.is_none() => {
+            vec![format!("{title}: it is there, and stopped by somebody else: start it")]
+        }
+        StepStatus::Ready if state.aborting && !pays_a_debt(state, step) && !half_done => {
             return conclude(StepOutcome::NoEffect("the run is aborted".to_owned()));
         }
         StepStatus::Ready if state.paused.is_some() => return FollowUp::Wait(Vec::new()),
@@ -192,8 +196,9 @@ fn follow_up(
         }
         StepStatus::Ready => match may_send(state, snapshot, guard, id, step) {
             Ok(()) => match state.step_beyond_budget(id, step, now) {
-                Some(why) => return act(more_downtime(why)),
-                None => return act(Action::Perform(start(id, step, record.attempts + 1, snapshot))),
+                // What is stopped already is not left so for want of a word.
+                Some(why) if !half_done => return act(more_downtime(why)),
+                _ => return act(Action::Perform(start(id, step, record.attempts + 1, snapshot))),
             },
             // Somebody has started a guest again: taking it off the node once more is for a new plan, not for waiting.
             // Other reasons pass by themselves, and no plan can be made while they last.
@@ -371,6 +376,8 @@ fn begin(state: &RunState, snapshot: &Snapshot, guard: &Guard<'_>, planned: &Pla
             replan(why.join("; "), Some(start(id, step, 0, snapshot)))
         }
         StepStatus::Blocked(_) | StepStatus::Running(_) => perform(0),
+        // Not by this step, which has not begun: whoever stopped the guest there is to start it.
+        StepStatus::Ready if step.kind().is_half_done(snapshot) => perform(0),
         StepStatus::Ready => match may_send(state, snapshot, guard, id, step) {
             Ok(()) => match state.step_beyond_budget(id, step, snapshot.taken) {
                 Some(why) => Next::Act(Box::new(more_downtime(why))),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Class, Limits, StepKind, StepStatus};
+use super::{Class, Limits, StartGuest, StepKind, StepStatus};
 use crate::command::{Command, Method};
 use crate::ids::{GuestId, GuestKind, NodeName};
 use crate::observed::Observed;
@@ -82,6 +82,11 @@ impl Migrate {
         }
     }
 
+    /// What is left of a restart that stopped half way.
+    fn its_start(&self) -> StartGuest {
+        StartGuest { guest: self.guest, node: self.to.clone() }
+    }
+
     fn ha_needs(&self, snapshot: &Snapshot, at_rest: HaServiceState) -> Result<(), StepStatus> {
         let ha = super::read(&snapshot.ha).map_err(|why| StepStatus::Blocked(vec![why]))?;
         let Some(service) = ha.services.get(&self.guest) else {
@@ -146,6 +151,10 @@ impl StepKind for Migrate {
         if guest.node == self.to {
             return match (self.travel, runs) {
                 (Travel::Offline, _) | (_, true) => StepStatus::Done,
+                (Travel::Restart, false) if self.is_half_done(snapshot) => match guest.lock.known() {
+                    Some(None) => StepStatus::Ready,
+                    _ => StepStatus::Blocked(vec![format!("{} has arrived, is stopped and locked", self.guest)]),
+                },
                 (_, false) => StepStatus::Blocked(vec![format!("{} has arrived but is not running", self.guest)]),
             };
         }
@@ -163,6 +172,9 @@ impl StepKind for Migrate {
 
     // There is no `during`: that a guest on its way takes room on both ends is what the rules know as `moving`.
     fn after(&self, snapshot: &mut Snapshot) {
+        if self.is_half_done(snapshot) {
+            return self.its_start().after(snapshot);
+        }
         let Some(guest) = snapshot.guests.get_mut(&self.guest) else { return };
         guest.node = self.to.clone();
         let (name, running) = (guest.name.clone(), guest.may_be_running());
@@ -184,7 +196,18 @@ impl StepKind for Migrate {
         }
     }
 
-    fn command(&self, _snapshot: &Snapshot) -> Option<Command> {
+    // A container was shut down and moved, and its start failed: its new node itself says so.
+    fn is_half_done(&self, snapshot: &Snapshot) -> bool {
+        let arrived = snapshot.guests.get(&self.guest).is_some_and(|guest| guest.node == self.to);
+        let local = snapshot.nodes.get(&self.to).and_then(|node| node.local_guests.known());
+        let listed = local.into_iter().flatten().find(|listed| listed.vmid == self.guest.vmid);
+        self.travel == Travel::Restart && arrived && listed.is_some_and(|listed| !listed.running)
+    }
+
+    fn command(&self, snapshot: &Snapshot) -> Option<Command> {
+        if self.is_half_done(snapshot) {
+            return self.its_start().command(snapshot);
+        }
         let (kind, vmid, to) = (self.guest.kind.api(), self.guest.vmid, self.to.as_str());
         let path = format!("/nodes/{}/{kind}/{vmid}/migrate", self.from);
         let params: &[(&str, &str)] = match self.travel {

@@ -76,6 +76,10 @@ pub trait StepKind {
     fn during(&self, _snapshot: &mut Snapshot) {}
     /// Forecast: the state once it is done.
     fn after(&self, snapshot: &mut Snapshot);
+    /// Has its command stopped half way, so that something is down until the rest of it is sent?
+    fn is_half_done(&self, _snapshot: &Snapshot) -> bool {
+        false
+    }
     /// Exactly what will be sent; none for a step that only waits for a state.
     fn command(&self, _snapshot: &Snapshot) -> Option<Command> {
         None

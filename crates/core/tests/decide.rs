@@ -10,8 +10,8 @@ use quorate_core::policy::Policy;
 use quorate_core::run::{Action, Event, PauseCause, RunOutcome, RunState, StepOutcome, decide};
 use quorate_core::snapshot::{Ha, HaNodeState, HaRequest, HaService, HaServiceState, Kernel, Node, Snapshot};
 use quorate_core::steps::{
-    EnterMaintenance, HoldFailback, LeaveMaintenance, Reboot, RestoreFailback, ShutdownGuest, StartMoved, Step,
-    StepKind, StopToMove,
+    EnterMaintenance, HoldFailback, LeaveMaintenance, Migrate, Reboot, RestoreFailback, ShutdownGuest, StartMoved,
+    Step, StepKind, StopToMove, Travel,
 };
 use quorate_core::version::Version;
 
@@ -357,4 +357,34 @@ fn a_run_that_has_no_plan_yet_is_planned_and_never_called_complete() {
     let guard = |_: &Step, _: &[&Step], _: &Snapshot| Ok(());
     let action = decide(&state, &snapshot(), UnixMs(0), &guard);
     assert!(matches!(action, Action::Replan { .. }), "{action:?}");
+}
+
+#[test]
+fn a_container_whose_start_failed_after_its_move_is_started_and_one_that_somebody_has_stopped_is_not() {
+    let guest = GuestId::ct(201);
+    let step = Step::from(Migrate { guest, from: node(), to: "pve2".into(), travel: Travel::Restart });
+    let before = Fixture::cluster(3).ct(201, "pve1", 1).snapshot();
+    let arrived = Fixture::cluster(3).ct(201, "pve2", 1).stopped(guest).snapshot();
+    let id = StepId::new("pve1.migrate.ct:201");
+    let decided = |attempt: u32, aborting: bool| {
+        let mut state = RunState::default();
+        let policy = Policy::default();
+        let started = Event::RunStarted { run: RunId::new("r"), cluster: "c".into(), policy, version: "0".into() };
+        state.apply(UnixMs(0), &started);
+        let plan = plan_of(&[("pve1.migrate.ct:201", step.clone())]);
+        state.apply(UnixMs(0), &Event::PlanAdopted { plan, why: "first plan".into() });
+        let command = step.kind().command(&before).filter(|_| attempt > 0);
+        let begun = Event::StepStarted { id: id.clone(), step: step.clone(), attempt, command, owes: None };
+        state.apply(UnixMs(0), &begun);
+        if aborting {
+            state.apply(UnixMs(0), &Event::AbortBegun { by: "ben".into() });
+        }
+        decide(&state, &arrived, UnixMs(60_000), &|_, _, _| Ok(()))
+    };
+    for aborting in [false, true] {
+        let Action::Perform(start) = decided(1, aborting) else { panic!("{:?}", decided(1, aborting)) };
+        let sent = start.command.map(|command| command.to_string()).unwrap_or_default();
+        assert!(sent.contains("/nodes/pve2/lxc/201/status/start"), "{sent}");
+    }
+    assert!(matches!(decided(0, false), Action::Wait { .. }), "{:?}", decided(0, false));
 }

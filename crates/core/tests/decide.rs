@@ -387,4 +387,5 @@ fn a_container_whose_start_failed_after_its_move_is_started_and_one_that_somebod
         assert!(sent.contains("/nodes/pve2/lxc/201/status/start"), "{sent}");
     }
     assert!(matches!(decided(0, false), Action::Wait { .. }), "{:?}", decided(0, false));
+    assert_eq!(decided(0, true), Action::Finish(RunOutcome::Aborted), "nor does an abort wait for it");
 }

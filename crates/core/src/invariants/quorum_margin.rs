@@ -9,8 +9,9 @@ const CUT_OFF: &str = "but its /etc/pve cannot be written: its pmxcfs has lost c
                        configured there, and active HA resets the node after a minute. `systemctl restart pve-cluster` \
                        on it; `journalctl -u pve-cluster` says why";
 
-/// `quorum-margin`. A member whose own `/etc/pve` cannot be written has no quorum where it matters. Uneven votes and a QDevice are in the figures that corosync itself gives. A node whose corosync
-/// is restarted by an upgrade counts as absent.
+/// `quorum-margin`. Uneven votes and a QDevice are in the figures that corosync itself gives. A node whose corosync is
+/// restarted by an upgrade counts as absent. A member whose own `/etc/pve` cannot be written has no quorum where it
+/// matters.
 pub(super) struct QuorumMargin;
 
 impl Invariant for QuorumMargin {

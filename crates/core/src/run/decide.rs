@@ -184,7 +184,7 @@ fn follow_up(
             vec![format!("{title}: no effect to be seen yet")]
         }
         StepStatus::Ready if half_done && record.command.is_none() => {
-            vec![format!("{title}: it is there, and stopped by somebody else: start it")]
+            vec![format!("{title}: it is there and does not run; start it, and the run goes on")]
         }
         StepStatus::Ready if state.aborting && !pays_a_debt(state, step) && !half_done => {
             return conclude(StepOutcome::NoEffect("the run is aborted".to_owned()));
@@ -376,7 +376,7 @@ fn begin(state: &RunState, snapshot: &Snapshot, guard: &Guard<'_>, planned: &Pla
             replan(why.join("; "), Some(start(id, step, 0, snapshot)))
         }
         StepStatus::Blocked(_) | StepStatus::Running(_) => perform(0),
-        // Not by this step, which has not begun: whoever stopped the guest there is to start it.
+        // This step has sent nothing, so it does not know why the guest is down: a person is to start it.
         StepStatus::Ready if step.kind().is_half_done(snapshot) => perform(0),
         StepStatus::Ready => match may_send(state, snapshot, guard, id, step) {
             Ok(()) => match state.step_beyond_budget(id, step, snapshot.taken) {

@@ -23,7 +23,6 @@ use crate::wire::lenient::{self, Int, Text};
 const CONF: [&str; 2] = ["cat", "/etc/corosync/corosync.conf"];
 const UPTIME: [&str; 2] = ["cat", "/proc/uptime"];
 const DATE: [&str; 2] = ["date", "+%s%3N"];
-/// The owner's write bit on this link is how PVE itself tells whether there is quorum.
 const JOURNAL: [&str; 7] =
     ["journalctl", "--unit=corosync", "--since=-24h", "--lines=5000", "--output=short-unix", "--no-pager", "--quiet"];
 

@@ -188,6 +188,18 @@ impl UnixMs {
     pub fn since_s(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0) / 1000
     }
+
+    /// Milliseconds from `other` to here; negative if `other` is later.
+    pub fn ahead_ms(self, other: Self) -> i64 {
+        let distance = i64::try_from(self.0.abs_diff(other.0)).unwrap_or(i64::MAX);
+        if self < other { -distance } else { distance }
+    }
+
+    /// The moment so many milliseconds later, or earlier if negative.
+    #[must_use]
+    pub fn shifted(self, ms: i64) -> Self {
+        Self(self.0.saturating_add_signed(ms))
+    }
 }
 
 #[cfg(test)]

@@ -8,10 +8,12 @@ use quorate_core::observed::Observed;
 use quorate_core::plan::{Bound, Costs, Plan, PlannedStep, Wave};
 use quorate_core::policy::Policy;
 use quorate_core::run::{Action, Event, PauseCause, RunOutcome, RunState, StepOutcome, decide};
-use quorate_core::snapshot::{Ha, HaNodeState, HaRequest, HaService, HaServiceState, Kernel, Node, Snapshot};
+use quorate_core::snapshot::{
+    GuestStatus, Ha, HaNodeState, HaRequest, HaService, HaServiceState, Kernel, Lock, Node, Snapshot,
+};
 use quorate_core::steps::{
     EnterMaintenance, HoldFailback, LeaveMaintenance, Migrate, Reboot, RestoreFailback, ShutdownGuest, StartMoved,
-    Step, StepKind, StopToMove, Travel,
+    Step, StepKind, StepStatus, StopToMove, Travel,
 };
 use quorate_core::version::Version;
 
@@ -357,6 +359,21 @@ fn a_run_that_has_no_plan_yet_is_planned_and_never_called_complete() {
     let guard = |_: &Step, _: &[&Step], _: &Snapshot| Ok(());
     let action = decide(&state, &snapshot(), UnixMs(0), &guard);
     assert!(matches!(action, Action::Replan { .. }), "{action:?}");
+}
+
+#[test]
+fn a_guest_that_was_stopped_where_it_had_arrived_is_not_waited_for_unless_it_is_locked_still() {
+    let guest = GuestId::vm(100);
+    let step = Step::from(Migrate { guest, from: node(), to: "pve2".into(), travel: Travel::Live });
+    let mut there = Fixture::cluster(3).vm(100, "pve2", 1).stopped(guest).snapshot();
+    let StepStatus::Impossible(why) = step.kind().status(&there) else { panic!("{:?}", step.kind().status(&there)) };
+    assert!(why.contains("arrived on pve2, and was stopped there"), "{why}");
+    there.guests.get_mut(&guest).unwrap().lock = Observed::Known(Some(Lock("migrate".to_owned())));
+    assert!(matches!(step.kind().status(&there), StepStatus::Running(_)), "{:?}", step.kind().status(&there));
+    // The cluster's list is some seconds old; the node itself knows.
+    let mut runs = Fixture::cluster(3).vm(100, "pve2", 1).snapshot();
+    runs.guests.get_mut(&guest).unwrap().status = Observed::Known(GuestStatus::Stopped);
+    assert!(matches!(step.kind().status(&runs), StepStatus::Blocked(_)), "{:?}", step.kind().status(&runs));
 }
 
 #[test]

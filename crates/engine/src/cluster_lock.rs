@@ -58,7 +58,8 @@ impl ClusterLock {
     /// Takes the lock, or renews it when it is time to.
     pub(crate) async fn hold(&mut self, ports: &Ports, nodes: &[NodeName]) -> Hold {
         let now = ports.clock.now();
-        let age_s = self.renewed.map(|renewed| now.since_s(renewed));
+        // A clock that was set back tells nothing about the time since then: the lock is looked at, not believed.
+        let age_s = self.renewed.map(|renewed| if now < renewed { u64::MAX } else { now.since_s(renewed) });
         if age_s.is_some_and(|age_s| age_s < RENEW_S) {
             return Hold::Ours;
         }

@@ -90,7 +90,9 @@ fn upgrading(active: &'static str, sub: &'static str, result: &'static str, stat
         )),
         "apt-get" => Some((0, "0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n".into())),
         "dpkg" => Some((0, String::new())),
-        "stat" => Some((0, "1795348600\n".into())),
+        // Its clock is an hour behind ours: how old the file is, only it can tell.
+        "stat" => Some((0, "1795345000\n".into())),
+        "date" => Some((0, "1795345092000\n".into())),
         "fuser" => Some((1, String::new())),
         "cat" if command.contains("boot_id") => Some((0, "one\n".into())),
         _ => None,

@@ -2,7 +2,6 @@
 
 use super::support::{Report, online};
 use super::{Check, Finding, Severity};
-use crate::ids::NodeName;
 use crate::policy::Policy;
 use crate::snapshot::Snapshot;
 
@@ -27,20 +26,16 @@ impl Check for ClockSkew {
 
     fn run(&self, snapshot: &Snapshot, _policy: &Policy) -> Vec<Finding> {
         let mut report = Report::of(self);
-        let clocks: Vec<(&NodeName, i64)> =
-            online(snapshot).filter_map(|node| Some((&node.name, *node.clock_skew_ms.known()?))).collect();
-        let mut sorted: Vec<i64> = clocks.iter().map(|(_, skew)| *skew).collect();
-        sorted.sort_unstable();
-        let Some(middle) = sorted.get(sorted.len() / 2) else { return Vec::new() };
-        for (name, skew) in &clocks {
-            let off = skew.abs_diff(*middle);
+        let Some(middle) = snapshot.clocks_ahead_ms() else { return Vec::new() };
+        for (name, skew) in online(snapshot).filter_map(|node| Some((&node.name, *node.clock_skew_ms.known()?))) {
+            let off = skew.abs_diff(middle);
             if off > WARNING_MS {
                 let severity = if off > BLOCKING_MS { Severity::Blocking } else { Severity::Warning };
                 let way = if skew > middle { "ahead of" } else { "behind" };
                 let problem = format!("the clock of {name} is {:.1} s {way} the others", off as f64 / 1000.0);
                 report.add(
                     severity,
-                    *name,
+                    name,
                     problem,
                     format!("Look at time synchronisation: chronyc tracking on {name}"),
                 );

@@ -67,8 +67,8 @@ fn master(snapshot: &Snapshot, ha: &Ha, report: &mut Report) {
     let remedy = "Look at the manager: ha-manager status; systemctl status pve-ha-crm on each node";
     match (&ha.master, ha.master_seen) {
         (None, _) => report.add(Severity::Blocking, Subject::Cluster, "HA has services and no master", remedy),
-        (Some(name), Some(seen)) if snapshot.taken.since_s(seen) > STALE_S => {
-            let age = snapshot.taken.since_s(seen);
+        (Some(name), Some(seen)) if snapshot.cluster_time().since_s(seen) > STALE_S => {
+            let age = snapshot.cluster_time().since_s(seen);
             let problem =
                 format!("the HA master {name} wrote its state {age} s ago: what it says is not to be trusted");
             report.add(Severity::Blocking, Subject::Cluster, problem, remedy);

@@ -41,7 +41,7 @@ impl Check for RunningJobs {
     fn run(&self, snapshot: &Snapshot, policy: &Policy) -> Vec<Finding> {
         let mut report = Report::of(self);
         for job in snapshot.jobs.known().into_iter().flatten() {
-            let age = snapshot.taken.since_s(job.started);
+            let age = snapshot.cluster_time().since_s(job.started);
             let task = format!("{} by {} on {}, for {age} s", job.kind.0, job.user, job.node);
             match locked_guest(job, snapshot, policy) {
                 Some(guest) => {

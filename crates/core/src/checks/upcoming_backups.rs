@@ -23,10 +23,11 @@ impl Check for UpcomingBackups {
 
     fn run(&self, snapshot: &Snapshot, policy: &Policy) -> Vec<Finding> {
         let mut report = Report::of(self);
-        let end = snapshot.taken.plus_s(expected_s(snapshot, policy));
+        let now = snapshot.cluster_time();
+        let end = now.plus_s(expected_s(snapshot, policy));
         for job in snapshot.backups.known().into_iter().flatten().filter(|job| job.enabled) {
             if let Some(next) = job.next_run.filter(|next| *next <= end) {
-                let minutes = next.since_s(snapshot.taken) / 60;
+                let minutes = next.since_s(now) / 60;
                 let problem = format!("backup {} begins in {minutes} min, within the expected time of a run", job.id);
                 let remedy = "Begin after it, or move its schedule for the time of the run (Datacenter, Backup)";
                 report.add(Severity::Warning, Subject::Cluster, problem, remedy);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::support::{Findings, corosync_restarting, online_views};
+use super::support::{Findings, upgrading, online_views};
 use super::{Context, Invariant, Verdict};
 use crate::ids::NodeName;
 use crate::snapshot::{QuorumView, Snapshot};
@@ -28,12 +28,12 @@ impl Invariant for CorosyncOneAtATime {
 
     fn holds(&self, snapshot: &Snapshot, _context: &Context<'_>) -> Verdict {
         let mut findings = Findings::default();
-        let restarting = corosync_restarting(snapshot, &mut findings);
+        let upgrading = upgrading(snapshot, &mut findings);
         let views: Vec<_> = online_views(snapshot, &mut findings)
             .into_iter()
-            .filter(|(viewer, _)| !restarting.contains(*viewer))
+            .filter(|(viewer, _)| !upgrading.contains(*viewer))
             .collect();
-        let mut absent: BTreeSet<&NodeName> = restarting.iter().collect();
+        let mut absent: BTreeSet<&NodeName> = upgrading.iter().collect();
         for node in snapshot.nodes.values() {
             let unseen = views.iter().any(|(_, view)| !view.members.contains_key(&node.name));
             if unseen || node.online.is(&false) {
@@ -42,7 +42,7 @@ impl Invariant for CorosyncOneAtATime {
         }
         if absent.len() > 1 {
             let names: Vec<&str> = absent.iter().map(|node| node.as_str()).collect();
-            findings.broken(format!("absent, or with corosync restarting: {}", names.join(", ")));
+            findings.broken(format!("absent, or being upgraded: {}", names.join(", ")));
         }
         for (viewer, view) in views {
             let others = snapshot.nodes.keys().filter(|name| *name != viewer && !absent.contains(*name));

@@ -1,6 +1,6 @@
 //! The votes that are left still reach quorum, as every member counts them.
 
-use super::support::{Findings, corosync_restarting, online_views};
+use super::support::{Findings, upgrading, online_views};
 use super::{Context, Invariant, Verdict};
 use crate::snapshot::{EtcPve, Snapshot};
 
@@ -9,8 +9,8 @@ const CUT_OFF: &str = "but its /etc/pve cannot be written: its pmxcfs has lost c
                        configured there, and active HA resets the node after a minute. `systemctl restart pve-cluster` \
                        on it; `journalctl -u pve-cluster` says why";
 
-/// `quorum-margin`. Uneven votes and a QDevice are in the figures that corosync itself gives. A node whose corosync is
-/// restarted by an upgrade counts as absent. A member whose own `/etc/pve` cannot be written has no quorum where it
+/// `quorum-margin`. Uneven votes and a QDevice are in the figures that corosync itself gives. A node that is being
+/// upgraded counts as absent. A member whose own `/etc/pve` cannot be written has no quorum where it
 /// matters.
 pub(super) struct QuorumMargin;
 
@@ -26,12 +26,12 @@ impl Invariant for QuorumMargin {
 
     fn holds(&self, snapshot: &Snapshot, _context: &Context<'_>) -> Verdict {
         let mut findings = Findings::default();
-        let restarting = corosync_restarting(snapshot, &mut findings);
+        let upgrading = upgrading(snapshot, &mut findings);
         for (viewer, view) in online_views(snapshot, &mut findings) {
-            if restarting.contains(viewer) {
+            if upgrading.contains(viewer) {
                 continue;
             }
-            let lost = restarting.iter().filter_map(|name| view.members.get(name)).map(|member| member.votes);
+            let lost = upgrading.iter().filter_map(|name| view.members.get(name)).map(|member| member.votes);
             let lost = lost.fold(0, u32::saturating_add);
             let left = view.total_votes.saturating_sub(lost);
             if left < view.quorum {

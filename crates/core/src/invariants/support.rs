@@ -78,16 +78,9 @@ pub(super) fn is_upgrading(node: &Node, findings: &mut Findings) -> bool {
     unit.and_then(Option::as_ref).is_some_and(|unit| unit.state == UnitState::Running)
 }
 
-/// Nodes on which corosync is about to be restarted by an upgrade at work: no members for that moment. Where the
-/// pending packages are not known, corosync may be among them.
-pub(super) fn corosync_restarting(snapshot: &Snapshot, findings: &mut Findings) -> BTreeSet<NodeName> {
-    let mut restarting = BTreeSet::new();
-    for node in online_nodes(snapshot) {
-        let pending =
-            |packages: &crate::snapshot::Packages| packages.pending.iter().any(|package| package.name == "corosync");
-        if is_upgrading(node, findings) && node.packages.known().is_none_or(pending) {
-            restarting.insert(node.name.clone());
-        }
-    }
-    restarting
+/// Nodes with an upgrade at work: no members for a moment of it. Corosync is restarted by its own package, and the
+/// network under it by others (ifupdown2, Open vSwitch); and a node whose upgrade was begun has to be rebooted.
+pub(super) fn upgrading(snapshot: &Snapshot, findings: &mut Findings) -> BTreeSet<NodeName> {
+    let nodes = online_nodes(snapshot).filter(|node| is_upgrading(node, findings));
+    nodes.map(|node| node.name.clone()).collect()
 }

@@ -145,6 +145,20 @@ impl Snapshot {
         }
     }
 
+    /// So far is the middle one of the nodes' clocks ahead of ours, in milliseconds; none if none was read. A wrong clock
+    /// on this machine is no fault of the cluster's.
+    pub fn clocks_ahead_ms(&self) -> Option<i64> {
+        let online = self.nodes.values().filter(|node| node.online.known() == Some(&true));
+        let mut clocks: Vec<i64> = online.filter_map(|node| node.clock_skew_ms.known().copied()).collect();
+        clocks.sort_unstable();
+        clocks.get(clocks.len() / 2).copied()
+    }
+
+    /// The moment of this snapshot by the cluster's clocks, to compare with what its nodes wrote down.
+    pub fn cluster_time(&self) -> UnixMs {
+        self.taken.shifted(self.clocks_ahead_ms().unwrap_or(0))
+    }
+
     /// Guests whose configuration lies on `node`.
     pub fn guests_on<'a>(&'a self, node: &'a NodeName) -> impl Iterator<Item = &'a Guest> + 'a {
         self.guests.values().filter(move |guest| guest.node == *node)

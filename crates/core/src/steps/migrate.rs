@@ -87,6 +87,14 @@ impl Migrate {
         StartGuest { guest: self.guest, node: self.to.clone() }
     }
 
+    /// Is the guest there, and stopped? Its new node itself has to say so: the cluster's list is seconds old.
+    fn stands_still(&self, snapshot: &Snapshot) -> bool {
+        let arrived = snapshot.guests.get(&self.guest).is_some_and(|guest| guest.node == self.to);
+        let local = snapshot.nodes.get(&self.to).and_then(|node| node.local_guests.known());
+        let listed = local.into_iter().flatten().find(|listed| listed.vmid == self.guest.vmid);
+        arrived && listed.is_some_and(|listed| !listed.running)
+    }
+
     fn ha_needs(&self, snapshot: &Snapshot, at_rest: HaServiceState) -> Result<(), StepStatus> {
         let ha = super::read(&snapshot.ha).map_err(|why| StepStatus::Blocked(vec![why]))?;
         let Some(service) = ha.services.get(&self.guest) else {
@@ -155,6 +163,10 @@ impl StepKind for Migrate {
                     Some(None) => StepStatus::Ready,
                     _ => StepStatus::Blocked(vec![format!("{} has arrived, is stopped and locked", self.guest)]),
                 },
+                // A live move ends with a guest that runs: it crashed since, or somebody stopped it.
+                (Travel::Live | Travel::LiveWithDisks, false) if self.stands_still(snapshot) && guest.lock.is(&None) => {
+                    StepStatus::Impossible(format!("{} has arrived on {}, and was stopped there", self.guest, self.to))
+                }
                 (_, false) => StepStatus::Blocked(vec![format!("{} has arrived but is not running", self.guest)]),
             };
         }
@@ -196,12 +208,9 @@ impl StepKind for Migrate {
         }
     }
 
-    // A container was shut down and moved, and its start failed: its new node itself says so.
+    // A container was shut down and moved, and its start failed.
     fn is_half_done(&self, snapshot: &Snapshot) -> bool {
-        let arrived = snapshot.guests.get(&self.guest).is_some_and(|guest| guest.node == self.to);
-        let local = snapshot.nodes.get(&self.to).and_then(|node| node.local_guests.known());
-        let listed = local.into_iter().flatten().find(|listed| listed.vmid == self.guest.vmid);
-        self.travel == Travel::Restart && arrived && listed.is_some_and(|listed| !listed.running)
+        self.travel == Travel::Restart && self.stands_still(snapshot)
     }
 
     fn command(&self, snapshot: &Snapshot) -> Option<Command> {

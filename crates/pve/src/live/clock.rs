@@ -1,7 +1,7 @@
-//! Time: the wall clock, or for the lab one that runs faster.
+//! Time: that of this machine, or for the lab one that runs faster.
 #![allow(clippy::disallowed_methods, reason = "this is the clock that everything else takes its time from")]
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use quorate_core::ids::UnixMs;
 
@@ -10,29 +10,27 @@ use crate::ports::{Clock, PortFuture};
 /// However fast the lab's time runs, real sockets need real time.
 const SHORTEST_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The clock of a live run.
+/// The clock of a live run. It reads the machine's once, and goes on by the time since: somebody who sets that clock
+/// makes no wait longer or shorter, and no lock look older or younger than it is.
 #[derive(Clone, Debug)]
 pub struct LiveClock {
-    scale: Option<Scale>,
-}
-
-#[derive(Clone, Debug)]
-struct Scale {
-    began: Instant,
     start: UnixMs,
+    began: Duration,
     factor: f64,
 }
 
 impl LiveClock {
-    /// The wall clock.
+    /// A clock that shows the machine's time now.
     pub fn wall() -> Self {
-        Self { scale: None }
+        // A clock before 1970 is as wrong as one that says 1970.
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self::scaled(UnixMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX)), 1.0)
     }
 
     /// A clock that shows `start` now and runs `factor` times as fast as the wall clock; below 1 counts as 1.
     pub fn scaled(start: UnixMs, factor: f64) -> Self {
         let factor = if factor.is_finite() { factor.max(1.0) } else { 1.0 };
-        Self { scale: Some(Scale { began: Instant::now(), start, factor }) }
+        Self { start, began: since_boot(), factor }
     }
 
     /// How long a timeout of this clock's time is on the wall clock.
@@ -41,27 +39,30 @@ impl LiveClock {
     }
 
     fn on_the_wall(&self, duration: Duration) -> Duration {
-        match &self.scale {
-            None => duration,
-            Some(scale) => Duration::try_from_secs_f64(duration.as_secs_f64() / scale.factor).unwrap_or(duration),
-        }
+        Duration::try_from_secs_f64(duration.as_secs_f64() / self.factor).unwrap_or(duration)
     }
+}
+
+/// Time since the machine was started, its sleep included: a laptop that was closed for an hour has lost that hour, and
+/// whatever lock it held.
+#[cfg(target_os = "linux")]
+fn since_boot() -> Duration {
+    use nix::time::{ClockId, clock_gettime};
+
+    clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from).expect("every Linux since 2.6.39 has this clock")
+}
+
+/// Elsewhere no portable clock counts sleep but the one that people set.
+#[cfg(not(target_os = "linux"))]
+fn since_boot() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 impl Clock for LiveClock {
     fn now(&self) -> UnixMs {
-        match &self.scale {
-            // A clock before 1970 is as wrong as one that says 1970.
-            None => {
-                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                UnixMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-            }
-            Some(scale) => {
-                let passed_ms = scale.began.elapsed().as_secs_f64() * scale.factor * 1000.0;
-                // Converts with saturation; a lab does not run for half a billion years.
-                UnixMs(scale.start.0.saturating_add(passed_ms as u64))
-            }
-        }
+        let passed = since_boot().saturating_sub(self.began);
+        // Converts with saturation; a lab does not run for half a billion years.
+        UnixMs(self.start.0.saturating_add((passed.as_secs_f64() * self.factor * 1000.0) as u64))
     }
 
     fn sleep(&self, duration: Duration) -> PortFuture<'_, ()> {
@@ -71,6 +72,8 @@ impl Clock for LiveClock {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     #[tokio::test]
@@ -81,5 +84,15 @@ mod tests {
         assert!(began.elapsed() < Duration::from_secs(5));
         assert!(clock.now().0 >= 1_060_000, "{:?}", clock.now());
         assert_eq!(clock.timeout(Duration::from_secs(60)), SHORTEST_TIMEOUT);
+    }
+
+    #[tokio::test]
+    async fn the_wall_clock_shows_the_machines_time_and_goes_on() {
+        let machine = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
+        let (before, clock) = (machine(), LiveClock::wall());
+        let first = clock.now().0;
+        assert!((before..=machine()).contains(&first), "{first}");
+        clock.sleep(Duration::from_millis(20)).await;
+        assert!((first + 10..first + 20_000).contains(&clock.now().0), "{:?} after {first}", clock.now());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use quorate_core::ids::{BootId, GuestKind, NodeName, StorageId, UnixMs, Vmid};
+use quorate_core::ids::{BootId, GuestKind, NodeName, StorageId, Vmid};
 use quorate_core::observed::{Observed, WhyUnknown};
 use quorate_core::snapshot::{
     CorosyncComplaints, Cpu, EtcPve, HostFacts, LocalGuest, Memory, Node, QuorumView, Repository, Service,
@@ -10,9 +10,9 @@ use quorate_core::snapshot::{
 };
 
 use super::packages::{self, Versions};
-use super::reader::{Reader, node_path, shell_source};
+use super::reader::{Reader, node_path};
 use super::roster::Roster;
-use super::shell::{NodeShell, QUICK};
+use super::shell::{DATE, NodeShell, QUICK, date};
 use super::{Look, host, keep_or, quorum};
 use crate::wire::cluster::GuestEntry;
 use crate::wire::lenient::{Int, List};
@@ -62,7 +62,7 @@ pub(super) async fn look_at(reader: &Reader<'_>, roster: &Roster, look: &Look<'_
     let api = NodeApi { reader, name, offline: roster.is_offline(name) };
     let (answers, told, quorum, etc_pve, heartbeat) = tokio::join!(
         read_api(&api, old, anew),
-        read_shell(reader, &shell, old, look),
+        read_shell(&shell, old, look),
         quorum::read(&shell, name, roster),
         quorum::etc_pve(&shell),
         host::heartbeat(&shell)
@@ -328,18 +328,18 @@ struct FromShell {
     host: HostFacts,
 }
 
-async fn read_shell(reader: &Reader<'_>, shell: &NodeShell<'_>, old: Option<&Node>, look: &Look<'_>) -> FromShell {
+async fn read_shell(shell: &NodeShell<'_>, old: Option<&Node>, look: &Look<'_>) -> FromShell {
     const FAILED: [&str; 5] = ["systemctl", "list-units", "--failed", "--plain", "--no-legend"];
     const BOOT_FREE: [&str; 4] = ["df", "-B1", "--output=avail", "/boot"];
     let failed = |text: &str| Ok(systemctl::parse_failed(text));
     let name = shell.node();
     let anew = look.closely(name) || old.is_none();
     let (packages, boot_free_bytes, clock_skew_ms, failed_units, local, host) = tokio::join!(
-        packages::read(reader, shell, name, old, anew),
+        packages::read(shell, name, old, anew),
         keep_or(old.map(|old| &old.boot_free_bytes), anew, async {
             shell.parsed(&BOOT_FREE, QUICK, df::parse).await.into()
         }),
-        keep_or(old.map(|old| &old.clock_skew_ms), anew, async { clock_skew(shell, name).await.into() }),
+        keep_or(old.map(|old| &old.clock_skew_ms), anew, async { clock_skew(shell).await.into() }),
         keep_or(old.map(|old| &old.failed_units), anew, async { shell.parsed(&FAILED, QUICK, failed).await.into() }),
         local_guests(shell),
         host::read(shell, old, look),
@@ -349,18 +349,13 @@ async fn read_shell(reader: &Reader<'_>, shell: &NodeShell<'_>, old: Option<&Nod
 
 /// The node's clock minus ours: the least that the moments before and after the call allow, for the answer was made at any
 /// moment between them.
-async fn clock_skew(shell: &NodeShell<'_>, name: &NodeName) -> Result<i64, WhyUnknown> {
-    const DATE: [&str; 2] = ["date", "+%s%3N"];
+async fn clock_skew(shell: &NodeShell<'_>) -> Result<i64, WhyUnknown> {
     let (output, before, after) = shell.timed(&DATE, QUICK).await?;
     if !output.succeeded() {
         return Err(shell.failed(&DATE, &output));
     }
-    let text = output.stdout.trim();
-    let theirs: i64 = text
-        .parse()
-        .map_err(|_| WhyUnknown::new(shell_source(name, &DATE), format!("it printed {text:?} instead of a number")))?;
-    let ours = |moment: UnixMs| i64::try_from(moment.0).unwrap_or(i64::MAX);
-    Ok(theirs.saturating_sub(theirs.clamp(ours(before), ours(after).max(ours(before)))))
+    let theirs = date(&output.stdout).map_err(|reason| shell.misread(&DATE, reason))?;
+    Ok(theirs.ahead_ms(theirs.clamp(before, after.max(before))))
 }
 
 /// Guests as the node itself lists them, both kinds or none.

@@ -5,8 +5,8 @@ use quorate_core::observed::{Observed, WhyUnknown};
 use quorate_core::snapshot::{Kernel, Node, Packages, PendingPackage, UnitOutcome, UnitState, UpgradeUnit};
 use quorate_core::version::Version;
 
-use super::reader::{Reader, node_path, shell_source};
-use super::shell::{NodeShell, QUICK, SLOW};
+use super::reader::{node_path, shell_source};
+use super::shell::{DATE, NodeShell, QUICK, SLOW, date};
 use crate::ports::{Exit, ShellOutput};
 use crate::wire::lenient::List;
 use crate::wire::node::PackageVersion;
@@ -36,23 +36,14 @@ pub(super) struct Versions {
 }
 
 /// Reads them. Without a close look they are taken over from before, unless our upgrade unit has changed since.
-pub(super) async fn read(
-    reader: &Reader<'_>,
-    shell: &NodeShell<'_>,
-    node: &NodeName,
-    old: Option<&Node>,
-    anew: bool,
-) -> Readings {
+pub(super) async fn read(shell: &NodeShell<'_>, node: &NodeName, old: Option<&Node>, anew: bool) -> Readings {
     let unit: Observed<Option<UpgradeUnit>> = read_unit(shell, node).await.into();
     let at_work = matches!(&unit, Observed::Known(Some(UpgradeUnit { state: UnitState::Running, .. })));
     let unit_changed = old.is_none_or(|old| old.upgrade_unit != unit);
     let packages = match old.map(|old| &old.packages) {
         // While dpkg is at work there is no answer that will last: what was pending before stands, and dpkg is busy.
         Some(Observed::Known(before)) if at_work => Observed::Known(Packages { locked: true, ..before.clone() }),
-        before => {
-            super::keep_or(before, anew || unit_changed, async { read_packages(reader, shell, node).await.into() })
-                .await
-        }
+        before => super::keep_or(before, anew || unit_changed, async { read_packages(shell, node).await.into() }).await,
     };
     let kernel =
         super::keep_or(old.map(|old| &old.kernel), anew || unit_changed, async { read_kernel(shell).await.into() })
@@ -128,18 +119,20 @@ async fn read_kernel(shell: &NodeShell<'_>) -> Result<Kernel, WhyUnknown> {
     })
 }
 
-async fn read_packages(reader: &Reader<'_>, shell: &NodeShell<'_>, node: &NodeName) -> Result<Packages, WhyUnknown> {
+async fn read_packages(shell: &NodeShell<'_>, node: &NodeName) -> Result<Packages, WhyUnknown> {
     const STAT: [&str; 4] = ["stat", "-c", "%Y", "/var/lib/pve-manager/pkgupdates"];
-    let (simulation, audit, listed, lock) = tokio::join!(
+    let (simulation, audit, listed, today, lock) = tokio::join!(
         shell.parsed(&SIMULATE, SLOW, apt::parse),
         shell.run(&["dpkg", "--audit"], QUICK),
         shell.run(&STAT, QUICK),
+        shell.parsed(&DATE, QUICK, date),
         shell.run(&FUSER, QUICK),
     );
     let simulation = simulation?;
     let listed = listed?;
     let listed_s: Option<u64> = listed.stdout.trim().parse().ok().filter(|_| listed.succeeded());
     let locked = is_locked(shell, node, lock?).await?;
+    let today = today?;
     let pending = simulation.installs.into_iter().map(|install| PendingPackage {
         name: install.name,
         from: install.from.map(Version::new),
@@ -151,7 +144,8 @@ async fn read_packages(reader: &Reader<'_>, shell: &NodeShell<'_>, node: &NodeNa
         removals: simulation.removals,
         // dpkg --audit ends with 1 when it has something to say.
         broken: dpkg::parse_audit(&audit?.stdout),
-        lists_age_s: listed_s.map(|listed| reader.now().seconds().saturating_sub(listed)),
+        // By the node's own clock, which set the file's time too: ours may be an hour off.
+        lists_age_s: listed_s.map(|listed| today.seconds().saturating_sub(listed)),
         locked,
     })
 }

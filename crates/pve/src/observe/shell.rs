@@ -14,6 +14,14 @@ pub(super) const QUICK: Duration = Duration::from_secs(20);
 /// For one that computes: apt.
 pub(super) const SLOW: Duration = Duration::from_secs(90);
 
+/// A node's clock.
+pub(super) const DATE: [&str; 2] = ["date", "+%s%3N"];
+
+/// What [`DATE`] printed.
+pub(super) fn date(text: &str) -> Result<UnixMs, String> {
+    text.trim().parse().map(UnixMs).map_err(|_| format!("it printed {text:?} instead of a number"))
+}
+
 /// A node's shell, or why it is not to be had.
 pub(super) struct NodeShell<'a> {
     reader: &'a Reader<'a>,

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::quorum;
 use super::reader::{Reader, segment};
-use super::shell::{NodeShell, QUICK};
+use super::shell::{DATE, NodeShell, QUICK, date};
 use crate::ports::Ports;
 use crate::wire::corosync_conf::{self, CorosyncConf};
 use crate::wire::corosync_journal::{self, Line};
@@ -22,7 +22,6 @@ use crate::wire::lenient::{self, Int, Text};
 /// The copy that corosync itself reads: it is there without pmxcfs.
 const CONF: [&str; 2] = ["cat", "/etc/corosync/corosync.conf"];
 const UPTIME: [&str; 2] = ["cat", "/proc/uptime"];
-const DATE: [&str; 2] = ["date", "+%s%3N"];
 const JOURNAL: [&str; 7] =
     ["journalctl", "--unit=corosync", "--since=-24h", "--lines=5000", "--output=short-unix", "--no-pager", "--quiet"];
 
@@ -93,14 +92,7 @@ fn uptime(text: &str) -> Result<u64, String> {
 /// and does not know the time is not to be had.
 async fn ahead_ms(shell: &NodeShell<'_>) -> i64 {
     let Ok((output, before, after)) = shell.timed(&DATE, QUICK).await else { return 0 };
-    let theirs: i64 = output.stdout.trim().parse().unwrap_or(0);
-    let ours = i64::try_from(before.0.midpoint(after.0)).unwrap_or(i64::MAX);
-    if theirs == 0 { 0 } else { theirs - ours }
-}
-
-/// A moment of the node's clock by ours.
-fn by_our_clock(theirs_ms: u64, ahead_ms: i64) -> UnixMs {
-    UnixMs(theirs_ms.saturating_add_signed(-ahead_ms))
+    date(&output.stdout).map_or(0, |theirs| theirs.ahead_ms(UnixMs(before.0.midpoint(after.0))))
 }
 
 #[derive(Deserialize)]
@@ -127,7 +119,7 @@ async fn lrm(shell: &NodeShell<'_>, node: &NodeName, ahead_ms: i64) -> Result<Op
     let (Some(state), Some(timestamp)) = (status.state, status.timestamp) else {
         return Err(shell.misread(&argv, "it has no state or no timestamp".to_owned()));
     };
-    let written = by_our_clock(timestamp.unsigned().saturating_mul(1000), ahead_ms);
+    let written = UnixMs(timestamp.unsigned().saturating_mul(1000)).shifted(-ahead_ms);
     Ok(Some(LrmReport { state: state.0, written }))
 }
 
@@ -135,7 +127,7 @@ async fn heard(shell: &NodeShell<'_>, ids: &BTreeMap<u32, NodeName>, ahead_ms: i
     let lines = shell.parsed(&JOURNAL, QUICK, |text| Ok(corosync_journal::parse(text))).await?;
     let mut heard: Vec<Heard> = Vec::new();
     for (at_ms, line) in lines {
-        let at = by_our_clock(at_ms, ahead_ms);
+        let at = UnixMs(at_ms).shifted(-ahead_ms);
         let name = |id: u32| ids.get(&id).cloned();
         let mut add = |what: Option<HeardWhat>| heard.extend(what.map(|what| Heard { at, what }));
         match line {

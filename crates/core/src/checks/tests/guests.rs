@@ -280,7 +280,7 @@ fn running_jobs_that_lock_a_guest_block_and_an_open_console_does_not() {
 fn upcoming_backups_within_the_time_of_a_run_are_told() {
     let job = |minutes: u64, enabled: bool| {
         let mut snapshot = cluster();
-        let next_run = Some(snapshot.taken.plus_s(minutes * 60));
+        let next_run = Some(snapshot.cluster_time().plus_s(minutes * 60));
         snapshot.backups = Known(vec![BackupJob { id: "nightly".to_owned(), enabled, next_run, node: None }]);
         snapshot
     };

@@ -120,7 +120,12 @@ fn clock_skew_compares_nodes_with_each_other_and_not_with_us() {
     for node in NODES {
         node_mut(&mut ours_is_wrong, node).clock_skew_ms = Known(3_600_000);
     }
+    // What the cluster wrote down was written by its clocks.
+    ours_is_wrong.ha.known_mut().unwrap().master_seen = Some(ours_is_wrong.taken.plus_s(3_600 - 10));
     assert_eq!(run("clock-skew", &ours_is_wrong), []);
+    assert_eq!(run("ha-state", &ours_is_wrong), []);
+    ours_is_wrong.ha.known_mut().unwrap().master_seen = Some(ours_is_wrong.taken);
+    fires("ha-state", &ours_is_wrong, Severity::Blocking, "wrote its state 3600 s ago");
 }
 
 #[test]

@@ -25,19 +25,22 @@ fn node() -> NodeName {
     "pve1".into()
 }
 
-fn snapshot() -> Snapshot {
-    let mut snapshot = Snapshot::empty(UnixMs(0));
-    let service = HaService {
+fn ha_service() -> HaService {
+    HaService {
         request: HaRequest::Started,
         state: Some(HaServiceState::Started),
         node: Some(node()),
         target: None,
         maintenance_node: None,
         failback: true,
-    };
+    }
+}
+
+fn snapshot() -> Snapshot {
+    let mut snapshot = Snapshot::empty(UnixMs(0));
     snapshot.ha = Observed::Known(Ha {
         nodes: BTreeMap::from([(node(), HaNodeState::Online)]),
-        services: BTreeMap::from([(guest(), service)]),
+        services: BTreeMap::from([(guest(), ha_service())]),
         ..Ha::default()
     });
     snapshot
@@ -370,6 +373,16 @@ fn a_guest_that_was_stopped_where_it_had_arrived_is_not_waited_for_unless_it_is_
     assert!(why.contains("arrived on pve2, and was stopped there"), "{why}");
     there.guests.get_mut(&guest).unwrap().lock = Observed::Known(Some(Lock("migrate".to_owned())));
     assert!(matches!(step.kind().status(&there), StepStatus::Running(_)), "{:?}", step.kind().status(&there));
+    there.guests.get_mut(&guest).unwrap().lock = Observed::Known(None);
+    // HA starts what crashed, and not what somebody stopped.
+    let through_ha = Migrate { guest, from: node(), to: "pve2".into(), travel: Travel::Ha };
+    for (state, waits) in [(HaServiceState::Started, true), (HaServiceState::Stopped, false)] {
+        let service = HaService { state: Some(state), ..ha_service() };
+        there.ha = Observed::Known(Ha { services: [(guest, service)].into(), ..Ha::default() });
+        let status = through_ha.status(&there);
+        assert_eq!(matches!(status, StepStatus::Blocked(_)), waits, "{state:?}: {status:?}");
+        assert_eq!(matches!(status, StepStatus::Impossible(_)), !waits, "{state:?}: {status:?}");
+    }
     // The cluster's list is some seconds old; the node itself knows.
     let mut runs = Fixture::cluster(3).vm(100, "pve2", 1).snapshot();
     runs.guests.get_mut(&guest).unwrap().status = Observed::Known(GuestStatus::Stopped);

@@ -7,10 +7,11 @@ mod common;
 use std::sync::{Arc, Mutex};
 
 use common::{JournalFile, block_on, demo, policy, tell};
-use quorate_core::ids::{GuestId, NodeName};
-use quorate_core::run::RunOutcome;
-use quorate_engine::Ended;
-use quorate_journal::{Journal, Mode};
+use quorate_core::ids::{GuestId, NodeName, UnixMs};
+use quorate_core::run::{Event, RunOutcome};
+use quorate_core::steps::Step;
+use quorate_engine::{Beginning, Driver, Ended, Lists, Watcher, WhenPaused, new_run_id, prepare};
+use quorate_journal::{Holder, Journal, Mode};
 use quorate_sim::ledger::Ledger;
 use quorate_sim::ports::SimPorts;
 use quorate_sim::rehearsal::{AfterStep, AtStep, Outcome, Rehearsal};
@@ -157,4 +158,60 @@ fn a_guest_that_an_administrator_brings_to_a_half_done_node_goes_on_with_the_oth
     assert_eq!(order.last(), Some(&"pve2".into()), "{order:?}");
     let ledger = second.ledger;
     assert_eq!((ledger.backward_moves, ledger.guests_lost, ledger.unconsented_downtime_s), (0, 0, 0), "{ledger:#?}");
+}
+
+/// Sets the clock of the driver's machine when the first node is back. From then on another laptop tries to get the lock.
+struct SetsTheClock {
+    sim: SimPorts,
+    by_s: i64,
+    is_set: bool,
+    other_got_it: bool,
+}
+
+impl SetsTheClock {
+    fn tries(&mut self) {
+        let (mut world, node) = (self.sim.world(), NodeName::from("pve3"));
+        if self.is_set && world.pmxcfs_touch(&node, LOCK, true).is_ok() {
+            self.other_got_it |= world.pmxcfs_mkdir(&node, LOCK).is_ok();
+        }
+    }
+}
+
+impl Watcher for SetsTheClock {
+    fn event(&mut self, _: u64, _: UnixMs, event: &Event) {
+        if matches!(event, Event::StepEnded { step: Step::ProveBack(_), .. }) && !self.is_set {
+            self.is_set = true;
+            self.sim.set_clock_off(self.by_s);
+        }
+        self.tries();
+    }
+
+    fn waiting(&mut self, _: UnixMs, _: &[String]) {
+        self.tries();
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_while_a_run_goes_on_costs_neither_the_lock_nor_the_run() {
+    for by_s in [-3_600, 3_600] {
+        block_on(async {
+            let sim = SimPorts::new(Arc::new(Mutex::new(demo())));
+            let (ports, policy) = (sim.ports(), policy());
+            let run = new_run_id(ports.clock.now(), "clock");
+            let nodes: Vec<NodeName> = sim.world().nodes.keys().cloned().collect();
+            let prepared = prepare(&ports, nodes.clone(), &policy, &run, Lists::Refresh).await;
+            let (plan, _) = prepared.plan.expect("the demo has a plan");
+            let journal = Journal::in_memory().unwrap();
+            let beginning = Beginning { run, cluster: "demo".to_owned(), policy, plan };
+            let mut watcher = SetsTheClock { sim: sim.clone(), by_s, is_set: false, other_got_it: false };
+            let mut driver = Driver::begin(ports, &journal, &Holder::this_process("clock"), beginning, &mut watcher)
+                .unwrap()
+                .known_nodes(nodes)
+                .when_paused(WhenPaused::Leave);
+            let ended = driver.drive().await.unwrap();
+            drop(driver);
+            assert_eq!(ended, Ended::Over(RunOutcome::Completed), "set by {by_s} s");
+            assert!(watcher.is_set && !watcher.other_got_it, "set by {by_s} s");
+        });
+    }
 }

@@ -5,6 +5,7 @@
 
 mod crates;
 mod files;
+mod links;
 mod registries;
 mod words;
 
@@ -49,6 +50,7 @@ const RULES: &[fn(&Tree) -> Vec<Complaint>] = &[
     files::core_is_pure,
     files::nothing_left_to_do,
     crates::each_knows_only_those_before_it,
+    links::lead_somewhere,
     registries::ids_are_unique_documented_and_tested,
     words::nothing_of_this_machine,
 ];

@@ -95,6 +95,17 @@ impl Migrate {
         arrived && listed.is_some_and(|listed| !listed.running)
     }
 
+    /// A live move ends with a guest that runs: it crashed since, or somebody stopped it. HA starts again what crashed;
+    /// what it has as stopped, somebody stopped. A container that moved by restart is stopped on its way.
+    fn was_stopped_there(&self, snapshot: &Snapshot, guest: &Guest) -> bool {
+        let for_good = match self.travel {
+            Travel::Live | Travel::LiveWithDisks => true,
+            Travel::Ha => snapshot.ha_service(self.guest).is_some_and(|it| it.state == Some(HaServiceState::Stopped)),
+            Travel::Restart | Travel::Offline => false,
+        };
+        for_good && self.stands_still(snapshot) && guest.lock.is(&None)
+    }
+
     fn ha_needs(&self, snapshot: &Snapshot, at_rest: HaServiceState) -> Result<(), StepStatus> {
         let ha = super::read(&snapshot.ha).map_err(|why| StepStatus::Blocked(vec![why]))?;
         let Some(service) = ha.services.get(&self.guest) else {
@@ -163,8 +174,7 @@ impl StepKind for Migrate {
                     Some(None) => StepStatus::Ready,
                     _ => StepStatus::Blocked(vec![format!("{} has arrived, is stopped and locked", self.guest)]),
                 },
-                // A live move ends with a guest that runs: it crashed since, or somebody stopped it.
-                (Travel::Live | Travel::LiveWithDisks, false) if self.stands_still(snapshot) && guest.lock.is(&None) => {
+                (_, false) if self.was_stopped_there(snapshot, guest) => {
                     StepStatus::Impossible(format!("{} has arrived on {}, and was stopped there", self.guest, self.to))
                 }
                 (_, false) => StepStatus::Blocked(vec![format!("{} has arrived but is not running", self.guest)]),

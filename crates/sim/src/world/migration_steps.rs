@@ -72,6 +72,10 @@ impl World {
             return self.abort_late(m, &format!("online migrate failure - remote command failed: {reason}"));
         }
         self.say(m, "start remote tunnel");
+        // `qm mtunnel` on the target asks for quorum before anything else (qemu-server).
+        if !self.writable(&m.target) {
+            return self.abort_late(m, "online migrate failure - no quorum on target host");
+        }
         self.say(m, "ssh tunnel ver 1");
         self.copy_disks(m);
     }

@@ -53,6 +53,24 @@ fn an_isolated_node_resets_itself_and_its_services_start_once_elsewhere() {
 }
 
 #[test]
+fn nothing_arrives_on_a_node_that_has_no_quorum_and_ha_doubles_nothing_by_it() {
+    for id in [GuestId::vm(110), GuestId::vm(101)] {
+        let mut world = demo();
+        run_s(&mut world, 60);
+        let (from, moves) = (node(&where_is(&world, id)), world.ledger.moves);
+        let target = if from == node("pve3") { "pve2" } else { "pve3" };
+        isolate(&mut world, target);
+        // Corosync has not noticed yet.
+        run_s(&mut world, 4);
+        world.migrate(&from, id, to(target)).unwrap();
+        run_s(&mut world, 50);
+        assert_eq!((where_is(&world, id), world.ledger.moves), (from.to_string(), moves), "{}", story(&world));
+        run_s(&mut world, 600);
+        assert_eq!(report(&world).guests_doubled, 0);
+    }
+}
+
+#[test]
 fn lowering_votes_on_a_node_that_is_only_cut_off_runs_guests_twice() {
     let mut world = demo();
     run_s(&mut world, 60);

@@ -7,7 +7,7 @@ use quorate_core::ids::{GuestId, NodeName, RunId, StepId, UnixMs};
 use quorate_core::observed::Observed;
 use quorate_core::plan::{Bound, Costs, Plan, PlannedStep, Wave};
 use quorate_core::policy::Policy;
-use quorate_core::run::{Action, Event, PauseCause, RunOutcome, RunState, StepOutcome, decide};
+use quorate_core::run::{Action, Event, PauseCause, RunOutcome, RunState, Start, StepOutcome, decide};
 use quorate_core::snapshot::{
     GuestStatus, Ha, HaNodeState, HaRequest, HaService, HaServiceState, Kernel, Lock, Node, Snapshot,
 };
@@ -362,6 +362,34 @@ fn a_run_that_has_no_plan_yet_is_planned_and_never_called_complete() {
     let guard = |_: &Step, _: &[&Step], _: &Snapshot| Ok(());
     let action = decide(&state, &snapshot(), UnixMs(0), &guard);
     assert!(matches!(action, Action::Replan { .. }), "{action:?}");
+}
+
+#[test]
+fn a_restart_owes_the_start_from_its_order_until_the_container_runs() {
+    let guest = GuestId::ct(201);
+    let step = Step::from(Migrate { guest, from: node(), to: "pve2".into(), travel: Travel::Restart });
+    let before = Fixture::cluster(3).ct(201, "pve1", 1).snapshot();
+    let down = Fixture::cluster(3).ct(201, "pve1", 1).stopped(guest).snapshot();
+    let there = Fixture::cluster(3).ct(201, "pve2", 1).snapshot();
+    let owed = vec![Step::from(StartMoved { guest })];
+    for (snapshot, left) in [(&there, vec![]), (&down, owed.clone())] {
+        let mut state = RunState::default();
+        let policy = Policy::default();
+        let started = Event::RunStarted { run: RunId::new("r"), cluster: "c".into(), policy, version: "0".into() };
+        state.apply(UnixMs(0), &started);
+        let plan = plan_of(&[("pve1.migrate.ct:201", step.clone())]);
+        state.apply(UnixMs(0), &Event::PlanAdopted { plan, why: "first plan".into() });
+        let Action::Perform(start) = decide(&state, &before, UnixMs(0), &|_, _, _| Ok(())) else { panic!("no order") };
+        let Start { id, step, attempt, command, owes } = start;
+        state.apply(UnixMs(0), &Event::StepStarted { id, step, attempt, command, owes });
+        let open = |state: &RunState| state.obligations.iter().map(|open| open.pays.clone()).collect::<Vec<_>>();
+        assert_eq!(open(&state), owed);
+        let Action::Conclude { id, step, outcome } = decide(&state, snapshot, UnixMs(60_000), &|_, _, _| Ok(())) else {
+            panic!("it goes on waiting")
+        };
+        state.apply(UnixMs(60_000), &Event::StepEnded { id, step, outcome });
+        assert_eq!(open(&state), left);
+    }
 }
 
 #[test]

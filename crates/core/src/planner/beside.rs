@@ -3,11 +3,11 @@
 
 use crate::ids::GuestId;
 use crate::policy::ConsentKind;
-use crate::steps::{EjectMedia, InsertMedia, StartMoved, Step, StopToMove};
+use crate::steps::{EjectMedia, InsertMedia, StartMoved, Step, StopToMove, Travel};
 
 use super::cost::{migration_s, offline_s};
 use super::draft::Draft;
-use super::problem::{self, media};
+use super::problem::{self, Mover, media};
 use super::staging::Leg;
 use super::waves::Writer;
 
@@ -80,12 +80,13 @@ impl Writer<'_> {
         self.add(draft, start, "given back", Some(start_s));
     }
 
-    /// Guests that were stopped for their move and need not go on are not left down until the end.
+    /// Guests that were stopped for their move and do not go on stopped are not left down until the end.
     pub(super) fn start_half_way(&mut self, draft: &mut Draft) {
         if !self.waves.is_empty() {
             return;
         }
-        let moves = |guest: GuestId| self.problem.movers.iter().flatten().any(|mover| mover.guest == guest);
+        let goes_on = |mover: &Mover, guest: GuestId| mover.guest == guest && mover.travel == Travel::Offline;
+        let moves = |guest: GuestId| self.problem.movers.iter().flatten().any(|mover| goes_on(mover, guest));
         let starts = |step: &&Step| matches!(step, Step::StartMoved(start) if !moves(start.guest));
         let left: Vec<Step> = self.owed.iter().filter(starts).cloned().collect();
         for step in left {

@@ -208,7 +208,8 @@ impl<'a> Reader<'a> {
             return;
         }
         let must_leave = self.places[home].has_turn;
-        if self.half_way.contains(&guest.id) && guest.status.is(&GuestStatus::Stopped) {
+        let half_way = self.half_way.contains(&guest.id) && guest.status.is(&GuestStatus::Stopped);
+        if half_way && guest.id.kind == GuestKind::Vm {
             let on = self.offline(guest, home).ok().filter(|_| must_leave);
             match on {
                 Some(candidate) => drop(self.candidates.insert(guest.id, candidate)),
@@ -220,6 +221,8 @@ impl<'a> Reader<'a> {
             Err(why) => {
                 Some(unknown(Subject::Guest(guest.id), &format!("whether {} runs is not known: {why}", guest.id)))
             }
+            // A container is started where it is, and moves as it would have.
+            Ok(GuestStatus::Stopped) if half_way => self.running(guest, home),
             Ok(GuestStatus::Stopped) => return self.stopped(guest, home),
             Ok(GuestStatus::Running | GuestStatus::Paused) => self.running(guest, home),
         };

@@ -275,7 +275,7 @@ fn start(id: &StepId, step: &Step, attempt: u32, snapshot: &Snapshot) -> Start {
         step: step.clone(),
         attempt,
         command: if sends { step.kind().command(snapshot) } else { None },
-        owes: if sends { step.kind().owes() } else { None },
+        owes: if sends { step.kind().owes().or_else(|| step.kind().owes_on_the_way()) } else { None },
     }
 }
 

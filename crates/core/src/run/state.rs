@@ -205,7 +205,8 @@ impl RunState {
         }
         match outcome {
             StepOutcome::Done | StepOutcome::FoundDone | StepOutcome::HandedOver(_) => {
-                self.obligations.retain(|open| open.pays != *step)
+                let settled = step.kind().owes_on_the_way();
+                self.obligations.retain(|open| open.pays != *step && Some(&open.pays) != settled.as_ref());
             }
             StepOutcome::NoEffect(_) => self.obligations.retain(|open| open.opened_by != *id),
             StepOutcome::Abandoned(_) => {}
@@ -217,7 +218,9 @@ impl RunState {
         if let Some(spent) = step.starts().filter(|_| happened).and_then(|guest| self.spent.get_mut(&guest)) {
             spent.end(at);
         }
-        if let Some(spent) = step.restarts().and_then(|guest| self.spent.get_mut(&guest)) {
+        // A restart that is given up half way ends with the start that is owed.
+        let goes_on = matches!(outcome, StepOutcome::Abandoned(_)) && step.kind().owes_on_the_way().is_some();
+        if let Some(spent) = step.restarts().filter(|_| !goes_on).and_then(|guest| self.spent.get_mut(&guest)) {
             spent.end(at);
         }
         if let Some(spent) = step.stops().and_then(|guest| self.spent.get_mut(&guest))

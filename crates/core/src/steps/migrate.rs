@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Class, Limits, StartGuest, StepKind, StepStatus};
+use super::{Class, Limits, StartGuest, StartMoved, Step, StepKind, StepStatus};
 use crate::command::{Command, Method};
 use crate::ids::{GuestId, GuestKind, NodeName};
 use crate::observed::Observed;
@@ -240,6 +240,11 @@ impl StepKind for Migrate {
             }
         };
         Some(Command::api(Method::Post, path, params))
+    }
+
+    // Should the move fail and the start after it too, the container is down, wherever it is.
+    fn owes_on_the_way(&self) -> Option<Step> {
+        (self.travel == Travel::Restart).then(|| StartMoved { guest: self.guest }.into())
     }
 
     fn limits(&self, deadlines: &Deadlines) -> Limits {

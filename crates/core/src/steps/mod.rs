@@ -88,6 +88,10 @@ pub trait StepKind {
     fn owes(&self) -> Option<Step> {
         None
     }
+    /// What is owed from its order until it is done, and with that no more: a step that stops half way leaves it to others.
+    fn owes_on_the_way(&self) -> Option<Step> {
+        None
+    }
     /// Its limits.
     fn limits(&self, deadlines: &Deadlines) -> Limits;
 }

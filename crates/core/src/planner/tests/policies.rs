@@ -147,3 +147,22 @@ fn a_guest_that_was_stopped_half_way_goes_on_or_is_started_before_anything_else(
     assert_eq!(plan.waves[0].steps[1].step, owed[0], "{:?}", step_ids(&plan));
     assert!(moves_of(&plan, ID).is_empty());
 }
+
+#[test]
+fn a_container_that_is_down_half_way_is_started_first_and_moves_as_it_would_have() {
+    let guest = GuestId::ct(201);
+    let owed: Vec<Step> = vec![crate::steps::StartMoved { guest }.into()];
+    let begun = Ongoing { under_work: Some("pve1".into()), owed: owed.clone(), ..ongoing() };
+    let there = Fixture::cluster(3).ct(201, "pve1", 4).upgraded("pve2").upgraded("pve3");
+    let down = there.clone().stopped(guest).snapshot();
+    let plan = super::plan(&down, &Policy::default(), &begun).unwrap();
+    assert!(at(&plan, "pve1.start-moved.ct:201") < at(&plan, "pve1.migrate.ct:201"), "{:?}", step_ids(&plan));
+    assert_eq!(moves_of(&plan, guest)[0].2, Travel::Restart);
+    verify(&plan, &down, &Policy::default()).unwrap();
+    // It runs again by itself: the debt is found to be paid.
+    let plan = super::plan(&there.snapshot(), &Policy::default(), &begun).unwrap();
+    assert_eq!(plan.steps().filter(|(_, planned)| planned.step == owed[0]).count(), 1);
+    // Without the debt it is a guest that somebody has stopped.
+    let plan = super::plan(&down, &Policy::default(), &Ongoing { owed: Vec::new(), ..begun }).unwrap();
+    assert!(!step_ids(&plan).iter().any(|id| id.contains("start-moved")), "{:?}", step_ids(&plan));
+}

@@ -364,21 +364,26 @@ fn a_run_that_has_no_plan_yet_is_planned_and_never_called_complete() {
     assert!(matches!(action, Action::Replan { .. }), "{action:?}");
 }
 
+/// A run whose plan is one step: a container moves from pve1 to pve2 by restart.
+fn one_restart() -> (Step, RunState) {
+    let guest = GuestId::ct(201);
+    let step = Step::from(Migrate { guest, from: node(), to: "pve2".into(), travel: Travel::Restart });
+    let (run, policy) = (RunId::new("r"), Policy::default());
+    let started = Event::RunStarted { run, cluster: "c".into(), policy, version: "0".into() };
+    let plan = plan_of(&[("pve1.migrate.ct:201", step.clone())]);
+    let adopted = Event::PlanAdopted { plan, why: "first plan".into() };
+    (step, RunState::of([(UnixMs(0), &started), (UnixMs(0), &adopted)]))
+}
+
 #[test]
 fn a_restart_owes_the_start_from_its_order_until_the_container_runs() {
     let guest = GuestId::ct(201);
-    let step = Step::from(Migrate { guest, from: node(), to: "pve2".into(), travel: Travel::Restart });
     let before = Fixture::cluster(3).ct(201, "pve1", 1).snapshot();
     let down = Fixture::cluster(3).ct(201, "pve1", 1).stopped(guest).snapshot();
     let there = Fixture::cluster(3).ct(201, "pve2", 1).snapshot();
     let owed = vec![Step::from(StartMoved { guest })];
     for (snapshot, left) in [(&there, vec![]), (&down, owed.clone())] {
-        let mut state = RunState::default();
-        let policy = Policy::default();
-        let started = Event::RunStarted { run: RunId::new("r"), cluster: "c".into(), policy, version: "0".into() };
-        state.apply(UnixMs(0), &started);
-        let plan = plan_of(&[("pve1.migrate.ct:201", step.clone())]);
-        state.apply(UnixMs(0), &Event::PlanAdopted { plan, why: "first plan".into() });
+        let (_, mut state) = one_restart();
         let Action::Perform(start) = decide(&state, &before, UnixMs(0), &|_, _, _| Ok(())) else { panic!("no order") };
         let Start { id, step, attempt, command, owes } = start;
         state.apply(UnixMs(0), &Event::StepStarted { id, step, attempt, command, owes });
@@ -420,20 +425,13 @@ fn a_guest_that_was_stopped_where_it_had_arrived_is_not_waited_for_unless_it_is_
 #[test]
 fn a_container_whose_start_failed_after_its_move_is_started_and_one_that_somebody_has_stopped_is_not() {
     let guest = GuestId::ct(201);
-    let step = Step::from(Migrate { guest, from: node(), to: "pve2".into(), travel: Travel::Restart });
     let before = Fixture::cluster(3).ct(201, "pve1", 1).snapshot();
     let arrived = Fixture::cluster(3).ct(201, "pve2", 1).stopped(guest).snapshot();
     let id = StepId::new("pve1.migrate.ct:201");
     let decided = |attempt: u32, aborting: bool| {
-        let mut state = RunState::default();
-        let policy = Policy::default();
-        let started = Event::RunStarted { run: RunId::new("r"), cluster: "c".into(), policy, version: "0".into() };
-        state.apply(UnixMs(0), &started);
-        let plan = plan_of(&[("pve1.migrate.ct:201", step.clone())]);
-        state.apply(UnixMs(0), &Event::PlanAdopted { plan, why: "first plan".into() });
+        let (step, mut state) = one_restart();
         let command = step.kind().command(&before).filter(|_| attempt > 0);
-        let begun = Event::StepStarted { id: id.clone(), step: step.clone(), attempt, command, owes: None };
-        state.apply(UnixMs(0), &begun);
+        state.apply(UnixMs(0), &Event::StepStarted { id: id.clone(), step, attempt, command, owes: None });
         if aborting {
             state.apply(UnixMs(0), &Event::AbortBegun { by: "ben".into() });
         }

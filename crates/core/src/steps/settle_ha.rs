@@ -33,6 +33,10 @@ pub(super) fn unsettled(snapshot: &Snapshot) -> Result<Vec<String>, String> {
         };
         match service.state {
             Some(state) if state == wanted => {}
+            Some(HaServiceState::Error) => left.push(format!(
+                "HA has given {guest} up (state Error): mend it, then `ha-manager set {guest} --state disabled; \
+                 ha-manager set {guest} --state started`"
+            )),
             Some(state) => left.push(format!("HA has {guest} in state {state:?}")),
             None => left.push(format!("HA has not taken {guest} up yet")),
         }

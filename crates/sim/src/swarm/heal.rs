@@ -6,9 +6,13 @@ use quorate_core::ids::{GuestId, NodeName, OsdId};
 
 use crate::world::World;
 use crate::world::faults::{Fault, FaultKind};
+use crate::world::ha::{RequestState, ResourceChange, ServiceState};
 
 /// Room on `/` after somebody has cleaned up.
 const FREE_BYTES: u64 = 40 << 30;
+
+/// HA's rounds are ten seconds long, and a stop takes up to a minute.
+const HA_ROUNDS_MS: u64 = 90_000;
 
 /// Mends everything. Nodes boot, daemons start and HA recovers in their own time afterwards.
 pub(super) fn heal(world: &mut World) {
@@ -40,6 +44,22 @@ pub(super) fn heal(world: &mut World) {
     let his: Vec<NodeName> = world.ledger.baseline.iter().flat_map(|baseline| baseline.maintenance.clone()).collect();
     for node in his {
         world.inject(Fault { at_s: 0, kind: FaultKind::AdminMaintenance { node, on: false } });
+    }
+}
+
+/// With the services that HA has given up he does as the pause says: disabled, and started again.
+pub(super) fn takes_up_again(world: &mut World) {
+    let services = world.ha.manager.services.iter();
+    let guests: Vec<GuestId> =
+        services.filter(|(_, service)| service.state == ServiceState::Error).map(|(id, _)| *id).collect();
+    let Some(node) = world.nodes.keys().find(|node| world.writable(node)).cloned() else { return };
+    for state in [RequestState::Disabled, RequestState::Started] {
+        for guest in &guests {
+            let change = ResourceChange { state: Some(state), ..ResourceChange::default() };
+            world.ha_change(&node, *guest, change).expect("the node has quorum, and HA manages the guest");
+        }
+        let until_ms = world.now_ms + if guests.is_empty() { 0 } else { HA_ROUNDS_MS };
+        world.advance_to(until_ms);
     }
 }
 

@@ -271,6 +271,7 @@ impl Operator {
         super::heal::heal(&mut world);
         let until_ms = world.now_ms + MENDING_MS;
         world.advance_to(until_ms);
+        super::heal::takes_up_again(&mut world);
         drop(world);
         self.healed = true;
     }

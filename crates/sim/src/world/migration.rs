@@ -271,6 +271,26 @@ impl World {
         if self.has_replica(id, target) { all / super::replication::SHARE_WRITTEN } else { all }
     }
 
+    /// A stopped guest may be starting: its start holds the lock of its configuration. Then it runs, and is not moved as
+    /// one that does not (qemu-server, pve-container).
+    pub(crate) fn must_be_stopped(&self, m: &Migration) -> Result<(), String> {
+        let guest = self.guests.get(&m.guest).filter(|_| m.mode == Mode::Offline);
+        let (vmid, vm) = (m.guest.vmid, m.guest.kind == GuestKind::Vm);
+        match guest {
+            Some(guest) if guest.is_running() && vm => Err("can't migrate running VM without --online".to_owned()),
+            Some(guest) if guest.is_running() => {
+                Err("can't migrate running container without --online or --restart".to_owned())
+            }
+            Some(guest) if guest.activity == super::guest::Activity::Starting && vm => {
+                Err(format!("can't lock file '/var/lock/qemu-server/lock-{vmid}.conf' - got timeout"))
+            }
+            Some(guest) if guest.activity == super::guest::Activity::Starting => {
+                Err(format!("can't lock file '/run/lock/lxc/pve-config-{vmid}.lock' - got timeout"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Memory of live moves that are coming in to a node.
     pub(crate) fn incoming_bytes(&self, node: &NodeName) -> u64 {
         let comes = |m: &&Migration| m.target == *node && m.mode == Mode::Live;

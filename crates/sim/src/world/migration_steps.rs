@@ -45,7 +45,7 @@ impl World {
             }
             return self.enter(m.guest, Phase::Prepare, until_ms.saturating_sub(self.now_ms) + 100);
         }
-        if let Err(reason) = self.task_blockers(m) {
+        if let Err(reason) = self.must_be_stopped(m).and_then(|()| self.task_blockers(m)) {
             return self.abort_early(m, &reason);
         }
         match m.mode {

@@ -274,8 +274,9 @@ impl World {
         }
         let wanted = |id: &GuestId| {
             let guest = self.guests.get(id)?;
-            (guest.onboot && !guest.template && !guest.is_running() && !self.ha.resources.contains_key(id))
-                .then_some(*id)
+            // A locked one is refused: somebody moves it just now.
+            let may = guest.onboot && guest.lock.is_none() && !guest.template && !guest.is_running();
+            (may && !self.ha.resources.contains_key(id)).then_some(*id)
         };
         let ids: Vec<GuestId> = machine.guests.iter().filter_map(wanted).collect();
         if let Some(machine) = self.nodes.get_mut(node) {

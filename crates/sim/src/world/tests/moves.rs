@@ -169,3 +169,21 @@ fn a_guest_that_dirties_faster_than_the_network_pauses_for_longer_and_is_still_m
     assert!((500..=2_000).contains(&busy_ms), "{busy_ms}");
     assert_eq!(report(&world).unconsented_downtime_s, 0, "a pause, no downtime");
 }
+
+#[test]
+fn a_guest_that_is_starting_is_not_moved_as_one_that_is_stopped() {
+    for (id, word) in [(GuestId::vm(110), "lock-110.conf' - got timeout"), (GuestId::ct(203), "pve-config-203.lock'")] {
+        let mut world = demo();
+        let from = node(&where_is(&world, id));
+        let target = if from == node("pve3") { "pve2" } else { "pve3" };
+        world.guest_stop(&from, id, ME).unwrap();
+        run_s(&mut world, 30);
+        world.guest_start(&from, id, ME).unwrap();
+        let upid = world.migrate(&from, id, MigrateRequest { online: false, restart: false, ..to(target) }).unwrap();
+        assert_eq!(task_ends(&mut world, &upid), "migration aborted");
+        assert!(log(&world, &upid).contains(word), "{}", log(&world, &upid));
+        run_s(&mut world, 60);
+        assert_eq!(where_is(&world, id), from.to_string());
+        assert!(world.guests[&id].runs_on.iter().eq([&from]), "{:?}", world.guests[&id].runs_on);
+    }
+}

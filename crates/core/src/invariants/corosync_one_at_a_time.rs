@@ -1,4 +1,4 @@
-//! At most one member is absent or has its corosync upgraded, and all links between the others are up.
+//! At most one member is absent or being upgraded, and all links between the others are up.
 
 use std::collections::BTreeSet;
 

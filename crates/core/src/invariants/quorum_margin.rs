@@ -10,8 +10,7 @@ const CUT_OFF: &str = "but its /etc/pve cannot be written: its pmxcfs has lost c
                        on it; `journalctl -u pve-cluster` says why";
 
 /// `quorum-margin`. Uneven votes and a QDevice are in the figures that corosync itself gives. A node that is being
-/// upgraded counts as absent. A member whose own `/etc/pve` cannot be written has no quorum where it
-/// matters.
+/// upgraded counts as absent. A member whose own `/etc/pve` cannot be written has no quorum where it matters.
 pub(super) struct QuorumMargin;
 
 impl Invariant for QuorumMargin {

@@ -3,11 +3,11 @@
 
 use crate::ids::GuestId;
 use crate::policy::ConsentKind;
-use crate::steps::{EjectMedia, InsertMedia, StartMoved, Step, StopToMove, Travel};
+use crate::steps::{EjectMedia, InsertMedia, StartMoved, Step, StopToMove};
 
 use super::cost::{migration_s, offline_s};
 use super::draft::Draft;
-use super::problem::{self, Mover, media};
+use super::problem::{self, media};
 use super::staging::Leg;
 use super::waves::Writer;
 
@@ -85,9 +85,9 @@ impl Writer<'_> {
         if !self.waves.is_empty() {
             return;
         }
-        let goes_on = |mover: &Mover, guest: GuestId| mover.guest == guest && mover.travel == Travel::Offline;
-        let moves = |guest: GuestId| self.problem.movers.iter().flatten().any(|mover| goes_on(mover, guest));
-        let starts = |step: &&Step| matches!(step, Step::StartMoved(start) if !moves(start.guest));
+        let movers = || self.problem.movers.iter().flatten();
+        let goes_on = |guest| movers().any(|mover| mover.guest == guest && self.problem.stops_to_move(mover));
+        let starts = |step: &&Step| matches!(step, Step::StartMoved(start) if !goes_on(start.guest));
         let left: Vec<Step> = self.owed.iter().filter(starts).cloned().collect();
         for step in left {
             self.alone(draft, step, "given back");

@@ -1,6 +1,6 @@
 //! Where everything stands in the middle of a plan, and what a move needs. Every rule of a move is stated here, once.
 
-use super::instance::{Instance, Item, Move, NodeSet, Release};
+use super::instance::{Instance, Item, Move, NodeSet};
 
 /// Positions, loads and what is upgraded.
 #[derive(Clone, Debug)]
@@ -53,12 +53,6 @@ impl<'a> Board<'a> {
         &self.instance.items[number]
     }
 
-    /// What is installed on a node now.
-    pub(super) fn release(&self, node: usize) -> Release {
-        let place = &self.instance.places[node];
-        if self.upgraded.has(node) && place.has_turn { place.after } else { place.before }
-    }
-
     /// Free memory of a node.
     pub(super) fn free(&self, node: usize) -> u64 {
         self.instance.places[node].capacity_bytes.saturating_sub(self.load[node])
@@ -73,13 +67,8 @@ impl<'a> Board<'a> {
 
     /// Everything but memory and who is there: allowed, not leaving, not backwards.
     pub(super) fn may_go(&self, item: usize, to: usize) -> bool {
-        let spec = self.item(item);
         let from = self.at[item];
-        spec.allowed.has(to)
-            && to != from
-            && self.leaving != Some(to)
-            && (!spec.forward_only || self.release(to).takes_from(self.release(from)))
-            && self.release(to).qemu >= spec.least_qemu
+        to != from && self.leaving != Some(to) && self.instance.lets(item, from, to, self.upgraded)
     }
 
     /// Is somebody there that must not meet it?

@@ -188,6 +188,19 @@ impl Instance {
         plain
     }
 
+    /// What is installed on a node while these are upgraded.
+    fn release(&self, node: usize, upgraded: NodeSet) -> Release {
+        let place = &self.places[node];
+        if upgraded.has(node) && place.has_turn { place.after } else { place.before }
+    }
+
+    /// Does what is installed let the item travel? Allowed there, not backwards, and QEMU knows its machine.
+    pub(super) fn lets(&self, item: usize, from: usize, to: usize, upgraded: NodeSet) -> bool {
+        let item = &self.items[item];
+        let (there, here) = (self.release(to, upgraded), self.release(from, upgraded));
+        item.allowed.has(to) && (!item.forward_only || there.takes_from(here)) && there.qemu >= item.least_qemu
+    }
+
     /// Nodes that are ready from the start: nothing is to be done on them.
     pub fn ready(&self) -> NodeSet {
         NodeSet::first(self.places.len()).minus(self.with_turn())

@@ -24,6 +24,7 @@ mod journeys;
 mod needs;
 pub mod others;
 pub mod overlap;
+mod packing;
 mod prices;
 mod problem;
 #[cfg(test)]

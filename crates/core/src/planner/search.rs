@@ -9,6 +9,8 @@ use super::crowding::Crowding;
 use super::forced::Forced;
 use super::instance::{Instance, Solution, StuckItem};
 use super::journeys;
+use super::packing;
+use crate::policy::Overlap;
 
 /// Work for one plan, in items placed. A tenth of a second or two for a big cluster, far less for a small one.
 const PLACEMENTS: usize = 1_500_000;
@@ -44,8 +46,12 @@ const DEEPER: u64 = 16;
 /// Up to so many free nodes every order is tried in turn.
 const MOST_FOR_ALL_ORDERS: usize = 5;
 
-/// Up to so many items chance is worth a try: with more, something always goes wrong somewhere.
+/// Up to so many items chance is worth a try, and so is packing them as a whole: with more, something always goes wrong
+/// somewhere.
 const MOST_FOR_CHANCE: usize = 200;
+
+/// After so many tries an order is packed as a whole, again and again.
+const PACKED_EVERY: u64 = 32;
 
 /// Looks for the cheapest way for as long as `go_on` says so, or until no cheaper one can exist.
 ///
@@ -73,7 +79,8 @@ pub fn solve(
     let mut candidate = order.clone();
     let mut cheapest = order.clone();
     let weighed = journeys::cheapest(instance, &weights, &forced.few_orders(), journeys::MOST_CHOICES);
-    if let Some(solution) = weighed.as_ref().and_then(|weighed| by_journeys(instance, weighed)) {
+    let chosen = weighed.as_ref().and_then(|weighed| weighed.best.as_ref());
+    if let Some(solution) = chosen.and_then(|choice| by_journeys(instance, choice)) {
         found(&solution);
         best = Some(solution);
     }
@@ -122,12 +129,23 @@ pub fn solve(
             4 => candidate = crowding.johnson(forced.free()),
             _ => {}
         }
+        if round.is_multiple_of(PACKED_EVERY)
+            && let Some(known) = best.as_ref().filter(|_| may_be_packed(instance))
+        {
+            let promising = one_of(&all, round / PACKED_EVERY, known.cost - once).unwrap_or(&order);
+            let choice = packing::pack(instance, &forced.whole(promising), known.cost, round);
+            let packed = choice.and_then(|choice| by_journeys(instance, &choice));
+            if let Some(solution) = packed.filter(|packed| packed.cost < known.cost) {
+                found(&solution);
+                best = Some(solution);
+            }
+        }
         let limit = best.as_ref().filter(|best| best.unmet == 0).map_or(u64::MAX, |best| best.cost - once);
-        candidate = match all.is_empty() {
+        candidate = match one_of(&all, round, limit) {
             _ if round < 4 => order.clone(),
             _ if round < 6 => candidate,
-            true => neighbour(&forced, &crowding, &order, round, limit),
-            false => one_of(&all, round, limit),
+            None => neighbour(&forced, &crowding, &order, round, limit),
+            Some(order) => order.clone(),
         };
     }
     match (best, furthest) {
@@ -137,9 +155,8 @@ pub fn solve(
     }
 }
 
-/// For very few nodes and a balanced end: the way that the cheapest journeys suggest.
-fn by_journeys(instance: &Instance, weighed: &journeys::Found) -> Option<Solution> {
-    let choice = weighed.best.as_ref()?;
+/// The way that journeys suggest.
+fn by_journeys(instance: &Instance, choice: &journeys::Choice) -> Option<Solution> {
     let suggested = journeys::as_moves(instance, choice);
     let ways = (0..6).map(|round| style(instance, round));
     let ways = ways.filter_map(|style| construct(instance, &choice.order, &style, u64::MAX, Some(&suggested)).ok());
@@ -168,9 +185,17 @@ fn style(instance: &Instance, round: u64) -> Style {
 }
 
 /// One order after the other, of those that do not force more than `limit`, cheap ones first.
-fn one_of(all: &[(u64, Vec<usize>)], round: u64, limit: u64) -> Vec<usize> {
+fn one_of(all: &[(u64, Vec<usize>)], round: u64, limit: u64) -> Option<&Vec<usize>> {
     let promising = all.partition_point(|(cost, _)| *cost < limit).max(1);
-    all[(round % promising as u64) as usize].1.clone()
+    all.get((round % promising as u64) as usize).map(|(_, order)| order)
+}
+
+/// Small, and nothing is wished for that journeys by themselves do not know.
+fn may_be_packed(instance: &Instance) -> bool {
+    instance.items.len() <= MOST_FOR_CHANCE
+        && instance.spread.is_none()
+        && instance.overlap == Overlap::None
+        && instance.items.iter().all(|item| item.ends.is_none())
 }
 
 /// A slightly different order that does not force more than `limit`: one free node elsewhere, or none.

@@ -11,7 +11,7 @@ mod layers;
 mod prices;
 
 use super::board::Board;
-use super::instance::{Instance, Move, NodeSet, Release, Solution, Turn};
+use super::instance::{Instance, Move, Solution, Turn};
 use prices::{Row, Table};
 
 /// Most journeys that an item may have: three nodes have 81, most of which are not allowed.
@@ -49,7 +49,7 @@ pub(super) struct Found {
 /// An order of the nodes, and each item with where it is at each moment.
 pub(super) struct Choice {
     pub(super) order: Vec<usize>,
-    at: Vec<(usize, Vec<usize>)>,
+    pub(super) at: Vec<(usize, Vec<usize>)>,
 }
 
 /// Looks at these whole orders, and at so many choices at most. None where nothing is asked of the end, or the cluster is too big for it.
@@ -111,10 +111,6 @@ fn journeys(instance: &Instance, number: usize, order: &[usize]) -> Vec<Journey>
     let item = &instance.items[number];
     let mut all = vec![Journey { at: Vec::new(), moves: 0 }];
     let mut upgraded = instance.ready();
-    let release = |node: usize, upgraded: NodeSet| -> Release {
-        let place = &instance.places[node];
-        if upgraded.has(node) && place.has_turn { place.after } else { place.before }
-    };
     for moment in 0..=order.len() {
         let away = order.get(moment).copied();
         let mut longer = Vec::new();
@@ -122,10 +118,8 @@ fn journeys(instance: &Instance, number: usize, order: &[usize]) -> Vec<Journey>
             let from = journey.at.last().copied().unwrap_or(item.home);
             let lands = if away.is_none() { item.lands() } else { item.allowed };
             for to in item.allowed.with(from).iter().filter(|to| Some(*to) != away) {
-                let (there, here) = (release(to, upgraded), release(from, upgraded));
-                let backward = item.forward_only && !there.takes_from(here);
-                let refused = !item.allowed.has(to) || backward || there.qemu < item.least_qemu;
-                if (to != from && refused) || (away.is_none() && !lands.has(to)) {
+                let refused = to != from && !instance.lets(number, from, to, upgraded);
+                if refused || (away.is_none() && !lands.has(to)) {
                     continue;
                 }
                 let moves = journey.moves + u64::from(to != from);

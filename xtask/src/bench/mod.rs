@@ -155,13 +155,13 @@ fn measure(request: &Request) -> bool {
 }
 
 fn strategies(request: &Request, case: &Case, about: &serde_json::Value, seed: u64) -> bool {
-    let least = bound::least_with(&case.instance, &bound::costs(&case.instance), CHOICES) as f64;
+    let mut least = bound::least_with(&case.instance, &bound::costs(&case.instance), CHOICES) as f64;
     let wanted = |name: &str| request.only.as_deref().is_none_or(|only| only == name);
     let mut sound = true;
     if wanted("quorate") {
-        let (result, clean) = ours(request, case, least);
-        sound = clean;
-        print(request, about, &result);
+        let ours = ours(request, case);
+        (sound, least) = (ours.clean, ours.least.unwrap_or(least));
+        print(request, about, &ours.result);
     }
     if let Some(directory) = &request.dump {
         match dump(case, about, directory) {
@@ -186,8 +186,17 @@ fn strategies(request: &Request, case: &Case, about: &serde_json::Value, seed: u
     sound
 }
 
-/// Our own plan, walked again; false if it breaks a rule. No plan is no mistake: there may be none.
-fn ours(request: &Request, case: &Case, least: f64) -> (serde_json::Value, bool) {
+/// What our own plan came to.
+struct Ours {
+    result: serde_json::Value,
+    /// It breaks no rule. No plan is no mistake: there may be none.
+    clean: bool,
+    /// What no plan goes below, if there is one.
+    least: Option<f64>,
+}
+
+/// Our own plan, walked again.
+fn ours(request: &Request, case: &Case) -> Ours {
     let watch = Watch::start();
     let (mut first, mut best, mut tries) = (None, Duration::ZERO, 1_u64);
     let go_on = || {
@@ -203,10 +212,12 @@ fn ours(request: &Request, case: &Case, least: f64) -> (serde_json::Value, bool)
         Ok(solution) => solution,
         Err(stuck) => {
             let why = format!("item {} is stuck on node {}", stuck.item, stuck.node);
-            return (json!({ "strategy": "quorate", "clean": false, "no_plan": why, "tries": tries }), true);
+            let result = json!({ "strategy": "quorate", "clean": false, "no_plan": why, "tries": tries });
+            return Ours { result, clean: true, least: None };
         }
     };
     let broken = walk::broken_rules(&case.instance, &solution);
+    let least = bound::least_beside(&case.instance, &bound::costs(&case.instance), solution.cost, CHOICES) as f64;
     let steps = || solution.turns.iter().flat_map(|turn| turn.all());
     let moves: u64 = steps().map(|step| case.guests[step.item]).sum();
     let bytes: u64 = steps().map(|step| case.instance.items[step.item].memory_bytes).sum();
@@ -219,12 +230,12 @@ fn ours(request: &Request, case: &Case, least: f64) -> (serde_json::Value, bool)
         "strategy": "quorate", "moves": moves, "bytes": bytes, "ratio": solution.cost as f64 / least,
         "ratio_to_simple_bound": solution.cost as f64 / simple,
         "clean": broken.is_empty(), "broken": broken, "order_ratio": forced as f64 / least,
-        "moves_bound": bound::least(&case.instance, &case.guests), "tries": tries, "unmet": solution.unmet,
+        "moves_bound": bound::least_beside(&case.instance, &case.guests, moves, CHOICES), "tries": tries, "unmet": solution.unmet,
         "hours": serial_s / 3600.0, "hours_overlapped": overlapped_s / 3600.0,
         "overlap_saves_percent": (1.0 - overlapped_s / serial_s.max(1.0)) * 100.0,
         "first_ms": ms(first.unwrap_or_default()), "best_ms": ms(best), "peak_mib": peak_mib(),
     });
-    (result, broken.is_empty())
+    Ours { result, clean: broken.is_empty(), least: Some(least) }
 }
 
 /// The same cluster as a snapshot, and the plan that `plan` makes of it, as files; how long that took and what it costs.

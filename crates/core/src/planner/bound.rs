@@ -10,6 +10,14 @@ use super::forced::Forced;
 use super::instance::Instance;
 use super::journeys;
 
+/// Up to so many free nodes every order is weighed.
+const MOST_FOR_ALL_ORDERS: usize = 5;
+
+/// Most journeys that are weighed beside a plan, each a hundred bytes while its order is.
+const MOST_JOURNEYS: u64 = 1_000_000;
+
+pub(super) use journeys::FEW_CHOICES;
+
 /// Everything once; `weights` by item.
 pub fn once(instance: &Instance, weights: &[u64]) -> u64 {
     let with_turn = instance.items.iter().zip(weights).filter(|(item, _)| instance.places[item.home].has_turn);
@@ -27,6 +35,20 @@ pub fn least_with(instance: &Instance, weights: &[u64], most_choices: u64) -> u6
     let orders = Forced::new(instance, weights).few_orders();
     let found = journeys::cheapest(instance, weights, &orders, most_choices);
     found.map_or(by_kind, |found| found.least.max(by_kind))
+}
+
+/// The same where a plan is known that costs `cost`: for a few nodes what may be cheaper than that is weighed too.
+pub fn least_beside(instance: &Instance, weights: &[u64], cost: u64, most_choices: u64) -> u64 {
+    let least = least_with(instance, weights, most_choices);
+    if cost <= least {
+        return least;
+    }
+    let (forced, once) = (Forced::new(instance, weights), once(instance, weights));
+    let cheaper = forced.all_orders(MOST_FOR_ALL_ORDERS).into_iter().filter(|(price, _)| once + price < cost);
+    let orders: Vec<Vec<usize>> = cheaper.map(|(_, order)| forced.whole(&order)).collect();
+    let most = (most_choices.min(MOST_JOURNEYS), most_choices.min(journeys::MOST_CHOICES));
+    let beside = journeys::least_beside(instance, weights, &orders, cost, most);
+    beside.map_or(least, |beside| beside.max(least))
 }
 
 /// The same without journeys as a whole.

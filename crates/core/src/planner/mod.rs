@@ -47,7 +47,7 @@ mod world;
 use std::collections::BTreeMap;
 
 use crate::ids::{GuestId, NodeName, PlanId, UnitName};
-use crate::plan::{Bound, NoPlan, Plan};
+use crate::plan::{Bound, Costs, NoPlan, Plan};
 use crate::policy::Policy;
 use crate::snapshot::Snapshot;
 use crate::steps::Step;
@@ -89,18 +89,19 @@ pub fn plan(snapshot: &Snapshot, policy: &Policy, ongoing: &Ongoing) -> Result<P
 /// A solved puzzle as a plan.
 fn written(problem: &problem::Problem<'_>, solution: &instance::Solution, ongoing: &Ongoing) -> Plan {
     let waves::Written { waves, costs, consents } = waves::write(problem, solution, ongoing);
-    let bound = bound_of(problem, costs.moves, solution.unmet);
+    let bound = bound_of(problem, &costs, solution.unmet);
     let plan = Plan::new(ongoing.parent.clone(), problem.snapshot.taken, waves, costs, consents, bound);
     plan.for_world(world::digest(problem.snapshot, problem.policy))
 }
 
 /// The bound in moves and in bytes, each by itself. Where wishes for the end are not met in full, that of a plan without
 /// any.
-fn bound_of(problem: &problem::Problem<'_>, moves: u32, unmet: u64) -> Bound {
+fn bound_of(problem: &problem::Problem<'_>, costs: &Costs, unmet: u64) -> Bound {
     let guests: Vec<u64> = problem.movers.iter().map(|movers| movers.len() as u64).collect();
     let bytes: Vec<u64> = problem.movers.iter().map(|movers| movers.iter().map(|mover| mover.bytes).sum()).collect();
     let instance = if unmet == 0 { problem.instance.clone() } else { problem.instance.without_wishes() };
-    let (least, once) = (bound::least(&instance, &guests), bound::once(&instance, &guests));
+    let least_of = |weights: &[u64], known| bound::least_beside(&instance, weights, known, bound::FEW_CHOICES);
+    let (least, once) = (least_of(&guests, u64::from(costs.moves)), bound::once(&instance, &guests));
     let mut why = match least - once {
         0 => "every guest once".to_owned(),
         count if instance.items.iter().all(|item| item.ends.is_none()) && instance.spread.is_none() => {
@@ -109,7 +110,7 @@ fn bound_of(problem: &problem::Problem<'_>, moves: u32, unmet: u64) -> Bound {
         count => format!("every guest once, and {count} moves more because some node must be first and for the end"),
     };
     let least = u32::try_from(least).unwrap_or(u32::MAX);
-    if moves == least {
+    if costs.moves == least {
         why.push_str("; proven optimal: no plan has fewer moves");
     }
     if unmet > 0 {
@@ -117,5 +118,5 @@ fn bound_of(problem: &problem::Problem<'_>, moves: u32, unmet: u64) -> Bound {
             "; what is wished for the end, or preferred by HA, cannot be had in full, and is not counted here",
         );
     }
-    Bound { moves: least, bytes: bound::least(&instance, &bytes), why }
+    Bound { moves: least, bytes: least_of(&bytes, costs.bytes), why }
 }

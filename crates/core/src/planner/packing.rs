@@ -1,21 +1,23 @@
 //! One order of the nodes, packed as a whole.
 //!
 //! Building a way item by item decides early who waits where; in a tight cluster the last ones then find no room that
-//! another choice had left them. Here all items have their journeys at once, each moving only to leave a node that goes
-//! down, and a first choice is mended until no node holds more than it can, nobody meets whom it must not, and all
+//! another choice had left them. Here all items have their journeys at once, and a first choice is mended until no node holds more than it can, nobody meets whom it must not, and all
 //! together cost less than the best way known. What stays broken weighs more with every step, so the search does not
 //! stand still (breakout local search). What comes out is a suggestion: [`super::construct`] makes its moves as far as
 //! the rules of a move let it.
 
 use super::construct::mix;
 use super::instance::{Instance, Place};
-use super::journeys::Choice;
+use super::journeys::{self, Choice};
 
 /// Steps for one order: a few milliseconds for a hundred guests.
 const STEPS: u64 = 4000;
 
-/// Most journeys over all items.
+/// Most journeys over all items that are chosen from.
 const MOST_JOURNEYS: usize = 40_000;
+
+/// Most of them that are looked at for that.
+const MOST_LOOKED_AT: u64 = 300_000;
 
 /// Steps for which an item that has changed its journey keeps it, and as many more as chance has it.
 const KEPT: u64 = 4;
@@ -26,7 +28,15 @@ const PIECE_BITS: u32 = 16;
 /// So many pieces are as good as any more (1 PiB): sums of them, times weights, stay far from the end of an `i64`.
 const MOST_PIECES: u64 = 1 << 34;
 
-/// One item: where it is while each node is away, and what it costs.
+/// Whether an item may move before its node goes down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Early {
+    Yes,
+    /// Only to leave a node that goes down: far fewer journeys, among which there is a way more often than not.
+    No,
+}
+
+/// One item: where it is at each moment, and what it costs.
 struct Journey {
     at: Vec<usize>,
     cost: u64,
@@ -66,8 +76,8 @@ struct Packing<'a> {
 }
 
 /// Looks for journeys in this whole order that cost less than `limit`.
-pub(super) fn pack(instance: &Instance, order: &[usize], limit: u64, seed: u64) -> Option<Choice> {
-    let mut packing = Packing::new(instance, order, limit, seed)?;
+pub(super) fn pack(instance: &Instance, order: &[usize], limit: u64, early: Early, seed: u64) -> Option<Choice> {
+    let mut packing = Packing::new(instance, order, limit, early, seed)?;
     for step in 1..=STEPS {
         let broken = packing.broken();
         if broken.is_empty() {
@@ -84,35 +94,39 @@ fn pieces(bytes: u64) -> i64 {
 }
 
 impl<'a> Packing<'a> {
-    /// None if somebody has no journey, or the cheapest ones together cost too much.
-    fn new(instance: &'a Instance, order: &[usize], limit: u64, seed: u64) -> Option<Self> {
+    /// None if there is nothing so cheap, or too much.
+    fn new(instance: &'a Instance, order: &[usize], limit: u64, early: Early, seed: u64) -> Option<Self> {
+        let costs: Vec<u64> = instance.items.iter().map(|item| item.cost).collect();
+        let mut left = MOST_LOOKED_AT;
+        let below = journeys::rows::below(instance, &costs, order, limit, &mut left).filter(|_| left > 0)?;
         let mut rows = Vec::new();
         let mut least = 0_u64;
-        for (number, item) in instance.items.iter().enumerate() {
-            let mut journeys = journeys(instance, number, order);
+        for row in below {
+            let item = &instance.items[row.item];
+            let late = |journey: &journeys::Journey| only_late(journey, item.home, order);
+            let anybody = early == Early::Yes || !row.journeys.iter().any(late);
+            let chosen = row.journeys.into_iter().filter(|journey| anybody || late(journey));
+            let mut journeys: Vec<Journey> =
+                chosen.map(|journey| Journey { at: journey.at, cost: item.cost * journey.moves }).collect();
             journeys.sort_by_key(|journey| journey.cost);
-            least = least.saturating_add(journeys.first()?.cost);
-            rows.push(Row { memory: pieces(item.memory_bytes), journeys, taken: 0, kept_until: 0 });
-        }
-        let slack = limit.checked_sub(least).filter(|slack| *slack > 0)?;
-        for (item, row) in rows.iter_mut().enumerate() {
-            let cheapest = row.journeys[0].cost;
-            row.journeys.retain(|journey| journey.cost - cheapest < slack);
-            let equal = row.journeys.partition_point(|journey| journey.cost == cheapest);
-            row.taken = (mix(seed ^ 0xa5, item as u64) % equal as u64) as usize;
+            let cheapest = journeys.first()?.cost;
+            let equal = journeys.partition_point(|journey| journey.cost == cheapest);
+            let taken = (mix(seed ^ 0xa5, row.item as u64) % equal as u64) as usize;
+            least = least.saturating_add(cheapest);
+            rows.push(Row { memory: pieces(item.memory_bytes), journeys, taken, kept_until: 0 });
         }
         if rows.iter().map(|row| row.journeys.len()).sum::<usize>() > MOST_JOURNEYS {
             return None;
         }
         let room = |place: &Place| (place.capacity_bytes >> PIECE_BITS).min(MOST_PIECES) as i64;
         let empty: Vec<i64> = instance.places.iter().map(|place| -room(place)).collect();
-        let mut over = vec![empty; order.len()];
+        let mut over = vec![empty; order.len() + 1];
         for row in &rows {
             for (moment, node) in row.journeys[row.taken].at.iter().enumerate() {
                 over[moment][*node] += row.memory;
             }
         }
-        let weight = vec![vec![1; instance.places.len()]; order.len()];
+        let weight = vec![vec![1; instance.places.len()]; order.len() + 1];
         let dear = pieces(least) - pieces(limit.saturating_sub(1));
         Some(Self { instance, rows, over, weight, dear, dear_weight: 1, meeting_weight: 1 })
     }
@@ -215,41 +229,15 @@ impl<'a> Packing<'a> {
     }
 
     fn choice(&self, order: &[usize]) -> Choice {
-        // Where it is at the last moment it is at the end.
-        let at = |row: &Row| {
-            let at = &row.journeys[row.taken].at;
-            at.iter().chain(at.last()).copied().collect()
-        };
+        let at = |row: &Row| row.journeys[row.taken].at.clone();
         Choice { order: order.to_vec(), at: self.rows.iter().map(at).enumerate().collect() }
     }
 }
 
-/// Every journey in which the item moves only to leave a node that goes down: twice at most, or as often as it must.
-fn journeys(instance: &Instance, number: usize, order: &[usize]) -> Vec<Journey> {
-    let most = instance.places.len() as u64;
-    (2..=most).map(|moves| journeys_of(instance, number, order, moves)).find(|all| !all.is_empty()).unwrap_or_default()
-}
-
-fn journeys_of(instance: &Instance, number: usize, order: &[usize], most_moves: u64) -> Vec<Journey> {
-    let item = &instance.items[number];
-    let mut all = vec![(Vec::new(), 0)];
-    let mut upgraded = instance.ready();
-    for away in order {
-        let mut longer = Vec::new();
-        for (at, moves) in all {
-            let here = at.last().copied().unwrap_or(item.home);
-            if here != *away {
-                longer.push(([at.as_slice(), &[here]].concat(), moves));
-            } else if moves < most_moves {
-                let targets = item.allowed.without(here);
-                let targets = targets.iter().filter(|to| instance.lets(number, here, *to, upgraded));
-                longer.extend(targets.map(|to| ([at.as_slice(), &[to]].concat(), moves + 1)));
-            }
-        }
-        all = longer;
-        upgraded = upgraded.with(*away);
-    }
-    all.into_iter().map(|(at, moves)| Journey { at, cost: item.cost * moves }).collect()
+/// Whether it moves only off a node that goes down at that moment.
+fn only_late(journey: &journeys::Journey, home: usize, order: &[usize]) -> bool {
+    let before = std::iter::once(&home).chain(&journey.at);
+    before.zip(&journey.at).enumerate().all(|(moment, (from, to))| from == to || order.get(moment) == Some(from))
 }
 
 #[cfg(test)]
@@ -279,7 +267,7 @@ mod tests {
     fn memory_of_every_moment_is_kept_to() {
         let items = vec![item(6, 0), item(5, 0), item(4, 1), item(3, 2)];
         let instance = Instance { places: nodes(&[12, 10, 9]), items, ..Instance::default() };
-        let choice = pack(&instance, &[0, 1, 2], 7 * PIECE, 1).expect("six moves are enough");
+        let choice = pack(&instance, &[0, 1, 2], 7 * PIECE, Early::No, 1).expect("six moves are enough");
         for moment in 0..3 {
             let mut load = [0; 3];
             for ((_, at), item) in choice.at.iter().zip(&instance.items) {
@@ -288,7 +276,10 @@ mod tests {
             }
             assert!(load[0] <= 12 && load[1] <= 10 && load[2] <= 9, "{load:?}");
         }
-        assert!(pack(&instance, &[0, 1, 2], 6 * PIECE, 1).is_none(), "everybody once, and two of the first node twice");
+        assert!(
+            pack(&instance, &[0, 1, 2], 6 * PIECE, Early::No, 1).is_none(),
+            "everybody once, and two of the first node twice"
+        );
     }
 
     #[test]
@@ -296,15 +287,19 @@ mod tests {
         let mut items = vec![item(1, 0), item(1, 1), item(1, 2)];
         let instance =
             |items: &[Item]| Instance { places: nodes(&[9, 9, 9]), items: items.to_vec(), ..Instance::default() };
-        assert!(pack(&instance(&items), &[0, 1, 2], 5 * PIECE, 1).is_some());
+        assert!(pack(&instance(&items), &[0, 1, 2], 5 * PIECE, Early::No, 1).is_some());
         (items[0].apart, items[1].apart) = (vec![1], vec![0]);
         for seed in 0..20 {
-            let choice = pack(&instance(&items), &[0, 1, 2], 5 * PIECE, seed).expect("it waits on the last node");
+            let choice =
+                pack(&instance(&items), &[0, 1, 2], 5 * PIECE, Early::No, seed).expect("it waits on the last node");
             let at = at(&choice);
             assert!(at[0].iter().zip(at[1]).all(|(one, two)| one != two), "{at:?}");
         }
         (items[0].apart, items[2].apart) = (vec![1, 2], vec![0]);
-        assert!(pack(&instance(&items), &[0, 1, 2], 50 * PIECE, 1).is_none(), "one of the others is wherever it goes");
+        assert!(
+            pack(&instance(&items), &[0, 1, 2], 50 * PIECE, Early::No, 1).is_none(),
+            "one of the others is wherever it goes"
+        );
     }
 
     #[test]
@@ -312,11 +307,11 @@ mod tests {
         let mut guest = item(1, 0);
         guest.allowed = NodeSet::EMPTY.with(0).with(2);
         let mut instance = Instance { places: nodes(&[9, 9, 9]), items: vec![guest], ..Instance::default() };
-        let choice = pack(&instance, &[0, 1, 2], 3 * PIECE, 1).expect("to the last node, and home again");
+        let choice = pack(&instance, &[0, 1, 2], 3 * PIECE, Early::No, 1).expect("to the last node, and home again");
         assert_eq!(at(&choice), [[2, 2, 0, 0]]);
         // From a node that is newer already there is no way to an older one.
         instance.items[0].home = 2;
         instance.places[2].before = Release { qemu: 1, pve: 1 };
-        assert!(pack(&instance, &[2, 0], 9 * PIECE, 1).is_none());
+        assert!(pack(&instance, &[2, 0], 9 * PIECE, Early::No, 1).is_none());
     }
 }

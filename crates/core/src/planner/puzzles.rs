@@ -211,6 +211,21 @@ proptest! {
         }
     }
 
+    /// Beside a plan that costs too much, journeys of few guests are weighed exactly; beside one that costs less than can
+    /// be, nothing is said beyond its cost.
+    #[test]
+    fn beside_a_plan_the_bound_of_tiny_puzzles_is_the_cheapest_of_them_all(instance in tiny(), more in 0_u64..9) {
+        let (orders, weights) = (permutations(&[0, 1, 2]), bound::costs(&instance));
+        let beside = |cost: u64| journeys::least_beside(&instance, &weights, &orders, cost, (u64::MAX, u64::MAX));
+        let Some(least) = orders.iter().filter_map(|order| least_by_moments(&instance, order, u64::MAX)).min() else {
+            let dear = bound::once(&instance, &weights) + 20;
+            prop_assert_eq!(beside(dear), Some(dear), "nothing is cheaper");
+            return Ok(());
+        };
+        prop_assert_eq!(beside(least + more), Some(least));
+        prop_assert_eq!(beside(least / 2), Some(least / 2));
+    }
+
     /// Five nodes of any size and content: no order lets less memory wait than Johnson's.
     #[test]
     fn johnsons_order_is_the_best_of_all(nodes in prop::collection::vec((1_u64..40, 0_u64..30), 1..6)) {

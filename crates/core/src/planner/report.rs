@@ -131,7 +131,7 @@ pub fn report(plan: &Plan, snapshot: &Snapshot, policy: &Policy, ongoing: &Ongoi
         }
         let costs = bound::costs(&problem.instance);
         let cost = problem.cost_of(plan).saturating_add(problem.cost_of_guests(ha_moves.iter().map(|own| own.guest)));
-        let mut least = bound::least_with(&problem.instance, &costs, journeys::MOST_CHOICES);
+        let mut least = bound::least_beside(&problem.instance, &costs, cost, journeys::MOST_CHOICES);
         if cost < least {
             // No plan that meets the wishes is so cheap: this one misses some, and is held against plans without any.
             least = bound::least(&problem.instance.without_wishes(), &costs);

@@ -9,7 +9,7 @@ use super::crowding::Crowding;
 use super::forced::Forced;
 use super::instance::{Instance, Solution, StuckItem};
 use super::journeys;
-use super::packing;
+use super::packing::{self, Early};
 use crate::policy::Overlap;
 
 /// Work for one plan, in items placed. A tenth of a second or two for a big cluster, far less for a small one.
@@ -132,8 +132,10 @@ pub fn solve(
         if round.is_multiple_of(PACKED_EVERY)
             && let Some(known) = best.as_ref().filter(|_| may_be_packed(instance))
         {
-            let promising = one_of(&all, round / PACKED_EVERY, known.cost - once).unwrap_or(&order);
-            let choice = packing::pack(instance, &forced.whole(promising), known.cost, round);
+            let time = round / PACKED_EVERY;
+            let promising = one_of(&all, time / 2, known.cost - once).unwrap_or(&order);
+            let early = if time.is_multiple_of(2) { Early::Yes } else { Early::No };
+            let choice = packing::pack(instance, &forced.whole(promising), known.cost, early, round);
             let packed = choice.and_then(|choice| by_journeys(instance, &choice));
             if let Some(solution) = packed.filter(|packed| packed.cost < known.cost) {
                 found(&solution);

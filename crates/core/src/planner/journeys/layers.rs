@@ -7,7 +7,8 @@
 
 use std::collections::BTreeMap;
 
-use super::prices::{Row, Table};
+use super::prices::Table;
+use super::rows::Row;
 
 /// What was found in one order.
 pub(super) struct Walked {
@@ -165,7 +166,8 @@ impl<'a> Layers<'a> {
     fn key(&self, way: &Way, number: usize, load: &[u64]) -> Vec<u64> {
         let place = way.chosen.len();
         let end = self.room.len() - self.table.whole.len();
-        let seen = |slot: usize| slot >= end || load[slot] + self.later[place + 1][slot] > self.room[slot];
+        let even = self.table.instance.spread.is_some();
+        let seen = |slot: usize| (even && slot >= end) || load[slot] + self.later[place + 1][slot] > self.room[slot];
         let journey = |row: &usize| way.chosen.get(*row).map_or(number as u64, |journey| u64::from(*journey));
         let mut key = Vec::with_capacity(load.len() + self.watched[place].len());
         key.extend((0..load.len()).map(|slot| if seen(slot) { load[slot] } else { 0 }));

@@ -9,10 +9,13 @@
 
 mod layers;
 mod prices;
+pub(super) mod rows;
+mod stride;
 
 use super::board::Board;
 use super::instance::{Instance, Move, Solution, Turn};
-use prices::{Row, Table};
+use prices::Table;
+use rows::Row;
 
 /// Most journeys that an item may have: three nodes have 81, most of which are not allowed.
 const MOST_JOURNEYS: usize = 300;
@@ -33,9 +36,9 @@ pub(super) const FEW_CHOICES: u64 = 60_000;
 const WIDTHS: [usize; 4] = [60, 1000, 10_000, 100_000];
 
 /// One item: where it is at each moment, and how often it moves for that.
-struct Journey {
-    at: Vec<usize>,
-    moves: u64,
+pub(super) struct Journey {
+    pub(super) at: Vec<usize>,
+    pub(super) moves: u64,
 }
 
 /// What is known of the cheapest choice of journeys.
@@ -59,19 +62,16 @@ pub(super) fn cheapest(
     orders: &[Vec<usize>],
     most_choices: u64,
 ) -> Option<Found> {
-    let spread = instance.spread?;
+    instance.spread?;
     let moments = orders.first()?.len() + 1;
     let journeys = instance.places.len().checked_pow(u32::try_from(moments).ok()?)?;
     if journeys > MOST_JOURNEYS || instance.items.len() > MOST_ITEMS {
         return None;
     }
-    let dearest = weights.iter().try_fold(0_u64, |sum, weight| sum.checked_add(weight.checked_mul(moments as u64)?))?;
-    if dearest > MOST_COST {
-        return None;
-    }
-    // What every cost is a multiple of: the next cheaper one is so much cheaper.
-    let unit = weights.iter().copied().fold(0, greatest_common_divisor).max(1);
-    let tables = orders.iter().filter_map(|order| Table::new(instance, weights, order, spread));
+    let dearest = dearest(weights, moments)?;
+    let unit = unit(weights);
+    let all = |order: &Vec<usize>| Some(Table::new(instance, rows::all(instance, weights, order)?, order, None));
+    let tables = orders.iter().filter_map(all);
     let mut open: Vec<(f64, Table<'_>)> = tables.map(|table| (table.bound() - table.inexact, table)).collect();
     open.sort_by(|(one, _), (two, _)| one.total_cmp(two));
     let mut best: Option<(u64, usize, Vec<u16>)> = None;
@@ -102,12 +102,67 @@ pub(super) fn cheapest(
     Some(Found { least, best })
 }
 
+/// Where a plan is known that costs `cost`: no plan in one of these whole orders costs less than what comes out, which is
+/// `cost` if everything cheaper is ruled out. Only journeys that may be part of something cheaper are weighed: so many
+/// of them in all orders, and so many choices, at `most`. None where there are more journeys, or where an end is wished
+/// for, which [`cheapest`] weighs.
+pub(super) fn least_beside(
+    instance: &Instance,
+    weights: &[u64],
+    orders: &[Vec<usize>],
+    cost: u64,
+    most: (u64, u64),
+) -> Option<u64> {
+    dearest(weights, orders.first()?.len() + 1)?;
+    if instance.spread.is_some() {
+        return None;
+    }
+    let unit = unit(weights);
+    let ceiling = (cost.saturating_sub(1) / unit * unit) as f64;
+    let (mut least, mut left, mut choices) = (cost, most.0, most.1);
+    for order in orders {
+        let Some(rows) = rows::below(instance, weights, order, cost, &mut left) else { continue };
+        if left == 0 {
+            return None;
+        }
+        let table = Table::new(instance, rows, order, Some(cost));
+        let bound = least_of(&table, ceiling, &mut choices);
+        least = least.min((bound.clamp(0.0, cost as f64).ceil() as u64).next_multiple_of(unit));
+    }
+    Some(least)
+}
+
+/// No choice in this table costs less; looked at until that is above `ceiling`, or nothing is left to look at.
+fn least_of(table: &Table<'_>, ceiling: f64, choices: &mut u64) -> f64 {
+    let mut bound = table.bound() - table.inexact;
+    for width in WIDTHS {
+        if bound > ceiling || *choices == 0 {
+            break;
+        }
+        let walked = layers::walk(table, ceiling + table.inexact, width, choices);
+        let found = walked.best.map_or(f64::INFINITY, |(cost, _)| cost as f64);
+        bound = bound.max(found.min(walked.left_out - table.inexact));
+    }
+    bound
+}
+
+/// What all cost if they move at every moment. None if sums of prices would not be exact enough.
+fn dearest(weights: &[u64], moments: usize) -> Option<u64> {
+    let dearest = weights.iter().try_fold(0_u64, |sum, weight| sum.checked_add(weight.checked_mul(moments as u64)?))?;
+    (dearest <= MOST_COST).then_some(dearest)
+}
+
+/// What every cost is a multiple of: the next cheaper one is so much cheaper.
+fn unit(weights: &[u64]) -> u64 {
+    weights.iter().copied().fold(0, greatest_common_divisor).max(1)
+}
+
 fn greatest_common_divisor(one: u64, two: u64) -> u64 {
     if two == 0 { one } else { greatest_common_divisor(two, one % two) }
 }
 
-/// Every journey of an item that keeps to its nodes and to the releases.
-fn journeys(instance: &Instance, number: usize, order: &[usize]) -> Vec<Journey> {
+/// Every journey of an item that keeps to its nodes and to the releases, with so many moves at most.
+fn journeys(instance: &Instance, number: usize, order: &[usize], most_moves: u64) -> Vec<Journey> {
     let item = &instance.items[number];
     let mut all = vec![Journey { at: Vec::new(), moves: 0 }];
     let mut upgraded = instance.ready();
@@ -123,6 +178,9 @@ fn journeys(instance: &Instance, number: usize, order: &[usize]) -> Vec<Journey>
                     continue;
                 }
                 let moves = journey.moves + u64::from(to != from);
+                if moves > most_moves {
+                    continue;
+                }
                 longer.push(Journey { at: [journey.at.as_slice(), &[to]].concat(), moves });
             }
         }

@@ -4,18 +4,14 @@
 
 use super::super::balance;
 use super::super::instance::{Instance, Place};
-use super::{Journey, journeys};
+use super::rows::Row;
+use super::stride::Stride;
 
-/// Steps by which prices are bettered.
-const PRICE_STEPS: usize = 200;
-
-/// An item with its journeys, and what each costs with the prices of its table.
-pub(super) struct Row {
-    pub(super) item: usize,
-    memory: f64,
-    pub(super) weight: u64,
-    pub(super) journeys: Vec<Journey>,
-    pub(super) priced: Vec<f64>,
+/// Where limits are broken, by moment and node and by two nodes, and the square of how much altogether.
+struct Over {
+    full: Vec<Vec<f64>>,
+    wide: Vec<Vec<f64>>,
+    norm: f64,
 }
 
 /// One order: journeys of all items, and prices.
@@ -30,7 +26,7 @@ pub(super) struct Table<'a> {
     /// By node: memory of the whole, and of what stays.
     pub(super) whole: Vec<f64>,
     fixed: Vec<f64>,
-    /// Two nodes may be apart by less than this at the end, as a share.
+    /// Two nodes may be apart by less than this at the end, as a share; infinite if nothing is asked of it.
     apart: f64,
     /// What the prices give beside the journeys.
     pub(super) constant: f64,
@@ -42,25 +38,20 @@ pub(super) struct Table<'a> {
 const ROUNDING: f64 = 1e-12;
 
 impl<'a> Table<'a> {
-    /// None if somebody has no journey in this order.
-    pub(super) fn new(instance: &'a Instance, weights: &[u64], order: &[usize], spread: u64) -> Option<Self> {
-        let mut rows = Vec::new();
-        for (item, weight) in weights.iter().enumerate() {
-            let journeys = journeys(instance, item, order);
-            if journeys.is_empty() {
-                return None;
-            }
-            let memory = instance.items[item].memory_bytes as f64;
-            let priced = vec![0.0; journeys.len()];
-            rows.push(Row { item, memory, weight: *weight, journeys, priced });
-        }
-        let mut content = vec![0_u64; instance.places.len()];
+    /// These rows, with prices.
+    pub(super) fn new(instance: &'a Instance, rows: Vec<Row>, order: &[usize], limit: Option<u64>) -> Self {
+        let nodes = instance.places.len();
+        let mut content = vec![0_u64; nodes];
         instance.items.iter().for_each(|item| content[item.home] += item.memory_bytes);
         // Whoever is over its limit from the start may stay so.
         let room = instance.places.iter().zip(content).map(|(place, content)| place.capacity_bytes.max(content));
         let mut room = vec![room.collect::<Vec<u64>>(); order.len() + 1];
-        for (node, room) in room[order.len()].iter_mut().enumerate() {
-            *room = (*room).min(balance::most_on(instance, node, spread));
+        let mut floor = vec![0; nodes];
+        if let Some(spread) = instance.spread {
+            for node in 0..nodes {
+                room[order.len()][node] = room[order.len()][node].min(balance::most_on(instance, node, spread));
+                floor[node] = balance::least_on(instance, node, spread);
+            }
         }
         let whole = |node: &Place| (node.capacity_bytes + node.fixed_bytes).max(1) as f64;
         let mut table = Self {
@@ -68,19 +59,19 @@ impl<'a> Table<'a> {
             order: order.to_vec(),
             rows,
             room,
-            floor: (0..instance.places.len()).map(|node| balance::least_on(instance, node, spread)).collect(),
+            floor,
             whole: instance.places.iter().map(whole).collect(),
             fixed: instance.places.iter().map(|place| place.fixed_bytes as f64).collect(),
-            apart: (spread + 1) as f64 / 1000.0,
+            apart: instance.spread.map_or(f64::INFINITY, |spread| (spread + 1) as f64 / 1000.0),
             constant: 0.0,
             inexact: 0.0,
         };
-        table.find_prices();
+        table.find_prices(limit.map(|limit| limit as f64));
         // Those that others must not meet first, for what comes after them depends on where they are; then big ones.
         let rank =
             |row: &Row| (instance.items[row.item].apart.is_empty(), std::cmp::Reverse(row.memory as u64), row.item);
         table.rows.sort_by_key(rank);
-        Some(table)
+        table
     }
 
     /// The least that any choice of journeys costs, by the prices.
@@ -88,52 +79,36 @@ impl<'a> Table<'a> {
         self.constant + self.rows.iter().map(Row::least).sum::<f64>()
     }
 
-    /// Prices on memory at each moment and on unevenness at the end, bettered step by step.
-    fn find_prices(&mut self) {
+    /// Prices on memory at each moment and on unevenness at the end, bettered step by step, until they rule out `limit`.
+    fn find_prices(&mut self, limit: Option<f64>) {
         let (nodes, moments) = (self.whole.len(), self.room.len());
         let mut memory = vec![vec![0.0; nodes]; moments];
         let mut uneven = vec![vec![0.0; nodes]; nodes];
         let mut best = (f64::NEG_INFINITY, memory.clone(), uneven.clone());
         let once: f64 = self.rows.iter().map(|row| row.weight as f64).sum();
-        let (mut stride, mut stale) = (once * 0.1, 0);
-        for _ in 0..PRICE_STEPS {
+        let mut stride = Stride::new(limit, once);
+        for _ in 0..stride.most_steps() {
             self.set_prices(&memory, &uneven);
             let bound = self.bound();
-            if bound > best.0 {
+            let better = bound > best.0;
+            if better {
                 best = (bound, memory.clone(), uneven.clone());
-                stale = 0;
-            } else {
-                stale += 1;
             }
-            if stale > 8 {
-                (stride, stale) = (stride / 2.0, 0);
+            if limit.is_some_and(|limit| bound - self.inexact > limit) {
+                break;
+            }
+            if stride.shorten(better) {
                 (memory, uneven) = (best.1.clone(), best.2.clone());
                 self.set_prices(&memory, &uneven);
             }
-            let load = self.loads();
-            let share = |node: usize| (self.fixed[node] + load[moments - 1][node]) / self.whole[node];
-            let mut over: Vec<Vec<f64>> = vec![vec![0.0; nodes]; moments];
-            let mut wide: Vec<Vec<f64>> = vec![vec![0.0; nodes]; nodes];
-            let mut norm = 0.0;
-            for node in 0..nodes {
-                for moment in 0..moments {
-                    let there = (load[moment][node] - self.room[moment][node] as f64) / self.whole[node];
-                    over[moment][node] = if memory[moment][node] > 0.0 { there } else { there.max(0.0) };
-                    norm += over[moment][node] * over[moment][node];
-                }
-                for other in (0..nodes).filter(|other| *other != node) {
-                    let there = share(node) - share(other) - self.apart;
-                    wide[node][other] = if uneven[node][other] > 0.0 { there } else { there.max(0.0) };
-                    norm += wide[node][other] * wide[node][other];
-                }
-            }
+            let Over { full, wide, norm } = self.over(&memory, &uneven);
             if norm < 1e-12 {
                 break;
             }
-            let step = stride / norm.sqrt();
+            let step = stride.length(bound, norm);
             for node in 0..nodes {
                 for moment in 0..moments {
-                    memory[moment][node] = (memory[moment][node] + step * over[moment][node]).max(0.0);
+                    memory[moment][node] = (memory[moment][node] + step * full[moment][node]).max(0.0);
                 }
                 for other in 0..nodes {
                     uneven[node][other] = (uneven[node][other] + step * wide[node][other]).max(0.0);
@@ -141,6 +116,27 @@ impl<'a> Table<'a> {
             }
         }
         self.set_prices(&best.1, &best.2);
+    }
+
+    /// Where everybody's cheapest journey breaks a limit, as shares of the node; what is left counts where it has a price.
+    fn over(&self, memory: &[Vec<f64>], uneven: &[Vec<f64>]) -> Over {
+        let (nodes, moments) = (self.whole.len(), self.room.len());
+        let load = self.loads();
+        let share = |node: usize| (self.fixed[node] + load[moments - 1][node]) / self.whole[node];
+        let mut over = Over { full: vec![vec![0.0; nodes]; moments], wide: vec![vec![0.0; nodes]; nodes], norm: 0.0 };
+        for node in 0..nodes {
+            for moment in 0..moments {
+                let there = (load[moment][node] - self.room[moment][node] as f64) / self.whole[node];
+                over.full[moment][node] = if memory[moment][node] > 0.0 { there } else { there.max(0.0) };
+                over.norm += over.full[moment][node] * over.full[moment][node];
+            }
+            for other in (0..nodes).filter(|other| *other != node) {
+                let there = share(node) - share(other) - self.apart;
+                over.wide[node][other] = if uneven[node][other] > 0.0 { there } else { there.max(0.0) };
+                over.norm += over.wide[node][other] * over.wide[node][other];
+            }
+        }
+        over
     }
 
     fn set_prices(&mut self, memory: &[Vec<f64>], uneven: &[Vec<f64>]) {
@@ -157,6 +153,9 @@ impl<'a> Table<'a> {
             }
             for other in (0..nodes).filter(|other| *other != node) {
                 let price = uneven[node][other];
+                if price <= 0.0 {
+                    continue;
+                }
                 per_byte[end][node] += price / self.whole[node];
                 per_byte[end][other] -= price / self.whole[other];
                 let shares = (self.fixed[node] / self.whole[node], self.fixed[other] / self.whole[other]);
@@ -183,11 +182,5 @@ impl<'a> Table<'a> {
             journey.at.iter().zip(&mut load).for_each(|(node, load)| load[*node] += row.memory);
         }
         load
-    }
-}
-
-impl Row {
-    pub(super) fn least(&self) -> f64 {
-        self.priced.iter().copied().fold(f64::INFINITY, f64::min)
     }
 }

@@ -260,6 +260,31 @@ proptest! {
     }
 }
 
+/// All that these cost is a multiple of three: beside a plan of 58 what costs 57 is looked for, and is there.
+#[test]
+fn beside_a_plan_whose_cost_nothing_else_can_have_the_next_cheaper_one_is_looked_for() {
+    let place = |capacity_bytes| Place { capacity_bytes, has_turn: true, ..Place::default() };
+    let item = |memory_bytes, cost, home, allowed: &[usize]| Item {
+        memory_bytes,
+        cost,
+        home,
+        allowed: allowed.iter().copied().collect(),
+        ..Item::default()
+    };
+    let items = vec![
+        item(5, 9, 2, &[1, 2]),
+        item(2, 6, 0, &[0, 1, 2]),
+        item(2, 6, 0, &[0, 1]),
+        item(5, 9, 1, &[0, 1, 2]),
+        item(5, 9, 0, &[0, 1, 2]),
+    ];
+    let instance = Instance { places: [12, 7, 12].map(place).to_vec(), items, ..Instance::default() };
+    let orders = permutations(&[0, 1, 2]);
+    let beside =
+        |cost| journeys::least_beside(&instance, &bound::costs(&instance), &orders, cost, (u64::MAX, u64::MAX));
+    assert_eq!([57, 58, 59, 60, 61].map(beside), [Some(57); 5]);
+}
+
 /// Five hundred puzzles: the search for an order has no proof, and hardly ever ends with a dearer one.
 #[test]
 fn hardly_ever_is_an_order_that_was_searched_for_dearer_than_the_cheapest() {

@@ -8,8 +8,8 @@ use super::construct::{Back, Failure, FewWait, Fill, Parking, Style, construct, 
 use super::crowding::Crowding;
 use super::forced::Forced;
 use super::instance::{Instance, Solution, StuckItem};
-use super::journeys;
-use super::packing::{self, Early};
+use super::journeys::{self, Early};
+use super::packing;
 use crate::policy::Overlap;
 
 /// Work for one plan, in items placed. A tenth of a second or two for a big cluster, far less for a small one.

@@ -1,7 +1,7 @@
 //! Items with their journeys in one order: every journey, or those that may be part of something cheaper than a limit.
 
 use super::super::instance::Instance;
-use super::{Journey, journeys};
+use super::{Early, Journey, journeys};
 
 /// An item with its journeys, and what each costs with the prices of its table.
 pub(in super::super) struct Row {
@@ -27,7 +27,7 @@ impl Row {
 /// Every journey. None if somebody has none in this order.
 pub(super) fn all(instance: &Instance, weights: &[u64], order: &[usize]) -> Option<Vec<Row>> {
     let row = |(item, weight): (usize, &u64)| {
-        let journeys = journeys(instance, item, order, u64::MAX);
+        let journeys = journeys(instance, item, order, u64::MAX, Early::Yes);
         (!journeys.is_empty()).then(|| Row::new(instance, item, *weight, journeys))
     };
     weights.iter().enumerate().map(row).collect()
@@ -41,10 +41,11 @@ pub(in super::super) fn below(
     weights: &[u64],
     order: &[usize],
     limit: u64,
+    early: Early,
     left: &mut u64,
 ) -> Option<Vec<Row>> {
     let most = order.len() as u64 + 1;
-    let fewest = |item: usize| (0..=most).find(|moves| !journeys(instance, item, order, *moves).is_empty());
+    let fewest = |item: usize| (0..=most).find(|moves| !journeys(instance, item, order, *moves, early).is_empty());
     let fewest: Vec<u64> = (0..weights.len()).map(fewest).collect::<Option<_>>()?;
     let least = fewest.iter().zip(weights).map(|(moves, weight)| moves * weight).sum();
     let slack = limit.checked_sub(least).filter(|slack| *slack > 0)?;
@@ -54,7 +55,7 @@ pub(in super::super) fn below(
             break;
         }
         let more = (slack - 1).checked_div(*weight).unwrap_or(most);
-        let journeys = journeys(instance, item, order, (fewest[item] + more).min(most));
+        let journeys = journeys(instance, item, order, (fewest[item] + more).min(most), early);
         *left = left.saturating_sub(journeys.len() as u64);
         rows.push(Row::new(instance, item, *weight, journeys));
     }

@@ -175,8 +175,9 @@ impl Builder<'_> {
     fn turn(&mut self, node: usize, older: &[Move]) -> Result<Vec<Move>, Failure> {
         self.board.leaving = Some(node);
         self.board.moves.clear();
-        self.follow(older);
+        // Before older moves are made: if the turn begins anew, whoever they took away is back.
         let mut items = self.board.on[node].clone();
+        self.follow(older);
         items.sort_unstable_by_key(|item| self.precedence(*item));
         let mut retries = 0;
         while let Err(stuck) = self.drain(node, &items) {

@@ -8,9 +8,10 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
 use super::bound;
+use super::construct::{Back, FewWait, Fill, Parking, Style, construct};
 use super::crowding::Crowding;
 use super::forced::Forced;
-use super::instance::{Instance, Item, NodeSet, Place, Release};
+use super::instance::{Instance, Item, Move, NodeSet, Place, Release, Solution, Turn};
 use super::journeys;
 use super::properties::cases;
 use super::search::{for_tries, solve};
@@ -224,6 +225,26 @@ proptest! {
         };
         prop_assert_eq!(beside(least + more), Some(least));
         prop_assert_eq!(beside(least / 2), Some(least / 2));
+    }
+
+    /// Whatever an older way did, whoever is on a node leaves it before it goes down, also where the turn began anew.
+    #[test]
+    fn an_older_way_leaves_nobody_behind(instance in tiny(), moves in prop::collection::vec((0_usize..5, 0_usize..3), 0..6)) {
+        let moves = moves.into_iter().filter_map(|(item, to)| {
+            let from = instance.items.get(item)?.home;
+            Some(Move { item, from, to })
+        });
+        let first = Turn { node: 0, moves: moves.collect(), back: Vec::new() };
+        let older = Solution { turns: vec![first], ..Solution::default() };
+        let style =
+            Style { parking: Parking::Late, few_wait: FewWait::No, fill: Fill::Tight, back: Back::AtOnce, shuffle: 0 };
+        let Ok(solution) = construct(&instance, &[0, 1, 2], &style, u64::MAX, Some(&older)) else { return Ok(()) };
+        let mut at: Vec<usize> = instance.items.iter().map(|item| item.home).collect();
+        for turn in &solution.turns {
+            turn.moves.iter().for_each(|step| at[step.item] = step.to);
+            prop_assert!(!at.contains(&turn.node), "{at:?} as {} goes down", turn.node);
+            turn.back.iter().for_each(|step| at[step.item] = step.to);
+        }
     }
 
     /// Five nodes of any size and content: no order lets less memory wait than Johnson's.

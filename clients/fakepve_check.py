@@ -207,7 +207,7 @@ def main():
 
 
 def quorate(asked, directory, config, *words):
-    command = [asked.quorate, "--config", config, *words]
+    command = [asked.programs / "quorate", "--config", config, *words]
     environment = quiet_environment(directory)
     environment.pop("SSH_AUTH_SOCK", None)
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=120, env=environment)

@@ -1,6 +1,6 @@
 """What the scripts in this folder share: a lab of its own for each of them, checks that are counted, and deadlines.
 
-A script starts `quorate lab up` in a fresh directory, lets a client that knows nothing of Quorate talk to it, and
+A script starts `quorate-lab up` in a fresh directory, lets a client that knows nothing of Quorate talk to it, and
 compares what the client says with the cluster file and with the lab's own ledger. The lab ends with the script,
 however that ends. Nothing here knows how Quorate works inside; it uses the binary as a person would.
 """
@@ -24,7 +24,7 @@ import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CLIENTS = ROOT / "clients"
-DEMO = ROOT / "crates" / "sim" / "clusters" / "demo.toml"
+DEMO = ROOT / "lab" / "world" / "clusters" / "demo.toml"
 THREE_NODES = CLIENTS / "three-nodes.toml"
 
 # Asked to end, a script leaves its `with` blocks, and the lab goes down.
@@ -45,7 +45,7 @@ role = "NoAccess"
 
 # A lab is there within seconds; on a machine that builds at the same time it may take longer.
 START_S = 60
-# One call of the `quorate` binary that only asks the lab something.
+# One call of `quorate-lab` that only asks the lab something.
 ASK_S = 60
 
 
@@ -60,7 +60,7 @@ class Lab:
     """A lab that runs as long as the `with` block does."""
 
     def __init__(self, options, name, cluster, more="", time_factor=60):
-        self.quorate = options.quorate
+        self.program = options.programs / "quorate-lab"
         self.directory = options.work / name
         shutil.rmtree(self.directory, ignore_errors=True)
         self.directory.mkdir(parents=True)
@@ -75,7 +75,7 @@ class Lab:
     def __enter__(self):
         arguments = ["--json", "--dir", self.directory / "lab", "--any-port", "--cluster", self.cluster_file]
         arguments += ["--time-factor", self.time_factor]
-        command = [self.quorate, "lab", "up", *arguments]
+        command = [self.program, "up", *arguments]
         self.process = started(command, self.directory / "lab.log", self.environment, stdout=subprocess.PIPE)
         line = first_line(self.process.stdout, START_S)
         if not line:
@@ -98,13 +98,13 @@ class Lab:
 
     def ask(self, verb, *arguments):
         """Asks the lab itself; what it prints as JSON, or None."""
-        command = [self.quorate, "lab", verb, "--json", "--dir", self.directory / "lab", *arguments]
+        command = [self.program, verb, "--json", "--dir", self.directory / "lab", *arguments]
         done = subprocess.run(
             list(map(str, command)), capture_output=True, text=True, timeout=ASK_S, env=self.environment
         )
         # 10 is the exit code of a ledger with harm in it.
         if done.returncode not in (0, 10):
-            raise RuntimeError(f"lab {verb}: exit code {done.returncode}: {done.stderr.strip()}")
+            raise RuntimeError(f"quorate-lab {verb}: exit code {done.returncode}: {done.stderr.strip()}")
         return json.loads(done.stdout) if done.stdout.strip() else None
 
     def ledger(self):
@@ -224,9 +224,9 @@ class Checks:
 
 
 def options():
-    """What every script is told: where `quorate` is, and a directory that it may fill."""
+    """What every script is told: where `quorate` and `quorate-lab` are, and a directory that it may fill."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--quorate", required=True, type=pathlib.Path)
+    parser.add_argument("--programs", required=True, type=pathlib.Path)
     parser.add_argument("--work", required=True, type=pathlib.Path)
     parser.add_argument("--time-factor", type=int, default=None)
     return parser.parse_args()

@@ -6,7 +6,7 @@ use quorate_core::ids::UnixMs;
 
 /// Now.
 #[allow(clippy::disallowed_methods, reason = "leases are kept by the wall clock, in the lab too")]
-pub(crate) fn wall_now() -> UnixMs {
+pub fn wall_now() -> UnixMs {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -27,7 +27,7 @@ pub(crate) struct Common {
 
 /// What the output looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
+pub enum Format {
     /// For people.
     Text,
     /// For programs: one value per line.

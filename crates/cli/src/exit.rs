@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 /// How a command ended, for scripts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Exit {
+pub enum Exit {
     /// Done as asked.
     Ok = 0,
     /// A fault in Quorate itself.

@@ -14,7 +14,7 @@ use crate::render::units::moment;
 
 /// A command that could not do what was asked.
 #[derive(Debug)]
-pub(crate) struct Failure {
+pub struct Failure {
     pub(crate) exit: Exit,
     happened: String,
     means: String,
@@ -24,7 +24,8 @@ pub(crate) struct Failure {
 const UNTOUCHED: &str = "Nothing was changed on the cluster.";
 
 impl Failure {
-    pub(crate) fn new(exit: Exit, happened: impl Into<String>, means: impl Into<String>, next: &[&str]) -> Self {
+    /// What happened, what it means, and what to do next, a line each.
+    pub fn new(exit: Exit, happened: impl Into<String>, means: impl Into<String>, next: &[&str]) -> Self {
         let next = next.iter().map(|line| (*line).to_owned()).collect();
         Self { exit, happened: happened.into(), means: means.into(), next }
     }
@@ -39,12 +40,12 @@ impl Failure {
         Self::new(Exit::Cluster, happened, UNTOUCHED, next)
     }
 
-    /// For standard error.
-    pub(crate) fn page(&self) -> Page {
+    /// For standard error; `program` is the name that it begins with.
+    pub(crate) fn page(&self, program: &str) -> Page {
         let mut page = Page::default();
         // The first line may be a whole message with a snippet; each of its lines is a line here.
         for (index, line) in self.happened.lines().enumerate() {
-            page.line(if index == 0 { format!("quorate: {line}") } else { line.to_owned() });
+            page.line(if index == 0 { format!("{program}: {line}") } else { line.to_owned() });
         }
         page.line(format!("  what it means: {}", self.means));
         for next in &self.next {

@@ -17,8 +17,11 @@ pub(crate) fn write_new(path: &Path, text: &str) -> io::Result<()> {
     create(path)?.write_all(text.as_bytes())
 }
 
-/// Writes a file, over what was there.
-pub(crate) fn overwrite(path: &Path, text: &str) -> io::Result<()> {
+/// Writes a file for its owner's eyes only, over what was there.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn overwrite(path: &Path, text: &str) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(OWNER_ONLY).open(path)?;
     file.write_all(text.as_bytes())
 }

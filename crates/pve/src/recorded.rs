@@ -16,6 +16,7 @@ use quorate_core::ids::{NodeName, UnixMs};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::answer::meaning;
 use crate::ports::{
     Api, ApiData, ApiError, ApiRequest, Clock, Exit, PortFuture, Ports, Shell, ShellError, ShellOutput,
 };
@@ -101,13 +102,7 @@ impl RecordedPorts {
         let Some(call) = self.calls.iter().find(fits) else {
             return Err(ApiError::Unreachable("this call is not in the recording".to_owned()));
         };
-        let message = call.body.get("message").and_then(Value::as_str).unwrap_or(&call.reason).trim().to_owned();
-        match call.status {
-            200 => Ok(call.body.get("data").cloned().unwrap_or(Value::Null)),
-            401 => Err(ApiError::Unauthorized { node: NodeName::new(call.asked_node.clone()), reason: message }),
-            403 => Err(ApiError::Forbidden { reason: message }),
-            status => Err(ApiError::Refused { status, reason: message, errors: vec![] }),
-        }
+        meaning(&NodeName::new(call.asked_node.clone()), call.status, &call.reason, Some(call.body.clone()))
     }
 }
 

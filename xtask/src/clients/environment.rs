@@ -24,12 +24,12 @@ const COMPLETE: &str = "complete";
 pub(super) struct Environment {
     scripts: PathBuf,
     venv: PathBuf,
-    quorate: PathBuf,
+    programs: PathBuf,
     work: PathBuf,
 }
 
 impl Environment {
-    /// Makes ready what is not: the packages, and `quorate` of this tree.
+    /// Makes ready what is not: the packages, and `quorate` and `quorate-lab` of this tree.
     pub(super) fn ready(root: &Path) -> Result<Self, String> {
         let scripts = root.join("clients");
         let own = std::env::current_exe().map_err(|error| format!("where is xtask? {error}"))?;
@@ -38,17 +38,17 @@ impl Environment {
         let target = all.join("clients");
         let venv = venv(&scripts, &target)?;
         let mut build = program(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        build.current_dir(root).args(["build", "--package", "quorate", "--locked"]);
+        build.current_dir(root).args(["build", "--package", "quorate", "--package", "quorate-lab", "--locked"]);
         process::run(build, BUILD_DEADLINE, &mut Count::default()).map_err(|why| format!("cargo build: {why}"))?;
         let work = target.join("labs");
         fs::create_dir_all(&work).map_err(|error| format!("{}: {error}", work.display()))?;
-        Ok(Self { scripts, venv, quorate: all.join("debug/quorate"), work })
+        Ok(Self { scripts, venv, programs: all.join("debug"), work })
     }
 
     /// The command that runs a script.
     pub(super) fn script(&self, name: &str) -> Command {
         let mut command = program(self.venv.join("bin/python"));
-        command.arg("-u").arg(self.scripts.join(name)).arg("--quorate").arg(&self.quorate);
+        command.arg("-u").arg(self.scripts.join(name)).arg("--programs").arg(&self.programs);
         command.arg("--work").arg(&self.work).env("QUORATE_CLIENTS_COLLECTIONS", self.venv.join("collections"));
         // Nothing is written beside the scripts.
         command.env("PYTHONDONTWRITEBYTECODE", "1");

@@ -1,7 +1,7 @@
 //! Clients that others wrote, run against the lab: the stage `third-party clients`, and `cargo xtask clients`.
 //!
 //! The folder `clients/` has a script for each. They get a Python environment with the pinned packages and the
-//! `quorate` of this tree; what they check counts as tests. It promises that a stage ends within a bounded time, that
+//! programs of this tree; what they check counts as tests. It promises that a stage ends within a bounded time, that
 //! no lab outlives it, and that it fails with a reason where packages cannot be had: only who says so skips it.
 
 mod environment;

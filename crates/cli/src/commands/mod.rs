@@ -2,21 +2,19 @@
 
 pub(crate) mod ask;
 pub(crate) mod connect;
-pub(crate) mod demo;
 mod explain;
 mod export;
 mod guests;
 mod init;
 mod inspect;
-pub(crate) mod lab;
 mod log;
-mod plan;
-mod preflight;
+pub(crate) mod plan;
+pub(crate) mod preflight;
 mod recover;
 mod report;
 pub(crate) mod run;
-mod source;
-mod status;
+pub(crate) mod source;
+pub(crate) mod status;
 pub(crate) mod watch;
 
 use crate::context::Context;
@@ -26,10 +24,6 @@ use crate::failure::Failure;
 /// Everything that `quorate` can be asked to do.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Verb {
-    /// Upgrade a lab cluster that runs inside this process, from inspect to report
-    Demo(demo::Args),
-    /// Serve a lab cluster on loopback, break it, and read its ledger of harm
-    Lab(lab::Args),
     /// First contact: find the nodes, pin what they show, check the token, write the configuration
     Init(init::Args),
     /// Show the cluster: nodes, votes, links, guests, HA, Ceph, and what is not known
@@ -65,8 +59,6 @@ pub(crate) enum Verb {
 /// Does it.
 pub(crate) async fn perform(verb: Verb, context: &Context) -> Result<Exit, Failure> {
     match verb {
-        Verb::Demo(args) => demo::perform(&args, context).await,
-        Verb::Lab(args) => lab::perform(&args, context).await,
         Verb::Init(args) => init::perform(&args, context).await,
         Verb::Inspect(args) => inspect::perform(&args, context).await,
         Verb::Export(args) => export::perform(&args, context).await,

@@ -35,7 +35,7 @@ pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Fail
     };
     let plan = match plan {
         Ok((plan, _)) => plan,
-        Err(none) => return Ok(no_plan(&none, context)),
+        Err(none) => return Ok(no_plan(&none, context.format())),
     };
     let about = report(&plan, &snapshot, &policy, &Ongoing::fresh("quorate-upgrade".into()));
     match context.format() {
@@ -68,8 +68,8 @@ pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Fail
 }
 
 /// Prints why there is no plan.
-pub(crate) fn no_plan(none: &NoPlan, context: &Context) -> Exit {
-    match context.format() {
+pub(crate) fn no_plan(none: &NoPlan, format: Format) -> Exit {
+    match format {
         Format::Text => {
             let mut page = Page::default();
             page.line("There is no plan that keeps every rule:");

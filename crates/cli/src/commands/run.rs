@@ -58,7 +58,7 @@ pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Fail
     }
     let plan = match plan {
         Ok((plan, _)) => plan,
-        Err(none) => return Ok(no_plan(&none, context)),
+        Err(none) => return Ok(no_plan(&none, context.format())),
     };
     let missing = consents_missing(&plan, &policy);
     if !missing.is_empty() {

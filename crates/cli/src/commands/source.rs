@@ -68,7 +68,10 @@ struct Head {
 }
 
 /// A snapshot from a file.
-pub(super) fn read(path: &Path) -> Result<Snapshot, Failure> {
+///
+/// # Errors
+/// The file cannot be read, or is no snapshot of this version's format.
+pub fn read(path: &Path) -> Result<Snapshot, Failure> {
     const NEXT: &str = "Name a file that `quorate export` of this version wrote.";
     let name = path.display();
     let text = std::fs::read_to_string(path)

@@ -38,7 +38,7 @@ pub(super) fn perform(args: &Args, context: &Context) -> Result<Exit, Failure> {
 }
 
 /// The fold of one run.
-pub(super) fn view(journal: &Journal, run: &quorate_core::ids::RunId) -> Result<View, Failure> {
+pub(crate) fn view(journal: &Journal, run: &quorate_core::ids::RunId) -> Result<View, Failure> {
     let entries = journal.events(run)?;
     Ok(View::of(entries.iter().map(|entry| (entry.at, &entry.event))))
 }

@@ -63,7 +63,7 @@ struct AuthTable {
     known_hosts: Option<PathBuf>,
 }
 
-/// Written by `quorate lab up`, so that our time is the lab's.
+/// Written by `quorate-lab up`, so that our time is the lab's.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct LabTable {

@@ -4,7 +4,6 @@ pub(crate) mod checker;
 pub(crate) mod fates;
 pub(crate) mod html;
 pub(crate) mod inspect;
-pub(crate) mod ledger;
 pub(crate) mod log;
 pub(crate) mod page;
 pub(crate) mod plan;

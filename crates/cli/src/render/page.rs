@@ -6,17 +6,17 @@ use std::io::{self, Write};
 
 /// Lines of text, each one clean.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Page(String);
+pub struct Page(String);
 
 impl Page {
     /// Adds one line; line breaks inside are made visible like every other control character.
-    pub(crate) fn line(&mut self, text: impl AsRef<str>) {
+    pub fn line(&mut self, text: impl AsRef<str>) {
         self.0.push_str(clean(text.as_ref()).trim_end());
         self.0.push('\n');
     }
 
     /// Adds an empty line.
-    pub(crate) fn gap(&mut self) {
+    pub fn gap(&mut self) {
         self.0.push('\n');
     }
 
@@ -31,18 +31,18 @@ impl Page {
     }
 
     /// Prints to standard output. A reader that has gone away (`| head`) is no error.
-    pub(crate) fn print(&self) {
+    pub fn print(&self) {
         write_all(io::stdout().lock(), self.as_str());
     }
 
     /// Prints to standard error.
-    pub(crate) fn print_err(&self) {
+    pub fn print_err(&self) {
         write_all(io::stderr().lock(), self.as_str());
     }
 }
 
 /// Prints one JSON value on one line.
-pub(crate) fn print_json(value: &impl serde::Serialize) {
+pub fn print_json(value: &impl serde::Serialize) {
     let text = serde_json::to_string(value).expect("what we print is plain data and always serialises");
     write_all(io::stdout().lock(), &(clean_json(&text) + "\n"));
 }

@@ -4,23 +4,23 @@ use super::page::{Page, clean};
 
 /// A table: the first row is the heading.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Table {
+pub struct Table {
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// An empty table with a heading.
-    pub(crate) fn new(heading: &[&str]) -> Self {
+    pub fn new(heading: &[&str]) -> Self {
         Self { rows: vec![heading.iter().map(|cell| (*cell).to_owned()).collect()] }
     }
 
     /// Adds a row.
-    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+    pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         self.rows.push(cells.into_iter().map(|cell| clean(&cell)).collect());
     }
 
     /// Writes it, each line with `indent` before it.
-    pub(crate) fn write(&self, page: &mut Page, indent: &str) {
+    pub fn write(&self, page: &mut Page, indent: &str) {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| {
             let cells = self.rows.iter().filter_map(|row| row.get(column));

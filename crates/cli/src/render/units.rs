@@ -4,7 +4,7 @@ use quorate_core::ids::UnixMs;
 
 /// `1.5 GiB`: three significant figures at most, so that columns stay narrow.
 #[allow(clippy::cast_precision_loss, reason = "rounded for people anyway")]
-pub(crate) fn bytes(bytes: u64) -> String {
+pub fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
     let mut value = bytes as f64;
     let mut unit = 0;
@@ -17,7 +17,7 @@ pub(crate) fn bytes(bytes: u64) -> String {
 }
 
 /// `45 s`, `3 min`, `3 min 20 s`, `1 h 05 min`.
-pub(crate) fn duration(seconds: u64) -> String {
+pub fn duration(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds} s"),
         60..3600 if seconds.is_multiple_of(60) => format!("{} min", seconds / 60),

@@ -1,6 +1,4 @@
-//! One HTTP/1.1 exchange with pveproxy, and what its answer means.
-//!
-//! PVE carries its error text in the reason phrase, newer releases in the body as well. gzip is never offered.
+//! One HTTP/1.1 exchange with pveproxy. gzip is never offered.
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -10,8 +8,8 @@ use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, H
 use hyper::{Request, Response};
 use quorate_core::command::Method;
 use quorate_core::ids::NodeName;
-use serde_json::Value;
 
+use crate::answer;
 use crate::ports::{ApiData, ApiError, ApiRequest};
 
 /// More than any answer that a look asks for; a broken peer shall not fill our memory.
@@ -98,31 +96,8 @@ impl Answer {
     /// What it means.
     pub(super) fn meaning(self, node: &NodeName) -> Result<ApiData, ApiError> {
         // Errors may come without a body, or with one that is not JSON.
-        let body: Option<Value> = serde_json::from_slice(&self.body).ok();
-        if (200..300).contains(&self.status) {
-            return match body {
-                Some(mut body) => Ok(body.get_mut("data").map(Value::take).unwrap_or(Value::Null)),
-                None => Err(ApiError::InDoubt { node: node.clone(), reason: "the answer is not JSON".to_owned() }),
-            };
-        }
-        let message = body.as_ref().and_then(|body| body.get("message")).and_then(Value::as_str).map(str::trim);
-        let reason = message.filter(|message| !message.is_empty()).unwrap_or(&self.reason).to_owned();
-        match self.status {
-            401 => Err(ApiError::Unauthorized { node: node.clone(), reason }),
-            403 => Err(ApiError::Forbidden { reason }),
-            status => Err(ApiError::Refused { status, reason, errors: errors(body.as_ref()) }),
-        }
+        answer::meaning(node, self.status, &self.reason, serde_json::from_slice(&self.body).ok())
     }
-}
-
-/// `{"errors":{"target":"target is local node."}}` as `target: target is local node.`
-fn errors(body: Option<&Value>) -> Vec<String> {
-    let map = body.and_then(|body| body.get("errors")).and_then(Value::as_object);
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), |text| text.trim().to_owned());
-    let mut errors: Vec<String> =
-        map.into_iter().flatten().map(|(name, value)| format!("{name}: {}", text(value))).collect();
-    errors.sort();
-    errors
 }
 
 #[cfg(test)]

@@ -1,0 +1,49 @@
+//! The program `quorate`: reads the command line and the configuration, calls the other crates, prints.
+//!
+//! Standard output is data, standard error is talk. Every "no" says what happened, what it means for the cluster and
+//! what to do, and ends with one of the exit codes in [`exit`].
+
+mod clock;
+mod commands;
+mod config;
+mod context;
+mod exit;
+mod failure;
+mod private_file;
+mod render;
+pub mod toolkit;
+mod whole_run;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::context::Context;
+
+/// Upgrades a Proxmox VE cluster node by node while every guest keeps running.
+#[derive(Debug, Parser)]
+#[command(name = "quorate", version, arg_required_else_help = true, infer_subcommands = false)]
+struct CommandLine {
+    #[command(flatten)]
+    common: context::Common,
+    #[command(subcommand)]
+    verb: commands::Verb,
+}
+
+/// Does what the command line says; the first argument is the program's own name.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let CommandLine { common, verb } = CommandLine::parse_from(arguments);
+    let context = Context::new(common);
+    toolkit::conclude("quorate", context.format(), commands::perform(verb, &context))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::CommandLine::command().debug_assert();
+    }
+}

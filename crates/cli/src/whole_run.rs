@@ -1,0 +1,103 @@
+//! A whole run on the terminal in one go, each page under its own heading: inspect, preflight, plan, run, report.
+//!
+//! It reaches the cluster as every verb does, through a configuration file, and drives with the same engine; it only
+//! leaves out what is asked of an operator between the pages. `quorate-lab demo` shows it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use quorate_core::ids::GuestId;
+use quorate_core::plan::Plan;
+use quorate_engine::{Beginning, Driver, Lists, Prepared, Watcher, WhenPaused, new_run_id, prepare};
+use quorate_journal::{Journal, Mode};
+
+use crate::commands::ask::{how_it_ended, this_driver};
+use crate::commands::connect::{Connection, connect};
+use crate::commands::plan::no_plan;
+use crate::commands::preflight::blocks;
+use crate::commands::status::view;
+use crate::commands::watch::Lines;
+use crate::config;
+use crate::context::Format;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::render;
+use crate::render::page::Page;
+use crate::render::plan::Detail;
+
+/// How far a whole run came.
+#[derive(Debug)]
+pub struct Came {
+    /// How it ended.
+    pub exit: Exit,
+    /// Its first plan, if there was one.
+    pub plan: Option<Plan>,
+}
+
+/// Pages with headings between them, for people; nothing of it is printed where programs listen.
+#[derive(Clone, Copy, Debug)]
+pub struct Pages(pub Format);
+
+impl Pages {
+    /// Prints a heading.
+    pub fn title(self, title: &str) {
+        let mut page = Page::default();
+        page.gap();
+        page.line(format!("── {title}"));
+        page.gap();
+        self.page(&page);
+    }
+
+    /// Prints a page.
+    pub fn page(self, page: &Page) {
+        if self.0 == Format::Text {
+            page.print();
+        }
+    }
+}
+
+/// Looks, plans, runs and reports. Before the run begins, `agreed` is given the downtime that is agreed to, seconds by
+/// guest.
+///
+/// # Errors
+/// The configuration is wrong, the cluster cannot be reached, or the journal cannot be used.
+pub async fn whole_run(
+    config: &Path,
+    journal: &Path,
+    pages: Pages,
+    agreed: impl FnOnce(BTreeMap<GuestId, u64>),
+) -> Result<Came, Failure> {
+    let config = config::load(config).map_err(|error| Failure::usage(error.to_string(), "Correct the file."))?;
+    let connection = connect(&config).await?;
+    let Connection { ref ports, ref policy, .. } = connection;
+    let run = new_run_id(ports.clock.now(), "demo");
+    pages.title("Inspect: one picture of the cluster");
+    let prepared = prepare(ports, connection.known_nodes(), policy, &run, Lists::Refresh).await;
+    let Prepared { snapshot, findings, plan } = prepared;
+    pages.page(&render::inspect::snapshot(&snapshot));
+    pages.title("Preflight: what could be in the way");
+    pages.page(&render::preflight::findings(&findings));
+    if blocks(&findings) {
+        return Ok(Came { exit: Exit::Blocked, plan: None });
+    }
+    let plan = match plan {
+        Ok((plan, _)) => plan,
+        Err(none) => return Ok(Came { exit: no_plan(&none, pages.0), plan: None }),
+    };
+    pages.title("Plan: every step, checked by code other than the code that made it");
+    pages.page(&render::plan::plan(&plan, &snapshot, policy, Detail::Steps));
+    agreed(plan.downtime_allowed_s(policy));
+
+    pages.title("Run");
+    let cluster = snapshot.cluster_name.known().cloned().unwrap_or_default();
+    let beginning = Beginning { run: run.clone(), cluster, policy: policy.clone(), plan: plan.clone() };
+    let journal = Journal::open(journal, Mode::Drive)?;
+    let mut lines = Lines::new(pages.0);
+    let mut driver = Driver::begin(ports.clone(), &journal, &this_driver(), beginning, &mut lines as &mut dyn Watcher)?
+        .known_nodes(connection.known_nodes())
+        .when_paused(WhenPaused::Leave);
+    let ended = driver.drive().await?;
+    pages.title("Report: from the journal alone");
+    pages.page(&render::report::report(&view(&journal, &run)?));
+    Ok(Came { exit: how_it_ended(&ended), plan: Some(plan) })
+}

@@ -1,0 +1,132 @@
+//! Which ports of a node are open now: listening while they are, and cutting every connection when they are not.
+
+use std::net::SocketAddr;
+
+use quorate_core::ids::NodeName;
+use quorate_wire::{api_listens, ssh_listens};
+use quorate_world::World;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use super::TICK;
+
+/// The two ports of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Door {
+    /// 8006.
+    Api,
+    /// 22.
+    Ssh,
+}
+
+/// Is a port open, and in which life of the machine? A connection lives only as long as this stays the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Connections are refused.
+    Closed,
+    /// Connections are accepted, in this boot of the machine.
+    Open {
+        /// Number of the boot.
+        boot: u32,
+    },
+}
+
+/// Sends the state of one port.
+pub(super) struct Signal {
+    node: NodeName,
+    door: Door,
+    sender: watch::Sender<State>,
+}
+
+impl Signal {
+    pub(super) fn new(world: &World, node: &NodeName, door: Door) -> Self {
+        let (sender, _) = watch::channel(state(world, node, door));
+        Self { node: node.clone(), door, sender }
+    }
+
+    pub(super) fn listen(&self) -> watch::Receiver<State> {
+        self.sender.subscribe()
+    }
+
+    /// Looks at the world and tells of a change.
+    pub(super) fn update(&self, world: &World) {
+        let now = state(world, &self.node, self.door);
+        self.sender.send_if_modified(|before| std::mem::replace(before, now) != now);
+    }
+}
+
+fn state(world: &World, node: &NodeName, door: Door) -> State {
+    let open = match door {
+        Door::Api => api_listens(world, node),
+        Door::Ssh => ssh_listens(world, node),
+    };
+    match world.nodes.get(node).filter(|_| open) {
+        Some(node) => State::Open { boot: node.boots },
+        None => State::Closed,
+    }
+}
+
+/// Keeps one port until the lab stops: listens while it is open, hands each connection to `serve`, and drops them all
+/// when the port closes or the machine begins another life.
+pub(super) async fn keep<Served>(
+    first: TcpListener,
+    mut door: watch::Receiver<State>,
+    serve: impl Fn(TcpStream, SocketAddr) -> Served,
+) where
+    Served: Future<Output = ()> + Send + 'static,
+{
+    let Ok(address) = first.local_addr() else { return };
+    let mut listener = Some(first);
+    loop {
+        let state = *door.borrow();
+        if state == State::Closed {
+            listener = None;
+            // The error says that the lab has stopped.
+            if door.wait_for(|state| *state != State::Closed).await.is_err() {
+                return;
+            }
+            continue;
+        }
+        let Some(open) = listen_again(&mut listener, address).await else { continue };
+        tokio::select! {
+            () = until_changed(&mut door, state) => {
+                listener = None;
+                if door.has_changed().is_err() {
+                    return;
+                }
+            }
+            accepted = open.accept() => {
+                if let Ok((stream, _)) = accepted {
+                    let _ = stream.set_nodelay(true);
+                    let served = serve(stream, address);
+                    let mut ends = door.clone();
+                    tokio::spawn(async move {
+                        tokio::select! {
+                            () = until_changed(&mut ends, state) => {}
+                            () = served => {}
+                        }
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// Ends when the port's state is another than it was: the moment to cut a connection.
+async fn until_changed(receiver: &mut watch::Receiver<State>, from: State) {
+    // A sender that is gone means that the lab has stopped.
+    let _ = receiver.wait_for(|state| *state != from).await;
+}
+
+/// The listener, opened anew on the same port if the machine had been away.
+#[allow(clippy::disallowed_methods, reason = "another program's port is a matter of the wall clock")]
+async fn listen_again(listener: &mut Option<TcpListener>, address: SocketAddr) -> Option<&TcpListener> {
+    if listener.is_none() {
+        match TcpListener::bind(address).await {
+            Ok(bound) => *listener = Some(bound),
+            // Somebody else may have the port for a moment.
+            Err(_) => tokio::time::sleep(TICK).await,
+        }
+    }
+    listener.as_ref()
+}

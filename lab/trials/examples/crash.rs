@@ -1,0 +1,51 @@
+//! Kills the engine at every point of both reference runs and takes the run up each time.
+//!
+//! What `cargo xtask crash-matrix` builds and runs. `--point N` takes one point only,
+//! `--votes` only the run that lowers votes. The exit code is 1 if a point failed.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this program talks to a developer")]
+
+use std::process::ExitCode;
+
+use quorate_trials::crash::{CrashMatrixError, Matrix, Points, matrix, votes_matrix};
+
+/// A third of a run is memory taken and given back.
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let held = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [] => vec![matrix(Points::All, threads), votes_matrix(Points::All, threads)],
+        ["--events"] => vec![matrix(Points::Events, threads)],
+        ["--point", number] => vec![matrix(Points::Only(number.parse().unwrap_or(1)), threads)],
+        ["--votes"] => vec![votes_matrix(Points::All, threads)],
+        ["--votes", "--point", number] => vec![votes_matrix(Points::Only(number.parse().unwrap_or(1)), threads)],
+        _ => {
+            eprintln!("usage: cargo xtask crash-matrix [--events | --votes] [--point N]");
+            return ExitCode::from(2);
+        }
+    };
+    // Both are told, whatever the first came to.
+    let clean: Vec<bool> = held.into_iter().map(tell).collect();
+    if clean.iter().all(|clean| *clean) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Prints what a matrix came to; true if nothing failed.
+fn tell(held: Result<Matrix, CrashMatrixError>) -> bool {
+    let Matrix { points, resumed, aborts, failures, verbs } = match held {
+        Ok(matrix) => matrix,
+        Err(error) => {
+            eprintln!("{error}");
+            return false;
+        }
+    };
+    for failure in &failures {
+        println!("{failure}");
+    }
+    println!("steps: {}", verbs.join(", "));
+    let failed = failures.len();
+    println!("{points} points, {resumed} of them unlike and taken up, {aborts} aborted, {failed} failed");
+    failures.is_empty()
+}

@@ -1,0 +1,166 @@
+//! Holds the runs of many seeds and tells which did harm or came to no end: what `cargo xtask swarm` builds and runs.
+//!
+//! `swarm --from SEED --seconds N [--count N] [--json]` holds seed after seed on all processors; `swarm --seed SEED`
+//! holds one and tells its story. The last line of `--json` has the figures. The exit code is 1 if a seed failed.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this program talks to a developer")]
+
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use quorate_trials::fuzz::{Ending, Verdict, hold};
+use serde_json::json;
+
+/// A third of a run is memory taken and given back.
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const USAGE: &str = "usage: cargo xtask swarm --from SEED (--seconds N | --count N) [--json]
+       cargo xtask swarm --seed SEED";
+
+#[derive(Default)]
+struct Request {
+    seed: Option<u64>,
+    from: u64,
+    seconds: Option<u64>,
+    count: Option<u64>,
+    json: bool,
+}
+
+#[derive(Default)]
+struct Totals {
+    runs: u64,
+    refused: u64,
+    completed: u64,
+    aborted: u64,
+    pauses: u64,
+    steps: u64,
+    virtual_s: u64,
+    failed: Vec<u64>,
+}
+
+fn main() -> ExitCode {
+    let request = match parse() {
+        Ok(request) => request,
+        Err(why) => {
+            eprintln!("{why}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    if let Some(seed) = request.seed {
+        let verdict = one(seed);
+        println!("{}", verdict.story());
+        return if verdict.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    many(&request)
+}
+
+fn parse() -> Result<Request, String> {
+    let mut request = Request::default();
+    let mut arguments = std::env::args().skip(1);
+    while let Some(name) = arguments.next() {
+        if name == "--json" {
+            request.json = true;
+            continue;
+        }
+        let value = arguments.next().ok_or_else(|| format!("{name} needs a value"))?;
+        let value = value.parse::<u64>().map_err(|_| format!("{name} {value}: not a number"))?;
+        match name.as_str() {
+            "--seed" => request.seed = Some(value),
+            "--from" => request.from = value,
+            "--seconds" => request.seconds = Some(value),
+            "--count" => request.count = Some(value),
+            _ => return Err(format!("{name}: what is that?")),
+        }
+    }
+    match (request.seed, request.seconds, request.count) {
+        (None, None, None) => Err("how long?".to_owned()),
+        _ => Ok(request),
+    }
+}
+
+fn one(seed: u64) -> Verdict {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime without I/O always begins");
+    match runtime.block_on(hold(seed)) {
+        Ok(verdict) => verdict,
+        Err(error) => panic!("seed {seed}: {error}"),
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "how long the swarm may fly is a matter of the real clock")]
+fn many(request: &Request) -> ExitCode {
+    let begun = Instant::now();
+    let until = request.seconds.map(|seconds| begun + Duration::from_secs(seconds));
+    let last = request.count.map_or(u64::MAX, |count| request.from.saturating_add(count));
+    let next = AtomicU64::new(request.from);
+    let totals = Mutex::new(Totals::default());
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= last || until.is_some_and(|until| Instant::now() >= until) {
+                        break;
+                    }
+                    let verdict = std::panic::catch_unwind(|| one(seed));
+                    let mut totals = totals.lock().expect("no thread panics while it counts");
+                    count(&mut totals, seed, verdict.as_ref().ok(), request.json);
+                }
+            });
+        }
+    });
+    let totals = totals.into_inner().expect("no thread panics while it counts");
+    let seconds = begun.elapsed().as_secs_f64();
+    let hours = totals.virtual_s / 3600;
+    let per_minute = (totals.runs as f64 / seconds * 60.0).round();
+    if request.json {
+        let line = json!({
+            "runs": totals.runs, "failures": totals.failed.len(), "steps": totals.steps, "virtual_hours": hours,
+            "refused": totals.refused, "completed": totals.completed, "aborted": totals.aborted,
+            "pauses": totals.pauses, "runs_per_minute": per_minute,
+        });
+        println!("{line}");
+    } else {
+        println!(
+            "{} runs in {seconds:.0} s ({per_minute} a minute), {} steps, {hours} virtual hours: {} completed, {} aborted, {} refused, {} failed",
+            totals.runs,
+            totals.steps,
+            totals.completed,
+            totals.aborted,
+            totals.refused,
+            totals.failed.len()
+        );
+    }
+    if totals.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn count(totals: &mut Totals, seed: u64, verdict: Option<&Verdict>, json: bool) {
+    totals.runs += 1;
+    let failures = match verdict {
+        None => vec!["the run panicked".to_owned()],
+        Some(verdict) => {
+            totals.steps += verdict.steps;
+            totals.pauses += u64::from(verdict.pauses);
+            totals.virtual_s += verdict.ledger.virtual_s;
+            match &verdict.ending {
+                Ending::Refused(_) => totals.refused += 1,
+                Ending::Completed => totals.completed += 1,
+                Ending::Aborted => totals.aborted += 1,
+                Ending::Stuck(_) | Ending::Overtime => {}
+            }
+            verdict.failures.clone()
+        }
+    };
+    if failures.is_empty() {
+        return;
+    }
+    totals.failed.push(seed);
+    let replay = format!("cargo xtask swarm --seed {seed}");
+    if json {
+        println!("{}", json!({ "seed": seed, "failures": failures, "replay": replay }));
+    } else {
+        println!("seed {seed} failed: {}\n  {replay}", failures.join("; "));
+    }
+}

@@ -1,0 +1,361 @@
+//! The engine is killed at every point of a run, and somebody takes the run up: the end is as if nothing had happened.
+//!
+//! A reference run is held once. After each call of the API or a shell, whether it reads or writes, and after each
+//! event that is written to the journal, world and journal are copied as they are at that moment: that is what a
+//! killed engine leaves behind. *After the k-th* and *before the next* are the same moment, so all of them together are
+//! every point there is. From each copy a new driver goes on to the end, a second, a minute or twenty minutes later.
+//!
+//! Reading changes nothing. What is left behind after each of many reads in a row is, a second later, one and the same
+//! world to the last field; that is not assumed, but compared, and the run is taken up once for all that are alike.
+//!
+//! From the moments after an event a driver that is told to abort goes on as well: it must leave nothing of ours.
+//!
+//! A second reference run is held in `votes.rs`, without quorum. Demanded of each point of the first: the run completes, the ledger is clean, every node booted as often as in the reference run and
+//! had its packages upgraded once, every guest moved as often and runs where it runs there, and nothing is owed.
+
+mod points;
+mod votes;
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use quorate_core::ids::{GuestId, NodeName, RunId, UnixMs};
+use quorate_core::policy::{ConsentKind, GuestPolicy, LocalDisks, Policy};
+use quorate_core::run::{Event, Request, RunOutcome, RunState, StepOutcome};
+use quorate_core::steps::Step;
+use quorate_engine::{Beginning, Driver, Ended, Lists, Silent, WhenPaused, new_run_id, prepare};
+use quorate_journal::{Holder, Journal};
+use quorate_world::World;
+use quorate_world::cluster_file::{ClusterFileError, EVERY_STEP, world_from_toml};
+use quorate_world::ledger::Ledger;
+
+pub use self::points::Point;
+use self::points::{Copier, Stage, unlike};
+use crate::ports::SimPorts;
+use crate::rehearsal::{RehearsalError, consented_seconds};
+
+/// The cluster file has no key for it: the HA manager moves guests by itself, which a run has to hold.
+const REBALANCES: &str = "crs: ha=static,ha-auto-rebalance=1\n";
+
+/// The new driver comes after so many seconds, in turn: at once, when HA has noticed, when deadlines have passed.
+const BACK_AFTER_S: [u64; 3] = [1, 60, 1_200];
+
+/// After a run HA takes guests back to where its rules want them.
+const REST_MS: u64 = 1_800_000;
+
+/// The matrix could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum CrashMatrixError {
+    /// The reference cluster cannot be built.
+    #[error(transparent)]
+    Cluster(#[from] ClusterFileError),
+    /// The reference run cannot be driven.
+    #[error(transparent)]
+    Run(#[from] RehearsalError),
+    /// The reference run is no reference.
+    #[error("the reference run did not complete cleanly: {0}")]
+    Reference(String),
+}
+
+/// What a run leaves in the cluster, as far as it must be the same whoever was killed on the way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    /// Runs of each guest: where.
+    pub guests: BTreeMap<GuestId, Vec<NodeName>>,
+    /// Boots of each node since the world began.
+    pub boots: BTreeMap<NodeName, u32>,
+    /// Package upgrades that began on each node.
+    pub upgrades: BTreeMap<NodeName, usize>,
+    /// Moves of guests.
+    pub moves: u32,
+    /// Nodes that are up to date now.
+    pub nodes_upgraded: u32,
+}
+
+/// What the matrix came to.
+#[derive(Debug)]
+pub struct Matrix {
+    /// Points at which the engine was killed.
+    pub points: u64,
+    /// Runs that were taken up: points that leave the same behind are one.
+    pub resumed: u64,
+    /// Points from which the run was aborted as well.
+    pub aborts: u64,
+    /// Verbs of the steps that the reference run took.
+    pub verbs: Vec<String>,
+    /// What was not as it must be: the point, and what.
+    pub failures: Vec<String>,
+}
+
+/// Which points are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Points {
+    /// All.
+    All,
+    /// After each event of the journal.
+    Events,
+    /// Only this one.
+    Only(u64),
+}
+
+/// What the operator of the reference cluster allows.
+pub fn policy() -> Policy {
+    Policy {
+        guests: [
+            (GuestId::vm(103), GuestPolicy::Eject),
+            (GuestId::vm(104), GuestPolicy::Shutdown),
+            (GuestId::vm(106), GuestPolicy::Offline),
+        ]
+        .into(),
+        consents: [
+            ConsentKind::RestartContainers,
+            ConsentKind::ShutdownGuests,
+            ConsentKind::EjectMedia,
+            ConsentKind::MoveOffline,
+        ]
+        .into(),
+        local_disks: LocalDisks::Stay,
+        // A driver that was away for twenty minutes takes that for downtime of whoever was on its way, and would ask.
+        downtime_margin_percent: 100_000,
+        ..Policy::default()
+    }
+}
+
+/// A reference run that was held.
+struct Reference<E> {
+    end: E,
+    points: u64,
+    verbs: Vec<String>,
+}
+
+/// Kills the upgrade at these points and takes it up, on so many threads.
+///
+/// # Errors
+/// There is no reference run to kill.
+pub fn matrix(points: Points, threads: usize) -> Result<Matrix, CrashMatrixError> {
+    let (fates, aborted) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
+    let take = |group: Vec<Point>| {
+        for point in group.iter().filter(|point| point.is_event) {
+            let fate = abort(point.clone());
+            lock(&aborted).push((point.number, point.after.clone(), fate));
+        }
+        for point in unlike(group) {
+            lock(&fates).push((point.number, point.after.clone(), resume(point)));
+        }
+    };
+    let Reference { end, points, verbs } = each_group(threads, |send| hold_reference(points, send), take)?;
+    let as_it = |fate: Result<End, String>| match fate {
+        Ok(other) if other == end => Ok(()),
+        Ok(other) => Err(format!("the end is another one: {other:?}, not {end:?}")),
+        Err(why) => Err(why),
+    };
+    let fates = sorted(fates).into_iter().map(|(number, after, fate)| (number, after, as_it(fate))).collect::<Vec<_>>();
+    let aborted = sorted(aborted);
+    let (resumed, aborts) = (count(&fates), count(&aborted));
+    let mut failures = told("killed", fates);
+    failures.extend(told("aborted", aborted));
+    Ok(Matrix { points, resumed, aborts, verbs, failures })
+}
+
+/// The same with the run that lowers expected votes.
+///
+/// # Errors
+/// There is no reference run to kill.
+pub fn votes_matrix(points: Points, threads: usize) -> Result<Matrix, CrashMatrixError> {
+    let fates = Mutex::new(Vec::new());
+    let take = |group: Vec<Point>| {
+        for point in unlike(group) {
+            lock(&fates).push((point.number, point.after.clone(), votes::resume(point)));
+        }
+    };
+    let Reference { end: (), points, verbs } = each_group(threads, |send| votes::hold(points, send), take)?;
+    let fates = sorted(fates);
+    Ok(Matrix { points, resumed: count(&fates), aborts: 0, verbs, failures: told("killed", fates) })
+}
+
+/// A point's number, what had just happened, and what came of it.
+type Fate<T> = (u64, String, Result<T, String>);
+
+fn sorted<T>(fates: Mutex<Vec<Fate<T>>>) -> Vec<Fate<T>> {
+    let mut fates = fates.into_inner().unwrap_or_else(PoisonError::into_inner);
+    fates.sort_by_key(|(number, ..)| *number);
+    fates
+}
+
+fn count<T>(fates: &[Fate<T>]) -> u64 {
+    fates.len() as u64
+}
+
+fn told(what: &str, fates: Vec<Fate<()>>) -> Vec<String> {
+    let failed = fates.into_iter().filter_map(|(number, after, fate)| Some((number, after, fate.err()?)));
+    failed.map(|(number, after, why)| format!("{what} at point {number}, after {after}: {why}")).collect()
+}
+
+/// Holds a reference run, while these threads take its points up in groups.
+fn each_group<R>(
+    threads: usize,
+    hold: impl FnOnce(SyncSender<Vec<Point>>) -> Result<R, CrashMatrixError>,
+    take: impl Fn(Vec<Point>) + Sync,
+) -> Result<R, CrashMatrixError> {
+    // A few wait, so that nobody is idle; a world is too large to keep them all.
+    let (send, receive) = sync_channel::<Vec<Point>>(threads);
+    let receive = Mutex::new(receive);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some(group) = next(&receive) {
+                    take(group);
+                }
+            });
+        }
+        hold(send)
+    })
+}
+
+fn next(receive: &Mutex<Receiver<Vec<Point>>>) -> Option<Vec<Point>> {
+    lock(receive).recv().ok()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.expect("a runtime without I/O always begins").block_on(future)
+}
+
+fn hold_reference(points: Points, send: SyncSender<Vec<Point>>) -> Result<Reference<End>, CrashMatrixError> {
+    let mut world = world_from_toml(EVERY_STEP, 1)?;
+    let written = world.pmxcfs_write(&"pve1".into(), "/etc/pve/datacenter.cfg", REBALANCES);
+    written.map_err(|error| CrashMatrixError::Reference(error.to_string()))?;
+    Ledger::begin(&mut world);
+    let run = new_run_id(UnixMs(world.now_ms), "crash-matrix");
+    let copier = Copier::new(points, run.clone(), send);
+    let sim = copier.tap(Arc::new(Mutex::new(world)));
+    let ended = block_on(begin(&sim, &copier, &run))?;
+    copier.hand_on(std::mem::take(&mut *lock(&copier.group)));
+    if ended != Ended::Over(RunOutcome::Completed) {
+        return Err(CrashMatrixError::Reference(format!("{ended:?}")));
+    }
+    let end = end_of(&mut sim.world()).map_err(CrashMatrixError::Reference)?;
+    Ok(copier.reference(end))
+}
+
+async fn begin(sim: &SimPorts, copier: &Arc<Copier>, run: &RunId) -> Result<Ended, CrashMatrixError> {
+    let journal = Journal::in_memory().map_err(RehearsalError::from)?;
+    let ports = sim.ports();
+    let policy = policy();
+    Ledger::begin(&mut sim.world());
+    let nodes: Vec<NodeName> = sim.world().nodes.keys().cloned().collect();
+    let prepared = prepare(&ports, nodes.clone(), &policy, run, Lists::Refresh).await;
+    let (plan, _) = prepared.plan.map_err(|no_plan| CrashMatrixError::Reference(format!("{:?}", no_plan.findings)))?;
+    for (guest, seconds) in consented_seconds(&plan, &Policy::default()) {
+        // A driver that stays away for twenty minutes leaves a guest down for as long.
+        sim.world().ledger.consent(guest, seconds + BACK_AFTER_S[2]);
+    }
+    let beginning = Beginning { run: run.clone(), cluster: "every-step".to_owned(), policy, plan };
+    let mut stage = Stage { copier: copier.clone(), sim: sim.clone() };
+    let holder = Holder::this_process("crash matrix");
+    let mut driver = Driver::begin(ports, &journal, &holder, beginning, &mut stage)
+        .map_err(RehearsalError::from)?
+        .known_nodes(nodes)
+        .when_paused(WhenPaused::Leave);
+    Ok(driver.drive().await.map_err(RehearsalError::from)?)
+}
+
+/// Takes a killed run up and drives it to its end.
+fn resume(point: Point) -> Result<End, String> {
+    let TakenUp { sim, ended, owed, .. } = take_up(point, None)?;
+    match (ended, owed) {
+        (Ended::Over(RunOutcome::Completed), 0) => end_of(&mut sim.world()),
+        (ended, owed) => Err(format!("it ended as {ended:?}, and {owed} things are owed")),
+    }
+}
+
+/// Takes a killed run up and aborts it.
+fn abort(mut point: Point) -> Result<(), String> {
+    let comes_ms = point.world.now_ms + BACK_AFTER_S[0] * 1000;
+    point.world.advance_to(comes_ms);
+    let was_over = point.events.iter().any(|(_, event)| matches!(event, Event::RunEnded { .. }));
+    let last = |event: &Event| matches!(event, Event::StepEnded { step: Step::FinalCheck(_), .. });
+    let was_done = point.events.iter().any(|(_, event)| last(event));
+    let TakenUp { sim, ended, owed, .. } = take_up(point, Some(Request::Abort))?;
+    match (ended, owed) {
+        (Ended::Over(RunOutcome::Aborted), 0) => end_of(&mut sim.world()).map(drop),
+        (Ended::Over(RunOutcome::Completed), 0) if was_over => Ok(()),
+        // Whoever ends a run of which only the last look was left has no node left undone.
+        (Ended::Over(RunOutcome::Completed), 0) if was_done => end_of(&mut sim.world()).map(drop),
+        (ended, owed) => Err(format!("it ended as {ended:?}, and {owed} things are owed")),
+    }
+}
+
+/// A run that was taken up and came to an end.
+struct TakenUp {
+    sim: SimPorts,
+    ended: Ended,
+    owed: usize,
+    /// Of the whole run, from its beginning.
+    events: Vec<Event>,
+}
+
+fn take_up(point: Point, say: Option<Request>) -> Result<TakenUp, String> {
+    let Point { world, run, events, .. } = point;
+    let sim = SimPorts::new(Arc::new(Mutex::new(world)));
+    let drive = async {
+        let journal = Journal::in_memory()?;
+        for (at, event) in &events {
+            journal.append(&run, *at, event)?;
+        }
+        let holder = Holder::this_process("crash matrix");
+        let mut silent = Silent;
+        let nodes = sim.world().nodes.keys().cloned().collect();
+        let mut driver = Driver::take_up(sim.ports(), &journal, &holder, run.clone(), &mut silent)?
+            .known_nodes(nodes)
+            .when_paused(WhenPaused::Leave);
+        if let Some(say) = say {
+            driver.say(say, "the operator of the crash matrix")?;
+        }
+        let ended = driver.drive().await?;
+        let owed = still_owed(&sim, driver.state());
+        let events = journal.events(&run)?.into_iter().map(|entry| entry.event).collect();
+        Ok::<_, quorate_engine::DriveError>((ended, owed, events))
+    };
+    let (ended, owed, events) = block_on(drive).map_err(|error| error.to_string())?;
+    Ok(TakenUp { sim, ended, owed, events })
+}
+
+/// Obligations that are open. Of what an abort may leave to the operator only failback counts as paid, and the ledger
+/// looks whether it had to be left.
+fn still_owed(sim: &SimPorts, state: &RunState) -> usize {
+    let mut open = state.obligations.len();
+    for record in state.steps.values().filter(|record| matches!(record.outcome, Some(StepOutcome::HandedOver(_)))) {
+        match &record.step {
+            Step::RestoreFailback(step) => Ledger::hand_over(&mut sim.world(), step.guest),
+            _ => open += 1,
+        }
+    }
+    open
+}
+
+/// What is in the cluster at the end, when HA has come to rest; harm is an error.
+fn end_of(world: &mut World) -> Result<End, String> {
+    let rested_ms = world.now_ms + REST_MS;
+    world.advance_to(rested_ms);
+    let ledger = Ledger::report(world, 0, 0.0);
+    if !ledger.clean {
+        return Err(format!("the ledger is not clean: {}", ledger.events.join("; ")));
+    }
+    let upgrades = world.nodes.iter().map(|(name, node)| {
+        let lines = node.unit_logs.values().flatten();
+        (name.clone(), lines.filter(|line| line.starts_with("Calculating upgrade")).count())
+    });
+    Ok(End {
+        guests: world.guests.values().map(|guest| (guest.id, guest.runs_on.iter().cloned().collect())).collect(),
+        boots: world.nodes.iter().map(|(name, node)| (name.clone(), node.boots)).collect(),
+        upgrades: upgrades.collect(),
+        moves: ledger.moves,
+        nodes_upgraded: ledger.nodes_upgraded,
+    })
+}

@@ -1,0 +1,88 @@
+//! Seeds against harm: each draws a cluster, a policy and faults, and a whole run of the real engine is held over it.
+//!
+//! Two demands. *Safety*: whatever strikes, no command of ours does harm, judged on the truth when it is sent
+//! ([`crate::judge`]), and no harm is in the ledger that none of the seed's faults can do by itself. *Liveness*: once a
+//! person has mended the cluster and answered what he was asked, the run comes to its end in bounded time, every node
+//! is done and nothing is owed. `docs/safety/swarm.md` says how harm is told from bad luck, and why so.
+//!
+//! A seed says everything: the same seed holds the same run, to the byte.
+
+mod heal;
+mod operator;
+mod shape;
+mod strikes;
+mod verdict;
+
+use std::sync::{Arc, Mutex};
+
+use quorate_core::ids::UnixMs;
+use quorate_core::policy::Policy;
+use quorate_core::run::Event;
+use quorate_world::World;
+use quorate_world::cluster_file::{ClusterFile, ClusterFileError};
+use quorate_world::events::Rng;
+
+use crate::ports::SimPorts;
+use crate::rehearsal::RehearsalError;
+
+pub use strikes::{Blow, Harm, Strike};
+pub use verdict::{Ending, Verdict};
+
+/// What a seed draws before the run; what befalls it is drawn once there is a plan.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// The seed.
+    pub seed: u64,
+    /// The cluster.
+    pub file: ClusterFile,
+    /// What the operator allows.
+    pub policy: Policy,
+    rng: Rng,
+}
+
+/// A seed could not be held.
+#[derive(Debug, thiserror::Error)]
+pub enum SwarmError {
+    /// Its cluster cannot be built.
+    #[error(transparent)]
+    Cluster(#[from] ClusterFileError),
+    /// Its run could not be driven.
+    #[error(transparent)]
+    Run(#[from] RehearsalError),
+}
+
+impl Case {
+    /// Draws the case of a seed.
+    ///
+    /// # Errors
+    /// The demo's file, from which releases and packages are taken, cannot be read.
+    pub fn of(seed: u64) -> Result<Self, ClusterFileError> {
+        // Neighbouring seeds must have nothing in common.
+        let mut rng = Rng::new(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x51_7C_C1_B7_27_22_0A_95);
+        rng.next_u64();
+        let file = shape::cluster(&mut rng)?;
+        let policy = shape::policy(&mut rng, &file);
+        Ok(Self { seed, file, policy, rng })
+    }
+
+    /// Holds its run.
+    ///
+    /// # Errors
+    /// The cluster cannot be built, or the run cannot be driven.
+    pub async fn hold(self) -> Result<Verdict, SwarmError> {
+        let world = World::build(&self.file, self.seed)?;
+        let sim = SimPorts::new(Arc::new(Mutex::new(world)));
+        Ok(operator::Operator::new(self, sim).hold().await?)
+    }
+}
+
+/// Holds the run of one seed.
+///
+/// # Errors
+/// As [`Case::hold`].
+pub async fn hold(seed: u64) -> Result<Verdict, SwarmError> {
+    Case::of(seed)?.hold().await
+}
+
+/// What happened, when, by the world's clock.
+pub type Events = Vec<(UnixMs, Event)>;

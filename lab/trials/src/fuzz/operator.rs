@@ -1,0 +1,278 @@
+//! A scripted operator holds a seed's run: he begins it, starts the tool again when it died, mends the cluster when it
+//! pauses, agrees to what he is asked, and looks at the end whether all is well.
+
+use std::collections::BTreeSet;
+
+use quorate_core::checks::Severity;
+use quorate_core::ids::{RunId, StepId, UnixMs};
+use quorate_core::plan::Plan;
+use quorate_core::policy::ConsentKind;
+use quorate_core::run::{Event, PauseCause, Request, RunOutcome};
+use quorate_engine::{Beginning, Driver, Ended, Lists, Watcher, WhenPaused, new_run_id, prepare};
+use quorate_journal::{Holder, Journal, JournalError};
+use quorate_world::faults::{Fault, FaultKind};
+use quorate_world::ledger::Ledger;
+
+use super::strikes::{self, Blow, Strike};
+use super::verdict::{self, Ending, Story, Verdict};
+use super::{Case, Events};
+use crate::judge::Judge;
+use crate::ports::{Kill, SimPorts};
+use crate::rehearsal::{RehearsalError, consented_seconds, unless_it_dies};
+
+/// From the operator's mending to his `resume`: nodes boot, HA recovers, Ceph heals.
+const MENDING_MS: u64 = 900_000;
+
+/// Whoever has paused so often does not come to an end.
+const PAUSES: u32 = 10;
+
+/// So often he mends and resumes where a guest was moved behind everybody's back; then he aborts.
+const GIVES_UP_AFTER: u32 = 4;
+
+/// Hours that a run may take: deadlines of each kind may run out once, and every node has its turn.
+const HOURS: u64 = 12;
+const HOURS_PER_NODE: u64 = 2;
+
+/// After the end: HA and Ceph come to rest, and only then the guests are counted.
+const REST_MS: u64 = 900_000;
+
+/// A guest that takes its time to shut down is down for longer than a plan says, and that is no harm.
+const SLOW_GUEST_S: u64 = 30;
+
+/// A guest that was shut down with consent waits for its node, and whatever holds the run up holds it up as well.
+const HELD_UP_S: u64 = 24 * 3_600;
+
+/// Holds one seed's run.
+pub(super) struct Operator {
+    case: Case,
+    sim: SimPorts,
+    judge: Judge,
+    strikes: Vec<Strike>,
+    events: Events,
+    struck: BTreeSet<StepId>,
+    back_after_s: u64,
+    deadline_ms: u64,
+    overtime: bool,
+    pauses: u32,
+    healed: bool,
+    begins_anew: bool,
+}
+
+/// Sees the events of one driver.
+struct Stage<'a> {
+    operator: &'a mut Operator,
+    journal: &'a Journal,
+    run: RunId,
+}
+
+impl Watcher for Stage<'_> {
+    fn event(&mut self, _seq: u64, at: UnixMs, event: &Event) {
+        let Self { operator, journal, run } = self;
+        operator.events.push((at, event.clone()));
+        let world = operator.sim.world();
+        match event {
+            Event::StepStarted { step, command: Some(_), .. } => operator.judge.sends(&world, step),
+            _ => operator.judge.look(&world),
+        }
+        drop(world);
+        let Event::StepStarted { id, .. } = event else { return };
+        if operator.struck.insert(id.clone()) {
+            operator.strike(id, at, journal, run);
+        }
+    }
+
+    fn waiting(&mut self, at: UnixMs, _on: &[String]) {
+        let operator = &mut *self.operator;
+        operator.judge.look(&operator.sim.world());
+        if at.0 > operator.deadline_ms {
+            operator.overtime = true;
+            operator.sim.kill(Kill::Before(0));
+        }
+    }
+}
+
+impl Operator {
+    pub(super) fn new(case: Case, sim: SimPorts) -> Self {
+        let hours = HOURS + HOURS_PER_NODE * case.file.nodes.len() as u64;
+        let deadline_ms = sim.world().now_ms + hours * 3_600_000;
+        Self {
+            case,
+            sim,
+            judge: Judge::default(),
+            strikes: Vec::new(),
+            events: Vec::new(),
+            struck: BTreeSet::new(),
+            back_after_s: 0,
+            deadline_ms,
+            overtime: false,
+            pauses: 0,
+            healed: false,
+            begins_anew: false,
+        }
+    }
+
+    pub(super) async fn hold(mut self) -> Result<Verdict, RehearsalError> {
+        let journal = Journal::in_memory()?;
+        Ledger::begin(&mut self.sim.world());
+        let (run, plan) = match self.plans("swarm").await {
+            Ok(planned) => planned,
+            Err(refused) => return Ok(verdict::refused(self.case, &self.sim, refused)),
+        };
+        let mut rng = self.case.rng.clone();
+        self.strikes = strikes::draw(&mut rng, &self.sim.world(), &plan);
+        let mut ending = self.drive_to_the_end(&journal, run, plan).await?;
+        if matches!(ending, Ending::Aborted) && self.begins_anew {
+            // What stands in the way of another run by now is an end too: what was begun is given back.
+            if let Ok((run, plan)) = self.plans("again").await {
+                ending = self.drive_to_the_end(&journal, run, plan).await?;
+            }
+        }
+        // What strikes after the end does not make it untrue.
+        let upgraded = Ledger::report(&self.sim.world(), 0, 0.0).nodes_upgraded;
+        let now_ms = self.sim.world().now_ms;
+        self.sim.world().advance_to(now_ms + REST_MS);
+        let Self { case, sim, strikes, judge, events, pauses, .. } = self;
+        Ok(verdict::of(case, &sim, Story { ending, upgraded, strikes, wrongs: judge.wrongs, events, pauses }))
+    }
+
+    /// Looks and plans as `quorate run` does before it begins; the errors say why it would not.
+    async fn plans(&self, name: &str) -> Result<(RunId, Plan), Vec<String>> {
+        let ports = self.sim.ports();
+        let run = new_run_id(ports.clock.now(), name);
+        let nodes = self.sim.world().nodes.keys().cloned().collect();
+        let prepared = prepare(&ports, nodes, &self.case.policy, &run, Lists::Refresh).await;
+        let blocking = prepared.findings.iter().filter(|finding| finding.severity == Severity::Blocking);
+        let mut refused: Vec<String> =
+            blocking.map(|finding| format!("{}: {}: {}", finding.check, finding.subject, finding.problem)).collect();
+        match prepared.plan {
+            Ok((plan, _)) if refused.is_empty() => Ok((run, plan)),
+            Ok(_) => Err(refused),
+            Err(no_plan) => {
+                let findings = no_plan.findings.iter();
+                refused.extend(findings.map(|finding| format!("{}: {}", finding.check, finding.problem)));
+                Err(refused)
+            }
+        }
+    }
+
+    async fn drive_to_the_end(&mut self, journal: &Journal, run: RunId, plan: Plan) -> Result<Ending, RehearsalError> {
+        let margin_s = if self.strikes.is_empty() { SLOW_GUEST_S } else { HELD_UP_S };
+        for (guest, seconds) in consented_seconds(&plan, &self.case.policy) {
+            self.sim.world().ledger.consent(guest, seconds + margin_s);
+        }
+        let policy = self.case.policy.clone();
+        let mut first = Some(Beginning { run: run.clone(), cluster: "swarm".to_owned(), policy, plan });
+        let mut say = None;
+        loop {
+            let ended = self.drive(journal, &run, first.take(), say.take()).await?;
+            match ended {
+                _ if self.overtime => return Ok(Ending::Overtime),
+                None => self.starts_the_tool_again(),
+                Some(Ended::Over(RunOutcome::Completed)) => return Ok(Ending::Completed),
+                Some(Ended::Over(RunOutcome::Aborted)) => return Ok(Ending::Aborted),
+                Some(Ended::Paused { cause, why }) => {
+                    self.pauses += 1;
+                    if self.pauses > PAUSES {
+                        return Ok(Ending::Stuck(why));
+                    }
+                    say = Some(self.answers(cause, &why));
+                }
+            }
+        }
+    }
+
+    /// Drives until the end, a pause, or the death of the tool (none).
+    async fn drive(
+        &mut self,
+        journal: &Journal,
+        run: &RunId,
+        beginning: Option<Beginning>,
+        say: Option<Request>,
+    ) -> Result<Option<Ended>, RehearsalError> {
+        let sim = self.sim.clone();
+        let ports = sim.ports();
+        let nodes = sim.world().nodes.keys().cloned().collect();
+        let holder = Holder::this_process("swarm");
+        let mut stage = Stage { operator: self, journal, run: run.clone() };
+        let driver = match beginning {
+            Some(beginning) => Driver::begin(ports, journal, &holder, beginning, &mut stage)?,
+            None => Driver::take_up(ports, journal, &holder, run.clone(), &mut stage)?,
+        };
+        let mut driver = driver.known_nodes(nodes).when_paused(WhenPaused::Leave);
+        if let Some(say) = say {
+            driver.say(say, "the operator of the swarm")?;
+        }
+        Ok(unless_it_dies(&sim, driver.drive()).await.transpose()?)
+    }
+
+    fn strike(&mut self, id: &StepId, at: UnixMs, journal: &Journal, run: &RunId) {
+        let struck: Vec<Strike> = self.strikes.iter().filter(|strike| strike.step == *id).cloned().collect();
+        for Strike { delay_s, what, .. } in struck {
+            match what {
+                Blow::Fault(kind) if !self.healed => {
+                    let mut world = self.sim.world();
+                    let at_s = world.now_ms.saturating_sub(world.started_ms) / 1000 + delay_s;
+                    world.inject(Fault { at_s, kind });
+                }
+                Blow::Fault(_) => {}
+                Blow::Dies { after_calls, back_after_s } => {
+                    self.back_after_s = back_after_s;
+                    self.sim.kill(Kill::Before(self.sim.calls() + 1 + after_calls));
+                }
+                Blow::Wire { calls, trouble } => self.sim.trouble(calls, trouble),
+                Blow::ClockSet { seconds } => self.sim.set_clock_off(seconds),
+                Blow::Says(request) => {
+                    let posted: Result<(), JournalError> = journal.post_request(run, at, "the operator", &request);
+                    posted.expect("a journal in memory can be written");
+                }
+            }
+        }
+    }
+
+    fn starts_the_tool_again(&mut self) {
+        let until_ms = self.sim.world().now_ms + self.back_after_s * 1000;
+        self.sim.world().advance_to(until_ms);
+        self.sim = self.sim.reborn();
+    }
+
+    fn somebody_brings_guests(&self) -> bool {
+        let brings = |kind: &FaultKind| matches!(kind, FaultKind::AdminMoves { .. } | FaultKind::AdminStarts { .. });
+        self.strikes.iter().any(|strike| matches!(&strike.what, Blow::Fault(kind) if brings(kind)))
+    }
+
+    /// What he does when the run stands still.
+    fn answers(&mut self, cause: PauseCause, why: &[String]) -> Request {
+        match cause {
+            // He does as he is told: the run is given up, and another one begins with the other nodes.
+            PauseCause::Stuck if why.iter().any(|line| line.contains("`quorate abort` gives")) => {
+                self.mends();
+                self.begins_anew = true;
+                Request::Abort
+            }
+            PauseCause::NeedsConsent => Request::Approve {
+                kinds: BTreeSet::from([
+                    ConsentKind::RestartContainers,
+                    ConsentKind::ShutdownGuests,
+                    ConsentKind::EjectMedia,
+                ]),
+            },
+            // A VM that an administrator has sent to a node with newer packages cannot go back alive. He is told so, and
+            // what he could agree to; this one gives the run up instead, and nothing may be left behind.
+            PauseCause::Stuck if self.pauses > GIVES_UP_AFTER && self.somebody_brings_guests() => Request::Abort,
+            PauseCause::Operator | PauseCause::Findings | PauseCause::Stuck | PauseCause::LostQuorum => {
+                self.mends();
+                Request::Resume
+            }
+        }
+    }
+
+    fn mends(&mut self) {
+        let mut world = self.sim.world();
+        super::heal::heal(&mut world);
+        let until_ms = world.now_ms + MENDING_MS;
+        world.advance_to(until_ms);
+        super::heal::takes_up_again(&mut world);
+        drop(world);
+        self.healed = true;
+    }
+}

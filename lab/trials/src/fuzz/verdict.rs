@@ -1,0 +1,204 @@
+//! What became of a seed's run, and whether that is as it must be.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use quorate_core::run::{Event, StepOutcome};
+use quorate_core::steps::Step;
+use quorate_world::ledger::{Ledger, LedgerReport};
+use quorate_world::tasks::timestamp;
+
+use super::strikes::{Blow, Harm, Strike, may_do};
+use super::{Case, Events};
+use crate::ports::SimPorts;
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It did not begin, and why.
+    Refused(Vec<String>),
+    /// Every node is done.
+    Completed,
+    /// The operator stopped it.
+    Aborted,
+    /// It pauses again and again; the last reasons.
+    Stuck(Vec<String>),
+    /// It goes on without an end.
+    Overtime,
+}
+
+/// What became of a seed.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// The case.
+    pub case: Case,
+    /// What befell it.
+    pub strikes: Vec<Strike>,
+    /// How it ended.
+    pub ending: Ending,
+    /// What is not as it must be; nothing, if all is well.
+    pub failures: Vec<String>,
+    /// Steps that were begun.
+    pub steps: u64,
+    /// Times it stood still.
+    pub pauses: u32,
+    /// What the world says.
+    pub ledger: LedgerReport,
+    /// Everything that happened.
+    pub events: Events,
+}
+
+/// A run that did not begin.
+pub(super) fn refused(case: Case, sim: &SimPorts, why: Vec<String>) -> Verdict {
+    let ledger = Ledger::report(&sim.world(), 0, 0.0);
+    let harmed = !ledger.clean;
+    Verdict {
+        case,
+        strikes: Vec::new(),
+        ending: Ending::Refused(why),
+        failures: if harmed { vec!["looking and planning did harm".to_owned()] } else { Vec::new() },
+        steps: 0,
+        pauses: 0,
+        ledger,
+        events: Vec::new(),
+    }
+}
+
+/// A run that began, and is over.
+pub(super) struct Story {
+    /// How it ended.
+    pub(super) ending: Ending,
+    /// Nodes that were up to date at that moment.
+    pub(super) upgraded: u32,
+    /// What befell it.
+    pub(super) strikes: Vec<Strike>,
+    /// What was sent although there was a reason not to.
+    pub(super) wrongs: Vec<String>,
+    /// Everything that happened.
+    pub(super) events: Events,
+    /// Times it stood still.
+    pub(super) pauses: u32,
+}
+
+/// Judges a run that began.
+pub(super) fn of(case: Case, sim: &SimPorts, story: Story) -> Verdict {
+    let Story { ending, upgraded, strikes, wrongs, events, pauses } = story;
+    let mut world = sim.world();
+    for (_, event) in &events {
+        if let Event::StepEnded { step: Step::RestoreFailback(step), outcome: StepOutcome::HandedOver(_), .. } = event {
+            Ledger::hand_over(&mut world, step.guest);
+        }
+    }
+    let ledger = Ledger::report(&world, 0, 0.0);
+    let excused = may_do(&strikes, &world);
+    let mut failures = wrongs;
+    failures.extend(unexplained(&ledger, &excused));
+    match &ending {
+        Ending::Completed => {
+            let behind = world.ledger.baseline.as_ref().map_or(0, |baseline| baseline.behind.len());
+            let done = upgraded as usize;
+            if done < behind {
+                failures.push(format!("the run says that it is complete, and {done} of {behind} nodes are upgraded"));
+            }
+        }
+        Ending::Stuck(why) => failures.push(format!("it does not come to an end: {}", why.join("; "))),
+        Ending::Overtime => failures.push("it goes on without an end".to_owned()),
+        Ending::Aborted | Ending::Refused(_) => {}
+    }
+    let nothing_struck = strikes.iter().all(|strike| matches!(strike.what, Blow::Dies { .. }));
+    if nothing_struck && pauses > 0 {
+        failures.push(format!("nothing befell the cluster, and it paused {pauses} times"));
+    }
+    let steps = events.iter().filter(|(_, event)| matches!(event, Event::StepStarted { .. })).count() as u64;
+    Verdict { case, strikes, ending, failures, steps, pauses, ledger, events }
+}
+
+/// Harm that none of the faults can do by itself.
+fn unexplained(ledger: &LedgerReport, excused: &BTreeSet<Harm>) -> Vec<String> {
+    let counts = [
+        (Harm::Quorum, ledger.quorum_lost_s, "seconds without quorum"),
+        (Harm::Lost, u64::from(ledger.guests_lost), "guests lost"),
+        (Harm::Doubled, u64::from(ledger.guests_doubled), "guests running twice"),
+        (Harm::Down, ledger.unconsented_downtime_s, "seconds of downtime without consent"),
+        (Harm::Fence, u64::from(ledger.fences), "nodes fenced"),
+        (Harm::Rebalance, ledger.ceph_bytes_rebalanced, "bytes rebalanced"),
+        (Harm::Rules, u64::from(ledger.rules_broken), "rules broken"),
+        (Harm::Backward, u64::from(ledger.backward_moves), "moves to an older release"),
+        (Harm::Owed, u64::from(ledger.obligations_open), "obligations left"),
+    ];
+    let unexplained = counts.iter().filter(|(harm, count, _)| *count > 0 && !excused.contains(harm));
+    unexplained.map(|(_, count, what)| format!("{count} {what}, and no fault explains it")).collect()
+}
+
+impl Verdict {
+    /// All is well.
+    pub fn passed(&self) -> bool {
+        self.failures.is_empty()
+    }
+
+    /// The story for a person: the cluster, what befell it, what was done, what is wrong.
+    pub fn story(&self) -> String {
+        let mut text = String::new();
+        let mut line = |part: String| {
+            let _ = writeln!(text, "{part}");
+        };
+        line(format!("seed {}: {:?}, {} steps, {} pauses", self.case.seed, self.ending, self.steps, self.pauses));
+        for node in &self.case.file.nodes {
+            line(format!(
+                "  {} votes {} osds {} {:?} links {}",
+                node.name,
+                node.votes,
+                node.osds,
+                node.ceph,
+                node.links.len()
+            ));
+        }
+        line(format!(
+            "  qdevice {:?}, shutdown policy {:?}",
+            self.case.file.cluster.qdevice_votes, self.case.file.options.shutdown_policy
+        ));
+        for guest in &self.case.file.guests {
+            let bound = if guest.devices.is_empty() { "" } else { " PCI" };
+            let iso = if guest.iso.is_some() { " ISO" } else { "" };
+            line(format!(
+                "  {} on {} {} MiB {} ha {:?} {}{bound}{iso}",
+                guest.id, guest.node, guest.memory_mib, guest.state, guest.ha, guest.storage
+            ));
+        }
+        for rule in &self.case.file.rules {
+            line(format!("  rule {} {:?} {:?}", rule.kind, rule.resources, rule.nodes));
+        }
+        for strike in &self.strikes {
+            line(format!("  at {} + {} s: {:?}", strike.step, strike.delay_s, strike.what));
+        }
+        for (at, event) in &self.events {
+            if let Some(told) = told(event) {
+                line(format!("{} {told}", timestamp(at.0)));
+            }
+        }
+        for event in &self.ledger.events {
+            line(format!("ledger: {event}"));
+        }
+        for failure in &self.failures {
+            line(format!("FAILED: {failure}"));
+        }
+        text
+    }
+}
+
+fn told(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::StepStarted { id, attempt, .. } => format!("begin {id} (attempt {attempt})"),
+        Event::StepEnded { id, outcome, .. } => format!("end   {id}: {outcome:?}"),
+        Event::CommandAnswered { id, answer, .. } => format!("      {id} answered: {answer}"),
+        Event::Paused { cause, why } => format!("PAUSE {cause:?}: {}", why.join(" | ")),
+        Event::PlanAdopted { plan, why } => {
+            let waves: Vec<String> =
+                plan.waves.iter().map(|wave| wave.node.as_ref().map_or("-".to_owned(), ToString::to_string)).collect();
+            format!("plan  {} ({why})", waves.join(" "))
+        }
+        Event::OutputKept { lines, .. } => format!("      {}", lines.last()?),
+        Event::RunStarted { .. } => return None,
+        other => other.kind().to_owned(),
+    })
+}

@@ -1,0 +1,149 @@
+//! Every command of ours is judged when it is about to reach the cluster, on the truth.
+//!
+//! This is the oracle of the swarm, written apart from the tool's own rules and read from the world, not from a
+//! snapshot. What a command does wrong counts only if it could have been known: a condition must have been there for
+//! [`KNOWABLE_MS`], because a node that lost its power this second is seen by nobody yet.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use quorate_core::ids::{GuestId, NodeName};
+use quorate_core::steps::{Step, Travel};
+
+use quorate_world::World;
+use quorate_world::guest::Guest;
+use quorate_world::node::Power;
+use quorate_world::oracle::is_out;
+
+/// Corosync notices a lost node after up to 10 s, Ceph after 20 s, and a look takes a few seconds more.
+const KNOWABLE_MS: u64 = 40_000;
+
+/// A reason not to do something to a node: `one-node-out: pve2 is out`.
+type Reason = (NodeName, String);
+
+/// Watches the truth while a run goes on.
+#[derive(Debug, Default)]
+pub(crate) struct Judge {
+    /// Since when each node has had each reason not to be stopped.
+    since_ms: BTreeMap<Reason, u64>,
+    /// Committed memory of each node, a while back.
+    committed: VecDeque<(u64, BTreeMap<NodeName, u64>)>,
+    /// What was done although there was a reason not to.
+    pub(crate) wrongs: Vec<String>,
+}
+
+impl Judge {
+    /// Looks at the truth; to be called as often as anything happens.
+    pub(crate) fn look(&mut self, world: &World) {
+        let now = world.now_ms;
+        let reasons: BTreeSet<Reason> = world
+            .nodes
+            .keys()
+            .flat_map(|node| why_not_stop(world, node).into_iter().map(|why| (node.clone(), why)))
+            .collect();
+        self.since_ms.retain(|reason, _| reasons.contains(reason));
+        for reason in reasons {
+            self.since_ms.entry(reason).or_insert(now);
+        }
+        let committed = world.nodes.keys().map(|node| (node.clone(), world.node_committed_bytes(node)));
+        self.committed.push_back((now, committed.collect()));
+        while self.committed.len() > 1 && self.committed[1].0 + KNOWABLE_MS <= now {
+            self.committed.pop_front();
+        }
+    }
+
+    /// A step's command is about to be sent.
+    pub(crate) fn sends(&mut self, world: &World, step: &Step) {
+        self.look(world);
+        let now = world.now_ms;
+        let mut wrongs = Vec::new();
+        match step {
+            Step::UpgradePackages(upgrade) => wrongs.extend(self.known_reasons(&upgrade.node, now)),
+            Step::Reboot(reboot) => wrongs.extend(self.known_reasons(&reboot.node, now)),
+            Step::EnterMaintenance(enter) => {
+                let others = self.known_reasons(&enter.node, now).into_iter();
+                wrongs.extend(others.filter(|why| why.starts_with("one-node-out")));
+            }
+            Step::Migrate(migrate) => {
+                // A stopped guest travels as files; its memory counts when it is started.
+                if world.guests.get(&migrate.guest).is_some_and(Guest::is_running) {
+                    wrongs.extend(self.does_not_fit(world, migrate.guest, &migrate.to));
+                }
+                wrongs.extend(backward(world, migrate.guest, &migrate.to, migrate.travel));
+            }
+            Step::StartGuest(start) => {
+                let node = world.guests.get(&start.guest).map(|guest| guest.node.clone());
+                wrongs.extend(node.and_then(|node| self.does_not_fit(world, start.guest, &node)));
+            }
+            Step::ShutdownGuest(shutdown) if !world.ledger.has_consent(shutdown.guest) => {
+                wrongs.push(format!("{} is shut down without consent", shutdown.guest));
+            }
+            _ => {}
+        }
+        self.wrongs.extend(wrongs.into_iter().map(|why| format!("at {}: {why}", step.kind().title())));
+    }
+
+    /// Reasons not to stop a node that have been there for long enough to be known.
+    fn known_reasons(&self, node: &NodeName, now: u64) -> Vec<String> {
+        let old = self.since_ms.iter().filter(|((of, _), since)| of == node && now >= **since + KNOWABLE_MS);
+        old.map(|((_, why), _)| why.clone()).collect()
+    }
+
+    /// More than the machine has, by what was on it all the while.
+    fn does_not_fit(&self, world: &World, guest: GuestId, to: &NodeName) -> Option<String> {
+        let machine = world.nodes.get(to)?;
+        let least = self.committed.iter().filter_map(|(_, of)| of.get(to)).min()?;
+        let needed = machine.host_used_bytes + least + world.guests.get(&guest)?.memory_bytes;
+        let fits = needed <= machine.memory_bytes || world.guests.get(&guest)?.runs_on.contains(to);
+        (!fits).then(|| format!("memory-fits: {to} would hold {needed} of {} bytes", machine.memory_bytes))
+    }
+}
+
+fn backward(world: &World, guest: GuestId, to: &NodeName, travel: Travel) -> Option<String> {
+    let guest = world.guests.get(&guest).filter(|guest| guest.is_running())?;
+    if matches!(travel, Travel::Restart | Travel::Offline) {
+        return None;
+    }
+    let (there, runs) = (world.nodes.get(to)?.installed("pve-qemu-kvm")?, guest.running_qemu.as_ref()?);
+    (there < runs).then(|| format!("forward-only: {} runs {runs}, {to} has {there}", guest.id))
+}
+
+/// Why this node must not be stopped now, by the truth.
+fn why_not_stop(world: &World, node: &NodeName) -> Vec<String> {
+    let mut why = Vec::new();
+    let is_on = world.nodes.get(node).is_some_and(|machine| machine.power == Power::On);
+    if !is_on {
+        return why;
+    }
+    why.extend(
+        world
+            .nodes
+            .keys()
+            .filter(|other| *other != node && is_out(world, other))
+            .map(|other| format!("one-node-out: {other} is out")),
+    );
+    let running = world.nodes[node].processes.iter();
+    why.extend(running.map(|guest| format!("no-guest-on-a-node-we-stop: {guest} runs on {node}")));
+    if let Some(view) = world.corosync.views.get(node) {
+        let left = view.total_votes.saturating_sub(world.corosync.votes.get(node).copied().unwrap_or(0));
+        if left < view.quorum {
+            why.push(format!("quorum-margin: {left} votes would be left of {} needed", view.quorum));
+        }
+    }
+    if let Some(ceph) = &world.ceph {
+        let mine = |id: &quorate_core::ids::OsdId| ceph.osds.get(id).is_some_and(|osd| osd.host == *node);
+        let starved = ceph.pgs.iter().filter(|pg| pg.up.iter().any(mine)).filter(|pg| {
+            let left = pg.up.iter().filter(|id| !mine(id) && ceph.osds.get(id).is_some_and(|osd| osd.up));
+            let needed = ceph.pools.get(&pg.pool).map_or(1, |pool| pool.min_size as usize);
+            left.filter(|id| !pg.backfill.contains_key(id)).count() < needed
+        });
+        if starved.count() > 0 {
+            why.push("ceph-redundancy: data would be left with fewer copies than it needs".to_owned());
+        }
+        let mons =
+            ceph.mon_quorum().iter().filter(|name| ceph.mons.get(*name).is_some_and(|mon| mon.host != *node)).count();
+        if ceph.mons.values().any(|mon| mon.host == *node) && mons * 2 <= ceph.mons.len() {
+            why.push("ceph-redundancy: the monitors would lose their quorum".to_owned());
+        }
+    }
+    why
+}

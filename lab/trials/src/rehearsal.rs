@@ -1,0 +1,302 @@
+//! A whole run of the real engine over a world, in virtual time: what tests, scenarios and swarms are made of.
+//!
+//! Everything above the ports is the code that ships: observation, rules, planner, decision, journal. The world below
+//! is ground truth, and its ledger is what a rehearsal is judged by, never the tool's own opinion.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+
+use quorate_core::checks::Severity;
+use quorate_core::ids::{GuestId, RunId, StepId, UnixMs};
+use quorate_core::plan::Plan;
+use quorate_core::policy::Policy;
+use quorate_core::run::{Event, Request, RunState};
+use quorate_engine::{Beginning, DriveError, Driver, Ended, Lists, Watcher, WhenPaused, new_run_id, prepare};
+use quorate_journal::{Holder, Journal, JournalError, Mode};
+use quorate_world::World;
+use quorate_world::faults::{Fault, FaultKind};
+use quorate_world::ledger::{Ledger, LedgerReport};
+use serde::{Deserialize, Serialize};
+
+use crate::ports::{Kill, SimPorts};
+
+/// How a run is rehearsed.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Rehearsal {
+    /// What the operator allows.
+    pub policy: Policy,
+    /// Safety rules that are taken out, to show what they prevent.
+    pub without_rules: BTreeSet<String>,
+    /// Faults that strike when a step is begun (its command is about to be sent).
+    pub at_step: Vec<AtStep>,
+    /// Faults that strike some time after a step was begun.
+    pub after_step: Vec<AfterStep>,
+    /// Requests of an operator when a step is begun.
+    pub operator: Vec<OperatorAt>,
+    /// The tool dies around the command of a step.
+    pub dies: Option<DiesAt>,
+}
+
+/// The tool dies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiesAt {
+    /// The step's id. Its beginning is in the journal by then.
+    pub step: StepId,
+    /// After so many calls more; 0 is before the step's command is sent.
+    pub after_calls: u64,
+}
+
+/// A fault at a step.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AtStep {
+    /// The step's id: `pve1.reboot`.
+    pub step: StepId,
+    /// What happens then.
+    pub faults: Vec<FaultKind>,
+}
+
+/// A fault some time after the beginning of a step.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AfterStep {
+    /// The step's id.
+    pub step: StepId,
+    /// How much later.
+    pub seconds: u64,
+    /// What happens then.
+    pub fault: FaultKind,
+}
+
+/// A request at a step.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OperatorAt {
+    /// The step's id.
+    pub step: StepId,
+    /// What the operator asks for.
+    pub request: Request,
+}
+
+/// How a rehearsal went.
+#[derive(Debug)]
+pub struct Outcome {
+    /// How driving ended; a refusal before the run began has no end.
+    pub ended: Option<Ended>,
+    /// Why the run was refused before it began.
+    pub refused: Vec<String>,
+    /// The first plan.
+    pub plan: Option<Plan>,
+    /// What the world says.
+    pub ledger: LedgerReport,
+    /// Every event, in order.
+    pub events: Vec<(UnixMs, Event)>,
+}
+
+/// A rehearsal could not be held.
+#[derive(Debug, thiserror::Error)]
+pub enum RehearsalError {
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The engine.
+    #[error(transparent)]
+    Drive(#[from] DriveError),
+}
+
+/// Strikes when a step begins, and keeps the events.
+struct Stage<'a> {
+    rehearsal: &'a Rehearsal,
+    sim: SimPorts,
+    journal: &'a Journal,
+    run: RunId,
+    events: Vec<(UnixMs, Event)>,
+    struck: BTreeSet<StepId>,
+}
+
+impl Watcher for Stage<'_> {
+    fn event(&mut self, _seq: u64, at: UnixMs, event: &Event) {
+        self.events.push((at, event.clone()));
+        let Event::StepStarted { id, attempt: 1, .. } = event else { return };
+        if !self.struck.insert(id.clone()) {
+            return;
+        }
+        for strike in self.rehearsal.at_step.iter().filter(|strike| strike.step == *id) {
+            for kind in &strike.faults {
+                self.sim.world().inject(Fault { at_s: 0, kind: kind.clone() });
+            }
+        }
+        for strike in self.rehearsal.after_step.iter().filter(|strike| strike.step == *id) {
+            let mut world = self.sim.world();
+            let at_s = world.now_ms.saturating_sub(world.started_ms) / 1000 + strike.seconds;
+            world.inject(Fault { at_s, kind: strike.fault.clone() });
+        }
+        if let Some(dies) = self.rehearsal.dies.as_ref().filter(|dies| dies.step == *id) {
+            let made = self.sim.calls();
+            self.sim.kill(match dies.after_calls {
+                0 => Kill::Before(made + 1),
+                more => Kill::After(made + more),
+            });
+        }
+        for asked in self.rehearsal.operator.iter().filter(|asked| asked.step == *id) {
+            let posted = self.journal.post_request(&self.run, at, "the operator of the scenario", &asked.request);
+            posted.expect("the rehearsal's own journal can be written");
+        }
+    }
+
+    fn waiting(&mut self, _at: UnixMs, _on: &[String]) {}
+}
+
+impl Rehearsal {
+    /// Rehearses a whole run over a world, with a journal at `path`.
+    ///
+    /// # Errors
+    /// The journal cannot be used, or another driver is at work.
+    pub async fn hold(&self, world: World, path: &Path) -> Result<Outcome, RehearsalError> {
+        let sim = SimPorts::new(Arc::new(Mutex::new(world)));
+        let journal = Journal::open(path, Mode::Drive)?;
+        self.begin(&sim, &journal).await
+    }
+
+    /// The same over ports and a journal of the caller.
+    ///
+    /// # Errors
+    /// The journal cannot be used, or another driver is at work.
+    pub async fn begin(&self, sim: &SimPorts, journal: &Journal) -> Result<Outcome, RehearsalError> {
+        Ledger::begin(&mut sim.world());
+        self.begin_within(sim, journal).await
+    }
+
+    /// The same as a part of something longer, whose ledger goes on.
+    ///
+    /// # Errors
+    /// The journal cannot be used, or another driver is at work.
+    pub async fn begin_within(&self, sim: &SimPorts, journal: &Journal) -> Result<Outcome, RehearsalError> {
+        let ports = sim.ports();
+        let run = new_run_id(ports.clock.now(), "rehearsal");
+        let nodes = sim.world().nodes.keys().cloned().collect();
+        let prepared = prepare(&ports, nodes, &self.policy, &run, Lists::Refresh).await;
+        let mut refused: Vec<String> = prepared
+            .findings
+            .iter()
+            .filter(|finding| finding.severity == Severity::Blocking)
+            .map(|finding| format!("{}: {}: {}", finding.check, finding.subject, finding.problem))
+            .collect();
+        let plan = match prepared.plan {
+            Ok((plan, _)) => Some(plan),
+            Err(no_plan) => {
+                refused
+                    .extend(no_plan.findings.iter().map(|finding| format!("{}: {}", finding.check, finding.problem)));
+                None
+            }
+        };
+        if let Some(plan) = &plan {
+            let missing = plan.consents.iter().filter(|consent| !self.policy.consents.contains(&consent.kind));
+            refused.extend(missing.map(|consent| format!("consent needed: {}: {}", consent.guest, consent.what)));
+        }
+        let bound = plan.as_ref().map_or(0, |plan| plan.bound.moves);
+        let (Some(plan), true) = (plan.clone(), refused.is_empty()) else {
+            return Ok(Outcome { ended: None, refused, plan, ledger: report(sim, bound), events: Vec::new() });
+        };
+        for (guest, seconds) in consented_seconds(&plan, &self.policy) {
+            sim.world().ledger.consent(guest, seconds);
+        }
+        let beginning = Beginning {
+            run: run.clone(),
+            cluster: prepared.snapshot.cluster_name.known().cloned().unwrap_or_default(),
+            policy: self.policy.clone(),
+            plan: plan.clone(),
+        };
+        let mut stage = self.stage(sim, journal, &run);
+        let holder = Holder::this_process("rehearsal");
+        let mut driver = Driver::begin(ports, journal, &holder, beginning, &mut stage)?
+            .known_nodes(sim.world().nodes.keys().cloned().collect())
+            .when_paused(WhenPaused::Leave)
+            .without_rules(self.without_rules.clone());
+        let ended = driver.drive().await?;
+        drop(driver);
+        let events = stage.events;
+        Ok(Outcome { ended: Some(ended), refused, plan: Some(plan), ledger: report(sim, bound), events })
+    }
+
+    /// Takes up a run that a driver left behind, as `resume` does.
+    ///
+    /// # Errors
+    /// The journal cannot be used, or another driver is at work.
+    pub async fn resume(&self, sim: &SimPorts, journal: &Journal, run: &RunId) -> Result<Outcome, RehearsalError> {
+        self.take_up(sim, journal, run, Request::Resume).await
+    }
+
+    /// Pays back what a run owes and ends it, as `abort` does when nobody drives.
+    ///
+    /// # Errors
+    /// The journal cannot be used, or another driver is at work.
+    pub async fn abort(&self, sim: &SimPorts, journal: &Journal, run: &RunId) -> Result<Outcome, RehearsalError> {
+        self.take_up(sim, journal, run, Request::Abort).await
+    }
+
+    async fn take_up(
+        &self,
+        sim: &SimPorts,
+        journal: &Journal,
+        run: &RunId,
+        said: Request,
+    ) -> Result<Outcome, RehearsalError> {
+        let mut stage = self.stage(sim, journal, run);
+        let holder = Holder::this_process("rehearsal");
+        let mut driver = Driver::take_up(sim.ports(), journal, &holder, run.clone(), &mut stage)?
+            .known_nodes(sim.world().nodes.keys().cloned().collect())
+            .when_paused(WhenPaused::Leave)
+            .without_rules(self.without_rules.clone());
+        if said == Request::Abort || driver.state().paused.is_some() {
+            driver.say(said, "the operator of the rehearsal")?;
+        }
+        let ended = driver.drive().await?;
+        let plan = driver.state().plan.clone();
+        drop(driver);
+        let events = stage.events;
+        let bound = plan.as_ref().map_or(0, |plan| plan.bound.moves);
+        Ok(Outcome { ended: Some(ended), refused: Vec::new(), plan, ledger: report(sim, bound), events })
+    }
+
+    fn stage<'a>(&'a self, sim: &SimPorts, journal: &'a Journal, run: &RunId) -> Stage<'a> {
+        Stage {
+            rehearsal: self,
+            sim: sim.clone(),
+            journal,
+            run: run.clone(),
+            events: Vec::new(),
+            struck: BTreeSet::new(),
+        }
+    }
+}
+
+/// The ledger counts a guest's downtime as consented up to what whoever begins the run agrees to: what its plan names,
+/// with the policy's margin for real machines.
+pub fn consented_seconds(plan: &Plan, policy: &Policy) -> BTreeMap<GuestId, u64> {
+    plan.downtime_allowed_s(policy)
+}
+
+fn report(sim: &SimPorts, moves_bound: u32) -> LedgerReport {
+    Ledger::report(&sim.world(), moves_bound, 0.0)
+}
+
+/// The state that a rehearsal's events add up to.
+pub fn state_of(events: &[(UnixMs, Event)]) -> RunState {
+    RunState::of(events.iter().map(|(at, event)| (*at, event)))
+}
+
+/// Lets a rehearsal go on until it ends or the tool dies; none if it died.
+pub async fn unless_it_dies<T>(sim: &SimPorts, rehearsal: impl Future<Output = T>) -> Option<T> {
+    let mut rehearsal = std::pin::pin!(rehearsal);
+    std::future::poll_fn(|context| match rehearsal.as_mut().poll(context) {
+        Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+        Poll::Pending if sim.is_dead() => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
+    })
+    .await
+}

@@ -1,0 +1,232 @@
+//! What was well when a run began is asked again before each node and after the last, PVE's checker among it; and it is
+//! run no more often.
+
+#![allow(clippy::disallowed_methods, reason = "a journal of its own for each run")]
+
+#[allow(dead_code, reason = "each program of tests uses its part of what they share")]
+use crate::common;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use quorate_core::checks::Severity;
+use quorate_core::ids::{NodeName, RunId, UnixMs};
+use quorate_core::policy::Waiver;
+use quorate_core::run::{Event, PauseCause, Request, RunOutcome};
+use quorate_core::steps::Step;
+use quorate_engine::{Beginning, Driver, Ended, Lists, Watcher, WhenPaused, new_run_id, prepare};
+use quorate_journal::{Holder, Journal, Mode};
+use quorate_pve::ports::{PortFuture, Ports, Shell, ShellError, ShellOutput};
+use quorate_trials::ports::SimPorts;
+use quorate_world::faults::{Fault, FaultKind};
+use quorate_world::node::Service;
+
+/// Counts on which nodes PVE's checker is run.
+struct Counting {
+    inner: Arc<dyn Shell>,
+    checked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Shell for Counting {
+    fn run<'a>(
+        &'a self,
+        node: &'a NodeName,
+        argv: &'a [String],
+        deadline: Duration,
+    ) -> PortFuture<'a, Result<ShellOutput, ShellError>> {
+        if argv.iter().any(|word| word == "pve8to9") {
+            self.checked.lock().unwrap().push(node.to_string());
+        }
+        self.inner.run(node, argv, deadline)
+    }
+}
+
+#[derive(Default)]
+struct Listens(Vec<Event>);
+
+impl Watcher for Listens {
+    fn event(&mut self, _: u64, _: UnixMs, event: &Event) {
+        self.0.push(event.clone());
+    }
+    fn waiting(&mut self, _: UnixMs, _: &[String]) {}
+}
+
+/// Takes the run up, says these words, and drives to its end or the next pause.
+async fn goes_on(ports: &Ports, journal: &Journal, run: &RunId, words: Vec<Request>) -> (Ended, Vec<Event>) {
+    let mut watcher = Listens::default();
+    let holder = Holder::this_process("again");
+    let mut driver = Driver::take_up(ports.clone(), journal, &holder, run.clone(), &mut watcher)
+        .unwrap()
+        .known_nodes(["pve1", "pve2", "pve3"].map(NodeName::from).to_vec())
+        .when_paused(WhenPaused::Leave);
+    for word in words {
+        driver.say(word, "ben").unwrap();
+    }
+    let ended = driver.drive().await.unwrap();
+    drop(driver);
+    (ended, watcher.0)
+}
+
+fn found(ended: &Ended) -> &[String] {
+    match ended {
+        Ended::Paused { cause: PauseCause::Findings, why } => why,
+        other => panic!("it did not pause over a finding: {other:?}"),
+    }
+}
+
+#[test]
+fn what_is_found_since_pauses_the_run_before_the_next_node_and_a_waived_finding_lets_it_go_on() {
+    common::block_on(async {
+        let mut world = common::demo();
+        // The first node is done after some nine minutes.
+        world.inject(Fault { at_s: 300, kind: FaultKind::DiskFull { node: "pve1".into(), free_bytes: 1 << 30 } });
+        let sim = SimPorts::new(Arc::new(Mutex::new(world)));
+        let plain = sim.ports();
+        let checked = Arc::new(Mutex::new(Vec::new()));
+        let shell = Arc::new(Counting { inner: plain.shell.clone(), checked: checked.clone() });
+        let ports = Ports { shell, ..plain };
+        let (policy, run) = (common::policy(), new_run_id(ports.clock.now(), "each"));
+        let nodes: Vec<NodeName> = sim.world().nodes.keys().cloned().collect();
+        let prepared = prepare(&ports, nodes.clone(), &policy, &run, Lists::Refresh).await;
+        let (plan, _) = prepared.plan.expect("the demo has a plan");
+        let order: Vec<String> = plan.waves.iter().filter_map(|wave| Some(wave.node.as_ref()?.to_string())).collect();
+        let file = common::JournalFile::new();
+        let journal = Journal::open(&file.0, Mode::Drive).unwrap();
+        let beginning = Beginning { run: run.clone(), cluster: "demo".to_owned(), policy, plan };
+        let mut watcher = Listens::default();
+        let holder = Holder::this_process("each");
+        let mut driver = Driver::begin(ports.clone(), &journal, &holder, beginning, &mut watcher)
+            .unwrap()
+            .known_nodes(nodes.clone())
+            .having_seen(prepared.snapshot)
+            .when_paused(WhenPaused::Leave);
+        let ended = driver.drive().await.unwrap();
+        drop(driver);
+
+        let why = found(&ended).join("\n");
+        assert!(why.contains(&format!("{} is not drained", order[1])), "{why}");
+        // Once on every node before the run, then on the node that is done and on the next one.
+        let mut expected: Vec<String> = nodes.iter().map(ToString::to_string).collect();
+        let mut between = order[..2].to_vec();
+        between.sort();
+        let mut counted = checked.lock().unwrap().clone();
+        counted[..3].sort();
+        counted[3..].sort();
+        expected.extend(between);
+        assert_eq!(counted, expected);
+        assert!(why.contains("pve1: / on pve1 has 1.0 GiB free"), "{why}");
+        assert!(!why.contains("--waive"), "what is never waived is not offered: {why}");
+        let moved_from_the_next = |events: &[Event]| {
+            events.iter().any(|event| {
+                matches!(event, Event::StepStarted { id, .. } if id.as_str().starts_with(&format!("{}.migrate", order[1])))
+            })
+        };
+        assert!(!moved_from_the_next(&watcher.0), "the next node was not drained");
+
+        // The disk is mended; somebody has started ProxLB meanwhile. A resume alone looks again and stops again.
+        {
+            let mut world = sim.world();
+            let node = world.nodes.get_mut(&NodeName::from("pve1")).unwrap();
+            node.root_free_bytes = 30 << 30;
+            let service = Service {
+                active_state: "active".into(),
+                sub_state: "running".into(),
+                unit_state: "enabled".into(),
+                description: "ProxLB".into(),
+            };
+            node.services.insert("proxlb".into(), service);
+        }
+        let (ended, _) = goes_on(&ports, &journal, &run, vec![Request::Resume]).await;
+        let why = found(&ended).join("\n");
+        assert!(why.contains("proxlb is at work on pve1") && !why.contains("GiB free"), "{why}");
+        assert!(why.contains("quorate resume --waive other-movers:pve1=REASON"), "{why}");
+
+        let waiver = Waiver::parse("other-movers:pve1=it ignores tagged guests").unwrap();
+        let words = vec![Request::Waive { waiver: waiver.clone(), findings: Vec::new() }, Request::Resume];
+        let (ended, events) = goes_on(&ports, &journal, &run, words).await;
+        assert!(matches!(ended, Ended::Over(RunOutcome::Completed)), "{ended:?}");
+        let waived =
+            |event: &Event| matches!(event, Event::Waived { waiver: given, by, .. } if *given == waiver && by == "ben");
+        assert!(events.iter().any(waived), "the reason is in the journal");
+    });
+}
+
+/// Fills the disk of a node when the proof that it is back has ended.
+struct FillsTheDiskOf(NodeName, SimPorts, Vec<Event>);
+
+impl Watcher for FillsTheDiskOf {
+    fn event(&mut self, _: u64, _: UnixMs, event: &Event) {
+        let Self(node, sim, seen) = self;
+        if matches!(event, Event::StepEnded { step: Step::ProveBack(back), .. } if back.node == *node) {
+            sim.world().nodes.get_mut(node).unwrap().root_free_bytes = 1 << 30;
+        }
+        seen.push(event.clone());
+    }
+    fn waiting(&mut self, _: UnixMs, _: &[String]) {}
+}
+
+#[test]
+fn after_the_last_node_the_checks_are_asked_once_more_and_what_is_found_keeps_the_run_from_being_complete() {
+    common::block_on(async {
+        let sim = SimPorts::new(Arc::new(Mutex::new(common::demo())));
+        let plain = sim.ports();
+        let checked = Arc::new(Mutex::new(Vec::new()));
+        let shell = Arc::new(Counting { inner: plain.shell.clone(), checked: checked.clone() });
+        let ports = Ports { shell, ..plain };
+        let (policy, run) = (common::policy(), new_run_id(ports.clock.now(), "last"));
+        let nodes: Vec<NodeName> = sim.world().nodes.keys().cloned().collect();
+        let prepared = prepare(&ports, nodes.clone(), &policy, &run, Lists::Refresh).await;
+        let (plan, _) = prepared.plan.expect("the demo has a plan");
+        let last = plan.waves.iter().filter_map(|wave| wave.node.clone()).next_back().unwrap();
+        let file = common::JournalFile::new();
+        let journal = Journal::open(&file.0, Mode::Drive).unwrap();
+        let beginning = Beginning { run: run.clone(), cluster: "demo".to_owned(), policy, plan };
+        let mut watcher = FillsTheDiskOf(last.clone(), sim.clone(), Vec::new());
+        let mut driver = Driver::begin(ports.clone(), &journal, &Holder::this_process("last"), beginning, &mut watcher)
+            .unwrap()
+            .known_nodes(nodes)
+            .having_seen(prepared.snapshot)
+            .when_paused(WhenPaused::Leave);
+        let ended = driver.drive().await.unwrap();
+        drop(driver);
+        let full = format!("{last}: / on {last} has 1.0 GiB free");
+        let why = found(&ended).join("\n");
+        assert!(why.contains("every node is upgraded, and this was found at the end") && why.contains(&full), "{why}");
+        // Three before the run, two before each of the second and the third node, and all of them at the end.
+        assert_eq!(checked.lock().unwrap().len(), 3 + 2 + 2 + 3);
+        assert!(matches!(watcher.2.last(), Some(Event::Paused { .. })), "{:?}", watcher.2.last());
+
+        let (ended, _) = goes_on(&ports, &journal, &run, vec![Request::Resume]).await;
+        assert!(found(&ended).join("\n").contains(&full), "nobody has mended it");
+        sim.world().nodes.get_mut(&last).unwrap().root_free_bytes = 30 << 30;
+        let (ended, events) = goes_on(&ports, &journal, &run, vec![Request::Resume]).await;
+        assert!(matches!(ended, Ended::Over(RunOutcome::Completed)), "{ended:?}");
+        let at_the_end = |event: &Event| matches!(event, Event::FinalCheck { node, findings } if *node == last && !findings.iter().any(|finding| finding.severity == Severity::Blocking));
+        assert!(events.iter().any(at_the_end), "{events:?}");
+    });
+}
+
+#[test]
+fn whoever_ends_a_run_over_a_finding_at_its_end_has_no_node_left_undone() {
+    common::block_on(async {
+        let sim = SimPorts::new(Arc::new(Mutex::new(common::demo())));
+        let ports = sim.ports();
+        let (policy, run) = (common::policy(), new_run_id(ports.clock.now(), "word"));
+        let nodes: Vec<NodeName> = sim.world().nodes.keys().cloned().collect();
+        let prepared = prepare(&ports, nodes.clone(), &policy, &run, Lists::Refresh).await;
+        let (plan, _) = prepared.plan.expect("the demo has a plan");
+        let last = plan.waves.iter().filter_map(|wave| wave.node.clone()).next_back().unwrap();
+        let file = common::JournalFile::new();
+        let journal = Journal::open(&file.0, Mode::Drive).unwrap();
+        let beginning = Beginning { run: run.clone(), cluster: "demo".to_owned(), policy, plan };
+        let mut watcher = FillsTheDiskOf(last, sim.clone(), Vec::new());
+        let mut driver = Driver::begin(ports.clone(), &journal, &Holder::this_process("word"), beginning, &mut watcher)
+            .unwrap()
+            .known_nodes(nodes)
+            .when_paused(WhenPaused::Leave);
+        found(&driver.drive().await.unwrap());
+        drop(driver);
+        let (ended, _) = goes_on(&ports, &journal, &run, vec![Request::Abort]).await;
+        assert!(matches!(ended, Ended::Over(RunOutcome::Completed)), "{ended:?}");
+    });
+}

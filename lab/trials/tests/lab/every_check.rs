@@ -1,0 +1,497 @@
+//! Every check fires in one state of the world and is silent in another, through everything that lies between: the
+//! lab's answers on the wire, the parsers, the snapshot. A check without a row here is red.
+
+#[allow(dead_code, reason = "each program of tests uses its part of what they share")]
+use crate::common;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use quorate_core::checks::{self, Finding};
+use quorate_core::ids::{GuestId, NodeName, UnitName, UnixMs};
+use quorate_core::policy::{Policy, Waiver};
+use quorate_core::snapshot::DriverLock;
+use quorate_engine::refresh;
+use quorate_pve::observe::{DRIVER_LOCK_FILE, Hosts, Look, observe};
+use quorate_trials::ports::SimPorts;
+use quorate_world::World;
+use quorate_world::access::{AclEntry, TOKEN};
+use quorate_world::faults::{Fault, FaultKind};
+use quorate_world::ha::{Rule, RuleKind};
+use quorate_world::node::{BootPartition, Node, Repository, Service, Unit, UnitState};
+use quorate_world::store::{BackupJob, ReplicationJob, ShutdownPolicy};
+
+/// A world in which a check fires: its id, what is done to the healthy demo cluster, and words of the finding.
+struct Row {
+    check: &'static str,
+    words: &'static str,
+    change: fn(&mut World, &mut Policy),
+}
+
+fn node<'a>(world: &'a mut World, name: &str) -> &'a mut Node {
+    world.nodes.get_mut(&NodeName::from(name)).unwrap()
+}
+
+/// A fault strikes, and so much time goes by that everybody has noticed.
+fn strike(world: &mut World, seconds: u64, kind: FaultKind) {
+    world.inject(Fault { at_s: 0, kind });
+    world.advance_to(world.now_ms + seconds * 1000);
+}
+
+fn guest(world: &mut World, id: GuestId) -> &mut quorate_world::guest::Guest {
+    world.guests.get_mut(&id).unwrap()
+}
+
+/// The token may do what this role allows, and nothing else.
+fn only(world: &mut World, role: &str) {
+    world.access.tokens.get_mut(TOKEN).unwrap().privsep = true;
+    world.access.acl.push(AclEntry { path: "/".into(), who: TOKEN.into(), role: role.into(), propagate: true });
+}
+
+fn source(uri: &str, suite: &str, component: &str) -> Repository {
+    Repository {
+        path: "/etc/apt/sources.list.d/more.sources".into(),
+        enabled: true,
+        uri: uri.into(),
+        suite: suite.into(),
+        component: component.into(),
+    }
+}
+
+const ROWS: &[Row] = &[
+    Row { check: "unknown-readings", words: "not known", change: |world, _| node(world, "pve2").ssh_up = false },
+    Row {
+        check: "all-guests-visible",
+        words: "missing from the API's list",
+        change: |world, _| only(world, "PVESysAdmin"),
+    },
+    Row { check: "token-privileges", words: "the token lacks", change: |world, _| only(world, "PVEAuditor") },
+    Row {
+        check: "driver-lock",
+        words: "the cluster is being rolled",
+        change: |world, _| {
+            let lock = DriverLock { run: "ab12".into(), holder: "ben".into(), renewed: UnixMs(world.now_ms) };
+            let json = serde_json::to_string(&lock).unwrap();
+            world.pmxcfs_write(&"pve1".into(), DRIVER_LOCK_FILE, &json).unwrap();
+        },
+    },
+    Row {
+        check: "policy-names",
+        words: "the policy names vm:999",
+        change: |_, policy| {
+            policy.guests.insert(GuestId::vm(999), quorate_core::policy::GuestPolicy::Refuse);
+        },
+    },
+    Row {
+        check: "waivers",
+        words: "speaks of nothing that was found",
+        change: |_, policy| {
+            policy.waive.push(Waiver::parse("failed-units:pve1=we know").unwrap());
+        },
+    },
+    Row {
+        check: "quorum-margin",
+        words: "without pve1 1 votes are left",
+        change: |world, _| {
+            strike(world, 90, FaultKind::PowerOff { node: "pve3".into() });
+        },
+    },
+    Row {
+        check: "nodes-online",
+        words: "pve3 is offline",
+        change: |world, _| {
+            strike(world, 90, FaultKind::PowerOff { node: "pve3".into() });
+        },
+    },
+    Row {
+        check: "corosync-links",
+        words: "over 1 of 2 links",
+        change: |world, _| {
+            strike(world, 30, FaultKind::LinkDown { node: "pve3".into(), link: 1 });
+        },
+    },
+    Row {
+        check: "corosync-noise",
+        words: "complained in the last day",
+        change: |world, _| {
+            strike(world, 200, FaultKind::LinkFlaps { node: "pve3".into(), link: 1, times: 5, every_s: 20 });
+        },
+    },
+    Row {
+        check: "shared-network",
+        words: "lie in the network of migrations",
+        change: |world, _| {
+            world.options.migration_network = Some("10.0.0.0/8".into());
+        },
+    },
+    Row {
+        check: "shared-network",
+        words: "are addresses at which their OSDs serve",
+        change: |world, _| {
+            world.nodes.values_mut().for_each(|node| node.links.truncate(1));
+        },
+    },
+    Row {
+        check: "ha-state",
+        words: "pve2 is in HA maintenance mode",
+        change: |world, _| {
+            strike(world, 600, FaultKind::AdminMaintenance { node: "pve2".into(), on: true });
+        },
+    },
+    Row {
+        check: "ha-rules",
+        words: "are kept apart, with a node out there are 2 nodes",
+        change: |world, _| {
+            let resources = [101, 102, 103].map(GuestId::vm).into();
+            world
+                .ha
+                .rules
+                .insert("apart".into(), Rule { kind: RuleKind::KeepApart, resources, disabled: false, comment: None });
+        },
+    },
+    Row {
+        check: "other-movers",
+        words: "proxlb is at work on pve2",
+        change: |world, _| {
+            let service = Service {
+                active_state: "active".into(),
+                sub_state: "running".into(),
+                unit_state: "enabled".into(),
+                description: "ProxLB".into(),
+            };
+            node(world, "pve2").services.insert("proxlb".into(), service);
+        },
+    },
+    Row {
+        check: "shutdown-policy",
+        words: "the HA shutdown policy is migrate",
+        change: |world, _| {
+            world.options.shutdown_policy = ShutdownPolicy::Migrate;
+        },
+    },
+    Row {
+        check: "ceph-health",
+        words: "OSD_DOWN",
+        change: |world, _| {
+            let osd = *world.ceph.as_ref().unwrap().osds.keys().next().unwrap();
+            strike(world, 60, FaultKind::OsdFails { osd });
+        },
+    },
+    Row {
+        check: "ceph-versions",
+        words: "daemons of Ceph run different major releases",
+        change: |world, _| {
+            let osds = &mut world.ceph.as_mut().unwrap().osds;
+            osds.values_mut().next().unwrap().version = "20.2.0-pve1".into();
+        },
+    },
+    Row {
+        check: "node-versions",
+        words: "different major releases of PVE",
+        change: |world, _| {
+            node(world, "pve2").packages.installed.insert("pve-manager".into(), "8.4.14".into());
+        },
+    },
+    Row {
+        check: "upgrade-checker",
+        words: "systemd-boot meta-package installed",
+        change: |world, _| {
+            node(world, "pve2").surroundings.checker_says.push("FAIL: systemd-boot meta-package installed".into());
+        },
+    },
+    Row {
+        check: "pending-updates",
+        words: "pve2 is up to date",
+        change: |world, _| {
+            let packages = &mut node(world, "pve2").packages;
+            packages.lists = packages.installed.clone();
+        },
+    },
+    Row {
+        check: "repositories",
+        words: "mix the releases bookworm and trixie",
+        change: |world, _| {
+            node(world, "pve2").repositories.push(source("http://deb.debian.org/debian", "bookworm", "main"));
+        },
+    },
+    Row {
+        check: "third-party-sources",
+        words: "pve2 draws packages from download.docker.com",
+        change: |world, _| {
+            let docker = source("https://download.docker.com/linux/debian", "trixie", "stable");
+            node(world, "pve2").repositories.push(docker);
+        },
+    },
+    Row {
+        check: "dpkg-state",
+        words: "half installed: pve-manager",
+        change: |world, _| {
+            node(world, "pve2").packages.broken.push("pve-manager".into());
+        },
+    },
+    Row {
+        check: "upgrade-unit",
+        words: "is still at work on pve2",
+        change: |world, _| {
+            let name = UnitName::new("quorate-upgrade-ab12");
+            let unit = Unit {
+                name: name.clone(),
+                log_path: None,
+                started_ms: world.now_ms,
+                pid: 4711,
+                answers_itself: true,
+                state: UnitState::Running,
+            };
+            node(world, "pve2").units.insert(name, unit);
+        },
+    },
+    Row {
+        check: "disk-space",
+        words: "/ on pve2 has 1.0 GiB free",
+        change: |world, _| {
+            node(world, "pve2").root_free_bytes = 1 << 30;
+        },
+    },
+    Row {
+        check: "boot-loader",
+        words: "boot partition 6D31-87F4 of pve2 has 0.5 GiB and 5 kernels",
+        change: |world, _| {
+            let kernels = ["6.8.12-4-pve", "6.14.8-2-pve", "6.14.11-1-pve", "6.17.1-1-pve", "6.17.2-1-pve"];
+            let partition = BootPartition {
+                uuid: "6D31-87F4".into(),
+                size_bytes: 512 << 20,
+                kernels: Some(kernels.map(str::to_owned).to_vec()),
+                present: true,
+            };
+            node(world, "pve2").surroundings.boot_partitions.push(partition);
+        },
+    },
+    Row {
+        check: "boot-loader",
+        words: "/ of pve2 is on ZFS",
+        change: |world, _| {
+            node(world, "pve2").surroundings.root = "zfs".into();
+        },
+    },
+    Row {
+        check: "kernel-pins",
+        words: "pve2 has kernel 6.17.2-1-pve pinned",
+        change: |world, _| {
+            node(world, "pve2").kernel.pinned = Some("6.17.2-1-pve".into());
+        },
+    },
+    Row {
+        check: "nic-names",
+        words: "is of another series than 6.14.8-2-pve",
+        change: |world, _| {
+            let kernel = &mut node(world, "pve2").kernel;
+            kernel.running = "6.14.8-2-pve".into();
+        },
+    },
+    Row {
+        check: "dkms-modules",
+        words: "pve2 builds nvidia/550.90 by itself",
+        change: |world, _| {
+            node(world, "pve2").surroundings.dkms.push("nvidia/550.90, 6.17.2-1-pve, x86_64: installed".into());
+        },
+    },
+    Row {
+        check: "clock-skew",
+        words: "the clock of pve2 is",
+        change: |world, _| {
+            node(world, "pve2").clock_skew_ms = 60_000;
+        },
+    },
+    Row {
+        check: "time-sync",
+        words: "the clock of pve2 is not kept by a time server",
+        change: |world, _| {
+            node(world, "pve2").clock_skew_ms = 60_000;
+        },
+    },
+    Row {
+        check: "services",
+        words: "service pvestatd on pve2",
+        change: |world, _| {
+            let service = node(world, "pve2").services.get_mut("pvestatd").unwrap();
+            (service.active_state, service.sub_state) = ("failed".into(), "failed".into());
+        },
+    },
+    Row {
+        check: "failed-units",
+        words: "failed units on pve2",
+        change: |world, _| {
+            let service = node(world, "pve2").services.get_mut("chrony").unwrap();
+            (service.active_state, service.sub_state) = ("failed".into(), "failed".into());
+        },
+    },
+    Row {
+        check: "storages",
+        words: "storage vms (rbd) is not active on pve2",
+        change: |world, _| {
+            world
+                .storages
+                .get_mut(&quorate_core::ids::StorageId::new("vms"))
+                .unwrap()
+                .inactive_on
+                .insert("pve2".into());
+        },
+    },
+    Row {
+        check: "running-jobs",
+        words: "cannot move while a task works on it: qmigrate",
+        change: |world, _| {
+            strike(world, 3, FaultKind::AdminMoves { guest: GuestId::vm(120), target: "pve1".into() });
+        },
+    },
+    Row {
+        check: "upcoming-backups",
+        words: "backup nightly-extra begins in",
+        change: |world, _| {
+            let job = BackupJob {
+                id: "nightly-extra".into(),
+                enabled: true,
+                schedule: "*:0/10".into(),
+                next_run_s: world.now_ms / 1000 + 600,
+                guests: Vec::new(),
+                storage: "cephfs".into(),
+                node: None,
+                mode: "snapshot".into(),
+            };
+            world.backup_jobs.push(job);
+        },
+    },
+    Row {
+        check: "replication",
+        words: "failed 3 times: no route to host",
+        change: |world, _| {
+            let job = ReplicationJob {
+                id: "111-0".into(),
+                guest: GuestId::vm(111),
+                source: world.guests[&GuestId::vm(111)].node.clone(),
+                target: "pve1".into(),
+                schedule: "*/15".into(),
+                enabled: true,
+                last_sync_s: world.now_ms / 1000 - 7200,
+                fail_count: 3,
+                error: Some("no route to host".into()),
+            };
+            world.replication_jobs.push(job);
+        },
+    },
+    Row {
+        check: "machine-versions",
+        words: "vm:111 is configured with machine type pc-i440fx-5.2",
+        change: |world, _| {
+            guest(world, GuestId::vm(111)).machine = Some("pc-i440fx-5.2".into());
+        },
+    },
+    Row {
+        check: "container-cgroups",
+        words: "ct:203 has settings for cgroup v1",
+        change: |world, _| {
+            guest(world, GuestId::ct(203)).extra.insert("lxc.cgroup.cpuset.cpus".into(), "0-1".into());
+        },
+    },
+    Row {
+        check: "mediated-devices",
+        words: "hostpci0 of vm:111 hangs on a driver",
+        change: |world, _| {
+            guest(world, GuestId::vm(111)).devices.insert("hostpci0".into(), "0000:01:00.0,mdev=nvidia-63".into());
+        },
+    },
+    Row {
+        check: "guest-verdict",
+        words: "vm:111 web2 cannot leave",
+        change: |world, _| {
+            guest(world, GuestId::vm(111)).devices.insert("hostpci0".into(), "0000:01:00.0".into());
+        },
+    },
+    Row {
+        check: "capacity",
+        words: "with pve2 out its guests need",
+        change: |world, _| guest(world, GuestId::vm(111)).memory_bytes = 1 << 40,
+    },
+];
+
+/// The demo cluster once it knows what there is to install.
+fn with_fresh_lists() -> World {
+    let sim = SimPorts::new(Arc::new(Mutex::new(common::demo())));
+    let failed = common::block_on(async {
+        let ports = sim.ports();
+        refresh(&ports, &observe(&ports, Look { hosts: Hosts::Nobody, ..Look::full() }).await).await
+    });
+    assert!(failed.is_empty(), "{failed:?}");
+    sim.world().clone()
+}
+
+/// What every check says of this world.
+fn found(change: fn(&mut World, &mut Policy)) -> Vec<Finding> {
+    let (mut world, mut policy) = (with_fresh_lists(), common::policy());
+    change(&mut world, &mut policy);
+    let known_nodes = world.nodes.keys().cloned().collect();
+    let sim = SimPorts::new(Arc::new(Mutex::new(world)));
+    let look = Look { known_nodes, ..Look::full() };
+    let ports = sim.ports();
+    checks::run_all(&common::block_on(observe(&ports, look)), &policy)
+}
+
+fn hits(findings: &[Finding], row: &Row) -> bool {
+    findings.iter().any(|finding| finding.check == row.check && finding.problem.contains(row.words))
+}
+
+#[test]
+fn every_check_fires_in_its_world_and_is_silent_in_the_healthy_one() {
+    let with_rows: BTreeSet<&str> = ROWS.iter().map(|row| row.check).collect();
+    let all: BTreeSet<&str> = checks::ALL.iter().map(|check| check.id()).collect();
+    let without: Vec<&&str> = all.difference(&with_rows).collect();
+    assert!(without.is_empty(), "no world in which these fire: {without:?}");
+    assert!(with_rows.is_subset(&all), "rows of no check: {:?}", with_rows.difference(&all));
+
+    let healthy = found(|_, _| {});
+    let mut wrong = Vec::new();
+    for row in ROWS {
+        if hits(&healthy, row) {
+            wrong.push(format!("{} says {:?} of the healthy cluster", row.check, row.words));
+        }
+        let findings = found(row.change);
+        if !hits(&findings, row) {
+            let own: Vec<_> = findings.iter().filter(|finding| finding.check == row.check).collect();
+            wrong.push(format!("{} does not say {:?}; it says {own:#?}", row.check, row.words));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What only PVE's checker sees of the known trouble of 8 to 9: each of its lines is a finding.
+#[test]
+fn each_line_of_pves_checker_about_known_trouble_is_a_finding() {
+    const LINES: [&str; 16] = [
+        "FAIL: systemd-boot meta-package installed, this will cause issues on upgrade",
+        "WARN: System booted in uefi mode but grub-efi-amd64 meta-package not installed",
+        "WARN: Removable bootloader found at '/boot/efi/EFI/BOOT/BOOTX64.efi', but GRUB packages not set up to update it!",
+        "WARN: Deprecated config '/etc/sysctl.conf' contains settings - move them to a dedicated file",
+        "FAIL: Found at least one container which does not support unified cgroup v2: 204",
+        "WARN: Found legacy 'lxc.cgroup' keys, which will be ignored: 203",
+        "FAIL: existing custom role with VM.Monitor privilege",
+        "FAIL: GlusterFS support removed, storage 'gluster'",
+        "WARN: Found guest volumes with autoactivation enabled on shared LVM storage",
+        "FAIL: thin_check_options is set in /etc/lvm/lvm.conf",
+        "FAIL: external RBD storage without keyring option",
+        "FAIL: maxfiles is set in vzdump.conf",
+        "FAIL: found unknown notification sections",
+        "FAIL: not enough free space for the new RRD format",
+        "FAIL: legacy IPAM DB is not empty",
+        "WARN: The matching CPU microcode package 'intel-microcode' could not be found!",
+    ];
+    let findings = found(|world, _| {
+        node(world, "pve2").surroundings.checker_says = LINES.map(str::to_owned).to_vec();
+    });
+    for line in LINES {
+        let told =
+            findings.iter().filter(|finding| finding.check == "upgrade-checker" && finding.problem.contains(line));
+        let severities: Vec<_> = told.map(|finding| finding.severity).collect();
+        // The demo's nodes are at 9 already: the checker looks back there, and warns at most.
+        assert_eq!(severities, [checks::Severity::Warning], "{line}");
+    }
+}

@@ -1,0 +1,143 @@
+//! The forced command of `contrib/quorate-gate`: every command line of a whole run passes, and nothing else does.
+
+#![allow(clippy::disallowed_methods, reason = "the gate is a program, and is asked as one")]
+
+#[allow(dead_code, reason = "each program of tests uses its part of what they share")]
+use crate::common;
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use quorate_core::command::quote_all;
+use quorate_core::ids::{NodeName, UnixMs};
+use quorate_core::run::{Event, RunOutcome};
+use quorate_engine::{Beginning, Driver, Ended, Lists, Watcher, WhenPaused, new_run_id, prepare};
+use quorate_journal::{Holder, Journal, Mode};
+use quorate_pve::observe::survey;
+use quorate_pve::ports::{PortFuture, Ports, Shell, ShellError, ShellOutput};
+use quorate_trials::ports::SimPorts;
+
+/// What the gate would do with each line, in their order.
+fn judged(lines: &[String]) -> Vec<String> {
+    let gate = concat!(env!("CARGO_MANIFEST_DIR"), "/../../contrib/quorate-gate");
+    let mut child = Command::new(gate).arg("--check").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let text = lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+    let mut stdin = child.stdin.take().unwrap();
+    let writer = std::thread::spawn(move || stdin.write_all(text.as_bytes()));
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap().unwrap();
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+}
+
+/// Writes down what goes to the shells.
+struct Listening {
+    inner: Arc<dyn Shell>,
+    heard: Arc<Mutex<BTreeSet<String>>>,
+}
+
+impl Shell for Listening {
+    fn run<'a>(
+        &'a self,
+        node: &'a NodeName,
+        argv: &'a [String],
+        deadline: Duration,
+    ) -> PortFuture<'a, Result<ShellOutput, ShellError>> {
+        self.heard.lock().unwrap().insert(quote_all(argv));
+        self.inner.run(node, argv, deadline)
+    }
+}
+
+struct Nobody;
+
+impl Watcher for Nobody {
+    fn event(&mut self, _: u64, _: UnixMs, _: &Event) {}
+    fn waiting(&mut self, _: UnixMs, _: &[String]) {}
+}
+
+/// All command lines of a whole run over the demo cluster, from the first look to the last.
+async fn heard_in_a_whole_run() -> BTreeSet<String> {
+    let sim = SimPorts::new(Arc::new(Mutex::new(common::demo())));
+    let heard = Arc::new(Mutex::new(BTreeSet::new()));
+    let plain = sim.ports();
+    let ports = Ports { shell: Arc::new(Listening { inner: plain.shell.clone(), heard: heard.clone() }), ..plain };
+    let policy = common::policy();
+    let run = new_run_id(ports.clock.now(), "gate");
+    let nodes: Vec<NodeName> = sim.world().nodes.keys().cloned().collect();
+    // What `quorate recover` asks, and what the run itself asks when quorum is lost.
+    survey(&ports, &nodes).await;
+    let prepared = prepare(&ports, nodes.clone(), &policy, &run, Lists::Refresh).await;
+    let (plan, _) = prepared.plan.expect("the demo has a plan");
+    let file = common::JournalFile::new();
+    let journal = Journal::open(&file.0, Mode::Drive).unwrap();
+    let holder = Holder::this_process("gate");
+    let beginning = Beginning { run, cluster: "demo".to_owned(), policy, plan };
+    let mut watcher = Nobody;
+    let mut driver = Driver::begin(ports, &journal, &holder, beginning, &mut watcher)
+        .unwrap()
+        .known_nodes(nodes)
+        .when_paused(WhenPaused::Leave);
+    assert!(matches!(driver.drive().await.unwrap(), Ended::Over(RunOutcome::Completed)));
+    drop(driver);
+    Arc::into_inner(heard).expect("the ports are gone with the driver").into_inner().unwrap()
+}
+
+#[tokio::test]
+async fn every_command_line_of_a_whole_run_passes_the_gate_and_none_that_is_widened() {
+    let lines: Vec<String> = heard_in_a_whole_run().await.into_iter().collect();
+    assert!(lines.len() > 40, "{lines:#?}");
+    for verdict in judged(&lines) {
+        assert!(verdict.starts_with("allowed  "), "{verdict}");
+    }
+    for widened in ["; id", " && reboot", " | sh", " $(id)", " `id`", " > /etc/passwd", " &", " -x", "\u{b}id", " '"] {
+        let attempts: Vec<String> = lines.iter().map(|line| format!("{line}{widened}")).collect();
+        for verdict in judged(&attempts) {
+            assert!(verdict.starts_with("refused  "), "{verdict}");
+        }
+    }
+}
+
+#[test]
+fn the_gate_refuses_what_a_run_never_needs() {
+    let lines = [
+        "",
+        "bash",
+        "sh -c id",
+        "reboot",
+        "cat /etc/shadow",
+        "cat /etc/pve/priv/token.cfg",
+        "cat /etc/pve/../shadow",
+        "env LC_ALL=C",
+        "env LC_ALL=C bash",
+        "env X=1 true",
+        "scp -f /etc/shadow",
+        "/usr/lib/openssh/sftp-server",
+        "systemd-run --unit=quorate-upgrade-x reboot",
+        "ceph osd set-group noout pve1;id",
+        "ceph osd purge 1",
+        "tail -n 20 /var/log/quorate-upgrade-../../etc/shadow.log",
+        "tail -n 20 /var/log/quorate-upgrade-x.log /etc/shadow",
+        "sh -c 'printf %s \"$1\" > \"$2\"' sh 'x' /etc/passwd",
+        "sh -c 'printf %s \"$1\" > \"$2\"' sh x';id' /etc/pve/priv/quorate-driver.json",
+        "pvecm expected 1",
+        "true\ttrue",
+        "qm list; qm stop 101",
+    ];
+    let lines = lines.map(str::to_owned);
+    for (line, verdict) in lines.iter().zip(judged(&lines)) {
+        assert!(verdict.starts_with("refused  "), "{line}: {verdict}");
+    }
+}
+
+#[test]
+fn a_line_break_in_the_command_is_refused_by_the_gate_itself() {
+    let gate = concat!(env!("CARGO_MANIFEST_DIR"), "/../../contrib/quorate-gate");
+    for command in ["true\nid", "true\n", "\ntrue"] {
+        let output = Command::new(gate).env("SSH_ORIGINAL_COMMAND", command).output().unwrap();
+        assert_eq!(output.status.code(), Some(126), "{command:?}");
+    }
+    let output = Command::new(gate).env("SSH_ORIGINAL_COMMAND", "env LC_ALL=C true").output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+}

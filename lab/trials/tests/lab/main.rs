@@ -1,0 +1,28 @@
+//! The tests of whole runs, of the lab and of the shipped programs, in one binary: what they share is linked once.
+
+#[path = "fixtures/accepted_differences.rs"]
+mod accepted_differences;
+mod before_each_node;
+mod calls_of_other_clients;
+mod common;
+mod crash;
+mod every_check;
+mod forced_command;
+mod fuzz;
+mod guards;
+mod interlocks;
+mod lab_for_other_clients;
+mod lab_from_snapshot;
+mod lab_serves_over_https_and_ssh;
+mod overlap;
+mod policies;
+mod ports_over_the_world;
+mod rebalance;
+mod rehearsal;
+mod scenarios;
+mod seen;
+mod sessions;
+mod wire_answers_as_recorded;
+mod wire_contract;
+mod wire_outputs_as_recorded;
+mod wire_shell;

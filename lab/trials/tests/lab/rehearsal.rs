@@ -1,0 +1,148 @@
+//! Whole runs of the real engine over the demo cluster, in virtual time, judged by the ledger.
+
+use crate::common;
+
+use std::sync::{Arc, Mutex};
+
+use common::{JournalFile, block_on, demo, hold, policy, tell};
+use quorate_core::run::{Request, RunOutcome};
+use quorate_engine::Ended;
+use quorate_journal::{Journal, Mode};
+use quorate_trials::ports::SimPorts;
+use quorate_trials::rehearsal::{DiesAt, OperatorAt, Rehearsal, unless_it_dies};
+use quorate_world::cluster_file::{DEMO, world_from_toml};
+use quorate_world::ledger::{Ledger, LedgerReport};
+
+#[test]
+fn the_demo_cluster_is_upgraded_and_the_ledger_is_clean() {
+    let outcome = hold(&Rehearsal { policy: policy(), ..Rehearsal::default() }, demo());
+    assert!(outcome.refused.is_empty(), "{:#?}", outcome.refused);
+    assert_eq!(outcome.ended, Some(Ended::Over(RunOutcome::Completed)), "{}", tell(&outcome));
+    assert!(outcome.ledger.clean, "{:#?}", outcome.ledger);
+    assert_eq!((outcome.ledger.nodes_upgraded, outcome.ledger.moves), (3, outcome.ledger.moves_bound));
+    assert!(outcome.ledger.consented_downtime_s > 0, "the PCI guest was down");
+}
+
+/// A point release of Ceph and nothing else: no kernel asks for a reboot, and Ceph's packages restart nothing.
+#[test]
+fn where_only_ceph_is_renewed_its_daemons_run_the_new_version_in_the_end() {
+    let mut world = demo();
+    world.archive.versions.retain(|name, _| name.starts_with("ceph"));
+    world.archive.kernels.clear();
+    let outcome = hold(&Rehearsal { policy: policy(), ..Rehearsal::default() }, world);
+    assert!(outcome.ledger.clean, "{:#?}\n{}", outcome.ledger, tell(&outcome));
+    assert_eq!(outcome.ended, Some(Ended::Over(RunOutcome::Completed)), "{}", tell(&outcome));
+    assert_eq!(outcome.ledger.nodes_upgraded, 3, "its daemons count: {}", tell(&outcome));
+}
+
+#[test]
+fn a_bound_guest_that_ha_manages_is_stopped_and_started_through_ha() {
+    let bound = DEMO.replacen("id = \"vm:116\"", "id = \"vm:116\"\nha = \"started\"", 1);
+    let outcome = hold(&Rehearsal { policy: policy(), ..Rehearsal::default() }, world_from_toml(&bound, 1).unwrap());
+    assert!(outcome.refused.is_empty(), "{:#?}", outcome.refused);
+    assert_eq!(outcome.ended, Some(Ended::Over(RunOutcome::Completed)), "{}", tell(&outcome));
+    // Had HA answered the shutdown with a restart, the guest would have run on a node that goes down.
+    assert!(outcome.ledger.clean && outcome.ledger.consented_downtime_s > 300, "{:#?}", outcome.ledger);
+}
+
+#[test]
+fn a_run_without_consent_is_refused_and_changes_nothing() {
+    let mut policy = policy();
+    policy.consents.clear();
+    let outcome = hold(&Rehearsal { policy, ..Rehearsal::default() }, demo());
+    assert_eq!(outcome.ended, None);
+    assert!(outcome.refused.iter().any(|line| line.contains("ct:201")), "{:#?}", outcome.refused);
+    assert!(outcome.ledger.clean && outcome.ledger.moves == 0, "{:#?}", outcome.ledger);
+}
+
+/// The tool dies at a step, then a new process takes the run up: the end is as if nothing had happened.
+fn dies_and_resumes(step: &str, after_calls: u64) {
+    let dies = DiesAt { step: step.into(), after_calls };
+    let rehearsal = Rehearsal { policy: policy(), dies: Some(dies), ..Rehearsal::default() };
+    let world = Arc::new(Mutex::new(demo()));
+    let file = JournalFile::new();
+    let journal = Journal::open(&file.0, Mode::Drive).unwrap();
+    let sim = SimPorts::new(world.clone());
+    let ended = block_on(unless_it_dies(&sim, rehearsal.begin(&sim, &journal)));
+    assert!(ended.is_none(), "it did not die at {step}: {:?}", ended.map(|outcome| outcome.unwrap().ended));
+    drop(journal);
+
+    let journal = Journal::open(&file.0, Mode::Drive).unwrap();
+    let run = journal.latest_run().unwrap().unwrap();
+    let again = Rehearsal { dies: None, ..rehearsal };
+    let outcome = block_on(again.resume(&SimPorts::new(world.clone()), &journal, &run)).unwrap();
+    assert_eq!(outcome.ended, Some(Ended::Over(RunOutcome::Completed)), "{}", tell(&outcome));
+    let ledger: LedgerReport = Ledger::report(&world.lock().unwrap(), 28, 0.0);
+    assert!(ledger.clean, "{ledger:#?}");
+    assert_eq!((ledger.nodes_upgraded, ledger.moves), (3, 28), "nothing twice");
+    journal.verify_chain().unwrap();
+}
+
+#[test]
+fn killed_before_a_migration_is_sent() {
+    dies_and_resumes("pve2.migrate.vm:120", 0);
+}
+
+#[test]
+fn killed_after_a_migration_was_sent_and_before_the_answer() {
+    dies_and_resumes("pve2.migrate.vm:120", 1);
+}
+
+#[test]
+fn killed_while_ha_moves_a_guest() {
+    dies_and_resumes("pve2.migrate.vm:105", 9);
+}
+
+#[test]
+fn killed_before_the_package_upgrade_is_sent() {
+    dies_and_resumes("pve3.upgrade-packages", 0);
+}
+
+#[test]
+fn killed_during_the_package_upgrade() {
+    dies_and_resumes("pve3.upgrade-packages", 40);
+}
+
+#[test]
+fn killed_as_the_reboot_is_sent() {
+    dies_and_resumes("pve1.reboot", 1);
+}
+
+#[test]
+fn killed_during_the_reboot() {
+    dies_and_resumes("pve1.reboot", 300);
+}
+
+#[test]
+fn an_abort_in_the_middle_leaves_nothing_of_ours() {
+    for step in ["pve2.migrate.vm:120", "pve2.set-noout", "pve2.upgrade-packages", "pve2.reboot"] {
+        let operator = vec![OperatorAt { step: step.into(), request: Request::Abort }];
+        let outcome = hold(&Rehearsal { policy: policy(), operator, ..Rehearsal::default() }, demo());
+        assert_eq!(outcome.ended, Some(Ended::Over(RunOutcome::Aborted)), "{step}: {}", tell(&outcome));
+        assert!(outcome.ledger.clean, "{step}: {:#?}", outcome.ledger);
+    }
+}
+
+/// Somebody's lock in the cluster, as a driver with another journal leaves it.
+fn locked_by_another_driver() -> quorate_world::World {
+    let mut world = demo();
+    let node = "pve3".into();
+    world.pmxcfs_mkdir(&node, "/etc/pve/priv/lock/quorate").unwrap();
+    let holder = r#"{"run":"0badcafe","holder":"admin@laptop, process 7","renewed":1795348700000}"#;
+    world.pmxcfs_write(&node, "/etc/pve/priv/quorate-driver.json", holder).unwrap();
+    world
+}
+
+#[test]
+fn a_second_driver_from_another_journal_is_refused_and_changes_nothing() {
+    let file = JournalFile::new();
+    let rehearsal = Rehearsal { policy: policy(), ..Rehearsal::default() };
+    let world = Arc::new(Mutex::new(locked_by_another_driver()));
+    let journal = Journal::open(&file.0, Mode::Drive).unwrap();
+    match block_on(rehearsal.begin(&SimPorts::new(world.clone()), &journal)) {
+        Ok(outcome) => assert!(outcome.refused.iter().any(|line| line.contains("admin@laptop")), "{outcome:#?}"),
+        Err(error) => assert!(error.to_string().contains("admin@laptop"), "{error}"),
+    }
+    let ledger = Ledger::report(&world.lock().unwrap(), 0, 0.0);
+    assert!(ledger.clean && ledger.moves == 0 && ledger.nodes_upgraded == 0, "{ledger:#?}");
+}

@@ -1,0 +1,177 @@
+//! A run with everything that can be said to it from another terminal, through the built program and real sockets.
+
+use std::process::Child;
+
+use super::session::{Lab, Session, wait_for};
+use serde_json::Value;
+
+/// Fast, and yet slow enough that a busy machine is not taken for a broken cluster.
+const FACTOR: u32 = 100;
+
+const POLICY: &str = r#"
+[policy]
+consents = ["restart-containers"]
+
+[policy.guests]
+"vm:114" = "eject"
+"vm:116" = "shutdown"
+"#;
+
+/// A process that drives; killed if the test fails before it ends.
+struct Driving(Child);
+
+impl Driving {
+    fn kill_9(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+
+    fn exit_code(mut self) -> i32 {
+        self.0.stdout.take();
+        self.0.wait().unwrap().code().unwrap_or(-1)
+    }
+}
+
+impl Drop for Driving {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn drive(session: &Session, verb: &str) -> Driving {
+    let mut child = session.start(&[verb, "--json"]);
+    let mut out = child.stdout.take().unwrap();
+    // Somebody has to read what it prints, or it would wait for ever.
+    std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
+    Driving(child)
+}
+
+fn status(session: &Session) -> Result<Value, String> {
+    let outcome = session.run(&["status", "--json"]);
+    if outcome.code != 0 {
+        return Err(outcome.out);
+    }
+    serde_json::from_str(&outcome.out).map_err(|error| error.to_string())
+}
+
+fn wait_for_phase(session: &Session, phase: &str) {
+    wait_for(phase, || {
+        let status = status(session)?;
+        if status["phase"] == phase { Ok(()) } else { Err(status["phase"].to_string()) }
+    });
+}
+
+/// Waits until a step of this kind is under way and its command was sent.
+fn wait_for_step(session: &Session, verb: &str) {
+    wait_for(verb, || {
+        let status = status(session)?;
+        let steps = status["view"]["steps"].as_array().cloned().unwrap_or_default();
+        let sent = |step: &Value| step["step"]["step"] == verb && step["ended"].is_null() && !step["answer"].is_null();
+        if steps.iter().any(sent) { Ok(()) } else { Err(format!("{} steps so far", steps.len())) }
+    });
+}
+
+fn demo_lab() -> Lab {
+    let lab = Lab::start(FACTOR, "");
+    let config = lab.session.read("quorate.toml");
+    let (before, _) = config.split_once("\n[policy]").unwrap();
+    lab.session.write("quorate.toml", &format!("{before}{POLICY}"));
+    lab
+}
+
+#[test]
+fn without_the_consents_that_the_plan_asks_for_nothing_is_begun() {
+    let lab = demo_lab();
+    lab.session.run(&["run"]).expect(4, &["needs your consent to", "\"shutdown-guests\"", "Nothing was begun"]);
+    lab.session.run(&["status"]).expect(9, &["holds no run"]);
+}
+
+#[test]
+fn a_run_that_is_paused_resumed_and_killed_three_times_ends_whole_and_moves_nothing_twice() {
+    let lab = demo_lab();
+    let session = &lab.session;
+    session.change_config("[\"restart-containers\"]", "[\"restart-containers\", \"shutdown-guests\", \"eject-media\"]");
+    let driving = drive(session, "run");
+    wait_for_step(session, "migrate");
+    session.run(&["pause"]).expect(0, &["Told anna@", "stands still at the next safe point"]);
+    wait_for_phase(session, "paused");
+    session.run(&["status"]).expect(0, &["PAUSED", "by the operator"]);
+    session.run(&["run"]).expect(8, &["is not over"]);
+    session.run(&["approve"]).expect(2, &["asks for no consent that was not given"]);
+    session.run(&["approve", "eject-media"]).expect(0, &["agreed to eject-media"]);
+    wait_for("the approval", || {
+        let log = session.run(&["log", "--last", "5"]).out;
+        if log.contains("anna@") && log.contains("agrees to eject-media") { Ok(()) } else { Err(log) }
+    });
+    session.run(&["resume"]).expect(0, &["it goes on"]);
+    wait_for_phase(session, "running");
+    driving.kill_9();
+    session.run(&["pause"]).expect(8, &["nobody drives", "nothing to pause"]);
+
+    let driving = drive(session, "resume");
+    wait_for_step(session, "upgrade-packages");
+    driving.kill_9();
+    let driving = drive(session, "resume");
+    wait_for_step(session, "reboot");
+    driving.kill_9();
+    session.run(&["status"]).expect(0, &["nobody drives: `quorate resume` takes it up", "owed to the cluster"]);
+    assert_eq!(drive(session, "resume").exit_code(), 0);
+
+    session.run(&["resume"]).expect(8, &["is over: completed"]);
+    let report = session.run(&["report"]);
+    report.expect(0, &["completed: every node is done", "Nothing is owed to the cluster", "by the operator"]);
+    let json: Value = serde_json::from_str(&session.run(&["report", "--json"]).out).unwrap();
+    assert_eq!(json["reboots"], 3);
+    assert_eq!(json["moves"], json["promised"]["moves"]);
+    assert_eq!(json["downtimes"].as_object().unwrap().len(), 6);
+    session.run(&["log"]).expect(0, &["begin   reboot pve1", "driven by anna@", "systemd-run --unit=quorate-upgrade-"]);
+    session.run(&["inspect"]).expect(0, &["flags: none"]);
+}
+
+#[test]
+fn what_is_waived_is_told_before_the_run_and_its_reason_stands_in_the_journal_and_in_the_report() {
+    let lab = demo_lab();
+    let session = &lab.session;
+    session.change_config("[\"restart-containers\"]", "[\"restart-containers\", \"shutdown-guests\", \"eject-media\"]");
+    // Too little for comfort, enough for an upgrade: a warning.
+    session.run(&["lab", "fault", "--dir", ".", "disk-full", "pve1", "4294967296"]).expect(0, &[]);
+    session.run(&["preflight"]).expect(0, &["WARNING", "/ on pve1 has 4.0 GiB free", "disk-space → "]);
+    let waiver =
+        "[[policy.waive]]\ncheck = \"disk-space\"\nsubject = \"pve1\"\nreason = \"an image is copied there\"\n";
+    let config = session.read("quorate.toml");
+    session.write("quorate.toml", &format!("{config}\n{waiver}"));
+    let told = session.run(&["preflight", "--html", "page.html"]);
+    told.expect(0, &["1 waived", "WAIVED: you take these as they are", "disk-space, waived: an image is copied there"]);
+    assert!(!told.out.contains("disk-space → "), "{}", told.out);
+    assert!(session.read("page.html").contains("an image is copied there"));
+
+    // The same on the command line, by whoever types it.
+    session.write("quorate.toml", &config);
+    session.run(&["run", "--waive", "quorum-margin=I feel lucky"]).expect(2, &["quorum-margin is never waived"]);
+    let mut driving = session.start(&["run", "--json", "--waive", "disk-space:pve1=the copy ends at noon"]);
+    let mut out = driving.stdout.take().unwrap();
+    std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
+    let driving = Driving(driving);
+    wait_for_step(session, "migrate");
+    let line = "waives disk-space:pve1: the copy ends at noon";
+    session.run(&["log"]).expect(0, &["anna@", line, "/ on pve1 has 4.0 GiB free"]);
+    session
+        .run(&["report"])
+        .expect(0, &["Findings that were waived:", "waived disk-space:pve1: the copy ends at noon"]);
+    session.run(&["abort"]).expect(0, &[]);
+    assert_eq!(driving.exit_code(), 11);
+}
+
+#[test]
+fn an_abort_pays_back_what_is_owed_and_ends() {
+    let lab = demo_lab();
+    let session = &lab.session;
+    session.change_config("[\"restart-containers\"]", "[\"restart-containers\", \"shutdown-guests\", \"eject-media\"]");
+    let driving = drive(session, "run");
+    wait_for_step(session, "upgrade-packages");
+    session.run(&["abort"]).expect(0, &["pays back what is owed"]);
+    assert_eq!(driving.exit_code(), 11);
+    session.run(&["report"]).expect(0, &["aborted", "Nothing is owed to the cluster"]);
+    session.run(&["inspect"]).expect(0, &["flags: none", "vm:116  telephony        pve2  running"]);
+}

@@ -1,0 +1,174 @@
+//! Bad input gives one clear message with its remedy and a documented exit code, and changes nothing.
+
+use super::session::{Lab, Session, wait_for};
+use quorate_journal::{Holder, Journal, Mode};
+
+/// The lab's time passes slowly here: nothing waits for it.
+const FACTOR: u32 = 10;
+
+#[test]
+fn a_mistake_in_the_configuration_is_told_with_file_line_column_and_the_line() {
+    let session = Session::new();
+    session.write("quorate.toml", "[cluster]\nnodes = []\n[auth]\ntoken-id = \"root@pam!q\"\ntoken-sekret = \"x\"\n");
+    let outcome = session.run(&["inspect"]);
+    outcome.expect(2, &["quorate.toml:5:1: unknown field `token-sekret`", "5 | token-sekret = \"x\"", "^^^^^^^^^^^^"]);
+    outcome.expect(2, &["what it means: Nothing was changed", "what to do:    Correct the file"]);
+    assert_eq!(outcome.out, "");
+    session.run(&["inspect", "--config", "none.toml"]).expect(2, &["none.toml: cannot be read", "--config FILE"]);
+}
+
+#[test]
+fn with_json_an_error_is_also_an_object_on_standard_output() {
+    let outcome = Session::new().run(&["status", "--json", "--journal", "none.db"]);
+    let value: serde_json::Value = serde_json::from_str(&outcome.out).unwrap();
+    assert_eq!((outcome.code, &value["kind"], &value["exit"]), (9, &"error".into(), &9.into()));
+}
+
+#[test]
+fn a_wrong_command_line_ends_with_2_and_help_with_0() {
+    let session = Session::new();
+    session.run(&["frobnicate"]).expect(2, &["unrecognized subcommand 'frobnicate'"]);
+    session.run(&["plan", "--refresh", "--from", "x"]).expect(2, &["cannot be used with"]);
+    let help = session.run(&["--help"]);
+    let verbs = [
+        "inspect",
+        "export",
+        "preflight",
+        "plan",
+        "run",
+        "status",
+        "pause",
+        "approve",
+        "abort",
+        "resume",
+        "log",
+        "report",
+        "explain",
+    ];
+    help.expect(0, &verbs);
+    session.run(&["lab", "--help"]).expect(0, &["demo", "up", "status", "fault", "ledger", "consent", "down"]);
+    session.run(&["explain", "exit-codes"]).expect(0, &["  8  Another process drives"]);
+    session.run(&["explain", "prove-empty"]).expect(0, &["prove-empty (step)"]);
+    session.run(&["explain", "quorum-margin"]).expect(0, &["quorum-margin (check)", "quorum-margin (invariant)"]);
+    session.run(&["explain", "plan-immovable"]).expect(0, &["(reason for no plan)", "[policy.guests]"]);
+    session.run(&["explain", "nothing"]).expect(2, &["nothing is called nothing", "prove-empty"]);
+}
+
+#[test]
+fn whoever_is_not_the_cluster_that_is_pinned_is_not_talked_to() {
+    let lab = Lab::start(FACTOR, "");
+    let config = lab.session.read("quorate.toml");
+    let pinned = between(&config, "fingerprint = \"", "\"").to_owned();
+    let wrong = "AA:".repeat(31) + "AA";
+    lab.session.change_config(&pinned, &wrong);
+    let outcome = lab.session.run(&["inspect"]);
+    outcome.expect(5, &["pve1 shows the certificate", &pinned, &wrong, "openssl x509", "Nothing was changed"]);
+
+    lab.session.write("quorate.toml", &config);
+    let known = between(&config, "host-key = \"", "\"").to_owned();
+    let wrong = format!("SHA256:{}", "A".repeat(43));
+    lab.session.change_config(&known, &wrong);
+    lab.session.run(&["inspect"]).expect(5, &["pve1 shows the host key", &known, &wrong, "ssh-keygen -lf"]);
+}
+
+#[test]
+fn wrong_credentials_are_named_and_never_shown() {
+    let lab = Lab::start(FACTOR, "");
+    let config = lab.session.read("quorate.toml");
+    lab.session.change_config(between(&config, "token-secret = \"", "\""), "00000000-secret");
+    let outcome = lab.session.run(&["run"]);
+    outcome.expect(5, &["pve1 does not accept the credentials", "[auth] token-id", "pveum user token list"]);
+    assert!(!outcome.err.contains("00000000-secret"), "{}", outcome.err);
+
+    lab.session.write("quorate.toml", &config);
+    lab.session.change_config("ssh-key = [\"id_lab\"]", "ssh-key = []");
+    lab.session.run(&["inspect"]).expect(5, &["pve1 does not accept the SSH key", "authorized_keys"]);
+    lab.session.change_config("ssh-key = []", "ssh-key = [\"none\"]");
+    lab.session.run(&["inspect"]).expect(2, &["cannot read the SSH key", "[auth] ssh-key"]);
+}
+
+#[test]
+fn the_configuration_names_exactly_the_nodes_that_the_cluster_has() {
+    let lab = Lab::start(FACTOR, "");
+    let config = lab.session.read("quorate.toml");
+    lab.session.change_config("name = \"pve3\"", "name = \"pve9\"");
+    lab.session.run(&["plan"]).expect(2, &["names a node pve9", "The cluster's nodes are pve1, pve2, pve3."]);
+
+    let line = config.lines().find(|line| line.contains("\"pve3\"")).unwrap();
+    lab.session.write("quorate.toml", &config.replace(line, ""));
+    lab.session.run(&["plan"]).expect(2, &["the cluster has a node pve3", "Quorate must see every node"]);
+}
+
+#[test]
+fn nobody_there_is_told_with_every_address_that_was_tried() {
+    let lab = Lab::start(FACTOR, "");
+    let config = lab.session.read("quorate.toml");
+    lab.session.run(&["inspect"]).expect(0, &[]);
+    let session = Session::new();
+    session.write("quorate.toml", &config);
+    std::fs::copy(lab.session.dir.join("id_lab"), session.dir.join("id_lab")).unwrap();
+    drop(lab);
+    session.run(&["inspect"]).expect(5, &["no node answers the API: pve1 (", "pve2 (", "pve3 (", "[cluster] nodes"]);
+}
+
+#[test]
+fn a_privilege_that_is_missing_is_named_and_forbids_a_run() {
+    let token = "[[token]]\nname = \"quorate@pve!look\"\nsecret = \"0-1-2\"\nrole = \"PVEAuditor\"\n";
+    let lab = Lab::start(FACTOR, token);
+    let config = lab.session.read("quorate.toml");
+    lab.session.change_config(between(&config, "token-id = \"", "\""), "quorate@pve!look");
+    lab.session.change_config(between(&config, "token-secret = \"", "\""), "0-1-2");
+    lab.session.run(&["preflight"]).expect(3, &["BLOCKING", "token-privileges", "VM.Migrate"]);
+    lab.session.run(&["run"]).expect(3, &["BLOCKING", "VM.Migrate"]);
+    lab.session.run(&["status"]).expect(9, &["holds no run"]);
+}
+
+#[test]
+fn a_cluster_without_quorum_is_told_and_nothing_is_begun() {
+    let off = |node: &str| format!("[[fault]]\nfault = \"power-off\"\nnode = \"{node}\"\n");
+    let lab = Lab::start(10, &(off("pve2") + &off("pve3")));
+    // corosync takes a few seconds to notice; a minute after that, HA would reset the last node.
+    wait_for("the loss of quorum", || {
+        let outcome = lab.session.run(&["plan"]);
+        if outcome.code == 3 { Ok(()) } else { Err(outcome.err) }
+    });
+    let words =
+        ["the cluster has no quorum: pve1 sees 1 of 3 votes, 2 are needed", "quorate recover", "Nothing was changed"];
+    lab.session.run(&["run"]).expect(3, &words);
+    lab.session.run(&["preflight"]).expect(3, &["BLOCKING", "pve1 is not quorate: 1 of 3 votes, 2 needed"]);
+}
+
+#[test]
+fn a_journal_of_a_newer_version_is_refused_with_both_versions() {
+    let lab = Lab::start(FACTOR, "");
+    let path = lab.session.dir.join("quorate.db");
+    drop(Journal::open(&path, Mode::Drive).unwrap());
+    set_user_version(&path, 2003);
+    lab.session.run(&["run"]).expect(9, &["has format 2.3", "up to 1.0", "newer Quorate"]);
+    lab.session.run(&["status"]).expect(9, &["has format 2.3"]);
+    lab.session.write("quorate.db", "no database, but a text that somebody put there by mistake");
+    lab.session.run(&["run"]).expect(9, &["is no journal of Quorate", "[journal] path"]);
+}
+
+#[test]
+fn a_second_driver_is_told_who_drives() {
+    let lab = Lab::start(FACTOR, "");
+    let journal = Journal::open(&lab.session.dir.join("quorate.db"), Mode::Drive).unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let now = quorate_core::ids::UnixMs(u64::try_from(now.as_millis()).unwrap());
+    journal.acquire_lease(&Holder::this_process("ben@desk, process 7"), &"r1".into(), now, 100).unwrap();
+    lab.session.run(&["run"]).expect(8, &["ben@desk, process 7 drives", "quorate status"]);
+}
+
+/// The first text between two others.
+fn between<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
+    let (_, rest) = text.split_once(from).unwrap();
+    rest.split_once(to).unwrap().0
+}
+
+/// SQLite keeps `user_version` as four bytes at offset 60 of the file's header.
+fn set_user_version(path: &std::path::Path, version: u32) {
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes[60..64].copy_from_slice(&version.to_be_bytes());
+    std::fs::write(path, bytes).unwrap();
+}

@@ -1,0 +1,53 @@
+//! Lost quorum, through the built program: two of three nodes lose power.
+
+use super::session::{Lab, Session, wait_for};
+
+/// Twenty minutes of the lab in two seconds.
+const FACTOR: u32 = 600;
+
+/// Says it again and again until it ends so: between two looks a lab at this speed loses and resets whole nodes.
+fn until(session: &Session, arguments: &[&str], code: i32, words: &[&str]) -> String {
+    wait_for(&arguments.join(" "), || {
+        let outcome = session.run(arguments);
+        let all = format!("{}{}", outcome.out, outcome.err);
+        let as_expected = outcome.code == code && words.iter().all(|word| all.contains(word));
+        if as_expected { Ok(outcome.out) } else { Err(format!("exit {}: {all}", outcome.code)) }
+    })
+}
+
+#[test]
+fn two_nodes_die_and_the_third_is_told_why_what_threatens_and_what_can_be_done() {
+    let lab = Lab::start(FACTOR, "");
+    let session = &lab.session;
+    let fault = |words: &[&str]| {
+        session.run(&[&["lab", "fault"], words, &["--dir", "."]].concat()).expect(0, &[]);
+    };
+    session.run(&["recover"]).expect(0, &["the cluster has quorum: 3 votes, 2 needed", "writable"]);
+
+    fault(&["power-off", "pve1"]);
+    fault(&["power-off", "pve2"]);
+    let words = ["1 votes are left, 2 are needed", "pve1 died or is cut off", "read-only", "last of all: lower"];
+    until(session, &["recover"], 12, &words);
+    let json = until(session, &["recover", "--json"], 12, &["\"standing\":\"lost\""]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["diagnosis"]["choices"][0]["choice"], "bring-back", "{json}");
+
+    // Refused: nobody attested pve2, and "yes" is no attestation. Then the same at a terminal that answers nothing.
+    let lower = ["recover", "--lower-expected-votes"];
+    let some = [&lower[..], &["--attest", "I have seen that pve1 is off", "--attest", "yes"]].concat();
+    until(session, &some, 3, &["expected votes are not lowered", "nobody has attested pve2", "\"yes\""]);
+    until(session, &lower, 3, &["Go and look", "nobody has attested pve1"]);
+
+    let both = ["--attest", "I have seen that pve1 is off", "--attest", "I have seen that pve2 is off"];
+    until(session, &[&lower[..], &both].concat(), 0, &["lowered"]);
+    until(session, &["recover"], 0, &["the cluster has quorum: 1 votes, 1 needed"]);
+    session.run(&["status"]).expect(0, &["owed to the cluster", "expect 3 votes again"]);
+    session.run(&["run"]).expect(8, &["is not over"]);
+    session.run(&["log"]).expect(0, &["attests", "I have seen that pve2 is off", "pvecm expected 1"]);
+
+    fault(&["power-on", "pve1"]);
+    until(session, &["recover"], 0, &["the cluster has quorum: 2 votes"]);
+    session.run(&["resume"]).expect(11, &[]);
+    until(session, &["recover"], 0, &["the cluster has quorum: 2 votes, 2 needed", "2 of 3 votes"]);
+    session.run(&["log", "--verify"]).expect(0, &[]);
+}

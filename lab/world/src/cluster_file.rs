@@ -1,0 +1,400 @@
+//! A cluster described in TOML, and the world made of it.
+//!
+//! A file says what differs from a plain, healthy Proxmox VE 9.1 cluster; everything else has a default. The same
+//! shapes are filled by [`synthetic`] for large clusters.
+
+mod defaults;
+mod from_snapshot;
+mod plain;
+mod policies;
+
+use std::collections::BTreeMap;
+
+use quorate_core::ids::{GuestId, NodeName, StorageId};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+pub(crate) use defaults::running;
+use defaults::{
+    churn, eight, five, forty_days, one, one_tib, quarter_hour, recovery, six, start, ten_minutes, thirty_two, three,
+    twenty, two, yes,
+};
+pub use from_snapshot::world_from_snapshot;
+pub use policies::{POLICIES, POLICIES_POLICY};
+
+use crate::World;
+use crate::faults::Fault;
+pub use crate::synthetic::synthetic;
+
+/// Why a cluster file cannot be used.
+#[derive(Debug, Error)]
+pub enum ClusterFileError {
+    /// Not TOML, or not of this shape.
+    #[error("the cluster file cannot be read: {0}")]
+    Shape(#[from] toml::de::Error),
+    /// It contradicts itself.
+    #[error("the cluster file contradicts itself: {0}")]
+    Contradiction(String),
+}
+
+/// The demo cluster's file.
+pub const DEMO: &str = include_str!("../clusters/demo.toml");
+
+/// A small cluster of three nodes with HA and Ceph: a run over it takes every kind of step.
+pub const EVERY_STEP: &str = include_str!("../clusters/every-step.toml");
+
+/// Noon on 22 November 2026, UTC: when a world begins unless its file says otherwise.
+const START_UNIX_S: u64 = 1_795_348_800;
+
+/// The whole file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClusterFile {
+    /// Name of the cluster and its corosync settings.
+    pub cluster: ClusterPart,
+    /// `datacenter.cfg`.
+    #[serde(default)]
+    pub options: OptionsPart,
+    /// Packages installed on every node.
+    pub installed: BTreeMap<String, String>,
+    /// What the repositories have that is newer.
+    #[serde(default)]
+    pub archive: BTreeMap<String, String>,
+    /// Kernels.
+    pub kernel: KernelPart,
+    /// Ceph, if the cluster is hyper-converged.
+    pub ceph: Option<CephPart>,
+    /// Nodes.
+    #[serde(rename = "node")]
+    pub nodes: Vec<NodePart>,
+    /// Storages.
+    #[serde(rename = "storage", default)]
+    pub storages: Vec<StoragePart>,
+    /// Guests.
+    #[serde(rename = "guest", default)]
+    pub guests: Vec<GuestPart>,
+    /// HA rules.
+    #[serde(rename = "rule", default)]
+    pub rules: Vec<RulePart>,
+    /// Backup jobs.
+    #[serde(rename = "backup", default)]
+    pub backups: Vec<BackupPart>,
+    /// Replication jobs.
+    #[serde(rename = "replication", default)]
+    pub replications: Vec<ReplicationPart>,
+    /// API tokens besides the default one.
+    #[serde(rename = "token", default)]
+    pub tokens: Vec<TokenPart>,
+    /// Faults that will strike.
+    #[serde(rename = "fault", default)]
+    pub faults: Vec<Fault>,
+}
+
+/// `[cluster]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClusterPart {
+    /// Its name.
+    pub name: String,
+    /// Version of corosync.conf.
+    #[serde(default = "five")]
+    pub config_version: u32,
+    /// Token timeout; by default 3000 ms and 650 ms for each node beyond two.
+    pub token_ms: Option<u64>,
+    /// Votes of a quorum device.
+    pub qdevice_votes: Option<u32>,
+    /// When the world begins, Unix seconds.
+    #[serde(default = "start")]
+    pub start_unix_s: u64,
+    /// How long ago all machines booted.
+    #[serde(default = "forty_days")]
+    pub uptime_s: u64,
+}
+
+/// `[options]`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OptionsPart {
+    /// `conditional`, `freeze`, `failover`, `migrate`.
+    pub shutdown_policy: Option<String>,
+    /// LRM workers per node.
+    pub max_workers: Option<u32>,
+    /// `secure` or `insecure`.
+    pub migration_type: Option<String>,
+    /// Network for migrations.
+    pub migration_network: Option<String>,
+    /// Corosync link that migrations share, if they do.
+    pub migration_link: Option<usize>,
+    /// Speed of that network per node, MiB/s.
+    pub migration_mib_per_s: Option<u64>,
+    /// Streams per node beyond which corosync loses its token on that link.
+    pub streams_that_starve_corosync: Option<u32>,
+}
+
+/// `[kernel]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KernelPart {
+    /// Running everywhere.
+    pub running: String,
+    /// The newer one that the archive's metapackage pulls in.
+    pub upcoming: Option<String>,
+}
+
+/// `[ceph]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CephPart {
+    /// Release name.
+    pub release: String,
+    /// `mon_osd_down_out_interval`.
+    #[serde(default = "ten_minutes")]
+    pub down_out_interval_s: u64,
+    /// Recovery speed of the cluster.
+    #[serde(default = "recovery")]
+    pub recovery_mib_per_s: u64,
+    /// Permille of the data that is written anew per hour.
+    #[serde(default = "churn")]
+    pub churn_permille_per_hour: u64,
+    /// Size of each OSD.
+    #[serde(default = "one_tib")]
+    pub osd_gib: u64,
+    /// Name of the file system, if there is one.
+    pub fs: Option<String>,
+    /// Pools.
+    #[serde(rename = "pool")]
+    pub pools: Vec<PoolPart>,
+}
+
+/// `[[ceph.pool]]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PoolPart {
+    /// Name.
+    pub name: String,
+    /// Copies.
+    #[serde(default = "three")]
+    pub size: u32,
+    /// Copies needed to serve.
+    #[serde(default = "two")]
+    pub min_size: u32,
+    /// Placement groups.
+    pub pg_num: u32,
+    /// Application.
+    pub application: String,
+    /// Stored, one copy.
+    #[serde(default)]
+    pub stored_gib: u64,
+}
+
+/// `[[node]]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodePart {
+    /// Name.
+    pub name: NodeName,
+    /// Memory.
+    pub memory_gib: u64,
+    /// Processors.
+    pub cpus: u32,
+    /// Addresses, one per corosync link.
+    pub links: Vec<String>,
+    /// Votes.
+    #[serde(default = "one")]
+    pub votes: u32,
+    /// Memory the host needs itself.
+    #[serde(default = "six")]
+    pub host_used_gib: u64,
+    /// OSDs on it.
+    #[serde(default)]
+    pub osds: u32,
+    /// Ceph daemons besides OSDs: `mon`, `mgr`, `mds`.
+    #[serde(default)]
+    pub ceph: Vec<String>,
+    /// Packages that differ from `[installed]`.
+    #[serde(default)]
+    pub installed: BTreeMap<String, String>,
+    /// Pinned kernel.
+    pub pinned: Option<String>,
+}
+
+/// `[[storage]]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoragePart {
+    /// Id.
+    pub id: StorageId,
+    /// Type.
+    pub kind: String,
+    /// Seen by all alike?
+    #[serde(default)]
+    pub shared: bool,
+    /// Content types.
+    pub content: Vec<String>,
+    /// Only on these nodes.
+    #[serde(default)]
+    pub nodes: Vec<NodeName>,
+    /// Ceph pool.
+    pub pool: Option<String>,
+    /// Size.
+    pub total_gib: u64,
+    /// Used by other things.
+    #[serde(default)]
+    pub used_gib: u64,
+    /// Files and their size in MiB: `iso/debian.iso`.
+    #[serde(default)]
+    pub files: BTreeMap<String, u64>,
+    /// Files of a storage that is not shared which only these nodes have: `iso/debian.iso`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub only_on: BTreeMap<String, Vec<NodeName>>,
+}
+
+/// `[[guest]]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GuestPart {
+    /// `vm:101`, `ct:201`.
+    pub id: GuestId,
+    /// Name.
+    pub name: String,
+    /// Node.
+    pub node: NodeName,
+    /// Memory, MiB.
+    pub memory_mib: u64,
+    /// Cores.
+    #[serde(default = "two")]
+    pub cores: u32,
+    /// `running`, `stopped`, `template`.
+    #[serde(default = "running")]
+    pub state: String,
+    /// Storage of its first disk.
+    pub storage: StorageId,
+    /// Size of that disk.
+    #[serde(default = "thirty_two")]
+    pub disk_gib: u64,
+    /// An ISO image in `ide2`: `local:iso/debian.iso`.
+    pub iso: Option<String>,
+    /// Raw devices: `hostpci0 = "0000:01:00.0"`.
+    #[serde(default)]
+    pub devices: BTreeMap<String, String>,
+    /// HA state: `started`, `stopped`, `disabled`, `ignored`.
+    pub ha: Option<String>,
+    /// HA failback.
+    #[serde(default = "yes")]
+    pub failback: bool,
+    /// Start with the node.
+    #[serde(default = "yes")]
+    pub onboot: bool,
+    /// Guest agent.
+    #[serde(default = "yes")]
+    pub agent: bool,
+    /// Dirty rate.
+    #[serde(default = "twenty")]
+    pub dirty_mib_per_s: u64,
+    /// Time an orderly shutdown takes.
+    #[serde(default = "eight")]
+    pub shutdown_s: u64,
+    /// Processor type.
+    pub cpu: Option<String>,
+    /// Tags.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// Snapshots.
+    #[serde(default)]
+    pub snapshots: Vec<String>,
+    /// Config lock.
+    pub lock: Option<String>,
+}
+
+/// `[[rule]]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RulePart {
+    /// Rule id.
+    pub id: String,
+    /// `keep-apart`, `keep-together`, `node-affinity`.
+    pub kind: String,
+    /// Guests.
+    pub resources: Vec<GuestId>,
+    /// Nodes and priorities.
+    #[serde(default)]
+    pub nodes: BTreeMap<NodeName, u32>,
+    /// Only these nodes?
+    #[serde(default)]
+    pub strict: bool,
+}
+
+/// `[[backup]]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackupPart {
+    /// Id.
+    pub id: String,
+    /// Calendar expression.
+    pub schedule: String,
+    /// Storage.
+    pub storage: StorageId,
+    /// Seconds from the world's start to the next run.
+    pub next_run_in_s: u64,
+}
+
+/// `[[replication]]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReplicationPart {
+    /// Guest; its node is the source.
+    pub guest: GuestId,
+    /// Target.
+    pub target: NodeName,
+    /// Calendar expression.
+    #[serde(default = "quarter_hour")]
+    pub schedule: String,
+}
+
+/// `[[token]]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenPart {
+    /// `auditor@pve!look`.
+    pub name: String,
+    /// Secret.
+    pub secret: String,
+    /// Role on `/`.
+    pub role: String,
+}
+
+/// A file of one line.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MadeUp {
+    synthetic: Size,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Size {
+    nodes: u32,
+    guests: u32,
+}
+
+impl ClusterFile {
+    /// Reads a file's text. One that says nothing of packages has those of a plain PVE 9.1; one that only says
+    /// `synthetic = { nodes = 16, guests = 64 }` is made up.
+    pub fn parse(text: &str) -> Result<Self, ClusterFileError> {
+        let file: toml::Table = toml::from_str(text)?;
+        if file.contains_key("synthetic") {
+            let MadeUp { synthetic: Size { nodes, guests } } = toml::from_str(text)?;
+            return synthetic(nodes, guests);
+        }
+        if file.contains_key("installed") {
+            // From the text, so that a complaint can name its line.
+            return Ok(toml::from_str(text)?);
+        }
+        Ok(plain::with_packages(file).try_into()?)
+    }
+}
+
+/// Builds a world from a cluster file's text.
+pub fn world_from_toml(text: &str, seed: u64) -> Result<World, ClusterFileError> {
+    World::build(&ClusterFile::parse(text)?, seed)
+}

@@ -1,0 +1,300 @@
+//! The ledger of harm, computed in the world as it happens, on what really is.
+//!
+//! The world tells it of every change that matters; it never looks at what a tool thinks. A run begins with
+//! [`Ledger::begin`], which takes the baseline, declares the downtime it has consent for out of band, and ends with
+//! [`Ledger::report`]. Without `begin` the baseline is the world's first moment.
+
+mod baseline;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use quorate_core::ids::{GuestId, NodeName};
+use serde::{Deserialize, Serialize};
+
+pub use self::baseline::Baseline;
+use crate::World;
+use crate::guest::Guest;
+use crate::node::Node;
+
+/// A live migration's pause up to here is a blackout; beyond, it is downtime.
+const BLACKOUT_LIMIT_MS: u64 = 2_000;
+
+/// Harm as it is counted.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    /// What was true at the beginning.
+    pub baseline: Option<Baseline>,
+    /// Consented downtime per guest, seconds.
+    pub consents: BTreeMap<GuestId, u64>,
+    /// What happened, for people: time (Unix ms) and text.
+    pub events: Vec<(u64, String)>,
+    /// Guests that an administrator stopped himself.
+    pub excused: BTreeSet<GuestId>,
+    /// Nodes that a fault took down: not the doing of any run.
+    pub excused_nodes: BTreeSet<NodeName>,
+    /// Guests that ran twice.
+    pub doubled: BTreeSet<GuestId>,
+    /// Nodes reset by their watchdog.
+    pub fences: u32,
+    /// Completed moves of guests.
+    pub moves: u32,
+    /// Live moves to an older release.
+    pub backward_moves: u32,
+    /// Bytes that Ceph copied because OSDs were put out.
+    pub ceph_bytes_rebalanced: u64,
+    /// Longest pause of a live migration.
+    pub blackout_ms_max: u64,
+    /// Rules that are broken now, by rule and subject.
+    pub broken_now: BTreeSet<(String, String)>,
+    /// Rules broken so far: time, rule, evidence.
+    pub rules_broken: Vec<(u64, String, String)>,
+    down_since_ms: BTreeMap<GuestId, u64>,
+    down_ms: BTreeMap<GuestId, u64>,
+    no_quorum_since_ms: Option<u64>,
+    no_quorum_ms: u64,
+}
+
+/// What a run is judged by.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LedgerReport {
+    /// Always `ledger`.
+    pub kind: String,
+    /// No harm at all, nothing left open.
+    pub clean: bool,
+    /// Nodes that were behind and are up to date now: packages, kernel, Ceph's daemons.
+    pub nodes_upgraded: u32,
+    /// Seconds in which no partition had quorum.
+    pub quorum_lost_s: u64,
+    /// Guests that did their work at the beginning and do not run now.
+    pub guests_lost: u32,
+    /// Guests that ran on two nodes at once.
+    pub guests_doubled: u32,
+    /// Downtime nobody had consented to.
+    pub unconsented_downtime_s: u64,
+    /// Downtime within consents.
+    pub consented_downtime_s: u64,
+    /// Longest pause of a live migration.
+    pub blackout_ms_max: u64,
+    /// Nodes reset by their watchdog.
+    pub fences: u32,
+    /// Bytes Ceph moved because OSDs were put out.
+    pub ceph_bytes_rebalanced: u64,
+    /// Rules broken.
+    pub rules_broken: u32,
+    /// Moves to an older release.
+    pub backward_moves: u32,
+    /// What was changed and not put back.
+    pub obligations_open: u32,
+    /// Completed moves.
+    pub moves: u32,
+    /// The planner's bound, handed in.
+    pub moves_bound: u32,
+    /// Virtual seconds since the beginning.
+    pub virtual_s: u64,
+    /// Wall seconds, handed in.
+    pub wall_s: f64,
+    /// Harm lines for people.
+    pub events: Vec<String>,
+}
+
+impl Ledger {
+    /// A run begins: baseline and clean pages.
+    pub fn begin(world: &mut World) {
+        let baseline = Baseline::of(world);
+        let down = world.guests.values().filter(|guest| !guest.serves()).map(|guest| (guest.id, world.now_ms));
+        let down_since_ms = down.collect();
+        let no_quorum_since_ms = (!world.corosync.anywhere_quorate()).then_some(world.now_ms);
+        world.ledger = Ledger { baseline: Some(baseline), down_since_ms, no_quorum_since_ms, ..Ledger::default() };
+    }
+
+    /// The run declares that this guest may be down for so long in all.
+    pub fn consent(&mut self, guest: GuestId, max_s: u64) {
+        let entry = self.consents.entry(guest).or_default();
+        *entry = (*entry).max(max_s);
+    }
+
+    /// An aborted run has told the operator that it leaves this guest's failback off. That is no debt if giving it back
+    /// would do harm: the guest runs with a QEMU that another node does not have yet, or that node is away.
+    pub fn hand_over(world: &mut World, guest: GuestId) {
+        let runs = world.guests.get(&guest).and_then(|guest| guest.running_qemu.clone());
+        let cannot_take = |node: &Node| !node.is_up() || node.installed("pve-qemu-kvm") < runs.as_ref();
+        let harms = runs.is_some() && world.nodes.values().any(cannot_take);
+        if let Some(baseline) = world.ledger.baseline.as_mut().filter(|_| harms) {
+            baseline.failback.remove(&guest);
+        }
+    }
+
+    /// Was any downtime of this guest consented to?
+    pub fn has_consent(&self, guest: GuestId) -> bool {
+        self.consents.get(&guest).is_some_and(|max_s| *max_s > 0)
+    }
+
+    /// A line of harm.
+    pub(crate) fn event(&mut self, now_ms: u64, text: String) {
+        self.events.push((now_ms, text));
+    }
+
+    /// A line that is no harm by itself (a fault, a timeout that ran out).
+    pub(crate) fn note(&mut self, now_ms: u64, text: String) {
+        self.events.push((now_ms, format!("({text})")));
+    }
+
+    /// An administrator stops the guest himself.
+    pub(crate) fn excuse(&mut self, guest: GuestId) {
+        self.excused.insert(guest);
+        self.down_since_ms.remove(&guest);
+    }
+
+    /// An administrator sets or clears noout: his, from now on.
+    pub(crate) fn admin_noout(&mut self, set: bool) {
+        let Some(baseline) = &mut self.baseline else { return };
+        if set {
+            baseline.flags.insert("noout".to_owned());
+        } else {
+            baseline.flags.remove("noout");
+        }
+    }
+
+    /// An administrator puts a node into maintenance mode, or takes it out: his, from now on.
+    pub(crate) fn admin_maintenance(&mut self, node: NodeName, on: bool) {
+        let Some(baseline) = &mut self.baseline else { return };
+        if on {
+            baseline.maintenance.insert(node);
+        } else {
+            baseline.maintenance.remove(&node);
+        }
+    }
+
+    /// The guest does its work, or does not.
+    pub(crate) fn note_serving(&mut self, now_ms: u64, guest: GuestId, serves: bool) {
+        if serves {
+            if let Some(since) = self.down_since_ms.remove(&guest) {
+                *self.down_ms.entry(guest).or_default() += now_ms.saturating_sub(since);
+            }
+        } else if !self.excused.contains(&guest) {
+            self.down_since_ms.entry(guest).or_insert(now_ms);
+        }
+    }
+
+    /// A live migration paused its guest.
+    pub(crate) fn note_blackout(&mut self, now_ms: u64, guest: GuestId, blackout_ms: u64) {
+        self.blackout_ms_max = self.blackout_ms_max.max(blackout_ms);
+        if blackout_ms > BLACKOUT_LIMIT_MS {
+            *self.down_ms.entry(guest).or_default() += blackout_ms;
+            self.event(now_ms, format!("{guest} stood still for {blackout_ms} ms while it was moved"));
+        }
+    }
+
+    /// Some partition has quorum, or none has.
+    pub(crate) fn note_quorum(&mut self, now_ms: u64, any: bool) {
+        match (any, self.no_quorum_since_ms) {
+            (false, None) => {
+                self.no_quorum_since_ms = Some(now_ms);
+                self.event(now_ms, "no partition has quorum".to_owned());
+            }
+            (true, Some(since)) => {
+                self.no_quorum_ms += now_ms.saturating_sub(since);
+                self.no_quorum_since_ms = None;
+            }
+            _ => {}
+        }
+    }
+
+    /// A rule is broken for this subject; counted once until it is mended.
+    pub(crate) fn rule_broken(&mut self, now_ms: u64, rule: &str, subject: &str, evidence: &str) {
+        if self.broken_now.insert((rule.to_owned(), subject.to_owned())) {
+            self.rules_broken.push((now_ms, rule.to_owned(), evidence.to_owned()));
+            self.event(now_ms, format!("{rule}: {evidence}"));
+        }
+    }
+
+    /// The rule holds again for this subject.
+    pub(crate) fn rule_mended(&mut self, rule: &str, subject: &str) {
+        self.broken_now.remove(&(rule.to_owned(), subject.to_owned()));
+    }
+
+    /// Down for so long up to now, by guest.
+    fn downtime_s(&self, now_ms: u64, of: &BTreeSet<GuestId>) -> BTreeMap<GuestId, u64> {
+        let mut all = self.down_ms.clone();
+        for (guest, since) in &self.down_since_ms {
+            *all.entry(*guest).or_default() += now_ms.saturating_sub(*since);
+        }
+        all.retain(|guest, ms| of.contains(guest) && *ms > 0);
+        all.into_iter().map(|(guest, ms)| (guest, ms.div_ceil(1000))).collect()
+    }
+
+    /// How long each guest that did its work at the beginning was down up to now, in seconds.
+    pub fn downtime_by_guest(world: &World) -> BTreeMap<GuestId, u64> {
+        let running = world.ledger.baseline.as_ref().map(|baseline| baseline.running.clone()).unwrap_or_default();
+        world.ledger.downtime_s(world.now_ms, &running)
+    }
+
+    /// The account up to now.
+    pub fn report(world: &World, moves_bound: u32, wall_s: f64) -> LedgerReport {
+        let ledger = &world.ledger;
+        let first = Baseline::default();
+        let baseline = ledger.baseline.as_ref().unwrap_or(&first);
+        let now_ms = world.now_ms;
+        let (mut consented, mut unconsented) = (0, 0);
+        let mut events: Vec<(u64, String)> = ledger.events.clone();
+        for (guest, seconds) in ledger.downtime_s(now_ms, &baseline.running) {
+            let allowed = ledger.consents.get(&guest).copied().unwrap_or(0);
+            consented += seconds.min(allowed);
+            let over = seconds.saturating_sub(allowed);
+            unconsented += over;
+            if over > 0 {
+                events.push((now_ms, format!("{guest} was down for {seconds} s, {over} s without consent")));
+            }
+        }
+        let gone = |id: &&GuestId| !ledger.excused.contains(id) && !world.guests.get(id).is_some_and(Guest::is_running);
+        let lost: Vec<&GuestId> = baseline.running.iter().filter(gone).collect();
+        events.extend(lost.iter().map(|id| (now_ms, format!("{id} ran at the beginning and does not run now"))));
+        let open = baseline.open_obligations(world);
+        events.extend(open.iter().map(|text| (now_ms, text.clone())));
+        let since_ms = ledger.no_quorum_since_ms.map_or(0, |since| now_ms.saturating_sub(since));
+        let mut report = LedgerReport {
+            kind: "ledger".to_owned(),
+            clean: false,
+            nodes_upgraded: baseline.upgraded(world),
+            quorum_lost_s: (ledger.no_quorum_ms + since_ms).div_ceil(1000),
+            guests_lost: lost.len() as u32,
+            guests_doubled: ledger.doubled.len() as u32,
+            unconsented_downtime_s: unconsented,
+            consented_downtime_s: consented,
+            blackout_ms_max: ledger.blackout_ms_max,
+            fences: ledger.fences,
+            ceph_bytes_rebalanced: ledger.ceph_bytes_rebalanced,
+            rules_broken: ledger.rules_broken.len() as u32,
+            backward_moves: ledger.backward_moves,
+            obligations_open: open.len() as u32,
+            moves: ledger.moves,
+            moves_bound,
+            virtual_s: now_ms.saturating_sub(baseline.at_ms) / 1000,
+            wall_s,
+            events: Vec::new(),
+        };
+        report.clean = report.no_harm();
+        let stamp = crate::tasks::timestamp;
+        report.events = events.into_iter().map(|(at, text)| format!("{} {text}", stamp(at))).collect();
+        report
+    }
+}
+
+impl LedgerReport {
+    /// Every count of harm is zero, and nothing is left open.
+    fn no_harm(&self) -> bool {
+        [
+            self.quorum_lost_s,
+            u64::from(self.guests_lost),
+            u64::from(self.guests_doubled),
+            self.unconsented_downtime_s,
+            u64::from(self.fences),
+            self.ceph_bytes_rebalanced,
+            u64::from(self.rules_broken),
+            u64::from(self.backward_moves),
+            u64::from(self.obligations_open),
+        ]
+        .iter()
+        .all(|count| *count == 0)
+    }
+}

@@ -1,0 +1,180 @@
+//! PVE's tasks: UPID, log, end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use quorate_core::ids::{NodeName, Upid};
+
+use super::events::Event;
+use super::{World, WorldError};
+
+/// All tasks of all nodes.
+#[derive(Clone, Debug, Default)]
+pub struct Tasks {
+    /// By UPID.
+    pub all: BTreeMap<Upid, Task>,
+    /// Per node, oldest first.
+    pub by_node: BTreeMap<NodeName, Vec<Upid>>,
+    /// Those without an end.
+    pub running: BTreeSet<Upid>,
+    /// Last process id handed out, per node.
+    pub last_pid: BTreeMap<NodeName, u32>,
+}
+
+/// A worker task.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// Full id.
+    pub upid: Upid,
+    /// Node it runs on.
+    pub node: NodeName,
+    /// Process.
+    pub pid: u32,
+    /// Start of the process in jiffies since boot.
+    pub pstart: u64,
+    /// Start, Unix seconds.
+    pub starttime_s: u64,
+    /// `qmigrate`, `hamigrate`, `aptupdate`, ...
+    pub kind: String,
+    /// Guest number, service, or empty.
+    pub id: String,
+    /// User or `user!token`.
+    pub user: String,
+    /// Its end.
+    pub end: Option<TaskEnd>,
+    /// Log lines so far.
+    pub log: Vec<String>,
+}
+
+/// How a task ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskEnd {
+    /// Unix seconds.
+    pub endtime_s: u64,
+    /// `OK`, `WARNINGS: n`, an error text, `unexpected status`.
+    pub exitstatus: String,
+}
+
+impl World {
+    /// Starts a task.
+    pub(crate) fn new_task(&mut self, node: &NodeName, kind: &str, id: &str, user: &str) -> Upid {
+        let booted_ms = self.nodes.get(node).map_or(0, |machine| machine.booted_ms);
+        let pid = self.new_pid(node);
+        let pstart = self.now_ms.saturating_sub(booted_ms) / 10;
+        let starttime_s = self.now_ms / 1000;
+        let upid = Upid::new(format!("UPID:{node}:{pid:08X}:{pstart:08X}:{starttime_s:08X}:{kind}:{id}:{user}:"));
+        let task = Task {
+            upid: upid.clone(),
+            node: node.clone(),
+            pid,
+            pstart,
+            starttime_s,
+            kind: kind.to_owned(),
+            id: id.to_owned(),
+            user: user.to_owned(),
+            end: None,
+            log: Vec::new(),
+        };
+        self.tasks.by_node.entry(node.clone()).or_default().push(upid.clone());
+        self.tasks.running.insert(upid.clone());
+        self.tasks.all.insert(upid.clone(), task);
+        upid
+    }
+
+    /// A new process id on a node.
+    pub(crate) fn new_pid(&mut self, node: &NodeName) -> u32 {
+        let last = self.tasks.last_pid.entry(node.clone()).or_insert(1_400);
+        *last += 7;
+        *last
+    }
+
+    /// A line in a task's log, as it stands.
+    pub(crate) fn task_says(&mut self, upid: &Upid, line: impl Into<String>) {
+        if let Some(task) = self.tasks.all.get_mut(upid) {
+            task.log.push(line.into());
+        }
+    }
+
+    /// A line with the time in front, as migrations write them.
+    pub(crate) fn task_says_at(&mut self, upid: &Upid, line: &str) {
+        let stamp = timestamp(self.now_ms);
+        self.task_says(upid, format!("{stamp} {line}"));
+    }
+
+    /// Ends a task that still runs: `OK`, or the error's text.
+    pub(crate) fn end_task(&mut self, upid: &Upid, exitstatus: &str) {
+        let now_s = self.now_ms / 1000;
+        self.tasks.running.remove(upid);
+        let Some(task) = self.tasks.all.get_mut(upid).filter(|task| task.end.is_none()) else { return };
+        task.log.push(match exitstatus {
+            "OK" => "TASK OK".to_owned(),
+            text => format!("TASK ERROR: {text}"),
+        });
+        task.end = Some(TaskEnd { endtime_s: now_s, exitstatus: exitstatus.to_owned() });
+    }
+
+    /// A short task of no consequence: its effect is already there, its end comes in a second.
+    pub fn quick_task(&mut self, node: &NodeName, kind: &str, id: &str, user: &str, line: &str) -> Upid {
+        let upid = self.new_task(node, kind, id, user);
+        if !line.is_empty() {
+            self.task_says(&upid, line);
+        }
+        self.events.at(self.now_ms + 800, Event::TaskEnds(upid.clone(), "OK".to_owned()));
+        upid
+    }
+
+    /// The machine is gone, and every task on it: no end was ever written.
+    pub(crate) fn lose_tasks(&mut self, node: &NodeName) {
+        let now_s = self.now_ms / 1000;
+        let prefix = format!("UPID:{node}:");
+        let lost: Vec<Upid> =
+            self.tasks.running.iter().filter(|upid| upid.as_str().starts_with(&prefix)).cloned().collect();
+        for upid in lost {
+            self.tasks.running.remove(&upid);
+            if let Some(task) = self.tasks.all.get_mut(&upid) {
+                task.end = Some(TaskEnd { endtime_s: now_s, exitstatus: "unexpected status".to_owned() });
+            }
+        }
+    }
+
+    /// `DELETE /nodes/N/tasks/UPID`: kills the worker. A migration cancels orderly while the guest is on the source.
+    pub fn task_stop(&mut self, node: &NodeName, upid: &Upid) -> Result<(), WorldError> {
+        let Some(task) = self.tasks.all.get(upid).filter(|task| task.node == *node) else {
+            return Err(WorldError::die("no such task"));
+        };
+        if task.end.is_some() {
+            return Ok(());
+        }
+        let moving = self.migrations.running.values().find(|m| m.upid == *upid).map(|m| m.guest);
+        match moving {
+            Some(guest) => self.cancel_migration(guest),
+            None => self.end_task(upid, "received interrupt"),
+        }
+        Ok(())
+    }
+
+    /// Does the task still run?
+    pub fn task_runs(&self, upid: &Upid) -> bool {
+        self.tasks.running.contains(upid)
+    }
+}
+
+/// `2026-11-22 12:00:00`, UTC.
+pub fn timestamp(unix_ms: u64) -> String {
+    let seconds = unix_ms / 1000;
+    let (year, month, day) = civil(seconds / 86_400);
+    let of_day = seconds % 86_400;
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}", of_day / 3600, of_day / 60 % 60, of_day % 60)
+}
+
+/// Year, month and day of a day number since 1970, in the Gregorian calendar counted from 1 March of year 0.
+pub fn civil(day_number: u64) -> (u64, u64, u64) {
+    let z = day_number + 719_468;
+    let era = z / 146_097;
+    let of_era = z % 146_097;
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
+}

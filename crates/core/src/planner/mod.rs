@@ -4,12 +4,12 @@
 //! |---|---|---|
 //! | [`problem`] | snapshot, policy, state of the run | the placement problem, without names |
 //! | [`bound`] | the problem | what no plan can go below, what an order forces |
-//! | [`placement`] | the problem and an order of the nodes | where each guest goes, turn by turn |
+//! | `placement` | the problem and an order of the nodes | where each guest goes, turn by turn |
 //! | [`order`] | the problem | the cheapest of many orders and ways |
 //! | [`schedule`] | the moves | the plan: steps with stages, reasons and costs |
 //! | [`report`] | the plan, or the guest that is stuck | what is told beside it, or why there is none |
 //!
-//! Each knows only those above it, and [`cost`] and [`draws`], which know none. [`plan`] and [`steady::revise`] go
+//! Each knows only those above it, and [`cost`] and `draws`, which know none. [`plan`] and [`steady::revise`] go
 //! through all of them. Promises: every rule that it knows holds at each moment of each move; the same input gives the
 //! same plan; what is missing or in the way is named. Does not promise the least number of moves: the plan carries a
 //! bound that tells how far it is off at most.

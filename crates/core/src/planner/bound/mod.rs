@@ -2,9 +2,9 @@
 //!
 //! In: an [`Instance`], a weight for each item, and the cost of a plan where one is known. Out: a figure that no plan
 //! is cheaper than. Everything on a node with a turn moves at least once, and what every order forces moves twice: for
-//! want of an upgraded node that takes it ([`forced`]), or of memory on those ([`crowding`]). A balanced end costs on
-//! top what must be on the last node ([`even_end`]); with very few nodes all ways of all items are weighed
-//! ([`journeys`]), and the cheapest is a suggestion for a plan as well.
+//! want of an upgraded node that takes it ([`forced`]), or of memory on those (`crowding`). A balanced end costs on
+//! top what must be on the last node (`even_end`); with very few nodes all ways of all items are weighed
+//! (`journeys`), and the cheapest is a suggestion for a plan as well.
 
 pub(super) mod crowding;
 pub(super) mod even_end;

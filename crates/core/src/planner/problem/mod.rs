@@ -1,9 +1,9 @@
 //! The placement problem: what the snapshot, the policy and the state of a run leave to be decided.
 //!
-//! In: a [`Snapshot`], a [`Policy`] and an [`Ongoing`]. Out: a [`Problem`], whose [`instance`] has numbers instead of
+//! In: a [`Snapshot`], a [`Policy`] and an [`Ongoing`]. Out: a `Problem`, whose [`instance`] has numbers instead of
 //! names and knows nothing of Proxmox; or every [`Reason`](crate::plan::Reason) why there can be no plan, at once.
-//! [`reading`] goes through the snapshot with what [`needs`] asks for first, [`guests`] says where one guest may be,
-//! [`rules`] what HA's rules say of several, and [`ends`] where guests are to be at the end.
+//! `reading` goes through the snapshot with what `needs` asks for first, `guests` says where one guest may be,
+//! `rules` what HA's rules say of several, and `ends` where guests are to be at the end.
 
 pub(super) mod ends;
 mod guests;

@@ -1,7 +1,7 @@
-//! From a snapshot to the puzzle: which nodes have a turn, what moves and how, what stays.
+//! From a snapshot to the placement problem: which nodes have a turn, what moves and how, what stays.
 //!
-//! Whatever cannot be read and matters is a reason why there is no plan. Whatever does not have to move and cannot be judged is taken as
-//! immovable: it keeps its memory, and nothing is planned for it.
+//! Whatever cannot be read and matters is a reason why there is no plan. Whatever does not have to move and cannot be
+//! judged is taken as immovable: it keeps its memory, and nothing is planned for it.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,8 @@ use super::reader::Reader;
 use super::releases::Ranks;
 use super::{Ongoing, Problem, has_turn, needs, node_of};
 
-/// More than any node has of memory or a storage of free space, for the same reason.
+/// More than any node has of memory or a storage of free space, and little enough that the sums of a whole cluster do
+/// not overflow.
 const MOST_ON_A_NODE: u64 = 1 << 56;
 
 /// Reads the snapshot.

@@ -45,3 +45,40 @@ pub(super) fn by_hand(problem: &Problem<'_>) -> ByHand {
     }
     sum
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::Fixture;
+    use crate::planner::Ongoing;
+    use crate::planner::problem::reading;
+    use crate::policy::Policy;
+
+    fn of(fixture: Fixture) -> ByHand {
+        let (snapshot, policy, ongoing) = (fixture.snapshot(), Policy::default(), Ongoing::fresh("unit".into()));
+        by_hand(&reading::read(&snapshot, &policy, &ongoing).expect("everything is known"))
+    }
+
+    #[test]
+    fn each_guest_goes_to_the_most_free_node_and_waits_there_for_its_turn() {
+        let fixture = Fixture::cluster(3).vm(101, "pve1", 24).vm(102, "pve2", 16).vm(103, "pve3", 8);
+        // 101 to pve3 and on to pve2, 102 and 103 to pve1.
+        assert_eq!(of(fixture), ByHand { moves: 4, bytes: (24 + 16 + 8 + 24) << 30, left: 0 });
+    }
+
+    #[test]
+    fn who_finds_no_room_is_left_though_another_order_had_room_for_all() {
+        let fixture = || Fixture::cluster(3).vm(101, "pve1", 40).vm(102, "pve2", 30).vm(103, "pve3", 30);
+        assert_eq!(of(fixture()).left, 1);
+        let (policy, ongoing) = (Policy::default(), Ongoing::fresh("unit".into()));
+        assert!(crate::planner::plan(&fixture().snapshot(), &policy, &ongoing).is_ok());
+    }
+
+    #[test]
+    fn rules_are_kept_by_hand_too() {
+        let apart = [101, 102].map(crate::ids::GuestId::vm);
+        let fixture = Fixture::cluster(2).vm(101, "pve1", 4).vm(102, "pve2", 4);
+        let fixture = apart.into_iter().fold(fixture, Fixture::managed).apart("apart", &apart);
+        assert_eq!(of(fixture), ByHand { moves: 0, bytes: 0, left: 2 });
+    }
+}

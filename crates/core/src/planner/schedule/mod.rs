@@ -1,8 +1,8 @@
 //! From the moves to a plan: what is done when, and beside what.
 //!
-//! In: a [`Problem`] and its [`Solution`]. Out: a [`Plan`] of steps with stages, reasons, estimates, consents and a bound.
-//! [`overlap`] takes moves of the next node to where a node reboots, [`staging`] says which moves run together, and
-//! [`waves`] writes everything down, with what [`guests`] and [`nodes`] add to the moves.
+//! In: a `Problem` and its [`Solution`]. Out: a [`Plan`] of steps with stages, reasons, estimates, consents and a bound.
+//! [`overlap`] takes moves of the next node to where a node reboots, `staging` says which moves run together, and
+//! `waves` writes everything down, with what `guests` and `nodes` add to the moves.
 
 mod guests;
 mod nodes;

@@ -1,14 +1,21 @@
 //! A plan: every step for every node, with its costs and the consents that it asks for.
 
+mod no_plan;
+mod no_room;
+mod why;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::checks::Finding;
 use crate::ids::{GuestId, NodeName, PlanId, StepId, UnixMs};
 use crate::policy::{ConsentKind, Policy};
 use crate::steps::Step;
+
+pub use no_plan::{Bond, Missing, NoPlan, Reason};
+pub use no_room::{Help, Hindrance, Hole, NoRoom, Proof, Relaxation};
+pub use why::{BoundWhy, MoveWhy, NodeWhy, RebootWhy, StepWhy};
 
 /// The whole run as it is meant to go. Waves are done one after the other.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,7 +46,7 @@ pub struct Wave {
     /// The node; none for the last wave, which is about the whole cluster.
     pub node: Option<NodeName>,
     /// Why this node now.
-    pub why: String,
+    pub why: NodeWhy,
     /// Steps in order of their stage.
     pub steps: Vec<PlannedStep>,
 }
@@ -78,8 +85,8 @@ pub struct PlannedStep {
     pub stage: u32,
     /// What to do.
     pub step: Step,
-    /// Why, in a few words: `most free upgraded node`.
-    pub why: String,
+    /// Why it is in the plan.
+    pub why: StepWhy,
     /// Expected duration in seconds.
     pub estimate_s: u64,
     /// Expected downtime in seconds of the guest that this step takes down; 0 if it takes none down.
@@ -122,26 +129,9 @@ pub struct Bound {
     pub moves: u32,
     /// Bytes.
     pub bytes: u64,
-    /// How it comes about: `every guest once, those of the first node twice`.
-    pub why: String,
+    /// How it comes about.
+    pub why: BoundWhy,
 }
-
-/// There is no plan, and this is why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NoPlan {
-    /// One finding per reason: what is unknown, which guest is stuck where, and by how much.
-    pub findings: Vec<Finding>,
-}
-
-impl NoPlan {
-    /// Is there none because something could not be read? Looking again may help then.
-    pub fn wants_readings(&self) -> bool {
-        self.findings.iter().any(|finding| finding.check == PLAN_UNKNOWN)
-    }
-}
-
-/// The finding that a reading is missing without which nothing is planned.
-pub(crate) const PLAN_UNKNOWN: &str = "plan-unknown";
 
 impl Plan {
     /// Puts a plan together and names it by its content.

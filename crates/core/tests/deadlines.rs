@@ -4,7 +4,7 @@
 use quorate_core::fixture::Fixture;
 use quorate_core::ids::{GuestId, NodeName, RunId, StepId, UnixMs};
 use quorate_core::observed::Observed::{self, Known};
-use quorate_core::plan::{Bound, Costs, Plan, PlannedStep, Wave};
+use quorate_core::plan::{Bound, Costs, NodeWhy, Plan, PlannedStep, StepWhy, Wave};
 use quorate_core::policy::Policy;
 use quorate_core::run::{Action, Event, PauseCause, RunOutcome, RunState, decide};
 use quorate_core::snapshot::{DiskUse, HaServiceState, LocalDisk, Snapshot};
@@ -166,8 +166,8 @@ impl Run {
             run.write(Event::StepEnded { id, step, outcome: quorate_core::run::StepOutcome::Done });
         }
         let (id, step) = (StepId::new("stuck"), stuck.step.clone());
-        let planned = PlannedStep { id, stage: 0, step, why: "test".to_owned(), estimate_s: 1, down_s: 0 };
-        let wave = Wave { node: Some(pve(1)), why: "first".to_owned(), steps: vec![planned] };
+        let planned = PlannedStep { id, stage: 0, step, why: StepWhy::Undo, estimate_s: 1, down_s: 0 };
+        let wave = Wave { node: Some(pve(1)), why: NodeWhy::NothingMoves, steps: vec![planned] };
         let plan = Plan::new(None, now, vec![wave], Costs::default(), Vec::new(), Bound::default());
         let far =
             Event::DowntimeAgreed { allowed_s: [(vm(), 1_000_000)].into(), margin_percent: 0, by: "test".to_owned() };

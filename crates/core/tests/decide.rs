@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use quorate_core::fixture::Fixture;
 use quorate_core::ids::{GuestId, NodeName, RunId, StepId, UnixMs};
 use quorate_core::observed::Observed;
-use quorate_core::plan::{Bound, Costs, Plan, PlannedStep, Wave};
+use quorate_core::plan::{Bound, Costs, NodeWhy, Plan, PlannedStep, StepWhy, Wave};
 use quorate_core::policy::Policy;
 use quorate_core::run::{Action, Event, PauseCause, RunOutcome, RunState, Start, StepOutcome, decide};
 use quorate_core::snapshot::{
@@ -62,11 +62,11 @@ fn plan_of(steps: &[(&str, Step)]) -> Plan {
         id: StepId::new(id),
         stage: stage as u32,
         step,
-        why: "test".to_owned(),
+        why: StepWhy::Undo,
         estimate_s: 1,
         down_s: 0,
     });
-    let wave = Wave { node: Some(node()), why: "first".to_owned(), steps: planned.collect() };
+    let wave = Wave { node: Some(node()), why: NodeWhy::NothingMoves, steps: planned.collect() };
     Plan::new(None, UnixMs(0), vec![wave], Costs::default(), Vec::new(), Bound::default())
 }
 

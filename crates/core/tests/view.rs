@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use quorate_core::ids::{GuestId, NodeName, RunId, StepId, UnixMs};
-use quorate_core::plan::{Bound, Costs, Plan, PlannedStep, Wave};
+use quorate_core::plan::{Bound, Costs, NodeWhy, Plan, PlannedStep, StepWhy, Wave};
 use quorate_core::policy::{ConsentKind, Policy};
 use quorate_core::run::{Event, PauseCause, RunOutcome, StepOutcome};
 use quorate_core::steps::{Migrate, ShutdownGuest, StartGuest, Step, Travel};
@@ -31,13 +31,13 @@ fn id(step: &Step) -> StepId {
 }
 
 fn planned(step: Step) -> PlannedStep {
-    PlannedStep { id: id(&step), stage: 0, step, why: String::new(), estimate_s: 10, down_s: 0 }
+    PlannedStep { id: id(&step), stage: 0, step, why: StepWhy::Undo, estimate_s: 10, down_s: 0 }
 }
 
 fn plan(first: Vec<Step>, moves: u32) -> Event {
     let wave = |number, steps: Vec<Step>| Wave {
         node: Some(node(number)),
-        why: String::new(),
+        why: NodeWhy::NothingMoves,
         steps: steps.into_iter().map(planned).collect(),
     };
     let last = PlannedStep { id: StepId::new("pve2.migrate.vm:101"), ..planned(migrate(101)) };

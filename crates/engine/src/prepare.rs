@@ -100,7 +100,7 @@ pub(crate) fn plan_and_verify(
     let plan = planner::plan(snapshot, policy, ongoing)?;
     match forecast::verify(&plan, snapshot, policy) {
         Ok(forecast) => Ok((plan, forecast)),
-        Err(findings) => Err(NoPlan { findings }),
+        Err(findings) => Err(NoPlan::refused(findings)),
     }
 }
 

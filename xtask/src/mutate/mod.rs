@@ -85,7 +85,7 @@ fn copied(root: &Path) -> std::io::Result<PathBuf> {
         std::fs::remove_dir_all(&copy)?;
     }
     std::fs::create_dir_all(&copy)?;
-    let parts = ["Cargo.toml", "Cargo.lock", "crates", "xtask", "docs"];
+    let parts = ["Cargo.toml", "Cargo.lock", "crates", "research", "xtask", "docs"];
     let done = Command::new("cp").arg("-r").args(parts).arg(&copy).current_dir(root).status()?;
     if !done.success() {
         return Err(std::io::Error::other("cp failed"));

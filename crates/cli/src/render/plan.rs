@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use quorate_core::ids::GuestId;
-use quorate_core::plan::{Consent, Plan, PlannedStep, Wave};
+use quorate_core::plan::{Consent, Plan, PlannedStep, StepWhy, Wave};
 use quorate_core::planner::report::Report;
 use quorate_core::policy::{ConsentKind, Policy};
 use quorate_core::snapshot::Snapshot;
@@ -55,11 +55,11 @@ fn waves(plan: &Plan, snapshot: &Snapshot, detail: Detail) -> Page {
     for (index, wave) in plan.waves.iter().enumerate() {
         page.gap();
         page.line(wave_heading(index, wave));
-        let mut why_before = "";
+        let mut why_before = None;
         for planned in &wave.steps {
             number += 1;
             step(&mut page, number, planned, plan, snapshot, why_before);
-            why_before = &planned.why;
+            why_before = Some(&planned.why);
             if detail == Detail::Commands {
                 let command = planned.step.kind().command(snapshot);
                 page.line(format!(
@@ -75,12 +75,18 @@ fn waves(plan: &Plan, snapshot: &Snapshot, detail: Detail) -> Page {
 fn wave_heading(index: usize, wave: &Wave) -> String {
     let subject = wave.node.as_ref().map_or("the cluster".to_owned(), ToString::to_string);
     let time = wave.duration_s();
-    let why = if wave.why.is_empty() { String::new() } else { format!(": {}", wave.why) };
-    format!("Wave {}, {subject}, about {}{why}", index + 1, duration(time))
+    format!("Wave {}, {subject}, about {}: {}", index + 1, duration(time), wave.why)
 }
 
 /// One line. A reason is not repeated: a step without one has that of the step before.
-fn step(page: &mut Page, number: usize, planned: &PlannedStep, plan: &Plan, snapshot: &Snapshot, why_before: &str) {
+fn step(
+    page: &mut Page,
+    number: usize,
+    planned: &PlannedStep,
+    plan: &Plan,
+    snapshot: &Snapshot,
+    why_before: Option<&StepWhy>,
+) {
     let title = title(&planned.step, snapshot);
     let mut remarks = Vec::new();
     if planned.estimate_s > 0 {
@@ -89,8 +95,8 @@ fn step(page: &mut Page, number: usize, planned: &PlannedStep, plan: &Plan, snap
     if let Some(seconds) = planned.step.takes_down().and_then(|guest| plan.costs.downtime_s.get(&guest)) {
         remarks.push(format!("DOWN, ~{} in the whole run", duration(*seconds)));
     }
-    if !planned.why.is_empty() && planned.why != why_before {
-        remarks.push(planned.why.clone());
+    if why_before != Some(&planned.why) {
+        remarks.push(planned.why.to_string());
     }
     let remarks = if remarks.is_empty() { String::new() } else { format!("  [{}]", remarks.join("; ")) };
     page.line(format!("  {number:>4}  {title}{remarks}"));

@@ -1,8 +1,8 @@
-//! What is told about a plan beside its steps: how good it is, how full the nodes get, who travels twice, how others
-//! would do it, what other wishes would cost.
+//! What is told about a plan beside its steps: how good it is, how full the nodes get, who travels twice, what it
+//! would take by hand, what other wishes would cost.
 
 use quorate_core::plan::Plan;
-use quorate_core::planner::report::{Other, Price, Report, Stage};
+use quorate_core::planner::report::{ByHand, Price, Report, Stage};
 use quorate_core::snapshot::Snapshot;
 
 use super::page::Page;
@@ -55,7 +55,7 @@ pub(super) fn rest(plan: &Plan, report: &Report, snapshot: &Snapshot) -> Page {
     let mut page = Page::default();
     memory(&mut page, report);
     twice(&mut page, report, snapshot);
-    others(&mut page, plan, &report.others);
+    by_hand(&mut page, plan, report.by_hand);
     wishes(&mut page, plan, &report.wishes);
     page
 }
@@ -130,33 +130,14 @@ fn twice(page: &mut Page, report: &Report, snapshot: &Snapshot) {
     }
 }
 
-fn others(page: &mut Page, plan: &Plan, others: &[Other]) {
-    if others.is_empty() || plan.costs.moves == 0 {
-        return;
-    }
+fn by_hand(page: &mut Page, plan: &Plan, by_hand: Option<ByHand>) {
+    let Some(ByHand { moves, bytes: travel, left }) = by_hand.filter(|_| plan.costs.moves > 0) else { return };
     page.gap();
-    page.line("The same guests as others would move them (models; memory only)");
-    for Other { strategy, tally, clean } in others {
-        let who = match strategy.as_str() {
-            "ha-static" => "HA maintenance, all guests under HA, scheduler static",
-            "most-free" => "the most free node each time, nobody returns",
-            other => other,
-        };
-        let mut faults = Vec::new();
-        for (count, what) in [
-            (tally.left, "guests left on a node that goes down"),
-            (tally.over, "moves beyond a node's memory"),
-            (tally.meetings, "meetings of guests that must be apart"),
-            (tally.astray, "moves to a node that is not allowed"),
-            (tally.backward, "moves back to an older release"),
-        ] {
-            if count > 0 {
-                faults.push(format!("{count} {what}"));
-            }
-        }
-        let faults = if *clean { String::new() } else { format!("; {}", faults.join(", ")) };
-        page.line(format!("  {who}: {} moves, {}{faults}", tally.moves, bytes(tally.bytes)));
-    }
+    let left = if left == 0 { String::new() } else { format!(", and {left} guests would find no room in time") };
+    page.line(format!(
+        "By hand, node after node, each guest to the most free node that takes it: {moves} moves, {}{left}",
+        bytes(travel)
+    ));
 }
 
 fn wishes(page: &mut Page, plan: &Plan, wishes: &[Price]) {
@@ -209,7 +190,7 @@ mod tests {
             "away",
             "█",
             "Move more than once: 1\n",
-            "HA maintenance, all guests under HA",
+            "By hand, node after node, each guest to the most free node that takes it: ",
             "end = \"home\": everybody back home at the end: 6 moves instead of 4",
             "overlap = \"reboot\"",
         ] {

@@ -10,10 +10,13 @@ use crate::policy::Policy;
 use crate::snapshot::Snapshot;
 use crate::steps::Step;
 
-use super::construct::{Back, FewWait, Fill, Parking, Style, construct};
-use super::instance::{Move, Solution, Turn};
-use super::problem::Problem;
-use super::{Ongoing, findings, problem, search, world, written};
+use super::order::search;
+use super::placement::builder::{Back, FewWait, Fill, Parking, Style};
+use super::placement::construct::construct;
+use super::problem::instance::{Move, Solution, Turn};
+use super::problem::{Ongoing, Problem, reading, world};
+use super::report::no_room::no_room;
+use super::schedule::written;
 
 /// What becomes of the rest of a plan.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,10 +38,10 @@ pub fn revise(rest: &Plan, snapshot: &Snapshot, policy: &Policy, ongoing: &Ongoi
     if fits && rest.world == world::digest(snapshot, policy) {
         return Ok(Revision::Keep);
     }
-    let problem = match problem::read(snapshot, policy, ongoing) {
+    let problem = match reading::read(snapshot, policy, ongoing) {
         Ok(problem) => problem,
         Err(_) if fits => return Ok(Revision::Keep),
-        Err(findings) => return Err(NoPlan { findings }),
+        Err(reasons) => return Err(NoPlan::because(reasons)),
     };
     let old = read_back(rest, &problem);
     let order: Vec<usize> = in_order(&old, &problem);
@@ -56,7 +59,7 @@ pub fn revise(rest: &Plan, snapshot: &Snapshot, policy: &Policy, ongoing: &Ongoi
         (fresh, _) => match (mended, fresh) {
             (Some(mended), _) => Ok(Revision::Mended(Box::new(written(&problem, &mended, ongoing)))),
             (None, Ok(fresh)) => Ok(Revision::Another(Box::new(written(&problem, &fresh, ongoing)))),
-            (None, Err(stuck)) => Err(NoPlan { findings: findings::no_room(&problem, &stuck) }),
+            (None, Err(stuck)) => Err(NoPlan::because(no_room(&problem, &stuck))),
         },
     }
 }

@@ -8,7 +8,7 @@ use super::event::{PauseCause, RunOutcome, StepOutcome};
 use super::state::{RunState, StepRecord};
 use crate::command::Command;
 use crate::ids::{GuestKind, StepId, UnixMs};
-use crate::plan::PlannedStep;
+use crate::plan::{PlannedStep, StepWhy};
 use crate::snapshot::Snapshot;
 use crate::steps::{Step, StepStatus, what_runs_on};
 
@@ -292,8 +292,8 @@ fn agenda(state: &RunState) -> Vec<(u32, PlannedStep)> {
             let kind = open.pays.kind();
             let subject = kind.subject().map_or_else(String::new, |subject| format!(".{subject}"));
             let id = StepId::new(format!("abort.{}.{}{subject}", open.opened_by, kind.verb()));
-            let why = "owed".to_owned();
-            (0, PlannedStep { id, stage: place as u32, step: open.pays.clone(), why, estimate_s: 0, down_s: 0 })
+            let (step, why) = (open.pays.clone(), StepWhy::Undo);
+            (0, PlannedStep { id, stage: place as u32, step, why, estimate_s: 0, down_s: 0 })
         });
         return owed.collect();
     }

@@ -6,7 +6,7 @@ use super::*;
 use crate::ids::UnixMs;
 use crate::invariants::sample::*;
 use crate::observed::Observed::Known;
-use crate::plan::{Bound, Consent, Costs};
+use crate::plan::{Bound, Consent, Costs, NodeWhy, StepWhy};
 use crate::snapshot::{AffinityRule, GuestStatus, LocalDisk, ResourceAffinity};
 use crate::steps::*;
 
@@ -15,9 +15,9 @@ fn wave(node: &str, steps: Vec<Step>) -> Wave {
     let planned = steps.into_iter().enumerate().map(|(stage, step)| {
         let subject = step.kind().subject().map(|subject| format!(".{subject}")).unwrap_or_default();
         let id = StepId::new(format!("{node}.{}{subject}", step.kind().verb()));
-        PlannedStep { id, stage: stage as u32, step, why: "test".to_owned(), estimate_s: 1, down_s: 0 }
+        PlannedStep { id, stage: stage as u32, step, why: StepWhy::Undo, estimate_s: 1, down_s: 0 }
     });
-    Wave { node: Some(name(node)), why: "test".to_owned(), steps: planned.collect() }
+    Wave { node: Some(name(node)), why: NodeWhy::NothingMoves, steps: planned.collect() }
 }
 
 fn migrate(guest: GuestId, from: &str, to: &str, travel: Travel) -> Step {

@@ -1,44 +1,44 @@
-//! Clusters without a plan, small enough to look at every state: what is proven is true, a concession that is named
+//! Clusters without a plan, small enough to look at every state: what is proven is true, a relaxation that is named
 //! makes a plan possible, and a smaller one does not.
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::planner::certificates::{Certificate, certificates};
-use crate::planner::concessions::{Concession, STEP, concessions};
-use crate::planner::instance::Instance;
-use crate::planner::problem::{self, Problem};
-use crate::planner::puzzles::least_of_all;
-use crate::planner::search::{for_tries, solve};
+use crate::planner::order::search::{for_tries, solve};
+use crate::planner::problem::instance::Instance;
+use crate::planner::problem::{Problem, reading};
+use crate::planner::report::proofs::{self, Proof};
+use crate::planner::report::relaxations::{Relaxation, STEP, relaxations};
+use crate::planner::tests::puzzles::least_of_all;
 
-fn possible_with(problem: &Problem<'_>, concession: &Concession) -> bool {
+fn possible_with(problem: &Problem<'_>, relaxation: &Relaxation) -> bool {
     let mut instance: Instance = problem.instance.clone();
-    concession.apply(&mut instance);
+    relaxation.apply(&mut instance);
     least_of_all(&instance).is_some()
 }
 
 /// The next smaller ones of the same kind.
-fn smaller(problem: &Problem<'_>, concession: &Concession) -> Vec<Concession> {
+fn smaller(problem: &Problem<'_>, relaxation: &Relaxation) -> Vec<Relaxation> {
     let nodes = 0..problem.names.len();
     let items = &problem.instance.items;
-    match concession {
-        Concession::Free(node, bytes) if *bytes > STEP => {
-            let mut all: Vec<Concession> = vec![Concession::Free(*node, bytes - STEP)];
+    match relaxation {
+        Relaxation::Free(node, bytes) if *bytes > STEP => {
+            let mut all: Vec<Relaxation> = vec![Relaxation::Free(*node, bytes - STEP)];
             // Not on the node of the stuck guest itself: that would not be freed but be given to it.
-            all.extend(nodes.filter(|other| other != node).map(|other| Concession::Free(other, bytes - STEP)));
+            all.extend(nodes.filter(|other| other != node).map(|other| Relaxation::Free(other, bytes - STEP)));
             all.truncate(1);
             all
         }
-        Concession::ShutDown(one) if one.len() == 1 => {
+        Relaxation::ShutDown(one) if one.len() == 1 => {
             let bytes = items[one[0]].memory_bytes;
             let less = (0..items.len()).filter(|item| items[*item].memory_bytes < bytes);
             less.filter(|item| items[*item].memory_bytes * 8 >= bytes)
-                .map(|item| Concession::ShutDown(vec![item]))
+                .map(|item| Relaxation::ShutDown(vec![item]))
                 .collect()
         }
-        Concession::ShutDown(several) => several
+        Relaxation::ShutDown(several) => several
             .iter()
-            .map(|left| Concession::ShutDown(several.iter().copied().filter(|item| item != left).collect()))
+            .map(|left| Relaxation::ShutDown(several.iter().copied().filter(|item| item != left).collect()))
             .collect(),
         _ => Vec::new(),
     }
@@ -62,45 +62,45 @@ fn tight() -> impl Strategy<Value = Fixture> {
 }
 
 proptest! {
-    #![proptest_config(super::super::properties::cases(96))]
+    #![proptest_config(super::properties::cases(96))]
 
-    /// Up to five guests on three nodes: proofs are true, concessions do, and smaller ones do not.
+    /// Up to five guests on three nodes: proofs are true, relaxations do, and smaller ones do not.
     #[test]
-    fn where_no_state_leads_through_the_concessions_do_and_smaller_ones_do_not(fixture in tight()) {
+    fn where_no_state_leads_through_the_relaxations_do_and_smaller_ones_do_not(fixture in tight()) {
         let snapshot = fixture.snapshot();
         let policy = Policy::default();
         let ongoing = ongoing();
-        let Ok(problem) = problem::read(&snapshot, &policy, &ongoing) else { return Ok(()) };
-        let proofs = certificates(&problem.instance);
+        let Ok(problem) = reading::read(&snapshot, &policy, &ongoing) else { return Ok(()) };
+        let proofs = proofs::proofs(&problem.instance);
         let possible = least_of_all(&problem.instance).is_some();
         prop_assert!(!possible || proofs.is_empty(), "a plan exists, and this was proven: {proofs:?}");
         let Err(stuck) = solve(&problem.instance, for_tries(200), |_| {}) else { return Ok(()) };
         prop_assert!(!possible, "a plan exists and was not found");
-        for concession in concessions(&problem, &stuck) {
-            prop_assert!(possible_with(&problem, &concession), "{concession:?} does not help");
-            for less in smaller(&problem, &concession) {
-                prop_assert!(!possible_with(&problem, &less), "{less:?} is enough, and {concession:?} is named");
+        for relaxation in relaxations(&problem, &stuck) {
+            prop_assert!(possible_with(&problem, &relaxation), "{relaxation:?} does not help");
+            for less in smaller(&problem, &relaxation) {
+                prop_assert!(!possible_with(&problem, &less), "{less:?} is enough, and {relaxation:?} is named");
             }
         }
     }
 }
 
-fn proofs(snapshot: &Snapshot) -> Vec<Certificate> {
+fn proofs(snapshot: &Snapshot) -> Vec<Proof> {
     let (policy, ongoing) = (Policy::default(), ongoing());
-    certificates(&problem::read(snapshot, &policy, &ongoing).expect("everything is known").instance)
+    proofs::proofs(&reading::read(snapshot, &policy, &ongoing).expect("everything is known").instance)
 }
 
 #[test]
 fn each_kind_of_proof_is_given_where_it_holds_and_told_with_its_figures() {
     // 3 times 45 GiB do not fit on two nodes of 60.8.
     let full = Fixture::cluster(3).vm(101, "pve1", 45).vm(102, "pve2", 45).vm(103, "pve3", 45).snapshot();
-    assert!(matches!(proofs(&full)[..], [Certificate::NoRoomWithout { .. }, ..]));
+    assert!(matches!(proofs(&full)[..], [Proof::NoRoomWithout { .. }, ..]));
     let problem = &refused(&full, &Policy::default()).findings.into_iter().find(|one| one.check == "plan-proof");
     let text = &problem.as_ref().expect("the proof is told").problem;
     assert!(text.contains("cannot be emptied in any order") && text.contains("short"), "{text}");
     // Its own node is the only one that is big enough.
     let big = Fixture::cluster(3).memory("pve1", 256).vm(101, "pve1", 100).snapshot();
-    assert!(matches!(proofs(&big)[..], [Certificate::TooBig { .. }]), "{:?}", proofs(&big));
+    assert!(matches!(proofs(&big)[..], [Proof::TooBig { .. }]), "{:?}", proofs(&big));
     planned(
         &Fixture::cluster(3).memory("pve1", 256).memory("pve2", 256).vm(101, "pve1", 100).snapshot(),
         &Policy::default(),
@@ -111,7 +111,7 @@ fn each_kind_of_proof_is_given_where_it_holds_and_told_with_its_figures() {
         let fixture = Fixture::cluster(nodes).vm(101, "pve1", 4).vm(102, "pve2", 4).vm(103, "pve3", 4);
         ids.into_iter().fold(fixture, Fixture::managed).apart("apart", &ids).snapshot()
     };
-    assert!(matches!(proofs(&spread(3))[..], [Certificate::GroupTooWide { .. }]));
+    assert!(matches!(proofs(&spread(3))[..], [Proof::GroupTooWide { .. }]));
     assert_eq!(proofs(&spread(4)), []);
     planned(&spread(4), &Policy::default());
 }

@@ -1,6 +1,7 @@
 //! What the operator wishes for the end and for the way: home, balanced, a spare node, processors, overlap.
 
 use super::*;
+use crate::plan::{MoveWhy, StepWhy};
 use crate::planner::report::report;
 use crate::policy::{End, Overlap};
 
@@ -149,7 +150,7 @@ fn a_guest_that_ha_would_take_back_is_taken_back_by_the_plan_and_counted() {
     assert_eq!((there.as_str(), by_ha), ("pve1", 0), "nothing is left for HA to do");
     // Everybody once, the first node's guest once more, and this one once more.
     assert_eq!((plan.costs.moves, plan.bound.moves), (5, 5));
-    let back = plan.steps().filter(|(_, planned)| planned.why.contains("HA prefers it there")).count();
+    let back = plan.steps().filter(|(_, planned)| planned.why == StepWhy::Move(MoveWhy::HaPrefers)).count();
     assert_eq!(back, 1);
     // Failback is off for good: HA leaves it where it is, and so does the plan.
     let off = with_a_preference().ha(|ha| ha.services.get_mut(&pulled).unwrap().failback = false).snapshot();

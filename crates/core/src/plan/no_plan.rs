@@ -1,0 +1,240 @@
+//! Why there is no plan: each reason is a value with its figures, which tells itself as a [`Finding`].
+
+use std::fmt;
+
+use crate::checks::{Finding, Severity, Subject};
+use crate::ids::{GuestId, NodeName};
+use crate::observed::WhyUnknown;
+use crate::snapshot::{HaNodeState, HaRequest, HaServiceState};
+
+use super::no_room::{Hindrance, NoRoom, Proof, list};
+
+/// There is no plan, and this is why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoPlan {
+    /// One per reason, for a person: what is unknown, which guest is stuck where, and by how much.
+    pub findings: Vec<Finding>,
+    /// The same as values; none where a plan was found and the forecast of it breaks a rule.
+    pub reasons: Vec<Reason>,
+}
+
+impl NoPlan {
+    /// None was found.
+    pub fn because(reasons: Vec<Reason>) -> Self {
+        Self { findings: reasons.iter().map(Reason::finding).collect(), reasons }
+    }
+
+    /// One was found, and is not done: its forecast breaks these rules.
+    pub fn refused(findings: Vec<Finding>) -> Self {
+        Self { findings, reasons: Vec::new() }
+    }
+
+    /// Is there none because something could not be read? Looking again may help then.
+    pub fn wants_readings(&self) -> bool {
+        self.reasons.iter().any(|reason| matches!(reason, Reason::Unknown(_)))
+    }
+}
+
+/// One reason why there is no plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// A reading is missing without which nothing is planned.
+    Unknown(Missing),
+    /// More nodes than a plan can have: how many, and how many it can.
+    TooManyNodes(usize, usize),
+    /// The node is not a member of the cluster now.
+    NodeOffline(NodeName),
+    /// HA has taken the node out, and not for this run.
+    NodeOut(NodeName, HaNodeState),
+    /// The configuration orders a node that there is not.
+    NoSuchNode(NodeName),
+    /// An HA rule, named here, wants guests on one node that are on several.
+    NotTogether(String),
+    /// An HA rule, named here, keeps two guests apart that another keeps together.
+    Contradiction(String, GuestId, GuestId),
+    /// A guest cannot leave this node, whatever is upgraded and however much memory is free.
+    Immovable(GuestId, NodeName, Bond),
+    /// No order of the nodes was found in which every guest can leave in time.
+    NoRoom(Box<NoRoom>),
+    /// It is proven that no order helps.
+    Proof(Proof),
+}
+
+/// A reading that is missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// Something of the cluster as a whole: what it is, and why it is not known.
+    Cluster(&'static str, WhyUnknown),
+    /// The token does not see all guests.
+    Guests,
+    /// No node was seen.
+    Nodes,
+    /// The node that is being upgraded is not a node of the cluster any more.
+    Begun(NodeName),
+    /// Something of a node.
+    Node(NodeName, &'static str, WhyUnknown),
+    /// The processors of a node, which a limit in the policy asks for.
+    Processors(NodeName, WhyUnknown),
+    /// The node that a guest is on.
+    Home(GuestId, NodeName),
+    /// Whether a guest runs.
+    Status(GuestId, WhyUnknown),
+    /// Where a guest may go, and why that cannot be told.
+    Targets(GuestId, String),
+}
+
+/// What binds a guest to its node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bond {
+    /// HA is at work on it, or is to keep it otherwise than started.
+    Ha(Option<HaServiceState>, HaRequest),
+    /// Something on its own node: a device, a policy.
+    Here(String),
+    /// Something on each of the others.
+    Everywhere(Vec<(NodeName, Hindrance)>),
+    /// The first while it runs, and the second if it is shut down for its move.
+    EvenStopped(Box<Bond>, Box<Bond>),
+    /// An HA rule keeps it with this guest, which cannot move.
+    KeptWith(GuestId),
+    /// Guests that HA keeps together with it may go nowhere that it may go.
+    NothingInCommon,
+}
+
+impl Reason {
+    /// For a person: what is wrong and what to do. The only place where a reason becomes a finding.
+    pub fn finding(&self) -> Finding {
+        Finding {
+            check: self.id().to_owned(),
+            severity: Severity::Blocking,
+            subject: self.subject(),
+            problem: self.to_string(),
+            remedy: self.remedy(),
+            waived: None,
+        }
+    }
+
+    fn id(&self) -> &'static str {
+        match self {
+            Self::Unknown(_) => "plan-unknown",
+            Self::TooManyNodes(..) => "plan-too-big",
+            Self::NodeOffline(_) | Self::NodeOut(..) => "plan-node-out",
+            Self::NoSuchNode(_) => "plan-order",
+            Self::NotTogether(_) | Self::Contradiction(..) => "plan-rules",
+            Self::Immovable(..) => "plan-immovable",
+            Self::NoRoom(_) => "plan-no-room",
+            Self::Proof(_) => "plan-proof",
+        }
+    }
+
+    fn subject(&self) -> Subject {
+        match self {
+            Self::Unknown(missing) => missing.subject(),
+            Self::NodeOffline(node) | Self::NodeOut(node, _) | Self::NoSuchNode(node) => Subject::Node(node.clone()),
+            Self::Immovable(guest, ..) => Subject::Guest(*guest),
+            Self::NoRoom(no_room) => no_room.guests.first().map_or(Subject::Cluster, |guest| Subject::Guest(*guest)),
+            Self::TooManyNodes(..) | Self::NotTogether(_) | Self::Contradiction(..) | Self::Proof(_) => {
+                Subject::Cluster
+            }
+        }
+    }
+
+    fn remedy(&self) -> String {
+        let fixed = match self {
+            Self::Unknown(_) => "make the reading possible and look again; nothing is planned on a guess",
+            Self::TooManyNodes(..) => "upgrade this cluster in parts by hand",
+            Self::NodeOffline(_) => "bring it back first: with one node out no other may be taken",
+            Self::NodeOut(node, _) => {
+                return format!("ha-manager crm-command node-maintenance disable {node}, or bring it back");
+            }
+            Self::NoSuchNode(_) => "correct `first`, `last` and `spare` in the configuration",
+            Self::NotTogether(_) => "wait until HA has brought them together, or mend the rule: ha-manager rules list",
+            Self::Contradiction(..) => "remove one of the two: ha-manager rules list; ha-manager rules remove ID",
+            Self::Immovable(guest, _, bond) => return bond.remedy(*guest),
+            Self::NoRoom(no_room) => return no_room.help.to_string(),
+            Self::Proof(_) => "no other order and no other target helps: something has to give way",
+        };
+        fixed.to_owned()
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown(missing) => missing.fmt(f),
+            Self::TooManyNodes(count, most) => write!(f, "{count} nodes; a plan can have {most}"),
+            Self::NodeOffline(node) => write!(f, "{node} is not a member of the cluster now"),
+            Self::NodeOut(node, state) => write!(f, "HA has {node} as {state:?}, and not because of this run"),
+            Self::NoSuchNode(node) => {
+                write!(f, "the configuration orders {node}, which is not a node of this cluster")
+            }
+            Self::NotTogether(rule) => {
+                write!(f, "the HA rule {rule} wants its guests on one node, and they are on several")
+            }
+            Self::Contradiction(rule, one, other) => {
+                write!(f, "the HA rule {rule} keeps {one} and {other} apart, and another one keeps them together")
+            }
+            Self::Immovable(guest, node, bond) => {
+                write!(f, "{guest} cannot leave {node}, which is to be upgraded: {bond}")
+            }
+            Self::NoRoom(no_room) => no_room.fmt(f),
+            Self::Proof(proof) => proof.fmt(f),
+        }
+    }
+}
+
+impl Missing {
+    fn subject(&self) -> Subject {
+        match self {
+            Self::Cluster(..) | Self::Guests | Self::Nodes => Subject::Cluster,
+            Self::Begun(node) | Self::Node(node, ..) | Self::Processors(node, _) => Subject::Node(node.clone()),
+            Self::Home(guest, _) | Self::Status(guest, _) | Self::Targets(guest, _) => Subject::Guest(*guest),
+        }
+    }
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cluster(what, why) => write!(f, "{what} is not known: {why}"),
+            Self::Guests => f.write_str("the token does not see all guests: some may be in the way unseen"),
+            Self::Nodes => f.write_str("no node was seen"),
+            Self::Begun(node) => write!(f, "{node} is under work, but not a node any more"),
+            Self::Node(node, what, why) => write!(f, "the {what} of {node} is not known: {why}"),
+            Self::Processors(node, why) => {
+                write!(f, "the processors of {node} are not known, and cpu-limit-percent asks for them: {why}")
+            }
+            Self::Home(guest, node) => write!(f, "{guest} is on {node}, which was not seen"),
+            Self::Status(guest, why) => write!(f, "whether {guest} runs is not known: {why}"),
+            Self::Targets(guest, why) => write!(f, "where {guest} may go is {why}"),
+        }
+    }
+}
+
+impl Bond {
+    fn remedy(&self, guest: GuestId) -> String {
+        match self {
+            Self::Ha(..) => format!(
+                "wait until HA has settled, or mend it: ha-manager status; ha-manager set {guest} --state started"
+            ),
+            Self::KeptWith(fixed) => format!("move or shut down {fixed} by hand, or lift the rule for the run"),
+            Self::Here(_) | Self::Everywhere(_) | Self::EvenStopped(..) | Self::NothingInCommon => format!(
+                "remove what binds {guest} to its node, shut it down, or allow it: [policy.guests] \"{guest}\" = \
+                 \"shutdown\""
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Bond {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ha(None, request) => write!(f, "HA has it in no state (asked for: {request:?})"),
+            Self::Ha(Some(state), request) => write!(f, "HA has it in state {state:?} (asked for: {request:?})"),
+            Self::Here(why) => f.write_str(why),
+            Self::Everywhere(each) => list(f, each.iter().map(|(node, why)| format!("{node}: {why}")), "; "),
+            Self::EvenStopped(running, stopped) => write!(f, "{running}; nor stopped: {stopped}"),
+            Self::KeptWith(fixed) => write!(f, "an HA rule keeps it with {fixed}, which cannot move"),
+            Self::NothingInCommon => f.write_str("guests that HA keeps together with it may go nowhere that it may go"),
+        }
+    }
+}

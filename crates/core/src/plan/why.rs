@@ -1,0 +1,235 @@
+//! Why a plan is as it is: of a node, of a step, of its bound. Values that tell themselves beside the steps.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::NodeName;
+use crate::policy::tags;
+use crate::version::Version;
+
+/// Why a node has its turn where it has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NodeWhy {
+    /// It was begun before this plan.
+    Begun,
+    /// The operator wants it early.
+    WantedEarly,
+    /// The operator wants it late.
+    WantedLate,
+    /// A guest on it has the tag that makes it late.
+    TaggedLast,
+    /// No guest has to leave it.
+    NothingMoves,
+    /// All its guests go to nodes that are upgraded.
+    AllMoveOnce,
+    /// Some node must be first; so many of its guests move again later.
+    SomeNodeIsFirst(usize),
+    /// So many of its guests move again later.
+    SomeMoveAgain(usize),
+    /// It needs nothing, but something of ours is still to be undone there.
+    ToUndo,
+    /// No node, but the whole cluster, when all nodes are done.
+    Cluster,
+}
+
+/// Why a step is in a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepWhy {
+    /// Lists of packages are read while the node is full.
+    RepositoriesFirst,
+    /// HA balances guests by itself.
+    HaBalances,
+    /// HA would move the guest back.
+    HaPullsBack,
+    /// An image keeps the guest from moving.
+    ImageOnNode,
+    /// The guest moves.
+    Move(MoveWhy),
+    /// The guest moves stopped.
+    MovesStopped,
+    /// The guest stays, and is down meanwhile.
+    StaysDown,
+    /// Is the node empty?
+    AskedFirst,
+    /// HA keeps off the node.
+    OutOfHa,
+    /// Ceph keeps its data where it is.
+    OsdsComeBack,
+    /// So many packages are pending.
+    Packages(usize),
+    /// The node reboots.
+    Reboot(RebootWhy),
+    /// The node serves again.
+    ServesAgain,
+    /// HA is at rest.
+    HaAtRest,
+    /// What was changed for the run is undone.
+    Undo,
+    /// Failback is on again.
+    UndoFailback,
+    /// The image is put back.
+    ImagePutBack,
+    /// The image cannot be put back: this node, where the guest is at the end, does not have it.
+    ImageOutOfReach(NodeName),
+    /// The cluster is looked at once more.
+    LastLook,
+}
+
+/// Why a guest moves to where it moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MoveWhy {
+    /// Its node is drained, and this one is upgraded already.
+    Once,
+    /// No node that it may be on is upgraded yet.
+    NoneUpgraded,
+    /// No upgraded node has room for it yet.
+    NoRoomYet,
+    /// It makes room, on an upgraded node.
+    MakesRoomOnce,
+    /// It makes room.
+    MakesRoom,
+    /// HA prefers it there.
+    HaPrefers,
+    /// The policy wants it there at the end.
+    Belongs,
+    /// The policy wants nodes filled alike.
+    Balance,
+}
+
+/// Why a node is rebooted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RebootWhy {
+    /// A kernel of this release is to be installed.
+    NewKernel(Version),
+    /// One kernel runs, and another one would boot.
+    OtherKernel {
+        /// The one that runs.
+        running: Version,
+        /// The one that would boot.
+        next: Version,
+    },
+    /// This version of Ceph is to be installed.
+    NewCeph(Version),
+    /// A daemon of Ceph runs an older version than is installed, as the snapshot tells it.
+    OldDaemon(String),
+    /// The operator wants every node rebooted.
+    Wanted,
+}
+
+/// How the bound of a plan comes about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoundWhy {
+    /// Moves beyond one for each guest.
+    pub beyond_once: u64,
+    /// Some of them may be due to what the end is to be like.
+    pub for_the_end: bool,
+    /// The plan has no more moves than its bound.
+    pub optimal: bool,
+    /// What is wanted for the end, or preferred by HA, cannot be had in full, and is not counted.
+    pub end_left_out: bool,
+}
+
+impl fmt::Display for NodeWhy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Begun => f.write_str("its turn has begun"),
+            Self::WantedEarly => f.write_str("the operator wants it early"),
+            Self::WantedLate => f.write_str("the operator wants it late"),
+            Self::TaggedLast => write!(f, "late: a guest on it has the tag {}", tags::LAST),
+            Self::NothingMoves => f.write_str("nothing has to move"),
+            Self::AllMoveOnce => f.write_str("all its guests go to nodes that are upgraded"),
+            Self::SomeNodeIsFirst(again) => {
+                write!(f, "some node must be first, and {again} of its guests travel again later")
+            }
+            Self::SomeMoveAgain(again) => write!(f, "{again} of its guests travel again later"),
+            Self::ToUndo => f.write_str("something is still owed here"),
+            Self::Cluster => f.write_str("what is owed to the cluster, and a last look"),
+        }
+    }
+}
+
+impl fmt::Display for StepWhy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::RepositoriesFirst => "a repository that fails is found while the node is full",
+            Self::HaBalances => "HA would move guests about while we do",
+            Self::HaPullsBack => "HA would take it straight back to a node that its rules prefer",
+            Self::ImageOnNode => "an image on a storage of its node keeps the guest from moving",
+            Self::Move(why) => return why.fmt(f),
+            Self::MovesStopped => "it cannot move while it runs, and the operator lets it be moved stopped",
+            Self::StaysDown => "it cannot move, and the operator lets it be shut down",
+            Self::AskedFirst => "the node itself is asked before it is touched",
+            Self::OutOfHa => "HA neither sends guests there nor counts on it",
+            Self::OsdsComeBack => "its OSDs are away for minutes: nothing is to be rebuilt",
+            Self::Packages(0) => "nothing is pending by the last reading",
+            Self::Packages(1) => "1 package",
+            Self::Packages(count) => return write!(f, "{count} packages"),
+            Self::Reboot(why) => return why.fmt(f),
+            Self::ServesAgain => "no other node is touched before this one serves again",
+            Self::HaAtRest => "HA is at rest before the next node is taken",
+            Self::Undo => "given back",
+            Self::UndoFailback => "given back: HA may take it back now",
+            Self::ImagePutBack => "given back: the image lies there too",
+            Self::ImageOutOfReach(node) => {
+                return write!(f, "it CANNOT be: {node} does not have the image; the report hands it over to you");
+            }
+            Self::LastLook => "the whole cluster once more",
+        })
+    }
+}
+
+impl fmt::Display for MoveWhy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Once => "upgraded already: it travels once",
+            Self::NoneUpgraded => "no node that it may be on is upgraded yet: it waits there and travels again",
+            Self::NoRoomYet => "no upgraded node has room for it yet: it waits there and travels again",
+            Self::MakesRoomOnce => "makes room for others, on an upgraded node",
+            Self::MakesRoom => "makes room for others",
+            Self::HaPrefers => "HA prefers it there, and would take it there without asking",
+            Self::Belongs => "it belongs there at the end",
+            Self::Balance => "the nodes are to be equally full",
+        })
+    }
+}
+
+impl fmt::Display for RebootWhy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NewKernel(release) => write!(f, "kernel {release} is to be installed"),
+            Self::OtherKernel { running, next } => write!(f, "{running} runs, {next} would boot"),
+            Self::NewCeph(version) => {
+                write!(f, "Ceph {version} is to be installed, and its daemons run it from their next start")
+            }
+            Self::OldDaemon(daemon) => f.write_str(daemon),
+            Self::Wanted => f.write_str("the operator wants every node rebooted"),
+        }
+    }
+}
+
+impl fmt::Display for BoundWhy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("every guest once")?;
+        match self.beyond_once {
+            0 => {}
+            count if self.for_the_end => {
+                write!(f, ", and {count} moves more because some node must be first and for the end")?;
+            }
+            count => write!(f, ", and {count} of them twice because some node must be first")?,
+        }
+        if self.optimal {
+            f.write_str("; proven optimal: no plan has fewer moves")?;
+        }
+        if self.end_left_out {
+            f.write_str(
+                "; what is wished for the end, or preferred by HA, cannot be had in full, and is not counted here",
+            )?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,68 @@
+//! What no plan can go below, and what an order of the nodes forces.
+//!
+//! In: an [`Instance`], a weight for each item, and the cost of a plan where one is known. Out: a figure that no plan
+//! is cheaper than. Everything on a node with a turn moves at least once, and what every order forces moves twice: for
+//! want of an upgraded node that takes it ([`forced`]), or of memory on those (`crowding`). A balanced end costs on
+//! top what must be on the last node (`even_end`); with very few nodes all ways of all items are weighed
+//! (`journeys`), and the cheapest is a suggestion for a plan as well.
+
+pub(super) mod crowding;
+pub(super) mod even_end;
+pub mod forced;
+pub(super) mod journeys;
+
+use super::problem::instance::Instance;
+use crowding::Crowding;
+use forced::Forced;
+
+/// Up to so many free nodes every order is weighed.
+const MOST_FOR_ALL_ORDERS: usize = 5;
+
+/// Most journeys that are weighed beside a plan, each a hundred bytes while its order is.
+const MOST_JOURNEYS: u64 = 1_000_000;
+
+pub(super) use journeys::FEW_CHOICES;
+
+/// Everything once; `weights` by item.
+pub fn once(instance: &Instance, weights: &[u64]) -> u64 {
+    let with_turn = instance.items.iter().zip(weights).filter(|(item, _)| instance.places[item.home].has_turn);
+    with_turn.map(|(_, weight)| weight).sum()
+}
+
+/// No plan costs less, in the measure of `weights`.
+pub fn least(instance: &Instance, weights: &[u64]) -> u64 {
+    least_with(instance, weights, journeys::FEW_CHOICES)
+}
+
+/// The same, with so many choices of journeys looked at for a balanced end of very few nodes: a benchmark has the time.
+pub fn least_with(instance: &Instance, weights: &[u64], most_choices: u64) -> u64 {
+    let by_kind = least_by_kind(instance, weights);
+    let orders = Forced::new(instance, weights).few_orders();
+    let found = journeys::cheapest(instance, weights, &orders, most_choices);
+    found.map_or(by_kind, |found| found.least.max(by_kind))
+}
+
+/// The same where a plan is known that costs `cost`: for a few nodes what may be cheaper than that is weighed too.
+pub fn least_beside(instance: &Instance, weights: &[u64], cost: u64, most_choices: u64) -> u64 {
+    let least = least_with(instance, weights, most_choices);
+    if cost <= least {
+        return least;
+    }
+    let (forced, once) = (Forced::new(instance, weights), once(instance, weights));
+    let cheaper = forced.all_orders(MOST_FOR_ALL_ORDERS).into_iter().filter(|(price, _)| once + price < cost);
+    let orders: Vec<Vec<usize>> = cheaper.map(|(_, order)| forced.whole(&order)).collect();
+    let most = (most_choices.min(MOST_JOURNEYS), most_choices.min(journeys::MOST_CHOICES));
+    let beside = journeys::least_beside(instance, weights, &orders, cost, most);
+    beside.map_or(least, |beside| beside.max(least))
+}
+
+/// The same without journeys as a whole.
+pub(super) fn least_by_kind(instance: &Instance, weights: &[u64]) -> u64 {
+    let (crowding, forced) = (Crowding::new(instance, weights), Forced::new(instance, weights));
+    once(instance, weights) + crowding.least(&forced) + even_end::balanced(instance, &crowding, &forced)
+}
+
+/// The cost of each item's move: the measure that plans are compared in.
+pub fn costs(instance: &Instance) -> Vec<u64> {
+    instance.items.iter().map(|item| item.cost).collect()
+}

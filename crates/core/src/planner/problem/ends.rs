@@ -1,0 +1,69 @@
+//! Where guests are to be at the end: by the operator's wish, or because HA would take them there of its own accord.
+//!
+//! HA takes a guest back to the nodes that its rules prefer as soon as failback is given back, and does not look at
+//! memory when it does. So the plan takes it there itself, as long as failback is held, with every rule asked: it is
+//! the same journey, and it is in the plan. What is left for HA to do is counted beside the plan's own moves.
+
+use std::collections::BTreeSet;
+
+use crate::ids::{GuestId, NodeName};
+use crate::policy::End;
+use crate::snapshot::Ha;
+use crate::steps::Step;
+
+use super::instance::NodeSet;
+use super::managed;
+use super::reader::Reader;
+
+/// The nodes that HA takes a guest to by itself as soon as one of them is there: those with the highest priority in a
+/// rule, if failback is on. None if all nodes are alike to it.
+pub(in crate::planner) fn pulled_to<'a>(
+    ha: &'a Ha,
+    guest: GuestId,
+    names: &[NodeName],
+) -> Option<BTreeSet<&'a NodeName>> {
+    if managed(ha, guest).is_some_and(|service| service.failback) { preferred(ha, guest, names) } else { None }
+}
+
+/// The same for the end of a run: failback is on by then, or on again.
+pub(in crate::planner) fn pulled_at_the_end<'a>(
+    ha: &'a Ha,
+    guest: GuestId,
+    names: &[NodeName],
+    owed: &[Step],
+) -> Option<BTreeSet<&'a NodeName>> {
+    if is_held(guest, owed) { preferred(ha, guest, names) } else { pulled_to(ha, guest, names) }
+}
+
+/// Is its failback off because we hold it?
+fn is_held(guest: GuestId, owed: &[Step]) -> bool {
+    owed.iter().any(|step| matches!(step, Step::RestoreFailback(restore) if restore.guest == guest))
+}
+
+fn preferred<'a>(ha: &'a Ha, guest: GuestId, names: &[NodeName]) -> Option<BTreeSet<&'a NodeName>> {
+    ha.preferred(guest, &names.iter().collect())
+}
+
+impl Reader<'_> {
+    /// Where a guest is to end, if that is not all the same.
+    pub(super) fn ends(&self, guest: GuestId, home: usize, allowed: NodeSet) -> Option<NodeSet> {
+        let number = |name: &NodeName| self.number.get(name).copied();
+        if self.policy.end == End::Home {
+            // A node that is gone cannot be come back to.
+            let began = self.homes.get(&guest).and_then(number).unwrap_or(home);
+            return Some(NodeSet::EMPTY.with(began));
+        }
+        let spare: NodeSet = self.policy.spare.iter().filter_map(number).collect();
+        let wished = allowed.minus(spare);
+        let pulled = self.pulled(guest, home).map(|pulled| wished.and(pulled)).filter(|pulled| !pulled.is_empty());
+        pulled.or_else(|| (!allowed.and(spare).is_empty() && !wished.is_empty()).then_some(wished))
+    }
+
+    /// Where HA would take it once the run has ended.
+    fn pulled(&self, guest: GuestId, home: usize) -> Option<NodeSet> {
+        let to = pulled_at_the_end(self.ha, guest, &self.names, self.owed)?;
+        let to: NodeSet = to.into_iter().filter_map(|name| self.number.get(name).copied()).collect();
+        // Whom HA leaves where it is now it also leaves there then.
+        Some(if is_held(guest, self.owed) || to.has(home) { to } else { to.with(home) })
+    }
+}

@@ -1,0 +1,135 @@
+//! The placement problem: what the snapshot, the policy and the state of a run leave to be decided.
+//!
+//! In: a [`Snapshot`], a [`Policy`] and an [`Ongoing`]. Out: a `Problem`, whose [`instance`] has numbers instead of
+//! names and knows nothing of Proxmox; or every [`Reason`](crate::plan::Reason) why there can be no plan, at once.
+//! `reading` goes through the snapshot with what `needs` asks for first, `guests` says where one guest may be,
+//! `rules` what HA's rules say of several, and `ends` where guests are to be at the end.
+
+pub(super) mod ends;
+mod guests;
+pub mod instance;
+mod needs;
+mod reader;
+pub(super) mod reading;
+mod releases;
+mod rules;
+pub(super) mod world;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::ids::{GuestId, NodeName, PlanId, UnitName};
+use crate::plan::{Hindrance, Plan};
+use crate::policy::{GuestPolicy, Policy};
+use crate::snapshot::{DiskUse, Guest, Ha, HaRequest, HaService, Node, Snapshot};
+use crate::steps::{Step, Travel};
+
+use instance::Instance;
+
+/// What a plan in the middle of a run has to take up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ongoing {
+    /// The plan that the new one replaces.
+    pub parent: Option<PlanId>,
+    /// The node whose turn has begun and not ended: it comes first.
+    pub under_work: Option<NodeName>,
+    /// What is owed, oldest first: every one of these is in the plan.
+    pub owed: Vec<Step>,
+    /// Where guests were when the run began, if not where they are: what `end = "home"` brings them back to.
+    pub homes: BTreeMap<GuestId, NodeName>,
+    /// The name of the upgrade unit on the nodes.
+    pub unit: UnitName,
+}
+
+impl Ongoing {
+    /// Nothing has begun yet.
+    pub fn fresh(unit: UnitName) -> Self {
+        Self { parent: None, under_work: None, owed: Vec::new(), homes: BTreeMap::new(), unit }
+    }
+}
+
+/// A guest that moves.
+#[derive(Clone, Debug)]
+pub(super) struct Mover {
+    pub(super) guest: GuestId,
+    pub(super) travel: Travel,
+    /// Memory and local disks that travel.
+    pub(super) bytes: u64,
+}
+
+/// The puzzle with its names.
+#[derive(Debug)]
+pub(super) struct Problem<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) policy: &'a Policy,
+    pub(super) names: Vec<NodeName>,
+    pub(super) instance: Instance,
+    /// Guests of each item: one, or those that stay together.
+    pub(super) movers: Vec<Vec<Mover>>,
+    /// Why an item may not be on a node.
+    pub(super) refusals: Vec<BTreeMap<usize, Hindrance>>,
+    /// Guests that are shut down for their node's turn.
+    pub(super) shut_down: BTreeMap<usize, Vec<GuestId>>,
+    /// Guests that were stopped for their move and are not started yet.
+    pub(super) half_way: BTreeSet<GuestId>,
+}
+
+impl Problem<'_> {
+    /// Is this guest shut down for its move and started after it?
+    pub(super) fn stops_to_move(&self, mover: &Mover) -> bool {
+        let runs = self.snapshot.guests.get(&mover.guest).is_some_and(Guest::may_be_running);
+        mover.travel == Travel::Offline && (runs || self.half_way.contains(&mover.guest))
+    }
+
+    /// The guests of an item.
+    pub(super) fn guests_of(&self, item: usize) -> Vec<GuestId> {
+        self.movers[item].iter().map(|mover| mover.guest).collect()
+    }
+
+    /// What the moves of a plan cost, in the measure that plans are compared in.
+    pub(super) fn cost_of(&self, plan: &Plan) -> u64 {
+        let guest = |step: &Step| if let Step::Migrate(step) = step { Some(step.guest) } else { None };
+        self.cost_of_guests(plan.steps().filter_map(|(_, planned)| guest(&planned.step)))
+    }
+
+    /// What it costs to move each of these once.
+    pub(super) fn cost_of_guests(&self, guests: impl Iterator<Item = GuestId>) -> u64 {
+        let mut item_of: BTreeMap<GuestId, usize> = BTreeMap::new();
+        for (item, movers) in self.movers.iter().enumerate() {
+            item_of.extend(movers.iter().map(|mover| (mover.guest, item)));
+        }
+        let moves = guests.filter_map(|guest| item_of.get(&guest).copied());
+        // Guests that travel together are one item with the cost of all.
+        let share = |item: usize| self.instance.items[item].cost / self.movers[item].len().max(1) as u64;
+        moves.map(share).fold(0, u64::saturating_add)
+    }
+}
+
+/// Has the node a turn: packages to upgrade, a kernel to boot, or a turn that has begun?
+pub(super) fn has_turn(node: &Node, ongoing: &Ongoing) -> bool {
+    let broken = node.packages.known().is_some_and(|packages| !packages.broken.is_empty());
+    ongoing.under_work.as_ref() == Some(&node.name) || node.is_up_to_date() == Some(false) || broken
+}
+
+/// The node on which a step gives something back.
+pub(super) fn node_of(owed: &Step) -> Option<NodeName> {
+    match owed {
+        Step::LeaveMaintenance(step) => Some(step.node.clone()),
+        Step::UnsetNoout(step) => Some(step.node.clone()),
+        Step::StartGuest(step) => Some(step.node.clone()),
+        _ => None,
+    }
+}
+
+/// HA looks after this guest.
+pub(super) fn managed(ha: &Ha, guest: GuestId) -> Option<&HaService> {
+    ha.services.get(&guest).filter(|service| service.request != HaRequest::Ignored)
+}
+
+/// CD images of a guest that are ejected before it moves, as drive and image.
+pub(super) fn media(guest: &Guest, policy: &Policy) -> Vec<(String, String)> {
+    if policy.of(guest) != Some(GuestPolicy::Eject) {
+        return Vec::new();
+    }
+    let disks = guest.migration.known().into_iter().flat_map(|facts| &facts.local_disks);
+    disks.filter(|disk| disk.usage == DiskUse::Cdrom).map(|disk| (disk.drive.clone(), disk.volid.clone())).collect()
+}

@@ -1,0 +1,48 @@
+//! What has been read so far, on the way from a snapshot to the placement problem.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::ids::{GuestId, NodeName, StorageId};
+use crate::plan::{Hindrance, Reason};
+use crate::policy::Policy;
+use crate::snapshot::{Ha, Snapshot};
+use crate::steps::Step;
+
+use super::Mover;
+use super::instance::{Item, Place};
+use super::releases::Ranks;
+
+/// A guest on its way to become an item.
+pub(super) struct Candidate {
+    pub(super) mover: Mover,
+    pub(super) spec: Item,
+    pub(super) refusals: BTreeMap<usize, Hindrance>,
+}
+
+/// What has been read so far.
+pub(super) struct Reader<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) policy: &'a Policy,
+    pub(super) ha: &'a Ha,
+    /// What is to be given back.
+    pub(super) owed: &'a [Step],
+    /// Where guests were when the run began.
+    pub(super) homes: &'a BTreeMap<GuestId, NodeName>,
+    /// Nodes that come before all others: the one under work, and those on which something is to be given back.
+    pub(super) begun: Vec<NodeName>,
+    /// Guests that we shut down and still have to start.
+    pub(super) to_start: BTreeSet<GuestId>,
+    /// Guests that we stopped to move them and still have to start.
+    pub(super) half_way: BTreeSet<GuestId>,
+    pub(super) number: BTreeMap<&'a NodeName, usize>,
+    pub(super) names: Vec<NodeName>,
+    pub(super) places: Vec<Place>,
+    /// All storages of the cluster in order; their place here is their number.
+    pub(super) storages: Vec<StorageId>,
+    pub(super) ranks: Ranks,
+    pub(super) reasons: Vec<Reason>,
+    pub(super) candidates: BTreeMap<GuestId, Candidate>,
+    /// Running guests that stay, with their node.
+    pub(super) stay: BTreeMap<GuestId, usize>,
+    pub(super) shut_down: BTreeMap<usize, Vec<GuestId>>,
+}

@@ -1,0 +1,123 @@
+//! From a snapshot to the placement problem: which nodes have a turn, what moves and how, what stays.
+//!
+//! Whatever cannot be read and matters is a reason why there is no plan. Whatever does not have to move and cannot be
+//! judged is taken as immovable: it keeps its memory, and nothing is planned for it.
+
+use std::collections::BTreeMap;
+
+use crate::ids::{GuestId, NodeName, StorageId};
+use crate::placement::{footprint_bytes, plannable_bytes, usable_cpus};
+use crate::plan::Reason;
+use crate::policy::{End, Policy};
+use crate::snapshot::{Node, Snapshot};
+use crate::steps::Step;
+
+use super::instance::{Instance, Place};
+use super::reader::Reader;
+use super::releases::Ranks;
+use super::{Ongoing, Problem, has_turn, needs, node_of};
+
+/// More than any node has of memory or a storage of free space, and little enough that the sums of a whole cluster do
+/// not overflow.
+const MOST_ON_A_NODE: u64 = 1 << 56;
+
+/// Reads the snapshot.
+///
+/// # Errors
+/// Everything that is missing or in the way, at once.
+pub(in crate::planner) fn read<'a>(
+    snapshot: &'a Snapshot,
+    policy: &'a Policy,
+    ongoing: &'a Ongoing,
+) -> Result<Problem<'a>, Vec<Reason>> {
+    let mut reasons = needs::of_cluster(snapshot, ongoing);
+    reasons.extend(snapshot.nodes.values().flat_map(|node| needs::of_node(node, ongoing)));
+    let Some(ha) = snapshot.ha.known().filter(|_| reasons.is_empty()) else { return Err(reasons) };
+    let names: Vec<NodeName> = snapshot.nodes.keys().cloned().collect();
+    let number = snapshot.nodes.keys().enumerate().map(|(number, name)| (name, number)).collect();
+    let ranks = Ranks::of(snapshot);
+    let storages: Vec<StorageId> = snapshot.storages.known().into_iter().flat_map(|all| all.keys().cloned()).collect();
+    let places = snapshot.nodes.values().map(|node| place(node, policy, ongoing, &ranks, &storages)).collect();
+    let mut reader = Reader {
+        snapshot,
+        policy,
+        ha,
+        owed: &ongoing.owed,
+        homes: &ongoing.homes,
+        begun: ongoing.under_work.iter().cloned().chain(ongoing.owed.iter().filter_map(node_of)).collect(),
+        to_start: ongoing
+            .owed
+            .iter()
+            .filter_map(|step| if let Step::StartGuest(start) = step { Some(start.guest) } else { None })
+            .collect(),
+        half_way: ongoing
+            .owed
+            .iter()
+            .filter_map(|step| if let Step::StartMoved(start) = step { Some(start.guest) } else { None })
+            .collect(),
+        number,
+        names,
+        places,
+        storages,
+        ranks,
+        reasons,
+        candidates: BTreeMap::new(),
+        stay: BTreeMap::new(),
+        shut_down: BTreeMap::new(),
+    };
+    for guest in snapshot.guests.values().filter(|guest| !guest.template) {
+        reader.guest(guest);
+    }
+    reader.finish()
+}
+
+fn place(node: &Node, policy: &Policy, ongoing: &Ongoing, ranks: &Ranks, storages: &[StorageId]) -> Place {
+    let free =
+        |storage: &StorageId| node.storages.known()?.get(storage).map(|state| state.free_bytes.min(MOST_ON_A_NODE));
+    Place {
+        capacity_bytes: node.memory.known().map_or(0, |memory| plannable_bytes(memory, policy).min(MOST_ON_A_NODE)),
+        cpus: policy.cpu_limit_percent.zip(node.cpu.known()).map(|(percent, cpu)| usable_cpus(cpu, percent)),
+        fixed_bytes: 0,
+        disk_free_bytes: storages.iter().map(|storage| free(storage).unwrap_or(0)).collect(),
+        has_turn: has_turn(node, ongoing),
+        before: ranks.before(node),
+        after: ranks.after(node),
+    }
+}
+
+impl<'a> Reader<'a> {
+    fn finish(mut self) -> Result<Problem<'a>, Vec<Reason>> {
+        self.reasons.extend(needs::of_order(self.policy, self.snapshot));
+        self.reasons.extend(needs::of_processors(self.policy, self.snapshot));
+        for (guest, node) in &self.stay {
+            let bytes = self.snapshot.guests.get(guest).map_or(0, footprint_bytes);
+            let cpus = self.snapshot.guests.get(guest).map_or(0, |guest| u64::from(guest.cpus));
+            self.places[*node].keep(bytes, cpus);
+        }
+        let groups = self.groups();
+        let mut problem = Problem {
+            snapshot: self.snapshot,
+            policy: self.policy,
+            names: std::mem::take(&mut self.names),
+            instance: Instance::default(),
+            movers: Vec::new(),
+            refusals: Vec::new(),
+            shut_down: std::mem::take(&mut self.shut_down),
+            half_way: std::mem::take(&mut self.half_way),
+        };
+        let mut item_of: BTreeMap<GuestId, usize> = BTreeMap::new();
+        for group in groups {
+            self.merge(&group, &mut problem, &mut item_of);
+        }
+        self.keep_apart(&mut problem, &item_of);
+        problem.instance.places = std::mem::take(&mut self.places);
+        let numbers = |names: &[NodeName]| names.iter().filter_map(|name| self.number.get(name).copied()).collect();
+        let first = self.begun.iter().chain(&self.policy.spare).chain(&self.policy.first).cloned();
+        problem.instance.first = numbers(&first.collect::<Vec<_>>());
+        problem.instance.last = numbers(&self.policy.last_nodes(self.snapshot));
+        let balanced = self.policy.end == End::Balanced;
+        problem.instance.spread = balanced.then(|| u64::from(self.policy.balance_points) * 10);
+        problem.instance.overlap = self.policy.overlap;
+        if self.reasons.is_empty() { Ok(problem) } else { Err(self.reasons) }
+    }
+}

@@ -1,0 +1,41 @@
+//! What a plan is made for and does not change itself, as one figure.
+//!
+//! Steps move guests, upgrade nodes and set flags. Which guests run, how big they are, where they may go, how big the
+//! nodes are, what HA's rules say and what the operator wishes they leave alone. As long as that is the same and the
+//! rest of a plan still verifies, there is nothing to think over.
+
+use sha2::{Digest, Sha256};
+
+use crate::policy::Policy;
+use crate::snapshot::{Guest, Node, Snapshot};
+
+/// SHA-256 over it, in hexadecimal digits.
+pub(in crate::planner) fn digest(snapshot: &Snapshot, policy: &Policy) -> String {
+    let mut hash = Sha256::new();
+    let mut add = |text: String| {
+        hash.update(text.as_bytes());
+        hash.update([0]);
+    };
+    snapshot.guests.values().filter(|guest| !guest.template).for_each(|guest| add(guest_text(guest)));
+    snapshot.nodes.values().for_each(|node| add(node_text(node)));
+    let mut rules: Vec<String> =
+        snapshot.ha.known().into_iter().flat_map(|ha| &ha.rules).map(|rule| format!("{rule:?}")).collect();
+    rules.sort();
+    rules.into_iter().for_each(&mut add);
+    add(format!("{policy:?}"));
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Whether it runs is in it only as far as it moves: a guest that we shut down is still the same guest.
+fn guest_text(guest: &Guest) -> String {
+    let facts = guest.migration.known().map(|facts| {
+        // PVE's refusals and the machine type depend on where it is.
+        (&facts.local_mounts, &facts.bridges, &facts.storages, facts.local_resources.len())
+    });
+    format!("{} {} {} {:?} {facts:?}", guest.id, guest.memory_bytes, guest.cpus, guest.tags)
+}
+
+fn node_text(node: &Node) -> String {
+    let memory = node.memory.known().map(|memory| memory.total_bytes);
+    format!("{} {memory:?} {:?}", node.name, node.bridges.known())
+}

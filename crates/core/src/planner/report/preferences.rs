@@ -1,0 +1,83 @@
+//! What a wish that was not made would cost: the same cluster planned once more with it, with few tries.
+
+use serde::{Deserialize, Serialize};
+
+use crate::policy::{End, Overlap, Policy};
+use crate::snapshot::Snapshot;
+
+use crate::planner::order::search::{for_tries, solve};
+use crate::planner::problem::{Ongoing, reading};
+use crate::planner::schedule::costs;
+
+/// Items times tries that one price may take: somebody waits for it.
+const WORK: usize = 60_000;
+
+/// A wish and what it costs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Price {
+    /// The wish, as the configuration has it: `end = "home"`.
+    pub wish: String,
+    /// In a few words: `everybody back home`.
+    pub what: String,
+    /// What a plan with it would cost; none if none was found.
+    pub costs: Option<PriceTag>,
+}
+
+/// What a plan would cost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PriceTag {
+    /// Moves of guests.
+    pub moves: u32,
+    /// Bytes that travel.
+    pub bytes: u64,
+    /// Expected duration in seconds.
+    pub duration_s: u64,
+    /// Guests that would not end where the wish has them, or thousandths missing to balance; 0: it is met in full.
+    pub unmet: u64,
+}
+
+/// The price of each wish that the policy does not have.
+pub(super) fn prices(snapshot: &Snapshot, policy: &Policy, ongoing: &Ongoing) -> Vec<Price> {
+    let mut wishes: Vec<(String, String, Policy)> = Vec::new();
+    let mut wish = |key: String, what: &str, change: &dyn Fn(&mut Policy)| {
+        let mut with = policy.clone();
+        change(&mut with);
+        if with != *policy {
+            wishes.push((key, what.to_owned(), with));
+        }
+    };
+    let points = policy.balance_points;
+    wish("end = \"home\"".to_owned(), "everybody back home at the end", &|with| with.end = End::Home);
+    let what = format!("nodes filled alike at the end, within {points} points");
+    wish("end = \"balanced\"".to_owned(), &what, &|with| with.end = End::Balanced);
+    if policy.end != End::Anywhere {
+        wish("end = \"anywhere\"".to_owned(), "guests stay where they are in the end", &|with| {
+            with.end = End::Anywhere
+        });
+    }
+    wish("overlap = \"reboot\"".to_owned(), "the next node is drained while one reboots", &|with| {
+        with.overlap = Overlap::Reboot;
+    });
+    if policy.headroom_percent < 20 {
+        wish("headroom-percent = 20".to_owned(), "a fifth of each node stays free", &|with| with.headroom_percent = 20);
+    }
+    if !(policy.first.is_empty() && policy.last.is_empty()) {
+        wish("first = [], last = []".to_owned(), "nodes in any order", &|with| {
+            with.first.clear();
+            with.last.clear();
+        });
+    }
+    if !policy.spare.is_empty() {
+        wish("spare = []".to_owned(), "no node is kept empty", &|with| with.spare.clear());
+    }
+    wishes.into_iter().map(|(wish, what, with)| Price { wish, what, costs: tag(snapshot, &with, ongoing) }).collect()
+}
+
+fn tag(snapshot: &Snapshot, policy: &Policy, ongoing: &Ongoing) -> Option<PriceTag> {
+    let problem = reading::read(snapshot, policy, ongoing).ok()?;
+    let tries = (WORK / problem.instance.items.len().max(1)).clamp(4, 60);
+    let solution = solve(&problem.instance, for_tries(tries), |_| {}).ok()?;
+    let costs = costs(&problem, &solution, ongoing);
+    let (moves, bytes, duration_s) = (costs.moves, costs.bytes, costs.duration_s);
+    Some(PriceTag { moves, bytes, duration_s, unmet: solution.unmet })
+}

@@ -1,0 +1,267 @@
+//! What a person wants to see of a plan beside its steps: how good it is, how full the nodes get, who travels twice and
+//! why, how others would do it, and what other wishes would cost. Pure; nothing of it decides anything.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{GuestId, GuestKind, NodeName};
+use crate::placement::{footprint_bytes, usable_bytes};
+use crate::plan::{Plan, StepWhy, Wave};
+use crate::policy::Policy;
+use crate::snapshot::Snapshot;
+use crate::steps::{Migrate, Step, Travel};
+
+use crate::planner::bound::{self, journeys};
+use crate::planner::problem::ends::{pulled_at_the_end, pulled_to};
+use crate::planner::problem::{Ongoing, reading};
+
+use super::by_hand::{ByHand, by_hand};
+use super::preferences::{self, Price};
+
+/// Everything that is shown.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Nodes of the cluster.
+    pub nodes: usize,
+    /// Nodes that have a turn.
+    pub turns: usize,
+    /// What becomes of the guests.
+    pub guests: Counts,
+    /// Moves, those that HA will make among them, over the least number that any plan needs; 1.0 is proven optimal.
+    pub moves_ratio: f64,
+    /// Combined cost of the same moves (bytes and a price for each) over its own lower bound.
+    pub cost_ratio: f64,
+    /// How full each node is while one is away, turn by turn.
+    pub stages: Vec<Stage>,
+    /// Guests that move more than once.
+    pub twice: Vec<Itinerary>,
+    /// Moves that HA will make by itself once failback is given back: from, to its choice. Not in the plan's costs.
+    pub ha_moves: Vec<HaMove>,
+    /// What a careful administrator would need.
+    pub by_hand: Option<ByHand>,
+    /// Wishes that were not made.
+    pub wishes: Vec<Price>,
+}
+
+/// What becomes of the guests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Running guests in all.
+    pub running: usize,
+    /// Move live.
+    pub live: usize,
+    /// Containers that are restarted elsewhere.
+    pub restart: usize,
+    /// Shut down while their node is upgraded.
+    pub stay_down: usize,
+    /// Are not touched.
+    pub untouched: usize,
+    /// Stopped guests that are moved.
+    pub offline: usize,
+    /// Running guests that are shut down, moved and started again.
+    pub stopped_to_move: usize,
+}
+
+/// A turn as the nodes see it: the moment when its node is away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stage {
+    /// The node that is away.
+    pub node: NodeName,
+    /// Moves of this turn.
+    pub moves: usize,
+    /// Memory of the running guests of each node, in percent of its whole memory.
+    pub percent: BTreeMap<NodeName, u64>,
+    /// The least memory that is left for guests on any other node, in bytes.
+    pub least_free_bytes: u64,
+    /// Where that is.
+    pub least_free_on: Option<NodeName>,
+    /// Would the guests of any one more node find room on the rest, by their sum?
+    pub bears_another_loss: bool,
+}
+
+/// The journeys of a guest that moves more than once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Itinerary {
+    /// The guest.
+    pub guest: GuestId,
+    /// From where it is, through every stop.
+    pub path: Vec<NodeName>,
+    /// Why it does not travel once: the reason of its first journey.
+    pub why: StepWhy,
+}
+
+/// A move that is HA's own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HaMove {
+    /// The guest.
+    pub guest: GuestId,
+    /// Where the plan leaves it.
+    pub from: NodeName,
+    /// Where HA may take it.
+    pub to: Vec<NodeName>,
+    /// What travels.
+    pub bytes: u64,
+}
+
+/// Describes a plan that was made from this snapshot.
+pub fn report(plan: &Plan, snapshot: &Snapshot, policy: &Policy, ongoing: &Ongoing) -> Report {
+    let walk = walk(plan, snapshot, policy);
+    let ha_moves = ha_moves(snapshot, &walk.at, &ongoing.owed);
+    let (mut hand, mut cost_ratio) = (None, 1.0);
+    if let Ok(problem) = reading::read(snapshot, policy, ongoing) {
+        hand = Some(by_hand(&problem));
+        let costs = bound::costs(&problem.instance);
+        let cost = problem.cost_of(plan).saturating_add(problem.cost_of_guests(ha_moves.iter().map(|own| own.guest)));
+        let mut least = bound::least_beside(&problem.instance, &costs, cost, journeys::MOST_CHOICES);
+        if cost < least {
+            // No plan that meets the wishes is so cheap: this one misses some, and is held against plans without any.
+            least = bound::least(&problem.instance.without_wishes(), &costs);
+        }
+        cost_ratio = cost as f64 / least.max(1) as f64;
+    }
+    Report {
+        nodes: snapshot.nodes.len(),
+        turns: walk.stages.len(),
+        guests: counts(plan, snapshot),
+        moves_ratio: (f64::from(plan.costs.moves) + ha_moves.len() as f64).max(1.0)
+            / f64::from(plan.bound.moves.max(1)),
+        cost_ratio: if plan.costs.moves == 0 && ha_moves.is_empty() { 1.0 } else { cost_ratio },
+        twice: walk.paths.into_iter().filter_map(twice).collect(),
+        ha_moves,
+        stages: walk.stages,
+        by_hand: hand,
+        wishes: preferences::prices(snapshot, policy, ongoing),
+    }
+}
+
+/// A guest's stops and the reason of its first journey.
+type Paths = BTreeMap<GuestId, (Vec<NodeName>, StepWhy)>;
+
+struct Walk {
+    at: BTreeMap<GuestId, NodeName>,
+    paths: Paths,
+    stages: Vec<Stage>,
+}
+
+fn walk(plan: &Plan, snapshot: &Snapshot, policy: &Policy) -> Walk {
+    let running = snapshot.guests.values().filter(|guest| guest.may_be_running() && !guest.template);
+    let mut walk = Walk {
+        at: running.map(|guest| (guest.id, guest.node.clone())).collect(),
+        paths: Paths::new(),
+        stages: Vec::new(),
+    };
+    for wave in &plan.waves {
+        let mut seen = false;
+        for planned in &wave.steps {
+            match (&planned.step, &wave.node) {
+                (Step::Migrate(step), _) => walk.go(step, &planned.why),
+                (Step::UpgradePackages(_), Some(node)) if !seen => {
+                    seen = true;
+                    let stage = walk.stage(node, wave, snapshot, policy);
+                    walk.stages.push(stage);
+                }
+                _ => {}
+            }
+        }
+    }
+    walk
+}
+
+impl Walk {
+    fn go(&mut self, step: &Migrate, why: &StepWhy) {
+        let (path, _) = self.paths.entry(step.guest).or_insert_with(|| (vec![step.from.clone()], why.clone()));
+        path.push(step.to.clone());
+        if let Some(at) = self.at.get_mut(&step.guest) {
+            at.clone_from(&step.to);
+        }
+    }
+
+    fn stage(&self, away: &NodeName, wave: &Wave, snapshot: &Snapshot, policy: &Policy) -> Stage {
+        let mut taken: BTreeMap<&NodeName, u64> = snapshot.nodes.keys().map(|name| (name, 0)).collect();
+        for (guest, node) in &self.at {
+            if let (Some(guest), Some(bytes)) = (snapshot.guests.get(guest), taken.get_mut(node)) {
+                *bytes = bytes.saturating_add(footprint_bytes(guest));
+            }
+        }
+        let memory = |name: &NodeName| snapshot.nodes.get(name).and_then(|node| node.memory.known());
+        let percent = |(name, bytes): (&&NodeName, &u64)| {
+            let whole = u128::from(memory(name).map_or(0, |memory| memory.total_bytes)).max(1);
+            ((*name).clone(), u64::try_from(u128::from(*bytes) * 100 / whole).unwrap_or(u64::MAX))
+        };
+        let free = |name: &NodeName| {
+            let usable = memory(name).map_or(0, |memory| usable_bytes(memory, policy));
+            usable.saturating_sub(taken.get(name).copied().unwrap_or(0))
+        };
+        let others = || taken.keys().copied().filter(|name| *name != away);
+        let least = others().min_by_key(|name| (free(name), *name));
+        let all_free = others().map(|name| u128::from(free(name))).sum::<u128>();
+        let bears = others().all(|lost| u128::from(taken[lost]) + u128::from(free(lost)) <= all_free);
+        let moves = wave.steps.iter().filter(|planned| matches!(planned.step, Step::Migrate(_))).count();
+        Stage {
+            node: away.clone(),
+            moves,
+            percent: taken.iter().map(percent).collect(),
+            least_free_bytes: least.map_or(0, free),
+            least_free_on: least.cloned(),
+            bears_another_loss: bears,
+        }
+    }
+}
+
+fn twice((guest, (path, why)): (GuestId, (Vec<NodeName>, StepWhy))) -> Option<Itinerary> {
+    (path.len() > 2).then_some(Itinerary { guest, path, why })
+}
+
+/// Whom HA will take elsewhere: failback is on, and the plan leaves it where its rules prefer another node.
+fn ha_moves(snapshot: &Snapshot, at: &BTreeMap<GuestId, NodeName>, owed: &[Step]) -> Vec<HaMove> {
+    let Some(ha) = snapshot.ha.known() else { return Vec::new() };
+    let names: Vec<NodeName> = snapshot.nodes.keys().cloned().collect();
+    let own = |(guest, from): (&GuestId, &NodeName)| {
+        let to = pulled_at_the_end(ha, *guest, &names, owed)?;
+        let seen = snapshot.guests.get(guest)?;
+        // Whom HA leaves where it is now it also leaves there then.
+        let held = pulled_to(ha, *guest, &names).is_none();
+        let pulled = !to.contains(from) && (held || seen.node != *from);
+        let bytes = if guest.kind == GuestKind::Vm { seen.memory_bytes } else { 0 };
+        let to = to.into_iter().cloned().collect();
+        pulled.then(|| HaMove { guest: *guest, from: from.clone(), to, bytes })
+    };
+    at.iter().filter_map(own).collect()
+}
+
+fn counts(plan: &Plan, snapshot: &Snapshot) -> Counts {
+    let running = snapshot.guests.values().filter(|guest| guest.may_be_running() && !guest.template).count();
+    let mut ways: BTreeMap<GuestId, Way> = BTreeMap::new();
+    for (_, planned) in plan.steps() {
+        match &planned.step {
+            Step::Migrate(step) => {
+                let restarts = step.guest.kind == GuestKind::Ct;
+                let way = match step.travel {
+                    Travel::Offline => Way::Offline,
+                    Travel::Restart | Travel::Ha if restarts => Way::Restart,
+                    _ => Way::Live,
+                };
+                ways.insert(step.guest, way);
+            }
+            Step::ShutdownGuest(step) => drop(ways.insert(step.guest, Way::Down)),
+            Step::StartMoved(step) => drop(ways.insert(step.guest, Way::Stopped)),
+            _ => {}
+        }
+    }
+    let count = |way| ways.values().filter(|other| **other == way).count();
+    let (live, restart, stay_down, offline) =
+        (count(Way::Live), count(Way::Restart), count(Way::Down), count(Way::Offline));
+    let stopped_to_move = count(Way::Stopped);
+    let untouched = running.saturating_sub(live + restart + stay_down + stopped_to_move);
+    Counts { running, live, restart, stay_down, untouched, offline, stopped_to_move }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Live,
+    Restart,
+    Down,
+    Offline,
+    Stopped,
+}

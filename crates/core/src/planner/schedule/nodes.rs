@@ -1,0 +1,168 @@
+//! What is written for a node: what is set before it goes down, its upgrade and reboot, and what is undone once it is back.
+
+use crate::ids::{BootId, NodeName};
+use crate::plan::{NodeWhy, RebootWhy, StepWhy};
+use crate::planner::problem::instance::Turn;
+use crate::policy::{ConsentKind, RebootWhen};
+use crate::snapshot::{DaemonKind, Node};
+use crate::steps::{
+    EnterMaintenance, HoldRebalance, LeaveMaintenance, ProveBack, Reboot, RestoreRebalance, SetNoout, SettleHa, Step,
+    UnsetNoout, UpgradePackages, kernel_release,
+};
+
+use super::writer::{Draft, Writer};
+
+impl Writer<'_> {
+    /// Why this node now.
+    pub(super) fn turn_why(&self, turn: &Turn, name: &NodeName) -> NodeWhy {
+        let policy = self.problem.policy;
+        let waits =
+            turn.moves.iter().filter(|step| step.from == turn.node && !self.upgraded.contains(&step.to)).count();
+        let first = self.waves.is_empty();
+        if self.ongoing.under_work.as_ref() == Some(name) {
+            NodeWhy::Begun
+        } else if policy.first.contains(name) {
+            NodeWhy::WantedEarly
+        } else if policy.last.contains(name) {
+            NodeWhy::WantedLate
+        } else if policy.last_nodes(self.problem.snapshot).contains(name) {
+            NodeWhy::TaggedLast
+        } else if turn.moves.is_empty() {
+            NodeWhy::NothingMoves
+        } else if waits == 0 {
+            NodeWhy::AllMoveOnce
+        } else if first {
+            NodeWhy::SomeNodeIsFirst(waits)
+        } else {
+            NodeWhy::SomeMoveAgain(waits)
+        }
+    }
+
+    /// HA's own balancing would move guests while we do.
+    pub(super) fn quieten(&mut self, draft: &mut Draft) {
+        let balances = self.problem.snapshot.options.known().is_some_and(|options| options.ha_auto_rebalance);
+        let back: Step = RestoreRebalance {}.into();
+        if balances && self.ha_in_use() && !self.owes(&back) {
+            self.add(draft, HoldRebalance {}, StepWhy::HaBalances, None);
+            self.owed.push(back);
+        }
+    }
+
+    pub(super) fn enter_maintenance(&mut self, draft: &mut Draft, name: &NodeName) -> bool {
+        if !self.ha_in_use() {
+            return false;
+        }
+        self.alone(draft, EnterMaintenance { node: name.clone() }, StepWhy::OutOfHa);
+        true
+    }
+
+    pub(super) fn set_noout(&mut self, draft: &mut Draft, name: &NodeName) -> bool {
+        let Some(ceph) = self.problem.snapshot.ceph() else { return false };
+        let theirs = ceph.noout_set_for(name) && !self.owes(&UnsetNoout { node: name.clone() }.into());
+        let begun = self.ongoing.under_work.as_ref() == Some(name);
+        if ceph.osds_on(name).next().is_none() || (theirs && !begun) {
+            return false;
+        }
+        self.alone(draft, SetNoout { node: name.clone() }, StepWhy::OsdsComeBack);
+        true
+    }
+
+    /// Its packages are upgraded.
+    pub(super) fn upgrade(&mut self, draft: &mut Draft, name: &NodeName) {
+        let pending =
+            self.node(name).and_then(|node| node.packages.known()).map_or(0, |packages| packages.pending.len());
+        let upgrade = UpgradePackages { node: name.clone(), unit: self.ongoing.unit.clone() };
+        self.alone(draft, upgrade, StepWhy::Packages(pending));
+    }
+
+    pub(super) fn reboot(&mut self, draft: &mut Draft, name: &NodeName) {
+        let Some((why, from_boot)) = self.reboot_why(name) else { return };
+        self.costs.reboots += 1;
+        self.alone(draft, Reboot { node: name.clone(), from_boot }, StepWhy::Reboot(why));
+    }
+
+    /// Why a node is rebooted, and the boot that it is in now; none if it is not.
+    pub(super) fn reboot_why(&self, name: &NodeName) -> Option<(RebootWhy, BootId)> {
+        let node = self.node(name)?;
+        let (packages, kernel, boot) = (node.packages.known()?, node.kernel.known()?, node.boot.known()?);
+        let new = packages.pending.iter().filter_map(|package| kernel_release(&package.name)).max();
+        let why = match new {
+            Some(release) => RebootWhy::NewKernel(release),
+            None if kernel.reboot_needed() => {
+                RebootWhy::OtherKernel { running: kernel.running.clone(), next: kernel.will_boot().clone() }
+            }
+            None if let Some(why) = self.ceph_waits(node) => why,
+            None if self.problem.policy.reboot == RebootWhen::Always && !self.booted_in_this_turn(node) => {
+                RebootWhy::Wanted
+            }
+            None => return None,
+        };
+        Some((why, boot.clone()))
+    }
+
+    /// Packages of Ceph restart no daemon: the node is empty anyway, and its reboot does.
+    fn ceph_waits(&self, node: &Node) -> Option<RebootWhy> {
+        let ceph = self.problem.snapshot.ceph()?;
+        let comes = |kind: &str| {
+            let pending = &node.packages.known()?.pending;
+            pending.iter().find(|package| package.name.strip_prefix("ceph-") == Some(kind)).map(|package| &package.to)
+        };
+        let osd = ceph.osds_on(&node.name).next().and_then(|_| comes(DaemonKind::Osd.word()));
+        let mut others = ceph.daemons.iter().filter(|daemon| daemon.node == node.name);
+        match osd.or_else(|| others.find_map(|daemon| comes(daemon.kind.word()))) {
+            Some(version) => Some(RebootWhy::NewCeph(version.clone())),
+            None => ceph.waiting_for_a_restart(&node.name).into_iter().next().map(RebootWhy::OldDaemon),
+        }
+    }
+
+    /// With a turn that has begun and nothing left to install, a recent boot is the one of this turn.
+    fn booted_in_this_turn(&self, node: &Node) -> bool {
+        let deadlines = &self.problem.policy.deadlines;
+        let turn_s = deadlines.boot_s + deadlines.rejoin_s + deadlines.ceph_clean_s + deadlines.ha_s;
+        self.ongoing.under_work.as_ref() == Some(&node.name)
+            && node.packages.known().is_some_and(|packages| packages.pending.is_empty())
+            && node.uptime_s.known().is_some_and(|uptime| *uptime < turn_s)
+    }
+
+    /// The second half of a turn: the node is back, and everything that was changed for it is given back.
+    pub(super) fn give_back(&mut self, draft: &mut Draft, name: &NodeName, noout: bool, maintenance: bool) {
+        self.alone(draft, ProveBack { node: name.clone() }, StepWhy::ServesAgain);
+        let unset: Step = UnsetNoout { node: name.clone() }.into();
+        if noout || self.owes(&unset) {
+            self.alone(draft, unset, StepWhy::Undo);
+        }
+        let leave: Step = LeaveMaintenance { node: name.clone() }.into();
+        if maintenance || self.owes(&leave) {
+            self.alone(draft, leave, StepWhy::Undo);
+        }
+        draft.next_stage();
+        let to_start: Vec<Step> = self
+            .owed
+            .iter()
+            .filter(|step| matches!(step, Step::StartGuest(start) if start.node == *name))
+            .cloned()
+            .collect();
+        let before: u64 = draft.duration_s();
+        for step in to_start {
+            let Step::StartGuest(start) = &step else { continue };
+            let guest = start.guest;
+            let down_since = draft
+                .steps
+                .iter()
+                .position(|planned| matches!(&planned.step, Step::ShutdownGuest(shut) if shut.guest == guest));
+            let since: u64 =
+                down_since.map_or(0, |index| draft.steps[..index].iter().map(|step| step.estimate_s).sum());
+            let down_s = before.saturating_sub(since);
+            self.costs.downtime_s.insert(guest, down_s);
+            if let Some(index) = down_since {
+                draft.steps[index].down_s = down_s;
+            }
+            let what = format!("{guest} is down while {name} is upgraded");
+            self.consents.insert((ConsentKind::ShutdownGuests, guest), (down_s, what));
+            self.add(draft, step, StepWhy::Undo, None);
+        }
+        if self.ha_in_use() {
+            self.alone(draft, SettleHa { node: name.clone() }, StepWhy::HaAtRest);
+        }
+    }
+}

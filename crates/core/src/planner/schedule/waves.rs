@@ -1,0 +1,106 @@
+//! From the solved placement problem to steps with ids, stages, reasons and estimates.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::ids::{GuestId, NodeName};
+use crate::plan::{Consent, Costs, NodeWhy, StepWhy, Wave};
+use crate::planner::problem::instance::Solution;
+use crate::planner::problem::{Ongoing, Problem, has_turn, node_of};
+use crate::steps::{FinalCheck, ProveEmpty, RefreshPackages, RestoreFailback};
+
+use super::overlap::{self, InTime};
+use super::staging::Stages;
+use super::writer::{Draft, Writer};
+
+/// What comes out beside the waves.
+pub(super) struct Written {
+    pub(super) waves: Vec<Wave>,
+    pub(super) costs: Costs,
+    pub(super) consents: Vec<Consent>,
+}
+
+/// Writes the whole plan.
+pub(super) fn write(problem: &Problem<'_>, solution: &Solution, ongoing: &Ongoing) -> Written {
+    let mut writer = Writer {
+        problem,
+        ha: problem.snapshot.ha.known(),
+        ongoing,
+        owed: ongoing.owed.clone(),
+        held: BTreeSet::new(),
+        ejected: BTreeSet::new(),
+        at: BTreeMap::new(),
+        costs: Costs::default(),
+        consents: BTreeMap::new(),
+        waves: Vec::new(),
+        ids: BTreeMap::new(),
+        upgraded: problem.instance.ready().iter().collect(),
+    };
+    let mut stages = Stages::new(&problem.instance);
+    let begun = usize::from(ongoing.under_work.is_some()).min(solution.turns.len());
+    let turns = overlap::in_time(problem, solution, |node| writer.reboot_why(node).is_some());
+    for (number, turn) in turns.iter().enumerate() {
+        if number == begun {
+            writer.debts();
+        }
+        writer.turn(turn, &mut stages);
+    }
+    if begun == turns.len() {
+        writer.debts();
+    }
+    writer.last_wave();
+    let say = |((kind, guest), (downtime_s, what))| Consent { kind, guest, downtime_s, what };
+    Written { waves: writer.waves, costs: writer.costs, consents: writer.consents.into_iter().map(say).collect() }
+}
+
+impl Writer<'_> {
+    fn turn(&mut self, InTime { turn, meanwhile, next }: &InTime, stages: &mut Stages<'_>) {
+        let name = self.name(turn.node).clone();
+        let mut draft = Draft::new(name.as_str());
+        self.add(&mut draft, RefreshPackages { node: name.clone() }, StepWhy::RepositoriesFirst, None);
+        self.quieten(&mut draft);
+        self.start_half_way(&mut draft);
+        self.prepare(&mut draft, &[turn.moves.as_slice(), meanwhile].concat());
+        self.travel(&mut draft, Some(turn.node), &turn.moves, stages);
+        self.shut_down(&mut draft, turn.node, &name);
+        self.alone(&mut draft, ProveEmpty { node: name.clone() }, StepWhy::AskedFirst);
+        let maintenance = self.enter_maintenance(&mut draft, &name);
+        let noout = self.set_noout(&mut draft, &name);
+        self.upgrade(&mut draft, &name);
+        self.reboot(&mut draft, &name);
+        self.travel(&mut draft, *next, meanwhile, stages);
+        self.give_back(&mut draft, &name, noout, maintenance);
+        let why = self.turn_why(turn, &name);
+        self.upgraded.insert(turn.node);
+        self.prepare(&mut draft, &turn.back);
+        self.travel(&mut draft, None, &turn.back, stages);
+        self.push_wave(Some(name), why, draft);
+    }
+
+    /// Nodes that need nothing, but on which something of ours is still to be given back.
+    fn debts(&mut self) {
+        let nodes: BTreeSet<NodeName> = self.owed.iter().filter_map(node_of).collect();
+        for name in nodes {
+            // A node with a turn of its own gives back in it.
+            if self.node(&name).is_some_and(|node| has_turn(node, self.ongoing)) {
+                continue;
+            }
+            let mut draft = Draft::new(name.as_str());
+            self.give_back(&mut draft, &name, false, false);
+            self.push_wave(Some(name), NodeWhy::ToUndo, draft);
+        }
+    }
+
+    fn last_wave(&mut self) {
+        let mut draft = Draft::new("cluster");
+        let held: Vec<GuestId> = self.held.iter().copied().collect();
+        for guest in held {
+            self.add(&mut draft, RestoreFailback { guest }, StepWhy::UndoFailback, None);
+        }
+        self.put_back(&mut draft);
+        for step in std::mem::take(&mut self.owed) {
+            self.add(&mut draft, step, StepWhy::Undo, None);
+        }
+        self.alone(&mut draft, FinalCheck {}, StepWhy::LastLook);
+        self.push_wave(None, NodeWhy::Cluster, draft);
+    }
+}

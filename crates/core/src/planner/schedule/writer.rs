@@ -1,0 +1,106 @@
+//! The plan as far as it is written: steps get their ids, stages and estimates here, and costs are added up.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::ids::{GuestId, NodeName, StepId};
+use crate::plan::{Costs, NodeWhy, PlannedStep, StepWhy, Wave};
+use crate::planner::cost::step_s;
+use crate::planner::problem::{Ongoing, Problem};
+use crate::policy::ConsentKind;
+use crate::snapshot::{Ha, Node};
+use crate::steps::Step;
+
+/// The wave that is being written.
+pub(super) struct Draft {
+    pub(super) prefix: String,
+    pub(super) stage: u32,
+    pub(super) steps: Vec<PlannedStep>,
+}
+
+impl Draft {
+    pub(super) fn new(prefix: &str) -> Self {
+        Self { prefix: prefix.to_owned(), stage: 0, steps: Vec::new() }
+    }
+
+    /// What follows waits for what was written so far.
+    pub(super) fn next_stage(&mut self) {
+        if self.steps.last().is_some_and(|step| step.stage == self.stage) {
+            self.stage += 1;
+        }
+    }
+
+    /// How long it takes so far.
+    pub(super) fn duration_s(&self) -> u64 {
+        crate::plan::duration_s(&self.steps)
+    }
+}
+
+pub(super) struct Writer<'a> {
+    pub(super) problem: &'a Problem<'a>,
+    pub(super) ha: Option<&'a Ha>,
+    pub(super) ongoing: &'a Ongoing,
+    /// Steps that are owed and not in the plan yet, oldest first.
+    pub(super) owed: Vec<Step>,
+    pub(super) held: BTreeSet<GuestId>,
+    pub(super) ejected: BTreeSet<GuestId>,
+    /// Where guests are that have moved by now.
+    pub(super) at: BTreeMap<GuestId, NodeName>,
+    pub(super) costs: Costs,
+    pub(super) consents: BTreeMap<(ConsentKind, GuestId), (u64, String)>,
+    pub(super) waves: Vec<Wave>,
+    pub(super) ids: BTreeMap<String, u32>,
+    pub(super) upgraded: BTreeSet<usize>,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn name(&self, node: usize) -> &'a NodeName {
+        &self.problem.names[node]
+    }
+
+    pub(super) fn node(&self, name: &NodeName) -> Option<&'a Node> {
+        self.problem.snapshot.nodes.get(name)
+    }
+
+    pub(super) fn ha_in_use(&self) -> bool {
+        self.ha.is_some_and(|ha| ha.master.is_some() || !ha.services.is_empty())
+    }
+
+    /// Is what the step changes not our doing, but the administrator's?
+    pub(super) fn owes(&self, step: &Step) -> bool {
+        self.ongoing.owed.contains(step)
+    }
+
+    pub(super) fn add(&mut self, draft: &mut Draft, step: impl Into<Step>, why: StepWhy, estimate_s: Option<u64>) {
+        let step = step.into();
+        let kind = step.kind();
+        let subject = kind.subject().map(|subject| format!(".{subject}")).unwrap_or_default();
+        let base = format!("{}.{}{subject}", draft.prefix, kind.verb());
+        let count = self.ids.entry(base.clone()).or_default();
+        *count += 1;
+        let id = if *count == 1 { base } else { format!("{base}.{count}") };
+        let estimate_s = estimate_s.unwrap_or_else(|| step_s(&step));
+        self.owed.retain(|owed| *owed != step);
+        draft.steps.push(PlannedStep { id: StepId::new(id), stage: draft.stage, step, why, estimate_s, down_s: 0 });
+    }
+
+    /// The step that was added last takes this guest down for so long.
+    pub(super) fn down(&mut self, draft: &mut Draft, guest: GuestId, down_s: u64, kind: ConsentKind, what: String) {
+        if let Some(planned) = draft.steps.last_mut() {
+            planned.down_s = down_s;
+        }
+        let total = self.costs.downtime_s.entry(guest).or_default();
+        *total += down_s;
+        self.consents.insert((kind, guest), (*total, what));
+    }
+
+    /// A step of its own stage.
+    pub(super) fn alone(&mut self, draft: &mut Draft, step: impl Into<Step>, why: StepWhy) {
+        draft.next_stage();
+        self.add(draft, step, why, None);
+    }
+
+    pub(super) fn push_wave(&mut self, node: Option<NodeName>, why: NodeWhy, draft: Draft) {
+        self.costs.duration_s += draft.duration_s();
+        self.waves.push(Wave { node, why, steps: draft.steps });
+    }
+}

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::checks::{Finding, Severity, Subject};
 use crate::ids::{GuestId, NodeName, StepId};
-use crate::invariants::{Context, Refusal, Verdict, refusals, verdicts, verdicts_of_moves, with_moves};
+use crate::invariants::{Context, Refusal, Verdicts, refusals, verdicts, verdicts_of_moves, with_moves};
 use crate::observed::Observed;
 use crate::placement::footprint_bytes;
 use crate::plan::{Plan, PlannedStep, Wave};
@@ -149,7 +149,7 @@ struct Walk<'a> {
     /// What the running guests of each node may take.
     memory: BTreeMap<NodeName, u64>,
     /// What the rules said of the state as it is, if nothing has been changed since.
-    said: Option<Vec<Verdict>>,
+    said: Option<Verdicts>,
 }
 
 impl Walk<'_> {
@@ -204,13 +204,13 @@ impl Walk<'_> {
     }
 
     /// What the rules say before a stage: mostly what they said after the one before.
-    fn now(&mut self, context: &Context<'_>) -> Vec<Verdict> {
+    fn now(&mut self, context: &Context<'_>) -> Verdicts {
         self.said.take().unwrap_or_else(|| verdicts(&self.state, context))
     }
 
     /// While a stage runs. Most steps change nothing then but who is on its way, and none changes a guest: so the state
     /// is copied only where it must be, and never the guests, of which there are thousands.
-    fn during(&mut self, steps: &[&Step], context: &Context<'_>, now: &[Verdict]) -> Vec<Verdict> {
+    fn during(&mut self, steps: &[&Step], context: &Context<'_>, now: &Verdicts) -> Verdicts {
         let together = with_moves(context, steps);
         if !steps.iter().any(|step| changes_while_it_runs(step)) {
             return verdicts_of_moves(&self.state, &together, steps, now);

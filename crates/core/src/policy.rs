@@ -260,26 +260,6 @@ pub struct Waiver {
     pub reason: String,
 }
 
-impl Waiver {
-    /// From `CHECK=REASON` or `CHECK:SUBJECT=REASON`.
-    ///
-    /// # Errors
-    /// What is wrong with it, and how it is written.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let form =
-            "a waiver is written CHECK=REASON or CHECK:SUBJECT=REASON, as in other-movers:pve1='ignores our guests'";
-        let (what, reason) = text.split_once('=').ok_or(form)?;
-        let (check, subject) = what.split_once(':').map_or((what, None), |(check, subject)| (check, Some(subject)));
-        let waiver = Self {
-            check: check.trim().to_owned(),
-            subject: subject.map(|subject| subject.trim().to_owned()),
-            text: None,
-            reason: reason.trim().to_owned(),
-        };
-        crate::checks::classes::accept(&waiver).map(|()| waiver)
-    }
-}
-
 impl std::fmt::Display for Waiver {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.check)?;

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use quorate_core::fixture::Fixture;
+use quorate_core::heartbeat::HeldBack;
 use quorate_core::ids::{GuestId, NodeName, RunId, StepId, UnixMs};
 use quorate_core::observed::Observed;
 use quorate_core::plan::{Bound, Costs, NodeWhy, Plan, PlannedStep, StepWhy, Wave};
 use quorate_core::policy::Policy;
-use quorate_core::run::{Action, Event, PauseCause, RunOutcome, RunState, Start, StepOutcome, decide};
+use quorate_core::run::{Action, Event, Objection, PauseCause, RunOutcome, RunState, Start, StepOutcome, decide};
 use quorate_core::snapshot::{
     GuestStatus, Ha, HaNodeState, HaRequest, HaService, HaServiceState, Kernel, Lock, Node, Snapshot,
 };
@@ -137,7 +138,7 @@ impl Run {
     }
 
     fn decide(&self) -> Action {
-        let refusal = || Err(vec!["a rule is broken".to_owned()]);
+        let refusal = || Err(vec![Objection::CorosyncWatch(HeldBack::LastOneJustSetOut)]);
         decide(&self.state, &self.world, self.now, &|_, _, _| if self.allowed { Ok(()) } else { refusal() })
     }
 
@@ -295,7 +296,7 @@ fn a_step_that_a_rule_forbids_waits_without_sending_and_owes_nothing() {
     assert!(run.sent.is_empty());
     assert!(run.owed().is_empty());
     let Action::Pause { why, .. } = last else { panic!("{last:?}") };
-    assert!(why.iter().any(|line| line.contains("a rule is broken")), "{why:?}");
+    assert!(why.iter().any(|line| line.contains("corosync has one link only")), "{why:?}");
 }
 
 #[test]

@@ -3,12 +3,14 @@
 //! What happens is in the journal before it happens: a step is recorded before its command is sent, its end after
 //! the cluster was seen to be so. Whoever is killed here leaves a journal from which the next driver goes on.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
+use quorate_core::heartbeat;
 use quorate_core::ids::{NodeName, RunId, StepId, UnixMs};
 use quorate_core::invariants::guard;
-use quorate_core::run::{Action, Event, PauseCause, Request, RunOutcome, RunState, Start, StepOutcome, decide};
+use quorate_core::run::{
+    Action, Event, Objection, PauseCause, Request, RunOutcome, RunState, Start, StepOutcome, decide,
+};
 use quorate_core::snapshot::Snapshot;
 use quorate_core::steps::Step;
 use quorate_journal::{Holder, Journal, JournalError};
@@ -80,7 +82,8 @@ pub struct Driver<'a> {
     pub(crate) looker: Looker,
     pub(crate) watcher: &'a mut dyn Watcher,
     when_paused: WhenPaused,
-    without_rules: BTreeSet<String>,
+    #[cfg(feature = "without-rules")]
+    switched_off: crate::switched_off::SwitchedOff,
     lease_renewed: UnixMs,
     /// When this driver came, by the run's clock.
     pub(crate) came: UnixMs,
@@ -167,7 +170,8 @@ impl<'a> Driver<'a> {
             looker: Looker::default(),
             watcher,
             when_paused: WhenPaused::Stay,
-            without_rules: BTreeSet::new(),
+            #[cfg(feature = "without-rules")]
+            switched_off: crate::switched_off::SwitchedOff::default(),
             lease_renewed: wall_now(),
             came,
             lock,
@@ -199,10 +203,19 @@ impl<'a> Driver<'a> {
         self
     }
 
-    /// Takes safety rules out, to show in the lab what they are for. Never used against a real cluster.
+    /// Takes safety rules out, so that a test can show what they are for.
+    #[cfg(feature = "without-rules")]
     #[must_use]
-    pub fn without_rules(mut self, rules: BTreeSet<String>) -> Self {
-        self.without_rules = rules;
+    pub fn without_rules(mut self, rules: std::collections::BTreeSet<quorate_core::invariants::RuleId>) -> Self {
+        self.switched_off.rules = rules;
+        self
+    }
+
+    /// Takes the corosync watch out, if so: for the same reason.
+    #[cfg(feature = "without-rules")]
+    #[must_use]
+    pub fn without_corosync_watch(mut self, without: bool) -> Self {
+        self.switched_off.corosync_watch = without;
         self
     }
 
@@ -294,11 +307,12 @@ impl<'a> Driver<'a> {
     fn decide(&self, snapshot: &Snapshot) -> Action {
         let context = self.state.context();
         let guard = |step: &Step, in_flight: &[&Step], seen: &Snapshot| {
-            let mut refusals = guard(step, in_flight, seen, &context).err().unwrap_or_default();
-            refusals.extend(quorate_core::heartbeat::against(&self.state, step, seen));
-            let ruled_out = |line: &String| !self.without_rules.iter().any(|rule| line.starts_with(rule.as_str()));
-            let left: Vec<String> = refusals.into_iter().filter(ruled_out).collect();
-            if left.is_empty() { Ok(()) } else { Err(left) }
+            let refusals = guard(step, in_flight, seen, &context).err().unwrap_or_default();
+            let mut objections: Vec<Objection> = refusals.into_iter().map(Objection::from).collect();
+            objections.extend(heartbeat::against(&self.state, step, seen).into_iter().map(Objection::from));
+            #[cfg(feature = "without-rules")]
+            objections.retain(|objection| !self.switched_off.has(objection));
+            if objections.is_empty() { Ok(()) } else { Err(objections) }
         };
         decide(&self.state, snapshot, self.ports.clock.now(), &guard)
     }

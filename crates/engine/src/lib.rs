@@ -14,6 +14,8 @@ mod prepare;
 mod quorum;
 mod refresh;
 mod replan;
+#[cfg(feature = "without-rules")]
+mod switched_off;
 mod wall;
 mod watcher;
 

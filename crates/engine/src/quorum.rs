@@ -71,12 +71,13 @@ impl Driver<'_> {
         let travels = |record: &StepRecord| matches!(record.step, Step::Migrate(_));
         let mut seen = heartbeat::restraint(snapshot, self.state.current_node());
         if seen.pace != Pace::AsPlanned && !self.state.under_way().any(|(_, record)| travels(record)) {
-            seen = Restraint { pace: Pace::AsPlanned, why: Vec::new() };
+            seen = Restraint { pace: Pace::AsPlanned, signs: Vec::new() };
         }
         if seen.pace == self.state.pace.0 {
             return Ok(());
         }
-        self.append(Event::PaceChanged { pace: seen.pace, why: seen.why })
+        let why = seen.signs.iter().map(ToString::to_string).collect();
+        self.append(Event::PaceChanged { pace: seen.pace, why })
     }
 
     /// While the run stands still for want of quorum: is it back? Then the run goes on. True where it does not stand

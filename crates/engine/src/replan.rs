@@ -70,7 +70,9 @@ impl Driver<'_> {
                         .iter()
                         .map(|finding| format!("{}: {} - {}", finding.subject, finding.problem, finding.remedy)),
                 );
-                lines.extend(self.way_by_abort(snapshot));
+                let another_order = self.way_by_abort(snapshot);
+                let cause = if another_order.is_some() { PauseCause::AnotherOrder } else { PauseCause::Stuck };
+                lines.extend(another_order);
                 let now = self.ports.clock.now();
                 let since = *self.unread_since.get_or_insert(now);
                 if no_plan.wants_readings() && now.since_s(since) < READINGS_DEADLINE_S {
@@ -79,7 +81,7 @@ impl Driver<'_> {
                     return Ok(Turn::Rest);
                 }
                 self.unread_since = None;
-                self.pause(PauseCause::Stuck, lines)?;
+                self.pause(cause, lines)?;
                 Ok(Turn::Look)
             }
         }

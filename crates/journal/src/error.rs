@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::lease::Lease;
-use crate::schema::Format;
+use crate::format::Format;
+use crate::holder::Lease;
 
 /// Short for results of this crate.
 pub type Result<T> = std::result::Result<T, JournalError>;

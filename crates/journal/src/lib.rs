@@ -14,8 +14,11 @@
 
 mod chain;
 mod error;
+mod format;
+mod holder;
 mod lease;
 mod log;
+mod mode;
 mod requests;
 mod schema;
 
@@ -25,21 +28,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use error::{JournalError, Result};
-pub use lease::{Holder, Lease};
+pub use format::Format;
+pub use holder::{Holder, Lease};
 pub use log::Entry;
+pub use mode::Mode;
 pub use requests::PostedRequest;
-pub use schema::Format;
-
-/// What a journal is opened for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// To drive a run: the file is made if there is none, and migrated if it is older.
-    Drive,
-    /// To post requests to whoever drives: the file must be there.
-    Ask,
-    /// To look: the file must be there and is not changed.
-    Read,
-}
 
 /// An open journal. May be shared between threads; calls are short and synchronous.
 #[derive(Debug)]

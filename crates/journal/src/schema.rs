@@ -1,6 +1,5 @@
 //! The file: what makes it ours, its format, its tables, its migrations.
 
-use std::fmt;
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -8,43 +7,15 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use crate::Mode;
 use crate::error::{JournalError, Result};
+use crate::format::Format;
+use crate::mode::Mode;
 
 /// `QORT`: SQLite's header field that tells our files from others'.
 const APPLICATION_ID: i64 = 0x514F_5254;
 
 /// How long to wait for another process that writes; its transactions take milliseconds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Format of a file. A new minor format adds what older programs may overlook when they read; a new major one does not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Format {
-    /// Refused if newer than ours.
-    pub major: u32,
-    /// Read-only if newer than ours.
-    pub minor: u32,
-}
-
-impl Format {
-    /// The format that this program writes.
-    pub const CURRENT: Self = Self { major: 1, minor: 0 };
-
-    fn of_user_version(version: i64) -> Self {
-        let version = u32::try_from(version).unwrap_or(u32::MAX);
-        Self { major: version / 1000, minor: version % 1000 }
-    }
-
-    fn user_version(self) -> u32 {
-        self.major * 1000 + self.minor
-    }
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.major, self.minor)
-    }
-}
 
 /// Every format there ever was, oldest first, with the statements that lead to it from the one before.
 const MIGRATIONS: &[(Format, &str)] = &[(

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use quorate_core::ids::{GuestId, NodeName};
 use quorate_core::steps::{Step, Travel};
+use thiserror::Error;
 
 use quorate_world::World;
 use quorate_world::guest::Guest;
@@ -17,8 +18,23 @@ use quorate_world::oracle::is_out;
 /// Corosync notices a lost node after up to 10 s, Ceph after 20 s, and a look takes a few seconds more.
 const KNOWABLE_MS: u64 = 40_000;
 
-/// A reason not to do something to a node: `one-node-out: pve2 is out`.
-type Reason = (NodeName, String);
+/// Why a node must not be stopped now. The oracle's own reasons, named after the rules that ought to see them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Error)]
+enum WhyNotStop {
+    #[error("one-node-out: {0} is out")]
+    AnotherIsOut(NodeName),
+    #[error("no-guest-on-a-node-we-stop: {guest} runs on {node}")]
+    GuestRuns { guest: GuestId, node: NodeName },
+    #[error("quorum-margin: {left} votes would be left of {needed} needed")]
+    TooFewVotes { left: u32, needed: u32 },
+    #[error("ceph-redundancy: data would be left with fewer copies than it needs")]
+    TooFewCopies,
+    #[error("ceph-redundancy: the monitors would lose their quorum")]
+    TooFewMonitors,
+}
+
+/// A node, and a reason not to stop it.
+type Reason = (NodeName, WhyNotStop);
 
 /// Watches the truth while a run goes on.
 #[derive(Debug, Default)]
@@ -57,11 +73,12 @@ impl Judge {
         let now = world.now_ms;
         let mut wrongs = Vec::new();
         match step {
-            Step::UpgradePackages(upgrade) => wrongs.extend(self.known_reasons(&upgrade.node, now)),
-            Step::Reboot(reboot) => wrongs.extend(self.known_reasons(&reboot.node, now)),
+            Step::UpgradePackages(upgrade) => wrongs.extend(in_words(self.known_reasons(&upgrade.node, now))),
+            Step::Reboot(reboot) => wrongs.extend(in_words(self.known_reasons(&reboot.node, now))),
             Step::EnterMaintenance(enter) => {
-                let others = self.known_reasons(&enter.node, now).into_iter();
-                wrongs.extend(others.filter(|why| why.starts_with("one-node-out")));
+                let mut others = self.known_reasons(&enter.node, now);
+                others.retain(|why| matches!(why, WhyNotStop::AnotherIsOut(_)));
+                wrongs.extend(in_words(others));
             }
             Step::Migrate(migrate) => {
                 // A stopped guest travels as files; its memory counts when it is started.
@@ -83,7 +100,7 @@ impl Judge {
     }
 
     /// Reasons not to stop a node that have been there for long enough to be known.
-    fn known_reasons(&self, node: &NodeName, now: u64) -> Vec<String> {
+    fn known_reasons(&self, node: &NodeName, now: u64) -> Vec<WhyNotStop> {
         let old = self.since_ms.iter().filter(|((of, _), since)| of == node && now >= **since + KNOWABLE_MS);
         old.map(|((_, why), _)| why.clone()).collect()
     }
@@ -98,6 +115,10 @@ impl Judge {
     }
 }
 
+fn in_words(reasons: Vec<WhyNotStop>) -> impl Iterator<Item = String> {
+    reasons.into_iter().map(|why| why.to_string())
+}
+
 fn backward(world: &World, guest: GuestId, to: &NodeName, travel: Travel) -> Option<String> {
     let guest = world.guests.get(&guest).filter(|guest| guest.is_running())?;
     if matches!(travel, Travel::Restart | Travel::Offline) {
@@ -108,7 +129,7 @@ fn backward(world: &World, guest: GuestId, to: &NodeName, travel: Travel) -> Opt
 }
 
 /// Why this node must not be stopped now, by the truth.
-fn why_not_stop(world: &World, node: &NodeName) -> Vec<String> {
+fn why_not_stop(world: &World, node: &NodeName) -> Vec<WhyNotStop> {
     let mut why = Vec::new();
     let is_on = world.nodes.get(node).is_some_and(|machine| machine.power == Power::On);
     if !is_on {
@@ -119,14 +140,14 @@ fn why_not_stop(world: &World, node: &NodeName) -> Vec<String> {
             .nodes
             .keys()
             .filter(|other| *other != node && is_out(world, other))
-            .map(|other| format!("one-node-out: {other} is out")),
+            .map(|other| WhyNotStop::AnotherIsOut(other.clone())),
     );
     let running = world.nodes[node].processes.iter();
-    why.extend(running.map(|guest| format!("no-guest-on-a-node-we-stop: {guest} runs on {node}")));
+    why.extend(running.map(|guest| WhyNotStop::GuestRuns { guest: *guest, node: node.clone() }));
     if let Some(view) = world.corosync.views.get(node) {
         let left = view.total_votes.saturating_sub(world.corosync.votes.get(node).copied().unwrap_or(0));
         if left < view.quorum {
-            why.push(format!("quorum-margin: {left} votes would be left of {} needed", view.quorum));
+            why.push(WhyNotStop::TooFewVotes { left, needed: view.quorum });
         }
     }
     if let Some(ceph) = &world.ceph {
@@ -137,12 +158,12 @@ fn why_not_stop(world: &World, node: &NodeName) -> Vec<String> {
             left.filter(|id| !pg.backfill.contains_key(id)).count() < needed
         });
         if starved.count() > 0 {
-            why.push("ceph-redundancy: data would be left with fewer copies than it needs".to_owned());
+            why.push(WhyNotStop::TooFewCopies);
         }
         let mons =
             ceph.mon_quorum().iter().filter(|name| ceph.mons.get(*name).is_some_and(|mon| mon.host != *node)).count();
         if ceph.mons.values().any(|mon| mon.host == *node) && mons * 2 <= ceph.mons.len() {
-            why.push("ceph-redundancy: the monitors would lose their quorum".to_owned());
+            why.push(WhyNotStop::TooFewMonitors);
         }
     }
     why

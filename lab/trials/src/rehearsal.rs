@@ -10,6 +10,7 @@ use std::task::Poll;
 
 use quorate_core::checks::Severity;
 use quorate_core::ids::{GuestId, RunId, StepId, UnixMs};
+use quorate_core::invariants::RuleId;
 use quorate_core::plan::Plan;
 use quorate_core::policy::Policy;
 use quorate_core::run::{Event, Request, RunState};
@@ -29,7 +30,9 @@ pub struct Rehearsal {
     /// What the operator allows.
     pub policy: Policy,
     /// Safety rules that are taken out, to show what they prevent.
-    pub without_rules: BTreeSet<String>,
+    pub without_rules: BTreeSet<RuleId>,
+    /// Without the corosync watch, to show what it prevents.
+    pub without_corosync_watch: bool,
     /// Faults that strike when a step is begun (its command is about to be sent).
     pub at_step: Vec<AtStep>,
     /// Faults that strike some time after a step was begun.
@@ -216,7 +219,8 @@ impl Rehearsal {
         let mut driver = Driver::begin(ports, journal, &holder, beginning, &mut stage)?
             .known_nodes(sim.world().nodes.keys().cloned().collect())
             .when_paused(WhenPaused::Leave)
-            .without_rules(self.without_rules.clone());
+            .without_rules(self.without_rules.clone())
+            .without_corosync_watch(self.without_corosync_watch);
         let ended = driver.drive().await?;
         drop(driver);
         let events = stage.events;
@@ -251,7 +255,8 @@ impl Rehearsal {
         let mut driver = Driver::take_up(sim.ports(), journal, &holder, run.clone(), &mut stage)?
             .known_nodes(sim.world().nodes.keys().cloned().collect())
             .when_paused(WhenPaused::Leave)
-            .without_rules(self.without_rules.clone());
+            .without_rules(self.without_rules.clone())
+            .without_corosync_watch(self.without_corosync_watch);
         if said == Request::Abort || driver.state().paused.is_some() {
             driver.say(said, "the operator of the rehearsal")?;
         }

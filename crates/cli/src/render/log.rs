@@ -163,7 +163,7 @@ pub(crate) fn pause(cause: PauseCause) -> &'static str {
         PauseCause::Operator => "by the operator",
         PauseCause::NeedsConsent => "a consent is needed",
         PauseCause::Findings => "something was found that no run is begun with",
-        PauseCause::Stuck => "stuck",
+        PauseCause::Stuck | PauseCause::AnotherOrder => "stuck",
         PauseCause::LostQuorum => "no quorum; it goes on by itself when that is back",
     }
 }

@@ -24,13 +24,13 @@ pub(crate) fn page(diagnosis: &Diagnosis) -> Page {
         }
     }
     threats(diagnosis, &mut page);
-    if !diagnosis.choices.is_empty() {
+    if !diagnosis.remedies.is_empty() {
         page.gap();
         page.line("What can be done, least risk first");
-        for (number, choice) in diagnosis.choices.iter().enumerate() {
-            page.line(format!("  {}. {}", number + 1, choice.title));
-            choice.how.iter().for_each(|line| page.line(format!("     {line}")));
-            page.line(format!("     risk: {}", choice.risk));
+        for (number, remedy) in diagnosis.remedies.iter().enumerate() {
+            page.line(format!("  {}. {}", number + 1, remedy.title));
+            remedy.how.iter().for_each(|line| page.line(format!("     {line}")));
+            page.line(format!("     risk: {}", remedy.risk));
         }
     }
     page

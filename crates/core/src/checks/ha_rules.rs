@@ -3,7 +3,7 @@
 use super::support::{Report, some};
 use super::{Check, Finding, Severity, Subject};
 use crate::ids::GuestId;
-use crate::invariants::{Context, Verdict, by_id};
+use crate::invariants::{Context, RuleId, Verdict};
 use crate::policy::Policy;
 use crate::snapshot::{AffinityRule, Guest, HaRequest, Snapshot};
 
@@ -59,9 +59,8 @@ impl Check for HaRules {
 
 /// A rule that does not hold now: HA is about to move somebody by itself, or cannot.
 fn broken_now(snapshot: &Snapshot, policy: &Policy, report: &mut Report) {
-    let verdict = by_id("rules-kept").map(|rule| rule.holds(snapshot, &Context::new(policy)));
-    if let Some(Verdict::Broken(evidence)) = verdict {
-        for line in evidence {
+    if let Verdict::Broken(evidence) = RuleId::RulesKept.holds(snapshot, &Context::new(policy)) {
+        for line in evidence.iter() {
             let remedy = "Wait until HA has moved them, or mend the rule: ha-manager rules list; ha-manager status";
             report.add(Severity::Blocking, Subject::Cluster, format!("an HA rule is broken now: {line}"), remedy);
         }

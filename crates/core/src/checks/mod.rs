@@ -9,6 +9,7 @@ mod fate;
 mod support;
 #[cfg(test)]
 mod tests;
+mod waiver_text;
 
 pub use choices::{Choice, Question, choices, config_line, open_questions};
 pub use fate::{Fate, FateKind, fate};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::harm::{Harm, harms};
 use super::model::{GuestAt, NodeAt, Phase, Shape, State, guest_id, name};
-use crate::invariants::{Context, guard};
+use crate::invariants::{Context, RuleId, guard};
 use crate::policy::Policy;
 use crate::snapshot::Snapshot;
 use crate::steps::{
@@ -27,20 +27,20 @@ pub(super) struct Search<'a> {
     shape: &'a Shape,
     base: Snapshot,
     policy: Policy,
-    out: &'a [&'a str],
+    out: &'a [RuleId],
     faults: u8,
     wanted: &'a str,
 }
 
 /// One way on from a state.
-struct Way {
+struct Transition {
     words: String,
     to: State,
     ours: bool,
 }
 
 impl<'a> Search<'a> {
-    pub(super) fn new(shape: &'a Shape, out: &'a [&'a str], faults: u8) -> Self {
+    pub(super) fn new(shape: &'a Shape, out: &'a [RuleId], faults: u8) -> Self {
         Self { shape, base: shape.base(), policy: Policy::default(), out, faults, wanted: "" }
     }
 
@@ -58,7 +58,7 @@ impl<'a> Search<'a> {
         while let Some(state) = queue.pop_front() {
             done |= state.nodes.iter().all(NodeAt::is_done);
             let before = harms(self.shape, &state);
-            for Way { words, to, ours } in self.ways(&state) {
+            for Transition { words, to, ours } in self.ways(&state) {
                 let new = |harm: &Harm| harm.contains(self.wanted) && !before.contains(harm);
                 if ours && let Some(harm) = harms(self.shape, &to).into_iter().find(new) {
                     let mut story = way_to(&came, &state);
@@ -74,7 +74,7 @@ impl<'a> Search<'a> {
         Found { states: came.len(), story: None, done }
     }
 
-    fn ways(&self, state: &State) -> Vec<Way> {
+    fn ways(&self, state: &State) -> Vec<Transition> {
         let mut ways = self.steps(state);
         self.ends(state, &mut ways);
         if state.faults < self.faults {
@@ -84,7 +84,7 @@ impl<'a> Search<'a> {
     }
 
     /// Steps of ours that the rules let pass.
-    fn steps(&self, state: &State) -> Vec<Way> {
+    fn steps(&self, state: &State) -> Vec<Transition> {
         let snapshot = state.snapshot(&self.base);
         let in_flight: Vec<Step> =
             state.guests.iter().enumerate().filter_map(|(index, at)| in_flight(index, *at)).collect();
@@ -96,9 +96,9 @@ impl<'a> Search<'a> {
             }
             let context = Context { under_work: turn.map(name), ..Context::new(&self.policy) };
             let refusals = guard(&step, &in_flight, &snapshot, &context).err().unwrap_or_default();
-            let refused = refusals.iter().any(|line| !self.out.iter().any(|rule| line.starts_with(rule)));
+            let refused = refusals.iter().any(|refusal| !self.out.contains(&refusal.rule));
             if !refused {
-                ways.push(Way { words: format!("we {}", step.kind().title()), to, ours: true });
+                ways.push(Transition { words: format!("we {}", step.kind().title()), to, ours: true });
             }
         }
         ways
@@ -170,11 +170,11 @@ impl<'a> Search<'a> {
     }
 
     /// What was begun comes to its end.
-    fn ends(&self, state: &State, ways: &mut Vec<Way>) {
+    fn ends(&self, state: &State, ways: &mut Vec<Transition>) {
         let mut add = |words: String, change: &dyn Fn(&mut State)| {
             let mut to = state.clone();
             change(&mut to);
-            ways.push(Way { words, to, ours: false });
+            ways.push(Transition { words, to, ours: false });
         };
         for (guest, at) in state.guests.iter().enumerate() {
             if let GuestAt::Moves { to, .. } = *at {
@@ -202,12 +202,12 @@ impl<'a> Search<'a> {
     }
 
     /// Faults, and what other people do.
-    fn strikes(&self, state: &State, ways: &mut Vec<Way>) {
+    fn strikes(&self, state: &State, ways: &mut Vec<Transition>) {
         let mut add = |words: String, change: &dyn Fn(&mut State)| {
             let mut to = state.clone();
             to.faults += 1;
             change(&mut to);
-            ways.push(Way { words, to, ours: false });
+            ways.push(Transition { words, to, ours: false });
         };
         for (index, node) in state.nodes.iter().enumerate() {
             let this = name(index);

@@ -2,15 +2,33 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::rule::{Context, Invariant};
 use super::support::Findings;
-use super::{Context, Invariant, Verdict};
+use super::verdict::{Missing, Verdict};
 use crate::snapshot::{Ceph, DaemonKind, Snapshot};
 use crate::version::Version;
 
 /// `ceph-order`. Majors only: inside one major a node's daemons may restart together, as a reboot does.
-pub(super) struct CephOrder;
+pub struct CephOrder;
+
+/// Daemons that run a newer major release than those that come before them.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CephOutOfOrder {
+    #[error("there is a {later:?} of Ceph {newest} beside a {earlier:?} of {oldest}")]
+    Newer { later: DaemonKind, newest: u32, earlier: DaemonKind, oldest: u32 },
+    #[error("the release that {daemon} runs is not known")]
+    ReleaseNotKnown { daemon: String },
+    #[error(transparent)]
+    Missing(#[from] Missing),
+}
 
 impl Invariant for CephOrder {
+    type Evidence = CephOutOfOrder;
+
     fn id(&self) -> &'static str {
         "ceph-order"
     }
@@ -19,15 +37,15 @@ impl Invariant for CephOrder {
         "An OSD of a newer release than its monitors may not be let in, and there is no way back for its data."
     }
 
-    fn holds(&self, snapshot: &Snapshot, _context: &Context<'_>) -> Verdict {
-        let mut findings = Findings::default();
+    fn holds(&self, snapshot: &Snapshot, _context: &Context<'_>) -> Verdict<CephOutOfOrder> {
+        let mut findings = Findings::new();
         if let Some(Some(ceph)) = findings.read(&snapshot.ceph) {
             let majors = majors(snapshot, ceph, &mut findings);
             for (later, (_, newest)) in &majors {
                 for (earlier, (oldest, _)) in majors.range(..later) {
                     if newest > oldest {
-                        findings
-                            .broken(format!("there is a {later:?} of Ceph {newest} beside a {earlier:?} of {oldest}"));
+                        let (later, newest, earlier, oldest) = (*later, *newest, *earlier, *oldest);
+                        findings.broken(CephOutOfOrder::Newer { later, newest, earlier, oldest });
                     }
                 }
             }
@@ -38,7 +56,7 @@ impl Invariant for CephOrder {
 
 /// Oldest and newest major by kind of daemon. Monitors and OSDs that are up must tell theirs; a manager or metadata
 /// server that does not is one that does not run.
-fn majors(snapshot: &Snapshot, ceph: &Ceph, findings: &mut Findings) -> BTreeMap<DaemonKind, (u32, u32)> {
+fn majors(snapshot: &Snapshot, ceph: &Ceph, findings: &mut Findings<CephOutOfOrder>) -> BTreeMap<DaemonKind, (u32, u32)> {
     let mut majors: BTreeMap<DaemonKind, (u32, u32)> = BTreeMap::new();
     let mut note = |kind: DaemonKind, name: &str, version: Option<&Version>, must_tell: bool| match version
         .and_then(Version::major)
@@ -47,7 +65,7 @@ fn majors(snapshot: &Snapshot, ceph: &Ceph, findings: &mut Findings) -> BTreeMap
             let range = majors.entry(kind).or_insert((major, major));
             *range = (range.0.min(major), range.1.max(major));
         }
-        None if must_tell => findings.missing(format!("the release that {name} runs is not known")),
+        None if must_tell => findings.missing(CephOutOfOrder::ReleaseNotKnown { daemon: name.to_owned() }),
         None => {}
     };
     for daemon in &ceph.daemons {

@@ -2,18 +2,51 @@
 
 use std::collections::BTreeSet;
 
-use super::support::Findings;
-use super::{Context, Invariant, Verdict};
-use crate::ids::NodeName;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::rule::{Context, Invariant};
+use super::support::{Findings, names};
+use super::verdict::{Missing, Verdict};
+use crate::ids::{NodeName, OsdId};
 use crate::snapshot::{Ceph, DaemonKind, PgState, Snapshot, StopVerdict};
 use crate::steps::ceph_unsettled;
 
 /// `ceph-redundancy`. With every OSD up: all placement groups clean, health clean by the *names* of the checks (our
 /// own noout raises HEALTH_WARN). With the OSDs of a node down: one node only, noout set for it, nothing stopped that
 /// Ceph itself called unsafe, all data still served. Monitors keep their majority throughout.
-pub(super) struct CephRedundancy;
+pub struct CephRedundancy;
+
+/// What would cost Ceph a copy too many.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CopiesAtRisk {
+    #[error("pool {pool} stops with one copy missing (size {size}, min_size {min_size})")]
+    NoCopyToSpare { pool: String, size: u32, min_size: u32 },
+    /// With every OSD up: what [`ceph_unsettled`] names.
+    #[error("{0}")]
+    Unsettled(String),
+    #[error("{osd} is down although {node} is up")]
+    OsdDown { osd: OsdId, node: NodeName },
+    #[error("the OSDs of {} are down at the same time", names(.nodes))]
+    NodesDown { nodes: BTreeSet<NodeName> },
+    #[error("the OSDs of {node} are down and noout is not set for them")]
+    NooutNotSet { node: NodeName },
+    #[error("Ceph says that the OSDs of {node} are not ok to stop: {why}")]
+    NotOkToStop { node: NodeName, why: String },
+    #[error("{inactive} of {all} placement groups are not active")]
+    NotServed { inactive: u64, all: u64 },
+    #[error("{up} of {all} Ceph monitors are left: no majority")]
+    MonitorsShort { up: usize, all: usize },
+    #[error("no monitor of Ceph was seen")]
+    NoMonitorSeen,
+    #[error(transparent)]
+    Missing(#[from] Missing),
+}
 
 impl Invariant for CephRedundancy {
+    type Evidence = CopiesAtRisk;
+
     fn id(&self) -> &'static str {
         "ceph-redundancy"
     }
@@ -23,17 +56,17 @@ impl Invariant for CephRedundancy {
          Ceph begins to copy a node's data elsewhere after ten minutes."
     }
 
-    fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> Verdict {
-        let mut findings = Findings::default();
+    fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> Verdict<CopiesAtRisk> {
+        let mut findings = Findings::new();
         if let Some(Some(ceph)) = findings.read(&snapshot.ceph) {
             let away = away(snapshot, ceph, context, &mut findings);
             monitors(snapshot, ceph, &mut findings);
             for pool in ceph.pools.iter().filter(|pool| pool.size <= pool.min_size) {
-                let (name, size, min_size) = (&pool.name, pool.size, pool.min_size);
-                findings.broken(format!("pool {name} stops with one copy missing (size {size}, min_size {min_size})"));
+                let (size, min_size) = (pool.size, pool.min_size);
+                findings.broken(CopiesAtRisk::NoCopyToSpare { pool: pool.name.clone(), size, min_size });
             }
             if away.is_empty() {
-                ceph_unsettled(ceph).into_iter().for_each(|why| findings.broken(why));
+                ceph_unsettled(ceph).into_iter().for_each(|why| findings.broken(CopiesAtRisk::Unsettled(why)));
             } else {
                 with_osds_down(ceph, &away, &mut findings);
             }
@@ -48,7 +81,7 @@ fn away<'a>(
     snapshot: &Snapshot,
     ceph: &'a Ceph,
     context: &Context<'_>,
-    findings: &mut Findings,
+    findings: &mut Findings<CopiesAtRisk>,
 ) -> BTreeSet<&'a NodeName> {
     let mut away = BTreeSet::new();
     for (id, osd) in &ceph.osds {
@@ -57,31 +90,31 @@ fn away<'a>(
         if offline || (!osd.up && context.under_work.as_ref() == Some(&osd.node)) {
             away.insert(&osd.node);
         } else if !osd.up && osd.weighted_in {
-            findings.broken(format!("{id} is down although {} is up", osd.node));
+            findings.broken(CopiesAtRisk::OsdDown { osd: *id, node: osd.node.clone() });
         }
     }
     away
 }
 
-fn with_osds_down(ceph: &Ceph, away: &BTreeSet<&NodeName>, findings: &mut Findings) {
+fn with_osds_down(ceph: &Ceph, away: &BTreeSet<&NodeName>, findings: &mut Findings<CopiesAtRisk>) {
     if away.len() > 1 {
-        let names: Vec<&str> = away.iter().map(|node| node.as_str()).collect();
-        findings.broken(format!("the OSDs of {} are down at the same time", names.join(", ")));
+        let nodes = away.iter().map(|node| (*node).clone()).collect();
+        findings.broken(CopiesAtRisk::NodesDown { nodes });
     }
     for node in away {
         if !ceph.noout_covers(node) {
-            findings.broken(format!("the OSDs of {node} are down and noout is not set for them"));
+            findings.broken(CopiesAtRisk::NooutNotSet { node: (*node).clone() });
         }
         if let Some(verdict) = ceph.osds_ok_to_stop.get(*node)
             && let Some(StopVerdict::Unsafe(why)) = findings.read(verdict)
         {
-            findings.broken(format!("Ceph says that the OSDs of {node} are not ok to stop: {why}"));
+            findings.broken(CopiesAtRisk::NotOkToStop { node: (*node).clone(), why: why.clone() });
         }
     }
     let served: u64 = ceph.pgs.iter().filter(|pg| is_served(pg)).map(|pg| u64::from(pg.count)).sum();
     let all = u64::from(ceph.pg_count);
     if served < all {
-        findings.broken(format!("{} of {all} placement groups are not active", all - served));
+        findings.broken(CopiesAtRisk::NotServed { inactive: all - served, all });
     }
 }
 
@@ -89,7 +122,7 @@ fn is_served(pg: &PgState) -> bool {
     pg.state.split('+').any(|word| word == "active")
 }
 
-fn monitors(snapshot: &Snapshot, ceph: &Ceph, findings: &mut Findings) {
+fn monitors(snapshot: &Snapshot, ceph: &Ceph, findings: &mut Findings<CopiesAtRisk>) {
     let all: Vec<_> = ceph.daemons.iter().filter(|daemon| daemon.kind == DaemonKind::Mon).collect();
     let up = all.iter().filter(|mon| {
         let node_is_up = snapshot.nodes.get(&mon.node).is_none_or(|node| !node.online.is(&false));
@@ -97,8 +130,8 @@ fn monitors(snapshot: &Snapshot, ceph: &Ceph, findings: &mut Findings) {
     });
     let up = up.count();
     if all.is_empty() {
-        findings.missing("no monitor of Ceph was seen");
+        findings.missing(CopiesAtRisk::NoMonitorSeen);
     } else if up * 2 <= all.len() {
-        findings.broken(format!("{up} of {} Ceph monitors are left: no majority", all.len()));
+        findings.broken(CopiesAtRisk::MonitorsShort { up, all: all.len() });
     }
 }

@@ -2,17 +2,35 @@
 
 use std::collections::BTreeSet;
 
-use super::support::{Findings, upgrading, online_views};
-use super::{Context, Invariant, Verdict};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::rule::{Context, Invariant};
+use super::support::{Findings, names, online_views, upgrading};
+use super::verdict::{Missing, Verdict};
 use crate::ids::NodeName;
 use crate::snapshot::{QuorumView, Snapshot};
 
 /// `corosync-one-at-a-time`. Not "at most one member runs another version": half-way through a rolling upgrade half
 /// of them do, and releases of one major talk to each other. What matters is that the ring is whole before the next
 /// member leaves it.
-pub(super) struct CorosyncOneAtATime;
+pub struct CorosyncOneAtATime;
+
+/// What is missing from corosync's ring.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RingNotWhole {
+    #[error("absent, or being upgraded: {}", names(.nodes))]
+    Absent { nodes: BTreeSet<NodeName> },
+    #[error("{viewer} reaches {other} over {up} of {wanted} links")]
+    LinksDown { viewer: NodeName, other: NodeName, up: usize, wanted: usize },
+    #[error(transparent)]
+    Missing(#[from] Missing),
+}
 
 impl Invariant for CorosyncOneAtATime {
+    type Evidence = RingNotWhole;
+
     fn id(&self) -> &'static str {
         "corosync-one-at-a-time"
     }
@@ -26,8 +44,8 @@ impl Invariant for CorosyncOneAtATime {
         false
     }
 
-    fn holds(&self, snapshot: &Snapshot, _context: &Context<'_>) -> Verdict {
-        let mut findings = Findings::default();
+    fn holds(&self, snapshot: &Snapshot, _context: &Context<'_>) -> Verdict<RingNotWhole> {
+        let mut findings = Findings::new();
         let upgrading = upgrading(snapshot, &mut findings);
         let views: Vec<_> = online_views(snapshot, &mut findings)
             .into_iter()
@@ -41,8 +59,8 @@ impl Invariant for CorosyncOneAtATime {
             }
         }
         if absent.len() > 1 {
-            let names: Vec<&str> = absent.iter().map(|node| node.as_str()).collect();
-            findings.broken(format!("absent, or being upgraded: {}", names.join(", ")));
+            let nodes = absent.iter().map(|node| (*node).clone()).collect();
+            findings.broken(RingNotWhole::Absent { nodes });
         }
         for (viewer, view) in views {
             let others = snapshot.nodes.keys().filter(|name| *name != viewer && !absent.contains(*name));
@@ -52,11 +70,12 @@ impl Invariant for CorosyncOneAtATime {
     }
 }
 
-fn links(viewer: &NodeName, other: &NodeName, view: &QuorumView, findings: &mut Findings) {
+fn links(viewer: &NodeName, other: &NodeName, view: &QuorumView, findings: &mut Findings<RingNotWhole>) {
     let links = view.links.get(other).map_or(&[][..], Vec::as_slice);
     let up = links.iter().filter(|link| link.connected).count();
     let wanted = (view.configured_links as usize).max(links.len()).max(1);
     if up < wanted {
-        findings.broken(format!("{viewer} reaches {other} over {up} of {wanted} links"));
+        let (viewer, other) = (viewer.clone(), other.clone());
+        findings.broken(RingNotWhole::LinksDown { viewer, other, up, wanted });
     }
 }

@@ -1,15 +1,33 @@
 //! No node with an armed HA watchdog is without quorum.
 
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::rule::{Context, Invariant};
 use super::support::{Findings, online_nodes};
-use super::{Context, Invariant, Verdict};
+use super::verdict::{Missing, Verdict};
 use crate::ids::NodeName;
 use crate::snapshot::{ArmedState, Ha, HaNodeState, Snapshot};
 
 /// `fence-safe`. Armed is a node whose local resource manager holds its lock: `active` or `lost_agent_lock`, and not
 /// drained in maintenance mode. An idle one is never reset.
-pub(super) struct FenceSafe;
+pub struct FenceSafe;
+
+/// Nodes that their watchdog will reset.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ArmedWithoutQuorum {
+    #[error("{node} has active HA and {votes} votes where {needed} are needed")]
+    Armed { node: NodeName, votes: u32, needed: u32 },
+    #[error("the view of {node} on quorum was not read")]
+    ViewNotRead { node: NodeName },
+    #[error(transparent)]
+    Missing(#[from] Missing),
+}
 
 impl Invariant for FenceSafe {
+    type Evidence = ArmedWithoutQuorum;
+
     fn id(&self) -> &'static str {
         "fence-safe"
     }
@@ -19,19 +37,19 @@ impl Invariant for FenceSafe {
          managed by HA or not."
     }
 
-    fn holds(&self, snapshot: &Snapshot, _context: &Context<'_>) -> Verdict {
-        let mut findings = Findings::default();
+    fn holds(&self, snapshot: &Snapshot, _context: &Context<'_>) -> Verdict<ArmedWithoutQuorum> {
+        let mut findings = Findings::new();
         let Some(ha) = findings.read(&snapshot.ha) else { return findings.verdict() };
         for node in online_nodes(snapshot).filter(|node| is_armed(ha, &node.name)) {
             let name = &node.name;
             let Some(view) = snapshot.quorum.get(name) else {
-                findings.missing(format!("the view of {name} on quorum was not read"));
+                findings.missing(ArmedWithoutQuorum::ViewNotRead { node: name.clone() });
                 continue;
             };
             let Some(view) = findings.read(view) else { continue };
             if !view.quorate {
-                let (votes, quorum) = (view.total_votes, view.quorum);
-                findings.broken(format!("{name} has active HA and {votes} votes where {quorum} are needed"));
+                let (votes, needed) = (view.total_votes, view.quorum);
+                findings.broken(ArmedWithoutQuorum::Armed { node: name.clone(), votes, needed });
             }
         }
         findings.verdict()

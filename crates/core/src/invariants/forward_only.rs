@@ -1,14 +1,43 @@
 //! A running VM never travels to a node with an older QEMU or PVE.
 
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::rule::{Context, Invariant, Moving};
 use super::support::Findings;
-use super::{Context, Invariant, Moving, Verdict};
-use crate::ids::{GuestKind, NodeName};
+use super::verdict::{Missing, Verdict};
+use crate::ids::{GuestId, GuestKind, NodeName};
 use crate::snapshot::{Node, Snapshot};
+use crate::version::Version;
 
 /// `forward-only`. Containers travel by restart and stopped guests as files: the rule is not about them.
-pub(super) struct ForwardOnly;
+pub struct ForwardOnly;
+
+/// Running VMs on their way to something older.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Backward {
+    #[error("{guest} travels from {from} ({software} {old}) back to {to} ({software} {new})")]
+    Older { guest: GuestId, software: Software, from: NodeName, old: Version, to: NodeName, new: Version },
+    #[error("{guest} travels between nodes that were not seen")]
+    NodesNotSeen { guest: GuestId },
+    #[error(transparent)]
+    Missing(#[from] Missing),
+}
+
+/// What must not be older.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Software {
+    #[error("QEMU")]
+    Qemu,
+    #[error("PVE")]
+    Pve,
+}
 
 impl Invariant for ForwardOnly {
+    type Evidence = Backward;
+
     fn id(&self) -> &'static str {
         "forward-only"
     }
@@ -18,21 +47,23 @@ impl Invariant for ForwardOnly {
          second of the migration, or take it and go wrong."
     }
 
-    fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> Verdict {
-        let mut findings = Findings::default();
+    fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> Verdict<Backward> {
+        let mut findings = Findings::new();
         for moving in context.moving.iter().filter(|moving| travels_live(snapshot, moving)) {
             let (from, to) = (node(snapshot, &moving.from), node(snapshot, &moving.to));
             let (Some(from), Some(to)) = (from, to) else {
-                findings.missing(format!("{} travels between nodes that were not seen", moving.guest));
+                findings.missing(Backward::NodesNotSeen { guest: moving.guest });
                 continue;
             };
-            for (what, old, new) in
-                [("QEMU", &from.qemu_version, &to.qemu_version), ("PVE", &from.pve_version, &to.pve_version)]
-            {
+            for (software, old, new) in [
+                (Software::Qemu, &from.qemu_version, &to.qemu_version),
+                (Software::Pve, &from.pve_version, &to.pve_version),
+            ] {
                 let (Some(old), Some(new)) = (findings.read(old), findings.read(new)) else { continue };
                 if new < old {
-                    let Moving { guest, from, to } = moving;
-                    findings.broken(format!("{guest} travels from {from} ({what} {old}) back to {to} ({what} {new})"));
+                    let Moving { guest, from, to } = moving.clone();
+                    let (old, new) = (old.clone(), new.clone());
+                    findings.broken(Backward::Older { guest, software, from, old, to, new });
                 }
             }
         }

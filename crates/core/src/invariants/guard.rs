@@ -2,14 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use super::{ALL, Context, Invariant, Moving, Verdict};
+use serde::{Deserialize, Serialize};
+
+use super::rule::{Context, Moving};
+use super::verdict::{Grounds, Verdict};
+use super::{ALL, Evidence, RuleId};
 use crate::ids::GuestId;
 use crate::snapshot::Snapshot;
 use crate::steps::{Class, Step};
 
-/// When a rule is broken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Moment {
+/// When a rule does not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Moment {
     /// Before anything is done.
     Now,
     /// While the steps run.
@@ -18,13 +23,13 @@ pub(super) enum Moment {
     After,
 }
 
-impl Moment {
-    fn words(self) -> &'static str {
-        match self {
+impl std::fmt::Display for Moment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
             Self::Now => "now",
             Self::During => "while it runs",
             Self::After => "after it",
-        }
+        })
     }
 }
 
@@ -34,35 +39,51 @@ impl Moment {
 /// that holds now: otherwise a node lost by accident forbids its own cure.
 ///
 /// # Errors
-/// One line for each rule that refuses, with its id, the moment and the evidence.
-pub fn guard(step: &Step, in_flight: &[&Step], snapshot: &Snapshot, context: &Context<'_>) -> Result<(), Vec<String>> {
+/// One refusal for each rule that refuses, with the first moment at which it does not hold and why.
+pub fn guard(step: &Step, in_flight: &[&Step], snapshot: &Snapshot, context: &Context<'_>) -> Result<(), Vec<Refusal>> {
     let refusals = judge(step.kind().class(), &[step], in_flight, snapshot, context);
-    if refusals.is_empty() {
-        return Ok(());
-    }
-    Err(refusals.into_iter().map(|refusal| refusal.to_string()).collect())
+    if refusals.is_empty() { Ok(()) } else { Err(refusals) }
 }
 
 /// A rule that refuses.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    /// The rule's id.
-    pub(crate) rule: &'static str,
-    /// When it is broken.
-    moment: Moment,
-    /// What it says.
-    verdict: Verdict,
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Which.
+    pub rule: RuleId,
+    /// The first moment at which it does not hold.
+    pub moment: Moment,
+    /// Is it broken for certain, or can it not be told?
+    pub certain: bool,
+    /// How it is broken, or what is missing to tell.
+    pub why: Grounds<Evidence>,
+}
+
+impl Refusal {
+    /// None if the rule holds at that moment.
+    fn of(rule: RuleId, moment: Moment, verdict: Verdict<Evidence>) -> Option<Self> {
+        match verdict {
+            Verdict::Holds => None,
+            Verdict::Broken(why) => Some(Self { rule, moment, certain: true, why }),
+            Verdict::Unknown(why) => Some(Self { rule, moment, certain: false, why }),
+        }
+    }
 }
 
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let cannot_tell = if matches!(self.verdict, Verdict::Unknown(_)) { "cannot be told, " } else { "" };
-        write!(f, "{} ({cannot_tell}{}): {}", self.rule, self.moment.words(), self.verdict.evidence().join("; "))
+        let Self { rule, moment, certain, why } = self;
+        let cannot_tell = if *certain { "" } else { "cannot be told, " };
+        write!(f, "{rule} ({cannot_tell}{moment}): {why}")
     }
 }
 
+impl std::error::Error for Refusal {}
+
+/// What each rule says, in the order of [`ALL`].
+pub(crate) type Verdicts = Vec<Verdict<Evidence>>;
+
 /// Asks every rule about steps that run together. Each rule refuses at most once, at the first moment.
-pub(crate) fn judge(
+fn judge(
     class: Class,
     steps: &[&Step],
     in_flight: &[&Step],
@@ -80,8 +101,8 @@ pub(crate) fn judge(
     refusals(class, moments)
 }
 
-/// What every rule says, in the order of [`ALL`].
-pub(crate) fn verdicts(snapshot: &Snapshot, context: &Context<'_>) -> Vec<Verdict> {
+/// Asks every rule of one state.
+pub(crate) fn verdicts(snapshot: &Snapshot, context: &Context<'_>) -> Verdicts {
     ALL.iter().map(|rule| rule.holds(snapshot, context)).collect()
 }
 
@@ -90,11 +111,11 @@ pub(crate) fn verdicts_of_moves(
     snapshot: &Snapshot,
     context: &Context<'_>,
     steps: &[&Step],
-    before: &[Verdict],
-) -> Vec<Verdict> {
+    before: &[Verdict<Evidence>],
+) -> Verdicts {
     let moved: BTreeSet<GuestId> =
         steps.iter().filter_map(|step| Moving::of(step)).map(|moving| moving.guest).collect();
-    let again = |(rule, before): (&&dyn Invariant, &Verdict)| match before {
+    let again = |(rule, before): (&RuleId, &Verdict<Evidence>)| match before {
         before if !rule.sees_moves() => before.clone(),
         Verdict::Holds => rule.still_holds(snapshot, context, &moved),
         _ => rule.holds(snapshot, context),
@@ -103,15 +124,14 @@ pub(crate) fn verdicts_of_moves(
 }
 
 /// The rules that refuse, by what they say of now, of the time while it runs and of the state after it.
-pub(crate) fn refusals(class: Class, [now, during, after]: [Vec<Verdict>; 3]) -> Vec<Refusal> {
+pub(crate) fn refusals(class: Class, [now, during, after]: [Verdicts; 3]) -> Vec<Refusal> {
     let mut refusals = Vec::new();
     for (rule, ((now, during), after)) in ALL.iter().zip(now.into_iter().zip(during).zip(after)) {
         if class == Class::Restoring && now != Verdict::Holds {
             continue;
         }
         let moments = [(Moment::Now, now), (Moment::During, during), (Moment::After, after)];
-        let first = moments.into_iter().find(|(_, verdict)| *verdict != Verdict::Holds);
-        refusals.extend(first.map(|(moment, verdict)| Refusal { rule: rule.id(), moment, verdict }));
+        refusals.extend(moments.into_iter().find_map(|(moment, verdict)| Refusal::of(*rule, moment, verdict)));
     }
     refusals
 }

@@ -2,8 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::rule::{Context, Invariant};
 use super::support::Findings;
-use super::{Context, Invariant, Verdict};
+use super::verdict::{Missing, Verdict};
 use crate::ids::{GuestId, NodeName};
 use crate::placement::{footprint_bytes, usable_bytes};
 use crate::snapshot::{Guest, Memory, Snapshot};
@@ -13,9 +17,33 @@ use crate::snapshot::{Guest, Memory, Snapshot};
 ///
 /// Only nodes that take a guest in are judged: an administrator may well run a node beyond the limit, and moving
 /// guests away from it is no risk.
-pub(super) struct MemoryFits;
+pub struct MemoryFits;
+
+/// Nodes whose guests may take more than there is for them.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TooFull {
+    #[error(
+        "guests on {node} and on their way there may take {}, {} of {} are for guests (headroom {headroom_percent} %, the \
+         host itself uses {})", mib(*.need_bytes), mib(*.limit_bytes), mib(*.total_bytes), mib(*.host_bytes)
+    )]
+    Node {
+        node: NodeName,
+        need_bytes: u64,
+        limit_bytes: u64,
+        total_bytes: u64,
+        headroom_percent: u8,
+        host_bytes: u64,
+    },
+    #[error("guests on {node} that the token does not see")]
+    GuestsNotSeen { node: NodeName },
+    #[error(transparent)]
+    Missing(#[from] Missing),
+}
 
 impl Invariant for MemoryFits {
+    type Evidence = TooFull;
+
     fn id(&self) -> &'static str {
         "memory-fits"
     }
@@ -24,8 +52,8 @@ impl Invariant for MemoryFits {
         "A node that runs out of memory kills guests. It happens hours after the move, when their load returns."
     }
 
-    fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> Verdict {
-        let mut findings = Findings::default();
+    fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> Verdict<TooFull> {
+        let mut findings = Findings::new();
         let here = on_targets(snapshot, context);
         for node in snapshot.nodes.values() {
             let arriving: Vec<_> = context.moving.iter().filter(|moving| moving.to == node.name).collect();
@@ -33,7 +61,7 @@ impl Invariant for MemoryFits {
                 continue;
             }
             if !findings.read(&snapshot.sees_all_guests).is_none_or(|all| *all) {
-                findings.missing(format!("guests on {} that the token does not see", node.name));
+                findings.missing(TooFull::GuestsNotSeen { node: node.name.clone() });
             }
             let here = here.get(&node.name).copied().unwrap_or(0);
             let guests = arriving.iter().filter_map(|moving| snapshot.guests.get(&moving.guest));
@@ -50,16 +78,14 @@ impl Invariant for MemoryFits {
             let host_bytes = memory.host_bytes.saturating_sub(under_way);
             let limit = usable_bytes(&Memory { host_bytes, ..*memory }, context.policy);
             if need > limit {
-                findings.broken(format!(
-                    "guests on {} and on their way there may take {}, {} of {} are for guests (headroom {} %, the host \
-                     itself uses {})",
-                    node.name,
-                    mib(need),
-                    mib(limit),
-                    mib(memory.total_bytes),
-                    context.policy.headroom_percent,
-                    mib(host_bytes)
-                ));
+                findings.broken(TooFull::Node {
+                    node: node.name.clone(),
+                    need_bytes: need,
+                    limit_bytes: limit,
+                    total_bytes: memory.total_bytes,
+                    headroom_percent: context.policy.headroom_percent,
+                    host_bytes,
+                });
             }
         }
         findings.verdict()

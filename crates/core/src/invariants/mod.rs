@@ -7,124 +7,87 @@
 //! A node that is offline cannot be asked, and its gaps make no rule unknown. A gap on a node that is online does.
 
 mod guard;
+mod rule;
 #[cfg(test)]
 pub(crate) mod sample;
 mod support;
 #[cfg(test)]
 mod tests;
+mod verdict;
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
-pub use guard::guard;
-pub(crate) use guard::{Refusal, refusals, verdicts, verdicts_of_moves, with_moves};
+pub use guard::{Moment, Refusal, guard};
+pub(crate) use guard::{Verdicts, refusals, verdicts, verdicts_of_moves, with_moves};
+pub use rule::{Context, Invariant, Moving};
+pub use verdict::{Grounds, Missing, Verdict};
 
-use crate::ids::{GuestId, NodeName};
-use crate::policy::Policy;
+use crate::ids::GuestId;
 use crate::snapshot::Snapshot;
-use crate::steps::{Migrate, Step};
-
-/// What a rule may know besides the snapshot.
-#[derive(Clone, Debug)]
-pub struct Context<'a> {
-    /// What the operator allows.
-    pub policy: &'a Policy,
-    /// Guests that may be down now, because the operator consented to it and their node is under work.
-    pub may_be_down: BTreeSet<GuestId>,
-    /// The node under work, if there is one: the only one that may be out.
-    pub under_work: Option<NodeName>,
-    /// Nodes that the operator attested dead; expected votes may go down for these only.
-    pub attested_dead: BTreeSet<NodeName>,
-    /// Guests that are travelling. They take room, and their rules hold, on both ends.
-    pub moving: Vec<Moving>,
-}
-
-/// A guest on its way.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Moving {
-    /// The guest.
-    pub guest: GuestId,
-    /// Where it comes from.
-    pub from: NodeName,
-    /// Where it goes.
-    pub to: NodeName,
-}
-
-impl Moving {
-    /// The move that a step makes, if it makes one.
-    pub fn of(step: &Step) -> Option<Self> {
-        match step {
-            Step::Migrate(Migrate { guest, from, to, travel: _ }) => {
-                Some(Self { guest: *guest, from: from.clone(), to: to.clone() })
-            }
-            _ => None,
-        }
-    }
-}
-
-impl<'a> Context<'a> {
-    /// Nothing is under work, nothing travels, nothing may be down.
-    pub fn new(policy: &'a Policy) -> Self {
-        Self {
-            policy,
-            may_be_down: BTreeSet::new(),
-            under_work: None,
-            attested_dead: BTreeSet::new(),
-            moving: Vec::new(),
-        }
-    }
-}
-
-/// What a rule says of a snapshot.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    /// It holds.
-    Holds,
-    /// It is broken, and this is the evidence: one sentence each, with figures.
-    Broken(Vec<String>),
-    /// It cannot be told, and this is what is missing. Only [`Verdict::Holds`] lets a step pass.
-    Unknown(Vec<String>),
-}
-
-impl Verdict {
-    /// The evidence, or what is missing; empty if the rule holds.
-    pub fn evidence(&self) -> &[String] {
-        match self {
-            Self::Holds => &[],
-            Self::Broken(evidence) | Self::Unknown(evidence) => evidence,
-        }
-    }
-}
-
-/// A safety rule.
-pub trait Invariant: Sync {
-    /// Its id: `one-node-out`.
-    fn id(&self) -> &'static str;
-    /// Why it is a rule: what happens to a cluster where it is broken.
-    fn why(&self) -> &'static str;
-    /// Can it change because guests move? Of one that cannot, a plan check asks once for all moves in a row.
-    fn sees_moves(&self) -> bool {
-        true
-    }
-    /// Does it hold?
-    fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> Verdict;
-    /// The same where it has held, and since then nothing happened but that these guests have begun to move or moved: a
-    /// plan check asks a thousand times, and of a rule about single guests only for those.
-    fn still_holds(&self, snapshot: &Snapshot, context: &Context<'_>, moved: &BTreeSet<GuestId>) -> Verdict {
-        let _ = moved;
-        self.holds(snapshot, context)
-    }
-}
 
 /// Declares the rules: one line each.
 macro_rules! invariants {
     ($($module:ident :: $name:ident),+ $(,)?) => {
-        $(mod $module;)+
+        $(
+            #[allow(missing_docs, reason = "each way in which the rule is broken says in its message what it is")]
+            pub mod $module;
+        )+
 
         /// Every rule.
-        pub const ALL: &[&dyn Invariant] = &[$(&$module::$name),+];
+        pub const ALL: &[RuleId] = &[$(RuleId::$name),+];
+
+        /// A rule, by its name. In text and in JSON it is the rule's id: `one-node-out`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        #[allow(missing_docs, reason = "each rule's file says what it is")]
+        pub enum RuleId {
+            $($name),+
+        }
+
+        impl RuleId {
+            /// As text: `one-node-out`.
+            pub fn id(self) -> &'static str {
+                match self { $(Self::$name => $module::$name.id()),+ }
+            }
+
+            /// Why it is a rule: what happens to a cluster where it is broken.
+            pub fn why(self) -> &'static str {
+                match self { $(Self::$name => $module::$name.why()),+ }
+            }
+
+            /// Can it change because guests move?
+            pub fn sees_moves(self) -> bool {
+                match self { $(Self::$name => $module::$name.sees_moves()),+ }
+            }
+
+            /// Does it hold?
+            pub fn holds(self, snapshot: &Snapshot, context: &Context<'_>) -> Verdict<Evidence> {
+                match self { $(Self::$name => $module::$name.holds(snapshot, context).map(Evidence::$name)),+ }
+            }
+
+            /// Does it still hold, where it has held and only these guests have moved since? [`Invariant::still_holds`].
+            pub fn still_holds(
+                self,
+                snapshot: &Snapshot,
+                context: &Context<'_>,
+                moved: &BTreeSet<GuestId>,
+            ) -> Verdict<Evidence> {
+                match self {
+                    $(Self::$name => $module::$name.still_holds(snapshot, context, moved).map(Evidence::$name)),+
+                }
+            }
+        }
+
+        /// What some rule has to say: how it is broken, or what is missing to tell.
+        #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        #[allow(missing_docs, reason = "each rule's file says what it is")]
+        pub enum Evidence {
+            $(#[error(transparent)] $name(<$module::$name as Invariant>::Evidence)),+
+        }
     };
 }
 
@@ -142,7 +105,21 @@ invariants! {
     fence_safe::FenceSafe,
 }
 
-/// The rule with this id.
-pub fn by_id(id: &str) -> Option<&'static dyn Invariant> {
-    ALL.iter().copied().find(|rule| rule.id() == id)
+impl std::fmt::Display for RuleId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.id())
+    }
 }
+
+impl std::str::FromStr for RuleId {
+    type Err = NoSuchRule;
+
+    fn from_str(text: &str) -> Result<Self, NoSuchRule> {
+        ALL.iter().copied().find(|rule| rule.id() == text).ok_or_else(|| NoSuchRule(text.to_owned()))
+    }
+}
+
+/// No rule has this id.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("no safety rule is called {0}")]
+pub struct NoSuchRule(String);

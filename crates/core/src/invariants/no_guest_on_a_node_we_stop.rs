@@ -2,17 +2,47 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::rule::{Context, Invariant};
 use super::support::{Findings, is_upgrading};
-use super::{Context, Invariant, Verdict};
-use crate::ids::{GuestId, NodeName};
-use crate::snapshot::{HaServiceState, Node, Snapshot};
+use super::verdict::{Missing, Verdict};
+use crate::ids::{GuestId, NodeName, Upid};
+use crate::snapshot::{HaServiceState, JobKind, Node, Snapshot};
 
 /// `no-guest-on-a-node-we-stop`. Read on the node itself (`qm list`, `pct list`) and from the cluster's placement,
 /// so that a guest which a token may not see is still found. A guest whose downtime was consented to is left out where
 /// nobody can tell whether it runs; one that does run, because somebody has started it again, is not.
-pub(super) struct NoGuestOnANodeWeStop;
+pub struct NoGuestOnANodeWeStop;
+
+/// Who or what is still on a node that we stop, or on its way there.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StillThere {
+    #[error("{guest} is on {node}, which is {stop}")]
+    Guest { guest: GuestId, node: NodeName, stop: Stop },
+    #[error("{guest} travels to {node}, which is {stop}")]
+    Arrives { guest: GuestId, node: NodeName, stop: Stop },
+    #[error("task {upid} ({}) runs on {node}, which is {stop}", .kind.0)]
+    Task { upid: Upid, kind: JobKind, node: NodeName, stop: Stop },
+    #[error(transparent)]
+    Missing(#[from] Missing),
+}
+
+/// Why nothing may be on a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stop {
+    #[error("offline")]
+    Offline,
+    #[error("having its packages upgraded")]
+    Upgrading,
+}
 
 impl Invariant for NoGuestOnANodeWeStop {
+    type Evidence = StillThere;
+
     fn id(&self) -> &'static str {
         "no-guest-on-a-node-we-stop"
     }
@@ -21,8 +51,8 @@ impl Invariant for NoGuestOnANodeWeStop {
         "A guest that is left on a node that reboots goes down without anybody's consent."
     }
 
-    fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> Verdict {
-        let mut findings = Findings::default();
+    fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> Verdict<StillThere> {
+        let mut findings = Findings::new();
         for node in snapshot.nodes.values() {
             let upgrading = is_upgrading(node, &mut findings);
             let offline = findings.read(&node.online).is_some_and(|online| !online);
@@ -34,9 +64,9 @@ impl Invariant for NoGuestOnANodeWeStop {
     }
 }
 
-fn what_is_left(snapshot: &Snapshot, node: &Node, offline: bool, context: &Context<'_>, findings: &mut Findings) {
+fn what_is_left(snapshot: &Snapshot, node: &Node, offline: bool, context: &Context<'_>, findings: &mut Findings<StillThere>) {
     let name = &node.name;
-    let state = if offline { "offline" } else { "having its packages upgraded" };
+    let stop = if offline { Stop::Offline } else { Stop::Upgrading };
     // A node that is down cannot be asked any more; its placement in the cluster is what is left.
     let local = if offline { node.local_guests.known() } else { findings.read(&node.local_guests) };
     let listed = local.into_iter().flatten().filter(|listed| listed.running);
@@ -45,17 +75,18 @@ fn what_is_left(snapshot: &Snapshot, node: &Node, offline: bool, context: &Conte
     left.extend(snapshot.guests_on(name).filter(|guest| guest.may_be_running()).map(|guest| guest.id));
     left.extend(ha_services_at(snapshot, name, findings));
     for guest in left.iter().filter(|guest| running.contains(guest) || !context.may_be_down.contains(guest)) {
-        findings.broken(format!("{guest} is on {name}, which is {state}"));
+        findings.broken(StillThere::Guest { guest: *guest, node: name.clone(), stop });
     }
     for moving in context.moving.iter().filter(|moving| moving.to == *name && !left.contains(&moving.guest)) {
-        findings.broken(format!("{} travels to {name}, which is {state}", moving.guest));
+        findings.broken(StillThere::Arrives { guest: moving.guest, node: name.clone(), stop });
     }
     for job in findings.read(&snapshot.jobs).into_iter().flatten().filter(|job| job.node == *name) {
-        findings.broken(format!("task {} ({}) runs on {name}, which is {state}", job.upid, job.kind.0));
+        let (upid, kind) = (job.upid.clone(), job.kind.clone());
+        findings.broken(StillThere::Task { upid, kind, node: name.clone(), stop });
     }
 }
 
-fn ha_services_at(snapshot: &Snapshot, name: &NodeName, findings: &mut Findings) -> Vec<GuestId> {
+fn ha_services_at(snapshot: &Snapshot, name: &NodeName, findings: &mut Findings<StillThere>) -> Vec<GuestId> {
     let Some(ha) = findings.read(&snapshot.ha) else { return Vec::new() };
     let services = ha.services.iter().filter(|(_, service)| {
         let idle =

@@ -1,15 +1,49 @@
 //! At most one node is out: in maintenance, being upgraded or offline, whoever took it out.
 
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::rule::{Context, Invariant};
 use super::support::{Findings, is_upgrading};
-use super::{Context, Invariant, Verdict};
+use super::verdict::{Missing, Verdict};
 use crate::ids::NodeName;
 use crate::snapshot::{HaNodeState, Node, Snapshot};
 
 /// `one-node-out`. While a node is under work, it is the only one that may be out. An administrator's own
 /// maintenance of another node is respected: it has to end first.
-pub(super) struct OneNodeOut;
+pub struct OneNodeOut;
+
+/// Nodes that are out, beside the one that may be.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NodesOut {
+    #[error("{node}{} is {how}", if *.under_work { " (the node under work)" } else { "" })]
+    Out { node: NodeName, how: HowOut, under_work: bool },
+    #[error("only {node} may be out: it is the node under work")]
+    OnlyThisMayBe { node: NodeName },
+    #[error(transparent)]
+    Missing(#[from] Missing),
+}
+
+/// In which way a node is out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HowOut {
+    #[error("offline")]
+    Offline,
+    #[error("having its packages upgraded")]
+    Upgrading,
+    #[error("in HA maintenance mode")]
+    Maintenance,
+    #[error("not seen by the HA manager")]
+    NotSeenByHa,
+    #[error("being fenced")]
+    Fenced,
+}
 
 impl Invariant for OneNodeOut {
+    type Evidence = NodesOut;
+
     fn id(&self) -> &'static str {
         "one-node-out"
     }
@@ -19,9 +53,9 @@ impl Invariant for OneNodeOut {
          data may be gone, and nothing is left for a failure."
     }
 
-    fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> Verdict {
-        let mut findings = Findings::default();
-        let mut out: Vec<(&NodeName, String)> = Vec::new();
+    fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> Verdict<NodesOut> {
+        let mut findings = Findings::new();
+        let mut out: Vec<(&NodeName, HowOut)> = Vec::new();
         for node in snapshot.nodes.values() {
             if let Some(how) = how_out(snapshot, node, &mut findings) {
                 out.push((&node.name, how));
@@ -35,28 +69,28 @@ impl Invariant for OneNodeOut {
         };
         if too_many {
             for (name, how) in &out {
-                let ours = if allowed(name) { " (the node under work)" } else { "" };
-                findings.broken(format!("{name}{ours} is {how}"));
+                let node = (*name).clone();
+                findings.broken(NodesOut::Out { node, how: *how, under_work: allowed(name) });
             }
             if let Some(work) = context.under_work.as_ref().filter(|work| !out.iter().any(|(name, _)| name == work)) {
-                findings.broken(format!("only {work} may be out: it is the node under work"));
+                findings.broken(NodesOut::OnlyThisMayBe { node: work.clone() });
             }
         }
         findings.verdict()
     }
 }
 
-fn how_out(snapshot: &Snapshot, node: &Node, findings: &mut Findings) -> Option<String> {
+fn how_out(snapshot: &Snapshot, node: &Node, findings: &mut Findings<NodesOut>) -> Option<HowOut> {
     if !*findings.read(&node.online)? {
-        return Some("offline".to_owned());
+        return Some(HowOut::Offline);
     }
     if is_upgrading(node, findings) {
-        return Some("having its packages upgraded".to_owned());
+        return Some(HowOut::Upgrading);
     }
     match snapshot.ha.known()?.nodes.get(&node.name)? {
         HaNodeState::Online | HaNodeState::Gone => None,
-        HaNodeState::Maintenance => Some("in HA maintenance mode".to_owned()),
-        HaNodeState::Unknown => Some("not seen by the HA manager".to_owned()),
-        HaNodeState::Fence => Some("being fenced".to_owned()),
+        HaNodeState::Maintenance => Some(HowOut::Maintenance),
+        HaNodeState::Unknown => Some(HowOut::NotSeenByHa),
+        HaNodeState::Fence => Some(HowOut::Fenced),
     }
 }

@@ -1,19 +1,40 @@
 //! The votes that are left still reach quorum, as every member counts them.
 
-use super::support::{Findings, upgrading, online_views};
-use super::{Context, Invariant, Verdict};
-use crate::snapshot::{EtcPve, Snapshot};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
-/// What a member's vote does not help against.
-const CUT_OFF: &str = "but its /etc/pve cannot be written: its pmxcfs has lost corosync; nothing starts, moves or is \
-                       configured there, and active HA resets the node after a minute. `systemctl restart pve-cluster` \
-                       on it; `journalctl -u pve-cluster` says why";
+use super::rule::{Context, Invariant};
+use super::support::{Findings, online_views, upgrading};
+use super::verdict::{Missing, Verdict};
+use crate::ids::NodeName;
+use crate::snapshot::{EtcPve, Snapshot};
 
 /// `quorum-margin`. Uneven votes and a QDevice are in the figures that corosync itself gives. A node that is being
 /// upgraded counts as absent. A member whose own `/etc/pve` cannot be written has no quorum where it matters.
-pub(super) struct QuorumMargin;
+pub struct QuorumMargin;
+
+/// Members that would not reach quorum, or do not have it where it matters.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum QuorumShort {
+    #[error("{viewer} would count {left} votes where {needed} are needed for quorum")]
+    TooFewVotes { viewer: NodeName, left: u32, needed: u32 },
+    #[error("{viewer} is not quorate ({left} votes, {needed} needed)")]
+    NotQuorate { viewer: NodeName, left: u32, needed: u32 },
+    /// A member's vote does not help where its own `/etc/pve` is not writable.
+    #[error(
+        "{viewer} has quorum, but its /etc/pve cannot be written: its pmxcfs has lost corosync; nothing starts, moves or \
+         is configured there, and active HA resets the node after a minute. `systemctl restart pve-cluster` on it; \
+         `journalctl -u pve-cluster` says why"
+    )]
+    CutOff { viewer: NodeName },
+    #[error(transparent)]
+    Missing(#[from] Missing),
+}
 
 impl Invariant for QuorumMargin {
+    type Evidence = QuorumShort;
+
     fn id(&self) -> &'static str {
         "quorum-margin"
     }
@@ -23,8 +44,8 @@ impl Invariant for QuorumMargin {
          after about a minute: all their guests die."
     }
 
-    fn holds(&self, snapshot: &Snapshot, _context: &Context<'_>) -> Verdict {
-        let mut findings = Findings::default();
+    fn holds(&self, snapshot: &Snapshot, _context: &Context<'_>) -> Verdict<QuorumShort> {
+        let mut findings = Findings::new();
         let upgrading = upgrading(snapshot, &mut findings);
         for (viewer, view) in online_views(snapshot, &mut findings) {
             if upgrading.contains(viewer) {
@@ -33,15 +54,15 @@ impl Invariant for QuorumMargin {
             let lost = upgrading.iter().filter_map(|name| view.members.get(name)).map(|member| member.votes);
             let lost = lost.fold(0, u32::saturating_add);
             let left = view.total_votes.saturating_sub(lost);
-            if left < view.quorum {
-                let quorum = view.quorum;
-                findings.broken(format!("{viewer} would count {left} votes where {quorum} are needed for quorum"));
+            let (viewer_name, needed) = (viewer.clone(), view.quorum);
+            if left < needed {
+                findings.broken(QuorumShort::TooFewVotes { viewer: viewer_name, left, needed });
             } else if !view.quorate {
-                findings.broken(format!("{viewer} is not quorate ({left} votes, {} needed)", view.quorum));
+                findings.broken(QuorumShort::NotQuorate { viewer: viewer_name, left, needed });
             } else if let Some(state) = snapshot.etc_pve.get(viewer)
                 && let Some(EtcPve::ReadOnly | EtcPve::NotMounted) = findings.read(state)
             {
-                findings.broken(format!("{viewer} has quorum, {CUT_OFF}"));
+                findings.broken(QuorumShort::CutOff { viewer: viewer_name });
             }
         }
         findings.verdict()

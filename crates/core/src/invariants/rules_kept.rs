@@ -2,17 +2,37 @@
 
 use std::collections::BTreeSet;
 
-use super::support::Findings;
-use super::{Context, Invariant, Verdict};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::rule::{Context, Invariant};
+use super::support::{Findings, names};
+use super::verdict::{Missing, Verdict};
 use crate::ids::{GuestId, NodeName};
 use crate::snapshot::{AffinityRule, Ha, HaRequest, NodeAffinity, ResourceAffinity, Snapshot};
 
 /// `rules-kept`. Judged for guests that run and that HA manages: for others HA's rules mean nothing. A group that
 /// belongs together travels one by one, so it may be split in two on its way; that it is whole again at the end of a
 /// node's turn is for the plan check to see.
-pub(super) struct RulesKept;
+pub struct RulesKept;
+
+/// HA rules about guests that are not kept.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AffinityBroken {
+    #[error("{guest} would be on {node}, which rule {rule} forbids")]
+    Forbidden { guest: GuestId, node: NodeName, rule: String },
+    #[error("{one} and {other} meet on {node}, rule {rule} keeps them apart")]
+    Meet { one: GuestId, other: GuestId, node: NodeName, rule: String },
+    #[error("rule {rule} keeps guests together, they are on {}", names(.nodes))]
+    Scattered { rule: String, nodes: BTreeSet<NodeName> },
+    #[error(transparent)]
+    Missing(#[from] Missing),
+}
 
 impl Invariant for RulesKept {
+    type Evidence = AffinityBroken;
+
     fn id(&self) -> &'static str {
         "rules-kept"
     }
@@ -22,19 +42,19 @@ impl Invariant for RulesKept {
          in the middle of the run."
     }
 
-    fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> Verdict {
+    fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> Verdict<AffinityBroken> {
         those(snapshot, context, |_| true)
     }
 
     /// A rule that names none of those that moved holds as it did.
-    fn still_holds(&self, snapshot: &Snapshot, context: &Context<'_>, moved: &BTreeSet<GuestId>) -> Verdict {
+    fn still_holds(&self, snapshot: &Snapshot, context: &Context<'_>, moved: &BTreeSet<GuestId>) -> Verdict<AffinityBroken> {
         those(snapshot, context, |guests| moved.iter().any(|guest| guests.contains(guest)))
     }
 }
 
 /// The rules about guests for which this is asked.
-fn those(snapshot: &Snapshot, context: &Context<'_>, asked: impl Fn(&BTreeSet<GuestId>) -> bool) -> Verdict {
-    let mut findings = Findings::default();
+fn those(snapshot: &Snapshot, context: &Context<'_>, asked: impl Fn(&BTreeSet<GuestId>) -> bool) -> Verdict<AffinityBroken> {
+    let mut findings = Findings::new();
     let Some(ha) = findings.read(&snapshot.ha) else { return findings.verdict() };
     for rule in &ha.rules {
         match rule {
@@ -59,31 +79,33 @@ fn places<'a>(snapshot: &'a Snapshot, ha: &Ha, context: &'a Context<'_>, id: Gue
     std::iter::once(&guest.node).chain(ends).collect()
 }
 
-fn node_affinity(snapshot: &Snapshot, ha: &Ha, context: &Context<'_>, rule: &NodeAffinity, findings: &mut Findings) {
+fn node_affinity(snapshot: &Snapshot, ha: &Ha, context: &Context<'_>, rule: &NodeAffinity, findings: &mut Findings<AffinityBroken>) {
     for id in rule.guests.iter().filter(|_| rule.strict) {
         for node in places(snapshot, ha, context, *id) {
             if !rule.nodes.contains_key(node) {
-                findings.broken(format!("{id} would be on {node}, which rule {} forbids", rule.id));
+                let (node, rule) = (node.clone(), rule.id.clone());
+                findings.broken(AffinityBroken::Forbidden { guest: *id, node, rule });
             }
         }
     }
 }
 
-fn apart(snapshot: &Snapshot, ha: &Ha, context: &Context<'_>, rule: &ResourceAffinity, findings: &mut Findings) {
+fn apart(snapshot: &Snapshot, ha: &Ha, context: &Context<'_>, rule: &ResourceAffinity, findings: &mut Findings<AffinityBroken>) {
     let placed: Vec<_> = rule.guests.iter().map(|id| (id, places(snapshot, ha, context, *id))).collect();
     for (index, (one, here)) in placed.iter().enumerate() {
         for (other, there) in &placed[index + 1..] {
             for node in here.intersection(there) {
-                findings.broken(format!("{one} and {other} meet on {node}, rule {} keeps them apart", rule.id));
+                let (node, rule) = ((*node).clone(), rule.id.clone());
+                findings.broken(AffinityBroken::Meet { one: **one, other: **other, node, rule });
             }
         }
     }
 }
 
-fn together(snapshot: &Snapshot, ha: &Ha, context: &Context<'_>, rule: &ResourceAffinity, findings: &mut Findings) {
+fn together(snapshot: &Snapshot, ha: &Ha, context: &Context<'_>, rule: &ResourceAffinity, findings: &mut Findings<AffinityBroken>) {
     let nodes: BTreeSet<_> = rule.guests.iter().flat_map(|id| places(snapshot, ha, context, *id)).collect();
     if nodes.len() > 2 {
-        let nodes: Vec<&str> = nodes.iter().map(|node| node.as_str()).collect();
-        findings.broken(format!("rule {} keeps guests together, they are on {}", rule.id, nodes.join(", ")));
+        let nodes = nodes.into_iter().cloned().collect();
+        findings.broken(AffinityBroken::Scattered { rule: rule.id.clone(), nodes });
     }
 }

@@ -2,26 +2,30 @@
 
 use std::collections::BTreeSet;
 
-use super::Verdict;
+use super::verdict::{Grounds, Missing, Verdict};
 use crate::ids::NodeName;
 use crate::observed::Observed;
 use crate::snapshot::{Node, QuorumView, Snapshot, UnitState};
 
 /// Evidence as it comes together.
-#[derive(Debug, Default)]
-pub(super) struct Findings {
-    broken: Vec<String>,
-    missing: Vec<String>,
+#[derive(Debug)]
+pub(super) struct Findings<E> {
+    broken: Vec<E>,
+    missing: Vec<E>,
 }
 
-impl Findings {
+impl<E: From<Missing>> Findings<E> {
+    pub(super) fn new() -> Self {
+        Self { broken: Vec::new(), missing: Vec::new() }
+    }
+
     /// Something that breaks the rule.
-    pub(super) fn broken(&mut self, evidence: impl Into<String>) {
-        self.broken.push(evidence.into());
+    pub(super) fn broken(&mut self, evidence: E) {
+        self.broken.push(evidence);
     }
 
     /// Something that must be known and is not.
-    pub(super) fn missing(&mut self, what: impl Into<String>) {
+    pub(super) fn missing(&mut self, what: impl Into<E>) {
         self.missing.push(what.into());
     }
 
@@ -30,20 +34,25 @@ impl Findings {
         match value {
             Observed::Known(value) => Some(value),
             Observed::Unknown(why) => {
-                self.missing(format!("not known: {why}"));
+                self.missing(Missing::Reading(why.clone()));
                 None
             }
         }
     }
 
     /// What is broken for certain outweighs what is not known.
-    pub(super) fn verdict(self) -> Verdict {
-        match (self.broken.is_empty(), self.missing.is_empty()) {
-            (false, _) => Verdict::Broken(self.broken),
-            (true, false) => Verdict::Unknown(self.missing),
-            (true, true) => Verdict::Holds,
+    pub(super) fn verdict(self) -> Verdict<E> {
+        match (Grounds::of(self.broken), Grounds::of(self.missing)) {
+            (Some(broken), _) => Verdict::Broken(broken),
+            (None, Some(missing)) => Verdict::Unknown(missing),
+            (None, None) => Verdict::Holds,
         }
     }
+}
+
+/// `pve1, pve2`.
+pub(super) fn names(nodes: &BTreeSet<NodeName>) -> String {
+    nodes.iter().map(NodeName::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// The nodes that are online. A node of which that is not known counts as online: it has to be asked.
@@ -52,7 +61,10 @@ pub(super) fn online_nodes(snapshot: &Snapshot) -> impl Iterator<Item = &Node> {
 }
 
 /// The own views of all nodes that are online; a missing one is noted.
-pub(super) fn online_views<'a>(snapshot: &'a Snapshot, findings: &mut Findings) -> Vec<(&'a NodeName, &'a QuorumView)> {
+pub(super) fn online_views<'a, E: From<Missing>>(
+    snapshot: &'a Snapshot,
+    findings: &mut Findings<E>,
+) -> Vec<(&'a NodeName, &'a QuorumView)> {
     let mut views = Vec::new();
     for node in online_nodes(snapshot) {
         if findings.read(&node.online).is_none() {
@@ -60,17 +72,17 @@ pub(super) fn online_views<'a>(snapshot: &'a Snapshot, findings: &mut Findings) 
         }
         match snapshot.quorum.get(&node.name) {
             Some(view) => views.extend(findings.read(view).map(|view| (&node.name, view))),
-            None => findings.missing(format!("the view of {} on votes and members was not read", node.name)),
+            None => findings.missing(Missing::View(node.name.clone())),
         }
     }
     if views.is_empty() {
-        findings.missing("no node that is online told its view on votes and members");
+        findings.missing(Missing::EveryView);
     }
     views
 }
 
 /// Is an upgrade of ours at work on the node? Not known on a node that is online is noted.
-pub(super) fn is_upgrading(node: &Node, findings: &mut Findings) -> bool {
+pub(super) fn is_upgrading<E: From<Missing>>(node: &Node, findings: &mut Findings<E>) -> bool {
     let unit = match node.online.is(&false) {
         true => node.upgrade_unit.known(),
         false => findings.read(&node.upgrade_unit),
@@ -80,7 +92,7 @@ pub(super) fn is_upgrading(node: &Node, findings: &mut Findings) -> bool {
 
 /// Nodes with an upgrade at work: no members for a moment of it. Corosync is restarted by its own package, and the
 /// network under it by others (ifupdown2, Open vSwitch); and a node whose upgrade was begun has to be rebooted.
-pub(super) fn upgrading(snapshot: &Snapshot, findings: &mut Findings) -> BTreeSet<NodeName> {
+pub(super) fn upgrading<E: From<Missing>>(snapshot: &Snapshot, findings: &mut Findings<E>) -> BTreeSet<NodeName> {
     let nodes = online_nodes(snapshot).filter(|node| is_upgrading(node, findings));
     nodes.map(|node| node.name.clone()).collect()
 }

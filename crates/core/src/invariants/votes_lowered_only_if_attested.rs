@@ -1,13 +1,30 @@
 //! Expected votes are lower than configured only for nodes that the operator attested dead.
 
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::rule::{Context, Invariant};
 use super::support::{Findings, online_views};
-use super::{Context, Invariant, Verdict};
+use super::verdict::{Missing, Verdict};
+use crate::ids::NodeName;
 use crate::snapshot::Snapshot;
 
 /// `votes-lowered-only-if-attested`. Never for a node that is merely rebooting.
-pub(super) struct VotesLoweredOnlyIfAttested;
+pub struct VotesLoweredOnlyIfAttested;
+
+/// Nodes that expect fewer votes than is attested.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VotesTooLow {
+    #[error("{viewer} expects {expected} votes, configured are {configured}, attested dead {attested}")]
+    Expected { viewer: NodeName, expected: u64, configured: u64, attested: u64 },
+    #[error(transparent)]
+    Missing(#[from] Missing),
+}
 
 impl Invariant for VotesLoweredOnlyIfAttested {
+    type Evidence = VotesTooLow;
+
     fn id(&self) -> &'static str {
         "votes-lowered-only-if-attested"
     }
@@ -17,8 +34,8 @@ impl Invariant for VotesLoweredOnlyIfAttested {
          guest twice: its disk is lost."
     }
 
-    fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> Verdict {
-        let mut findings = Findings::default();
+    fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> Verdict<VotesTooLow> {
+        let mut findings = Findings::new();
         let Some(votes) = findings.read(&snapshot.configured_votes) else { return findings.verdict() };
         let configured: u64 = votes.values().copied().map(u64::from).sum();
         let is_dead = |node| context.attested_dead.contains(node);
@@ -30,11 +47,9 @@ impl Invariant for VotesLoweredOnlyIfAttested {
             // A device that does not cast may show no votes; then only those of the nodes are asked for.
             let device = view.qdevice.map_or(0, |device| if device.casting { u64::from(device.votes) } else { 0 });
             let expected = u64::from(view.expected_votes);
-            if expected + attested < configured + device {
-                findings.broken(format!(
-                    "{viewer} expects {expected} votes, configured are {}, attested dead {attested}",
-                    configured + device
-                ));
+            let configured = configured + device;
+            if expected + attested < configured {
+                findings.broken(VotesTooLow::Expected { viewer: viewer.clone(), expected, configured, attested });
             }
         }
         findings.verdict()

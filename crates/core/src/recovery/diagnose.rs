@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use super::cause::{Cause, CauseKind, Standing};
 use super::facts::RunFacts;
-use super::options::{Choice, choices};
+use super::remedies::{Remedy, remedies};
+use super::spans::{ago, span};
 use super::survey::{Heard, HeardWhat, NodeReport, Survey};
 use crate::ids::{NodeName, UnixMs};
 use crate::snapshot::EtcPve;
@@ -36,31 +38,7 @@ pub struct Diagnosis {
     /// Nodes that will reset themselves, soonest first.
     pub fences: Vec<Fence>,
     /// What can be done, least risk first. Empty if there is quorum and nobody is absent.
-    pub choices: Vec<Choice>,
-}
-
-/// Is there quorum?
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case", tag = "standing")]
-pub enum Standing {
-    /// Some partition has it.
-    Quorate {
-        /// Votes that it has.
-        votes: u32,
-        /// Votes that it needs.
-        needed: u32,
-    },
-    /// Nobody who can be asked has it.
-    Lost {
-        /// Votes of the largest partition.
-        votes: u32,
-        /// Votes that it needs.
-        needed: u32,
-        /// Since when, as the members heard it.
-        since: Option<UnixMs>,
-    },
-    /// No node tells its view.
-    NotKnown,
+    pub remedies: Vec<Remedy>,
 }
 
 /// One node, in words.
@@ -74,82 +52,6 @@ pub struct NodeLine {
     pub etc_pve: String,
     /// HA there.
     pub ha: String,
-}
-
-/// One cause.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Cause {
-    /// What it is.
-    #[serde(flatten)]
-    pub kind: CauseKind,
-    /// How that is known: one sentence each.
-    pub evidence: Vec<String>,
-}
-
-/// What took the votes away.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case", tag = "cause")]
-pub enum CauseKind {
-    /// A node reboots by order of this run.
-    Reboots {
-        /// Which.
-        node: NodeName,
-        /// Since when.
-        since: UnixMs,
-        /// Has it used up the time that a boot may take?
-        overdue: bool,
-    },
-    /// A node left orderly: somebody shut it down or reboots it.
-    WentDown {
-        /// Which.
-        node: NodeName,
-    },
-    /// A node vanished without a word: power, kernel, or network.
-    Vanished {
-        /// Which.
-        node: NodeName,
-    },
-    /// A node is silent, and nobody heard it go.
-    Silent {
-        /// Which.
-        node: NodeName,
-    },
-    /// A node's shell answers, and its corosync does not run.
-    CorosyncDown {
-        /// Which.
-        node: NodeName,
-    },
-    /// A node lives, and its corosync reaches the others no more.
-    CutOff {
-        /// Which.
-        node: NodeName,
-    },
-    /// A link to a node comes and goes.
-    LinkFlaps {
-        /// Which.
-        node: NodeName,
-    },
-    /// The QDevice casts no vote here.
-    DeviceAway {
-        /// Votes that it would have.
-        votes: u32,
-    },
-}
-
-impl CauseKind {
-    /// The node that it is about.
-    pub fn node(&self) -> Option<&NodeName> {
-        match self {
-            Self::Reboots { node, .. }
-            | Self::WentDown { node }
-            | Self::Vanished { node }
-            | Self::Silent { node }
-            | Self::CorosyncDown { node }
-            | Self::CutOff { node }
-            | Self::LinkFlaps { node } => Some(node),
-            Self::DeviceAway { .. } => None,
-        }
-    }
 }
 
 /// A node whose watchdog is open and not fed any more.
@@ -173,9 +75,9 @@ pub fn diagnose(survey: &Survey, facts: &RunFacts) -> Diagnosis {
     causes.extend(device(survey));
     let mut fences: Vec<Fence> = survey.nodes.iter().filter_map(|(name, node)| fence(survey, name, node)).collect();
     fences.sort_by_key(|fence| (fence.at, fence.node.clone()));
-    let choices = choices(survey, facts, &standing, &causes);
+    let remedies = remedies(survey, facts, &standing, &causes);
     let nodes = survey.nodes.iter().map(|(name, node)| line(name, node, &fences)).collect();
-    Diagnosis { taken: survey.taken, standing, nodes, causes, fences, choices }
+    Diagnosis { taken: survey.taken, standing, nodes, causes, fences, remedies }
 }
 
 fn standing(survey: &Survey) -> Standing {
@@ -199,7 +101,7 @@ fn of_node(survey: &Survey, facts: &RunFacts, name: &NodeName) -> Cause {
     let mut evidence = Vec::new();
     let gone = gone(survey, name);
     if let Some((who, heard)) = &gone {
-        let (ago, node) = (ago(survey, heard.at), name);
+        let (ago, node) = (ago(survey.taken, heard.at), name);
         evidence.push(match heard.what {
             HeardWhat::Left(_) => format!("{who} heard {node} leave orderly {ago}"),
             _ => format!("{who} lost {node} without a word {ago}"),
@@ -228,7 +130,7 @@ fn of_node(survey: &Survey, facts: &RunFacts, name: &NodeName) -> Cause {
     }
     if let Some(since) = facts.reboots.get(name) {
         let took_s = survey.taken.since_s(*since);
-        evidence.insert(0, format!("this run told {name} to reboot {}", ago(survey, *since)));
+        evidence.insert(0, format!("this run told {name} to reboot {}", ago(survey.taken, *since)));
         let overdue = took_s > facts.boot_s;
         evidence.push(match overdue {
             true => format!("a boot may take {}: that is over", span(facts.boot_s)),
@@ -269,7 +171,7 @@ fn links_down(survey: &Survey, name: &NodeName) -> Vec<String> {
         .get(who)
         .and_then(|node| node.last_heard(|what| matches!(what, HeardWhat::LinkDown(peer, _) if peer == name)));
     if let Some(Heard { at, what: HeardWhat::LinkDown(_, link) }) = down {
-        lines.push(format!("{who} lost link {link} to {name} {}", ago(survey, *at)));
+        lines.push(format!("{who} lost link {link} to {name} {}", ago(survey.taken, *at)));
     }
     lines
 }
@@ -348,19 +250,4 @@ fn line(name: &NodeName, node: &NodeReport, fences: &[Fence]) -> NodeLine {
         (None, None) => "?".to_owned(),
     };
     NodeLine { node: name.clone(), says, etc_pve: etc_pve.to_owned(), ha }
-}
-
-/// `12 s ago`.
-pub(super) fn ago(survey: &Survey, at: UnixMs) -> String {
-    format!("{} ago", span(survey.taken.since_s(at)))
-}
-
-/// `40 s`, `12 min 05 s`, `3 h 10 min`, `5 days`.
-pub(super) fn span(seconds: u64) -> String {
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
-        3600..172_800 => format!("{} h {:02} min", seconds / 3600, seconds / 60 % 60),
-        _ => format!("{} days", seconds / 86_400),
-    }
 }

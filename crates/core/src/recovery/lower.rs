@@ -7,109 +7,106 @@
 use std::collections::BTreeSet;
 
 use serde::Serialize;
+use thiserror::Error;
 
-use super::diagnose::span;
+use super::attestation::words_for;
 use super::facts::RunFacts;
-use super::survey::Survey;
+use super::spans::span;
+use super::survey::{AbsenceNotKnown, NodeReport, Survey, VotesNotKnown};
 use crate::ids::{NodeName, UnixMs};
-use crate::invariants::{Context, Verdict, by_id};
-use crate::observed::Observed;
+use crate::invariants::{Context, Evidence, Grounds, RuleId, Verdict};
+use crate::observed::{Observed, WhyUnknown};
 use crate::policy::Policy;
 use crate::snapshot::{Node, Snapshot};
 use crate::steps::{LowerVotes, Step};
 
-/// The words that attest a node: to be typed letter by letter.
-pub fn words_for(node: &NodeName) -> String {
-    format!("I have seen that {node} is off")
-}
-
 /// A reason against lowering expected votes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case", tag = "refusal")]
-pub enum Refusal {
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "reason")]
+pub enum NotLowered {
     /// There is nothing to mend.
+    #[error("{node} is in a partition that has quorum: nothing is to be lowered")]
     HasQuorum {
         /// Who has it.
         node: NodeName,
     },
     /// Nobody tells how things stand.
+    #[error("no node tells its view: nobody can say what would be lowered")]
     NoView,
-    /// What must be known is not.
-    NotKnown {
-        /// What, and why not.
-        what: String,
+    /// A member may be somewhere else by now.
+    #[error("{node} is a member and does not tell its view: {why}")]
+    MemberNotKnown {
+        /// Which.
+        node: NodeName,
+        /// Why its view was not read.
+        why: WhyUnknown,
+    },
+    /// Since when a node is away must be known, and is not.
+    #[error("since when {node} is away is not known: {why}")]
+    AbsenceNotKnown {
+        /// Which.
+        node: NodeName,
+        /// Why it is not known.
+        why: AbsenceNotKnown,
+    },
+    /// How many votes are configured must be known, and is not.
+    #[error("{why}")]
+    VotesNotKnown {
+        /// Which of them, and why.
+        why: VotesNotKnown,
     },
     /// A node that is no member answers: it is not off.
+    #[error("{node} answers over SSH: it is not off. Mend its corosync or its links instead")]
     StillAnswers {
         /// Which.
         node: NodeName,
     },
     /// A node is away, and may still be on its way back.
+    #[error("{node} has been away for {}; a boot may take {}: it may be on its way", span(*.away_s), span(*.needed_s))]
     AwayTooShort {
         /// Which.
         node: NodeName,
-        /// For so long.
+        /// For so many seconds.
         away_s: u64,
-        /// So long it must be.
+        /// So many seconds it must be.
         needed_s: u64,
     },
     /// This run told a node to reboot, and its time is not over.
+    #[error("{node} was told to reboot by this run and has {} still", span(*.left_s))]
     Reboots {
         /// Which.
         node: NodeName,
-        /// It has so long still.
+        /// It has so many seconds still.
         left_s: u64,
     },
-    /// Nobody has said that he has seen it off.
+    /// Nobody has said to have seen it off.
+    #[error("nobody has attested {node}: \"{}\"", words_for(.node))]
     NotAttested {
         /// Which.
         node: NodeName,
     },
     /// Words that attest no absent node.
+    #[error("{words:?} are not the words for any absent node")]
     OtherWords {
         /// As they were typed.
         words: String,
     },
     /// The votes that are left would not be enough however far they are lowered, or the rule says no.
+    #[error("{}: {evidence}", RuleId::VotesLoweredOnlyIfAttested)]
     RuleBroken {
-        /// Its evidence.
-        evidence: Vec<String>,
+        /// What the rule has to say.
+        evidence: Grounds<Evidence>,
     },
-}
-
-impl std::fmt::Display for Refusal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::HasQuorum { node } => write!(f, "{node} is in a partition that has quorum: nothing is to be lowered"),
-            Self::NoView => f.write_str("no node tells its view: nobody can say what would be lowered"),
-            Self::NotKnown { what } => f.write_str(what),
-            Self::StillAnswers { node } => {
-                write!(f, "{node} answers over SSH: it is not off. Mend its corosync or its links instead")
-            }
-            Self::AwayTooShort { node, away_s, needed_s } => {
-                let (away, needed) = (span(*away_s), span(*needed_s));
-                write!(f, "{node} has been away for {away}; a boot may take {needed}: it may be on its way")
-            }
-            Self::Reboots { node, left_s } => {
-                write!(f, "{node} was told to reboot by this run and has {} still", span(*left_s))
-            }
-            Self::NotAttested { node } => write!(f, "nobody has attested {node}: \"{}\"", words_for(node)),
-            Self::OtherWords { words } => write!(f, "{words:?} are not the words for any absent node"),
-            Self::RuleBroken { evidence } => {
-                write!(f, "votes-lowered-only-if-attested: {}", evidence.join("; "))
-            }
-        }
-    }
 }
 
 /// The step that lowers expected votes, or every reason against it. `attested` are the sentences as they were typed.
 ///
 /// # Errors
 /// All reasons, so that the operator sees at once how far he is from it.
-pub fn lowering(survey: &Survey, facts: &RunFacts, attested: &[String]) -> Result<LowerVotes, Vec<Refusal>> {
-    let Some((node, here)) = survey.here() else { return Err(vec![Refusal::NoView]) };
+pub fn lowering(survey: &Survey, facts: &RunFacts, attested: &[String]) -> Result<LowerVotes, Vec<NotLowered>> {
+    let Some((node, here)) = survey.here() else { return Err(vec![NotLowered::NoView]) };
     if let Some((quorate, _)) = survey.views().find(|(_, view)| view.quorate) {
-        return Err(vec![Refusal::HasQuorum { node: quorate.clone() }]);
+        return Err(vec![NotLowered::HasQuorum { node: quorate.clone() }]);
     }
     let mut refusals = Vec::new();
     let absent = survey.absent();
@@ -118,18 +115,17 @@ pub fn lowering(survey: &Survey, facts: &RunFacts, attested: &[String]) -> Resul
     }
     let known = |sentence: &&String| absent.iter().any(|name| words_for(name) == **sentence);
     let strange = attested.iter().filter(|sentence| !known(sentence));
-    refusals.extend(strange.map(|words| Refusal::OtherWords { words: words.clone() }));
+    refusals.extend(strange.map(|words| NotLowered::OtherWords { words: words.clone() }));
     // Members who do not tell their own view may be somewhere else by now.
     for member in here.members.keys() {
         if let Some(Err(why)) = survey.nodes.get(member).map(|report| report.view.read()) {
-            refusals
-                .push(Refusal::NotKnown { what: format!("{member} is a member and does not tell its view: {why}") });
+            refusals.push(NotLowered::MemberNotKnown { node: member.clone(), why: why.clone() });
         }
     }
     let configured = match survey.configured() {
         Ok(configured) => configured,
-        Err(what) => {
-            refusals.push(Refusal::NotKnown { what });
+        Err(why) => {
+            refusals.push(NotLowered::VotesNotKnown { why });
             return Err(refusals);
         }
     };
@@ -142,43 +138,42 @@ pub fn lowering(survey: &Survey, facts: &RunFacts, attested: &[String]) -> Resul
 }
 
 /// What speaks against taking this node for off.
-fn against(survey: &Survey, facts: &RunFacts, name: &NodeName, attested: &[String]) -> Vec<Refusal> {
+fn against(survey: &Survey, facts: &RunFacts, name: &NodeName, attested: &[String]) -> Vec<NotLowered> {
     let mut refusals = Vec::new();
-    if survey.nodes.get(name).is_some_and(super::survey::NodeReport::answers) {
-        return vec![Refusal::StillAnswers { node: name.clone() }];
+    if survey.nodes.get(name).is_some_and(NodeReport::answers) {
+        return vec![NotLowered::StillAnswers { node: name.clone() }];
     }
     let node = name.clone();
     match survey.absent_since(name) {
         Ok(since) => {
             let away_s = survey.taken.since_s(since);
             if away_s <= facts.boot_s {
-                refusals.push(Refusal::AwayTooShort { node, away_s, needed_s: facts.boot_s });
+                refusals.push(NotLowered::AwayTooShort { node, away_s, needed_s: facts.boot_s });
             }
         }
-        Err(why) => refusals.push(Refusal::NotKnown { what: format!("since when {name} is away is not known: {why}") }),
+        Err(why) => refusals.push(NotLowered::AbsenceNotKnown { node, why }),
     }
     if let Some(ordered) = facts.reboots.get(name) {
         let left_s = ordered.plus_s(facts.boot_s).since_s(survey.taken);
         if left_s > 0 {
-            refusals.push(Refusal::Reboots { node: name.clone(), left_s });
+            refusals.push(NotLowered::Reboots { node: name.clone(), left_s });
         }
     }
     if !attested.contains(&words_for(name)) {
-        refusals.push(Refusal::NotAttested { node: name.clone() });
+        refusals.push(NotLowered::NotAttested { node: name.clone() });
     }
     refusals
 }
 
 /// The rule has the last word, on what will be.
-fn rule(survey: &Survey, step: &LowerVotes) -> Option<Refusal> {
-    let rule = by_id("votes-lowered-only-if-attested").expect("the rule is in the registry");
+fn rule(survey: &Survey, step: &LowerVotes) -> Option<NotLowered> {
     let policy = Policy::default();
     let context = Context { attested_dead: step.off.clone(), ..Context::new(&policy) };
     let mut after = as_snapshot(survey, step);
     Step::from(step.clone()).kind().after(&mut after);
-    match rule.holds(&after, &context) {
+    match RuleId::VotesLoweredOnlyIfAttested.holds(&after, &context) {
         Verdict::Holds => None,
-        Verdict::Broken(evidence) | Verdict::Unknown(evidence) => Some(Refusal::RuleBroken { evidence }),
+        Verdict::Broken(evidence) | Verdict::Unknown(evidence) => Some(NotLowered::RuleBroken { evidence }),
     }
 }
 

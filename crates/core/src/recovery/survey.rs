@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use crate::ids::{NodeName, UnixMs};
-use crate::observed::Observed;
+use crate::observed::{Observed, WhyUnknown};
 use crate::snapshot::{EtcPve, QuorumView};
 
 /// All nodes, asked one by one at one moment.
@@ -83,6 +84,46 @@ pub enum HeardWhat {
     QuorumBack,
 }
 
+/// Why it is not known since when a node is away.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AbsenceNotKnown {
+    /// Nobody counts as a member.
+    #[error("no node tells its view")]
+    NoView,
+    /// A member is no node that was asked.
+    #[error("{0} was not asked")]
+    NotAsked(NodeName),
+    /// A member's journal or its uptime was not read.
+    #[error("{member} does not tell: {why}")]
+    DoesNotTell {
+        /// The member.
+        member: NodeName,
+        /// Why not.
+        why: WhyUnknown,
+    },
+    /// The last that a member heard of it was that it came.
+    #[error("{member} has heard {node} come, and not leave")]
+    HeardItCome {
+        /// The member.
+        member: NodeName,
+        /// The node.
+        node: NodeName,
+    },
+}
+
+/// Why it is not known how many votes are configured.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VotesNotKnown {
+    /// Those of the nodes.
+    #[error("the configured votes are not known: {0}")]
+    OfNodes(WhyUnknown),
+    /// Those of the QDevice.
+    #[error("the device's votes are not known: {0}")]
+    OfDevice(WhyUnknown),
+}
+
 impl NodeReport {
     /// Nothing was read, for this reason.
     pub fn silent(source: &str, why: &str) -> Self {
@@ -140,12 +181,12 @@ impl Survey {
 
     /// Since when the partition that counts has been without a node, at the latest: when the last of its members heard
     /// it leave, or booted without having heard of it since. Unknown if a member does not tell.
-    pub fn absent_since(&self, node: &NodeName) -> Result<UnixMs, String> {
-        let (_, here) = self.here().ok_or("no node tells its view")?;
+    pub fn absent_since(&self, node: &NodeName) -> Result<UnixMs, AbsenceNotKnown> {
+        let (_, here) = self.here().ok_or(AbsenceNotKnown::NoView)?;
         let mut since = UnixMs(0);
         for member in here.members.keys() {
-            let report = self.nodes.get(member).ok_or_else(|| format!("{member} was not asked"))?;
-            let tell = |why: &crate::observed::WhyUnknown| format!("{member} does not tell: {why}");
+            let report = self.nodes.get(member).ok_or_else(|| AbsenceNotKnown::NotAsked(member.clone()))?;
+            let tell = |why: &WhyUnknown| AbsenceNotKnown::DoesNotTell { member: member.clone(), why: why.clone() };
             report.heard.read().map_err(tell)?;
             let uptime_s = report.uptime_s.read().map_err(tell)?;
             let booted = UnixMs(self.taken.0.saturating_sub(uptime_s * 1000));
@@ -153,7 +194,8 @@ impl Survey {
                 |what| matches!(what, HeardWhat::Left(who) | HeardWhat::Vanished(who) | HeardWhat::Joined(who) if who == node),
             );
             if gone.is_some_and(|heard| matches!(heard.what, HeardWhat::Joined(_))) {
-                return Err(format!("{member} has heard {node} come, and not leave"));
+                let (member, node) = (member.clone(), node.clone());
+                return Err(AbsenceNotKnown::HeardItCome { member, node });
             }
             since = since.max(gone.map_or(booted, |heard| heard.at.max(booted)));
         }
@@ -161,9 +203,9 @@ impl Survey {
     }
 
     /// Votes that are configured, the device's included.
-    pub fn configured(&self) -> Result<u32, String> {
-        let votes = self.votes.read().map_err(|why| format!("the configured votes are not known: {why}"))?;
-        let device = self.device_votes.read().map_err(|why| format!("the device's votes are not known: {why}"))?;
+    pub fn configured(&self) -> Result<u32, VotesNotKnown> {
+        let votes = self.votes.read().map_err(|why| VotesNotKnown::OfNodes(why.clone()))?;
+        let device = self.device_votes.read().map_err(|why| VotesNotKnown::OfDevice(why.clone()))?;
         Ok(votes.values().copied().fold(*device, u32::saturating_add))
     }
 }

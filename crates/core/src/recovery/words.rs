@@ -1,6 +1,8 @@
 //! A diagnosis in lines: for a pause, the log and the terminal alike.
 
-use super::diagnose::{Cause, CauseKind, Diagnosis, Standing, span};
+use super::cause::{Cause, CauseKind, Standing};
+use super::diagnose::Diagnosis;
+use super::spans::span;
 
 impl Diagnosis {
     /// The one line that says how things stand.
@@ -36,8 +38,8 @@ impl Diagnosis {
                 ),
             });
         }
-        for (number, choice) in self.choices.iter().enumerate() {
-            lines.push(format!("{}. {} (risk: {})", number + 1, choice.title, choice.risk));
+        for (number, remedy) in self.remedies.iter().enumerate() {
+            lines.push(format!("{}. {} (risk: {})", number + 1, remedy.title, remedy.risk));
         }
         lines
     }

@@ -5,6 +5,7 @@
 //! that is not done. A step that cannot begin yet is *begun waiting* (attempt 0), so that its wait has a deadline.
 
 use super::event::{PauseCause, RunOutcome, StepOutcome};
+use super::objection::Objection;
 use super::state::{RunState, StepRecord};
 use crate::command::Command;
 use crate::ids::{GuestKind, StepId, UnixMs};
@@ -66,11 +67,8 @@ pub struct Start {
     pub owes: Option<Step>,
 }
 
-/// May this step be begun now, with those others under way? The reasons against it, one line each.
-pub type Guard<'a> = dyn Fn(&Step, &[&Step], &Snapshot) -> Result<(), Vec<String>> + 'a;
-
-/// The rule that refuses a step for a guest that runs on its node.
-const A_GUEST_IS_THERE: &str = "no-guest-on-a-node-we-stop";
+/// May this step be begun now, with those others under way? All that speaks against it.
+pub type Guard<'a> = dyn Fn(&Step, &[&Step], &Snapshot) -> Result<(), Vec<Objection>> + 'a;
 
 /// How long to wait between looks, in seconds, while guests travel: that takes seconds.
 const POLL_S: u64 = 5;
@@ -202,8 +200,8 @@ fn follow_up(
             },
             // Somebody has started a guest again: taking it off the node once more is for a new plan, not for waiting.
             // Other reasons pass by themselves, and no plan can be made while they last.
-            Err(why) if !state.aborting && why.iter().all(|line| line.starts_with(A_GUEST_IS_THERE)) => {
-                return conclude(StepOutcome::Abandoned(why.join("; ")));
+            Err(why) if !state.aborting && why.iter().all(Objection::is_a_guest_there) => {
+                return conclude(StepOutcome::Abandoned(Objection::in_one_line(&why)));
             }
             Err(why) => why.into_iter().map(|why| format!("{title}: {why}")).collect(),
         },
@@ -245,7 +243,7 @@ fn may_send(
     guard: &Guard<'_>,
     id: &StepId,
     step: &Step,
-) -> Result<(), Vec<String>> {
+) -> Result<(), Vec<Objection>> {
     let others: Vec<&Step> =
         state.under_way().filter(|(other, _)| *other != id).map(|(_, record)| &record.step).collect();
     guard(step, &others, snapshot)
@@ -383,7 +381,9 @@ fn begin(state: &RunState, snapshot: &Snapshot, guard: &Guard<'_>, planned: &Pla
                 Some(why) => Next::Act(Box::new(more_downtime(why))),
                 None => perform(1),
             },
-            Err(why) if came_since(state, snapshot, step) => replan(why.join("; "), Some(start(id, step, 0, snapshot))),
+            Err(why) if came_since(state, snapshot, step) => {
+                replan(Objection::in_one_line(&why), Some(start(id, step, 0, snapshot)))
+            }
             Err(_) => perform(0),
         },
     }

@@ -190,6 +190,8 @@ pub enum PauseCause {
     Findings,
     /// A step has used up its time or its attempts, or no plan can be found.
     Stuck,
+    /// No plan goes on from here; one that begins with other nodes does, after an abort.
+    AnotherOrder,
     /// Nobody has quorum. The run goes on by itself when it is back.
     LostQuorum,
 }

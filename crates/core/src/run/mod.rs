@@ -3,9 +3,11 @@
 mod budget;
 mod decide;
 mod event;
+mod objection;
 mod state;
 
 pub use budget::Spent;
 pub use decide::{Action, Guard, Start, decide};
 pub use event::{Event, PauseCause, Request, RunOutcome, StepOutcome};
+pub use objection::Objection;
 pub use state::{Obligation, RunState, StepRecord};

@@ -16,8 +16,10 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+use super::clock::LiveClock;
+use super::config::{HostPort, LiveConfig, LiveError, NodeEndpoint, Secret};
 use super::http::{self, Sender};
-use super::{HostPort, LiveClock, LiveConfig, LiveError, Secret, tls};
+use super::tls;
 use crate::ports::{Api, ApiData, ApiError, ApiRequest, PortFuture};
 
 /// Requests in flight per endpoint; pveproxy has few workers, and others use them too.
@@ -54,7 +56,7 @@ impl LiveApi {
         let token = format!("PVEAPIToken={}={}", config.token_id, config.token_secret.0);
         let mut token = HeaderValue::from_str(&token).map_err(|_| LiveError::Token)?;
         token.set_sensitive(true);
-        let endpoint = |node: &super::NodeEndpoint| Endpoint {
+        let endpoint = |node: &NodeEndpoint| Endpoint {
             name: node.name.clone(),
             address: node.api.clone(),
             host: host_header(&node.api),

@@ -10,7 +10,7 @@ use russh::keys::known_hosts::known_host_keys_path;
 use russh::keys::ssh_key::{Algorithm, HashAlg, PrivateKey, PublicKey};
 use russh::keys::{PrivateKeyWithHashAlg, load_secret_key};
 
-use super::{HostKey, LiveError, NodeEndpoint};
+use super::config::{HostKey, LiveError, NodeEndpoint};
 
 /// sshd allows six attempts by default; the last one is left for whoever counts differently.
 const MAX_ATTEMPTS: usize = 5;

@@ -8,7 +8,8 @@ use russh::client;
 use russh::keys::PublicKeyOrCertificate;
 use russh::keys::known_hosts::known_host_keys_path;
 
-use super::{HostPort, keys, tls};
+use super::config::HostPort;
+use super::{keys, tls};
 
 /// For a connection with its handshake.
 const PATIENCE: Duration = Duration::from_secs(10);

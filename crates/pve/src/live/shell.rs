@@ -17,8 +17,9 @@ use russh::{Channel, ChannelMsg, Sig};
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::timeout;
 
+use super::clock::LiveClock;
+use super::config::{HostPort, LiveConfig, LiveError};
 use super::keys::{self, KnownKeys, LoginError};
-use super::{HostPort, LiveClock, LiveConfig, LiveError};
 use crate::ports::{Exit, PortFuture, Shell, ShellError, ShellOutput};
 
 /// Programs at once on one connection; sshd allows ten sessions by default.

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::HostPort;
+use super::config::HostPort;
 
 /// Makes connections whose certificate is looked at afterwards.
 pub(super) fn connector() -> Result<TlsConnector, String> {

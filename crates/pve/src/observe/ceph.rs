@@ -12,10 +12,10 @@ use quorate_core::snapshot::{
 };
 use quorate_core::version::Version;
 
+use super::look::{Depth, Look};
 use super::reader::{Reader, api_why, node_path, shell_source};
 use super::roster::Roster;
 use super::shell::{NodeShell, QUICK};
-use super::{Depth, Look};
 use crate::ports::{ApiError, Exit};
 use crate::wire::ceph as wire;
 use crate::wire::lenient::{self, Int, Map, Text};

@@ -7,9 +7,9 @@ use quorate_core::ids::{NodeName, StorageId, UnixMs, Vmid};
 use quorate_core::observed::{Observed, WhyUnknown};
 use quorate_core::snapshot::{BackupJob, Options, ReplicationJob, Storage};
 
+use super::look::{Depth, Look, keep_or};
 use super::reader::Reader;
 use super::roster::Roster;
-use super::{Depth, Look, keep_or};
 use crate::wire::cluster::{self as wire, BackupEntry, Permissions, ReplicationEntry, StorageEntry};
 use crate::wire::lenient::{Int, List};
 

@@ -12,8 +12,8 @@ use quorate_core::snapshot::{
     AffinityRule, DiskUse, Guest, Ha, LocalDisk, LocalResource, MigrationFacts, ReplicationJob, Storage, TargetRefusal,
 };
 
+use super::look::{Depth, Look};
 use super::reader::{Reader, node_path};
-use super::{Depth, Look};
 use crate::ports::ApiError;
 use crate::wire::guest::{self as wire, Config, Current, Preconditions};
 use crate::wire::lenient::{self, Int, List};
@@ -106,7 +106,7 @@ impl Context<'_> {
             Ok(config) => Observed::Known(config.flag("onboot")),
             Err(why) => Observed::Unknown(why.clone()),
         };
-        let facts = super::both(config, preconditions)
+        let facts = super::reader::both(config, preconditions)
             .and_then(|(config, preconditions)| Ok((config, preconditions, current?)))
             .and_then(|(config, preconditions, current)| {
                 let mut facts = match guest.id.kind {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use quorate_core::observed::{Observed, WhyUnknown};
 use quorate_core::snapshot::{Boot, CheckerReport, CorosyncComplaints, HostFacts, Nics, Node};
 
+use super::look::{Depth, Hosts, Look};
 use super::shell::{NodeShell, QUICK};
-use super::{Depth, Hosts, Look};
 use crate::ports::{Exit, ShellOutput};
 use crate::wire::{boot as wire_boot, host, upgrade_checker};
 

@@ -9,8 +9,8 @@ use futures_util::future::join_all;
 use quorate_core::ids::{GuestId, NodeName};
 use quorate_core::snapshot::{DiskUse, Guest, MigrationFacts};
 
+use super::look::{Depth, Look};
 use super::reader::{Reader, segment};
-use super::{Depth, Look};
 use crate::wire::guest::Volume;
 use crate::wire::lenient::List;
 

@@ -1,6 +1,6 @@
 //! Looking at a cluster: many small readings, put together into one [`Snapshot`].
 //!
-//! Nothing is guessed. What could not be read is [`Observed::Unknown`] with the call that should have told and with
+//! Nothing is guessed. What could not be read is [`quorate_core::observed::Observed::Unknown`] with the call that should have told and with
 //! what came instead; what is read of an offline node is never an old copy. A short list is not good news: whether
 //! our token sees all guests is itself a reading.
 //!
@@ -17,6 +17,7 @@ mod ha;
 mod host;
 mod images;
 mod jobs;
+mod look;
 mod node;
 mod packages;
 mod quorum;
@@ -27,78 +28,19 @@ mod shell;
 mod survey;
 
 pub use driver::DRIVER_LOCK_FILE;
+pub use look::{Depth, Hosts, Look};
 pub use survey::survey;
 
 use std::collections::BTreeMap;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use quorate_core::ids::{GuestId, NodeName};
-use quorate_core::observed::{Observed, WhyUnknown};
+use quorate_core::ids::NodeName;
 use quorate_core::snapshot::{SNAPSHOT_FORMAT, Snapshot};
 
 use crate::ports::Ports;
 use node::NodeLook;
 use reader::Reader;
-
-/// How closely to look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Depth {
-    /// Read everything.
-    Full,
-    /// Read what changes while a run is under way; take the rest over from the previous snapshot.
-    Watch,
-}
-
-/// One look.
-#[derive(Clone, Debug)]
-pub struct Look<'a> {
-    /// How closely.
-    pub depth: Depth,
-    /// The last snapshot; without one, a watch is a full look.
-    pub previous: Option<&'a Snapshot>,
-    /// API endpoints not to ask: the node under work.
-    pub avoid: Vec<NodeName>,
-    /// Nodes of the configuration file, for when no API answers.
-    pub known_nodes: Vec<NodeName>,
-    /// Nodes to read closely also in a watch, packages and Ceph's ok-to-stop included: the node under work.
-    pub focus: Vec<NodeName>,
-    /// Guests whose configuration is read anew also in a watch: we have just changed it.
-    pub changed_guests: Vec<GuestId>,
-    /// Of which nodes a full look, and a watch after a boot, read what serves as advice, PVE's checker among it.
-    pub hosts: Hosts<'a>,
-}
-
-/// Whose advice is read: the upgrade checker computes for seconds on every node.
-#[derive(Clone, Debug)]
-pub enum Hosts<'a> {
-    /// That of every node.
-    All,
-    /// That of these nodes; the rest is taken over from this snapshot, where it has it.
-    Only(Vec<NodeName>, &'a Snapshot),
-    /// Nobody's: this look serves something else.
-    Nobody,
-}
-
-impl Look<'_> {
-    /// A full look with no history.
-    pub fn full() -> Self {
-        Self {
-            depth: Depth::Full,
-            previous: None,
-            avoid: vec![],
-            known_nodes: vec![],
-            focus: vec![],
-            changed_guests: vec![],
-            hosts: Hosts::All,
-        }
-    }
-
-    /// Is everything of this node to be read, whatever was known?
-    fn closely(&self, node: &NodeName) -> bool {
-        self.depth == Depth::Full || self.previous.is_none() || self.focus.contains(node)
-    }
-}
 
 /// Looks at the cluster once. Ends in bounded time, and always with a snapshot: what failed is in it as unknown.
 pub async fn observe(ports: &Ports, look: Look<'_>) -> Snapshot {
@@ -163,21 +105,4 @@ async fn look_at_nodes(reader: &Reader<'_>, roster: &roster::Roster, look: &Look
         nodes.insert(seen.node.name.clone(), seen);
     }
     nodes
-}
-
-/// Takes a known old reading over, unless it is to be read anew. A future that is not needed sends nothing.
-async fn keep_or<T: Clone>(
-    old: Option<&Observed<T>>,
-    anew: bool,
-    read: impl Future<Output = Observed<T>>,
-) -> Observed<T> {
-    match old {
-        Some(Observed::Known(value)) if !anew => Observed::Known(value.clone()),
-        _ => read.await,
-    }
-}
-
-/// Both, or why the first that is missing is missing.
-fn both<A, B>(a: Result<A, WhyUnknown>, b: Result<B, WhyUnknown>) -> Result<(A, B), WhyUnknown> {
-    Ok((a?, b?))
 }

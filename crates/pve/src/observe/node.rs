@@ -9,11 +9,12 @@ use quorate_core::snapshot::{
     StorageOnNode, SubscriptionStatus,
 };
 
+use super::look::{Look, keep_or};
 use super::packages::{self, Versions};
 use super::reader::{Reader, node_path};
 use super::roster::Roster;
 use super::shell::{DATE, NodeShell, QUICK, date};
-use super::{Look, host, keep_or, quorum};
+use super::{host, quorum};
 use crate::wire::cluster::GuestEntry;
 use crate::wire::lenient::{Int, List};
 use crate::wire::node as wire;

@@ -43,11 +43,14 @@ pub(super) async fn read(shell: &NodeShell<'_>, node: &NodeName, old: Option<&No
     let packages = match old.map(|old| &old.packages) {
         // While dpkg is at work there is no answer that will last: what was pending before stands, and dpkg is busy.
         Some(Observed::Known(before)) if at_work => Observed::Known(Packages { locked: true, ..before.clone() }),
-        before => super::keep_or(before, anew || unit_changed, async { read_packages(shell, node).await.into() }).await,
+        before => {
+            super::look::keep_or(before, anew || unit_changed, async { read_packages(shell, node).await.into() }).await
+        }
     };
-    let kernel =
-        super::keep_or(old.map(|old| &old.kernel), anew || unit_changed, async { read_kernel(shell).await.into() })
-            .await;
+    let kernel = super::look::keep_or(old.map(|old| &old.kernel), anew || unit_changed, async {
+        read_kernel(shell).await.into()
+    })
+    .await;
     let versions = match old.filter(|_| !anew && !unit_changed) {
         Some(old) => Versions {
             pve_manager: old.pve_version.clone(),

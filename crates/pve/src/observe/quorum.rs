@@ -21,8 +21,8 @@ const LOCAL: [&str; 4] = ["stat", "-c", "%a", "/etc/pve/local"];
 /// Reads one node's view.
 pub(super) async fn read(shell: &NodeShell<'_>, node: &NodeName, roster: &Roster) -> Observed<QuorumView> {
     let (votes, links) = tokio::join!(votes(shell, node), shell.parsed(&CFGTOOL, QUICK, cfgtool::parse));
-    let view =
-        super::both(votes, links).and_then(|(votes, links)| view(node, &roster.ids, &roster.links, votes, links));
+    let view = super::reader::both(votes, links)
+        .and_then(|(votes, links)| view(node, &roster.ids, &roster.links, votes, links));
     view.into()
 }
 
@@ -34,7 +34,7 @@ pub(super) async fn read_alone(
     addresses: &BTreeMap<NodeName, Vec<String>>,
 ) -> Observed<QuorumView> {
     let (votes, links) = tokio::join!(votes(shell, node), shell.parsed(&CFGTOOL, QUICK, cfgtool::parse));
-    super::both(votes, links).and_then(|(votes, links)| view(node, ids, addresses, votes, links)).into()
+    super::reader::both(votes, links).and_then(|(votes, links)| view(node, ids, addresses, votes, links)).into()
 }
 
 /// Exit status 2 only says "not quorate"; 1 is an error.

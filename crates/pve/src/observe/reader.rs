@@ -109,6 +109,11 @@ pub(super) fn shell_source(node: &NodeName, argv: &[&str]) -> String {
     format!("{} on {node}", quote_all(&argv).replace('\n', "\\n"))
 }
 
+/// Both, or why the first that is missing is missing.
+pub(super) fn both<A, B>(a: Result<A, WhyUnknown>, b: Result<B, WhyUnknown>) -> Result<(A, B), WhyUnknown> {
+    Ok((a?, b?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

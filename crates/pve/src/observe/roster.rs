@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use quorate_core::ids::NodeName;
 use quorate_core::observed::{Observed, WhyUnknown};
 
-use super::Look;
+use super::look::Look;
 use super::reader::{Reader, api_why};
 use super::shell::{NodeShell, QUICK};
 use crate::wire::cluster::{ConfigNode, Status};

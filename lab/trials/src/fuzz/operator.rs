@@ -175,7 +175,7 @@ impl Operator {
                     if self.pauses > PAUSES {
                         return Ok(Ending::Stuck(why));
                     }
-                    say = Some(self.answers(cause, &why));
+                    say = Some(self.answers(cause));
                 }
             }
         }
@@ -241,10 +241,10 @@ impl Operator {
     }
 
     /// What he does when the run stands still.
-    fn answers(&mut self, cause: PauseCause, why: &[String]) -> Request {
+    fn answers(&mut self, cause: PauseCause) -> Request {
         match cause {
             // He does as he is told: the run is given up, and another one begins with the other nodes.
-            PauseCause::Stuck if why.iter().any(|line| line.contains("`quorate abort` gives")) => {
+            PauseCause::AnotherOrder => {
                 self.mends();
                 self.begins_anew = true;
                 Request::Abort

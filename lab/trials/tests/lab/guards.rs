@@ -6,6 +6,7 @@ use crate::common;
 use common::{demo, hold, policy, tell};
 use quorate_core::heartbeat::Pace;
 use quorate_core::ids::{GuestId, OsdId, StepId};
+use quorate_core::invariants::RuleId;
 use quorate_core::policy::Policy;
 use quorate_core::run::{Event, RunOutcome};
 use quorate_engine::Ended;
@@ -15,21 +16,21 @@ use quorate_world::cluster_file::world_from_toml;
 use quorate_world::faults::FaultKind;
 
 /// Holds the same scenario with all rules, and without these.
-fn with_and_without(rules: &[&str], step: &str, faults: Vec<FaultKind>) -> (Outcome, Outcome) {
+fn with_and_without(rules: &[RuleId], step: &str, faults: Vec<FaultKind>) -> (Outcome, Outcome) {
     let at_step = vec![AtStep { step: step.into(), faults }];
     let with = Rehearsal { policy: policy(), at_step, ..Rehearsal::default() };
     (hold(&with, demo()), hold(&without(&with, rules), demo()))
 }
 
-fn without(rehearsal: &Rehearsal, rules: &[&str]) -> Rehearsal {
-    let without_rules = rules.iter().map(|rule| (*rule).to_owned()).collect();
+fn without(rehearsal: &Rehearsal, rules: &[RuleId]) -> Rehearsal {
+    let without_rules = rules.iter().copied().collect();
     Rehearsal { without_rules, ..rehearsal.clone() }
 }
 
 #[test]
 fn a_guest_that_is_started_on_a_drained_node_survives_only_with_no_guest_on_a_node_we_stop() {
     let starts = vec![FaultKind::AdminStarts { guest: GuestId::vm(117) }];
-    let (with, without) = with_and_without(&["no-guest-on-a-node-we-stop"], "pve3.enter-maintenance", starts);
+    let (with, without) = with_and_without(&[RuleId::NoGuestOnANodeWeStop], "pve3.enter-maintenance", starts);
     assert_eq!(with.ended, Some(Ended::Over(RunOutcome::Completed)), "{}", tell(&with));
     assert!(with.ledger.clean, "{:#?}", with.ledger);
     assert!(without.ledger.rules_broken > 0 && !without.ledger.clean, "{:#?}\n{}", without.ledger, tell(&without));
@@ -39,7 +40,7 @@ fn a_guest_that_is_started_on_a_drained_node_survives_only_with_no_guest_on_a_no
 fn an_osd_that_fails_elsewhere_stops_the_run_only_with_ceph_redundancy() {
     let noout = FaultKind::AdminNoout { set: true };
     let faults = vec![noout, FaultKind::OsdFails { osd: OsdId(0) }];
-    let (with, without) = with_and_without(&["ceph-redundancy"], "pve3.enter-maintenance", faults);
+    let (with, without) = with_and_without(&[RuleId::CephRedundancy], "pve3.enter-maintenance", faults);
     assert!(matches!(with.ended, Some(Ended::Paused { .. })), "{}", tell(&with));
     assert_eq!(with.ledger.unconsented_downtime_s, 0, "{:#?}", with.ledger);
     assert!(without.ledger.unconsented_downtime_s > 0, "{:#?}\n{}", without.ledger, tell(&without));
@@ -77,12 +78,12 @@ fn a_second_node_is_not_taken_out_only_with_one_node_out() {
     };
     let with = Rehearsal { at_step: vec![fault], ..calm };
     // The rule about corosync says the same from another side; each of the two is enough.
-    for rules in [&[][..], &["one-node-out"], &["corosync-one-at-a-time"]] {
+    for rules in [&[][..], &[RuleId::OneNodeOut], &[RuleId::CorosyncOneAtATime]] {
         let held = hold(&without(&with, rules), six());
         assert!(matches!(held.ended, Some(Ended::Paused { .. })), "without {rules:?}: {}", tell(&held));
         assert_eq!(held.ledger.rules_broken, 0, "without {rules:?}: {:#?}", held.ledger);
     }
-    let harmed = hold(&without(&with, &["one-node-out", "corosync-one-at-a-time"]), six());
+    let harmed = hold(&without(&with, &[RuleId::OneNodeOut, RuleId::CorosyncOneAtATime]), six());
     assert!(harmed.ledger.rules_broken > 0, "{:#?}\n{}", harmed.ledger, tell(&harmed));
 }
 
@@ -118,6 +119,6 @@ fn a_storm_on_corosyncs_only_link_fences_a_node_without_the_watch_and_none_with_
     let told = |event: &Event| matches!(event, Event::PaceChanged { pace: Pace::OneAtATime | Pace::Hold, .. });
     assert!(calm.events.iter().any(|(_, event)| told(event)), "the watch says when it holds guests back");
 
-    let storm = hold(&without(&with, &[quorate_core::heartbeat::WATCH]), one_link());
+    let storm = hold(&Rehearsal { without_corosync_watch: true, ..with }, one_link());
     assert!(storm.ledger.fences > 0 && !storm.ledger.clean, "{:#?}\n{}", storm.ledger, tell(&storm));
 }

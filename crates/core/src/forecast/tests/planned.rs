@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::super::*;
 use crate::fixture::Fixture;
 use crate::ids::GuestKind;
-use crate::invariants::{Verdict, guard, sample};
+use crate::invariants::{RuleId, Verdict, guard, sample};
 use crate::planner::{Ongoing, plan};
 
 fn ongoing() -> Ongoing {
@@ -137,8 +137,7 @@ proptest! {
         let snapshot = if with_ceph { fixture.ceph().snapshot() } else { fixture.snapshot() };
         let policy = Policy::default();
         // A rule that is broken already is for HA and its administrator to mend: the plan check refuses to begin.
-        let rules = crate::invariants::by_id("rules-kept").expect("a rule");
-        prop_assume!(rules.holds(&snapshot, &Context::new(&policy)) == Verdict::Holds);
+        prop_assume!(RuleId::RulesKept.holds(&snapshot, &Context::new(&policy)) == Verdict::Holds);
         if let Ok(plan) = plan(&snapshot, &policy, &ongoing()) {
             let steps: Vec<String> = plan.steps().map(|(_, step)| format!("{} {}", step.stage, step.id)).collect();
             prop_assert_eq!(verify(&plan, &snapshot, &policy).map(|_| ()), Ok(()), "{:#?}", steps);

@@ -2,7 +2,8 @@
 
 use super::super::sample::*;
 use super::super::*;
-use super::{context, drained, reboot, upgrade};
+use super::{StillThere, Stop, context, drained, reboot, timed_out, upgrade};
+use crate::policy::Policy;
 use crate::snapshot::{Job, JobKind};
 use crate::steps::*;
 
@@ -10,15 +11,15 @@ fn migrate(guest: GuestId, from: &str, to: &str, travel: Travel) -> Step {
     Migrate { guest, from: name(from), to: name(to), travel }.into()
 }
 
-fn guarded(step: &Step, in_flight: &[&Step], snapshot: &Snapshot, under_work: &str) -> Result<(), Vec<String>> {
+fn guarded(step: &Step, in_flight: &[&Step], snapshot: &Snapshot, under_work: &str) -> Result<(), Vec<Refusal>> {
     let policy = Policy::default();
     guard(step, in_flight, snapshot, &context(&policy, Some(under_work), &[]))
 }
 
 #[track_caller]
-fn refused_by(result: Result<(), Vec<String>>, rule: &str) {
+fn refused_by(result: Result<(), Vec<Refusal>>, rule: &str) {
     let refusals = result.expect_err("the guard lets it pass");
-    assert!(refusals.iter().any(|line| line.starts_with(rule)), "{rule} is not in {refusals:#?}");
+    assert!(refusals.iter().any(|refusal| refusal.to_string().starts_with(rule)), "{rule} is not in {refusals:#?}");
 }
 
 #[test]
@@ -128,4 +129,23 @@ fn a_restoring_step_that_would_break_a_rule_that_holds_is_refused() {
     reboot("pve1").kind().during(&mut snapshot);
     let step = UnsetNoout { node: name("pve1") }.into();
     refused_by(guarded(&step, &[], &snapshot, "pve1"), "ceph-redundancy (after it)");
+}
+
+#[test]
+fn a_refusal_names_its_rule_the_moment_and_the_evidence_by_their_types_and_survives_json() {
+    let refusals = guarded(&reboot("pve1"), &[], &cluster(), "pve1").unwrap_err();
+    let found = refusals.iter().find(|refusal| refusal.rule == RuleId::NoGuestOnANodeWeStop);
+    let refusal = found.expect("pve1 is not empty");
+    assert_eq!((refusal.moment, refusal.certain), (Moment::During, true));
+    let left = StillThere::Guest { guest: GuestId::vm(101), node: name("pve1"), stop: Stop::Offline };
+    assert!(refusal.why.iter().any(|one| *one == Evidence::NoGuestOnANodeWeStop(left.clone())), "{refusal:#?}");
+    let json = serde_json::to_string(refusal).unwrap();
+    assert_eq!(serde_json::from_str::<Refusal>(&json).unwrap(), *refusal);
+    let mut blind = drained();
+    blind.ceph = gap();
+    let refusals = guarded(&reboot("pve1"), &[], &blind, "pve1").unwrap_err();
+    let ceph = refusals.iter().find(|refusal| refusal.rule == RuleId::CephRedundancy).unwrap();
+    assert_eq!((ceph.moment, ceph.certain), (Moment::Now, false));
+    let missing = Evidence::CephRedundancy(timed_out().into());
+    assert_eq!(ceph.why, Grounds::new(missing, Vec::new()));
 }

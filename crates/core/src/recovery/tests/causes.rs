@@ -1,6 +1,6 @@
 //! What is named as the cause, what threatens, and in which order the ways out are listed.
 
-use super::super::{CauseKind, ChoiceKind, Standing, diagnose};
+use super::super::{CauseKind, RemedyKind, Standing, diagnose};
 use super::*;
 use crate::snapshot::Qdevice;
 
@@ -16,10 +16,10 @@ fn a_second_node_fails_during_the_first_ones_reboot() {
     assert!(diagnosis.causes[1].evidence[0].contains("pve3 lost pve2 without a word 20 s ago"), "{diagnosis:#?}");
     // The watchdog was fed twelve seconds ago and has sixty.
     assert_eq!((diagnosis.fences.len(), diagnosis.fences[0].left_s, diagnosis.fences[0].overdue), (1, 48, false));
-    let ways: Vec<&ChoiceKind> = diagnosis.choices.iter().map(|choice| &choice.kind).collect();
-    let wait = ChoiceKind::Wait { node: name("pve1") };
-    let back = ChoiceKind::BringBack { node: name("pve2") };
-    assert_eq!(ways, [&wait, &back, &ChoiceKind::LowerExpectedVotes]);
+    let ways: Vec<&RemedyKind> = diagnosis.remedies.iter().map(|remedy| &remedy.kind).collect();
+    let wait = RemedyKind::Wait { node: name("pve1") };
+    let back = RemedyKind::BringBack { node: name("pve2") };
+    assert_eq!(ways, [&wait, &back, &RemedyKind::LowerExpectedVotes]);
     assert!(diagnosis.lines().iter().any(|line| line.contains("it resets itself in 48 s")), "{:#?}", diagnosis.lines());
 }
 
@@ -27,7 +27,7 @@ fn a_second_node_fails_during_the_first_ones_reboot() {
 fn a_reboot_that_has_used_up_its_time_is_no_reason_to_wait() {
     let diagnosis = diagnose(&alone(1290, 1290), &facts(&[("pve1", 1300)]));
     assert!(matches!(diagnosis.causes[0].kind, CauseKind::Reboots { overdue: true, .. }));
-    assert!(!diagnosis.choices.iter().any(|choice| matches!(choice.kind, ChoiceKind::Wait { .. })));
+    assert!(!diagnosis.remedies.iter().any(|remedy| matches!(remedy.kind, RemedyKind::Wait { .. })));
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn two_living_sides_are_a_cut_network_and_not_two_deaths() {
     let diagnosis = diagnose(&survey(&nodes), &facts(&[]));
     let cut: Vec<bool> = diagnosis.causes.iter().map(|cause| matches!(cause.kind, CauseKind::CutOff { .. })).collect();
     assert_eq!(cut, [true, true], "{diagnosis:#?}");
-    assert!(matches!(diagnosis.choices[0].kind, ChoiceKind::MendLink { .. }));
+    assert!(matches!(diagnosis.remedies[0].kind, RemedyKind::MendLink { .. }));
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn a_node_that_answers_without_corosync_is_to_be_joined_again() {
     survey.nodes.insert(name("pve2"), idle);
     let diagnosis = diagnose(&survey, &facts(&[]));
     assert!(diagnosis.causes.iter().any(|cause| cause.kind == CauseKind::CorosyncDown { node: name("pve2") }));
-    let way = diagnosis.choices.iter().find(|choice| matches!(choice.kind, ChoiceKind::StartCorosync { .. })).unwrap();
+    let way = diagnosis.remedies.iter().find(|remedy| matches!(remedy.kind, RemedyKind::StartCorosync { .. })).unwrap();
     assert!(way.how.iter().any(|line| line == "pve2# systemctl start corosync pve-cluster"), "{way:#?}");
 }
 
@@ -64,9 +64,9 @@ fn a_device_that_casts_no_vote_is_named() {
     let diagnosis = diagnose(&survey, &facts(&[]));
     let kinds: Vec<&CauseKind> = diagnosis.causes.iter().map(|cause| &cause.kind).collect();
     assert_eq!(kinds, [&CauseKind::WentDown { node: name("pve2") }, &CauseKind::DeviceAway { votes: 1 }]);
-    let ways: Vec<&ChoiceKind> = diagnosis.choices.iter().map(|choice| &choice.kind).collect();
-    let place = |kind: &ChoiceKind| ways.iter().position(|way| *way == kind).unwrap();
-    assert!(place(&ChoiceKind::RestoreDevice) < place(&ChoiceKind::BringBack { node: name("pve2") }));
+    let ways: Vec<&RemedyKind> = diagnosis.remedies.iter().map(|remedy| &remedy.kind).collect();
+    let place = |kind: &RemedyKind| ways.iter().position(|way| *way == kind).unwrap();
+    assert!(place(&RemedyKind::RestoreDevice) < place(&RemedyKind::BringBack { node: name("pve2") }));
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn a_node_is_not_fenced_for_what_its_lrm_wrote_before_it_booted_nor_while_there_
     let quorate = super::survey(&[("pve1", here.clone()), ("pve2", silent()), ("pve3", here)]);
     let diagnosis = diagnose(&quorate, &facts(&[]));
     assert!(diagnosis.fences.is_empty() && matches!(diagnosis.standing, Standing::Quorate { votes: 2, needed: 2 }));
-    assert!(!diagnosis.choices.iter().any(|choice| choice.kind == ChoiceKind::LowerExpectedVotes));
+    assert!(!diagnosis.remedies.iter().any(|remedy| remedy.kind == RemedyKind::LowerExpectedVotes));
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! Lowering expected votes: the one case in which it may be, and every reason against it, each by itself.
 
-use super::super::{Refusal, lowering, words_for};
+use super::super::{AbsenceNotKnown, NotLowered, VotesNotKnown, lowering, words_for};
 use super::*;
+use crate::invariants::votes_lowered_only_if_attested::VotesTooLow;
+use crate::invariants::{Evidence, Grounds};
 use crate::steps::{Step, StepKind};
 
 fn words(nodes: &[&str]) -> Vec<String> {
@@ -9,7 +11,7 @@ fn words(nodes: &[&str]) -> Vec<String> {
 }
 
 /// An hour without the others, and both attested.
-fn refused(survey: &Survey, facts: &RunFacts, words: &[String]) -> Vec<Refusal> {
+fn refused(survey: &Survey, facts: &RunFacts, words: &[String]) -> Vec<NotLowered> {
     lowering(survey, facts, words).expect_err("it must be refused")
 }
 
@@ -35,7 +37,7 @@ fn an_hour_away_silent_and_attested_is_enough_and_as_little_is_lowered_as_gives_
 fn refused_while_there_is_quorum() {
     let here = report(view(&["pve1", "pve3"], 3), vec![heard(3600, HeardWhat::Vanished, "pve2")]);
     let survey = survey(&[("pve1", here.clone()), ("pve2", silent()), ("pve3", here)]);
-    assert_eq!(refused(&survey, &facts(&[]), &words(&["pve2"])), [Refusal::HasQuorum { node: name("pve1") }]);
+    assert_eq!(refused(&survey, &facts(&[]), &words(&["pve2"])), [NotLowered::HasQuorum { node: name("pve1") }]);
 }
 
 #[test]
@@ -44,13 +46,13 @@ fn refused_while_another_partition_has_quorum_as_any_node_sees_it() {
     let lost = vec![heard(3600, HeardWhat::Vanished, "pve1"), heard(3600, HeardWhat::Vanished, "pve2")];
     let others = report(view(&["pve1", "pve2"], 3), vec![heard(3600, HeardWhat::Vanished, "pve3")]);
     let survey = survey(&[("pve1", others), ("pve2", silent()), ("pve3", report(view(&["pve3"], 3), lost))]);
-    assert_eq!(refused(&survey, &facts(&[]), &words(&["pve2"])), [Refusal::HasQuorum { node: name("pve1") }]);
+    assert_eq!(refused(&survey, &facts(&[]), &words(&["pve2"])), [NotLowered::HasQuorum { node: name("pve1") }]);
 }
 
 #[test]
 fn refused_where_nobody_tells_a_view() {
     let survey = survey(&[("pve1", silent()), ("pve2", silent()), ("pve3", silent())]);
-    assert_eq!(refused(&survey, &facts(&[]), &words(&["pve1", "pve2"])), [Refusal::NoView]);
+    assert_eq!(refused(&survey, &facts(&[]), &words(&["pve1", "pve2"])), [NotLowered::NoView]);
 }
 
 #[test]
@@ -60,13 +62,13 @@ fn refused_for_a_node_that_answers_however_firmly_it_is_attested() {
     lives.uptime_s = Known(90);
     survey.nodes.insert(name("pve1"), lives);
     let refusals = refused(&survey, &facts(&[]), &words(&["pve1", "pve2"]));
-    assert!(refusals.contains(&Refusal::StillAnswers { node: name("pve1") }), "{refusals:?}");
+    assert!(refusals.contains(&NotLowered::StillAnswers { node: name("pve1") }), "{refusals:?}");
 }
 
 #[test]
 fn refused_for_a_node_that_has_been_away_for_less_than_a_boot_may_take() {
     let refusals = refused(&alone(3600, 1200), &facts(&[]), &words(&["pve1", "pve2"]));
-    assert_eq!(refusals, [Refusal::AwayTooShort { node: name("pve2"), away_s: 1200, needed_s: 1200 }]);
+    assert_eq!(refusals, [NotLowered::AwayTooShort { node: name("pve2"), away_s: 1200, needed_s: 1200 }]);
     assert!(lowering(&alone(3600, 1201), &facts(&[]), &words(&["pve1", "pve2"])).is_ok());
 }
 
@@ -76,7 +78,13 @@ fn refused_where_it_is_not_known_since_when_a_node_is_away() {
     survey.nodes.get_mut(&name("pve3")).unwrap().heard = gap();
     let refusals = refused(&survey, &facts(&[]), &words(&["pve1", "pve2"]));
     assert_eq!(refusals.len(), 2, "{refusals:?}");
-    assert!(refusals.iter().all(|refusal| matches!(refusal, Refusal::NotKnown { .. })), "{refusals:?}");
+    assert!(
+        refusals.iter().all(|refusal| matches!(
+            refusal,
+            NotLowered::AbsenceNotKnown { why: AbsenceNotKnown::DoesNotTell { .. }, .. }
+        )),
+        "{refusals:?}"
+    );
 }
 
 #[test]
@@ -84,26 +92,29 @@ fn a_survivor_that_booted_itself_has_only_seen_the_absence_since_then() {
     let mut survey = alone(3600, 3600);
     survey.nodes.get_mut(&name("pve3")).unwrap().uptime_s = Known(300);
     let refusals = refused(&survey, &facts(&[]), &words(&["pve1", "pve2"]));
-    let short = |node| Refusal::AwayTooShort { node: name(node), away_s: 300, needed_s: 1200 };
+    let short = |node| NotLowered::AwayTooShort { node: name(node), away_s: 300, needed_s: 1200 };
     assert_eq!(refusals, [short("pve1"), short("pve2")]);
 }
 
 #[test]
 fn refused_for_a_node_that_this_run_told_to_reboot_while_its_time_is_not_over() {
     let refusals = refused(&alone(3600, 3600), &facts(&[("pve1", 1000)]), &words(&["pve1", "pve2"]));
-    assert_eq!(refusals, [Refusal::Reboots { node: name("pve1"), left_s: 200 }]);
+    assert_eq!(refusals, [NotLowered::Reboots { node: name("pve1"), left_s: 200 }]);
 }
 
 #[test]
 fn refused_without_a_sentence_for_each_absent_node_and_for_any_other_words() {
     let refusals = refused(&alone(3600, 3600), &facts(&[]), &words(&["pve1"]));
-    assert_eq!(refusals, [Refusal::NotAttested { node: name("pve2") }]);
+    assert_eq!(refusals, [NotLowered::NotAttested { node: name("pve2") }]);
     let mut typed = words(&["pve1"]);
     typed.push("pve2 is off".to_owned());
-    let other = Refusal::OtherWords { words: "pve2 is off".to_owned() };
-    assert_eq!(refused(&alone(3600, 3600), &facts(&[]), &typed), [Refusal::NotAttested { node: name("pve2") }, other]);
+    let other = NotLowered::OtherWords { words: "pve2 is off".to_owned() };
+    assert_eq!(
+        refused(&alone(3600, 3600), &facts(&[]), &typed),
+        [NotLowered::NotAttested { node: name("pve2") }, other]
+    );
     let refusals = refused(&alone(3600, 3600), &facts(&[]), &words(&["pve1", "pve2", "pve3"]));
-    assert_eq!(refusals, [Refusal::OtherWords { words: words_for(&name("pve3")) }], "pve3 is here");
+    assert_eq!(refusals, [NotLowered::OtherWords { words: words_for(&name("pve3")) }], "pve3 is here");
 }
 
 #[test]
@@ -115,11 +126,17 @@ fn refused_where_a_member_does_not_tell_its_view_or_the_configured_votes_are_not
     let nodes = [("pve1", silent()), ("pve3", here.clone()), ("pve4", quiet)];
     let refusals = refused(&survey(&nodes), &facts(&[]), &words(&["pve1"]));
     assert!(refusals.iter().any(|refusal| refusal.to_string().contains("pve4 is a member and does not tell")));
+    let pve4 =
+        |refusal: &NotLowered| matches!(refusal, NotLowered::MemberNotKnown { node, .. } if *node == name("pve4"));
+    assert!(refusals.iter().any(pve4), "{refusals:?}");
 
     let mut survey = alone(3600, 3600);
     survey.votes = gap();
     let refusals = refused(&survey, &facts(&[]), &words(&["pve1", "pve2"]));
-    assert!(refusals.iter().any(|refusal| matches!(refusal, Refusal::NotKnown { .. })), "{refusals:?}");
+    assert!(
+        refusals.iter().any(|refusal| matches!(refusal, NotLowered::VotesNotKnown { why: VotesNotKnown::OfNodes(_) })),
+        "{refusals:?}"
+    );
 }
 
 #[test]
@@ -128,5 +145,8 @@ fn the_rule_has_the_last_word() {
     let mut survey = alone(3600, 3600);
     survey.votes = Known(["pve1", "pve2", "pve3", "pve4"].map(|node| (name(node), 1)).into());
     let refusals = refused(&survey, &facts(&[]), &words(&["pve1", "pve2"]));
-    assert!(matches!(refusals.as_slice(), [Refusal::RuleBroken { .. }]), "{refusals:?}");
+    // Four votes are configured, and two of the three others are attested.
+    let pve3_expects = VotesTooLow::Expected { viewer: name("pve3"), expected: 1, configured: 4, attested: 2 };
+    let evidence = Grounds::new(Evidence::VotesLoweredOnlyIfAttested(pve3_expects), Vec::new());
+    assert_eq!(refusals, [NotLowered::RuleBroken { evidence }]);
 }

@@ -30,7 +30,7 @@ fn two_nodes_die_and_the_third_is_told_why_what_threatens_and_what_can_be_done()
     until(session, &["recover"], 12, &words);
     let json = until(session, &["recover", "--json"], 12, &["\"standing\":\"lost\""]);
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
-    assert_eq!(json["diagnosis"]["choices"][0]["choice"], "bring-back", "{json}");
+    assert_eq!(json["diagnosis"]["remedies"][0]["remedy"], "bring-back", "{json}");
 
     // Refused: nobody attested pve2, and "yes" is no attestation. Then the same at a terminal that answers nothing.
     let lower = ["recover", "--lower-expected-votes"];

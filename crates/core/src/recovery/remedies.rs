@@ -2,18 +2,19 @@
 
 use serde::Serialize;
 
-use super::diagnose::{Cause, CauseKind, Standing, span};
+use super::attestation::words_for;
+use super::cause::{Cause, CauseKind, Standing};
 use super::facts::RunFacts;
-use super::lower::words_for;
+use super::spans::span;
 use super::survey::Survey;
 use crate::ids::NodeName;
 
 /// One way out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Choice {
+pub struct Remedy {
     /// What it is.
     #[serde(flatten)]
-    pub kind: ChoiceKind,
+    pub kind: RemedyKind,
     /// In one line.
     pub title: String,
     /// How: one line each.
@@ -24,8 +25,8 @@ pub struct Choice {
 
 /// Ways out, from the least risk to the greatest.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case", tag = "choice")]
-pub enum ChoiceKind {
+#[serde(rename_all = "kebab-case", tag = "remedy")]
+pub enum RemedyKind {
     /// Wait for a node that is on its way.
     Wait {
         /// Which.
@@ -53,23 +54,23 @@ pub enum ChoiceKind {
 }
 
 /// What can be done about these causes.
-pub(super) fn choices(survey: &Survey, facts: &RunFacts, standing: &Standing, causes: &[Cause]) -> Vec<Choice> {
-    let mut choices: Vec<Choice> = causes.iter().flat_map(|cause| about(survey, facts, cause)).collect();
+pub(super) fn remedies(survey: &Survey, facts: &RunFacts, standing: &Standing, causes: &[Cause]) -> Vec<Remedy> {
+    let mut remedies: Vec<Remedy> = causes.iter().flat_map(|cause| about(survey, facts, cause)).collect();
     if matches!(standing, Standing::Lost { .. }) && !survey.absent().is_empty() {
-        choices.push(lower(survey, facts));
+        remedies.push(lower(survey, facts));
     }
-    choices.sort_by(|one, other| one.kind.cmp(&other.kind));
-    choices.dedup_by(|one, other| one.kind == other.kind);
-    choices
+    remedies.sort_by(|one, other| one.kind.cmp(&other.kind));
+    remedies.dedup_by(|one, other| one.kind == other.kind);
+    remedies
 }
 
-fn about(survey: &Survey, facts: &RunFacts, cause: &Cause) -> Vec<Choice> {
+fn about(survey: &Survey, facts: &RunFacts, cause: &Cause) -> Vec<Remedy> {
     let lines = |lines: &[String]| lines.to_vec();
     match &cause.kind {
         CauseKind::Reboots { node, since, overdue: false } => {
             let until = since.plus_s(facts.boot_s).since_s(survey.taken);
-            vec![Choice {
-                kind: ChoiceKind::Wait { node: node.clone() },
+            vec![Remedy {
+                kind: RemedyKind::Wait { node: node.clone() },
                 title: format!("wait for {node}: it reboots"),
                 how: lines(&[
                     format!("nothing is to be done; the run goes on by itself when {node} is back"),
@@ -79,8 +80,8 @@ fn about(survey: &Survey, facts: &RunFacts, cause: &Cause) -> Vec<Choice> {
             }]
         }
         CauseKind::WentDown { node } => {
-            let wait = Choice {
-                kind: ChoiceKind::Wait { node: node.clone() },
+            let wait = Remedy {
+                kind: RemedyKind::Wait { node: node.clone() },
                 title: format!("wait for {node}, if it reboots"),
                 how: lines(&[format!("{node} left orderly: whoever told it to knows whether it comes back")]),
                 risk: "none of its own; nodes with active HA may reset themselves meanwhile".to_owned(),
@@ -90,8 +91,8 @@ fn about(survey: &Survey, facts: &RunFacts, cause: &Cause) -> Vec<Choice> {
         CauseKind::Reboots { node, .. } | CauseKind::Vanished { node } | CauseKind::Silent { node } => {
             vec![bring_back(node)]
         }
-        CauseKind::CorosyncDown { node } => vec![Choice {
-            kind: ChoiceKind::StartCorosync { node: node.clone() },
+        CauseKind::CorosyncDown { node } => vec![Remedy {
+            kind: RemedyKind::StartCorosync { node: node.clone() },
             title: format!("let corosync on {node} come up, or start it"),
             how: lines(&[
                 format!("just booted? then wait a minute. {node}# systemctl status corosync pve-cluster"),
@@ -99,8 +100,8 @@ fn about(survey: &Survey, facts: &RunFacts, cause: &Cause) -> Vec<Choice> {
             ]),
             risk: "none: it only joins".to_owned(),
         }],
-        CauseKind::CutOff { node } | CauseKind::LinkFlaps { node } => vec![Choice {
-            kind: ChoiceKind::MendLink { node: node.clone() },
+        CauseKind::CutOff { node } | CauseKind::LinkFlaps { node } => vec![Remedy {
+            kind: RemedyKind::MendLink { node: node.clone() },
             title: format!("mend the network between {node} and the others"),
             how: lines(&[
                 format!("{node}# corosync-cfgtool -n    and the same on the others: which link lacks `connected`?"),
@@ -108,8 +109,8 @@ fn about(survey: &Survey, facts: &RunFacts, cause: &Cause) -> Vec<Choice> {
             ]),
             risk: "none to data: no node is believed dead".to_owned(),
         }],
-        CauseKind::DeviceAway { votes } => vec![Choice {
-            kind: ChoiceKind::RestoreDevice,
+        CauseKind::DeviceAway { votes } => vec![Remedy {
+            kind: RemedyKind::RestoreDevice,
             title: format!("bring the QDevice back: it has {votes} vote(s)"),
             how: lines(&[
                 "on its host: systemctl status corosync-qnetd; and port 5403 must be open".to_owned(),
@@ -120,9 +121,9 @@ fn about(survey: &Survey, facts: &RunFacts, cause: &Cause) -> Vec<Choice> {
     }
 }
 
-fn bring_back(node: &NodeName) -> Choice {
-    Choice {
-        kind: ChoiceKind::BringBack { node: node.clone() },
+fn bring_back(node: &NodeName) -> Remedy {
+    Remedy {
+        kind: RemedyKind::BringBack { node: node.clone() },
         title: format!("bring {node} back"),
         how: vec![
             format!("look at the console of {node} (IPMI, iDRAC, iLO, a screen) before you press anything"),
@@ -133,7 +134,7 @@ fn bring_back(node: &NodeName) -> Choice {
     }
 }
 
-fn lower(survey: &Survey, facts: &RunFacts) -> Choice {
+fn lower(survey: &Survey, facts: &RunFacts) -> Remedy {
     let absent = survey.absent();
     let names: Vec<&str> = absent.iter().map(|node| node.as_str()).collect();
     let mut how = vec![
@@ -141,8 +142,8 @@ fn lower(survey: &Survey, facts: &RunFacts) -> Choice {
         format!("only after {} of absence, and if you have seen of each that it is off:", span(facts.boot_s)),
     ];
     how.extend(absent.iter().map(|node| format!("  {}", words_for(node))));
-    Choice {
-        kind: ChoiceKind::LowerExpectedVotes,
+    Remedy {
+        kind: RemedyKind::LowerExpectedVotes,
         title: format!("last of all: lower the expected votes, without {}", names.join(", ")),
         how,
         risk: "if one of them lives, both sides run the same guests on the same disks: they are destroyed".to_owned(),

@@ -1,0 +1,75 @@
+//! The signs by which the watch goes, and the pace that they ask for.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::pace::Pace;
+use crate::ids::NodeName;
+use crate::observed::WhyUnknown;
+use crate::snapshot::{CorosyncComplaints, Snapshot};
+
+/// Signs of the last so many seconds count, and so long it must be quiet again.
+pub const WINDOW_S: u64 = 60;
+
+/// So many retransmits of one node within the window are more than a beginning. A saturated link has one each five
+/// seconds.
+const MANY_RETRANSMITS: u32 = 4;
+
+/// A pace, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restraint {
+    /// How many may travel.
+    pub pace: Pace,
+    /// The signs. None if all is quiet.
+    pub signs: Vec<Sign>,
+}
+
+/// A sign that migrations take from corosync what it needs, or that this is not known.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sign {
+    /// The node was asked and did not say. Unknown is not quiet.
+    #[error("what corosync on {node} complains of is not known: {why}")]
+    NotKnown {
+        /// The node.
+        node: NodeName,
+        /// Why it did not say.
+        why: WhyUnknown,
+    },
+    /// Its corosync complains.
+    #[error(
+        "corosync on {node} in the last minute: {} retransmits, {} links lost, {} tokens lost",
+        .complaints.retransmits, .complaints.links_lost, .complaints.tokens_lost
+    )]
+    Complains {
+        /// The node.
+        node: NodeName,
+        /// Of what, and how often in the last [`WINDOW_S`] seconds.
+        complaints: CorosyncComplaints,
+    },
+}
+
+/// Reads the signs. `under_work` may be away: that its links are lost is no sign.
+pub fn restraint(snapshot: &Snapshot, under_work: Option<&NodeName>) -> Restraint {
+    let mut restraint = Restraint { pace: Pace::AsPlanned, signs: Vec::new() };
+    let online = |name: &NodeName| snapshot.nodes.get(name).is_some_and(|node| node.online.is(&true));
+    let is_away = under_work.is_some_and(|node| !online(node));
+    for (name, heard) in snapshot.heartbeat.iter().filter(|(name, _)| online(name)) {
+        let node = name.clone();
+        let (pace, sign) = match heard.read() {
+            Err(why) => (Pace::OneAtATime, Sign::NotKnown { node, why: why.clone() }),
+            Ok(complaints) => {
+                let lost = if is_away { 0 } else { complaints.links_lost + complaints.tokens_lost };
+                let pace = match (lost, complaints.retransmits) {
+                    (1.., _) | (_, MANY_RETRANSMITS..) => Pace::Hold,
+                    (_, 1..) => Pace::OneAtATime,
+                    _ => continue,
+                };
+                (pace, Sign::Complains { node, complaints: *complaints })
+            }
+        };
+        restraint.pace = restraint.pace.max(pace);
+        restraint.signs.push(sign);
+    }
+    restraint
+}

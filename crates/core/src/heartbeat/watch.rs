@@ -1,0 +1,75 @@
+//! May one more guest set out?
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::pace::Pace;
+use super::signs::{Restraint, Sign, restraint};
+use crate::ids::UnixMs;
+use crate::run::RunState;
+use crate::snapshot::Snapshot;
+use crate::steps::{Step, Travel};
+
+/// On a single link the next guest sets out so much later: three times what a saturated link takes to complain.
+const RAMP_S: u64 = 15;
+
+/// HA only notes an order, and lets the guest set out some rounds later: so much more.
+const HA_ROUNDS_S: u64 = 45;
+
+/// The name under which it refuses, like a rule's.
+pub const WATCH: &str = "corosync-watch";
+
+/// Why the watch lets a guest not set out yet.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeldBack {
+    /// Corosync complains already.
+    #[error("{WATCH} ({pace}): {sign}")]
+    BySign {
+        /// How many may travel.
+        pace: Pace,
+        /// Why.
+        sign: Sign,
+    },
+    /// There is one link, and it is too early to tell what the last guest did to it.
+    #[error(
+        "{WATCH} (one more at a time): corosync has one link only, and the last guest has just set out: whether the \
+         heartbeat bears it is not to be heard yet"
+    )]
+    LastOneJustSetOut,
+}
+
+/// What speaks against beginning this step now: one for each sign. Only guests that set out are held back.
+pub fn against(state: &RunState, step: &Step, snapshot: &Snapshot) -> Vec<HeldBack> {
+    if !matches!(step, Step::Migrate(_)) {
+        return Vec::new();
+    }
+    let travelling = state.under_way().filter(|(_, record)| {
+        matches!(record.step, Step::Migrate(_)) && record.command.is_some() && record.step != *step
+    });
+    let set_out: Vec<UnixMs> = travelling
+        .map(|(_, record)| match &record.step {
+            Step::Migrate(migrate) if migrate.travel == Travel::Ha => record.last_started.plus_s(HA_ROUNDS_S),
+            _ => record.last_started,
+        })
+        .collect();
+    let Restraint { pace, signs } = restraint(snapshot, state.current_node());
+    let refused = match pace {
+        Pace::AsPlanned => false,
+        Pace::OneAtATime => !set_out.is_empty(),
+        Pace::Hold => true,
+    };
+    if refused {
+        return signs.into_iter().map(|sign| HeldBack::BySign { pace, sign }).collect();
+    }
+    let heard = set_out.iter().max().is_none_or(|last| snapshot.taken >= last.plus_s(RAMP_S));
+    if heard || !has_one_link(snapshot) {
+        return Vec::new();
+    }
+    vec![HeldBack::LastOneJustSetOut]
+}
+
+/// Has some node one corosync link only? Migrations may have to share it.
+fn has_one_link(snapshot: &Snapshot) -> bool {
+    snapshot.quorum.values().filter_map(|view| view.known()).any(|view| view.configured_links <= 1)
+}

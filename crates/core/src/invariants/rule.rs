@@ -1,0 +1,87 @@
+//! What a safety rule is, and what it may know besides the snapshot.
+
+use std::collections::BTreeSet;
+
+use super::verdict::Verdict;
+use crate::ids::{GuestId, NodeName};
+use crate::policy::Policy;
+use crate::snapshot::Snapshot;
+use crate::steps::{Migrate, Step};
+
+/// What a rule may know besides the snapshot.
+#[derive(Clone, Debug)]
+pub struct Context<'a> {
+    /// What the operator allows.
+    pub policy: &'a Policy,
+    /// Guests that may be down now, because the operator consented to it and their node is under work.
+    pub may_be_down: BTreeSet<GuestId>,
+    /// The node under work, if there is one: the only one that may be out.
+    pub under_work: Option<NodeName>,
+    /// Nodes that the operator attested dead; expected votes may go down for these only.
+    pub attested_dead: BTreeSet<NodeName>,
+    /// Guests that are travelling. They take room, and their rules hold, on both ends.
+    pub moving: Vec<Moving>,
+}
+
+/// A guest on its way.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moving {
+    /// The guest.
+    pub guest: GuestId,
+    /// Where it comes from.
+    pub from: NodeName,
+    /// Where it goes.
+    pub to: NodeName,
+}
+
+impl Moving {
+    /// The move that a step makes, if it makes one.
+    pub fn of(step: &Step) -> Option<Self> {
+        match step {
+            Step::Migrate(Migrate { guest, from, to, travel: _ }) => {
+                Some(Self { guest: *guest, from: from.clone(), to: to.clone() })
+            }
+            _ => None,
+        }
+    }
+}
+
+impl<'a> Context<'a> {
+    /// Nothing is under work, nothing travels, nothing may be down.
+    pub fn new(policy: &'a Policy) -> Self {
+        Self {
+            policy,
+            may_be_down: BTreeSet::new(),
+            under_work: None,
+            attested_dead: BTreeSet::new(),
+            moving: Vec::new(),
+        }
+    }
+}
+
+/// A safety rule.
+pub trait Invariant {
+    /// Every way in which it can be broken, or in which that cannot be told, each with its figures and its sentence.
+    type Evidence: std::error::Error;
+    /// Its id: `one-node-out`.
+    fn id(&self) -> &'static str;
+    /// Why it is a rule: what happens to a cluster where it is broken.
+    fn why(&self) -> &'static str;
+    /// Can it change because guests move? Of one that cannot, a plan check asks once for all moves in a row.
+    fn sees_moves(&self) -> bool {
+        true
+    }
+    /// Does it hold?
+    fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> Verdict<Self::Evidence>;
+    /// The same where it has held, and since then nothing happened but that these guests have begun to move or moved: a
+    /// plan check asks a thousand times, and of a rule about single guests only for those.
+    fn still_holds(
+        &self,
+        snapshot: &Snapshot,
+        context: &Context<'_>,
+        moved: &BTreeSet<GuestId>,
+    ) -> Verdict<Self::Evidence> {
+        let _ = moved;
+        self.holds(snapshot, context)
+    }
+}

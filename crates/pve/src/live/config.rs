@@ -1,0 +1,129 @@
+//! What the live ports need to know, and how that can be wrong.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use quorate_core::ids::NodeName;
+
+/// Host and port.
+pub type HostPort = (String, u16);
+
+/// What the live ports need to know.
+#[derive(Clone, Debug)]
+pub struct LiveConfig {
+    /// The cluster's nodes.
+    pub nodes: Vec<NodeEndpoint>,
+    /// `user@realm!name`.
+    pub token_id: String,
+    /// The token's secret.
+    pub token_secret: Secret,
+    /// Private keys in OpenSSH's format, without passphrase. The agent in SSH_AUTH_SOCK is asked after them.
+    pub ssh_key_files: Vec<PathBuf>,
+    /// How long to wait.
+    pub timeouts: Timeouts,
+}
+
+/// One node's addresses and what it must show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeEndpoint {
+    /// Its name in the cluster.
+    pub name: NodeName,
+    /// Its API.
+    pub api: HostPort,
+    /// SHA-256 of its certificate: 64 hexadecimal digits, with colons or without.
+    pub fingerprint: String,
+    /// Its SSH server.
+    pub ssh: HostPort,
+    /// The host key that it must show.
+    pub host_key: HostKey,
+}
+
+/// How a node's SSH host key is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostKey {
+    /// By its fingerprint, `SHA256:…`.
+    Fingerprint(String),
+    /// By a file of OpenSSH, `known_hosts`.
+    KnownHosts(PathBuf),
+}
+
+/// A text that is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub(super) String);
+
+impl Secret {
+    /// Hides a text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// How long to wait, in the clock's time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For a connection with its handshake and, for SSH, the login.
+    pub connect: Duration,
+    /// For the answer to one API call. pveproxy itself gives another node 30 seconds.
+    pub answer: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(8), answer: Duration::from_secs(45) }
+    }
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LiveError {
+    /// The token's id or secret has characters that no token has.
+    #[error("the API token has characters that cannot be sent")]
+    Token,
+    /// A key file cannot be read.
+    #[error("cannot read the SSH key {path}: {reason}; a key with a passphrase belongs into ssh-agent")]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// No host key is known for a node.
+    #[error("{path} has no usable host key of {node} ({address}): {reason}")]
+    HostKey {
+        /// The node.
+        node: NodeName,
+        /// Its address, as it must stand in the file.
+        address: String,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The system lacks what TLS needs.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_not_in_the_debug_output_of_its_configuration() {
+        let config = LiveConfig {
+            nodes: vec![],
+            token_id: "root@pam!quorate".into(),
+            token_secret: Secret::new("0b1d-very-secret"),
+            ssh_key_files: vec![],
+            timeouts: Timeouts::default(),
+        };
+        assert!(!format!("{config:?}").contains("0b1d"));
+    }
+}

@@ -11,11 +11,8 @@
 //! Speed is not limited (`bwlimit`): a guest that writes faster than its migration may send never arrives, and HA, whose
 //! watchdog is what a starved heartbeat sets off, takes no limit with its orders to migrate.
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
-
 use crate::ids::{NodeName, UnixMs};
+pub use crate::pace::Pace;
 use crate::run::RunState;
 use crate::snapshot::{CorosyncComplaints, Snapshot};
 use crate::steps::{Step, Travel};
@@ -35,29 +32,6 @@ const HA_ROUNDS_S: u64 = 45;
 
 /// The name under which it refuses, like a rule's.
 pub const WATCH: &str = "corosync-watch";
-
-/// How many may travel.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Pace {
-    /// As many as the plan has.
-    #[default]
-    AsPlanned,
-    /// One.
-    OneAtATime,
-    /// None sets out.
-    Hold,
-}
-
-impl fmt::Display for Pace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::AsPlanned => "guests travel as planned",
-            Self::OneAtATime => "guests travel one at a time",
-            Self::Hold => "no guest sets out",
-        })
-    }
-}
 
 /// A pace, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -19,6 +19,7 @@ pub mod heartbeat;
 pub mod ids;
 pub mod invariants;
 pub mod observed;
+pub mod pace;
 pub mod placement;
 pub mod plan;
 pub mod planner;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::facts::RunFacts;
 use super::options::{Choice, choices};
@@ -23,7 +23,7 @@ const FLAPS: usize = 3;
 const FLAP_WINDOW_S: u64 = 3600;
 
 /// Everything that can be said.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diagnosis {
     /// When the nodes were asked.
     pub taken: UnixMs,
@@ -40,7 +40,7 @@ pub struct Diagnosis {
 }
 
 /// Is there quorum?
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "standing")]
 pub enum Standing {
     /// Some partition has it.
@@ -64,7 +64,7 @@ pub enum Standing {
 }
 
 /// One node, in words.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeLine {
     /// Which.
     pub node: NodeName,
@@ -77,7 +77,7 @@ pub struct NodeLine {
 }
 
 /// One cause.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cause {
     /// What it is.
     #[serde(flatten)]
@@ -87,7 +87,7 @@ pub struct Cause {
 }
 
 /// What took the votes away.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "cause")]
 pub enum CauseKind {
     /// A node reboots by order of this run.
@@ -153,7 +153,7 @@ impl CauseKind {
 }
 
 /// A node whose watchdog is open and not fed any more.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fence {
     /// Which.
     pub node: NodeName,

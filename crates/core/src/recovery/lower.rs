@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::diagnose::span;
 use super::facts::RunFacts;
@@ -24,7 +24,7 @@ pub fn words_for(node: &NodeName) -> String {
 }
 
 /// A reason against lowering expected votes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "refusal")]
 pub enum Refusal {
     /// There is nothing to mend.

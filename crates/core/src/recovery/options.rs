@@ -1,6 +1,6 @@
 //! What can be done about it, least risk first.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::diagnose::{Cause, CauseKind, Standing, span};
 use super::facts::RunFacts;
@@ -9,7 +9,7 @@ use super::survey::Survey;
 use crate::ids::NodeName;
 
 /// One way out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Choice {
     /// What it is.
     #[serde(flatten)]
@@ -23,7 +23,7 @@ pub struct Choice {
 }
 
 /// Ways out, from the least risk to the greatest.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "choice")]
 pub enum ChoiceKind {
     /// Wait for a node that is on its way.

@@ -155,6 +155,8 @@ const ENDS: &str = "`quorate abort` pays back what is owed and stops";
 
 const GUESTS_RUN: &str = "nothing else is begun; guests run where they are";
 
+const PLANS_AGAIN: &str = "mend the cause, then `quorate resume` plans again";
+
 const FAULT_OF_OURS: &str =
     "the plan changes without end on one and the same picture of the cluster: this is a fault in Quorate";
 
@@ -215,13 +217,17 @@ impl Pause {
             Self::StepStuck { step, how, answer } => stuck(step, how, answer.as_deref()),
             Self::NoPlan { why, no_plan, by_abort } => without_a_plan(why, no_plan, by_abort.as_ref()),
             Self::SamePlan { why } => {
-                vec![why.clone(), "a new plan is the same as the old one: somebody has to look".to_owned()]
+                let same = "a new plan is the same as the old one: a person has to look".to_owned();
+                vec![why.clone(), same, GUESTS_RUN.to_owned(), format!("{PLANS_AGAIN}; or {ENDS}")]
             }
             Self::NoLock { why } => vec![
                 format!("the driver's lock in the cluster cannot be held: {why}"),
+                GUESTS_RUN.to_owned(),
                 "is the cluster quorate? `quorate resume` tries again".to_owned(),
             ],
-            Self::Endless => vec![FAULT_OF_OURS.to_owned()],
+            Self::Endless => {
+                vec![FAULT_OF_OURS.to_owned(), GUESTS_RUN.to_owned(), format!("`quorate resume` tries again; {ENDS}")]
+            }
             Self::LostQuorum { diagnosis } => {
                 let goes_on =
                     "nothing is begun; the run goes on by itself when quorum is back. `quorate recover` tells more";
@@ -300,5 +306,6 @@ fn without_a_plan(why: &str, no_plan: &NoPlan, by_abort: Option<&ByAbort>) -> Ve
             order.join(", then ")
         )
     }));
+    lines.extend([GUESTS_RUN.to_owned(), format!("{PLANS_AGAIN}; or {ENDS}")]);
     lines
 }

@@ -8,6 +8,12 @@ use crate::run::pause::Pause;
 use crate::run::planning::Verified;
 use crate::steps::{LowerVotes, Step};
 
+/// How long to wait between looks, in seconds, while guests travel: that takes seconds.
+pub(super) const POLL_S: u64 = 5;
+
+/// How long while nothing travels: everything else takes minutes, and a look is dozens of calls to every node.
+pub(super) const POLL_CALMLY_S: u64 = 10;
+
 /// The one thing to do next.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {

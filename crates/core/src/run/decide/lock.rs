@@ -1,8 +1,8 @@
 //! Is this the only driver of the cluster? If that cannot be known, nothing is begun.
 
-use super::action::{Action, Depth};
+use super::action::{Action, Depth, POLL_CALMLY_S};
+use super::quorum;
 use super::seen::{Hold, Seen};
-use super::{POLL_CALMLY_S, quorum};
 use crate::ids::UnixMs;
 use crate::run::pause::Pause;
 use crate::run::state::RunState;

@@ -27,6 +27,7 @@ pub use context::Guard;
 pub use quorum::votes_lowered;
 pub use seen::{Asked, Hold, LastLook, Look, NewPlan, Seen};
 
+use action::{POLL_CALMLY_S, POLL_S};
 use context::Context;
 use follow_up::{FollowUp, follow_up};
 
@@ -36,12 +37,6 @@ use crate::heartbeat::{Restraint, restraint};
 use crate::ids::UnixMs;
 use crate::pace::Pace;
 use crate::steps::Step;
-
-/// How long to wait between looks, in seconds, while guests travel: that takes seconds.
-const POLL_S: u64 = 5;
-
-/// How long while nothing travels: everything else takes minutes, and a look is dozens of calls to every node.
-const POLL_CALMLY_S: u64 = 10;
 
 /// Steps that can end, and plans that can change, on one and the same snapshot. More is a fault of ours.
 const DECISIONS_PER_LOOK: u32 = 1000;
@@ -112,5 +107,6 @@ fn steps(seen: &Seen, context: &Context<'_>) -> Action {
 
 fn wait(state: &RunState, on: Vec<String>) -> Action {
     let travels = state.under_way().any(|(_, record)| matches!(record.step, Step::Migrate(_)));
-    Action::Wait { on, poll_s: if travels { POLL_S } else { POLL_CALMLY_S }, then: Depth::Changes }
+    let poll_s = if travels { POLL_S } else { POLL_CALMLY_S };
+    Action::Wait { on, poll_s, then: Depth::Changes }
 }

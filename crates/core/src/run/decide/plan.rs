@@ -1,7 +1,6 @@
 //! Another plan, when the world has moved under the old one.
 
-use super::POLL_CALMLY_S;
-use super::action::{Action, Depth};
+use super::action::{Action, Depth, POLL_CALMLY_S};
 use super::seen::{Look, NewPlan, Seen};
 use crate::ids::UnixMs;
 use crate::plan::Plan;

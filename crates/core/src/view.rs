@@ -11,7 +11,7 @@ use crate::checks::Finding;
 use crate::ids::{GuestId, NodeName, StepId, UnixMs};
 use crate::plan::{Bound, Costs};
 use crate::policy::{ConsentKind, Waiver};
-use crate::run::{Event, PauseCause, RunOutcome, RunState, Spent, StepOutcome};
+use crate::run::{Event, Pause, RunOutcome, RunState, Spent, StepOutcome};
 use crate::steps::Step;
 
 /// Everything there is to be told of a run.
@@ -73,9 +73,9 @@ pub struct PauseView {
     pub from: UnixMs,
     /// To here; none while it stands still.
     pub to: Option<UnixMs>,
-    /// Who or what made it stand still.
-    pub cause: PauseCause,
-    /// Why, line by line.
+    /// Why, with all that is known about it.
+    pub pause: Pause,
+    /// The same in words, line by line.
     pub why: Vec<String>,
 }
 
@@ -153,7 +153,7 @@ pub enum RunPhase {
     Paused,
     /// It pays back what is owed, and ends then.
     Aborting,
-    /// All nodes are done.
+    /// All nodes are done, or a recovery is.
     Completed,
     /// It was ended by the operator.
     Aborted,
@@ -222,8 +222,8 @@ impl View {
             Event::FinalCheck { node, findings } => {
                 self.final_check = Some(FinalCheckView { at, node: node.clone(), findings: findings.clone() });
             }
-            Event::Paused { cause, why } => {
-                self.pauses.push(PauseView { from: at, to: None, cause: *cause, why: why.clone() });
+            Event::Paused { pause } => {
+                self.pauses.push(PauseView { from: at, to: None, pause: pause.clone(), why: pause.lines() });
             }
             Event::Resumed { .. } | Event::AbortBegun { .. } => self.go_on(at),
             Event::RunEnded { .. } => {
@@ -274,10 +274,10 @@ impl View {
     /// Where the run stands.
     pub fn phase(&self) -> RunPhase {
         match &self.state.ended {
-            Some(RunOutcome::Completed) => RunPhase::Completed,
+            Some(RunOutcome::Completed | RunOutcome::Recovered) => RunPhase::Completed,
             Some(RunOutcome::Aborted) => RunPhase::Aborted,
             None if self.state.paused.is_some() => RunPhase::Paused,
-            None if self.state.aborting => RunPhase::Aborting,
+            None if self.state.only_undoes() => RunPhase::Aborting,
             None => RunPhase::Running,
         }
     }

@@ -6,7 +6,7 @@ use quorate_core::ids::{GuestId, NodeName, RunId, StepId, UnixMs};
 use quorate_core::observed::Observed::{self, Known};
 use quorate_core::plan::{Bound, Costs, NodeWhy, Plan, PlannedStep, StepWhy, Wave};
 use quorate_core::policy::Policy;
-use quorate_core::run::{Action, Event, PauseCause, RunOutcome, RunState, decide};
+use quorate_core::run::{Action, Event, PauseCause, RunKind, RunOutcome, RunState, Seen, decide};
 use quorate_core::snapshot::{DiskUse, HaServiceState, LocalDisk, Snapshot};
 use quorate_core::steps::*;
 
@@ -158,7 +158,8 @@ impl Run {
         let now = stuck.world.taken;
         let mut run = Self { state: RunState::default(), world: stuck.world.clone(), now, effective: false };
         let policy = Policy::default();
-        run.write(Event::RunStarted { run: RunId::new("r"), cluster: "lab".into(), policy, version: "0".into() });
+        let (id, kind) = (RunId::new("r"), RunKind::Upgrade);
+        run.write(Event::RunStarted { run: id, kind, cluster: "lab".into(), policy, version: "0".into() });
         if let Some(opener) = &stuck.opener {
             let (id, step) = (StepId::new("opener"), opener.clone());
             let (command, owes) = (opener.kind().command(&run.world), opener.kind().owes());
@@ -182,7 +183,7 @@ impl Run {
 
     /// One turn; what was decided. A new plan would be the same: there is only this step.
     fn turn(&mut self) -> Action {
-        let action = decide(&self.state, &self.world, self.now, &|_, _, _| Ok(()));
+        let action = decide(&self.state, &Seen::of(&self.state, &self.world), self.now, &|_, _, _| Ok(()));
         match action.clone() {
             Action::Conclude { id, step, outcome } => self.write(Event::StepEnded { id, step, outcome }),
             Action::Perform(start) | Action::Replan { else_start: Some(start), .. } => {
@@ -200,9 +201,10 @@ impl Run {
                 self.now = self.now.plus_s(poll_s);
                 self.world.taken = self.now;
             }
-            Action::Pause { cause, why } => self.write(Event::Paused { cause, why }),
+            Action::Pause(pause) => self.write(Event::Paused { pause }),
             Action::Finish(outcome) => self.write(Event::RunEnded { outcome }),
             Action::Replan { else_start: None, .. } => {}
+            other => panic!("nothing of this was to be decided: {other:?}"),
         }
         action
     }
@@ -220,9 +222,10 @@ impl Run {
 
     fn paused(&mut self, what: &str) -> (u64, Vec<String>) {
         let begun = self.now;
-        let action = self.until(what, |action, _| matches!(action, Action::Pause { .. }));
-        let Action::Pause { cause: PauseCause::Stuck, why } = action else { panic!("{what}: {action:?}") };
-        (self.now.since_s(begun), why)
+        let action = self.until(what, |action, _| matches!(action, Action::Pause(_)));
+        let Action::Pause(pause) = action else { panic!("{what}: {action:?}") };
+        assert_eq!(pause.cause(), PauseCause::Stuck, "{what}: {pause:?}");
+        (self.now.since_s(begun), pause.lines())
     }
 }
 
@@ -269,7 +272,7 @@ fn a_run_that_is_stuck_at_any_kind_of_step_is_given_up_and_owes_nothing() {
         run.paused(kind);
         run.write(Event::AbortBegun { by: "test".to_owned() });
         run.effective = true;
-        let end = run.until(kind, |action, _| matches!(action, Action::Finish(_) | Action::Pause { .. }));
+        let end = run.until(kind, |action, _| matches!(action, Action::Finish(_) | Action::Pause(_)));
         // The stuck step is all that this run has to do: once it is paid back, nothing is left undone.
         let done = run.state.is_done(&StepId::new("stuck"));
         let outcome = if done { RunOutcome::Completed } else { RunOutcome::Aborted };

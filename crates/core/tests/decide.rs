@@ -8,7 +8,9 @@ use quorate_core::ids::{GuestId, NodeName, RunId, StepId, UnixMs};
 use quorate_core::observed::Observed;
 use quorate_core::plan::{Bound, Costs, NodeWhy, Plan, PlannedStep, StepWhy, Wave};
 use quorate_core::policy::Policy;
-use quorate_core::run::{Action, Event, Objection, PauseCause, RunOutcome, RunState, Start, StepOutcome, decide};
+use quorate_core::run::{
+    Action, Event, Objection, Pause, PauseCause, RunKind, RunOutcome, RunState, Seen, Start, StepOutcome, decide,
+};
 use quorate_core::snapshot::{
     GuestStatus, Ha, HaNodeState, HaRequest, HaService, HaServiceState, Kernel, Lock, Node, Snapshot,
 };
@@ -71,6 +73,24 @@ fn plan_of(steps: &[(&str, Step)]) -> Plan {
     Plan::new(None, UnixMs(0), vec![wave], Costs::default(), Vec::new(), Bound::default())
 }
 
+fn started(policy: Policy) -> Event {
+    let (run, kind) = (RunId::new("r"), RunKind::Upgrade);
+    Event::RunStarted { run, kind, cluster: "lab".into(), policy, version: "0".into() }
+}
+
+/// What is decided about a cluster that was just seen, with no rule against anything.
+fn allowed(state: &RunState, world: &Snapshot, now: UnixMs) -> Action {
+    decide(state, &Seen::of(state, world), now, &|_, _, _| Ok(()))
+}
+
+/// The lines of a pause because a step does not come to its end.
+fn stuck(action: Action) -> Vec<String> {
+    match action {
+        Action::Pause(pause) if pause.cause() == PauseCause::Stuck => pause.lines(),
+        other => panic!("it is not stuck: {other:?}"),
+    }
+}
+
 #[test]
 fn a_guest_is_not_stopped_for_longer_than_was_agreed_to() {
     let (guest, step) = (guest(), Step::from(ShutdownGuest { guest: guest(), node: node() }));
@@ -80,10 +100,7 @@ fn a_guest_is_not_stopped_for_longer_than_was_agreed_to() {
     let decided = |allowed_s: Option<u64>, spent_s: u64| {
         let mut state = RunState::default();
         let policy = Policy::default();
-        state.apply(
-            UnixMs(0),
-            &Event::RunStarted { run: RunId::new("r"), cluster: "c".into(), policy, version: "0".into() },
-        );
+        state.apply(UnixMs(0), &started(policy));
         if let Some(allowed_s) = allowed_s {
             let allowed_s = BTreeMap::from([(guest, allowed_s)]);
             state.apply(UnixMs(0), &Event::DowntimeAgreed { allowed_s, margin_percent: 0, by: "ben".into() });
@@ -96,12 +113,14 @@ fn a_guest_is_not_stopped_for_longer_than_was_agreed_to() {
         let start = Step::from(StartMoved { guest });
         state.apply(before.plus_s(spent_s), &Event::StepEnded { id, step: start, outcome: StepOutcome::Done });
         assert_eq!(state.downtime_s(guest, UnixMs(9_999_000)), spent_s, "an outage that is over does not grow");
-        (decide(&state, &world, world.taken, &|_, _, _| Ok(())), state)
+        (allowed(&state, &world, world.taken), state)
     };
     assert!(matches!(decided(None, 1000).0, Action::Perform(_)), "nobody set a budget: a journal of an older Quorate");
     assert!(matches!(decided(Some(200), 100).0, Action::Perform(_)));
     let (asks, state) = decided(Some(199), 100);
-    let Action::Pause { cause: PauseCause::NeedsConsent, why } = asks else { panic!("{asks:?}") };
+    let Action::Pause(pause @ Pause::MoreDowntime { .. }) = asks else { panic!("{asks:?}") };
+    let why = pause.lines();
+    assert_eq!(pause.cause(), PauseCause::NeedsConsent);
     assert!(why[0].contains("was down for 100 s of the 199 s agreed to, and is to be for about 100 s more"), "{why:?}");
     // To approve is to agree to what is spent and what is still planned, with the margin.
     assert_eq!(state.budget_for(&plan, &Policy::default(), world.taken)[&guest], 100 + 200);
@@ -128,7 +147,7 @@ impl Run {
             sent: Vec::new(),
         };
         let policy = Policy::default();
-        run.write(Event::RunStarted { run: RunId::new("r"), cluster: "lab".into(), policy, version: "0".into() });
+        run.write(started(policy));
         run.write(Event::PlanAdopted { plan: plan(), why: "first plan".into() });
         run
     }
@@ -139,7 +158,8 @@ impl Run {
 
     fn decide(&self) -> Action {
         let refusal = || Err(vec![Objection::CorosyncWatch(HeldBack::LastOneJustSetOut)]);
-        decide(&self.state, &self.world, self.now, &|_, _, _| if self.allowed { Ok(()) } else { refusal() })
+        let seen = Seen::of(&self.state, &self.world);
+        decide(&self.state, &seen, self.now, &|_, _, _| if self.allowed { Ok(()) } else { refusal() })
     }
 
     /// One turn; what was decided.
@@ -159,9 +179,10 @@ impl Run {
                 }
             }
             Action::Wait { poll_s, .. } => self.now = self.now.plus_s(poll_s),
-            Action::Pause { cause, why } => self.write(Event::Paused { cause, why }),
+            Action::Pause(pause) => self.write(Event::Paused { pause }),
             Action::Finish(outcome) => self.write(Event::RunEnded { outcome }),
             Action::Replan { .. } => {}
+            other => panic!("nothing of this was to be decided: {other:?}"),
         }
         action
     }
@@ -208,10 +229,10 @@ fn what_is_so_already_is_found_done_and_not_owed() {
 fn a_command_without_effect_is_sent_again_only_after_its_settle_time_and_then_the_run_stands_still() {
     let mut run = Run::begin();
     run.effective = false;
-    let last = run.until(|action| matches!(action, Action::Pause { .. }));
+    let last = run.until(|action| matches!(action, Action::Pause(_)));
     assert_eq!(run.sent.len(), 3, "three attempts: {:?}", run.sent);
     assert!(run.now >= UnixMs(0).plus_s(2 * 10), "settle time between them");
-    let Action::Pause { cause: PauseCause::Stuck, why } = last else { panic!("{last:?}") };
+    let why = stuck(last);
     assert!(why.iter().any(|line| line.contains("quorate resume")), "{why:?}");
 }
 
@@ -240,7 +261,7 @@ fn a_driver_that_died_after_the_command_finds_it_done() {
 #[test]
 fn a_paused_run_begins_nothing_and_goes_on_when_resumed() {
     let mut run = Run::begin();
-    run.write(Event::Paused { cause: PauseCause::Operator, why: vec![] });
+    run.write(Event::Paused { pause: Pause::Operator { by: "admin".into() } });
     for _ in 0..10 {
         assert!(matches!(run.turn(), Action::Wait { .. }));
     }
@@ -292,10 +313,10 @@ fn an_abort_leaves_failback_to_the_operator_while_ha_would_take_the_vm_to_an_old
 fn a_step_that_a_rule_forbids_waits_without_sending_and_owes_nothing() {
     let mut run = Run::begin();
     run.allowed = false;
-    let last = run.until(|action| matches!(action, Action::Pause { .. }));
+    let last = run.until(|action| matches!(action, Action::Pause(_)));
     assert!(run.sent.is_empty());
     assert!(run.owed().is_empty());
-    let Action::Pause { why, .. } = last else { panic!("{last:?}") };
+    let why = stuck(last);
     assert!(why.iter().any(|line| line.contains("corosync has one link only")), "{why:?}");
 }
 
@@ -303,7 +324,7 @@ fn a_step_that_a_rule_forbids_waits_without_sending_and_owes_nothing() {
 fn a_step_that_only_waited_is_begun_anew_when_the_run_is_resumed() {
     let mut run = Run::begin();
     run.allowed = false;
-    run.until(|action| matches!(action, Action::Pause { .. }));
+    run.until(|action| matches!(action, Action::Pause(_)));
     assert_eq!(run.state.under_way().count(), 1, "it waits");
     run.write(Event::Resumed { by: "admin".into() });
     assert_eq!(run.state.under_way().count(), 0, "another plan may take its place");
@@ -339,7 +360,7 @@ fn a_node_that_boots_the_old_kernel_is_not_rebooted_again_and_again() {
     run.write(Event::StepStarted { id, step: reboot.into(), attempt: 1, command, owes: None });
     assert!(matches!(run.decide(), Action::Wait { .. }), "it answers for a while after the order");
     run.world.nodes.get_mut(&node()).unwrap().boot = Observed::Known("second".into());
-    let Action::Pause { cause: PauseCause::Stuck, why } = run.decide() else { panic!("{:?}", run.decide()) };
+    let why = stuck(run.decide());
     assert!(why[0].contains("has booted 6.17.2-1-pve"), "{why:?}");
 }
 
@@ -357,11 +378,8 @@ impl<T: Into<Step>> After for T {
 
 #[test]
 fn a_run_that_has_no_plan_yet_is_planned_and_never_called_complete() {
-    let (run, policy) = (RunId::new("r1"), Policy::default());
-    let started = Event::RunStarted { run, cluster: "lab".to_owned(), policy, version: "0.1.0".to_owned() };
-    let state = RunState::of([(UnixMs(0), &started)]);
-    let guard = |_: &Step, _: &[&Step], _: &Snapshot| Ok(());
-    let action = decide(&state, &snapshot(), UnixMs(0), &guard);
+    let state = RunState::of([(UnixMs(0), &started(Policy::default()))]);
+    let action = allowed(&state, &snapshot(), UnixMs(0));
     assert!(matches!(action, Action::Replan { .. }), "{action:?}");
 }
 
@@ -369,8 +387,7 @@ fn a_run_that_has_no_plan_yet_is_planned_and_never_called_complete() {
 fn one_restart() -> (Step, RunState) {
     let guest = GuestId::ct(201);
     let step = Step::from(Migrate { guest, from: node(), to: "pve2".into(), travel: Travel::Restart });
-    let (run, policy) = (RunId::new("r"), Policy::default());
-    let started = Event::RunStarted { run, cluster: "c".into(), policy, version: "0".into() };
+    let started = started(Policy::default());
     let plan = plan_of(&[("pve1.migrate.ct:201", step.clone())]);
     let adopted = Event::PlanAdopted { plan, why: "first plan".into() };
     (step, RunState::of([(UnixMs(0), &started), (UnixMs(0), &adopted)]))
@@ -385,12 +402,12 @@ fn a_restart_owes_the_start_from_its_order_until_the_container_runs() {
     let owed = vec![Step::from(StartMoved { guest })];
     for (snapshot, left) in [(&there, vec![]), (&down, owed.clone())] {
         let (_, mut state) = one_restart();
-        let Action::Perform(start) = decide(&state, &before, UnixMs(0), &|_, _, _| Ok(())) else { panic!("no order") };
+        let Action::Perform(start) = allowed(&state, &before, UnixMs(0)) else { panic!("no order") };
         let Start { id, step, attempt, command, owes } = start;
         state.apply(UnixMs(0), &Event::StepStarted { id, step, attempt, command, owes });
         let open = |state: &RunState| state.obligations.iter().map(|open| open.pays.clone()).collect::<Vec<_>>();
         assert_eq!(open(&state), owed);
-        let Action::Conclude { id, step, outcome } = decide(&state, snapshot, UnixMs(60_000), &|_, _, _| Ok(())) else {
+        let Action::Conclude { id, step, outcome } = allowed(&state, snapshot, UnixMs(60_000)) else {
             panic!("it goes on waiting")
         };
         state.apply(UnixMs(60_000), &Event::StepEnded { id, step, outcome });
@@ -436,7 +453,7 @@ fn a_container_whose_start_failed_after_its_move_is_started_and_one_that_somebod
         if aborting {
             state.apply(UnixMs(0), &Event::AbortBegun { by: "ben".into() });
         }
-        decide(&state, &arrived, UnixMs(60_000), &|_, _, _| Ok(()))
+        allowed(&state, &arrived, UnixMs(60_000))
     };
     for aborting in [false, true] {
         let Action::Perform(start) = decided(1, aborting) else { panic!("{:?}", decided(1, aborting)) };

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use quorate_core::ids::{GuestId, NodeName, RunId, StepId, UnixMs};
 use quorate_core::plan::{Bound, Costs, NodeWhy, Plan, PlannedStep, StepWhy, Wave};
 use quorate_core::policy::{ConsentKind, Policy};
-use quorate_core::run::{Event, PauseCause, RunOutcome, StepOutcome};
+use quorate_core::run::{Event, Pause, RunKind, RunOutcome, StepOutcome};
 use quorate_core::steps::{Migrate, ShutdownGuest, StartGuest, Step, Travel};
 use quorate_core::view::{NodePhase, RunPhase, View};
 
@@ -64,14 +64,23 @@ fn fold(events: &[(u64, Event)]) -> View {
 fn troubled() -> Vec<(u64, Event)> {
     let run = RunId::new("r1");
     let policy = Policy::default();
-    let why = vec!["vm:102 does not move".to_owned()];
+    let why = "vm:102 does not move".to_owned();
     vec![
-        (0, Event::RunStarted { run, cluster: "lab".to_owned(), policy, version: "0.1.0".to_owned() }),
+        (
+            0,
+            Event::RunStarted {
+                run,
+                kind: RunKind::Upgrade,
+                cluster: "lab".to_owned(),
+                policy,
+                version: "0.1.0".to_owned(),
+            },
+        ),
         (0, plan(vec![migrate(101), migrate(102), shutdown(), start()], 3)),
         (10, begin(&migrate(101), 1)),
         (20, begin(&migrate(101), 2)),
         (30, end(&migrate(101))),
-        (40, Event::Paused { cause: PauseCause::Stuck, why }),
+        (40, Event::Paused { pause: Pause::SamePlan { why } }),
         (100, Event::Resumed { by: "anna".to_owned() }),
         (101, plan(vec![shutdown(), start()], 2)),
         (110, begin(&shutdown(), 1)),

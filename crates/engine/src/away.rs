@@ -7,7 +7,6 @@
 
 use quorate_core::ids::{GuestId, UnixMs};
 use quorate_core::run::Event;
-use quorate_core::snapshot::Snapshot;
 use quorate_core::steps::Step;
 use quorate_pve::ports::ApiRequest;
 use quorate_pve::wire::guest::Current;
@@ -17,20 +16,20 @@ use crate::drive::{DriveError, Driver};
 
 impl Driver<'_> {
     /// Before a step ends an outage, or begins one anew: says when the outage really ended, if the guest runs.
-    pub(crate) async fn count_only_real_downtime(&mut self, step: &Step, seen: &Snapshot) -> Result<(), DriveError> {
+    pub(crate) async fn count_only_real_downtime(&mut self, step: &Step) -> Result<(), DriveError> {
         let Some((guest, began)) = self.state.outage_of(step) else { return Ok(()) };
         if began >= self.came {
             return Ok(());
         }
-        match self.runs_since(guest, seen).await {
+        match self.runs_since(guest).await {
             Some(since) => self.append(Event::GuestRanSince { guest, since }),
             None => Ok(()),
         }
     }
 
     /// By the uptime of its process. Read before the clock is: the moment is the real one or a little later.
-    async fn runs_since(&self, guest: GuestId, seen: &Snapshot) -> Option<UnixMs> {
-        let node = &seen.guests.get(&guest)?.node;
+    async fn runs_since(&self, guest: GuestId) -> Option<UnixMs> {
+        let node = &self.seen.look.as_ref()?.snapshot.guests.get(&guest)?.node;
         let path = format!("/nodes/{node}/{}/{}/status/current", guest.kind.api(), guest.vmid);
         let answer = self.ports.api.call(ApiRequest::get(path)).await.ok()?;
         let current: Current = lenient::read(answer).ok()?;

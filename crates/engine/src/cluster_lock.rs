@@ -8,11 +8,9 @@
 use std::time::Duration;
 
 use quorate_core::ids::{NodeName, RunId, UnixMs};
-use quorate_core::run::PauseCause;
+use quorate_core::run::Hold;
 use quorate_core::snapshot::DriverLock;
 use quorate_pve::ports::{Exit, Ports, ShellOutput};
-
-use crate::drive::{DriveError, Driver};
 
 /// The lock.
 const LOCK: &str = "/etc/pve/priv/lock/quorate";
@@ -26,9 +24,6 @@ const RENEW_S: u64 = 30;
 /// Without a renewal for so long the lock may be somebody else's: nothing is begun then.
 const SURE_S: u64 = 100;
 
-/// Without the lock in the cluster for so long, the run pauses: as long as a node may take to rejoin.
-const LOCK_DEADLINE_S: u64 = 600;
-
 const DEADLINE: Duration = Duration::from_secs(20);
 
 /// The lock as this driver has it.
@@ -37,17 +32,6 @@ pub(crate) struct ClusterLock {
     run: RunId,
     holder: String,
     renewed: Option<UnixMs>,
-}
-
-/// Is it ours?
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Hold {
-    /// Yes, and other drivers keep away.
-    Ours,
-    /// Somebody else has it.
-    Theirs(String),
-    /// It could not be taken or renewed; why.
-    Unsure(String),
 }
 
 impl ClusterLock {
@@ -155,34 +139,4 @@ impl ClusterLock {
 
 fn exists(made: &Result<ShellOutput, String>) -> bool {
     made.as_ref().is_ok_and(|output| output.exit != Exit::Status(0) && output.stderr.contains("File exists"))
-}
-
-impl Driver<'_> {
-    /// Are we the only driver of this cluster? If that cannot be told, nothing is begun.
-    pub(crate) async fn hold_lock(&mut self) -> Result<bool, DriveError> {
-        let nodes = self.nodes_to_ask();
-        match self.lock.hold(&self.ports, &nodes).await {
-            Hold::Ours => {
-                self.unsure_since = None;
-                return Ok(true);
-            }
-            Hold::Theirs(who) => return Err(DriveError::OtherDriver(who)),
-            Hold::Unsure(_) if self.stands_still_without_quorum().await? => return Ok(false),
-            Hold::Unsure(why) => {
-                let now = self.ports.clock.now();
-                let since = *self.unsure_since.get_or_insert(now);
-                let why = format!("the driver's lock in the cluster cannot be held: {why}");
-                if now.since_s(since) >= LOCK_DEADLINE_S && self.state.paused.is_none() {
-                    self.pause(
-                        PauseCause::Stuck,
-                        vec![why, "is the cluster quorate? `quorate resume` tries again".into()],
-                    )?;
-                } else {
-                    self.watcher.waiting(now, &[why]);
-                }
-            }
-        }
-        self.rest().await;
-        Ok(false)
-    }
 }

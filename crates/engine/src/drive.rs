@@ -1,15 +1,14 @@
-//! Drives one run until it is over, paused or interrupted.
+//! A driver: how it begins a run or takes one up, what it holds, and how it decides and records.
 //!
 //! What happens is in the journal before it happens: a step is recorded before its command is sent, its end after
-//! the cluster was seen to be so. Whoever is killed here leaves a journal from which the next driver goes on.
-
-use std::time::Duration;
+//! the cluster was seen to be so. A driver that is killed leaves a journal from which the next driver goes on.
 
 use quorate_core::heartbeat;
-use quorate_core::ids::{NodeName, RunId, StepId, UnixMs};
+use quorate_core::ids::{NodeName, RunId, UnixMs};
 use quorate_core::invariants::guard;
+use quorate_core::policy::Policy;
 use quorate_core::run::{
-    Action, Event, Objection, PauseCause, Request, RunOutcome, RunState, Start, StepOutcome, decide,
+    Action, Asked, Event, Objection, Pause, Request, RunKind, RunOutcome, RunState, Seen, decide,
 };
 use quorate_core::snapshot::Snapshot;
 use quorate_core::steps::Step;
@@ -17,24 +16,16 @@ use quorate_journal::{Holder, Journal, JournalError};
 use quorate_pve::ports::Ports;
 
 use crate::cluster_lock::ClusterLock;
-use crate::look::{Depth, Looker};
-use crate::perform;
+use crate::look::Looker;
 use crate::prepare::Beginning;
-use crate::quorum::is_lost;
 use crate::wall::wall_now;
 use crate::watcher::Watcher;
 
 /// A driver that is silent for longer does not hold the journal any more, in seconds of the wall clock.
-pub(crate) const LEASE_TTL_S: u64 = 120;
+const LEASE_TTL_S: u64 = 120;
 
 /// The lease is renewed when it is older than this, in seconds of the wall clock.
 const LEASE_RENEW_S: u64 = 20;
-
-/// From one look for something that is missing to the next.
-const REST_S: u64 = 10;
-
-/// Steps that can end, and plans that can change, on one and the same snapshot. More is a fault of ours.
-const DECISIONS_PER_LOOK: u32 = 1000;
 
 /// What to do while a run is paused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,12 +42,7 @@ pub enum Ended {
     /// The run is over.
     Over(RunOutcome),
     /// It stands still, and the driver was told to leave then.
-    Paused {
-        /// What kind of pause.
-        cause: PauseCause,
-        /// Why, line by line.
-        why: Vec<String>,
-    },
+    Paused(Pause),
 }
 
 /// Driving had to stop. The cluster is left as it is; what is under way there goes on by itself.
@@ -81,31 +67,14 @@ pub struct Driver<'a> {
     pub(crate) state: RunState,
     pub(crate) looker: Looker,
     pub(crate) watcher: &'a mut dyn Watcher,
-    when_paused: WhenPaused,
     #[cfg(feature = "without-rules")]
     switched_off: crate::switched_off::SwitchedOff,
     lease_renewed: UnixMs,
     /// When this driver came, by the run's clock.
     pub(crate) came: UnixMs,
     pub(crate) lock: ClusterLock,
-    pub(crate) unsure_since: Option<UnixMs>,
-    /// Was the plan held against the first look of this driver?
-    pub(crate) reviewed: bool,
-    pub(crate) to_lower: Option<(Vec<String>, String)>,
-    /// Since when there is no plan because something cannot be read.
-    pub(crate) unread_since: Option<UnixMs>,
-}
-
-/// What a decision led to.
-pub(crate) enum Turn {
-    /// Something was written: decide again on the same snapshot.
-    Again,
-    /// Something was sent, or it was waited: look again.
-    Look,
-    /// Wait a little, then look at everything again.
-    Rest,
-    /// It is over.
-    Ended(Ended),
+    /// What it has seen and heard.
+    pub(crate) seen: Seen,
 }
 
 impl<'a> Driver<'a> {
@@ -121,13 +90,42 @@ impl<'a> Driver<'a> {
         watcher: &'a mut dyn Watcher,
     ) -> Result<Self, DriveError> {
         let Beginning { run, cluster, policy, plan } = beginning;
+        let mut driver = Self::start(ports, journal, holder, run, (RunKind::Upgrade, cluster, policy), watcher)?;
+        driver.append(driver.state.agreement(&plan, &holder.text, driver.ports.clock.now()))?;
+        driver.append(Event::PlanAdopted { plan, why: "first plan".to_owned() })?;
+        Ok(driver)
+    }
+
+    /// Begins a run that only undoes what it changes: for a cluster that lost quorum outside of a run.
+    ///
+    /// # Errors
+    /// Somebody else drives, or the journal cannot be written.
+    pub fn begin_recovery(
+        ports: Ports,
+        journal: &'a Journal,
+        holder: &Holder,
+        run: RunId,
+        policy: Policy,
+        watcher: &'a mut dyn Watcher,
+    ) -> Result<Self, DriveError> {
+        // Without quorum no node can be believed about the cluster's name.
+        let cluster = "without quorum".to_owned();
+        Self::start(ports, journal, holder, run, (RunKind::Recovery, cluster, policy), watcher)
+    }
+
+    fn start(
+        ports: Ports,
+        journal: &'a Journal,
+        holder: &Holder,
+        run: RunId,
+        (kind, cluster, policy): (RunKind, String, Policy),
+        watcher: &'a mut dyn Watcher,
+    ) -> Result<Self, DriveError> {
         journal.acquire_lease(holder, &run, wall_now(), LEASE_TTL_S)?;
         let mut driver = Self::new(ports, journal, holder, run, watcher);
         let version = env!("CARGO_PKG_VERSION").to_owned();
-        driver.append(Event::RunStarted { run: driver.run.clone(), cluster, policy, version })?;
+        driver.append(Event::RunStarted { run: driver.run.clone(), kind, cluster, policy, version })?;
         driver.append(Event::DriverTookOver { driver: holder.text.clone() })?;
-        driver.agree_to_downtime_of(&plan, &holder.text)?;
-        driver.append(Event::PlanAdopted { plan, why: "first plan".to_owned() })?;
         Ok(driver)
     }
 
@@ -153,13 +151,7 @@ impl<'a> Driver<'a> {
         Ok(driver)
     }
 
-    pub(crate) fn new(
-        ports: Ports,
-        journal: &'a Journal,
-        holder: &Holder,
-        run: RunId,
-        watcher: &'a mut dyn Watcher,
-    ) -> Self {
+    fn new(ports: Ports, journal: &'a Journal, holder: &Holder, run: RunId, watcher: &'a mut dyn Watcher) -> Self {
         let lock = ClusterLock::new(run.clone(), holder.text.clone());
         let came = ports.clock.now();
         Self {
@@ -169,23 +161,19 @@ impl<'a> Driver<'a> {
             state: RunState::default(),
             looker: Looker::default(),
             watcher,
-            when_paused: WhenPaused::Stay,
             #[cfg(feature = "without-rules")]
             switched_off: crate::switched_off::SwitchedOff::default(),
             lease_renewed: wall_now(),
             came,
             lock,
-            unsure_since: None,
-            reviewed: false,
-            to_lower: None,
-            unread_since: None,
+            seen: Seen::default(),
         }
     }
 
     /// What to do while the run is paused; without this it stays.
     #[must_use]
     pub fn when_paused(mut self, when_paused: WhenPaused) -> Self {
-        self.when_paused = when_paused;
+        self.seen.leaves_when_paused = when_paused == WhenPaused::Leave;
         self
     }
 
@@ -229,82 +217,29 @@ impl<'a> Driver<'a> {
     /// # Errors
     /// The journal cannot be written.
     pub fn say(&mut self, request: Request, by: &str) -> Result<(), DriveError> {
-        self.hear(request, by)
+        self.seen.asked.push_back(Asked { seq: None, request, by: by.to_owned() });
+        while let (false, Action::Hear { events }) = (self.seen.asked.is_empty(), self.decide()) {
+            self.hear(events)?;
+        }
+        Ok(())
     }
 
-    /// Drives until the run is over, or paused and told to leave then.
-    ///
-    /// # Errors
-    /// The journal cannot be written, or the lease was lost. The run stops where it is.
-    pub async fn drive(&mut self) -> Result<Ended, DriveError> {
-        let ended = self.drive_on().await;
-        let nodes = self.nodes_to_ask();
-        self.lock.release(&self.ports, &nodes).await;
+    /// Ends driving without an end of the run: the lease is given back.
+    pub fn leave(&mut self) {
         // A lease that cannot be given back runs out by itself.
         let _ = self.journal.release_lease();
-        ended
     }
 
-    async fn drive_on(&mut self) -> Result<Ended, DriveError> {
-        loop {
-            self.keep_lease()?;
-            self.hear_requests()?;
-            if let Some(outcome) = &self.state.ended {
-                return Ok(Ended::Over(outcome.clone()));
-            }
-            if let (WhenPaused::Leave, Some((cause, why))) = (self.when_paused, &self.state.paused)
-                && (*cause != PauseCause::LostQuorum || self.waited_for_quorum())
-            {
-                return Ok(Ended::Paused { cause: *cause, why: why.clone() });
-            }
-            if !self.quorum_is_back().await? || !self.hold_lock().await? {
-                continue;
-            }
-            let (snapshot, depth) = self.looker.look(&self.ports, &self.state).await;
-            if is_lost(&snapshot) && self.stands_still_without_quorum().await? {
-                continue;
-            }
-            self.watch_corosync(&snapshot)?;
-            if depth == Depth::WaveBegins {
-                self.stop_before_a_node(&snapshot)?;
-                if !self.reviewed {
-                    if matches!(self.review(&snapshot)?, Turn::Rest) {
-                        self.rest().await;
-                        continue;
-                    }
-                    self.reviewed = true;
-                }
-            }
-            if let Some(ended) = self.decide_until_look(&snapshot).await? {
-                return Ok(ended);
-            }
-        }
+    /// Nodes for cluster-wide commands: the current one last.
+    pub(crate) fn nodes_to_ask(&self) -> Vec<NodeName> {
+        let mut nodes = self.looker.known_nodes();
+        let current = self.state.under_work.as_ref();
+        nodes.sort_by_key(|node| current == Some(node));
+        nodes
     }
 
-    /// Decides, again and again on one snapshot, until something was sent or there is nothing to do but to wait.
-    async fn decide_until_look(&mut self, snapshot: &Snapshot) -> Result<Option<Ended>, DriveError> {
-        for _ in 0..DECISIONS_PER_LOOK {
-            let action = self.decide(snapshot);
-            match self.act(action, snapshot).await? {
-                Turn::Again => {}
-                Turn::Look => return Ok(None),
-                Turn::Rest => {
-                    self.rest().await;
-                    return Ok(None);
-                }
-                Turn::Ended(ended) => return Ok(Some(ended)),
-            }
-        }
-        let why = "the plan changes without end on one and the same picture of the cluster: this is a fault in Quorate";
-        self.pause(PauseCause::Stuck, vec![why.to_owned()])?;
-        Ok(None)
-    }
-
-    pub(crate) async fn rest(&self) {
-        self.ports.clock.sleep(Duration::from_secs(REST_S)).await;
-    }
-
-    fn decide(&self, snapshot: &Snapshot) -> Action {
+    /// The next action, for what was seen up to now.
+    pub(crate) fn decide(&self) -> Action {
         let context = self.state.context();
         let guard = |step: &Step, in_flight: &[&Step], seen: &Snapshot| {
             let refusals = guard(step, in_flight, seen, &context).err().unwrap_or_default();
@@ -314,82 +249,29 @@ impl<'a> Driver<'a> {
             objections.retain(|objection| !self.switched_off.has(objection));
             if objections.is_empty() { Ok(()) } else { Err(objections) }
         };
-        decide(&self.state, snapshot, self.ports.clock.now(), &guard)
+        decide(&self.state, &self.seen, self.ports.clock.now(), &guard)
     }
 
-    async fn act(&mut self, action: Action, snapshot: &Snapshot) -> Result<Turn, DriveError> {
-        match action {
-            Action::Conclude { id, step, outcome } => {
-                if matches!(step, Step::UpgradePackages(_)) || matches!(outcome, StepOutcome::Abandoned(_)) {
-                    self.keep_log(&id, snapshot).await?;
-                }
-                if matches!(outcome, StepOutcome::Done | StepOutcome::FoundDone) {
-                    self.count_only_real_downtime(&step, snapshot).await?;
-                }
-                let in_a_turn = self.state.under_work.is_some();
-                self.append(Event::StepEnded { id, step, outcome })?;
-                // Between two nodes the cluster is looked at as a whole before the next one is touched.
-                let turn_is_over = in_a_turn && self.state.under_work.is_none();
-                Ok(if turn_is_over { Turn::Look } else { Turn::Again })
-            }
-            Action::Perform(start) => self.perform(start, snapshot).await,
-            Action::Wait { on, poll_s } => {
-                self.watcher.waiting(self.ports.clock.now(), &on);
-                self.ports.clock.sleep(Duration::from_secs(poll_s)).await;
-                Ok(Turn::Look)
-            }
-            Action::Replan { why, else_start } => self.replan(why, else_start).await,
-            Action::Pause { cause, why } => {
-                let stuck: Vec<StepId> = self.state.under_way().map(|(id, _)| id.clone()).collect();
-                for id in stuck {
-                    self.keep_log(&id, snapshot).await?;
-                }
-                self.pause(cause, why)?;
-                Ok(Turn::Look)
-            }
-            Action::Finish(RunOutcome::Completed) if self.stopped_at_the_end().await? => Ok(Turn::Look),
-            Action::Finish(outcome) => {
-                self.append(Event::RunEnded { outcome: outcome.clone() })?;
-                Ok(Turn::Ended(Ended::Over(outcome)))
-            }
-        }
-    }
-
-    async fn perform(&mut self, start: Start, snapshot: &Snapshot) -> Result<Turn, DriveError> {
-        let Start { id, step, attempt, command, owes } = start;
-        if attempt > 1 {
-            self.keep_log(&id, snapshot).await?;
-        }
-        if command.is_some() && step.takes_down().is_some() {
-            self.count_only_real_downtime(&step, snapshot).await?;
-        }
-        let avoid = self.state.current_node().cloned();
-        self.append(Event::StepStarted { id: id.clone(), step, attempt, command: command.clone(), owes })?;
-        let Some(command) = command else { return Ok(Turn::Again) };
-        let answer = perform::send(&self.ports, &command, avoid.as_ref()).await;
-        self.append(Event::CommandAnswered { id, answer: answer.text, job: answer.job })?;
-        Ok(Turn::Look)
-    }
-
-    pub(crate) fn pause(&mut self, cause: PauseCause, why: Vec<String>) -> Result<(), DriveError> {
-        self.append(Event::Paused { cause, why })
-    }
-
-    async fn keep_log(&mut self, id: &StepId, snapshot: &Snapshot) -> Result<(), DriveError> {
-        let Some(record) = self.state.steps.get(id) else { return Ok(()) };
-        match perform::log_of(&self.ports, snapshot, record).await {
-            Some((node, lines)) => self.append(Event::OutputKept { id: id.clone(), node, lines }),
-            None => Ok(()),
-        }
-    }
-
-    fn keep_lease(&mut self) -> Result<(), DriveError> {
+    pub(crate) fn keep_lease(&mut self) -> Result<(), DriveError> {
         let now = wall_now();
         if now.since_s(self.lease_renewed) >= LEASE_RENEW_S {
             self.journal.renew_lease(now, LEASE_TTL_S)?;
             self.lease_renewed = now;
         }
         Ok(())
+    }
+
+    /// The oldest request is heard: what follows from it is written first, so that none is lost.
+    pub(crate) fn hear(&mut self, events: Vec<Event>) -> Result<(), DriveError> {
+        events.into_iter().try_for_each(|event| self.append(event))?;
+        self.heard()
+    }
+
+    pub(crate) fn heard(&mut self) -> Result<(), DriveError> {
+        match self.seen.heard().and_then(|asked| asked.seq) {
+            Some(seq) => Ok(self.journal.request_heard(seq, wall_now())?),
+            None => Ok(()),
+        }
     }
 
     /// Writes an event, then takes it into the state, then tells whoever watches: in this order.

@@ -3,24 +3,23 @@
 //! [`prepare`] looks and plans without changing anything. [`Driver`] drives a run from the journal: a fresh run and
 //! one that was killed take the same path, because each step is asked where it stands.
 
+mod act;
 mod away;
 mod cluster_lock;
+mod cycle;
 mod drive;
-mod findings;
-mod hear;
 mod look;
 mod perform;
 mod prepare;
-mod quorum;
 mod refresh;
-mod replan;
 #[cfg(feature = "without-rules")]
 mod switched_off;
 mod wall;
 mod watcher;
 
+pub use act::Lowered;
 pub use drive::{DriveError, Driver, Ended, WhenPaused};
-pub use prepare::{Beginning, Lists, Prepared, new_run_id, prepare, upgrade_unit};
-pub use quorum::Lowered;
+pub use prepare::{Beginning, Lists, Prepared, new_run_id, prepare};
+pub use quorate_core::run::upgrade_unit;
 pub use refresh::refresh;
 pub use watcher::{Silent, Watcher};

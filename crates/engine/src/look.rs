@@ -1,9 +1,9 @@
-//! How deep to look, and when.
+//! Looks at the cluster, as deep as it was decided.
 
 use std::sync::Arc;
 
 use quorate_core::ids::{GuestId, NodeName};
-use quorate_core::run::RunState;
+use quorate_core::run::{Depth, RunState};
 use quorate_core::snapshot::Snapshot;
 use quorate_core::steps::Step;
 use quorate_pve::observe::{Hosts, Look, observe};
@@ -13,9 +13,7 @@ use quorate_pve::ports::Ports;
 #[derive(Default)]
 pub(crate) struct Looker {
     last: Option<Arc<Snapshot>>,
-    wave: Option<usize>,
     configured: Vec<NodeName>,
-    anew: bool,
 }
 
 impl Looker {
@@ -32,14 +30,10 @@ impl Looker {
         }
     }
 
-    /// Looks: all of it at the beginning of a wave, else only what can have changed.
-    pub(crate) async fn look(&mut self, ports: &Ports, state: &RunState) -> (Arc<Snapshot>, Depth) {
-        let wave = current_wave(state);
-        let anew = std::mem::take(&mut self.anew);
-        let depth = if self.last.is_none() || self.wave != wave || anew { Depth::WaveBegins } else { Depth::Within };
-        self.wave = wave;
+    /// Looks: at everything, or only at what can have changed.
+    pub(crate) async fn look(&mut self, ports: &Ports, state: &RunState, depth: Depth) -> Arc<Snapshot> {
         let snapshot = match (depth, &self.last) {
-            (Depth::Within, Some(previous)) => {
+            (Depth::Changes, Some(previous)) => {
                 let look = Look {
                     depth: quorate_pve::observe::Depth::Watch,
                     previous: Some(previous),
@@ -54,7 +48,7 @@ impl Looker {
             _ => self.look_deeply(ports, state, nodes_in_turn(state)).await,
         };
         self.last = Some(snapshot.clone());
-        (snapshot, depth)
+        snapshot
     }
 
     /// Looks at everything, as a new plan needs it. PVE's checker has no say in that, and is not run again.
@@ -80,11 +74,6 @@ impl Looker {
     pub(crate) fn has_seen(&mut self, snapshot: Snapshot) {
         self.last = Some(Arc::new(snapshot));
     }
-
-    /// The next look is as deep as the first of a wave: the operator has mended something.
-    pub(crate) fn look_anew(&mut self) {
-        self.anew = true;
-    }
 }
 
 /// The node whose turn is over and the one whose turn comes: PVE's checker is run on both between the turns. Before
@@ -97,21 +86,6 @@ fn nodes_in_turn(state: &RunState) -> Vec<NodeName> {
         (Some(next), Some(done)) => vec![next, done.clone()],
         _ => Vec::new(),
     }
-}
-
-/// Where in a run a look was taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Depth {
-    /// Everything was read: a wave is about to begin, or a driver has just come.
-    WaveBegins,
-    /// What can have changed was read.
-    Within,
-}
-
-/// The wave with the first step that is not done.
-fn current_wave(state: &RunState) -> Option<usize> {
-    let plan = state.plan.as_ref()?;
-    plan.waves.iter().position(|wave| wave.steps.iter().any(|step| !state.is_done(&step.id)))
 }
 
 /// The node under work may go away in the middle of a call.

@@ -1,11 +1,12 @@
 //! Looks and plans. Nothing of the cluster is changed; package lists are read anew if asked.
 
 use quorate_core::checks::{self, Finding, Severity, Subject};
-use quorate_core::forecast::{self, Forecast};
-use quorate_core::ids::{NodeName, RunId, UnitName, UnixMs};
+use quorate_core::forecast::Forecast;
+use quorate_core::ids::{NodeName, RunId, UnixMs};
 use quorate_core::plan::{NoPlan, Plan};
-use quorate_core::planner::{self, Ongoing};
+use quorate_core::planner::Ongoing;
 use quorate_core::policy::Policy;
+use quorate_core::run::{plan_and_verify, upgrade_unit};
 use quorate_core::snapshot::Snapshot;
 use quorate_pve::observe::{Hosts, Look, observe};
 use quorate_pve::ports::Ports;
@@ -91,19 +92,6 @@ fn of_snapshot(snapshot: Snapshot, policy: &Policy, run: &RunId) -> Prepared {
     Prepared { snapshot, findings, plan }
 }
 
-/// A plan that its checker agrees with, or the reasons.
-pub(crate) fn plan_and_verify(
-    snapshot: &Snapshot,
-    policy: &Policy,
-    ongoing: &Ongoing,
-) -> Result<(Plan, Forecast), NoPlan> {
-    let plan = planner::plan(snapshot, policy, ongoing)?;
-    match forecast::verify(&plan, snapshot, policy) {
-        Ok(forecast) => Ok((plan, forecast)),
-        Err(findings) => Err(NoPlan::refused(findings)),
-    }
-}
-
 /// A run's id: short enough to type, from the moment and the snapshot.
 pub fn new_run_id(now: UnixMs, cluster: &str) -> RunId {
     // FNV-1a: the id must be unlikely to repeat, nothing more.
@@ -111,9 +99,4 @@ pub fn new_run_id(now: UnixMs, cluster: &str) -> RunId {
     let hash =
         bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     RunId::new(format!("{:08x}", hash >> 32))
-}
-
-/// The name of the upgrade units of a run.
-pub fn upgrade_unit(run: &RunId) -> UnitName {
-    UnitName::new(format!("quorate-upgrade-{run}"))
 }

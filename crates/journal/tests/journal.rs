@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use quorate_core::ids::{RunId, UnixMs};
 use quorate_core::policy::{ConsentKind, Policy};
-use quorate_core::run::{Event, Request, RunOutcome};
+use quorate_core::run::{Event, Request, RunKind, RunOutcome};
 use quorate_journal::{Holder, Journal, JournalError, Mode};
 use rusqlite::Connection;
 
@@ -45,7 +45,13 @@ fn resumed(by: &str) -> Event {
 
 fn started() -> Event {
     let policy = Policy::default();
-    Event::RunStarted { run: run(), cluster: "lab".to_owned(), policy, version: "0.1.0".to_owned() }
+    Event::RunStarted {
+        run: run(),
+        kind: RunKind::Upgrade,
+        cluster: "lab".to_owned(),
+        policy,
+        version: "0.1.0".to_owned(),
+    }
 }
 
 fn three_events(path: &Path) -> Journal {

@@ -125,7 +125,7 @@ pub(super) async fn approve(args: &ApproveArgs, context: &Context) -> Result<Exi
     let missing: BTreeSet<ConsentKind> = asked.filter(|kind| !open.state.consents.contains(kind)).collect();
     let kinds = if args.kinds.is_empty() { missing } else { args.kinds.iter().map(|kind| (*kind).into()).collect() };
     // It may also be the downtime that is used up: to that belongs no kind.
-    let asked = matches!(open.state.paused, Some((PauseCause::NeedsConsent, _)));
+    let asked = open.state.paused.as_ref().is_some_and(|pause| pause.cause() == PauseCause::NeedsConsent);
     if kinds.is_empty() && !asked {
         return Err(Failure::usage(
             "the plan asks for no consent that was not given",
@@ -196,8 +196,8 @@ async fn take_up(open: Open, requests: Vec<Request>, context: &Context) -> Resul
 /// The exit code of a process that drove.
 pub(crate) fn how_it_ended(ended: &Ended) -> Exit {
     match ended {
-        Ended::Over(RunOutcome::Completed) => Exit::Ok,
+        Ended::Over(RunOutcome::Completed | RunOutcome::Recovered) => Exit::Ok,
         Ended::Over(RunOutcome::Aborted) => Exit::Aborted,
-        Ended::Paused { .. } => Exit::Paused,
+        Ended::Paused(_) => Exit::Paused,
     }
 }

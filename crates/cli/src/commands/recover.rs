@@ -36,7 +36,7 @@ pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Fail
     let connection = connect_alone(&context.config()?)?;
     let state = open_run(context)?;
     let facts = match &state {
-        Some(state) => RunFacts::of(state),
+        Some(state) => state.facts(),
         None => RunFacts::without_a_run(&connection.policy.deadlines),
     };
     let seen = survey(&connection.ports, &connection.known_nodes()).await;

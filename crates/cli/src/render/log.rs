@@ -3,7 +3,7 @@
 use quorate_core::checks::Finding;
 use quorate_core::ids::{NodeName, UnixMs};
 use quorate_core::policy::ConsentKind;
-use quorate_core::run::{Event, PauseCause, RunOutcome, StepOutcome};
+use quorate_core::run::{Event, PauseCause, RunKind, RunOutcome, StepOutcome};
 use quorate_journal::Entry;
 
 use super::page::Page;
@@ -46,8 +46,12 @@ pub(crate) fn event(seq: u64, at: UnixMs, event: &Event) -> Page {
 
 fn describe(event: &Event) -> (String, Vec<String>) {
     match event {
-        Event::RunStarted { run, cluster, policy: _, version } => {
-            (format!("run {run} begins on cluster {cluster}, Quorate {version}"), Vec::new())
+        Event::RunStarted { run, kind, cluster, policy: _, version } => {
+            let what = match kind {
+                RunKind::Upgrade => "run",
+                RunKind::Recovery => "recovery",
+            };
+            (format!("{what} {run} begins on cluster {cluster}, Quorate {version}"), Vec::new())
         }
         Event::DriverTookOver { driver } => (format!("driven by {driver}"), Vec::new()),
         Event::PlanAdopted { plan, why } => {
@@ -104,7 +108,7 @@ fn describe(event: &Event) -> (String, Vec<String>) {
             (format!("output  {id} on {node}"), lines)
         }
         Event::FinalCheck { node, findings } => final_check(node, findings),
-        Event::Paused { cause, why } => (format!("PAUSED  {}", pause(*cause)), why.clone()),
+        Event::Paused { pause } => (format!("PAUSED  {}", paused(pause.cause())), pause.lines()),
         Event::Resumed { by } => (format!("resumed by {by}"), Vec::new()),
         Event::AbortBegun { by } => {
             (format!("abort, asked for by {by}: from here on only what is owed is done"), Vec::new())
@@ -158,12 +162,12 @@ pub(crate) fn consent(kind: ConsentKind) -> &'static str {
 }
 
 /// Why a run stands still, in words.
-pub(crate) fn pause(cause: PauseCause) -> &'static str {
+pub(crate) fn paused(cause: PauseCause) -> &'static str {
     match cause {
         PauseCause::Operator => "by the operator",
         PauseCause::NeedsConsent => "a consent is needed",
         PauseCause::Findings => "something was found that no run is begun with",
-        PauseCause::Stuck | PauseCause::AnotherOrder => "stuck",
+        PauseCause::Stuck => "stuck",
         PauseCause::LostQuorum => "no quorum; it goes on by itself when that is back",
     }
 }
@@ -173,5 +177,6 @@ pub(crate) fn ended(outcome: &RunOutcome) -> &'static str {
     match outcome {
         RunOutcome::Completed => "completed: every node is done and nothing is owed",
         RunOutcome::Aborted => "aborted: not every node is done, and nothing is owed",
+        RunOutcome::Recovered => "recovered: the configured votes are expected again, and nothing is owed",
     }
 }

@@ -156,7 +156,7 @@ fn troubles(view: &View, page: &mut Page) {
     }
     for pause in &view.pauses {
         let length = pause.to.map_or("still".to_owned(), |to| duration(to.since_s(pause.from)));
-        lines.push(format!("{}  paused ({length}): {}", moment(pause.from), log::pause(pause.cause)));
+        lines.push(format!("{}  paused ({length}): {}", moment(pause.from), log::paused(pause.pause.cause())));
         lines.extend(pause.why.iter().map(|why| format!("                           {why}")));
     }
     for step in view.steps.iter().filter(|step| step.attempts > 1) {

@@ -92,10 +92,10 @@ fn held_back(view: &View, page: &mut Page) {
 }
 
 fn standing_still(view: &View, page: &mut Page) {
-    let Some((cause, why)) = &view.state.paused else { return };
+    let Some(pause) = &view.state.paused else { return };
     page.gap();
-    page.line(format!("paused: {}", log::pause(*cause)));
-    for line in why {
+    page.line(format!("paused: {}", log::paused(pause.cause())));
+    for line in pause.lines() {
         page.line(format!("  {line}"));
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::checks::{Finding, Severity, Subject};
 use crate::ids::{GuestId, NodeName};
 use crate::observed::WhyUnknown;
@@ -10,7 +12,7 @@ use crate::snapshot::{HaNodeState, HaRequest, HaServiceState};
 use super::no_room::{Hindrance, NoRoom, Proof, list};
 
 /// There is no plan, and this is why.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NoPlan {
     /// One per reason, for a person: what is unknown, which guest is stuck where, and by how much.
     pub findings: Vec<Finding>,
@@ -36,7 +38,8 @@ impl NoPlan {
 }
 
 /// One reason why there is no plan.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Reason {
     /// A reading is missing without which nothing is planned.
     Unknown(Missing),
@@ -61,10 +64,11 @@ pub enum Reason {
 }
 
 /// A reading that is missing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Missing {
     /// Something of the cluster as a whole: what it is, and why it is not known.
-    Cluster(&'static str, WhyUnknown),
+    Cluster(String, WhyUnknown),
     /// The token does not see all guests.
     Guests,
     /// No node was seen.
@@ -72,7 +76,7 @@ pub enum Missing {
     /// The node that is being upgraded is not a node of the cluster any more.
     Begun(NodeName),
     /// Something of a node.
-    Node(NodeName, &'static str, WhyUnknown),
+    Node(NodeName, String, WhyUnknown),
     /// The processors of a node, which a limit in the policy asks for.
     Processors(NodeName, WhyUnknown),
     /// The node that a guest is on.
@@ -84,7 +88,8 @@ pub enum Missing {
 }
 
 /// What binds a guest to its node.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Bond {
     /// HA is at work on it, or is to keep it otherwise than started.
     Ha(Option<HaServiceState>, HaRequest),

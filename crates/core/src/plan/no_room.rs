@@ -3,10 +3,12 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::ids::{GuestId, NodeName};
 
 /// Guests that are stuck on a node when its turn comes, in the attempt that came furthest.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NoRoom {
     /// One guest, or guests that stay together.
     pub guests: Vec<GuestId>,
@@ -25,7 +27,7 @@ pub struct NoRoom {
 }
 
 /// The largest hole at that moment, and the largest guest that has to leave.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hole {
     /// Free memory there, in bytes.
     pub free: u64,
@@ -38,7 +40,8 @@ pub struct Hole {
 }
 
 /// Why a guest may not come to a node.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Hindrance {
     /// Something that the node lacks, or that PVE refuses.
     Obstacle(String),
@@ -74,7 +77,8 @@ pub enum Hindrance {
 }
 
 /// What would make a plan possible.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Help {
     /// Any one of these, each tried out.
     AnyOf(Vec<Relaxation>),
@@ -87,7 +91,8 @@ pub enum Help {
 }
 
 /// The smallest single thing of its kind that makes a plan possible if it is given up.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Relaxation {
     /// These are down while their node is upgraded; each with its memory in bytes.
     ShutDown(Vec<(Vec<GuestId>, u64)>),
@@ -102,7 +107,8 @@ pub enum Relaxation {
 }
 
 /// Why there can be no plan, whatever is tried.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Proof {
     /// While this node is away, all guests need more memory than the others have.
     NoRoomWithout {

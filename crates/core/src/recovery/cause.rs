@@ -1,11 +1,11 @@
 //! How things stand, and what took the votes away.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::ids::{NodeName, UnixMs};
 
 /// Is there quorum?
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "standing")]
 pub enum Standing {
     /// Some partition has it.
@@ -29,7 +29,7 @@ pub enum Standing {
 }
 
 /// One cause.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cause {
     /// What it is.
     #[serde(flatten)]
@@ -39,7 +39,7 @@ pub struct Cause {
 }
 
 /// What took the votes away.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "cause")]
 pub enum CauseKind {
     /// A node reboots by order of this run.

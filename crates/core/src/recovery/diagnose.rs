@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::cause::{Cause, CauseKind, Standing};
 use super::facts::RunFacts;
@@ -25,7 +25,7 @@ const FLAPS: usize = 3;
 const FLAP_WINDOW_S: u64 = 3600;
 
 /// Everything that can be said.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diagnosis {
     /// When the nodes were asked.
     pub taken: UnixMs,
@@ -42,7 +42,7 @@ pub struct Diagnosis {
 }
 
 /// One node, in words.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeLine {
     /// Which.
     pub node: NodeName,
@@ -55,7 +55,7 @@ pub struct NodeLine {
 }
 
 /// A node whose watchdog is open and not fed any more.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fence {
     /// Which.
     pub node: NodeName,

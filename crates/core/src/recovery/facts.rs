@@ -6,8 +6,6 @@ use serde::Serialize;
 
 use crate::ids::{NodeName, UnixMs};
 use crate::policy::Deadlines;
-use crate::run::RunState;
-use crate::steps::Step;
 
 /// The journal's share.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -24,14 +22,5 @@ impl RunFacts {
     /// Where there is no run: only its deadlines.
     pub fn without_a_run(deadlines: &Deadlines) -> Self {
         Self { reboots: BTreeMap::new(), boot_s: deadlines.boot_s, rejoin_s: deadlines.rejoin_s }
-    }
-
-    /// Of a run.
-    pub fn of(state: &RunState) -> Self {
-        let ordered = state.under_way().filter_map(|(_, record)| match &record.step {
-            Step::Reboot(reboot) if record.command.is_some() => Some((reboot.node.clone(), record.last_started)),
-            _ => None,
-        });
-        Self { reboots: ordered.collect(), ..Self::without_a_run(&state.policy.deadlines) }
     }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::attestation::words_for;
@@ -21,7 +21,7 @@ use crate::snapshot::{Node, Snapshot};
 use crate::steps::{LowerVotes, Step};
 
 /// A reason against lowering expected votes.
-#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "reason")]
 pub enum NotLowered {
     /// There is nothing to mend.

@@ -1,6 +1,6 @@
 //! What can be done about it, least risk first.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::attestation::words_for;
 use super::cause::{Cause, CauseKind, Standing};
@@ -10,7 +10,7 @@ use super::survey::Survey;
 use crate::ids::NodeName;
 
 /// One way out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remedy {
     /// What it is.
     #[serde(flatten)]
@@ -24,7 +24,7 @@ pub struct Remedy {
 }
 
 /// Ways out, from the least risk to the greatest.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "remedy")]
 pub enum RemedyKind {
     /// Wait for a node that is on its way.

@@ -85,7 +85,7 @@ pub enum HeardWhat {
 }
 
 /// Why it is not known since when a node is away.
-#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AbsenceNotKnown {
     /// Nobody counts as a member.
@@ -113,7 +113,7 @@ pub enum AbsenceNotKnown {
 }
 
 /// Why it is not known how many votes are configured.
-#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum VotesNotKnown {
     /// Those of the nodes.

@@ -11,54 +11,13 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
+use super::event::Event;
+use super::spent::Shortfall;
 use super::state::RunState;
 use crate::ids::{GuestId, StepId, UnixMs};
 use crate::plan::Plan;
 use crate::policy::Policy;
 use crate::steps::Step;
-
-/// One guest's downtime.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Spent {
-    /// Milliseconds of the outages that have ended.
-    pub ended_ms: u64,
-    /// When the outage began that has not ended.
-    pub since: Option<UnixMs>,
-}
-
-impl Spent {
-    /// Up to a moment, in seconds, rounded up.
-    pub fn seconds(&self, now: UnixMs) -> u64 {
-        let running = self.since.map_or(0, |since| now.0.saturating_sub(since.0));
-        self.ended_ms.saturating_add(running).div_ceil(1000)
-    }
-
-    /// An outage begins, unless one goes on.
-    pub(super) fn begin(&mut self, at: UnixMs) {
-        self.since.get_or_insert(at);
-    }
-
-    /// The outage has ended.
-    pub(super) fn end(&mut self, at: UnixMs) {
-        let lasted = self.since.take().map_or(0, |since| at.0.saturating_sub(since.0));
-        self.ended_ms = self.ended_ms.saturating_add(lasted);
-    }
-
-    /// The guest has been running since then, whoever saw it.
-    pub(super) fn ran_since(&mut self, at: UnixMs) {
-        match self.since {
-            Some(began) if at > began => self.end(at),
-            _ => self.cancel(),
-        }
-    }
-
-    /// There was no outage after all: the order had no effect.
-    pub(super) fn cancel(&mut self) {
-        self.since = None;
-    }
-}
 
 impl RunState {
     /// Seconds that a guest has been down by our hand.
@@ -84,6 +43,12 @@ impl RunState {
         budget
     }
 
+    /// Who begins a run or approves its plan agrees to the downtime that it names, with the stated margin.
+    pub fn agreement(&self, plan: &Plan, by: &str, now: UnixMs) -> Event {
+        let allowed_s = self.budget_for(plan, &self.policy, now);
+        Event::DowntimeAgreed { allowed_s, margin_percent: self.policy.downtime_margin_percent, by: by.to_owned() }
+    }
+
     /// What the steps of a plan that are not done will take, by guest.
     fn downtime_ahead(&self, plan: &Plan) -> BTreeMap<GuestId, u64> {
         let mut ahead: BTreeMap<GuestId, u64> = BTreeMap::new();
@@ -96,15 +61,15 @@ impl RunState {
         ahead
     }
 
-    /// Guests for which a plan needs more than is left, with figures; empty where nobody set a budget.
-    pub fn beyond_budget(&self, plan: &Plan, now: UnixMs) -> Vec<String> {
+    /// Guests for which a plan needs more than is left; empty where nobody set a budget.
+    pub fn beyond_budget(&self, plan: &Plan, now: UnixMs) -> Vec<Shortfall> {
         let ahead = self.downtime_ahead(plan);
         ahead.into_iter().filter_map(|(guest, more_s)| self.shortfall(guest, more_s, now)).collect()
     }
 
     /// Why a step that stops a guest may not be begun within the budget.
-    pub(super) fn step_beyond_budget(&self, id: &StepId, step: &Step, now: UnixMs) -> Option<String> {
-        let guest = step.takes_down().filter(|_| !self.aborting)?;
+    pub(super) fn step_beyond_budget(&self, id: &StepId, step: &Step, now: UnixMs) -> Option<Shortfall> {
+        let guest = step.takes_down().filter(|_| !self.only_undoes())?;
         // It is down already: what would be asked is whether it may be brought back.
         if self.spent.get(&guest).is_some_and(|spent| spent.since.is_some()) {
             return None;
@@ -113,11 +78,10 @@ impl RunState {
         self.shortfall(guest, planned.down_s, now)
     }
 
-    fn shortfall(&self, guest: GuestId, more_s: u64, now: UnixMs) -> Option<String> {
+    fn shortfall(&self, guest: GuestId, more_s: u64, now: UnixMs) -> Option<Shortfall> {
         let allowed_s = self.budget_s.as_ref()?.get(&guest).copied().unwrap_or(0);
         let spent_s = self.downtime_s(guest, now);
-        (spent_s.saturating_add(more_s) > allowed_s).then(|| {
-            format!("{guest} was down for {spent_s} s of the {allowed_s} s agreed to, and is to be for about {more_s} s more")
-        })
+        let short = spent_s.saturating_add(more_s) > allowed_s;
+        short.then_some(Shortfall { guest, spent_s, allowed_s, more_s })
     }
 }

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::pause::Pause;
 use crate::checks::Finding;
 use crate::command::Command;
-use crate::heartbeat::Pace;
 use crate::ids::{GuestId, NodeName, PlanId, RunId, StepId, UnixMs, Upid};
+use crate::heartbeat::Pace;
 use crate::plan::Plan;
 use crate::policy::{ConsentKind, Policy, Waiver};
 use crate::steps::Step;
@@ -20,6 +21,8 @@ pub enum Event {
     RunStarted {
         /// Its id.
         run: RunId,
+        /// What it is for.
+        kind: RunKind,
         /// The cluster's name.
         cluster: String,
         /// What the operator allows.
@@ -137,12 +140,10 @@ pub enum Event {
         /// Warnings and worse, and what is waived; the worst first.
         findings: Vec<Finding>,
     },
-    /// The run stands still until somebody resumes it.
+    /// The run stands still until it is resumed.
     Paused {
-        /// Who or what made it stand still.
-        cause: PauseCause,
-        /// What happened, what it means, what to do: one line each.
-        why: Vec<String>,
+        /// Why, with all that is known about it.
+        pause: Pause,
     },
     /// The run goes on.
     Resumed {
@@ -178,22 +179,15 @@ pub enum StepOutcome {
     HandedOver(String),
 }
 
-/// What made a run stand still.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What a run is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum PauseCause {
-    /// The operator asked.
-    Operator,
-    /// The new plan costs something that the operator has not agreed to.
-    NeedsConsent,
-    /// Something was found before the next node, or after the last, that no run is begun with.
-    Findings,
-    /// A step has used up its time or its attempts, or no plan can be found.
-    Stuck,
-    /// No plan goes on from here; one that begins with other nodes does, after an abort.
-    AnotherOrder,
-    /// Nobody has quorum. The run goes on by itself when it is back.
-    LostQuorum,
+pub enum RunKind {
+    /// Every node gets its packages, by a plan.
+    #[default]
+    Upgrade,
+    /// Quorum was lost outside of a run and the expected votes were lowered: only that is undone.
+    Recovery,
 }
 
 /// How a run ended.
@@ -204,6 +198,8 @@ pub enum RunOutcome {
     Completed,
     /// Stopped by the operator. Nothing is owed; what was handed over has its step's end in the journal.
     Aborted,
+    /// A recovery: the configured votes are expected again, and nothing is owed.
+    Recovered,
 }
 
 /// What another process asks of the driver, by a row in the journal.

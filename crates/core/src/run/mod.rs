@@ -4,10 +4,15 @@ mod budget;
 mod decide;
 mod event;
 mod objection;
+mod pause;
+mod planning;
+mod spent;
 mod state;
 
-pub use budget::Spent;
-pub use decide::{Action, Guard, Start, decide};
-pub use event::{Event, PauseCause, Request, RunOutcome, StepOutcome};
+pub use decide::{Action, Asked, Depth, Guard, Hold, LastLook, Look, NewPlan, Seen, Start, decide, votes_lowered};
+pub use event::{Event, Request, RunKind, RunOutcome, StepOutcome};
 pub use objection::Objection;
+pub use pause::{ByAbort, MissingConsent, Pause, PauseCause, Stuck};
+pub use planning::{Planned, Verified, plan_and_verify, replan, review, upgrade_unit};
+pub use spent::{Shortfall, Spent};
 pub use state::{Obligation, RunState, StepRecord};

@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::budget::Spent;
-use super::event::{Event, PauseCause, RunOutcome, StepOutcome};
+use super::event::{Event, RunKind, RunOutcome, StepOutcome};
+use super::pause::Pause;
+use super::spent::Spent;
 use crate::command::Command;
-use crate::heartbeat::Pace;
 use crate::ids::{GuestId, NodeName, RunId, StepId, UnixMs, Upid};
 use crate::invariants::{Context, Moving};
+use crate::heartbeat::Pace;
 use crate::plan::{Plan, Wave};
 use crate::policy::{ConsentKind, Policy};
+use crate::recovery::RunFacts;
 use crate::steps::Step;
 
 /// Everything that the events say.
@@ -19,6 +21,8 @@ use crate::steps::Step;
 pub struct RunState {
     /// The run's id; none before its first event.
     pub run: Option<RunId>,
+    /// What it is for.
+    pub kind: RunKind,
     /// The cluster's name.
     pub cluster: String,
     /// What the operator allows.
@@ -46,8 +50,8 @@ pub struct RunState {
     /// What the corosync watch lets travel, and why.
     pub pace: (Pace, Vec<String>),
     /// Why it stands still, if it does.
-    pub paused: Option<(PauseCause, Vec<String>)>,
-    /// Only what is owed is done.
+    pub paused: Option<Pause>,
+    /// The operator has ended it: only what is owed is done.
     pub aborting: bool,
     /// How it ended.
     pub ended: Option<RunOutcome>,
@@ -103,8 +107,9 @@ impl RunState {
     pub fn apply(&mut self, at: UnixMs, event: &Event) {
         self.last_event = at;
         match event {
-            Event::RunStarted { run, cluster, policy, version: _ } => {
+            Event::RunStarted { run, kind, cluster, policy, version: _ } => {
                 self.run = Some(run.clone());
+                self.kind = *kind;
                 self.cluster.clone_from(cluster);
                 self.policy = policy.clone();
                 self.consents.clone_from(&policy.consents);
@@ -155,7 +160,7 @@ impl RunState {
                 self.downtime_ended(at, step, outcome);
                 self.step_ended(at, id, step, outcome);
             }
-            Event::Paused { cause, why } => self.paused = Some((*cause, why.clone())),
+            Event::Paused { pause } => self.paused = Some(pause.clone()),
             Event::Resumed { .. } => self.resumed(at),
             Event::AbortBegun { .. } => {
                 self.aborting = true;
@@ -250,6 +255,11 @@ impl RunState {
         self.plan.as_ref()?.waves.iter().find(|wave| wave.steps.iter().any(|step| step.id == *id))
     }
 
+    /// Is nothing done any more but to undo what was changed: after an abort, and in a recovery from its start?
+    pub fn only_undoes(&self) -> bool {
+        self.aborting || self.kind == RunKind::Recovery
+    }
+
     /// Is the step done, or found to be done?
     pub fn is_done(&self, id: &StepId) -> bool {
         let done = |record: &StepRecord| matches!(record.outcome, Some(StepOutcome::Done | StepOutcome::FoundDone));
@@ -298,6 +308,15 @@ impl RunState {
             _ => None,
         });
         off.flatten().collect()
+    }
+
+    /// What the nodes themselves cannot report when quorum is lost: which of them this run ordered to reboot.
+    pub fn facts(&self) -> RunFacts {
+        let ordered = self.under_way().filter_map(|(_, record)| match &record.step {
+            Step::Reboot(reboot) if record.command.is_some() => Some((reboot.node.clone(), record.last_started)),
+            _ => None,
+        });
+        RunFacts { reboots: ordered.collect(), ..RunFacts::without_a_run(&self.policy.deadlines) }
     }
 
     /// Guests that are down by our hand and with the operator's consent.

@@ -60,7 +60,7 @@ pub(super) fn hold(points: Points, send: SyncSender<Vec<Point>>) -> Result<Refer
     let sim = copier.tap(Arc::new(Mutex::new(world)));
     let ended = super::block_on(recover(&sim, &copier))?;
     copier.hand_on(std::mem::take(&mut *lock(&copier.group)));
-    if ended != Ended::Over(RunOutcome::Aborted) {
+    if ended != Ended::Over(RunOutcome::Recovered) {
         return Err(CrashMatrixError::Reference(format!("{ended:?}")));
     }
     let events: Vec<Event> = lock(&copier.events).iter().map(|(_, event)| event.clone()).collect();
@@ -89,7 +89,7 @@ async fn recover(sim: &SimPorts, copier: &Arc<Copier>) -> Result<Ended, CrashMat
 pub(super) fn resume(point: Point) -> Result<(), String> {
     let taken = take_up(point, None)?;
     match (taken.ended, taken.owed) {
-        (Ended::Over(RunOutcome::Aborted), 0) => at_the_end(&mut taken.sim.world(), &taken.events),
+        (Ended::Over(RunOutcome::Recovered), 0) => at_the_end(&mut taken.sim.world(), &taken.events),
         (ended, owed) => Err(format!("it ended as {ended:?}, and {owed} things are owed")),
     }
 }

@@ -7,7 +7,7 @@ use quorate_core::checks::Severity;
 use quorate_core::ids::{RunId, StepId, UnixMs};
 use quorate_core::plan::Plan;
 use quorate_core::policy::ConsentKind;
-use quorate_core::run::{Event, PauseCause, Request, RunOutcome};
+use quorate_core::run::{Event, Pause, PauseCause, Request, RunOutcome};
 use quorate_engine::{Beginning, Driver, Ended, Lists, Watcher, WhenPaused, new_run_id, prepare};
 use quorate_journal::{Holder, Journal, JournalError};
 use quorate_world::faults::{Fault, FaultKind};
@@ -168,14 +168,14 @@ impl Operator {
             match ended {
                 _ if self.overtime => return Ok(Ending::Overtime),
                 None => self.starts_the_tool_again(),
-                Some(Ended::Over(RunOutcome::Completed)) => return Ok(Ending::Completed),
+                Some(Ended::Over(RunOutcome::Completed | RunOutcome::Recovered)) => return Ok(Ending::Completed),
                 Some(Ended::Over(RunOutcome::Aborted)) => return Ok(Ending::Aborted),
-                Some(Ended::Paused { cause, why }) => {
+                Some(Ended::Paused(pause)) => {
                     self.pauses += 1;
                     if self.pauses > PAUSES {
-                        return Ok(Ending::Stuck(why));
+                        return Ok(Ending::Stuck(pause.lines()));
                     }
-                    say = Some(self.answers(cause));
+                    say = Some(self.answers(&pause));
                 }
             }
         }
@@ -241,10 +241,10 @@ impl Operator {
     }
 
     /// What he does when the run stands still.
-    fn answers(&mut self, cause: PauseCause) -> Request {
-        match cause {
+    fn answers(&mut self, pause: &Pause) -> Request {
+        match pause.cause() {
             // He does as he is told: the run is given up, and another one begins with the other nodes.
-            PauseCause::AnotherOrder => {
+            PauseCause::Stuck if pause.way_by_abort().is_some() => {
                 self.mends();
                 self.begins_anew = true;
                 Request::Abort

@@ -191,7 +191,7 @@ fn told(event: &Event) -> Option<String> {
         Event::StepStarted { id, attempt, .. } => format!("begin {id} (attempt {attempt})"),
         Event::StepEnded { id, outcome, .. } => format!("end   {id}: {outcome:?}"),
         Event::CommandAnswered { id, answer, .. } => format!("      {id} answered: {answer}"),
-        Event::Paused { cause, why } => format!("PAUSE {cause:?}: {}", why.join(" | ")),
+        Event::Paused { pause } => format!("PAUSE {:?}: {}", pause.cause(), pause.lines().join(" | ")),
         Event::PlanAdopted { plan, why } => {
             let waves: Vec<String> =
                 plan.waves.iter().map(|wave| wave.node.as_ref().map_or("-".to_owned(), ToString::to_string)).collect();

@@ -68,7 +68,7 @@ impl Quorate {
         let state = Some(state).filter(|state| state.run.is_some() && state.ended.is_none());
         let policy = &self.rehearsal.policy;
         let facts = match &state {
-            Some(state) => RunFacts::of(state),
+            Some(state) => state.facts(),
             None => RunFacts::without_a_run(&policy.deadlines),
         };
         let nodes: Vec<NodeName> = sim.world().nodes.keys().cloned().collect();
@@ -156,7 +156,7 @@ fn tell(outcome: &Outcome, now_ms: u64, log: &mut Log) {
     if outcome.ended.is_none() {
         log.entry(now_ms, "quorate: ended without a word");
     }
-    if let Some(Ended::Paused { .. }) = outcome.ended {
+    if let Some(Ended::Paused(_)) = outcome.ended {
         log.more("(it stands still and waits for its operator)");
     }
 }
@@ -222,9 +222,9 @@ fn in_words(event: &Event) -> Option<Vec<String>> {
         Event::StepEnded { id, outcome: StepOutcome::HandedOver(why), .. } => {
             Some(vec![format!("{id} is left to the operator:"), why.clone()])
         }
-        Event::Paused { why, .. } => {
+        Event::Paused { pause } => {
             let mut lines = vec!["PAUSED".to_owned()];
-            lines.extend(why.iter().cloned());
+            lines.extend(pause.lines());
             Some(lines)
         }
         Event::Consented { kinds, .. } => {
@@ -253,6 +253,9 @@ fn in_words(event: &Event) -> Option<Vec<String>> {
             Some(vec!["completed: every node is done and nothing is owed".to_owned()])
         }
         Event::RunEnded { outcome: RunOutcome::Aborted } => Some(vec!["aborted: nothing is owed".to_owned()]),
+        Event::RunEnded { outcome: RunOutcome::Recovered } => {
+            Some(vec!["recovered: the configured votes are expected again, and nothing is owed".to_owned()])
+        }
         Event::RunStarted { .. }
         | Event::DriverTookOver { .. }
         | Event::DowntimeAgreed { .. }

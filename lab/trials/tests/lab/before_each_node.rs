@@ -67,9 +67,9 @@ async fn goes_on(ports: &Ports, journal: &Journal, run: &RunId, words: Vec<Reque
     (ended, watcher.0)
 }
 
-fn found(ended: &Ended) -> &[String] {
+fn found(ended: &Ended) -> Vec<String> {
     match ended {
-        Ended::Paused { cause: PauseCause::Findings, why } => why,
+        Ended::Paused(pause) if pause.cause() == PauseCause::Findings => pause.lines(),
         other => panic!("it did not pause over a finding: {other:?}"),
     }
 }

@@ -41,7 +41,7 @@ fn an_osd_that_fails_elsewhere_stops_the_run_only_with_ceph_redundancy() {
     let noout = FaultKind::AdminNoout { set: true };
     let faults = vec![noout, FaultKind::OsdFails { osd: OsdId(0) }];
     let (with, without) = with_and_without(&[RuleId::CephRedundancy], "pve3.enter-maintenance", faults);
-    assert!(matches!(with.ended, Some(Ended::Paused { .. })), "{}", tell(&with));
+    assert!(matches!(with.ended, Some(Ended::Paused(_))), "{}", tell(&with));
     assert_eq!(with.ledger.unconsented_downtime_s, 0, "{:#?}", with.ledger);
     assert!(without.ledger.unconsented_downtime_s > 0, "{:#?}\n{}", without.ledger, tell(&without));
 }
@@ -80,7 +80,7 @@ fn a_second_node_is_not_taken_out_only_with_one_node_out() {
     // The rule about corosync says the same from another side; each of the two is enough.
     for rules in [&[][..], &[RuleId::OneNodeOut], &[RuleId::CorosyncOneAtATime]] {
         let held = hold(&without(&with, rules), six());
-        assert!(matches!(held.ended, Some(Ended::Paused { .. })), "without {rules:?}: {}", tell(&held));
+        assert!(matches!(held.ended, Some(Ended::Paused(_))), "without {rules:?}: {}", tell(&held));
         assert_eq!(held.ledger.rules_broken, 0, "without {rules:?}: {:#?}", held.ledger);
     }
     let harmed = hold(&without(&with, &[RuleId::OneNodeOut, RuleId::CorosyncOneAtATime]), six());
@@ -94,8 +94,8 @@ fn a_node_whose_etc_pve_is_read_only_by_itself_stops_the_run_with_what_to_do() {
     let faults = vec![FaultKind::EtcPveReadOnly { node: first }];
     let at_step = vec![AtStep { step, faults }];
     let held = hold(&Rehearsal { at_step, ..Rehearsal::default() }, six());
-    let Some(Ended::Paused { why, .. }) = &held.ended else { panic!("{}", tell(&held)) };
-    let why = why.join("\n");
+    let Some(Ended::Paused(pause)) = &held.ended else { panic!("{}", tell(&held)) };
+    let why = pause.lines().join("\n");
     assert!(why.contains("quorum-margin") && why.contains("`systemctl restart pve-cluster`"), "{why}");
     let ledger = &held.ledger;
     assert_eq!((ledger.rules_broken, ledger.guests_lost, ledger.fences), (0, 0, 0), "{ledger:#?}");

@@ -96,7 +96,7 @@ fn maintenance_that_an_administrator_begins_meanwhile_stops_the_run_and_is_never
     let faults = vec![FaultKind::AdminMaintenance { node: "pve1".into(), on: true }];
     let at_step = vec![AtStep { step: "pve2.migrate.ct:203".into(), faults }];
     let (outcome, world) = held(&Rehearsal { at_step, ..calm() }, demo());
-    assert!(matches!(outcome.ended, Some(Ended::Paused { .. })), "{}", tell(&outcome));
+    assert!(matches!(outcome.ended, Some(Ended::Paused(_))), "{}", tell(&outcome));
     assert_eq!(outcome.ledger.rules_broken, 0, "{:#?}", outcome.ledger);
     assert!(in_maintenance(&world.lock().unwrap(), "pve1"), "it is his");
 }
@@ -123,7 +123,7 @@ fn a_power_loss_under_dpkg_is_healed_by_the_next_try_and_the_run_completes() {
     let sim = SimPorts::new(world.clone());
     let rehearsal = Rehearsal { after_step, ..calm() };
     let first = block_on(rehearsal.begin(&sim, &journal)).unwrap();
-    assert!(matches!(first.ended, Some(Ended::Paused { .. })), "a person is to know of it: {}", tell(&first));
+    assert!(matches!(first.ended, Some(Ended::Paused(_))), "a person is to know of it: {}", tell(&first));
     let run = journal.latest_run().unwrap().unwrap();
     let again = block_on(calm().resume(&sim, &journal, &run)).unwrap();
     assert_eq!(again.ended, Some(Ended::Over(RunOutcome::Completed)), "{}", tell(&again));
@@ -143,8 +143,8 @@ fn a_guest_that_an_administrator_brings_to_a_half_done_node_goes_on_with_the_oth
     let journal = Journal::open(&file.0, Mode::Drive).unwrap();
     let sim = SimPorts::new(world.clone());
     let first = block_on(Rehearsal { after_step, ..calm() }.begin(&sim, &journal)).unwrap();
-    let Some(Ended::Paused { why, .. }) = &first.ended else { panic!("{}", tell(&first)) };
-    let why = why.join("\n");
+    let Some(Ended::Paused(pause)) = &first.ended else { panic!("{}", tell(&first)) };
+    let why = pause.lines().join("\n");
     assert!(why.contains("`quorate abort` gives pve2 back as it is") && why.contains("then pve2"), "{why}");
 
     let run = journal.latest_run().unwrap().unwrap();

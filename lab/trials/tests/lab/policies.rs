@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use common::{JournalFile, block_on, tell};
 use quorate_core::ids::{GuestId, UnixMs};
 use quorate_core::policy::Policy;
-use quorate_core::run::{Event, PauseCause, Request, RunOutcome};
+use quorate_core::run::{Event, Pause, PauseCause, Request, RunOutcome};
 use quorate_core::view::View;
 use quorate_engine::Ended;
 use quorate_journal::{Journal, Mode};
@@ -101,7 +101,11 @@ fn with_less_agreed_to_than_it_takes_the_run_asks_before_the_guest_is_stopped() 
     let mut ended = outcome.ended.clone();
     let mut questions = 0;
     let run = journal.latest_run().unwrap().unwrap();
-    while let Some(Ended::Paused { cause: PauseCause::NeedsConsent, why }) = &ended {
+    let asks = |pause: &Pause| pause.cause() == PauseCause::NeedsConsent;
+    while let Some(Ended::Paused(pause)) = &ended
+        && asks(pause)
+    {
+        let why = pause.lines();
         questions += 1;
         assert!(questions < 5 && why[0].contains("s agreed to"), "{why:?}");
         journal.post_request(&run, UnixMs(0), "the operator", &Request::Approve { kinds: [].into() }).unwrap();

@@ -12,8 +12,8 @@ use super::{Ongoing, has_turn};
 /// What is missing of the cluster as a whole.
 pub(super) fn of_cluster(snapshot: &Snapshot, ongoing: &Ongoing) -> Vec<Reason> {
     let mut reasons = Vec::new();
-    let mut need = |missing: Option<&WhyUnknown>, what| {
-        reasons.extend(missing.map(|why| Reason::Unknown(Missing::Cluster(what, why.clone()))));
+    let mut need = |missing: Option<&WhyUnknown>, what: &str| {
+        reasons.extend(missing.map(|why| Reason::Unknown(Missing::Cluster(what.to_owned(), why.clone()))));
     };
     need(snapshot.ha.read().err(), "the state of HA");
     need(snapshot.ceph.read().err(), "whether there is Ceph");
@@ -58,7 +58,7 @@ pub(super) fn of_node(node: &Node, ongoing: &Ongoing) -> Vec<Reason> {
         readings.push(("boot id", node.boot.read().err()));
     }
     let missing = |(what, why): (&'static str, Option<&WhyUnknown>)| {
-        Some(Reason::Unknown(Missing::Node(node.name.clone(), what, why?.clone())))
+        Some(Reason::Unknown(Missing::Node(node.name.clone(), what.to_owned(), why?.clone())))
     };
     readings.into_iter().filter_map(missing).collect()
 }

@@ -199,7 +199,7 @@ fn what_ha_does_by_itself_because_no_plan_can_is_named_and_in_the_ratio() {
 #[test]
 fn what_is_to_travel_after_a_reboots_order_does_not_wait_for_its_end_and_everything_else_does() {
     use crate::ids::{RunId, UnixMs};
-    use crate::run::{Action, Event, RunState, decide};
+    use crate::run::{Action, Event, RunKind, RunState, Seen, decide};
     let mut fixture = Fixture::cluster(5);
     for vmid in 101..121 {
         fixture = fixture.vm(vmid, &format!("pve{}", vmid % 5 + 1), 8);
@@ -210,7 +210,10 @@ fn what_is_to_travel_after_a_reboots_order_does_not_wait_for_its_end_and_everyth
     let mut state = RunState::default();
     let now = UnixMs(0);
     let version = "0".to_owned();
-    state.apply(now, &Event::RunStarted { run: RunId::new("r"), cluster: "five".into(), policy, version });
+    state.apply(
+        now,
+        &Event::RunStarted { run: RunId::new("r"), kind: RunKind::Upgrade, cluster: "five".into(), policy, version },
+    );
     state.apply(now, &Event::PlanAdopted { plan: plan.clone(), why: "first".into() });
     // Everything up to the first reboot that something follows is done.
     let steps: Vec<_> = plan.steps().map(|(_, planned)| planned.clone()).collect();
@@ -230,7 +233,7 @@ fn what_is_to_travel_after_a_reboots_order_does_not_wait_for_its_end_and_everyth
         command: reboot.step.kind().command(&world).filter(|_| attempt > 0),
         owes: None,
     };
-    let next = |state: &RunState, world: &Snapshot| decide(state, world, now, &|_, _, _| Ok(()));
+    let next = |state: &RunState, world: &Snapshot| decide(state, &Seen::of(state, world), now, &|_, _, _| Ok(()));
     // It waits for its own turn: nothing travels before its order is out.
     let mut waiting = state.clone();
     waiting.apply(now, &begun(0));

@@ -47,7 +47,9 @@ fn two_nodes_die_and_the_third_is_told_why_what_threatens_and_what_can_be_done()
 
     fault(&["power-on", "pve1"]);
     until(session, &["recover"], 0, &["the cluster has quorum: 2 votes"]);
-    session.run(&["resume"]).expect(11, &[]);
+    session.run(&["resume"]).expect(0, &[]);
     until(session, &["recover"], 0, &["the cluster has quorum: 2 votes, 2 needed", "2 of 3 votes"]);
+    let recovered = "recovered: the configured votes are expected again, and nothing is owed";
+    session.run(&["log"]).expect(0, &["recovery", "begins on cluster without quorum", recovered]);
     session.run(&["log", "--verify"]).expect(0, &[]);
 }

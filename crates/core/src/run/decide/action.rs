@@ -1,0 +1,148 @@
+//! What comes out of a decision: one thing to do.
+
+use crate::command::Command;
+use crate::ids::{NodeName, StepId};
+use crate::heartbeat::Pace;
+use crate::run::event::{Event, RunOutcome, StepOutcome};
+use crate::run::pause::Pause;
+use crate::run::planning::Verified;
+use crate::steps::{LowerVotes, Step};
+
+/// How long to wait between looks, in seconds, while guests travel: that takes seconds.
+pub(super) const POLL_S: u64 = 5;
+
+/// How long while nothing travels: everything else takes minutes, and a look is dozens of calls to every node.
+pub(super) const POLL_CALMLY_S: u64 = 10;
+
+/// The one thing to do next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Read what other processes have asked for.
+    Listen,
+    /// The oldest request is heard: record what follows from it.
+    Hear {
+        /// In this order; none if nothing follows.
+        events: Vec<Event>,
+    },
+    /// Ask every node for its own view of the votes.
+    Survey,
+    /// Take or renew the driver's lock in the cluster.
+    HoldLock,
+    /// Look at the cluster.
+    Look(Depth),
+    /// Look at everything once more, PVE's checker on every node included, and record what is found.
+    LookAtTheEnd {
+        /// The node that was done last.
+        last: NodeName,
+    },
+    /// Hold the rest of the plan against the last look.
+    Review,
+    /// The plan does not fit the world any more: look at everything, and make another one.
+    Replan {
+        /// Why.
+        why: String,
+        /// What to do if the new plan is the old one.
+        else_start: Option<Start>,
+    },
+    /// Follow this plan from here on.
+    Adopt {
+        /// The plan.
+        plan: Verified,
+        /// Why the old one is left.
+        why: String,
+        /// What the operator must agree to before anything of it is begun.
+        asks: Option<Pause>,
+    },
+    /// Let more or fewer guests travel than before.
+    ChangePace {
+        /// How many from now on.
+        pace: Pace,
+        /// The signs, one line each.
+        why: Vec<String>,
+    },
+    /// Record that a step has ended; then decide again on the same snapshot.
+    Conclude {
+        /// Which.
+        id: StepId,
+        /// The step.
+        step: Step,
+        /// How.
+        outcome: StepOutcome,
+    },
+    /// Record that a step begins, then send its command.
+    Perform(Start),
+    /// Lower the expected votes: record that it begins and what is to undo, send it, ask the nodes whether it took.
+    LowerVotes {
+        /// As [`crate::recovery::lowering`] allows it.
+        step: LowerVotes,
+        /// The sentences that attest it.
+        words: Vec<String>,
+        /// Who asked, in words.
+        by: String,
+    },
+    /// The expected votes are not lowered.
+    RefuseLowering {
+        /// Why.
+        pause: Pause,
+        /// Does this take the place of the pause for lost quorum? Another pause has a reason of its own, which must not
+        /// end when quorum is back.
+        record: bool,
+    },
+    /// Nothing to do but to wait and look again.
+    Wait {
+        /// What for: one line each.
+        on: Vec<String>,
+        /// Look again after this many seconds.
+        poll_s: u64,
+        /// At least this deep.
+        then: Depth,
+    },
+    /// Stand still and tell the operator.
+    Pause(Pause),
+    /// What it stood still for is over.
+    Resume {
+        /// Who says so, in words.
+        by: String,
+    },
+    /// It stands still, and this process was told not to stay then.
+    Leave(Pause),
+    /// Another driver is at work on this cluster: nothing is begun.
+    GiveWay {
+        /// Who, in words.
+        to: String,
+    },
+    /// The run is over.
+    Finish(RunOutcome),
+}
+
+/// How deep to look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// Everything.
+    Everything,
+    /// What can have changed since the last look.
+    Changes,
+}
+
+/// A step that begins, or is tried again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Start {
+    /// Its id.
+    pub id: StepId,
+    /// The step.
+    pub step: Step,
+    /// 0: begun waiting, nothing is sent. 1 and more: the command is sent for the n-th time.
+    pub attempt: u32,
+    /// What to send.
+    pub command: Option<Command>,
+    /// What is owed from now on.
+    pub owes: Option<Step>,
+}
+
+impl Start {
+    /// The same, begun waiting: nothing is sent, and nothing is owed.
+    #[must_use]
+    pub fn waiting(self) -> Self {
+        Self { attempt: 0, command: None, owes: None, ..self }
+    }
+}

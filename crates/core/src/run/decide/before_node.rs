@@ -1,0 +1,37 @@
+//! Before each node: is there something that no run is begun with?
+//!
+//! What rules and steps see to is theirs. This is about the rest: what PVE's upgrade checker says of the node that is
+//! done and of the next one, package sources, space, services. It has been so well when the run began, and it is asked
+//! again while the next node is still full.
+
+use super::action::Action;
+use super::seen::Look;
+use crate::checks::classes::{Asked, asked};
+use crate::checks::{Finding, Severity};
+use crate::ids::NodeName;
+use crate::run::pause::Pause;
+use crate::run::state::RunState;
+use crate::steps::Step;
+
+/// Pauses the run before the next node is drained, if something is in the way that is not waived.
+pub(super) fn found(state: &RunState, look: &Look) -> Option<Action> {
+    let found = look.findings.as_ref()?;
+    let node = still_full(state).filter(|_| !state.only_undoes() && state.paused.is_none())?;
+    let findings: Vec<Finding> = found.iter().filter(|finding| forbids(finding)).cloned().collect();
+    (!findings.is_empty()).then_some(Action::Pause(Pause::FoundBeforeNode { node, findings }))
+}
+
+/// Would no run be begun with this, and is it asked while a run goes on?
+pub(super) fn forbids(finding: &Finding) -> bool {
+    finding.severity == Severity::Blocking && asked(&finding.check) == Asked::BeforeEachNode
+}
+
+/// The next node, as long as nothing was done to it: its package lists may have been read again.
+fn still_full(state: &RunState) -> Option<NodeName> {
+    let harmless = |step: &Step| matches!(step, Step::RefreshPackages(_) | Step::HoldRebalance(_));
+    let waves = &state.plan.as_ref()?.waves;
+    let wave = waves.iter().find(|wave| wave.steps.iter().any(|step| !state.is_done(&step.id)))?;
+    let begun = wave.steps.iter().filter(|planned| state.steps.contains_key(&planned.id));
+    let untouched = begun.map(|planned| &planned.step).chain(state.under_way().map(|(_, record)| &record.step));
+    untouched.into_iter().all(harmless).then(|| wave.node.clone())?
+}

@@ -1,0 +1,61 @@
+//! What every question about a step needs, and what is answered alike for steps that begin and for those under way.
+
+use super::action::{Action, Start};
+use crate::ids::{StepId, UnixMs};
+use crate::run::event::StepOutcome;
+use crate::run::objection::Objection;
+use crate::run::pause::Pause;
+use crate::run::spent::Shortfall;
+use crate::run::state::RunState;
+use crate::snapshot::Snapshot;
+use crate::steps::Step;
+
+/// May this step be begun now, with those others under way? All that speaks against it.
+pub type Guard<'a> = dyn Fn(&Step, &[&Step], &Snapshot) -> Result<(), Vec<Objection>> + 'a;
+
+/// What a decision about steps is made from.
+pub(super) struct Context<'a> {
+    pub(super) state: &'a RunState,
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) now: UnixMs,
+    pub(super) guard: &'a Guard<'a>,
+}
+
+impl Context<'_> {
+    /// The n-th attempt of a step; 0 only waits.
+    pub(super) fn start(&self, id: &StepId, step: &Step, attempt: u32) -> Start {
+        let sends = attempt > 0;
+        Start {
+            id: id.clone(),
+            step: step.clone(),
+            attempt,
+            command: if sends { step.kind().command(self.snapshot) } else { None },
+            owes: if sends { step.kind().owes().or_else(|| step.kind().owes_on_the_way()) } else { None },
+        }
+    }
+
+    pub(super) fn may_send(&self, id: &StepId, step: &Step) -> Result<(), Vec<Objection>> {
+        let others: Vec<&Step> =
+            self.state.under_way().filter(|(other, _)| *other != id).map(|(_, record)| &record.step).collect();
+        (self.guard)(step, &others, self.snapshot)
+    }
+
+    pub(super) fn pays_a_debt(&self, step: &Step) -> bool {
+        self.state.obligations.iter().any(|open| open.pays == *step)
+    }
+
+    /// A debt that cannot be paid. Nothing that a run still does that only undoes would make it possible, and no new plan
+    /// brings an image to where the guest is.
+    pub(super) fn left_to_the_operator(&self, step: &Step) -> bool {
+        self.pays_a_debt(step) && (self.state.only_undoes() || matches!(step, Step::InsertMedia(_)))
+    }
+}
+
+pub(super) fn conclude(id: &StepId, step: &Step, outcome: StepOutcome) -> Action {
+    Action::Conclude { id: id.clone(), step: step.clone(), outcome }
+}
+
+/// A guest is not stopped for longer than was agreed to without a question.
+pub(super) fn more_downtime(beyond: Shortfall) -> Action {
+    Action::Pause(Pause::MoreDowntime { beyond })
+}

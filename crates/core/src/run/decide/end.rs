@@ -1,0 +1,53 @@
+//! Nothing is left to do: how does the run end?
+//!
+//! When every node is done the cluster is looked at once more, as a whole. A run whose cluster could not begin another
+//! one is not called completed without a word of the operator's.
+
+use super::action::Action;
+use super::before_node::forbids;
+use super::seen::{LastLook, Seen};
+use crate::checks::Finding;
+use crate::run::event::{RunKind, RunOutcome};
+use crate::run::pause::Pause;
+use crate::run::state::RunState;
+use crate::steps::{FinalCheck, StepKind, StepStatus};
+
+pub(super) fn finish(state: &RunState, seen: &Seen) -> Action {
+    if state.kind == RunKind::Recovery {
+        return Action::Finish(RunOutcome::Recovered);
+    }
+    // To end a run that only waits for a word at its end leaves no node undone.
+    let all_done = state.plan.as_ref().is_some_and(|plan| plan.steps().all(|(_, step)| state.is_done(&step.id)));
+    if state.aborting && !(all_done && state.obligations.is_empty()) {
+        return Action::Finish(RunOutcome::Aborted);
+    }
+    if state.plan.is_none() {
+        // The driver was killed between the run's first events: nothing is planned, which is not the same as done.
+        let why = "the run was begun, and its driver ended before it had a plan".to_owned();
+        return Action::Replan { why, else_start: None };
+    }
+    match state.obligations.first() {
+        None => completed(state, seen),
+        Some(open) => Action::Replan { why: format!("still owed: {}", open.pays.kind().title()), else_start: None },
+    }
+}
+
+fn completed(state: &RunState, seen: &Seen) -> Action {
+    // An aborted run ends without questions.
+    let Some(last) = state.node_done_last().filter(|_| !state.aborting) else {
+        return Action::Finish(RunOutcome::Completed);
+    };
+    match &seen.last_look {
+        None => Action::LookAtTheEnd { last: last.clone() },
+        Some(look) => seen_at_the_end(look).map_or(Action::Finish(RunOutcome::Completed), Action::Pause),
+    }
+}
+
+fn seen_at_the_end(look: &LastLook) -> Option<Pause> {
+    // PVE's checker takes its time: meanwhile the last step's picture has grown old.
+    if let StepStatus::Blocked(why) = (FinalCheck {}).status(&look.snapshot) {
+        return Some(Pause::NotWhole { why });
+    }
+    let findings: Vec<Finding> = look.findings.iter().filter(|finding| forbids(finding)).cloned().collect();
+    (!findings.is_empty()).then_some(Pause::FoundAtTheEnd { findings })
+}

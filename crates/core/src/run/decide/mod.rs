@@ -1,0 +1,112 @@
+//! The next action: the only place with control flow, and a pure function.
+//!
+//! It reads the run's state, which is a fold over the journal, and what this driver has seen ([`Seen`]), and returns one
+//! [`Action`]. What it would have to know and has not seen it asks for: requests, the nodes' own views, the lock, a look,
+//! a plan. So the questions stand in one order, here; the engine performs, records and asks again.
+//!
+//! Steps that are under way come before new ones: each is asked for its status, which is also what happens after a crash.
+//! Then the next step of the lowest stage that is not done. A step that cannot begin yet is *begun waiting* (attempt 0),
+//! so that its wait has a deadline.
+
+mod action;
+mod before_node;
+mod begin;
+mod context;
+mod end;
+mod follow_up;
+mod lock;
+mod next;
+mod operator;
+mod plan;
+mod quorum;
+mod seen;
+mod undo;
+
+pub use action::{Action, Depth, Start};
+pub use context::Guard;
+pub use quorum::votes_lowered;
+pub use seen::{Asked, Hold, LastLook, Look, NewPlan, Seen};
+
+use action::{POLL_CALMLY_S, POLL_S};
+use context::Context;
+use follow_up::{FollowUp, follow_up};
+
+use super::pause::Pause;
+use super::state::RunState;
+use crate::heartbeat::{Pace, Restraint, restraint};
+use crate::ids::UnixMs;
+use crate::steps::Step;
+
+/// Steps that can end, and plans that can change, on one and the same snapshot. More is a fault of ours.
+const DECISIONS_PER_LOOK: u32 = 1000;
+
+/// Decides. `now` is the moment by the run's clock.
+pub fn decide(state: &RunState, seen: &Seen, now: UnixMs, guard: &Guard<'_>) -> Action {
+    if let Some(outcome) = &state.ended {
+        return Action::Finish(outcome.clone());
+    }
+    operator::asked(state, seen, now)
+        .or_else(|| operator::left(state, seen, now))
+        .or_else(|| quorum::still_lost(state, seen))
+        .or_else(|| lock::not_held(state, seen, now))
+        .unwrap_or_else(|| match &seen.look {
+            None => Action::Look(seen.depth(state)),
+            Some(look) => on_a_look(state, seen, look, now, guard),
+        })
+}
+
+/// With the lock held and the cluster seen.
+fn on_a_look(state: &RunState, seen: &Seen, look: &Look, now: UnixMs, guard: &Guard<'_>) -> Action {
+    if let Some(new) = &seen.new_plan {
+        return plan::follow(state, seen, new, now);
+    }
+    if seen.decisions > DECISIONS_PER_LOOK {
+        return Action::Pause(Pause::Endless);
+    }
+    quorum::lost(state, seen, look)
+        .or_else(|| pace(state, look))
+        .or_else(|| before_node::found(state, look))
+        .or_else(|| plan::to_review(state, look))
+        .unwrap_or_else(|| steps(seen, &Context { state, snapshot: &look.snapshot, now, guard }))
+}
+
+/// Does the corosync watch let more or fewer guests travel now? Signs matter only while some do.
+fn pace(state: &RunState, look: &Look) -> Option<Action> {
+    let Restraint { pace, signs } = match restraint(&look.snapshot, state.current_node()) {
+        signs if look.travels => signs,
+        _ => Restraint { pace: Pace::AsPlanned, signs: Vec::new() },
+    };
+    let why = signs.iter().map(ToString::to_string).collect();
+    (pace != state.pace.0).then_some(Action::ChangePace { pace, why })
+}
+
+/// What to do about the steps that are under way, and which one comes next.
+fn steps(seen: &Seen, context: &Context<'_>) -> Action {
+    let state = context.state;
+    if let Some(action) = undo::votes(context) {
+        return action;
+    }
+    let mut waits = Vec::new();
+    for (id, record) in state.under_way() {
+        match follow_up(context, id, record) {
+            FollowUp::Act(action) => return *action,
+            FollowUp::Wait(why) => waits.extend(why),
+        }
+    }
+    // What is undone waits until nothing of ours is at work any more.
+    let works = state.only_undoes() && state.under_way().any(|(_, record)| !record.step.is_payback());
+    if state.paused.is_some() || works {
+        return wait(state, waits);
+    }
+    match next::next(context) {
+        next::Next::Act(action) => *action,
+        next::Next::StageBusy => wait(state, waits),
+        next::Next::Nothing => end::finish(state, seen),
+    }
+}
+
+fn wait(state: &RunState, on: Vec<String>) -> Action {
+    let travels = state.under_way().any(|(_, record)| matches!(record.step, Step::Migrate(_)));
+    let poll_s = if travels { POLL_S } else { POLL_CALMLY_S };
+    Action::Wait { on, poll_s, then: Depth::Changes }
+}

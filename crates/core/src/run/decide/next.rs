@@ -1,0 +1,75 @@
+//! Which step comes next.
+
+use super::action::Action;
+use super::begin::begin;
+use super::context::Context;
+use crate::ids::StepId;
+use crate::plan::{PlannedStep, StepWhy};
+use crate::run::event::StepOutcome;
+use crate::run::state::RunState;
+use crate::steps::Step;
+
+pub(super) enum Next {
+    Act(Box<Action>),
+    /// Every step of the stage is under way.
+    StageBusy,
+    /// Nothing is left to do.
+    Nothing,
+}
+
+/// The next step of the lowest stage of the first wave that is not done.
+pub(super) fn next(context: &Context<'_>) -> Next {
+    let state = context.state;
+    let agenda = agenda(state);
+    let Some((wave, mut stage)) = agenda.first().map(|(wave, step)| (*wave, step.stage)) else {
+        return Next::Nothing;
+    };
+    if let [(_, reboot), (next_wave, next), ..] = agenda.as_slice()
+        && wave == *next_wave
+        && matches!(next.step, Step::Migrate(_))
+        && is_rebooting(state, reboot)
+    {
+        stage = next.stage;
+    }
+    let stage = agenda.iter().filter(|(w, step)| *w == wave && step.stage == stage).map(|(_, step)| step);
+    for planned in stage {
+        if state.under_way().any(|(_, record)| record.step == planned.step) {
+            continue;
+        }
+        let outcome = state.steps.get(&planned.id).and_then(|record| record.outcome.as_ref());
+        let action = match outcome.filter(|_| !state.only_undoes()) {
+            Some(StepOutcome::Abandoned(why)) => {
+                Action::Replan { why: format!("{}: {why}", planned.step.kind().title()), else_start: None }
+            }
+            _ => begin(context, planned),
+        };
+        return Next::Act(Box::new(action));
+    }
+    Next::StageBusy
+}
+
+/// The steps that are left, in order: the plan's, or those that undo what was changed, newest first.
+fn agenda(state: &RunState) -> Vec<(u32, PlannedStep)> {
+    if state.only_undoes() {
+        let owed = state.obligations.iter().rev().enumerate().map(|(place, open)| {
+            let kind = open.pays.kind();
+            let subject = kind.subject().map_or_else(String::new, |subject| format!(".{subject}"));
+            let id = StepId::new(format!("abort.{}.{}{subject}", open.opened_by, kind.verb()));
+            let (step, why) = (open.pays.clone(), StepWhy::Undo);
+            (0, PlannedStep { id, stage: place as u32, step, why, estimate_s: 0, down_s: 0 })
+        });
+        return owed.collect();
+    }
+    let Some(plan) = &state.plan else { return Vec::new() };
+    let waves = plan.waves.iter().enumerate();
+    let steps = waves.flat_map(|(number, wave)| wave.steps.iter().map(move |step| (number as u32, step.clone())));
+    steps.filter(|(_, step)| !state.is_done(&step.id)).collect()
+}
+
+/// Is this step a reboot whose order has been sent and that has not ended? What the plan has travel in the stages after
+/// it does not wait for it: the node is away, and no guest goes there.
+fn is_rebooting(state: &RunState, planned: &PlannedStep) -> bool {
+    let mut under_way = state.under_way();
+    matches!(planned.step, Step::Reboot(_))
+        && under_way.any(|(id, record)| *id == planned.id && record.attempts > 0 && record.command.is_some())
+}

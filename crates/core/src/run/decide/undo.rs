@@ -1,0 +1,23 @@
+//! What is undone before anything else.
+
+use super::action::Action;
+use super::context::{Context, conclude};
+use crate::ids::StepId;
+use crate::run::event::StepOutcome;
+use crate::steps::{Step, StepStatus};
+
+/// Lowered votes are given back before anything else, whatever the plan says: as soon as it can be done, or is seen to
+/// be done, which corosync does by itself with every node that joins.
+pub(super) fn votes(context: &Context<'_>) -> Option<Action> {
+    let state = context.state;
+    let owed = state.obligations.iter().find(|open| matches!(open.pays, Step::RestoreVotes(_)))?;
+    if state.under_way().any(|(_, record)| record.step == owed.pays) {
+        return None;
+    }
+    let (id, step) = (StepId::new(format!("{}.restore-votes", owed.opened_by)), &owed.pays);
+    match step.kind().status(context.snapshot) {
+        StepStatus::Done => Some(conclude(&id, step, StepOutcome::FoundDone)),
+        StepStatus::Ready if state.paused.is_none() => Some(Action::Perform(context.start(&id, step, 1))),
+        _ => None,
+    }
+}

@@ -1,0 +1,311 @@
+//! Why a run stands still: typed, with all that is known about it, and the one place for the words.
+//!
+//! Each pause reports what happened, what it means for the cluster and its guests, and what to do next.
+
+use serde::{Deserialize, Serialize};
+
+use super::spent::Shortfall;
+use crate::checks::Finding;
+use crate::checks::classes::waivable;
+use crate::ids::{GuestId, GuestKind, NodeName};
+use crate::plan::NoPlan;
+use crate::recovery::{Diagnosis, NotLowered};
+use crate::steps::Step;
+
+/// Why a run stands still.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "pause")]
+pub enum Pause {
+    /// The operator asked.
+    Operator {
+        /// Who, in words.
+        by: String,
+    },
+    /// The new plan costs something that was not agreed to.
+    PlanCostsMore {
+        /// Guests and what is to be done to them.
+        missing: Vec<MissingConsent>,
+        /// Guests that would be down for longer than agreed to.
+        beyond: Vec<Shortfall>,
+    },
+    /// The next step would keep a guest down for longer than was agreed to.
+    MoreDowntime {
+        /// Which guest, and by how much.
+        beyond: Shortfall,
+    },
+    /// Something was found before the next node that no run is begun with.
+    FoundBeforeNode {
+        /// The node that is not drained.
+        node: NodeName,
+        /// What was found.
+        findings: Vec<Finding>,
+    },
+    /// Every node is upgraded, and something was found then that no run is begun with.
+    FoundAtTheEnd {
+        /// What was found.
+        findings: Vec<Finding>,
+    },
+    /// Every node is upgraded, and the last look shows a cluster that is not whole.
+    NotWhole {
+        /// What is not as it should be, one line each.
+        why: Vec<String>,
+    },
+    /// A step was begun and does not come to its end.
+    StepStuck {
+        /// The step.
+        step: Step,
+        /// How that is known.
+        how: Stuck,
+        /// What the cluster answered last.
+        answer: Option<String>,
+    },
+    /// The old plan does not fit, and there is no other.
+    NoPlan {
+        /// Why the old one does not fit.
+        why: String,
+        /// Why there is no other.
+        no_plan: NoPlan,
+        /// The way that is open if the run is ended first.
+        by_abort: Option<ByAbort>,
+    },
+    /// The old plan does not fit, and the new one is the same.
+    SamePlan {
+        /// Why the old one does not fit.
+        why: String,
+    },
+    /// The driver's lock in the cluster cannot be held.
+    NoLock {
+        /// Why not.
+        why: String,
+    },
+    /// Decisions follow each other without end on one snapshot.
+    Endless,
+    /// No node has quorum. The run goes on by itself when it is back.
+    LostQuorum {
+        /// Every node's own view, the causes and the ways out.
+        diagnosis: Diagnosis,
+    },
+    /// No node has quorum, and the expected votes may not be lowered.
+    LoweringRefused {
+        /// Who asked, in words.
+        by: String,
+        /// Every reason against it.
+        refusals: Vec<NotLowered>,
+    },
+}
+
+/// How it is known that a step does not come to its end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "stuck")]
+pub enum Stuck {
+    /// Its time is over.
+    Deadline {
+        /// How long it had, in seconds.
+        deadline_s: u64,
+        /// What it waits for, one line each.
+        waiting: Vec<String>,
+    },
+    /// Its command was sent as often as it may be, and had no effect.
+    Attempts {
+        /// How often.
+        attempts: u32,
+    },
+    /// It had an effect that another attempt would only repeat.
+    WrongEffect {
+        /// Which.
+        why: String,
+    },
+}
+
+/// A cost that was not agreed to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MissingConsent {
+    /// Whom it concerns.
+    pub guest: GuestId,
+    /// What is to be done to it, in words.
+    pub what: String,
+}
+
+/// What is possible only once the run is ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ByAbort {
+    /// The current node, which is given back as it is.
+    pub node: NodeName,
+    /// The order of nodes that another run would take.
+    pub order: Vec<NodeName>,
+}
+
+/// What kind of thing made a run stand still.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PauseCause {
+    /// The operator asked.
+    Operator,
+    /// Something costs more than the operator has agreed to.
+    NeedsConsent,
+    /// Something was found before the next node, or after the last, that no run is begun with.
+    Findings,
+    /// A step has used up its time or its attempts, or no plan can be found.
+    Stuck,
+    /// No node has quorum. The run goes on by itself when it is back.
+    LostQuorum,
+}
+
+const ENDS: &str = "`quorate abort` pays back what is owed and stops";
+
+const GUESTS_RUN: &str = "nothing else is begun; guests run where they are";
+
+const PLANS_AGAIN: &str = "mend the cause, then `quorate resume` plans again";
+
+const FAULT_OF_OURS: &str =
+    "the plan changes without end on one and the same picture of the cluster: this is a fault in Quorate";
+
+impl Pause {
+    /// What kind of pause it is.
+    pub fn cause(&self) -> PauseCause {
+        match self {
+            Self::Operator { .. } => PauseCause::Operator,
+            Self::PlanCostsMore { .. } | Self::MoreDowntime { .. } => PauseCause::NeedsConsent,
+            Self::FoundBeforeNode { .. } | Self::FoundAtTheEnd { .. } | Self::NotWhole { .. } => PauseCause::Findings,
+            Self::StepStuck { .. }
+            | Self::NoPlan { .. }
+            | Self::SamePlan { .. }
+            | Self::NoLock { .. }
+            | Self::Endless => PauseCause::Stuck,
+            Self::LostQuorum { .. } | Self::LoweringRefused { .. } => PauseCause::LostQuorum,
+        }
+    }
+
+    /// Is it about a step, whose output may explain it?
+    pub fn is_about_a_step(&self) -> bool {
+        matches!(self, Self::StepStuck { .. } | Self::MoreDowntime { .. })
+    }
+
+    /// The way that is open if the run is ended first; none if there is no such way.
+    pub fn way_by_abort(&self) -> Option<&ByAbort> {
+        match self {
+            Self::NoPlan { by_abort, .. } => by_abort.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// What happened, what it means, what to do next: one line each.
+    pub fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Operator { by } => vec![format!("{by} asked for it; `quorate resume` goes on")],
+            Self::PlanCostsMore { missing, beyond } => costs_more(missing, beyond),
+            Self::MoreDowntime { beyond } => vec![
+                beyond.to_string(),
+                format!(
+                    "{GUESTS_RUN}. `quorate approve` agrees to what is still planned, with the margin of the \
+                     configuration; {ENDS}"
+                ),
+            ],
+            Self::FoundBeforeNode { node, findings } => found(
+                format!("{node} is not drained: what was found since forbids that"),
+                findings,
+                "guests run where they are, and no node is out; what was upgraded stays upgraded",
+                &format!("mend it, then `quorate resume`; or {ENDS}"),
+            ),
+            Self::FoundAtTheEnd { findings } => found(
+                "every node is upgraded, and this was found at the end".to_owned(),
+                findings,
+                "guests run, no node is out, nothing is owed; the cluster is not as it should be left",
+                "mend it, then `quorate resume` looks again; or `quorate abort` ends the run as it is",
+            ),
+            Self::NotWhole { why } => not_whole(why),
+            Self::StepStuck { step, how, answer } => stuck(step, how, answer.as_deref()),
+            Self::NoPlan { why, no_plan, by_abort } => without_a_plan(why, no_plan, by_abort.as_ref()),
+            Self::SamePlan { why } => {
+                let same = "a new plan is the same as the old one: a person has to look".to_owned();
+                vec![why.clone(), same, GUESTS_RUN.to_owned(), format!("{PLANS_AGAIN}; or {ENDS}")]
+            }
+            Self::NoLock { why } => vec![
+                format!("the driver's lock in the cluster cannot be held: {why}"),
+                GUESTS_RUN.to_owned(),
+                "is the cluster quorate? `quorate resume` tries again".to_owned(),
+            ],
+            Self::Endless => {
+                vec![FAULT_OF_OURS.to_owned(), GUESTS_RUN.to_owned(), format!("`quorate resume` tries again; {ENDS}")]
+            }
+            Self::LostQuorum { diagnosis } => {
+                let goes_on =
+                    "nothing is begun; the run goes on by itself when quorum is back. `quorate recover` tells more";
+                diagnosis.lines().into_iter().chain([goes_on.to_owned()]).collect()
+            }
+            Self::LoweringRefused { by, refusals } => {
+                let asked = format!("{by} asked to lower the expected votes, and that is refused:");
+                std::iter::once(asked).chain(refusals.iter().map(ToString::to_string)).collect()
+            }
+        }
+    }
+}
+
+fn costs_more(missing: &[MissingConsent], beyond: &[Shortfall]) -> Vec<String> {
+    let mut lines = vec!["the new plan costs something that you have not agreed to:".to_owned()];
+    lines.extend(missing.iter().map(|MissingConsent { guest, what }| format!("{guest}: {what}")));
+    lines.extend(beyond.iter().map(ToString::to_string));
+    lines.push(format!("`quorate approve` agrees; {ENDS}"));
+    lines
+}
+
+/// What happened with each finding, what it means, what to do; the last line only if one of them may be waived.
+fn found(happened: String, findings: &[Finding], means: &str, next: &str) -> Vec<String> {
+    let mut lines = vec![happened];
+    for Finding { check, subject, problem, remedy, .. } in findings {
+        lines.push(format!("{subject}: {problem}"));
+        lines.push(format!("  {check} → {remedy}"));
+    }
+    lines.extend([means.to_owned(), next.to_owned()]);
+    if let Some(Finding { check, subject, .. }) = findings.iter().find(|finding| waivable(finding).is_ok()) {
+        lines.push(format!("if it is to stay as it is: `quorate resume --waive {check}:{subject}=REASON`"));
+    }
+    lines
+}
+
+fn not_whole(why: &[String]) -> Vec<String> {
+    let mut lines = vec!["every node was upgraded, and then this was seen at the end".to_owned()];
+    lines.extend_from_slice(why);
+    lines.push("mend it, then `quorate resume` looks again; or `quorate abort` ends the run as it is".to_owned());
+    lines
+}
+
+fn stuck(step: &Step, how: &Stuck, answer: Option<&str>) -> Vec<String> {
+    let title = step.kind().title();
+    let mut lines = match how {
+        Stuck::Deadline { deadline_s, waiting } => {
+            let over = format!("not done within {deadline_s} s: {title}");
+            std::iter::once(over).chain(waiting.iter().cloned()).collect()
+        }
+        Stuck::Attempts { attempts } => vec![format!("sent {attempts} times without the effect: {title}")],
+        Stuck::WrongEffect { why } => vec![why.clone()],
+    };
+    lines.extend(answer.map(|answer| format!("the cluster's last answer: {answer}")));
+    if let Step::Migrate(step) = step {
+        let (tool, vmid) = (if step.guest.kind == GuestKind::Vm { "qm" } else { "pct" }, step.guest.vmid);
+        lines.push(format!(
+            "if it is locked for a migration and no task moves it, a node that died has left the lock behind: \
+             `{tool} unlock {vmid}` on its node"
+        ));
+    }
+    lines.push(GUESTS_RUN.to_owned());
+    lines
+        .push("mend the cause, then `quorate resume`; or `quorate abort` to pay back what is owed and stop".to_owned());
+    lines
+}
+
+fn without_a_plan(why: &str, no_plan: &NoPlan, by_abort: Option<&ByAbort>) -> Vec<String> {
+    let mut lines = vec![format!("{why}; and there is no plan for what is there now:")];
+    let findings = no_plan.findings.iter();
+    lines.extend(findings.map(|finding| format!("{}: {} - {}", finding.subject, finding.problem, finding.remedy)));
+    lines.extend(by_abort.map(|ByAbort { node, order }| {
+        let order: Vec<&str> = order.iter().map(NodeName::as_str).collect();
+        format!(
+            "another order is possible: `quorate abort` gives {node} back as it is, which is safe, and `quorate run` \
+             begins anew with {}",
+            order.join(", then ")
+        )
+    }));
+    lines.extend([GUESTS_RUN.to_owned(), format!("{PLANS_AGAIN}; or {ENDS}")]);
+    lines
+}

@@ -1,0 +1,462 @@
+//! What goes into a decision beside the state: each makes the run stand still, wait or ask when it is there, and does not
+//! when it is not.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use quorate_core::checks::{Finding, Severity, Subject};
+use quorate_core::fixture::Fixture;
+use quorate_core::ids::{GuestId, NodeName, RunId, UnixMs};
+use quorate_core::observed::Observed::{self, Known};
+use quorate_core::heartbeat::Pace;
+use quorate_core::plan::{Missing, NoPlan, Plan, Reason};
+use quorate_core::planner::{self, Ongoing};
+use quorate_core::policy::{ConsentKind, Policy};
+use quorate_core::recovery::{NodeReport, Survey, words_for};
+use quorate_core::run::{
+    Action, Asked, Depth, Event, Hold, LastLook, NewPlan, Pause, PauseCause, Planned, Request, RunKind, RunOutcome,
+    RunState, Seen, StepOutcome, decide, replan, upgrade_unit,
+};
+use quorate_core::snapshot::{CorosyncComplaints, EtcPve, Member, QuorumView, Snapshot};
+use quorate_core::steps::{Migrate, Step};
+
+const NOW: UnixMs = UnixMs(2_000_000_000_000);
+
+fn at(seconds: u64) -> UnixMs {
+    NOW.plus_s(seconds)
+}
+
+/// Three nodes with updates; a container runs on pve1, and moves by restart.
+fn world() -> Snapshot {
+    Fixture::cluster(3).ct(201, "pve1", 1).vm(101, "pve1", 4).snapshot()
+}
+
+fn plan(world: &Snapshot) -> Plan {
+    planner::plan(world, &Policy::default(), &Ongoing::fresh(upgrade_unit(&RunId::new("r")))).expect("it has a plan")
+}
+
+fn started(kind: RunKind) -> Event {
+    let (run, policy) = (RunId::new("r"), Policy::default());
+    Event::RunStarted { run, kind, cluster: "lab".into(), policy, version: "0".into() }
+}
+
+/// A run of which nothing is done.
+fn state() -> RunState {
+    let adopted = Event::PlanAdopted { plan: plan(&world()), why: "first plan".into() };
+    RunState::of([(NOW, &started(RunKind::Upgrade)), (NOW, &adopted)])
+}
+
+fn with(mut state: RunState, event: Event) -> RunState {
+    state.apply(NOW, &event);
+    state
+}
+
+fn paused() -> RunState {
+    with(state(), Event::Paused { pause: Pause::Operator { by: "anna".into() } })
+}
+
+fn lost() -> RunState {
+    let no_quorum = decided(&state(), &and_survey(seen(&state(), &alone()), &["pve3"]));
+    let Action::Pause(pause) = no_quorum else { panic!("{no_quorum:?}") };
+    with(state(), Event::Paused { pause })
+}
+
+/// Everything was just looked at, and the plan held against it.
+fn seen(state: &RunState, world: &Snapshot) -> Seen {
+    let mut seen = Seen::of(state, world);
+    seen.looked(state, Arc::new(world.clone()), Depth::Everything);
+    seen.planned(None, None, NOW);
+    seen
+}
+
+fn decided(state: &RunState, seen: &Seen) -> Action {
+    decided_at(state, seen, NOW)
+}
+
+fn decided_at(state: &RunState, seen: &Seen, now: UnixMs) -> Action {
+    decide(state, seen, now, &|_, _, _| Ok(()))
+}
+
+/// Nothing is in the way: a step begins.
+fn goes_on(action: &Action) -> bool {
+    matches!(action, Action::Perform(_) | Action::Conclude { .. })
+}
+
+fn and_asked(mut seen: Seen, request: Request) -> Seen {
+    seen.asked.push_back(Asked { seq: Some(1), request, by: "anna".into() });
+    seen
+}
+
+fn and_survey(mut seen: Seen, members: &[&str]) -> Seen {
+    seen.survey = Some(survey(members));
+    seen
+}
+
+fn asked(state: &RunState, request: Request) -> Vec<Event> {
+    let seen = and_asked(seen(state, &world()), request);
+    match decided(state, &seen) {
+        Action::Hear { events } => events,
+        other => panic!("it does not hear: {other:?}"),
+    }
+}
+
+fn finding(check: &str, severity: Severity) -> Finding {
+    let (subject, problem, remedy) = (Subject::Node("pve1".into()), "it is so".to_owned(), "change it".to_owned());
+    Finding { check: check.to_owned(), severity, subject, problem, remedy, waived: None }
+}
+
+fn view(members: &[&str]) -> QuorumView {
+    let votes = members.len() as u32;
+    QuorumView {
+        quorate: votes >= 2,
+        expected_votes: 3,
+        total_votes: votes,
+        quorum: 2,
+        members: members.iter().map(|name| (NodeName::from(*name), Member { node_id: 1, votes: 1 })).collect(),
+        qdevice: None,
+        links: BTreeMap::new(),
+        configured_links: 1,
+        link_addresses: Vec::new(),
+    }
+}
+
+/// Every node asked by itself: these are members of one partition, and the others are silent.
+fn survey(members: &[&str]) -> Survey {
+    let report = |name: &&str| match members.contains(name) {
+        false => NodeReport::silent("cat /proc/uptime", "no route to host"),
+        true => NodeReport {
+            uptime_s: Known(1_000_000),
+            view: Known(view(members)),
+            etc_pve: Known(EtcPve::ReadOnly),
+            lrm: Known(None),
+            heard: Known(Vec::new()),
+        },
+    };
+    let nodes = ["pve1", "pve2", "pve3"];
+    Survey {
+        taken: NOW,
+        votes: Known(nodes.iter().map(|name| (NodeName::from(*name), 1)).collect()),
+        device_votes: Known(0),
+        nodes: nodes.iter().map(|name| (NodeName::from(*name), report(name))).collect(),
+    }
+}
+
+/// What pve3 shows when it is alone.
+fn alone() -> Snapshot {
+    let mut world = world();
+    for (name, quorum) in &mut world.quorum {
+        let gap = || Observed::unknown("corosync-quorumtool", "no route to host");
+        *quorum = if name.as_str() == "pve3" { Known(view(&["pve3"])) } else { gap() };
+    }
+    world
+}
+
+#[test]
+fn with_nothing_in_the_way_a_step_begins_and_what_is_missing_is_asked_for_in_order() {
+    let (state, world) = (state(), world());
+    assert!(goes_on(&decided(&state, &seen(&state, &world))), "{:?}", decided(&state, &seen(&state, &world)));
+    let mut fresh = Seen::default();
+    assert_eq!(decided(&state, &fresh), Action::Listen);
+    fresh.listened([]);
+    assert_eq!(decided(&state, &fresh), Action::HoldLock);
+    fresh.held(Hold::Ours, NOW);
+    assert_eq!(decided(&state, &fresh), Action::Look(Depth::Everything), "a driver that has just come");
+    fresh.looked(&state, Arc::new(world.clone()), Depth::Everything);
+    assert_eq!(decided(&state, &fresh), Action::Review);
+    fresh.planned(None, None, NOW);
+    assert!(goes_on(&decided(&state, &fresh)));
+    fresh.turn();
+    fresh.listened([]);
+    fresh.held(Hold::Ours, NOW);
+    assert_eq!(decided(&state, &fresh), Action::Look(Depth::Changes));
+}
+
+#[test]
+fn requests_are_heard_and_a_pause_is_recorded_only_while_the_run_goes_on() {
+    let by = "anna".to_owned();
+    let pause = Pause::Operator { by: by.clone() };
+    assert_eq!(pause.cause(), PauseCause::Operator);
+    assert_eq!(asked(&state(), Request::Pause), [Event::Paused { pause }]);
+    assert_eq!(asked(&paused(), Request::Pause), []);
+    assert_eq!(asked(&paused(), Request::Resume), [Event::Resumed { by: by.clone() }]);
+    assert_eq!(asked(&state(), Request::Abort), [Event::AbortBegun { by }]);
+}
+
+#[test]
+fn an_approval_lets_a_run_go_on_that_waits_for_it_and_no_other() {
+    let kinds = [ConsentKind::RestartContainers].into();
+    let approve = || Request::Approve { kinds: [ConsentKind::RestartContainers].into() };
+    let goes_on = |events: &[Event]| events.iter().any(|event| matches!(event, Event::Resumed { .. }));
+    let asks = Pause::PlanCostsMore { missing: Vec::new(), beyond: Vec::new() };
+    let waits = with(state(), Event::Paused { pause: asks });
+    let events = asked(&waits, approve());
+    assert_eq!(events[0], Event::Consented { kinds, by: "anna".into() });
+    assert!(matches!(events[1], Event::DowntimeAgreed { .. }), "{events:?}");
+    assert!(goes_on(&events) && !goes_on(&asked(&paused(), approve())));
+}
+
+#[test]
+fn after_a_resume_the_cluster_is_looked_at_as_if_the_driver_had_just_come() {
+    let state = state();
+    let mut seen = and_asked(seen(&state, &world()), Request::Resume);
+    assert_eq!(seen.heard().map(|asked| asked.request), Some(Request::Resume));
+    seen.turn();
+    seen.listened([]);
+    seen.held(Hold::Ours, NOW);
+    assert_eq!(decided(&state, &seen), Action::Look(Depth::Everything));
+    seen.looked(&state, Arc::new(world()), Depth::Everything);
+    assert_eq!(decided(&state, &seen), Action::Review);
+}
+
+#[test]
+fn a_process_that_is_not_to_stay_leaves_a_run_that_stands_still_and_stays_for_a_time_where_quorum_is_lost() {
+    let leaves = |state: &RunState| {
+        let mut seen = seen(state, &world());
+        seen.leaves_when_paused = true;
+        seen
+    };
+    let pause = paused().paused.unwrap();
+    assert_eq!(decided(&paused(), &leaves(&paused())), Action::Leave(pause));
+    assert!(goes_on(&decided(&state(), &leaves(&state()))));
+    assert!(matches!(decided(&paused(), &seen(&paused(), &world())), Action::Wait { .. }), "it was not told to leave");
+    assert_eq!(decided(&lost(), &leaves(&lost())), Action::Survey);
+    let waited = Policy::default().deadlines.boot_s + Policy::default().deadlines.rejoin_s + 1;
+    assert!(matches!(decided_at(&lost(), &leaves(&lost()), at(waited)), Action::Leave(Pause::LostQuorum { .. })));
+}
+
+#[test]
+fn a_lock_that_cannot_be_held_is_waited_for_and_then_the_run_stands_still() {
+    let state = state();
+    let mut seen = seen(&state, &world());
+    seen.survey = Some(survey(&["pve1", "pve2", "pve3"]));
+    seen.held(Hold::Unsure("Permission denied".into()), NOW);
+    assert!(matches!(decided_at(&state, &seen, at(599)), Action::Wait { .. }));
+    seen.held(Hold::Unsure("Permission denied".into()), at(599));
+    let why = "Permission denied".to_owned();
+    assert_eq!(decided_at(&state, &seen, at(600)), Action::Pause(Pause::NoLock { why }));
+    assert!(matches!(decided_at(&paused(), &seen, at(600)), Action::Wait { .. }), "it stands still already");
+    seen.held(Hold::Ours, at(600));
+    assert!(goes_on(&decided_at(&state, &seen, at(600))));
+    seen.held(Hold::Theirs("ben".into()), at(600));
+    assert_eq!(decided(&state, &seen), Action::GiveWay { to: "ben".into() });
+}
+
+#[test]
+fn quorum_counts_as_lost_only_where_the_nodes_themselves_say_so() {
+    let state = state();
+    let looked = seen(&state, &alone());
+    assert_eq!(decided(&state, &looked), Action::Survey, "the look alone is not believed");
+    let surveyed = |members: &[&str]| and_survey(looked.clone(), members);
+    let Action::Pause(Pause::LostQuorum { diagnosis }) = decided(&state, &surveyed(&["pve3"])) else {
+        panic!("no pause")
+    };
+    assert_eq!(diagnosis.nodes.len(), 3, "every node's view is told");
+    assert!(goes_on(&decided(&state, &surveyed(&["pve2", "pve3"]))));
+    let mut unsure = surveyed(&["pve3"]);
+    unsure.held(Hold::Unsure("Permission denied".into()), NOW);
+    assert!(matches!(decided(&state, &unsure), Action::Pause(Pause::LostQuorum { .. })), "the lock needs quorum");
+}
+
+#[test]
+fn a_run_that_stands_still_without_quorum_goes_on_by_itself_when_one_node_has_it() {
+    let state = lost();
+    let surveyed = |members: &[&str]| and_survey(seen(&state, &alone()), members);
+    assert_eq!(decided(&state, &seen(&state, &world())), Action::Survey, "the nodes are asked, whatever a look shows");
+    assert!(matches!(decided(&state, &surveyed(&["pve3"])), Action::Wait { poll_s: 5, .. }));
+    assert!(matches!(decided(&state, &surveyed(&["pve2", "pve3"])), Action::Resume { .. }));
+}
+
+#[test]
+fn votes_are_lowered_only_as_the_judgement_allows_and_a_refusal_takes_the_place_of_no_other_pause() {
+    let words: Vec<String> = ["pve1", "pve2"].map(|node| words_for(&NodeName::from(node))).into();
+    let asks = |state: &RunState, words: Vec<String>, members: &[&str]| {
+        let seen = and_survey(seen(state, &alone()), members);
+        decided(state, &and_asked(seen, Request::LowerVotes { words }))
+    };
+    let unasked = and_asked(seen(&lost(), &alone()), Request::LowerVotes { words: words.clone() });
+    assert_eq!(decided(&lost(), &unasked), Action::Survey, "judged by what is so now");
+    let Action::LowerVotes { step, .. } = asks(&lost(), words.clone(), &["pve3"]) else { panic!("not lowered") };
+    assert_eq!((step.expected, step.configured), (1, 3));
+    let refused = asks(&lost(), words[..1].to_vec(), &["pve3"]);
+    let Action::RefuseLowering { pause: Pause::LoweringRefused { refusals, .. }, record: true } = refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!(refusals.len(), 1, "{refusals:?}");
+    for (state, members) in [(paused(), ["pve3"].as_slice()), (state(), &["pve2", "pve3"])] {
+        let refused = asks(&state, words[..1].to_vec(), members);
+        assert!(matches!(refused, Action::RefuseLowering { record: false, .. }), "{refused:?}");
+    }
+}
+
+#[test]
+fn what_is_found_before_a_node_keeps_it_from_being_drained_and_what_may_stay_does_not() {
+    let found = |state: &RunState, finding: Finding| {
+        let mut seen = seen(state, &world());
+        seen.look.as_mut().unwrap().findings = Some(vec![finding]);
+        decided(state, &seen)
+    };
+    let bad = || finding("upgrade-checker", Severity::Blocking);
+    let Action::Pause(Pause::FoundBeforeNode { findings, .. }) = found(&state(), bad()) else { panic!("no pause") };
+    assert_eq!(findings, [bad()]);
+    assert!(goes_on(&found(&state(), finding("upgrade-checker", Severity::Warning))));
+    assert!(goes_on(&found(&state(), finding("quorum-margin", Severity::Blocking))), "a rule sees to that");
+    assert!(matches!(found(&paused(), bad()), Action::Wait { .. }), "it stands still already");
+    let aborted = with(state(), Event::AbortBegun { by: "anna".into() });
+    assert_eq!(found(&aborted, bad()), Action::Finish(RunOutcome::Aborted));
+    // A node that is being drained is no more full.
+    let plan = plan(&world());
+    let (_, begun) = plan.steps().find(|(_, step)| matches!(step.step, Step::Migrate(_))).expect("something moves");
+    let (id, step) = (begun.id.clone(), begun.step.clone());
+    let under_way = with(state(), Event::StepEnded { id, step, outcome: StepOutcome::FoundDone });
+    assert!(goes_on(&found(&under_way, bad())));
+}
+
+/// A run in which every step is done.
+fn all_done() -> RunState {
+    let steps = plan(&world());
+    steps.steps().fold(state(), |state, (_, planned)| {
+        let (id, step) = (planned.id.clone(), planned.step.clone());
+        with(state, Event::StepEnded { id, step, outcome: StepOutcome::Done })
+    })
+}
+
+#[test]
+fn when_every_node_is_done_the_cluster_is_looked_at_once_more_and_what_is_found_keeps_the_run_open() {
+    let state = all_done();
+    let whole =
+        ["pve1", "pve2", "pve3"].iter().fold(Fixture::cluster(3), |world, node| world.upgraded(node)).snapshot();
+    let before = seen(&state, &whole);
+    assert!(matches!(decided(&state, &before), Action::LookAtTheEnd { .. }), "{:?}", decided(&state, &before));
+    let ends = |world: &Snapshot, findings: Vec<Finding>| {
+        let last_look = Some(LastLook { snapshot: Arc::new(world.clone()), findings });
+        let mut seen = before.clone();
+        seen.last_look = last_look;
+        decided(&state, &seen)
+    };
+    assert_eq!(ends(&whole, Vec::new()), Action::Finish(RunOutcome::Completed));
+    assert_eq!(ends(&whole, vec![finding("disk-space", Severity::Warning)]), Action::Finish(RunOutcome::Completed));
+    let findings = vec![finding("disk-space", Severity::Blocking)];
+    assert_eq!(ends(&whole, findings.clone()), Action::Pause(Pause::FoundAtTheEnd { findings }));
+    let mut broken = whole.clone();
+    broken.nodes.get_mut(&"pve2".into()).unwrap().online = Known(false);
+    assert!(matches!(ends(&broken, Vec::new()), Action::Pause(Pause::NotWhole { .. })), "{:?}", ends(&broken, vec![]));
+}
+
+/// A new plan was made, or none.
+fn replanned(state: &RunState, planned: Planned) -> Seen {
+    let mut seen = seen(state, &world());
+    seen.new_plan = Some(NewPlan { planned, else_start: None });
+    seen
+}
+
+#[test]
+fn without_a_plan_the_run_stands_still_and_looks_again_first_where_only_readings_are_missing() {
+    let state = state();
+    let none = |reason: Reason| {
+        let no_plan = NoPlan::because(vec![reason]);
+        let mut seen = seen(&state, &world());
+        let snapshot = Arc::new(world());
+        seen.planned(Some(Planned { why: "test".into(), snapshot, made: Err((no_plan, None)) }), None, NOW);
+        seen
+    };
+    assert!(matches!(decided(&state, &none(Reason::NoSuchNode("pve9".into()))), Action::Pause(Pause::NoPlan { by_abort: None, .. })));
+    let unread = none(Reason::Unknown(Missing::Guests));
+    assert!(matches!(decided_at(&state, &unread, at(899)), Action::Wait { then: Depth::Everything, .. }));
+    assert!(matches!(decided_at(&state, &unread, at(900)), Action::Pause(Pause::NoPlan { .. })));
+    let planned = replan(&state, &Arc::new(world()), "test".into());
+    assert!(!matches!(decided(&state, &replanned(&state, planned)), Action::Pause(Pause::NoPlan { .. })));
+}
+
+#[test]
+fn a_new_plan_that_is_the_old_one_makes_the_run_stand_still_unless_a_step_can_wait_instead() {
+    let state = state();
+    let planned = replan(&state, &Arc::new(world()), "vm:101 is elsewhere".into());
+    let mut same = replanned(&state, planned);
+    let why = "vm:101 is elsewhere".to_owned();
+    assert_eq!(decided(&state, &same), Action::Pause(Pause::SamePlan { why }));
+    let Action::Perform(start) = decided(&state, &seen(&state, &world())) else { panic!("nothing begins") };
+    same.new_plan.as_mut().unwrap().else_start = Some(start.clone());
+    assert_eq!(decided(&state, &same), Action::Perform(start.waiting()));
+}
+
+#[test]
+fn a_plan_that_costs_more_than_was_agreed_to_is_adopted_and_asks() {
+    let first = plan(&world());
+    let moved = Fixture::cluster(3).ct(201, "pve2", 1).vm(101, "pve1", 4).snapshot();
+    let asks = |state: &RunState| {
+        let planned = replan(state, &Arc::new(moved.clone()), "ct:201 is on pve2".into());
+        match decided(state, &replanned(state, planned)) {
+            Action::Adopt { asks, .. } => asks,
+            other => panic!("it is not adopted: {other:?}"),
+        }
+    };
+    let Some(Pause::PlanCostsMore { missing, beyond }) = asks(&state()) else { panic!("it does not ask") };
+    assert_eq!((missing[0].guest, beyond.len()), (GuestId::ct(201), 0));
+    let kinds = [ConsentKind::RestartContainers].into();
+    let agreed = with(state(), Event::Consented { kinds, by: "anna".into() });
+    assert_eq!(asks(&agreed), None);
+    let agreement = state().agreement(&first, "anna", NOW);
+    assert!(matches!(&agreement, Event::DowntimeAgreed { allowed_s, .. } if allowed_s.contains_key(&GuestId::ct(201))));
+    assert_eq!(asks(&with(agreed.clone(), agreement)), None);
+    let nothing = Event::DowntimeAgreed { allowed_s: BTreeMap::new(), margin_percent: 0, by: "anna".into() };
+    let Some(Pause::PlanCostsMore { missing, beyond }) = asks(&with(agreed, nothing)) else { panic!("no question") };
+    assert_eq!((missing.len(), beyond[0].guest), (0, GuestId::ct(201)));
+}
+
+#[test]
+fn the_corosync_watch_changes_the_pace_while_guests_travel_and_only_then() {
+    let mut noisy = world();
+    noisy.heartbeat.insert("pve2".into(), Known(CorosyncComplaints { retransmits: 9, links_lost: 0, tokens_lost: 0 }));
+    assert!(goes_on(&decided(&state(), &seen(&state(), &noisy))), "nothing travels");
+    let step = Step::from(Migrate {
+        guest: GuestId::vm(101),
+        from: "pve1".into(),
+        to: "pve2".into(),
+        travel: quorate_core::steps::Travel::Live,
+    });
+    let started = Event::StepStarted { id: "x".into(), step, attempt: 1, command: None, owes: None };
+    let travels = with(state(), started);
+    assert!(matches!(decided(&travels, &seen(&travels, &noisy)), Action::ChangePace { pace: Pace::Hold, .. }));
+    assert!(!matches!(decided(&travels, &seen(&travels, &world())), Action::ChangePace { .. }));
+}
+
+#[test]
+fn decisions_without_end_on_one_look_make_the_run_stand_still() {
+    let state = state();
+    let mut seen = seen(&state, &world());
+    (0..1000).for_each(|_| seen.decided());
+    assert!(goes_on(&decided(&state, &seen)));
+    seen.decided();
+    assert_eq!(decided(&state, &seen), Action::Pause(Pause::Endless));
+}
+
+#[test]
+fn a_recovery_ends_once_nothing_is_to_be_undone_and_is_never_planned() {
+    let state = RunState::of([(NOW, &started(RunKind::Recovery))]);
+    assert_eq!(decided(&state, &seen(&state, &world())), Action::Finish(RunOutcome::Recovered));
+    let upgrade = RunState::of([(NOW, &started(RunKind::Upgrade))]);
+    assert!(matches!(decided(&upgrade, &seen(&upgrade, &world())), Action::Replan { .. }));
+}
+
+#[test]
+fn every_pause_says_what_to_do_next() {
+    let by = "anna".to_owned();
+    let pauses = [
+        Pause::Operator { by },
+        Pause::PlanCostsMore { missing: Vec::new(), beyond: Vec::new() },
+        Pause::FoundBeforeNode { node: "pve1".into(), findings: vec![finding("disk-space", Severity::Blocking)] },
+        Pause::FoundAtTheEnd { findings: vec![finding("disk-space", Severity::Blocking)] },
+        Pause::NotWhole { why: vec!["pve2 is away".into()] },
+        Pause::NoLock { why: "Permission denied".into() },
+        Pause::NoPlan { why: "test".into(), no_plan: NoPlan::because(Vec::new()), by_abort: None },
+        Pause::SamePlan { why: "test".into() },
+        Pause::Endless,
+        lost().paused.unwrap(),
+    ];
+    for pause in pauses {
+        let lines = pause.lines();
+        assert!(lines.iter().any(|line| line.contains("`quorate ")), "{lines:#?}");
+        let json = serde_json::to_string(&Event::Paused { pause: pause.clone() }).unwrap();
+        assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), Event::Paused { pause });
+    }
+}

@@ -1,0 +1,201 @@
+//! Performs one action: reads what is asked for, sends what is to be sent, and records it. Nothing is decided here.
+
+use std::time::Duration;
+
+use quorate_core::ids::StepId;
+use quorate_core::run::{
+    Action, Asked, Depth, Event, LastLook, Pause, RunOutcome, Start, StepOutcome, replan, review, votes_lowered,
+};
+use quorate_core::snapshot::Snapshot;
+use quorate_core::steps::{LowerVotes, Step};
+use quorate_pve::observe::survey;
+
+use crate::drive::{DriveError, Driver, Ended};
+use crate::perform;
+
+/// So long after the command the views are asked whether it took: corosync tells its members at once.
+const SETTLE: Duration = Duration::from_secs(3);
+
+/// Were the expected votes lowered?
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lowered {
+    /// Yes, and that is owed back.
+    Yes,
+    /// No, for these reasons.
+    Not(Vec<String>),
+}
+
+impl Driver<'_> {
+    /// Performs an action. What it returns is the end of driving.
+    pub(crate) async fn act(&mut self, action: Action) -> Result<Option<Ended>, DriveError> {
+        match action {
+            Action::Listen => self.listen()?,
+            Action::Hear { events } => self.hear(events)?,
+            Action::Survey => self.seen.survey = Some(survey(&self.ports, &self.nodes_to_ask()).await),
+            Action::HoldLock => {
+                let nodes = self.nodes_to_ask();
+                let hold = self.lock.hold(&self.ports, &nodes).await;
+                self.seen.held(hold, self.ports.clock.now());
+            }
+            Action::Look(depth) => {
+                let snapshot = self.looker.look(&self.ports, &self.state, depth).await;
+                self.seen.looked(&self.state, snapshot, depth);
+            }
+            Action::LookAtTheEnd { last } => {
+                let snapshot = self.looker.look_at_the_end(&self.ports, &self.state).await;
+                let look = LastLook::of(snapshot, &self.state.policy);
+                self.append(Event::FinalCheck { node: last, findings: look.findings.clone() })?;
+                self.seen.last_look = Some(look);
+            }
+            Action::Review => {
+                let planned = self.seen.look.as_ref().and_then(|look| review(&self.state, &look.snapshot));
+                self.seen.planned(planned, None, self.ports.clock.now());
+            }
+            Action::Replan { why, else_start } => {
+                let snapshot = self.looker.look_at_everything(&self.ports, &self.state).await;
+                let planned = replan(&self.state, &snapshot, why);
+                self.seen.planned(Some(planned), else_start, self.ports.clock.now());
+            }
+            Action::Adopt { plan, why, asks } => {
+                self.append(Event::PlanAdopted { plan: plan.plan().clone(), why })?;
+                self.seen.turn();
+                if let Some(pause) = asks {
+                    self.pause(pause).await?;
+                }
+            }
+            Action::ChangePace { pace, why } => self.append(Event::PaceChanged { pace, why })?,
+            Action::Conclude { id, step, outcome } => self.conclude(id, step, outcome).await?,
+            Action::Perform(start) => self.perform(start).await?,
+            Action::LowerVotes { step, words, by } => drop(self.lower(step, words, by).await?),
+            Action::RefuseLowering { pause, record } => self.refuse_lowering(pause, record)?,
+            Action::Wait { on, poll_s, then } => {
+                self.watcher.waiting(self.ports.clock.now(), &on);
+                self.ports.clock.sleep(Duration::from_secs(poll_s)).await;
+                match then {
+                    Depth::Everything => self.seen.turn_anew(),
+                    Depth::Changes => self.seen.turn(),
+                }
+            }
+            Action::Pause(pause) => self.pause(pause).await?,
+            Action::Resume { by } => {
+                self.append(Event::Resumed { by })?;
+                self.seen.turn();
+            }
+            Action::Leave(pause) => return Ok(Some(Ended::Paused(pause))),
+            Action::GiveWay { to } => return Err(DriveError::OtherDriver(to)),
+            Action::Finish(outcome) => return self.finish(outcome).map(Some),
+        }
+        Ok(None)
+    }
+
+    fn listen(&mut self) -> Result<(), DriveError> {
+        let posted = self.journal.pending_requests(&self.run)?;
+        let asked = |posted: quorate_journal::PostedRequest| Asked {
+            seq: Some(posted.seq),
+            request: posted.request,
+            by: posted.by,
+        };
+        self.seen.listened(posted.into_iter().map(asked));
+        Ok(())
+    }
+
+    async fn conclude(&mut self, id: StepId, step: Step, outcome: StepOutcome) -> Result<(), DriveError> {
+        if matches!(step, Step::UpgradePackages(_)) || matches!(outcome, StepOutcome::Abandoned(_)) {
+            self.keep_log(&id).await?;
+        }
+        if matches!(outcome, StepOutcome::Done | StepOutcome::FoundDone) {
+            self.count_only_real_downtime(&step).await?;
+        }
+        let in_a_turn = self.state.under_work.is_some();
+        self.append(Event::StepEnded { id, step, outcome })?;
+        // Between two nodes the cluster is looked at as a whole before the next one is touched.
+        if in_a_turn && self.state.under_work.is_none() {
+            self.seen.turn();
+        }
+        Ok(())
+    }
+
+    async fn perform(&mut self, start: Start) -> Result<(), DriveError> {
+        let Start { id, step, attempt, command, owes } = start;
+        if attempt > 1 {
+            self.keep_log(&id).await?;
+        }
+        if command.is_some() && step.takes_down().is_some() {
+            self.count_only_real_downtime(&step).await?;
+        }
+        let avoid = self.state.current_node().cloned();
+        self.append(Event::StepStarted { id: id.clone(), step, attempt, command: command.clone(), owes })?;
+        let Some(command) = command else { return Ok(()) };
+        let answer = perform::send(&self.ports, &command, avoid.as_ref()).await;
+        self.append(Event::CommandAnswered { id, answer: answer.text, job: answer.job })?;
+        self.seen.turn();
+        Ok(())
+    }
+
+    async fn pause(&mut self, pause: Pause) -> Result<(), DriveError> {
+        if pause.is_about_a_step() {
+            let begun: Vec<StepId> = self.state.under_way().map(|(id, _)| id.clone()).collect();
+            for id in begun {
+                self.keep_log(&id).await?;
+            }
+        }
+        self.append(Event::Paused { pause })?;
+        self.seen.paused();
+        Ok(())
+    }
+
+    fn finish(&mut self, outcome: RunOutcome) -> Result<Ended, DriveError> {
+        if self.state.ended.is_none() {
+            self.append(Event::RunEnded { outcome: outcome.clone() })?;
+        }
+        Ok(Ended::Over(outcome))
+    }
+
+    async fn keep_log(&mut self, id: &StepId) -> Result<(), DriveError> {
+        let (Some(record), Some(look)) = (self.state.steps.get(id), &self.seen.look) else { return Ok(()) };
+        match perform::log_of(&self.ports, &look.snapshot, record).await {
+            Some((node, lines)) => self.append(Event::OutputKept { id: id.clone(), node, lines }),
+            None => Ok(()),
+        }
+    }
+
+    /// Written down as something to undo before it is done; then the nodes themselves are asked whether it took.
+    pub(crate) async fn lower(
+        &mut self,
+        step: LowerVotes,
+        words: Vec<String>,
+        by: String,
+    ) -> Result<Lowered, DriveError> {
+        // It is judged at this moment only: a driver that comes later must not find the request again.
+        self.heard()?;
+        let now = self.ports.clock.now();
+        self.append(Event::Attested { off: step.off.clone(), words, by })?;
+        let taken = self.seen.survey.as_ref().map_or(now, |seen| seen.taken);
+        let id = StepId::new(format!("recover.lower-votes.{}", taken.seconds()));
+        let kind = Step::from(step.clone());
+        let command = kind.kind().command(&Snapshot::empty(taken)).expect("lowering votes is a command");
+        let owes = kind.kind().owes();
+        let (started, sent) = (kind.clone(), Some(command.clone()));
+        self.append(Event::StepStarted { id: id.clone(), step: started, attempt: 1, command: sent, owes })?;
+        let answer = perform::send(&self.ports, &command, None).await;
+        self.append(Event::CommandAnswered { id: id.clone(), answer: answer.text.clone(), job: answer.job })?;
+        self.ports.clock.sleep(SETTLE).await;
+        let outcome = votes_lowered(&survey(&self.ports, &self.nodes_to_ask()).await, &step, &answer.text);
+        let lowered = match &outcome {
+            StepOutcome::NoEffect(why) => Lowered::Not(vec![why.clone()]),
+            _ => Lowered::Yes,
+        };
+        self.append(Event::StepEnded { id, step: kind, outcome })?;
+        self.seen.turn();
+        Ok(lowered)
+    }
+
+    pub(crate) fn refuse_lowering(&mut self, pause: Pause, record: bool) -> Result<(), DriveError> {
+        self.watcher.waiting(self.ports.clock.now(), &pause.lines());
+        if record {
+            self.append(Event::Paused { pause })?;
+        }
+        self.seen.turn();
+        self.heard()
+    }
+}

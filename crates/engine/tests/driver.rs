@@ -1,0 +1,250 @@
+//! What an action leads to: what is written, sent and read, and in which order. The decisions have tests of their own.
+
+mod fake;
+
+use std::future::Future;
+
+use fake::{Cluster, Fake, Listens};
+use quorate_core::ids::{NodeName, RunId, StepId, UnixMs};
+use quorate_core::plan::{Bound, Costs, NodeWhy, Plan, PlannedStep, StepWhy, Wave};
+use quorate_core::policy::Policy;
+use quorate_core::recovery::words_for;
+use quorate_core::run::{Event, Pause, Request, RunKind, RunOutcome, StepOutcome};
+use quorate_core::steps::{HoldRebalance, RestoreRebalance, Step};
+use quorate_engine::{Beginning, DriveError, Driver, Ended, Lowered, WhenPaused};
+use quorate_journal::{Holder, Journal, JournalError};
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+fn holder() -> Holder {
+    Holder::this_process("the test")
+}
+
+fn run() -> RunId {
+    RunId::new("r1")
+}
+
+/// Rebalancing is switched off, and on again: not in the turn of any node.
+fn plan() -> Plan {
+    let steps: [(&str, Step); 2] = [
+        ("cluster.hold-rebalance", HoldRebalance {}.into()),
+        ("cluster.restore-rebalance", RestoreRebalance {}.into()),
+    ];
+    let steps = steps.into_iter().zip(0..).map(|((id, step), stage)| PlannedStep {
+        id: StepId::new(id),
+        stage,
+        step,
+        why: StepWhy::Undo,
+        estimate_s: 1,
+        down_s: 0,
+    });
+    let wave = Wave { node: None, why: NodeWhy::Cluster, steps: steps.collect() };
+    Plan::new(None, UnixMs(0), vec![wave], Costs::default(), Vec::new(), Bound::default())
+}
+
+/// A journal in which the run has switched rebalancing off and nobody drives; the cluster is so.
+fn half_way(fake: &Fake) -> Journal {
+    let journal = Journal::in_memory().unwrap();
+    let hold = Step::from(HoldRebalance {});
+    let id = StepId::new("cluster.hold-rebalance");
+    let (kind, policy) = (RunKind::Upgrade, Policy::default());
+    let events = [
+        Event::RunStarted { run: run(), kind, cluster: "fake".into(), policy, version: "0".into() },
+        Event::PlanAdopted { plan: plan(), why: "first plan".into() },
+        Event::StepStarted { id: id.clone(), step: hold.clone(), attempt: 1, command: None, owes: hold.kind().owes() },
+        Event::StepEnded { id, step: hold, outcome: StepOutcome::Done },
+    ];
+    journal.acquire_lease(&holder(), &run(), UnixMs(0), 1).unwrap();
+    for event in &events {
+        journal.append(&run(), fake.cluster().now, event).unwrap();
+    }
+    journal.release_lease().unwrap();
+    fake.cluster().rebalances = false;
+    journal
+}
+
+/// Takes the run up, says this, and drives until it ends or stands still.
+fn drive(fake: &Fake, journal: &Journal, says: Option<Request>) -> (Result<Ended, DriveError>, Vec<Event>) {
+    drive_while(fake, journal, says, |_| {})
+}
+
+fn drive_while(
+    fake: &Fake,
+    journal: &Journal,
+    says: Option<Request>,
+    meanwhile: fn(&mut Cluster),
+) -> (Result<Ended, DriveError>, Vec<Event>) {
+    let mut watcher = Listens { meanwhile, ..Listens::new(fake, journal) };
+    let mut driver = Driver::take_up(fake.ports(), journal, &holder(), run(), &mut watcher)
+        .unwrap()
+        .known_nodes(Fake::nodes())
+        .when_paused(WhenPaused::Leave);
+    if let Some(request) = says {
+        driver.say(request, "anna").unwrap();
+    }
+    let ended = block_on(driver.drive());
+    drop(driver);
+    (ended, watcher.events)
+}
+
+#[test]
+fn a_step_is_written_before_its_command_is_sent_and_the_answer_after() {
+    let fake = Fake::new();
+    let journal = half_way(&fake);
+    let (ended, _) = drive(&fake, &journal, Some(Request::Abort));
+    assert_eq!(ended.unwrap(), Ended::Over(RunOutcome::Aborted));
+    assert_eq!(fake.sent(), ["sent PUT /cluster/options ha-auto-rebalance=1"]);
+    let order = [
+        "event driver-took-over",
+        "event abort-begun",
+        "lock taken",
+        "event step-started",
+        "sent PUT",
+        "event command-answered",
+        "event step-ended",
+        "event run-ended",
+        "lock given back",
+    ];
+    assert!(order.map(|line| fake.at(line)).is_sorted(), "{:#?}", fake.cluster().log);
+    assert!(fake.cluster().rebalances);
+    assert_eq!(journal.lease().unwrap(), None, "the lease is given back");
+}
+
+#[test]
+fn while_one_driver_holds_the_lease_no_other_takes_the_run_up() {
+    let fake = Fake::new();
+    let journal = half_way(&fake);
+    let (mut one, mut other) = (Listens::new(&fake, &journal), Listens::new(&fake, &journal));
+    let first = Driver::take_up(fake.ports(), &journal, &holder(), run(), &mut one).unwrap();
+    let next = Holder::this_process("another");
+    let second = Driver::take_up(fake.ports(), &journal, &next, run(), &mut other);
+    assert!(matches!(second, Err(DriveError::Journal(JournalError::Held { .. }))), "{:?}", second.err());
+    drop(first);
+}
+
+#[test]
+fn a_driver_that_finds_the_lock_of_another_changes_nothing() {
+    let fake = Fake::new();
+    let journal = half_way(&fake);
+    fake.cluster().lock = Some(r#"{"run":"r9","holder":"ben@laptop","renewed":0}"#.to_owned());
+    let (ended, events) = drive(&fake, &journal, Some(Request::Abort));
+    assert!(matches!(&ended, Err(DriveError::OtherDriver(who)) if who == "ben@laptop"), "{ended:?}");
+    assert!(fake.sent().is_empty() && !events.iter().any(|event| event.kind() == "step-started"), "{events:?}");
+    assert!(fake.cluster().lock.is_some(), "the other one's lock is left alone");
+}
+
+#[test]
+fn a_lock_that_is_lost_for_ten_minutes_makes_the_run_stand_still() {
+    let fake = Fake::new();
+    let journal = half_way(&fake);
+    fake.cluster().writable = false;
+    let begun = fake.cluster().now;
+    let (ended, _) = drive(&fake, &journal, Some(Request::Abort));
+    let Ended::Paused(Pause::NoLock { why }) = ended.unwrap() else { panic!("{:#?}", fake.cluster().log) };
+    assert!(why.contains("Permission denied"), "{why}");
+    assert_eq!(fake.cluster().now.since_s(begun), 600);
+    assert!(fake.sent().is_empty());
+}
+
+#[test]
+fn a_request_is_heard_before_anything_else_and_only_once() {
+    let fake = Fake::new();
+    let journal = half_way(&fake);
+    journal.post_request(&run(), UnixMs(0), "ben", &Request::Pause).unwrap();
+    let (ended, events) = drive(&fake, &journal, None);
+    assert_eq!(ended.unwrap(), Ended::Paused(Pause::Operator { by: "ben".to_owned() }));
+    let paused = events.iter().filter(|event| matches!(event, Event::Paused { .. })).count();
+    assert_eq!((paused, journal.pending_requests(&run()).unwrap().len()), (1, 0));
+    assert!(fake.sent().is_empty());
+}
+
+#[test]
+fn a_pause_is_kept_by_the_driver_that_comes_next() {
+    let fake = Fake::new();
+    let journal = half_way(&fake);
+    drive(&fake, &journal, Some(Request::Pause)).0.unwrap();
+    let (ended, events) = drive(&fake, &journal, None);
+    assert_eq!(ended.unwrap(), Ended::Paused(Pause::Operator { by: "anna".to_owned() }));
+    assert_eq!(events.iter().map(Event::kind).collect::<Vec<_>>(), ["driver-took-over"]);
+    assert!(fake.sent().is_empty());
+}
+
+#[test]
+fn where_nothing_can_be_read_the_run_looks_for_a_quarter_of_an_hour_and_stands_still_without_a_plan() {
+    let fake = Fake::new();
+    let journal = half_way(&fake);
+    let begun = fake.cluster().now;
+    let (ended, _) = drive(&fake, &journal, None);
+    let Ended::Paused(Pause::NoPlan { no_plan, by_abort: None, .. }) = ended.unwrap() else { panic!("it has a plan") };
+    assert!(no_plan.wants_readings(), "{no_plan:?}");
+    assert_eq!(fake.cluster().now.since_s(begun), 900);
+    assert!(fake.sent().is_empty());
+}
+
+#[test]
+fn a_run_begins_with_its_kind_the_agreement_and_the_plan() {
+    let (fake, journal) = (Fake::new(), Journal::in_memory().unwrap());
+    let mut watcher = Listens::new(&fake, &journal);
+    let beginning = Beginning { run: run(), cluster: "fake".into(), policy: Policy::default(), plan: plan() };
+    drop(Driver::begin(fake.ports(), &journal, &holder(), beginning, &mut watcher).unwrap());
+    let kinds: Vec<&str> = watcher.events.iter().map(Event::kind).collect();
+    assert_eq!(kinds, ["run-started", "driver-took-over", "downtime-agreed", "plan-adopted"]);
+    assert!(matches!(&watcher.events[0], Event::RunStarted { kind: RunKind::Upgrade, .. }));
+}
+
+/// Two of three nodes are off, and a recovery begins.
+fn recovery<'a>(fake: &Fake, journal: &'a Journal, watcher: &'a mut Listens<'a>) -> Driver<'a> {
+    fake.cluster().off = ["pve2", "pve3"].map(str::to_owned).into();
+    let policy = Policy::default();
+    let driver = Driver::begin_recovery(fake.ports(), journal, &holder(), run(), policy, watcher).unwrap();
+    driver.known_nodes(Fake::nodes()).when_paused(WhenPaused::Leave)
+}
+
+#[test]
+fn a_recovery_lowers_the_votes_undoes_that_when_nodes_are_back_and_ends() {
+    let (fake, journal) = (Fake::new(), Journal::in_memory().unwrap());
+    let mut watcher = Listens::new(&fake, &journal);
+    let mut driver = recovery(&fake, &journal, &mut watcher);
+    let words = ["pve2", "pve3"].map(|node| words_for(&NodeName::from(node))).to_vec();
+    assert_eq!(block_on(driver.lower_votes(words, "anna".to_owned())).unwrap(), Lowered::Yes);
+    assert_eq!(driver.state().obligations.len(), 1, "it is to be undone");
+    assert_eq!(fake.sent(), ["sent pvecm expected 1"]);
+    fake.cluster().off.clear();
+    assert_eq!(block_on(driver.drive()).unwrap(), Ended::Over(RunOutcome::Recovered));
+    assert_eq!((fake.cluster().expected, driver.state().obligations.len()), (3, 0));
+    drop(driver);
+    let order =
+        ["event run-started", "event attested", "event step-started", "sent pvecm expected 1", "event step-ended"];
+    assert!(order.map(|line| fake.at(line)).is_sorted(), "{:#?}", fake.cluster().log);
+    let events: Vec<Event> = journal.events(&run()).unwrap().into_iter().map(|entry| entry.event).collect();
+    assert!(matches!(&events[0], Event::RunStarted { kind: RunKind::Recovery, .. }));
+    assert!(!events.iter().any(|event| matches!(event, Event::AbortBegun { .. } | Event::PlanAdopted { .. })));
+}
+
+#[test]
+fn votes_are_not_lowered_for_nodes_that_no_one_attests() {
+    let (fake, journal) = (Fake::new(), Journal::in_memory().unwrap());
+    let mut watcher = Listens::new(&fake, &journal);
+    let mut driver = recovery(&fake, &journal, &mut watcher);
+    let words = vec![words_for(&NodeName::from("pve2"))];
+    let lowered = block_on(driver.lower_votes(words, "anna".to_owned())).unwrap();
+    let Lowered::Not(why) = lowered else { panic!("{lowered:?}") };
+    assert!(why.iter().any(|line| line.contains("nobody has attested pve3")), "{why:?}");
+    assert!(fake.sent().is_empty() && driver.state().steps.is_empty());
+}
+
+#[test]
+fn without_quorum_a_run_stands_still_and_goes_on_by_itself_when_it_is_back() {
+    let fake = Fake::new();
+    let journal = half_way(&fake);
+    fake.cluster().off = ["pve2", "pve3"].map(str::to_owned).into();
+    let (ended, events) = drive(&fake, &journal, None);
+    assert!(matches!(ended.unwrap(), Ended::Paused(Pause::LostQuorum { .. })), "{events:?}");
+    assert!(!events.iter().any(|event| matches!(event, Event::Resumed { .. })), "{events:?}");
+    let (_, events) = drive_while(&fake, &journal, None, |cluster| cluster.off.clear());
+    let by_itself = |event: &Event| matches!(event, Event::Resumed { by } if by.contains("quorum is back"));
+    assert!(events.iter().any(by_itself), "{events:?}");
+    assert!(fake.sent().is_empty());
+}

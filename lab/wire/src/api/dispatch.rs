@@ -14,8 +14,9 @@ use serde_json::Value;
 use super::table::{Found, find};
 use super::{Call, may};
 use crate::access::{Caller, Intent, percent_decode};
-use crate::answer::{ApiAnswer, ApiRequest, ErrorBody, Refusal, Reply, refused, success};
+use crate::answer::{ApiAnswer, ErrorBody, Refusal, Reply, refused, success};
 use crate::params::Args;
+use crate::request::ApiRequest;
 use crate::schema::{Needs, Release};
 use crate::{Wire, api_listens, connect_failure, drops_connections, release};
 

@@ -37,9 +37,10 @@ use quorate_world::{World, WorldError};
 
 pub(super) use access::manager;
 pub(super) use apt::ordered as installed_packages;
-pub(super) use cluster::{address, object, root_total};
+pub(super) use cluster::address;
 pub(super) use dispatch::{answer, local};
 pub(super) use ha_status::{entries as ha_entries, manager_status as ha_manager_status};
+pub(super) use storage::root_total;
 pub(super) use table::children;
 pub use table::endpoints;
 

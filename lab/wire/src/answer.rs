@@ -1,35 +1,14 @@
-//! Requests and answers of the API as bytes and headers, and the shapes of PVE's refusals.
+//! Answers of the API as bytes and headers, and the shapes of PVE's refusals.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use quorate_core::ids::NodeName;
 use serde_json::{Map, Value, json};
 
-use super::access::Credentials;
 use super::text::{Moment, gzip};
 
 /// PVE answers no 401 before this much time has passed since the request came in.
 const UNAUTHORIZED_DELAY: Duration = Duration::from_secs(3);
-
-/// One request as it came in at one node.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ApiRequest {
-    /// The node that was asked; a path about another one is forwarded to it.
-    pub asked: NodeName,
-    /// `GET`, `POST`, `PUT`, `DELETE`.
-    pub method: String,
-    /// Below `/api2/json`, percent-encoded as it came.
-    pub path: String,
-    /// What stood behind the question mark.
-    pub query: String,
-    /// The body.
-    pub body: Vec<u8>,
-    /// The `Content-Type` header.
-    pub content_type: Option<String>,
-    /// Who sent it, by its own account.
-    pub credentials: Credentials,
-}
 
 /// What goes back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -219,6 +198,14 @@ pub(super) fn refused(refusal: &Refusal, style: ErrorBody, now_s: u64) -> ApiAns
         headers: headers(now_s, &body),
         body,
         delay: if status == 401 { UNAUTHORIZED_DELAY } else { Duration::ZERO },
+    }
+}
+
+/// The object that `json!({…})` makes.
+pub(crate) fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
     }
 }
 

@@ -6,7 +6,7 @@ use quorate_world::World;
 use quorate_world::ceph::{Ceph, Daemon, HealthCheck, OkToStop, Osd};
 use serde_json::{Map, Value, json};
 
-use super::api::object;
+use super::answer::object;
 
 /// Flags that every OSD map of these releases has.
 const PERMANENT: [&str; 4] = ["sortbitwise", "recovery_deletes", "purged_snapdirs", "pglog_hardlimit"];

@@ -12,6 +12,7 @@ pub mod answer;
 mod api;
 mod ceph;
 mod params;
+mod request;
 mod samples;
 mod schema;
 mod shell;
@@ -23,8 +24,9 @@ use std::time::Duration;
 use quorate_core::ids::NodeName;
 
 pub use access::{Credentials, Gate};
-pub use answer::{ApiAnswer, ApiRequest, Body};
+pub use answer::{ApiAnswer, Body};
 pub use api::endpoints;
+pub use request::ApiRequest;
 use schema::Release;
 pub use shell::{Follow, ShellAnswer, ShellExit};
 pub use text::fingerprint;
@@ -79,6 +81,11 @@ pub fn ssh_listens(world: &World, node: &NodeName) -> bool {
 /// Does the machine have power and a network, so that open connections may stay?
 pub fn is_on(world: &World, node: &NodeName) -> bool {
     world.nodes.get(node).is_some_and(Node::is_up)
+}
+
+/// Does `viewer` see `node` in its membership? A node always sees itself.
+pub(crate) fn sees(world: &World, viewer: &NodeName, node: &NodeName) -> bool {
+    viewer == node || world.corosync.views.get(viewer).is_some_and(|view| view.members.contains(node))
 }
 
 /// How a connection to a port that does not listen fails, from a node of the cluster, and how long that takes.

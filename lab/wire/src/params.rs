@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::access::percent_decode;
-use super::answer::{ApiRequest, Refusal};
+use super::answer::Refusal;
+use super::request::ApiRequest;
 use super::schema::boolean;
 
 /// Parameters by name, as text.
@@ -100,6 +101,28 @@ fn plain(value: &Value) -> String {
 
 fn form_decode(text: &str) -> String {
     percent_decode(&text.replace('+', " "))
+}
+
+/// `--online 1 --with-local-disks`, one or two dashes; a switch without a value is on.
+pub(crate) fn with_dashes(options: &[&str], more: &[(&str, &str)]) -> Args {
+    let mut args = Args::from_pairs(more.iter().copied());
+    let mut at = 0;
+    while let Some(option) = options.get(at) {
+        let name = option.trim_start_matches('-');
+        if let Some((name, value)) = name.split_once('=') {
+            args.insert(name, value);
+        } else {
+            match options.get(at + 1).filter(|value| !value.starts_with('-')) {
+                Some(value) => {
+                    args.insert(name, value);
+                    at += 1;
+                }
+                None => args.insert(name, "1"),
+            }
+        }
+        at += 1;
+    }
+    args
 }
 
 #[cfg(test)]

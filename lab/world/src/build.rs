@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use quorate_core::ids::{BootId, GuestId, GuestKind, NodeName, StorageId};
+use quorate_core::ids::{GuestId, GuestKind, NodeName, StorageId};
 use quorate_core::version::Version;
 
 use super::access::Access;
@@ -11,22 +11,14 @@ use super::build_guest::build_guest;
 use super::corosync::{Corosync, Qdevice};
 use super::events::{Event, Queue, Rng};
 use super::guest::Activity;
-use super::ha::{Ha, Lrm, RequestState, Resource, Rule, RuleKind};
-use super::node::{Kernel, Link, Node, Packages, Power, Repository};
+use super::ha::{Ha, RequestState, Resource, Rule, RuleKind};
+use super::node::{Kernel, Link, Node, Packages, Power, Repository, random_boot_id};
 use super::packages::Archive;
 use super::store::{BackupJob, Options, ReplicationJob, ShutdownPolicy, Storage};
+use super::units::{GIB, MIB};
 use super::{World, services};
 use crate::cluster_file::{ClusterFile, ClusterFileError, GuestPart, NodePart};
 use crate::ledger::Ledger;
-
-/// Bytes of a mebibyte.
-pub(crate) const MIB: u64 = 1 << 20;
-/// Bytes of a gibibyte.
-pub(crate) const GIB: u64 = 1 << 30;
-
-pub(super) fn contradiction(text: String) -> ClusterFileError {
-    ClusterFileError::Contradiction(text)
-}
 
 impl World {
     /// Builds a healthy world: all nodes on and joined, all daemons up, HA settled.
@@ -40,7 +32,7 @@ impl World {
             nodes.insert(part.name.clone(), node);
         }
         if nodes.is_empty() || nodes.len() != file.nodes.len() {
-            return Err(contradiction("no node, or two nodes of one name".to_owned()));
+            return Err(ClusterFileError::Contradiction("no node, or two nodes of one name".to_owned()));
         }
         let storages: BTreeMap<StorageId, Storage> =
             file.storages.iter().map(|part| (part.id.clone(), build_storage(part))).collect();
@@ -84,15 +76,17 @@ impl World {
 
     fn add_guest(&mut self, part: &GuestPart) -> Result<(), ClusterFileError> {
         if self.guests.keys().any(|id| id.vmid == part.id.vmid) && self.guest_of(part.id.vmid).is_some() {
-            return Err(contradiction(format!("two guests with number {}", part.id.vmid)));
+            return Err(ClusterFileError::Contradiction(format!("two guests with number {}", part.id.vmid)));
         }
         if !self.storages.contains_key(&part.storage) {
-            return Err(contradiction(format!("{} lies on storage {}, which is not there", part.id, part.storage)));
+            return Err(ClusterFileError::Contradiction(format!(
+                "{} lies on storage {}, which is not there",
+                part.id, part.storage
+            )));
         }
-        let node = self
-            .nodes
-            .get_mut(&part.node)
-            .ok_or_else(|| contradiction(format!("{} is on node {}, which is not there", part.id, part.node)))?;
+        let node = self.nodes.get_mut(&part.node).ok_or_else(|| {
+            ClusterFileError::Contradiction(format!("{} is on node {}, which is not there", part.id, part.node))
+        })?;
         let mut guest = build_guest(part, self.now_ms)?;
         node.guests.insert(part.id);
         if part.state == "running" {
@@ -107,8 +101,9 @@ impl World {
             }
         }
         if let Some(state) = &part.ha {
-            let state = RequestState::parse(state)
-                .ok_or_else(|| contradiction(format!("{}: no HA state is called {state:?}", part.id)))?;
+            let state = RequestState::parse(state).ok_or_else(|| {
+                ClusterFileError::Contradiction(format!("{}: no HA state is called {state:?}", part.id))
+            })?;
             let resource = Resource { state, max_restart: 1, max_relocate: 1, failback: part.failback, comment: None };
             self.ha.resources.insert(part.id, resource);
         }
@@ -122,7 +117,7 @@ impl World {
                 "keep-apart" => RuleKind::KeepApart,
                 "keep-together" => RuleKind::KeepTogether,
                 "node-affinity" => RuleKind::NodeAffinity { nodes: part.nodes.clone(), strict: part.strict },
-                other => return Err(contradiction(format!("no rule is of kind {other:?}"))),
+                other => return Err(ClusterFileError::Contradiction(format!("no rule is of kind {other:?}"))),
             };
             let resources: BTreeSet<GuestId> = part.resources.iter().copied().collect();
             self.ha.rules.insert(part.id.clone(), Rule { kind, resources, disabled: false, comment: None });
@@ -132,10 +127,9 @@ impl World {
 
     fn build_replication(&mut self, file: &ClusterFile) -> Result<(), ClusterFileError> {
         for part in &file.replications {
-            let guest = self
-                .guests
-                .get(&part.guest)
-                .ok_or_else(|| contradiction(format!("{} is replicated, but is not there", part.guest)))?;
+            let guest = self.guests.get(&part.guest).ok_or_else(|| {
+                ClusterFileError::Contradiction(format!("{} is replicated, but is not there", part.guest))
+            })?;
             self.replication_jobs.push(ReplicationJob {
                 id: format!("{}-0", part.guest.vmid),
                 guest: part.guest,
@@ -230,19 +224,6 @@ fn build_node(file: &ClusterFile, part: &NodePart, nodeid: u32, booted_ms: u64, 
     }
 }
 
-/// A fresh random id in the kernel's form.
-pub(crate) fn random_boot_id(rng: &mut Rng) -> BootId {
-    let (a, b) = (rng.next_u64(), rng.next_u64());
-    BootId::new(format!(
-        "{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}",
-        a >> 32,
-        (a >> 16) & 0xffff,
-        a & 0xfff,
-        (b >> 48) & 0xfff,
-        b & 0xffff_ffff_ffff
-    ))
-}
-
 fn repositories(ceph: Option<&str>) -> Vec<Repository> {
     let entry = |path: &str, uri: &str, suite: &str, component: &str| Repository {
         path: format!("/etc/apt/sources.list.d/{path}"),
@@ -306,7 +287,7 @@ fn build_options(file: &ClusterFile) -> Result<Options, ClusterFileError> {
         Some("freeze") => ShutdownPolicy::Freeze,
         Some("failover") => ShutdownPolicy::Failover,
         Some("migrate") => ShutdownPolicy::Migrate,
-        Some(other) => return Err(contradiction(format!("no shutdown policy is called {other:?}"))),
+        Some(other) => return Err(ClusterFileError::Contradiction(format!("no shutdown policy is called {other:?}"))),
     };
     Ok(Options {
         shutdown_policy,
@@ -343,21 +324,5 @@ fn build_backup(part: &crate::cluster_file::BackupPart, start_s: u64) -> BackupJ
         storage: part.storage.clone(),
         node: None,
         mode: "snapshot".to_owned(),
-    }
-}
-
-/// An LRM at rest.
-pub(crate) fn idle_lrm(now_ms: u64) -> Lrm {
-    Lrm {
-        running: true,
-        state: super::ha::LrmState::WaitForAgentLock,
-        mode: super::ha::LrmMode::Active,
-        timestamp_ms: now_ms,
-        watchdog_fed_ms: now_ms,
-        lock_until_ms: 0,
-        idle_rounds: 0,
-        results: BTreeMap::new(),
-        workers: BTreeMap::new(),
-        leaving: None,
     }
 }

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use quorate_core::ids::{NodeName, OsdId};
 use quorate_core::version::Version;
 
-use super::build::{GIB, MIB, random_boot_id};
 use super::ceph::{Ceph, Daemon, Osd, Pool};
 use super::events::Rng;
-use super::node::Node;
+use super::node::{Node, random_boot_id};
+use super::units::{GIB, MIB};
 use crate::cluster_file::{CephPart, ClusterFile};
 
 pub(super) fn build_ceph(file: &ClusterFile, part: &CephPart, nodes: &BTreeMap<NodeName, Node>, rng: &mut Rng) -> Ceph {

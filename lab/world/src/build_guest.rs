@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_core::ids::{GuestKind, StorageId};
 
-use super::build::{GIB, MIB, contradiction};
 use super::guest::{Activity, Disk, Guest, Media, Net};
+use super::units::{GIB, MIB};
 use crate::cluster_file::{ClusterFileError, GuestPart};
 
 pub(super) fn build_guest(part: &GuestPart, now_ms: u64) -> Result<Guest, ClusterFileError> {
     if !matches!(part.state.as_str(), "running" | "stopped" | "template") {
-        return Err(contradiction(format!("{}: no state is called {:?}", part.id, part.state)));
+        return Err(ClusterFileError::Contradiction(format!("{}: no state is called {:?}", part.id, part.state)));
     }
     let (key, volume) = match part.id.kind {
         GuestKind::Vm => ("scsi0", format!("vm-{}-disk-0", part.id.vmid)),

@@ -6,20 +6,10 @@ use quorate_core::ids::NodeName;
 
 use super::World;
 use super::corosync::View;
+use super::node::JournalLine;
 
 /// Lines that a node's journal keeps.
 const KEPT: usize = 2_000;
-
-/// One line of a node's journal.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JournalLine {
-    /// When.
-    pub at_ms: u64,
-    /// The unit, without `.service`.
-    pub unit: &'static str,
-    /// The message.
-    pub text: String,
-}
 
 impl World {
     /// A line in a node's journal.

@@ -12,6 +12,7 @@ pub(crate) mod build;
 mod build_ceph;
 mod build_guest;
 pub mod bulk;
+mod bulk_steps;
 pub mod ceph;
 mod ceph_health;
 mod ceph_map;
@@ -21,6 +22,7 @@ pub mod corosync;
 pub mod corosync_journal;
 pub mod error;
 pub mod events;
+mod fault_effects;
 pub mod fault_words;
 pub mod faults;
 pub mod guest;
@@ -45,6 +47,7 @@ pub mod synthetic;
 pub mod tasks;
 #[cfg(test)]
 mod tests;
+mod units;
 
 use std::collections::BTreeMap;
 

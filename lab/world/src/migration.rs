@@ -303,7 +303,7 @@ impl World {
         if reason.starts_with("Problem found") {
             self.say(m, "aborting phase 1 - cleanup resources");
         }
-        let lasted = super::migration_steps::duration(self.now_ms.saturating_sub(m.started_ms));
+        let lasted = super::tasks::duration(self.now_ms.saturating_sub(m.started_ms));
         self.say(m, &format!("ERROR: migration aborted (duration {lasted}): {reason}"));
         self.forget_migration(m.guest);
         self.end_task(&m.upid, "migration aborted");
@@ -314,7 +314,7 @@ impl World {
         self.say(m, &format!("ERROR: {reason}"));
         self.say(m, "aborting phase 2 - cleanup resources");
         self.say(m, "migrate_cancel");
-        let lasted = super::migration_steps::duration(self.now_ms.saturating_sub(m.started_ms));
+        let lasted = super::tasks::duration(self.now_ms.saturating_sub(m.started_ms));
         self.say(m, &format!("ERROR: migration finished with problems (duration {lasted})"));
         self.forget_migration(m.guest);
         self.end_task(&m.upid, "migration problems");

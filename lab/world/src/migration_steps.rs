@@ -3,12 +3,12 @@
 use quorate_core::ids::{GuestId, GuestKind, NodeName};
 
 use super::World;
-use super::build::{GIB, MIB};
 use super::events::Event;
 use super::faults::MigrationFate;
 use super::guest::Media;
 use super::lifecycle::newest_machine;
 use super::migration::{Migration, Mode, Phase};
+use super::units::{GIB, MIB};
 
 /// The pause that QEMU may take at first.
 const DOWNTIME_LIMIT_MS: u64 = 100;
@@ -276,7 +276,7 @@ impl World {
             Mode::Offline => {}
         }
         self.ledger.moves += 1;
-        let lasted = duration(self.now_ms.saturating_sub(m.started_ms));
+        let lasted = super::tasks::duration(self.now_ms.saturating_sub(m.started_ms));
         if m.lies {
             self.say(m, &format!("ERROR: migration finished with problems (duration {lasted})"));
             self.end_task(&m.upid, "migration problems");
@@ -372,12 +372,6 @@ pub(super) fn size(bytes: u64) -> String {
     } else {
         format!("{:.1} MiB", bytes as f64 / MIB as f64)
     }
-}
-
-/// `00:01:02`.
-pub(crate) fn duration(ms: u64) -> String {
-    let seconds = ms / 1000;
-    format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
 impl World {

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_core::ids::{BootId, GuestId, NodeName, UnitName};
 use quorate_core::version::Version;
+
+use super::events::Rng;
 use serde::{Deserialize, Serialize};
 
 /// One machine of the cluster, as it really is.
@@ -74,7 +76,7 @@ pub struct Node {
     /// If set, every API call that reaches this node fails with this text (a fault).
     pub api_error: Option<String>,
     /// The journal, as far as the world writes it; the newest lines, across boots.
-    pub journal: Vec<super::corosync_journal::JournalLine>,
+    pub journal: Vec<JournalLine>,
     /// Did this boot find its network cards under other names, so that nothing reaches it?
     pub nics_renamed: bool,
     /// Has pmxcfs lost corosync? Then `/etc/pve` is read-only here whatever the votes, until it is restarted.
@@ -289,4 +291,28 @@ impl Kernel {
         let newest = self.installed.iter().max().unwrap_or(&self.running);
         self.next_boot.as_ref().or(self.pinned.as_ref()).unwrap_or(newest).clone()
     }
+}
+
+/// One line of a node's journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalLine {
+    /// When.
+    pub at_ms: u64,
+    /// The unit, without `.service`.
+    pub unit: &'static str,
+    /// The message.
+    pub text: String,
+}
+
+/// A fresh random id in the kernel's form.
+pub(crate) fn random_boot_id(rng: &mut Rng) -> BootId {
+    let (a, b) = (rng.next_u64(), rng.next_u64());
+    BootId::new(format!(
+        "{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}",
+        a >> 32,
+        (a >> 16) & 0xffff,
+        a & 0xfff,
+        (b >> 48) & 0xfff,
+        b & 0xffff_ffff_ffff
+    ))
 }

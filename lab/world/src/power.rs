@@ -218,7 +218,7 @@ impl World {
     }
 
     fn system_is_up(&mut self, node: &NodeName, boots: u32) {
-        let boot_id = super::build::random_boot_id(&mut self.rng);
+        let boot_id = super::node::random_boot_id(&mut self.rng);
         let old_kernel = self.armed.take_boot_old_kernel(node);
         let nics_renamed = self.armed.take_boot_renames_nics(node);
         let now_ms = self.now_ms;

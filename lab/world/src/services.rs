@@ -139,7 +139,7 @@ impl World {
     /// The LRM daemon starts: its services are thawed in the master's next round.
     pub(crate) fn lrm_starts(&mut self, node: &NodeName) {
         let (now_ms, clock_ms) = (self.now_ms, self.clock_ms(node));
-        let lrm = self.ha.lrm.entry(node.clone()).or_insert_with(|| super::build::idle_lrm(now_ms));
+        let lrm = self.ha.lrm.entry(node.clone()).or_insert_with(|| super::ha::idle_lrm(now_ms));
         if !lrm.running {
             // A fresh process has no lock, whatever the last one had when it was killed.
             lrm.state = super::ha::LrmState::WaitForAgentLock;

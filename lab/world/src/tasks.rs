@@ -178,3 +178,9 @@ pub fn civil(day_number: u64) -> (u64, u64, u64) {
     let month = if month < 10 { month + 3 } else { month - 9 };
     (year_of_era + era * 400 + u64::from(month <= 2), month, day)
 }
+
+/// `00:01:02`.
+pub(crate) fn duration(ms: u64) -> String {
+    let seconds = ms / 1000;
+    format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}

@@ -1,6 +1,7 @@
 //! Which ports of a node are open now: listening while they are, and cutting every connection when they are not.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use quorate_core::ids::NodeName;
 use quorate_wire::{api_listens, ssh_listens};
@@ -8,7 +9,8 @@ use quorate_world::World;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use super::TICK;
+/// How often the world moves on when nobody asks for anything.
+pub(super) const TICK: Duration = Duration::from_millis(20);
 
 /// The two ports of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

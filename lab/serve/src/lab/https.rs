@@ -17,8 +17,8 @@ use quorate_wire::{ApiAnswer, ApiRequest, Credentials};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use super::Shared;
 use super::keys::Tls;
+use super::shared::Shared;
 
 /// PVE's limit for a request's body.
 const BODY_LIMIT_BYTES: usize = 512 << 10;

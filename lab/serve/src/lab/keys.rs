@@ -12,7 +12,7 @@ use russh::keys::ssh_key::{HashAlg, LineEnding, PrivateKey};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::TlsAcceptor;
 
-use super::LabError;
+use super::error::LabError;
 
 /// A node's certificate.
 pub(super) struct Tls {

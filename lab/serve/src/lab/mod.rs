@@ -7,31 +7,29 @@
 mod clock;
 pub(crate) mod control;
 mod doors;
+mod error;
 mod https;
 mod keys;
+mod shared;
 mod ssh;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
 use quorate_core::ids::{NodeName, UnixMs};
 use quorate_wire::{Gate, Wire};
 use quorate_world::World;
 use quorate_world::access::{ROOT_PASSWORD, TOKEN, TOKEN_SECRET};
 use quorate_world::faults::Fault;
-use russh::keys::PrivateKey;
-use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 pub use clock::LabClock;
+pub use error::LabError;
 
-use self::doors::{Door, Signal};
-
-/// How often the world moves on when nobody asks for anything.
-const TICK: Duration = Duration::from_millis(20);
+use self::doors::{Door, Signal, TICK};
+use self::shared::{Cluster, Shared};
 
 /// Where and how fast a lab runs.
 #[derive(Clone, Debug)]
@@ -66,39 +64,6 @@ impl Default for LabOptions {
     }
 }
 
-/// Why a lab did not start.
-#[derive(Debug, Error)]
-pub enum LabError {
-    /// A port could not be had.
-    #[error(
-        "cannot listen on {address} for {node}: {reason}. Choose another address or port, or stop what listens there."
-    )]
-    Listen {
-        /// The node.
-        node: NodeName,
-        /// Where.
-        address: SocketAddr,
-        /// Why not.
-        reason: std::io::Error,
-    },
-    /// There are more nodes than addresses after the first one.
-    #[error("no address after {first} for node {node}: begin with a lower one")]
-    Addresses {
-        /// The first address.
-        first: Ipv4Addr,
-        /// The node that got none.
-        node: NodeName,
-    },
-    /// A key or certificate could not be made.
-    #[error("cannot make {what}: {reason}")]
-    Key {
-        /// What.
-        what: &'static str,
-        /// Why not.
-        reason: String,
-    },
-}
-
 /// Where one node is, and how to know that it is the right one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
@@ -116,38 +81,6 @@ pub struct Endpoint {
     pub host_key_fingerprint: String,
     /// Its host key: `ssh-ed25519 AAAA…`.
     pub host_key: String,
-}
-
-/// What the tasks of a lab share.
-struct Shared {
-    cluster: Mutex<Cluster>,
-    clock: LabClock,
-    root_key: PrivateKey,
-    signals: Vec<Signal>,
-}
-
-struct Cluster {
-    world: World,
-    wire: Wire,
-}
-
-impl Shared {
-    /// Moves the world on to now and does something with it. Nothing waits in here.
-    fn with<T>(&self, act: impl FnOnce(&Wire, &mut World) -> T) -> T {
-        let mut cluster = self.lock();
-        let Cluster { world, wire } = &mut *cluster;
-        wire.advance(world, self.clock.now().0);
-        let result = act(wire, world);
-        for signal in &self.signals {
-            signal.update(world);
-        }
-        result
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Cluster> {
-        // A panic in one request leaves a world that is still a world.
-        self.cluster.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// A running lab; it ends when it is dropped.

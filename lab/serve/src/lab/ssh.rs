@@ -14,8 +14,8 @@ use russh::server::{
 use russh::{Channel, ChannelId, MethodKind, MethodSet, SshId};
 use tokio::net::TcpStream;
 
-use super::Shared;
 use super::keys::SshKey;
+use super::shared::Shared;
 
 /// Bytes between the network and the session, which the pump moves: what a cut throws away.
 const PUMP_BYTES: usize = 64 << 10;

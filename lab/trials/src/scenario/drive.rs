@@ -10,8 +10,8 @@ use quorate_engine::{Driver, Ended, Lowered, Silent, new_run_id};
 use quorate_journal::{Holder, Journal};
 use quorate_pve::observe::survey;
 
+use super::log::Log;
 use super::script::{AtStep, Verb};
-use super::stage::Log;
 use crate::ports::SimPorts;
 use crate::rehearsal::{AfterStep, OperatorAt, Outcome, Rehearsal, RehearsalError};
 

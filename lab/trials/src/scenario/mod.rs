@@ -10,6 +10,7 @@
 
 mod condition;
 mod drive;
+mod log;
 mod script;
 mod stage;
 

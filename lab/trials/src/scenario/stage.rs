@@ -15,6 +15,7 @@ use quorate_world::ledger::{Ledger, LedgerReport};
 
 use super::condition::Condition;
 use super::drive::Quorate;
+use super::log::Log;
 use super::script::{Deed, Script};
 use super::{Line, Played};
 use crate::ports::SimPorts;
@@ -37,30 +38,10 @@ pub(super) struct Stage {
     log: Log,
 }
 
-/// The log: every entry with the time since the beginning.
-pub(super) struct Log {
-    began_ms: u64,
-    text: String,
-}
-
-impl Log {
-    /// An entry, with the time.
-    pub(super) fn entry(&mut self, at_ms: u64, text: &str) {
-        let s = at_ms.saturating_sub(self.began_ms) / 1000;
-        self.text.push_str(&format!("{}:{:02}:{:02}  {text}\n", s / 3600, s / 60 % 60, s % 60));
-    }
-
-    /// More about the entry above.
-    pub(super) fn more(&mut self, text: &str) {
-        self.text.push_str(format!("         {text}").trim_end());
-        self.text.push('\n');
-    }
-}
-
 impl Stage {
     pub(super) fn new(mut world: World, policy: Policy) -> Self {
         Ledger::begin(&mut world);
-        let log = Log { began_ms: world.now_ms, text: String::new() };
+        let log = Log::new(world.now_ms);
         // Nobody looks at these certificates; a fixed one per node keeps the answers the same from run to run.
         let names = world.nodes.keys();
         let fingerprints = names.map(|name| (name.clone(), fingerprint(name.as_str().as_bytes()))).collect();
@@ -75,7 +56,7 @@ impl Stage {
             self.line(line);
         }
         let ledger = Ledger::report(&self.sim.world(), 0, 0.0);
-        let mut log = self.log.text;
+        let mut log = self.log.into_text();
         log.push('\n');
         log.push_str(&account(&ledger));
         Played { log, ledger }
@@ -83,7 +64,7 @@ impl Stage {
 
     fn line(&mut self, line: &Line) {
         if line.deed == Deed::Says {
-            self.log.text.push_str(&format!("\n{}\n", line.text));
+            self.log.line(&line.text);
             return;
         }
         let now_ms = self.sim.world().now_ms;

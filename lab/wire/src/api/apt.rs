@@ -7,9 +7,8 @@ use ring::digest;
 use serde_json::{Map, Value, json};
 
 use super::access::manager;
-use super::cluster::object;
 use super::{Call, Route, route};
-use crate::answer::{Refusal, Reply};
+use crate::answer::{Refusal, Reply, object};
 use crate::text::hex;
 
 pub(super) const ROUTES: &[Route] = &[

@@ -6,10 +6,9 @@ use quorate_core::ids::{NodeName, OsdId};
 use quorate_world::ceph::{Ceph, Daemon};
 use serde_json::{Map, Value, json};
 
-use super::ceph_maps::{metadata, mgrmap, monmap};
-use super::cluster::{address, object};
+use super::ceph_maps::{host_address, metadata, mgrmap, monmap, version_of};
 use super::{Call, Route, route};
-use crate::answer::{Refusal, Reply};
+use crate::answer::{Refusal, Reply, object};
 use crate::ceph::{self, Detail};
 use crate::upstream;
 
@@ -46,10 +45,6 @@ fn status(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     data["monmap"] = monmap(call, ceph, &data["quorum"]);
     data["mgrmap"] = mgrmap(call, ceph);
     Ok(data.into())
-}
-
-pub(super) fn host_address<'a>(call: &'a Call<'_>, host: &NodeName) -> &'a str {
-    call.world.nodes.get(host).map_or("", address)
 }
 
 /// The flags that PVE offers, with its description.
@@ -96,13 +91,6 @@ fn set_flag(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let set = call.args.is_on("value");
     call.world.ceph_flag(&name, set)?;
     Ok(Value::Null.into())
-}
-
-pub(super) fn version_of(ceph: &Ceph, version: &str) -> Map<String, Value> {
-    object(json!({
-        "ceph_version": ceph::version_line(ceph, version),
-        "ceph_version_short": upstream(version),
-    }))
 }
 
 /// The CRUSH tree. Ids are strings; a host's version is what is installed there, an OSD's what runs.

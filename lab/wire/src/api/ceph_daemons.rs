@@ -4,7 +4,8 @@ use quorate_core::ids::OsdId;
 use quorate_world::services::ServiceAction;
 use serde_json::{Value, json};
 
-use super::ceph::{ceph_of, host_address, version_of};
+use super::ceph::ceph_of;
+use super::ceph_maps::{host_address, version_of};
 use super::{Call, Route, route};
 use crate::answer::{Refusal, Reply};
 use crate::upstream;

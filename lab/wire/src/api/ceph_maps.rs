@@ -7,9 +7,8 @@ use quorate_world::ceph::{Ceph, Daemon, Osd};
 use serde_json::{Map, Value, json};
 
 use super::Call;
-use super::ceph::{host_address, version_of};
-use super::cluster::object;
-use crate::answer::{Refusal, Reply};
+use super::cluster::address;
+use crate::answer::{Refusal, Reply, object};
 use crate::ceph;
 use crate::text::Moment;
 use crate::upstream;
@@ -39,6 +38,17 @@ fn began(call: &Call<'_>, end: &str) -> String {
 /// Number of the release that runs.
 fn number(ceph: &Ceph) -> u32 {
     RELEASES.iter().find(|(name, _)| *name == ceph.release).map_or(0, |(_, number)| *number)
+}
+
+pub(super) fn host_address<'a>(call: &'a Call<'_>, host: &NodeName) -> &'a str {
+    call.world.nodes.get(host).map_or("", address)
+}
+
+pub(super) fn version_of(ceph: &Ceph, version: &str) -> Map<String, Value> {
+    object(json!({
+        "ceph_version": ceph::version_line(ceph, version),
+        "ceph_version_short": upstream(version),
+    }))
 }
 
 /// The monitors' map as `ceph mon dump` gives it.

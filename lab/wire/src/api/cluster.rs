@@ -7,8 +7,10 @@ use quorate_world::node::Node;
 use serde_json::{Map, Value, json};
 
 use super::config::{disk_total, guest_kind};
+use super::storage::root_total;
 use super::{Call, Route, route};
-use crate::answer::{Refusal, Reply};
+use crate::answer::{Refusal, Reply, object};
+use crate::sees;
 
 pub(super) const ROUTES: &[Route] = &[
     route("GET", "/cluster/status", status),
@@ -18,11 +20,6 @@ pub(super) const ROUTES: &[Route] = &[
     route("GET", "/cluster/config/qdevice", qdevice),
     route("GET", "/cluster/nextid", next_id),
 ];
-
-/// Does `viewer` see `node` in its membership? A node always sees itself.
-pub(super) fn sees(world: &World, viewer: &NodeName, node: &NodeName) -> bool {
-    viewer == node || world.corosync.views.get(viewer).is_some_and(|view| view.members.contains(node))
-}
 
 fn status(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let world = &*call.world;
@@ -80,11 +77,6 @@ pub(super) fn node_entry(call: &Call<'_>, name: &NodeName, node: &Node) -> Map<S
         }
     }
     entry
-}
-
-/// Size of a root file system, of which the world knows only what is free.
-pub(crate) fn root_total(node: &Node) -> u64 {
-    (64_u64 << 30).max(node.root_free_bytes.saturating_add(8 << 30))
 }
 
 /// Guests with a process on a node.
@@ -277,12 +269,4 @@ fn next_id(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     }
     let free = (100..=999_999_999).find(|vmid| !taken(*vmid)).unwrap_or(100);
     Ok(json!(free.to_string()).into())
-}
-
-/// The object that `json!({…})` makes.
-pub(crate) fn object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    }
 }

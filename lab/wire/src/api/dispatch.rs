@@ -11,11 +11,12 @@ use quorate_core::ids::NodeName;
 use quorate_world::World;
 use serde_json::Value;
 
-use super::table::{Found, find};
+use super::table::{Found, find, paths};
 use super::{Call, may};
 use crate::access::{Caller, Intent, percent_decode};
-use crate::answer::{ApiAnswer, ApiRequest, ErrorBody, Refusal, Reply, refused, success};
+use crate::answer::{ApiAnswer, ErrorBody, Refusal, Reply, refused, success};
 use crate::params::Args;
+use crate::request::ApiRequest;
 use crate::schema::{Needs, Release};
 use crate::{Wire, api_listens, connect_failure, drops_connections, release};
 
@@ -111,7 +112,7 @@ fn dispatch(
         return Err(Refusal::Parameters(errors));
     }
     let node = way.answers.clone();
-    (endpoint.run)(&mut Call { world, wire, caller, node, args, path: &schema.path })
+    (endpoint.run)(&mut Call { world, wire, caller, node, args, path: &schema.path, known: paths })
 }
 
 /// May the caller do that?

@@ -5,10 +5,9 @@ use quorate_world::WorldError;
 use quorate_world::guest::Guest;
 use serde_json::{Map, Value, json};
 
-use super::cluster::object;
 use super::config::{digest, entries};
 use super::{Call, Route, route};
-use crate::answer::{Refusal, Reply};
+use crate::answer::{Refusal, Reply, object};
 
 pub(super) const ROUTES: &[Route] = &[
     route("PUT", "/nodes/{node}/qemu/{vmid}/config", set_config),

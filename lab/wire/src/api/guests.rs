@@ -4,10 +4,10 @@ use quorate_core::ids::GuestKind;
 use quorate_world::guest::{Activity, Guest};
 use serde_json::{Map, Value, json};
 
-use super::cluster::{guest_ha_state, memory_of, object};
+use super::cluster::{guest_ha_state, memory_of};
 use super::config::{digest, disk_total, entries};
 use super::{Call, Route, route};
-use crate::answer::{Refusal, Reply};
+use crate::answer::{Refusal, Reply, object};
 use crate::upstream;
 
 pub(super) const ROUTES: &[Route] = &[

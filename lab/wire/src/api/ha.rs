@@ -5,11 +5,10 @@ use quorate_world::ha::{MoveKind, RequestState, Resource, ResourceChange, Resour
 use quorate_world::{World, WorldError};
 use serde_json::{Map, Value, json};
 
-use super::cluster::object;
-use super::ha_rules::{into_group, migrated};
+use super::ha_rules::{into_group, migrated, parse_sid};
 use super::ha_status::{current, manager};
 use super::{Call, Route, route};
-use crate::answer::{Refusal, Reply};
+use crate::answer::{Refusal, Reply, object};
 use crate::text::config_digest;
 
 pub(super) const ROUTES: &[Route] = &[
@@ -90,13 +89,6 @@ fn resource_entry(call: &Call<'_>, sid: GuestId, resource: &Resource, digest: &s
 fn sid(call: &Call<'_>) -> Result<GuestId, Refusal> {
     parse_sid(call.world, call.args.text("sid")).ok_or_else(|| {
         Refusal::parameter("sid", format!("invalid format - unable to parse resource ID '{}'\n", call.args.text("sid")))
-    })
-}
-
-pub(super) fn parse_sid(world: &World, text: &str) -> Option<GuestId> {
-    GuestId::parse(text).or_else(|| {
-        let vmid: u32 = text.parse().ok()?;
-        world.guests.keys().find(|guest| guest.vmid.0 == vmid).copied()
     })
 }
 

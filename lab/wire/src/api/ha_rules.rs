@@ -7,9 +7,8 @@ use quorate_world::World;
 use quorate_world::ha::{Rule, RuleKind};
 use serde_json::{Value, json};
 
-use super::cluster::object;
 use super::{Call, Route, route};
-use crate::answer::{Refusal, Reply};
+use crate::answer::{Refusal, Reply, object};
 use crate::text::config_digest;
 
 /// Groups become rules once every node has PVE 9, and the master has written them.
@@ -144,6 +143,14 @@ pub(super) fn into_group(call: &mut Call<'_>, sid: GuestId, group: Option<&str>)
     Ok(())
 }
 
+/// The guest that `vm:101`, or its number alone, names.
+pub(super) fn parse_sid(world: &World, text: &str) -> Option<GuestId> {
+    GuestId::parse(text).or_else(|| {
+        let vmid: u32 = text.parse().ok()?;
+        world.guests.keys().find(|guest| guest.vmid.0 == vmid).copied()
+    })
+}
+
 fn prefixed(what: &str, refusal: &Refusal) -> Refusal {
     Refusal::failed(format!("{what}: {}", refusal.message()))
 }
@@ -173,7 +180,7 @@ fn known_resources(call: &Call<'_>) -> Result<BTreeSet<GuestId>, Refusal> {
     let mut found = BTreeSet::new();
     let mut strangers = Vec::new();
     for part in parts {
-        match super::ha::parse_sid(call.world, part).filter(|sid| call.world.ha.resources.contains_key(sid)) {
+        match parse_sid(call.world, part).filter(|sid| call.world.ha.resources.contains_key(sid)) {
             Some(sid) => drop(found.insert(sid)),
             None => strangers.push(part),
         }
@@ -270,7 +277,7 @@ fn node_list(nodes: &BTreeMap<NodeName, u32>) -> String {
 
 fn rules(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let wanted = call.args.get("type");
-    let about = call.args.get("resource").and_then(|text| super::ha::parse_sid(call.world, text));
+    let about = call.args.get("resource").and_then(|text| parse_sid(call.world, text));
     let all = rule_entries(call.world).into_iter().filter(|(rule, entry)| {
         wanted.is_none_or(|wanted| entry["type"] == wanted)
             && about.is_none_or(|sid| call.world.ha.rules[rule].resources.contains(&sid))

@@ -6,8 +6,7 @@ use quorate_world::ha::{Lrm, LrmMode, LrmState, MoveKind, RequestState, Resource
 use serde_json::{Map, Value, json};
 
 use super::Call;
-use super::cluster::object;
-use crate::answer::{Refusal, Reply};
+use crate::answer::{Refusal, Reply, object};
 use crate::release;
 use crate::text::Moment;
 

@@ -3,9 +3,9 @@
 use quorate_core::ids::GuestKind;
 use serde_json::{Map, Value, json};
 
-use super::cluster::{address, object};
+use super::cluster::address;
 use super::{Call, Route, route};
-use crate::answer::{Refusal, Reply};
+use crate::answer::{Refusal, Reply, object};
 use crate::text::config_digest;
 
 pub(super) const ROUTES: &[Route] = &[

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::table::endpoints_of;
 use super::{Call, Route, route};
 use crate::answer::{Refusal, Reply};
 
@@ -58,8 +57,9 @@ fn nothing(_: &mut Call<'_>) -> Result<Reply, Refusal> {
 fn index(call: &Call<'_>, key: &str) -> Reply {
     let above = format!("{}/", call.path.trim_end_matches('/'));
     let below = |path: &'static str| path.strip_prefix(above.as_str())?.split('/').next();
-    let names: BTreeSet<&str> = endpoints_of(call.release())
-        .filter_map(|(_, path)| below(path))
+    let names: BTreeSet<&str> = (call.known)(call.release())
+        .into_iter()
+        .filter_map(below)
         .filter(|name| !name.is_empty() && !name.starts_with('{'))
         .collect();
     names.into_iter().map(|name| Map::from_iter([(key.to_owned(), json!(name))])).collect::<Value>().into()

@@ -4,9 +4,10 @@ use quorate_world::World;
 use quorate_world::node::Node;
 use serde_json::{Map, Value, json};
 
-use super::cluster::{cpu_share, memory_used, object, root_total};
+use super::cluster::{cpu_share, memory_used};
+use super::storage::root_total;
 use super::{Call, Route, route};
-use crate::answer::{Refusal, Reply};
+use crate::answer::{Refusal, Reply, object};
 use crate::text::Moment;
 
 pub(super) const ROUTES: &[Route] = &[

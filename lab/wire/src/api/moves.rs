@@ -4,11 +4,10 @@ use quorate_world::guest::{Disk, Guest, Media};
 use quorate_world::migration::{MigrateRequest, Precondition};
 use serde_json::{Map, Value, json};
 
-use super::cluster::object;
 use super::config::volid;
 use super::power::root_only;
 use super::{Call, Route, route};
-use crate::answer::{Refusal, Reply};
+use crate::answer::{Refusal, Reply, object};
 use crate::schema::Release;
 
 pub(super) const ROUTES: &[Route] = &[

@@ -6,9 +6,10 @@ use ring::digest;
 use serde_json::{Map, Value, json};
 
 use super::access::manager;
-use super::cluster::{address, memory_used, node_entry, object, root_total};
+use super::cluster::{address, memory_used, node_entry};
+use super::storage::root_total;
 use super::{Call, Route, route};
-use crate::answer::{Refusal, Reply};
+use crate::answer::{Refusal, Reply, object};
 use crate::text::hex;
 
 pub(super) const ROUTES: &[Route] = &[

@@ -4,9 +4,9 @@ use quorate_core::ids::NodeName;
 use quorate_world::store::ReplicationJob;
 use serde_json::{Map, Value, json};
 
-use super::cluster::{object, sees};
 use super::{Call, Route, route};
-use crate::answer::{Refusal, Reply};
+use crate::answer::{Refusal, Reply, object};
+use crate::sees;
 use crate::text::{Moment, config_digest};
 
 pub(super) const ROUTES: &[Route] = &[

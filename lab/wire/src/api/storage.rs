@@ -6,10 +6,10 @@ use quorate_world::node::Node;
 use quorate_world::store::Storage;
 use serde_json::{Map, Value, json};
 
-use super::cluster::{object, root_total, sees};
 use super::config::volid;
 use super::{Call, Route, route};
-use crate::answer::{Refusal, Reply};
+use crate::answer::{Refusal, Reply, object};
+use crate::sees;
 use crate::text::config_digest;
 
 pub(super) const ROUTES: &[Route] = &[
@@ -148,6 +148,11 @@ fn state(call: &Call<'_>, storage: &Storage) -> Map<String, Value> {
         entry.insert("used_fraction".into(), json!(used as f64 / total as f64));
     }
     entry
+}
+
+/// Size of a root file system, of which the world knows only what is free.
+pub(crate) fn root_total(node: &Node) -> u64 {
+    (64_u64 << 30).max(node.root_free_bytes.saturating_add(8 << 30))
 }
 
 /// Storages in `/cluster/resources`.

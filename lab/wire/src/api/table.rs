@@ -3,7 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-use super::{Handler, routes};
+use super::call::{Handler, Route};
+use super::{
+    access, apt, bulk, ceph, ceph_daemons, cluster, datacenter, guest_changes, guests, ha, ha_rules, host, indexes,
+    journals, moves, nodes, power, replication, storage, tasks, users,
+};
 use crate::access::percent_decode;
 use crate::schema::{Method, Release, methods};
 
@@ -40,6 +44,35 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
     }
     table
 });
+
+/// All calls that are answered.
+fn routes() -> impl Iterator<Item = &'static Route> {
+    [
+        access::ROUTES,
+        apt::ROUTES,
+        bulk::ROUTES,
+        ceph::ROUTES,
+        ceph_daemons::ROUTES,
+        cluster::ROUTES,
+        datacenter::ROUTES,
+        guest_changes::ROUTES,
+        guests::ROUTES,
+        ha::ROUTES,
+        ha_rules::ROUTES,
+        host::ROUTES,
+        indexes::ROUTES,
+        journals::ROUTES,
+        moves::ROUTES,
+        nodes::ROUTES,
+        power::ROUTES,
+        replication::ROUTES,
+        storage::ROUTES,
+        tasks::ROUTES,
+        users::ROUTES,
+    ]
+    .into_iter()
+    .flatten()
+}
 
 fn parts(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter(|part| !part.is_empty())
@@ -89,9 +122,10 @@ pub fn endpoints() -> Vec<(&'static str, &'static str)> {
     TABLE.values().flatten().map(Endpoint::name).collect()
 }
 
-/// Every call that this release answers.
-pub(super) fn endpoints_of(release: Release) -> impl Iterator<Item = (&'static str, &'static str)> {
-    TABLE.values().flatten().filter(move |endpoint| endpoint.schema.since <= release).map(Endpoint::name)
+/// The paths of all calls that this release answers.
+pub(super) fn paths(release: Release) -> Vec<&'static str> {
+    let answered = TABLE.values().flatten().filter(|endpoint| endpoint.schema.since <= release);
+    answered.map(|endpoint| endpoint.name().1).collect()
 }
 
 /// Names below a path of the table, each with the verbs that it knows; none if there is no such path.

@@ -4,10 +4,9 @@ use quorate_core::ids::Upid;
 use quorate_world::tasks::Task;
 use serde_json::{Map, Value, json};
 
-use super::cluster::object;
 use super::{Call, Route, route};
 use crate::access::Caller;
-use crate::answer::{Refusal, Reply};
+use crate::answer::{Refusal, Reply, object};
 
 pub(super) const ROUTES: &[Route] = &[
     route("GET", "/cluster/tasks", of_cluster),

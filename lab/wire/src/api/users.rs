@@ -6,9 +6,8 @@ use quorate_world::access::{AclEntry, Token, User};
 use ring::digest;
 use serde_json::{Map, Value, json};
 
-use super::cluster::object;
 use super::{Call, Route, route};
-use crate::answer::{Refusal, Reply};
+use crate::answer::{Refusal, Reply, object};
 use crate::text::hex;
 
 pub(super) const ROUTES: &[Route] = &[

@@ -7,9 +7,9 @@ use quorate_world::WorldError;
 use quorate_world::guest::Guest;
 
 use super::files::config_text;
-use super::pve::with_dashes;
 use super::{Output, Shell};
 use crate::api::config;
+use crate::params::with_dashes;
 
 /// A verb as a call: method, what comes after the guest in the path, and the parameters that stand without a dash.
 /// `{}` in the path is the first of these.

@@ -6,10 +6,10 @@ use quorate_core::ids::GuestId;
 use quorate_world::WorldError;
 use quorate_world::ha::MoveKind;
 
-use super::pve::{with_dashes, word};
+use super::pve::word;
 use super::{Output, Shell};
 use crate::api::{ha_entries, local};
-use crate::params::Args;
+use crate::params::{Args, with_dashes};
 use crate::release;
 
 impl Shell<'_> {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{Follow, Output, Shell};
 use crate::answer::Refusal;
 use crate::api::{installed_packages, manager};
-use crate::params::Args;
+use crate::params::{Args, with_dashes};
 
 impl Shell<'_> {
     pub(super) fn pve(&mut self, name: &str, args: &[&str]) -> Option<Output> {
@@ -134,26 +134,4 @@ impl Shell<'_> {
 
 pub(super) fn word<'a>(entry: &'a Value, key: &str) -> &'a str {
     entry[key].as_str().unwrap_or_default()
-}
-
-/// `--online 1 --with-local-disks`, one or two dashes; a switch without a value is on.
-pub(super) fn with_dashes(options: &[&str], more: &[(&str, &str)]) -> Args {
-    let mut args = Args::from_pairs(more.iter().copied());
-    let mut at = 0;
-    while let Some(option) = options.get(at) {
-        let name = option.trim_start_matches('-');
-        if let Some((name, value)) = name.split_once('=') {
-            args.insert(name, value);
-        } else {
-            match options.get(at + 1).filter(|value| !value.starts_with('-')) {
-                Some(value) => {
-                    args.insert(name, value);
-                    at += 1;
-                }
-                None => args.insert(name, "1"),
-            }
-        }
-        at += 1;
-    }
-    args
 }

@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::pve::with_dashes;
 use super::{Output, Shell};
 use crate::answer::Refusal;
 use crate::api::{children, local};
+use crate::params::with_dashes;
 use crate::release;
 
 impl Shell<'_> {

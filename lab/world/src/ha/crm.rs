@@ -21,7 +21,7 @@ impl World {
         for node in self.nodes.keys() {
             self.ha.manager.node_status.insert(node.clone(), NodeStatus::Online);
             self.ha.manager.online_last_ms.insert(node.clone(), now_ms);
-            self.ha.lrm.insert(node.clone(), crate::build::idle_lrm(now_ms));
+            self.ha.lrm.insert(node.clone(), crate::ha::idle_lrm(now_ms));
         }
         for sid in self.ha.resources.keys().copied().collect::<Vec<_>>() {
             self.adopt(sid);

@@ -305,3 +305,19 @@ pub struct ResourceChange {
     /// Comment.
     pub comment: Option<String>,
 }
+
+/// An LRM at rest.
+pub(crate) fn idle_lrm(now_ms: u64) -> Lrm {
+    Lrm {
+        running: true,
+        state: LrmState::WaitForAgentLock,
+        mode: LrmMode::Active,
+        timestamp_ms: now_ms,
+        watchdog_fed_ms: now_ms,
+        lock_until_ms: 0,
+        idle_rounds: 0,
+        results: BTreeMap::new(),
+        workers: BTreeMap::new(),
+        leaving: None,
+    }
+}

@@ -271,7 +271,7 @@ fn every_event_that_was_acknowledged_survives_kill_9() {
     for acknowledged in [1, 7, 40] {
         let dir = Dir::new(&format!("kill-{acknowledged}"));
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "child_that_appends_until_it_is_killed", "--ignored", "--nocapture"])
+            .args(["--exact", "journal::child_that_appends_until_it_is_killed", "--ignored", "--nocapture"])
             .env(CHILD_FILE, dir.file())
             .stdout(Stdio::piped())
             .spawn()

@@ -1,0 +1,4 @@
+//! The tests of the journal over real files, in one binary.
+
+mod journal;
+mod power_loss;

@@ -1,0 +1,161 @@
+//! What each fault does to the world when it strikes.
+
+use quorate_core::ids::{GuestId, GuestKind, NodeName, OsdId};
+
+use super::World;
+use super::events::Event;
+use super::faults::{Fault, FaultKind};
+use super::migration::MigrateRequest;
+
+impl World {
+    fn osd_fails(&mut self, id: OsdId) {
+        let Some(osd) = self.ceph.as_mut().and_then(|ceph| ceph.osds.get_mut(&id)) else { return };
+        osd.returns = false;
+        let node = osd.host.clone();
+        self.ceph_stop_daemons(&node, &id.to_string());
+    }
+
+    /// Lets a fault strike at its time, or at once if that is past.
+    pub fn inject(&mut self, fault: Fault) {
+        let at = (self.started_ms + fault.at_s * 1000).max(self.now_ms);
+        self.events.at(at, Event::Fault(fault.kind));
+    }
+
+    pub(crate) fn on_fault(&mut self, fault: FaultKind) {
+        self.ledger.note(self.now_ms, format!("fault: {}", crate::fault_words::in_words(&fault)));
+        match fault {
+            FaultKind::PowerOff { node } => {
+                self.ledger.excused_nodes.insert(node.clone());
+                self.power_off(&node);
+            }
+            FaultKind::PowerOn { node } => self.power_on(&node),
+            FaultKind::LinkDown { node, link } => self.set_link(&node, link, false),
+            FaultKind::LinkUp { node, link } => self.set_link(&node, link, true),
+            FaultKind::LinkFlaps { node, link, times, every_s } => self.link_flaps(&node, link, times, every_s),
+            FaultKind::NoSubscription { node } => self.lose_subscription(&node),
+            FaultKind::AptLocked { node, seconds } => {
+                if let Some(machine) = self.nodes.get_mut(&node) {
+                    machine.packages.locked_by = Some(777);
+                }
+                self.events.at(self.now_ms + seconds * 1000, Event::DpkgUnlocked(node));
+            }
+            FaultKind::DiskFull { node, free_bytes } => {
+                if let Some(machine) = self.nodes.get_mut(&node) {
+                    machine.root_free_bytes = free_bytes;
+                }
+            }
+            FaultKind::SshDown { node, seconds } => {
+                if let Some(machine) = self.nodes.get_mut(&node) {
+                    machine.ssh_up = false;
+                    self.events.at(self.now_ms + seconds * 1000, Event::SshBack(node, machine.boots));
+                }
+            }
+            FaultKind::EtcPveReadOnly { node } => {
+                if let Some(machine) = self.nodes.get_mut(&node).filter(|machine| machine.is_up()) {
+                    machine.pmxcfs_alone = true;
+                }
+            }
+            FaultKind::Qdevice { alive } => {
+                if let Some(device) = &mut self.corosync.qdevice {
+                    device.alive = alive;
+                }
+                self.form_membership();
+            }
+            FaultKind::OsdStaysDown { osd } => {
+                if let Some(osd) = self.ceph.as_mut().and_then(|ceph| ceph.osds.get_mut(&osd)) {
+                    osd.returns = false;
+                }
+            }
+            FaultKind::OsdFails { osd } => self.osd_fails(osd),
+            FaultKind::AdminMaintenance { node, on } => {
+                // He sits at whichever node takes his word: one that boots has no `/etc/pve` to write to.
+                let all: Vec<NodeName> = self.nodes.keys().cloned().collect();
+                if all.iter().any(|at| self.ha_maintenance(at, node.as_str(), on).is_ok()) {
+                    self.ledger.admin_maintenance(node, on);
+                }
+            }
+            FaultKind::AdminStarts { guest } => self.admin(guest, Deed::Start),
+            FaultKind::AdminStops { guest } => self.admin(guest, Deed::Stop),
+            FaultKind::AdminMoves { guest, target } => self.admin(guest, Deed::Move(target)),
+            FaultKind::AdminNoout { set } => {
+                // An administrator's own flag is his; it is in the baseline from now on.
+                let _ = self.ceph_flag("noout", set);
+                self.ledger.admin_noout(set);
+            }
+            FaultKind::ApiError { node, text } => {
+                if let Some(machine) = self.nodes.get_mut(&node) {
+                    machine.api_error = text;
+                }
+            }
+            FaultKind::ClockSkew { node, skew_ms } => {
+                if let Some(machine) = self.nodes.get_mut(&node) {
+                    machine.clock_skew_ms = skew_ms;
+                }
+            }
+            armed @ (FaultKind::BootSlow { .. }
+            | FaultKind::BootOldKernel { .. }
+            | FaultKind::BootNever { .. }
+            | FaultKind::BootRenamesNics { .. }
+            | FaultKind::AptAsks { .. }
+            | FaultKind::ReplicationFail { .. }
+            | FaultKind::MigrationFail { .. }
+            | FaultKind::MigrationHang { .. }
+            | FaultKind::MigrationLies { .. }
+            | FaultKind::AptUpdateFail { .. }
+            | FaultKind::AptFail { .. }) => self.armed.waiting.push(armed),
+        }
+    }
+
+    /// Down at once, up after half of the time, down again.
+    fn link_flaps(&mut self, node: &NodeName, link: usize, times: u32, every_s: u64) {
+        for round in 0..u64::from(times) {
+            let down_ms = self.now_ms + round * every_s * 1000;
+            self.events.at(down_ms, Event::Fault(FaultKind::LinkDown { node: node.clone(), link }));
+            let up = FaultKind::LinkUp { node: node.clone(), link };
+            self.events.at(down_ms + every_s * 500, Event::Fault(up));
+        }
+    }
+
+    /// What an administrator does behind everybody's back; refusals are his problem.
+    fn admin(&mut self, id: GuestId, deed: Deed) {
+        let Some(node) = self.guests.get(&id).map(|guest| guest.node.clone()) else { return };
+        let user = "root@pam";
+        let _ = match deed {
+            Deed::Start => self.guest_start(&node, id, user),
+            Deed::Stop => {
+                self.ledger.excuse(id);
+                self.guest_stop(&node, id, user)
+            }
+            Deed::Move(target) => {
+                let request = MigrateRequest {
+                    target: target.to_string(),
+                    online: id.kind == GuestKind::Vm,
+                    restart: id.kind == GuestKind::Ct,
+                    with_local_disks: true,
+                    user: user.to_owned(),
+                };
+                self.migrate(&node, id, request)
+            }
+        };
+    }
+
+    pub(crate) fn on_ssh_back(&mut self, node: &NodeName, boots: u32) {
+        if let Some(machine) = self.nodes.get_mut(node).filter(|m| m.boots == boots && m.is_up()) {
+            machine.ssh_up = true;
+        }
+    }
+
+    pub(crate) fn on_dpkg_unlocked(&mut self, node: &NodeName) {
+        if let Some(machine) = self.nodes.get_mut(node)
+            && machine.packages.locked_by == Some(777)
+        {
+            machine.packages.locked_by = None;
+        }
+    }
+}
+
+enum Deed {
+    Start,
+    Stop,
+    Move(NodeName),
+}

@@ -1,31 +1,26 @@
 //! The lease: one driver at a time.
 //!
-//! A lease ends when it is released, when its time has passed, or when its holder is known to be dead: on the same
-//! machine, a process that is not there any more holds nothing, so a run can be resumed at once after a crash.
-//! Whoever lost the lease cannot append: a driver that slept through its time wakes up to an error.
+//! On one machine a lock of the operating system decides: it is free as soon as its holder is gone, so a run can be
+//! resumed at once after a crash. For drivers on other machines, with the journal on shared storage, a lease in the
+//! journal ends when it is released or when its time has passed.
+//! A driver that lost the lease cannot append: one that slept through its time wakes up to an error.
 
-use std::fs;
+use std::{fs, io};
 
 use quorate_core::ids::{RunId, UnixMs};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{JournalError, Result};
-use crate::{Journal, from_sql, to_sql};
+use crate::{Journal, from_sql, lock, to_sql};
 
 /// A process that drives.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
-    /// Who and where, for people: `root@admin, process 4711`.
+    /// Who and where, for people: `root@admin, process 4711`. No two drivers have the same.
     pub text: String,
-    /// Name of its machine.
-    pub host: String,
-    /// Boot id of its machine.
-    pub boot: String,
-    /// Its process id.
-    pub pid: u32,
-    /// When it was started, in the kernel's ticks since boot: tells it from a later process with the same number.
-    pub pid_start: u64,
+    /// Its machine: host name and machine id. Machines that were cloned share one of them, rarely both.
+    pub machine: String,
 }
 
 /// A lease as it stands.
@@ -44,54 +39,28 @@ pub struct Lease {
 impl Holder {
     /// This process.
     pub fn this_process(text: impl Into<String>) -> Self {
-        let pid = std::process::id();
-        let pid_start = process_start(pid).unwrap_or(0);
-        Self { text: text.into(), host: host(), boot: boot(), pid, pid_start }
-    }
-
-    /// Known to be dead: it ran on this machine and is not there any more. On another machine nobody can tell.
-    pub fn is_gone(&self) -> bool {
-        if self.host != host() {
-            return false;
-        }
-        self.boot != boot() || process_start(self.pid) != Some(self.pid_start)
+        Self { text: text.into(), machine: this_machine() }
     }
 }
 
-impl Lease {
-    /// Does it keep others out at `now`?
-    pub fn is_live(&self, now: UnixMs) -> bool {
-        now < self.expires && !self.holder.is_gone()
-    }
-}
-
-fn host() -> String {
-    fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
-}
-
-fn boot() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
-}
-
-/// Field 22 of /proc/PID/stat. The name in field 2 may hold spaces and brackets: count from its last bracket.
-fn process_start(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, after_name) = stat.rsplit_once(')')?;
-    let mut fields = after_name.split_ascii_whitespace();
-    // A zombie is dead too.
-    if fields.next()? == "Z" {
-        return None;
-    }
-    fields.nth(18)?.parse().ok()
+fn this_machine() -> String {
+    let line = |path: &str| fs::read_to_string(path).unwrap_or_default().trim().to_owned();
+    format!("{} {}", line("/proc/sys/kernel/hostname"), line("/etc/machine-id"))
 }
 
 impl Journal {
-    /// The lease, live or not.
+    /// The lease of the driver that is at work at `now` (wall clock), if one is.
     ///
     /// # Errors
-    /// The file cannot be read.
-    pub fn lease(&self) -> Result<Option<Lease>> {
-        self.read_lease(&self.connection())
+    /// The file, or its lock, cannot be read.
+    pub fn driver(&self, now: UnixMs) -> Result<Option<Lease>> {
+        let Some(lease) = self.read_lease(&self.connection())? else { return Ok(None) };
+        let is_live = if !self.is_in_memory() && lease.holder.machine == this_machine() {
+            lock::is_taken(&self.path).map_err(|error| self.lock_failed(&error))?
+        } else {
+            now < lease.expires
+        };
+        Ok(is_live.then_some(lease))
     }
 
     /// Takes the lease for `run` until `ttl_s` seconds from `now` (wall clock). From here on this handle appends only
@@ -100,12 +69,14 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Held`] names the driver that has it.
     pub fn acquire_lease(&self, holder: &Holder, run: &RunId, now: UnixMs, ttl_s: u64) -> Result<()> {
-        self.write(|transaction| {
+        self.take_lock()?;
+        let taken = self.write(|transaction| {
             if let Some(lease) = self.read_lease(transaction)?
-                && lease.holder != *holder
-                && lease.is_live(now)
+                // This machine's lock is ours: a driver that had the lease here is gone.
+                && lease.holder.machine != holder.machine
+                && now < lease.expires
             {
-                return Err(JournalError::Held { path: self.path.clone(), lease: Box::new(lease) });
+                return Err(self.held(Some(lease)));
             }
             let text = serde_json::to_string(holder).expect("a holder is plain data and always serialises");
             let values = params![text, run.as_str(), to_sql(now.0), to_sql(now.plus_s(ttl_s).0)];
@@ -116,9 +87,37 @@ impl Journal {
                 )
                 .map_err(|source| self.write_failed(source))?;
             Ok(())
-        })?;
-        *self.holder() = Some(holder.clone());
-        Ok(())
+        });
+        match taken {
+            Ok(()) => *self.holder() = Some(holder.clone()),
+            Err(_) if self.holder().is_none() => *self.lock() = None,
+            Err(_) => {}
+        }
+        taken
+    }
+
+    fn take_lock(&self) -> Result<()> {
+        if self.is_in_memory() || self.lock().is_some() {
+            return Ok(());
+        }
+        match lock::take(&self.path).map_err(|error| self.lock_failed(&error))? {
+            Some(file) => {
+                *self.lock() = Some(file);
+                Ok(())
+            }
+            None => Err(self.held(self.read_lease(&self.connection())?)),
+        }
+    }
+
+    fn held(&self, lease: Option<Lease>) -> JournalError {
+        JournalError::Held { path: self.path.clone(), lease: lease.map(Box::new) }
+    }
+
+    fn lock_failed(&self, error: &io::Error) -> JournalError {
+        JournalError::Open {
+            path: self.path.clone(),
+            reason: format!("its lock file {}.lock: {error}", self.path.display()),
+        }
     }
 
     /// Gives a sign of life.
@@ -139,11 +138,20 @@ impl Journal {
     /// Gives the lease back, if it is still ours.
     ///
     /// # Errors
-    /// The file cannot be written; the lease then ends with this process.
+    /// The file cannot be written; on another machine the lease then ends with its time.
     pub fn release_lease(&self) -> Result<()> {
-        let Some(holder) = self.holder().take() else { return Ok(()) };
+        let holder = self.holder().take();
+        let released = match holder {
+            Some(holder) => self.delete_lease(&holder),
+            None => Ok(()),
+        };
+        *self.lock() = None;
+        released
+    }
+
+    fn delete_lease(&self, holder: &Holder) -> Result<()> {
         self.write(|transaction| {
-            if self.read_lease(transaction)?.is_some_and(|lease| lease.holder == holder) {
+            if self.read_lease(transaction)?.is_some_and(|lease| lease.holder == *holder) {
                 transaction.execute("DELETE FROM lease", []).map_err(|source| self.write_failed(source))?;
             }
             Ok(())

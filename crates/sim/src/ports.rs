@@ -16,8 +16,7 @@ use std::time::Duration;
 use quorate_core::command::quote_all;
 use quorate_core::ids::{NodeName, UnixMs};
 use quorate_pve::ports::{
-    Api, ApiData, ApiError, ApiRequest, Clock, Exit, PortFuture, Ports, Shell, ShellError, ShellOutput,
-    percent_encoded,
+    Api, ApiData, ApiError, ApiRequest, Clock, Exit, PortFuture, Ports, Shell, ShellError, ShellOutput, percent_encoded,
 };
 use serde_json::Value;
 
@@ -279,7 +278,8 @@ fn later(now_ms: u64, time: Duration) -> u64 {
 /// The request as it would travel: parameters of GET and DELETE behind the path, all others as a form.
 fn wire_request(asked: &NodeName, request: &ApiRequest, credentials: &Credentials) -> wire::ApiRequest {
     use quorate_core::command::Method;
-    let pairs = request.params.iter().map(|(key, value)| format!("{}={}", percent_encoded(key), percent_encoded(value)));
+    let pairs =
+        request.params.iter().map(|(key, value)| format!("{}={}", percent_encoded(key), percent_encoded(value)));
     let form = pairs.collect::<Vec<_>>().join("&");
     let in_query = matches!(request.method, Method::Get | Method::Delete);
     wire::ApiRequest {

@@ -175,8 +175,11 @@ impl Stage {
         if !api_listens(&self.sim.world(), node) {
             return self.log.more(&format!("{node} refuses the connection to port 8006"));
         }
-        let form =
-            params.iter().map(|(name, value)| format!("{name}={}", percent_encoded(value))).collect::<Vec<_>>().join("&");
+        let form = params
+            .iter()
+            .map(|(name, value)| format!("{name}={}", percent_encoded(value)))
+            .collect::<Vec<_>>()
+            .join("&");
         let in_query = matches!(method, "GET" | "DELETE");
         let request = ApiRequest {
             asked: node.clone(),

@@ -7,6 +7,7 @@ mod clock;
 mod commands;
 mod config;
 mod context;
+mod diagnostics;
 mod exit;
 mod failure;
 mod private_file;
@@ -27,15 +28,20 @@ use crate::render::page::print_json;
 struct CommandLine {
     #[command(flatten)]
     common: context::Common,
+    #[command(flatten)]
+    diagnostics: diagnostics::Options,
     #[command(subcommand)]
     verb: commands::Verb,
 }
 
 fn main() -> ExitCode {
-    let CommandLine { common, verb } = CommandLine::parse();
+    let CommandLine { common, diagnostics, verb } = CommandLine::parse();
     let context = Context::new(common);
-    let outcome = tokio::runtime::Runtime::new()
-        .map_err(|error| Failure::new(Exit::Internal, error.to_string(), "Nothing was begun.", &["Try again."]))
+    let outcome = diagnostics::begin(&diagnostics)
+        .and_then(|()| {
+            tokio::runtime::Runtime::new()
+                .map_err(|error| Failure::new(Exit::Internal, error.to_string(), "Nothing was begun.", &["Try again."]))
+        })
         .and_then(|runtime| runtime.block_on(commands::perform(verb, &context)));
     match outcome {
         Ok(exit) => exit.into(),

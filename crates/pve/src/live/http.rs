@@ -70,7 +70,7 @@ fn reason(response: &Response<Incoming>) -> String {
 
 /// A whole answer.
 pub(super) struct Answer {
-    status: u16,
+    pub(super) status: u16,
     reason: String,
     body: Bytes,
 }

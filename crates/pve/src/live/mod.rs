@@ -9,6 +9,7 @@ mod http;
 mod keys;
 mod probe;
 mod shell;
+mod stopwatch;
 mod tls;
 
 use std::fmt;

@@ -36,6 +36,7 @@ use futures_util::stream::FuturesUnordered;
 use quorate_core::ids::{GuestId, NodeName};
 use quorate_core::observed::{Observed, WhyUnknown};
 use quorate_core::snapshot::{SNAPSHOT_FORMAT, Snapshot};
+use tracing::debug;
 
 use crate::ports::Ports;
 use node::NodeLook;
@@ -102,6 +103,14 @@ impl Look<'_> {
 
 /// Looks at the cluster once. Ends in bounded time, and always with a snapshot: what failed is in it as unknown.
 pub async fn observe(ports: &Ports, look: Look<'_>) -> Snapshot {
+    debug!(depth = ?look.depth, "look at the cluster begins");
+    let snapshot = read(ports, look).await;
+    let seconds = ports.clock.now().since_s(snapshot.taken);
+    debug!(nodes = snapshot.nodes.len(), guests = snapshot.guests.len(), seconds, "look at the cluster done");
+    snapshot
+}
+
+async fn read(ports: &Ports, look: Look<'_>) -> Snapshot {
     let taken = ports.clock.now();
     let first = Reader::new(ports, &look.avoid, &look.known_nodes);
     let roster = roster::read(&first, &look).await;

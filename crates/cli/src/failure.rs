@@ -139,13 +139,17 @@ impl From<JournalError> for Failure {
         let (exit, happened, next) = match &error {
             JournalError::Held { lease, .. } => (
                 Exit::Driver,
-                format!(
-                    "{} drives run {} already; its last sign of life was at {}",
-                    lease.holder.text,
-                    lease.run,
-                    moment(lease.renewed)
-                ),
-                "`quorate status` shows what it does; `quorate pause` or `quorate abort` talk to it.",
+                match lease {
+                    Some(lease) => format!(
+                        "{} drives run {} already; its last sign of life was at {}",
+                        lease.holder.text,
+                        lease.run,
+                        moment(lease.renewed)
+                    ),
+                    None => error.to_string(),
+                },
+                "`quorate status` shows what it does; `quorate pause` or `quorate abort` talk to it. If it hangs, end \
+                 that process: then `quorate resume` takes the run up.",
             ),
             JournalError::LeaseLost { .. } => {
                 (Exit::Driver, error.to_string(), "`quorate status` shows what the other one does.")

@@ -7,6 +7,7 @@ mod clock;
 mod commands;
 mod config;
 mod context;
+mod diagnostics;
 mod exit;
 mod failure;
 mod private_file;
@@ -27,15 +28,21 @@ use crate::context::Context;
 struct CommandLine {
     #[command(flatten)]
     common: context::Common,
+    #[command(flatten)]
+    diagnostics: diagnostics::Options,
     #[command(subcommand)]
     verb: commands::Verb,
 }
 
 /// Does what the command line says; the first argument is the program's own name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let CommandLine { common, verb } = CommandLine::parse_from(arguments);
+    let CommandLine { common, diagnostics, verb } = CommandLine::parse_from(arguments);
     let context = Context::new(common);
-    toolkit::conclude("quorate", context.format(), commands::perform(verb, &context))
+    let command = async {
+        diagnostics::begin(&diagnostics)?;
+        commands::perform(verb, &context).await
+    };
+    toolkit::conclude("quorate", context.format(), command)
 }
 
 #[cfg(test)]

@@ -1,15 +1,33 @@
 //! Files of ours name nodes, guests and secrets: they are for their owner's eyes only, each of them.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+
+use nix::libc;
 
 const OWNER_ONLY: u32 = 0o600;
 
 /// A new file; one that is there already is an error, and stays as it is.
 pub(crate) fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(OWNER_ONLY).open(path)
+}
+
+/// A file to add to, made if it is not there; for its owner only from here on. What is no file, or a link to one, is
+/// refused: somebody else may have put it there.
+pub(crate) fn append(path: &Path) -> io::Result<File> {
+    if path.is_symlink() {
+        return Err(io::Error::other("it is a symbolic link"));
+    }
+    // The flags: a link that comes in between is not followed, and a pipe is not waited for.
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    let file = OpenOptions::new().append(true).create(true).mode(OWNER_ONLY).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    file.set_permissions(Permissions::from_mode(OWNER_ONLY))?;
+    Ok(file)
 }
 
 /// Writes a new file; one that is there already is an error, and stays as it is.

@@ -111,12 +111,12 @@ pub enum JournalError {
         why: String,
     },
     /// Somebody else drives.
-    #[error("{} drives run {} by the journal {path} (last sign of life at {} ms since 1970)", .lease.holder.text, .lease.run, .lease.renewed.0)]
+    #[error("{} by the journal {path}", who_drives(.lease.as_deref()))]
     Held {
         /// The file.
         path: PathBuf,
-        /// Who, what, since when.
-        lease: Box<Lease>,
+        /// Who, what, since when; none while a driver on this machine has only just begun.
+        lease: Option<Box<Lease>>,
     },
     /// The lease that this process held is gone: another driver took over, so this one must stop.
     #[error(
@@ -128,4 +128,13 @@ pub enum JournalError {
         /// Who holds it now, in words.
         now: String,
     },
+}
+
+fn who_drives(lease: Option<&Lease>) -> String {
+    match lease {
+        Some(Lease { holder, run, renewed, .. }) => {
+            format!("{} drives run {run} (last sign of life at {} ms since 1970)", holder.text, renewed.0)
+        }
+        None => "another process on this machine begins to drive".to_owned(),
+    }
 }

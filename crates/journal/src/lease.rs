@@ -1,23 +1,32 @@
 //! The lease: one driver at a time.
 //!
-//! A lease ends when it is released, when its time has passed, or when its holder is known to be dead: on the same
-//! machine, a process that is not there any more holds nothing, so a run can be resumed at once after a crash.
-//! Whoever lost the lease cannot append: a driver that slept through its time wakes up to an error.
+//! On one machine a lock of the operating system decides: it is free as soon as its holder is gone, so a run can be
+//! resumed at once after a crash. For drivers on other machines, with the journal on shared storage, a lease in the
+//! journal ends when it is released or when its time has passed.
+//! A driver that lost the lease cannot append: one that slept through its time wakes up to an error.
+
+use std::io;
 
 use quorate_core::ids::{RunId, UnixMs};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::error::{JournalError, Result};
-use crate::holder::{Holder, Lease};
-use crate::{Journal, from_sql, to_sql};
+use crate::holder::{Holder, Lease, this_machine};
+use crate::{Journal, from_sql, lock, to_sql};
 
 impl Journal {
-    /// The lease, live or not.
+    /// The lease of the driver that is at work at `now` (wall clock), if one is.
     ///
     /// # Errors
-    /// The file cannot be read.
-    pub fn lease(&self) -> Result<Option<Lease>> {
-        self.read_lease(&self.connection())
+    /// The file, or its lock, cannot be read.
+    pub fn driver(&self, now: UnixMs) -> Result<Option<Lease>> {
+        let Some(lease) = self.read_lease(&self.connection())? else { return Ok(None) };
+        let is_live = if !self.is_in_memory() && lease.holder.machine == this_machine() {
+            lock::is_taken(&self.path).map_err(|error| self.lock_failed(&error))?
+        } else {
+            now < lease.expires
+        };
+        Ok(is_live.then_some(lease))
     }
 
     /// Takes the lease for `run` until `ttl_s` seconds from `now` (wall clock). From here on this handle appends only
@@ -26,12 +35,14 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Held`] names the driver that has it.
     pub fn acquire_lease(&self, holder: &Holder, run: &RunId, now: UnixMs, ttl_s: u64) -> Result<()> {
-        self.write(|transaction| {
+        self.take_lock()?;
+        let taken = self.write(|transaction| {
             if let Some(lease) = self.read_lease(transaction)?
-                && lease.holder != *holder
-                && lease.is_live(now)
+                // This machine's lock is ours: a driver that had the lease here is gone.
+                && lease.holder.machine != holder.machine
+                && now < lease.expires
             {
-                return Err(JournalError::Held { path: self.path.clone(), lease: Box::new(lease) });
+                return Err(self.held(Some(lease)));
             }
             let text = serde_json::to_string(holder).expect("a holder is plain data and always serialises");
             let values = params![text, run.as_str(), to_sql(now.0), to_sql(now.plus_s(ttl_s).0)];
@@ -42,9 +53,37 @@ impl Journal {
                 )
                 .map_err(|source| self.write_failed(source))?;
             Ok(())
-        })?;
-        *self.holder() = Some(holder.clone());
-        Ok(())
+        });
+        match taken {
+            Ok(()) => *self.holder() = Some(holder.clone()),
+            Err(_) if self.holder().is_none() => *self.lock() = None,
+            Err(_) => {}
+        }
+        taken
+    }
+
+    fn take_lock(&self) -> Result<()> {
+        if self.is_in_memory() || self.lock().is_some() {
+            return Ok(());
+        }
+        match lock::take(&self.path).map_err(|error| self.lock_failed(&error))? {
+            Some(file) => {
+                *self.lock() = Some(file);
+                Ok(())
+            }
+            None => Err(self.held(self.read_lease(&self.connection())?)),
+        }
+    }
+
+    fn held(&self, lease: Option<Lease>) -> JournalError {
+        JournalError::Held { path: self.path.clone(), lease: lease.map(Box::new) }
+    }
+
+    fn lock_failed(&self, error: &io::Error) -> JournalError {
+        JournalError::Open {
+            path: self.path.clone(),
+            reason: format!("its lock file {}.lock: {error}", self.path.display()),
+        }
     }
 
     /// Gives a sign of life.
@@ -65,11 +104,20 @@ impl Journal {
     /// Gives the lease back, if it is still ours.
     ///
     /// # Errors
-    /// The file cannot be written; the lease then ends with this process.
+    /// The file cannot be written; on another machine the lease then ends with its time.
     pub fn release_lease(&self) -> Result<()> {
-        let Some(holder) = self.holder().take() else { return Ok(()) };
+        let holder = self.holder().take();
+        let released = match holder {
+            Some(holder) => self.delete_lease(&holder),
+            None => Ok(()),
+        };
+        *self.lock() = None;
+        released
+    }
+
+    fn delete_lease(&self, holder: &Holder) -> Result<()> {
         self.write(|transaction| {
-            if self.read_lease(transaction)?.is_some_and(|lease| lease.holder == holder) {
+            if self.read_lease(transaction)?.is_some_and(|lease| lease.holder == *holder) {
                 transaction.execute("DELETE FROM lease", []).map_err(|source| self.write_failed(source))?;
             }
             Ok(())

@@ -4,7 +4,8 @@
 //! - An event that [`Journal::append`] has acknowledged is on disk: WAL with `synchronous=FULL`.
 //! - Events are never changed or removed: triggers refuse it, and each event carries the hash of the one before, so
 //!   that [`Journal::verify_chain`] finds a row that was changed behind SQLite's back.
-//! - One driver at a time: [`Journal::acquire_lease`]. A driver whose lease was taken over cannot append any more.
+//! - One driver at a time: [`Journal::acquire_lease`]. On one machine a lock sees to that, between machines a lease. A
+//!   driver whose lease was taken over cannot append any more.
 //! - A file of a newer major format is refused, one of a newer minor format can be read and not written.
 //!
 //! Not promised: events cut off the end by somebody with access to the file are not noticed. The journal is a record
@@ -17,11 +18,13 @@ mod error;
 mod format;
 mod holder;
 mod lease;
+mod lock;
 mod log;
 mod mode;
 mod requests;
 mod schema;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -41,6 +44,8 @@ pub struct Journal {
     connection: Mutex<Connection>,
     /// The lease that this handle has acquired: from then on it appends only while that lease is its own.
     held_by: Mutex<Option<Holder>>,
+    /// The lock that keeps other drivers on this machine out, while this handle has it.
+    lock: Mutex<Option<File>>,
 }
 
 impl Journal {
@@ -49,8 +54,7 @@ impl Journal {
     /// # Errors
     /// See [`JournalError`]; in every case the file is as it was.
     pub fn open(path: &Path, mode: Mode) -> Result<Self> {
-        let connection = schema::open(path, mode)?;
-        Ok(Self { path: path.to_owned(), connection: Mutex::new(connection), held_by: Mutex::new(None) })
+        Ok(Self::new(path.to_owned(), schema::open(path, mode)?))
     }
 
     /// A journal that is gone when it is dropped: the same tables and the same rules, without the disk. For rehearsals
@@ -59,9 +63,16 @@ impl Journal {
     /// # Errors
     /// There is no memory for it.
     pub fn in_memory() -> Result<Self> {
-        let connection = schema::open_in_memory()?;
-        let path = PathBuf::from(schema::IN_MEMORY);
-        Ok(Self { path, connection: Mutex::new(connection), held_by: Mutex::new(None) })
+        Ok(Self::new(PathBuf::from(schema::IN_MEMORY), schema::open_in_memory()?))
+    }
+
+    fn new(path: PathBuf, connection: Connection) -> Self {
+        Self { path, connection: Mutex::new(connection), held_by: Mutex::new(None), lock: Mutex::new(None) }
+    }
+
+    /// No other process can open it.
+    fn is_in_memory(&self) -> bool {
+        self.path == Path::new(schema::IN_MEMORY)
     }
 
     /// The file.
@@ -76,6 +87,10 @@ impl Journal {
 
     fn holder(&self) -> MutexGuard<'_, Option<Holder>> {
         self.held_by.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<File>> {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs `work` in one transaction that holds the write lock from its beginning.

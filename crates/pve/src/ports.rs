@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use quorate_core::command::Method;
 use quorate_core::ids::{NodeName, UnixMs};
 use serde_json::Value;
@@ -32,6 +33,14 @@ impl ApiRequest {
     pub fn get(path: impl Into<String>) -> Self {
         Self { method: Method::Get, path: path.into(), params: Vec::new(), avoid: Vec::new() }
     }
+}
+
+/// All but letters, digits and `-._~`, which need no encoding anywhere (RFC 3986, 2.3).
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A text percent-encoded, so that it stays within its element of a path or its place in a form: `a%2Fb`.
+pub fn percent_encoded(text: &str) -> String {
+    utf8_percent_encode(text, RESERVED).to_string()
 }
 
 /// A call that was answered with success: the `data` of the body.

@@ -17,7 +17,7 @@ use quorate_core::command::quote_all;
 use quorate_core::ids::{NodeName, UnixMs};
 use quorate_pve::answer::meaning;
 use quorate_pve::ports::{
-    Api, ApiData, ApiError, ApiRequest, Clock, Exit, PortFuture, Ports, Shell, ShellError, ShellOutput,
+    Api, ApiData, ApiError, ApiRequest, Clock, Exit, PortFuture, Ports, Shell, ShellError, ShellOutput, percent_encoded,
 };
 
 use quorate_wire::{
@@ -280,9 +280,9 @@ fn later(now_ms: u64, time: Duration) -> u64 {
 /// The request as it would travel: parameters of GET and DELETE behind the path, all others as a form.
 fn wire_request(asked: &NodeName, request: &ApiRequest, credentials: &Credentials) -> quorate_wire::ApiRequest {
     use quorate_core::command::Method;
-    let form: Vec<_> =
-        request.params.iter().map(|(key, value)| format!("{}={}", form_encode(key), form_encode(value))).collect();
-    let form = form.join("&");
+    let pairs =
+        request.params.iter().map(|(key, value)| format!("{}={}", percent_encoded(key), percent_encoded(value)));
+    let form = pairs.collect::<Vec<_>>().join("&");
     let in_query = matches!(request.method, Method::Get | Method::Delete);
     quorate_wire::ApiRequest {
         asked: asked.clone(),
@@ -293,11 +293,6 @@ fn wire_request(asked: &NodeName, request: &ApiRequest, credentials: &Credential
         content_type: (!in_query).then(|| "application/x-www-form-urlencoded".to_owned()),
         credentials: credentials.clone(),
     }
-}
-
-fn form_encode(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
 /// An answer, read by the reader of the live client.

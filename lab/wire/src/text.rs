@@ -1,6 +1,9 @@
 //! Small spellings that several answers need: base64, SHA-1-like digests, times, sizes.
 
+use jiff::Timestamp;
 use ring::digest;
+
+use quorate_world::tasks::calendar;
 
 /// Standard base64 with padding.
 pub(crate) fn base64(bytes: &[u8]) -> String {
@@ -57,60 +60,38 @@ pub fn fingerprint(der: &[u8]) -> String {
     hash.as_ref().iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
 }
 
-/// A moment split into the fields that a calendar has, UTC.
+/// A moment in the forms in which a node's programs print it, UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Moment {
-    year: u64,
-    month: usize,
-    day: u64,
-    weekday: usize,
-    second_of_day: u64,
-}
-
-const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+pub(crate) struct Moment(Timestamp);
 
 impl Moment {
     /// From seconds since 1970.
     pub(crate) fn at(unix_s: u64) -> Self {
-        let days = unix_s / 86_400;
-        // Days since 0000-03-01, then by eras of 400 years: the leap day comes last in a year that begins in March.
-        let shifted = days + 719_468;
-        let (era, of_era) = (shifted / 146_097, shifted % 146_097);
-        let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-        let day_of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let month_from_march = (5 * day_of_year + 2) / 153;
-        let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-        let month = (month_from_march + 2) % 12;
-        let year = era * 400 + year_of_era + u64::from(month < 2);
-        Self { year, month: month as usize, day, weekday: (days % 7) as usize, second_of_day: unix_s % 86_400 }
+        Self(calendar(unix_s.saturating_mul(1000)))
     }
 
-    fn clock(self) -> String {
-        let s = self.second_of_day;
-        format!("{:02}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60)
+    fn print(self, format: &str) -> String {
+        self.0.strftime(format).to_string()
     }
 
     /// `Sun Nov 22 11:56:17 2026`, the day padded with a blank.
     pub(crate) fn ctime(self) -> String {
-        let (weekday, month) = (WEEKDAYS[self.weekday], MONTHS[self.month]);
-        format!("{weekday} {month} {:>2} {} {}", self.day, self.clock(), self.year)
+        self.print("%a %b %e %T %Y")
     }
 
     /// `Sun, 22 Nov 2026 10:55:52 GMT`.
     pub(crate) fn http(self) -> String {
-        let (weekday, month) = (WEEKDAYS[self.weekday], MONTHS[self.month]);
-        format!("{weekday}, {:02} {month} {} {} GMT", self.day, self.year, self.clock())
+        self.print("%a, %d %b %Y %T GMT")
     }
 
     /// `2026-11-22 11:11:09`.
     pub(crate) fn log(self) -> String {
-        format!("{}-{:02}-{:02} {}", self.year, self.month + 1, self.day, self.clock())
+        self.print("%F %T")
     }
 
     /// `Nov 22 11:11:09`, as the journal begins its lines.
     pub(crate) fn journal(self) -> String {
-        format!("{} {:02} {}", MONTHS[self.month], self.day, self.clock())
+        self.print("%b %d %T")
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use quorate_core::ids::{NodeName, Upid};
 
 use super::events::Event;
@@ -160,23 +161,12 @@ impl World {
 
 /// `2026-11-22 12:00:00`, UTC.
 pub fn timestamp(unix_ms: u64) -> String {
-    let seconds = unix_ms / 1000;
-    let (year, month, day) = civil(seconds / 86_400);
-    let of_day = seconds % 86_400;
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}", of_day / 3600, of_day / 60 % 60, of_day % 60)
+    calendar(unix_ms).strftime("%F %T").to_string()
 }
 
-/// Year, month and day of a day number since 1970, in the Gregorian calendar counted from 1 March of year 0.
-pub fn civil(day_number: u64) -> (u64, u64, u64) {
-    let z = day_number + 719_468;
-    let era = z / 146_097;
-    let of_era = z % 146_097;
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
+/// A moment of the world on the calendar, UTC; at most the last one that the calendar has.
+pub fn calendar(unix_ms: u64) -> Timestamp {
+    i64::try_from(unix_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(Timestamp::MAX)
 }
 
 /// `00:01:02`.

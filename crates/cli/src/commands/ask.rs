@@ -89,7 +89,7 @@ impl Open {
 
     /// Who drives this run now.
     fn driver(&self) -> Result<Option<String>, Failure> {
-        let lease = self.journal.lease()?.filter(|lease| lease.is_live(wall_now()) && lease.run == self.run);
+        let lease = self.journal.driver(wall_now())?.filter(|lease| lease.run == self.run);
         Ok(lease.map(|lease| lease.holder.text))
     }
 }

@@ -114,7 +114,7 @@ async fn lower(
     let run = state.as_ref().and_then(|state| state.run.clone());
     if let Some(run) = &run {
         let journal = Journal::open(&path, Mode::Ask)?;
-        if let Some(lease) = journal.lease()?.filter(|lease| lease.is_live(wall_now()) && lease.run == *run) {
+        if let Some(lease) = journal.driver(wall_now())?.filter(|lease| lease.run == *run) {
             journal.post_request(run, wall_now(), &speaker(), &Request::LowerVotes { words })?;
             let mut page = Page::default();
             page.line(format!("Told {}, who drives run {run}: it judges once more, and lowers.", lease.holder.text));

@@ -21,13 +21,10 @@ pub(crate) struct Args {
 pub(super) fn perform(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let (journal, run) = context.journal_and_run(Mode::Read, args.run.as_deref())?;
     let view = view(&journal, &run)?;
-    let lease = journal.lease()?;
-    let now = wall_now();
+    let driver = journal.driver(wall_now())?.filter(|lease| lease.run == run).map(|lease| lease.holder.text);
     match context.format() {
-        Format::Text => render::status::status(&view, lease.as_ref(), now).print(),
+        Format::Text => render::status::status(&view, driver.as_deref()).print(),
         Format::Json => {
-            let live = lease.filter(|lease| lease.is_live(now) && lease.run == run);
-            let driver = live.map(|lease| lease.holder.text);
             print_json(&json!({
                 "kind": "status", "phase": view.phase(), "driver": driver, "nodes": view.nodes(),
                 "moves": view.moves(), "reboots": view.reboots(), "downtimes": downtimes(&view), "view": view,

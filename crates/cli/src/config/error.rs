@@ -4,6 +4,8 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use unicode_width::UnicodeWidthStr;
+
 /// One mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ConfigError {
@@ -20,7 +22,9 @@ struct Place {
     column: usize,
     /// The whole line.
     text: String,
-    /// Characters to underline.
+    /// Columns of the terminal before what is underlined.
+    indent: usize,
+    /// Columns to underline.
     width: usize,
 }
 
@@ -36,13 +40,16 @@ impl ConfigError {
         let before = &text[..start];
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         let line_text = text[line_start..].lines().next().unwrap_or("");
-        let column = before[line_start..].chars().count() + 1;
-        let room = (line_text.chars().count() + 1).saturating_sub(column);
+        // A tab is printed as one blank.
+        let columns = |text: &str| text.replace('\t', " ").width();
+        let (ahead, rest) = line_text.split_at((start - line_start).min(line_text.len()));
+        let end = (0..=span.len().min(rest.len())).rev().find(|at| rest.is_char_boundary(*at)).unwrap_or(0);
         let place = Place {
             line: before.matches('\n').count() + 1,
-            column,
+            column: before[line_start..].chars().count() + 1,
             text: line_text.to_owned(),
-            width: span.len().clamp(1, room.max(1)),
+            indent: columns(ahead),
+            width: columns(&rest[..end]).max(1),
         };
         Self { path: path.to_owned(), place: Some(place), message: message.into() }
     }
@@ -51,7 +58,7 @@ impl ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.display();
-        let Some(Place { line, column, text, width }) = &self.place else {
+        let Some(Place { line, column, text, indent, width }) = &self.place else {
             return write!(f, "{path}: {}", self.message);
         };
         // toml puts what it expected on a second line.
@@ -60,7 +67,7 @@ impl fmt::Display for ConfigError {
         writeln!(f, "{path}:{line}:{column}: {message}")?;
         writeln!(f, "{:margin$} |", "")?;
         writeln!(f, "{line} | {}", text.replace('\t', " "))?;
-        write!(f, "{:margin$} | {:indent$}{}", "", "", "^".repeat(*width), indent = column - 1)
+        write!(f, "{:margin$} | {:indent$}{}", "", "", "^".repeat(*width))
     }
 }
 

@@ -46,6 +46,16 @@ fn an_unknown_key_is_named_with_its_place_and_the_line_itself() {
 }
 
 #[test]
+fn the_mark_stands_below_the_mistake_where_letters_are_wide() {
+    let text = file(&node("pve1", "a"), AUTH, "[policy]\nguests = { \"電話\" = \"shutdown\", \"網\" = \"eject\" }\n");
+    let message = error(&text);
+    let lines: Vec<&str> = message.lines().collect();
+    assert!(lines[0].starts_with("q.toml:10:31: "), "{message}");
+    assert_eq!(lines[2], "10 | guests = { \"電話\" = \"shutdown\", \"網\" = \"eject\" }");
+    assert_eq!(lines[3], format!("   | {:32}^^^^", ""), "{message}");
+}
+
+#[test]
 fn each_mistake_is_told_at_its_place() {
     let good = node("pve1", "a");
     let cases = [

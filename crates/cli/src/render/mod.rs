@@ -2,6 +2,8 @@
 
 pub(crate) mod checker;
 pub(crate) mod fates;
+#[cfg(test)]
+mod golden;
 pub(crate) mod html;
 pub(crate) mod inspect;
 pub(crate) mod log;

@@ -1,9 +1,7 @@
 //! Where a run stands: `quorate status`.
 
 use quorate_core::heartbeat::Pace;
-use quorate_core::ids::UnixMs;
 use quorate_core::view::{NodePhase, RunPhase, View};
-use quorate_journal::Lease;
 
 use super::log;
 use super::page::Page;
@@ -13,10 +11,10 @@ use super::units::{duration, moment};
 /// Steps under way that are listed; there are rarely more than the parallel migrations.
 const LISTED: usize = 20;
 
-/// The page. `now` is the wall clock's time; the run's own may differ (lab), so durations end at its last event.
-pub(crate) fn status(view: &View, lease: Option<&Lease>, now: UnixMs) -> Page {
+/// The page. The run's time may differ from the wall clock's (lab), so durations end at its last event.
+pub(crate) fn status(view: &View, driver: Option<&str>) -> Page {
     let mut page = Page::default();
-    page.line(headline(view, lease, now));
+    page.line(headline(view, driver));
     page.line(format!(
         "since {}, {}; {} moves, {} reboots so far",
         moment(view.state.started),
@@ -47,10 +45,10 @@ pub(crate) fn status(view: &View, lease: Option<&Lease>, now: UnixMs) -> Page {
     page
 }
 
-fn headline(view: &View, lease: Option<&Lease>, now: UnixMs) -> String {
+fn headline(view: &View, driver: Option<&str>) -> String {
     let run = view.state.run.as_ref().map(ToString::to_string).unwrap_or_default();
-    let driver = match lease.filter(|lease| lease.is_live(now) && Some(&lease.run) == view.state.run.as_ref()) {
-        Some(lease) => format!("driven by {}", lease.holder.text),
+    let driver = match driver {
+        Some(driver) => format!("driven by {driver}"),
         None => "nobody drives: `quorate resume` takes it up".to_owned(),
     };
     let phase = match view.phase() {

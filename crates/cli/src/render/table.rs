@@ -1,4 +1,7 @@
-//! Columns. Widths are those of the longest cell; what is cleaned is measured as it will be printed.
+//! Columns. Widths are those of the widest cell, in columns of the terminal; what is cleaned is measured as it will be
+//! printed.
+
+use unicode_width::UnicodeWidthStr;
 
 use super::page::{Page, clean};
 
@@ -24,11 +27,12 @@ impl Table {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| {
             let cells = self.rows.iter().filter_map(|row| row.get(column));
-            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+            cells.map(|cell| cell.width()).max().unwrap_or(0)
         };
         let widths: Vec<usize> = (0..columns).map(width).collect();
         for row in &self.rows {
-            let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+            let padding = |cell: &str, width: usize| " ".repeat(width.saturating_sub(cell.width()));
+            let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell}{}", padding(cell, *width)));
             page.line(format!("{indent}{}", cells.collect::<Vec<_>>().join("  ")));
         }
     }
@@ -46,5 +50,21 @@ mod tests {
         let mut page = Page::default();
         table.write(&mut page, "  ");
         assert_eq!(page.as_str(), "  node   memory\n  pve1   64 GiB\n  größe  -\n");
+    }
+
+    #[test]
+    fn a_letter_that_takes_two_columns_counts_twice_and_one_that_is_cleaned_as_often_as_it_is_shown() {
+        let mut table = Table::new(&["guest", "node"]);
+        for name in ["網頁伺服器", "db 🚀", "cafe\u{301}", "web\u{7}"] {
+            table.row([name.to_owned(), "pve1".to_owned()]);
+        }
+        let mut page = Page::default();
+        table.write(&mut page, "");
+        let expected = "guest       node\n\
+                        網頁伺服器  pve1\n\
+                        db 🚀       pve1\n\
+                        cafe\u{301}        pve1\n\
+                        web\\x07     pve1\n";
+        assert_eq!(page.as_str(), expected);
     }
 }

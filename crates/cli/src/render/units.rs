@@ -1,5 +1,6 @@
 //! Figures for people: bytes, durations, moments.
 
+use jiff::Timestamp;
 use quorate_core::ids::UnixMs;
 
 /// `1.5 GiB`: three significant figures at most, so that columns stay narrow.
@@ -28,36 +29,19 @@ pub fn duration(seconds: u64) -> String {
 
 /// `2026-11-22 15:04:05 UTC`.
 pub(crate) fn moment(at: UnixMs) -> String {
-    let (year, month, day) = date(at.seconds() / 86_400);
-    format!("{year:04}-{month:02}-{day:02} {} UTC", time_of_day(at))
+    formatted(at, "%F %T UTC")
 }
 
-/// `15:04:05`.
+/// `15:04:05`, UTC.
 pub(crate) fn time_of_day(at: UnixMs) -> String {
-    let second = at.seconds() % 86_400;
-    format!("{:02}:{:02}:{:02}", second / 3600, second % 3600 / 60, second % 60)
+    formatted(at, "%T")
 }
 
-/// Year, month and day of a day since 1970, by counting years and months: at most a few hundred turns.
-fn date(mut days: u64) -> (u64, u64, u64) {
-    // A moment beyond the year 9999 is a fault of somebody else's clock; do not count for ever.
-    days = days.min(2_932_896);
-    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    let mut year = 1970;
-    while days >= 365 + u64::from(leap(year)) {
-        days -= 365 + u64::from(leap(year));
-        year += 1;
-    }
-    let february = 28 + u64::from(leap(year));
-    let mut month = 1;
-    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30] {
-        if days < length {
-            break;
-        }
-        days -= length;
-        month += 1;
-    }
-    (year, month, days + 1)
+/// The one place where a moment becomes text. One beyond the year 9999 comes from a broken clock, and is shown as the
+/// last that can be.
+fn formatted(at: UnixMs, format: &str) -> String {
+    let timestamp = i64::try_from(at.0).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    timestamp.unwrap_or(Timestamp::MAX).strftime(format).to_string()
 }
 
 #[cfg(test)]

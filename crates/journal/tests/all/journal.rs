@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use quorate_core::ids::{RunId, UnixMs};
 use quorate_core::policy::{ConsentKind, Policy};
@@ -150,11 +150,10 @@ fn a_request_is_given_out_until_it_was_heard_and_only_for_its_run() {
     assert_eq!(driver.pending_requests(&run()).unwrap(), []);
 }
 
-/// A driver somewhere else: nobody here can tell whether it lives.
-fn far_away(text: &str) -> Holder {
-    let mut holder = Holder::this_process(text);
-    holder.host = format!("{text}-laptop");
-    holder
+/// A driver somewhere else: nobody here can tell whether it lives, and it does not see this machine's lock.
+fn far_away(text: &str, dir: &Dir) -> Holder {
+    let _ = std::fs::remove_file(dir.0.join("run.db.lock"));
+    Holder { text: text.to_owned(), machine: format!("{text}-laptop") }
 }
 
 #[test]
@@ -162,17 +161,19 @@ fn a_second_driver_is_refused_until_the_first_ones_time_has_passed_and_the_first
     let dir = Dir::new("lease");
     let first = three_events(&dir.file());
     let second = Journal::open(&dir.file(), Mode::Drive).unwrap();
-    first.acquire_lease(&far_away("anna"), &run(), UnixMs(0), 30).unwrap();
+    first.acquire_lease(&far_away("anna", &dir), &run(), UnixMs(0), 30).unwrap();
     first.renew_lease(UnixMs(10_000), 30).unwrap();
-    match second.acquire_lease(&far_away("ben"), &run(), UnixMs(39_999), 30) {
-        Err(JournalError::Held { lease, .. }) => {
+    match second.acquire_lease(&far_away("ben", &dir), &run(), UnixMs(39_999), 30) {
+        Err(JournalError::Held { lease: Some(lease), .. }) => {
             assert_eq!((lease.holder.text.as_str(), lease.renewed), ("anna", UnixMs(10_000)));
         }
         other => panic!("{other:?}"),
     }
     first.append(&run(), UnixMs(1), &resumed("anna")).unwrap();
 
-    second.acquire_lease(&far_away("ben"), &run(), UnixMs(40_000), 30).unwrap();
+    assert_eq!(second.driver(UnixMs(39_999)).unwrap().map(|lease| lease.holder.text).as_deref(), Some("anna"));
+    assert_eq!(second.driver(UnixMs(40_000)).unwrap(), None);
+    second.acquire_lease(&far_away("ben", &dir), &run(), UnixMs(40_000), 30).unwrap();
     let lost = first.append(&run(), UnixMs(1), &resumed("anna")).unwrap_err();
     assert!(matches!(&lost, JournalError::LeaseLost { now, .. } if now.contains("ben")), "{lost}");
     assert!(matches!(first.renew_lease(UnixMs(40_001), 30), Err(JournalError::LeaseLost { .. })));
@@ -180,26 +181,102 @@ fn a_second_driver_is_refused_until_the_first_ones_time_has_passed_and_the_first
     second.append(&run(), UnixMs(1), &resumed("ben")).unwrap();
 
     second.release_lease().unwrap();
-    assert_eq!(first.lease().unwrap(), None);
+    assert_eq!(first.driver(UnixMs(0)).unwrap(), None);
 }
 
 #[test]
-fn a_dead_process_of_this_machine_holds_nothing() {
-    let dir = Dir::new("dead");
-    let journal = three_events(&dir.file());
-    let living = Holder::this_process("living");
-    assert!(!living.is_gone());
-    let mut dead = Holder::this_process("dead");
-    dead.pid_start += 1;
-    let mut before_reboot = Holder::this_process("before the reboot");
-    before_reboot.boot = "another".to_owned();
-    for holder in [dead, before_reboot] {
-        assert!(holder.is_gone());
-        journal.acquire_lease(&holder, &run(), UnixMs(0), 30).unwrap();
-        let next = Journal::open(&dir.file(), Mode::Drive).unwrap();
-        next.acquire_lease(&living, &run(), UnixMs(1), 30).unwrap();
-        next.release_lease().unwrap();
+fn on_one_machine_a_second_driver_is_refused_while_the_first_is_there_and_not_a_moment_longer() {
+    let dir = Dir::new("lock");
+    let first = three_events(&dir.file());
+    let (anna, ben) = (Holder::this_process("anna"), Holder::this_process("ben"));
+    first.acquire_lease(&anna, &run(), UnixMs(0), 30).unwrap();
+    let second = Journal::open(&dir.file(), Mode::Drive).unwrap();
+    // Its time has passed, but there it is: a driver that was stopped and goes on is still the one.
+    for now in [1, 29_999, 1_000_000] {
+        match second.acquire_lease(&ben, &run(), UnixMs(now), 30) {
+            Err(JournalError::Held { lease: Some(lease), .. }) => assert_eq!(lease.holder, anna),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(second.driver(UnixMs(now)).unwrap().map(|lease| lease.holder), Some(anna.clone()));
     }
+    first.append(&run(), UnixMs(1), &resumed("anna")).unwrap();
+
+    // Gone without a word, as after kill -9: its lease says nothing any more.
+    drop(first);
+    assert_eq!(second.driver(UnixMs(1)).unwrap(), None);
+    second.acquire_lease(&ben, &run(), UnixMs(1), 30).unwrap();
+
+    // Released, and still there.
+    second.release_lease().unwrap();
+    let third = Journal::open(&dir.file(), Mode::Drive).unwrap();
+    assert_eq!(third.driver(UnixMs(1)).unwrap(), None);
+    third.acquire_lease(&anna, &run(), UnixMs(1), 30).unwrap();
+}
+
+#[test]
+fn by_another_name_it_is_the_same_journal_with_the_same_lock() {
+    let dir = Dir::new("link");
+    let first = three_events(&dir.file());
+    first.acquire_lease(&Holder::this_process("anna"), &run(), UnixMs(0), 30).unwrap();
+    std::os::unix::fs::symlink("run.db", dir.0.join("link.db")).unwrap();
+    let linked = Journal::open(&dir.0.join("link.db"), Mode::Drive).unwrap();
+    let refused = linked.acquire_lease(&Holder::this_process("ben"), &run(), UnixMs(1), 30);
+    assert!(matches!(refused, Err(JournalError::Held { .. })), "{refused:?}");
+}
+
+#[test]
+fn who_only_looks_never_keeps_a_driver_out() {
+    let dir = Dir::new("looks");
+    let journal = three_events(&dir.file());
+    let holder = Holder::this_process("anna");
+    // A lease without a lock, as a crash leaves it: each look tries the lock.
+    journal.acquire_lease(&holder, &run(), UnixMs(0), 30).unwrap();
+    drop(journal);
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let looks = || {
+            let reader = Journal::open(&dir.file(), Mode::Read).unwrap();
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                reader.driver(UnixMs(1)).unwrap();
+            }
+        };
+        scope.spawn(looks);
+        scope.spawn(looks);
+        for _ in 0..50 {
+            let driver = Journal::open(&dir.file(), Mode::Drive).unwrap();
+            let taken = driver.acquire_lease(&holder, &run(), UnixMs(1), 30);
+            done.store(taken.is_err(), std::sync::atomic::Ordering::Relaxed);
+            taken.unwrap();
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
+/// No test: the driver that the next test kills.
+#[test]
+#[ignore = "started by the test below"]
+fn child_that_drives_until_it_is_killed() {
+    let path = std::env::var_os(CHILD_FILE).expect("only the test below starts this");
+    let journal = Journal::open(Path::new(&path), Mode::Drive).unwrap();
+    journal.acquire_lease(&Holder::this_process("child"), &run(), UnixMs(0), 3600).unwrap();
+    println!("drives");
+    std::io::stdout().flush().unwrap();
+    std::thread::sleep(std::time::Duration::from_secs(60));
+}
+
+#[test]
+fn a_driver_in_another_process_is_refused_until_the_first_was_killed_with_kill_9() {
+    let dir = Dir::new("killed");
+    let journal = three_events(&dir.file());
+    let mut child = child("journal::child_that_drives_until_it_is_killed", &dir);
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.ends_with("drives")));
+    let holder = Holder::this_process("next");
+    let refused = journal.acquire_lease(&holder, &run(), UnixMs(1), 30).unwrap_err();
+    assert!(refused.to_string().starts_with("child drives run r1"), "{refused}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    journal.acquire_lease(&holder, &run(), UnixMs(2), 30).unwrap();
 }
 
 #[test]
@@ -252,6 +329,16 @@ fn a_failed_write_names_the_file_and_says_that_the_run_stops() {
 
 const CHILD_FILE: &str = "QUORATE_JOURNAL_TEST_FILE";
 
+/// A process that runs one of the tests that are none.
+fn child(test: &str, dir: &Dir) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--ignored", "--nocapture"])
+        .env(CHILD_FILE, dir.file())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
 /// No test: the process that the next test kills.
 #[test]
 #[ignore = "started by the test below"]
@@ -270,12 +357,7 @@ fn child_that_appends_until_it_is_killed() {
 fn every_event_that_was_acknowledged_survives_kill_9() {
     for acknowledged in [1, 7, 40] {
         let dir = Dir::new(&format!("kill-{acknowledged}"));
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "journal::child_that_appends_until_it_is_killed", "--ignored", "--nocapture"])
-            .env(CHILD_FILE, dir.file())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = child("journal::child_that_appends_until_it_is_killed", &dir);
         // libtest puts its own words before the first line, without a line break.
         let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
         let last = lines.filter(|line| line.contains("acknowledged")).nth(acknowledged - 1);

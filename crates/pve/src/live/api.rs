@@ -15,10 +15,12 @@ use quorate_core::ids::NodeName;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tracing::{debug, info, warn};
 
 use super::clock::LiveClock;
 use super::config::{HostPort, LiveConfig, LiveError, NodeEndpoint, Secret};
 use super::http::{self, Sender};
+use super::stopwatch::Stopwatch;
 use super::tls;
 use crate::ports::{Api, ApiData, ApiError, ApiRequest, PortFuture};
 
@@ -95,6 +97,7 @@ impl LiveApi {
                 Err(error) if may_go_elsewhere(&error, request.method) => {
                     endpoint.reached.store(!matches!(error, ApiError::Unreachable(_)), Ordering::Relaxed);
                     self.prefer(index, false);
+                    warn!(node = %endpoint.name, %error, "the API of this node failed, the others are tried");
                     failures.push(error);
                 }
                 answered => {
@@ -127,10 +130,11 @@ impl LiveApi {
 
     /// On a kept connection if there is one, else or after its failure on a fresh one.
     async fn read(&self, endpoint: &Endpoint, request: &ApiRequest) -> Result<ApiData, ApiError> {
-        if let Some(sender) = endpoint.take()
-            && let Ok(data) = self.exchange(endpoint, sender, request).await
-        {
-            return data;
+        if let Some(sender) = endpoint.take() {
+            if let Ok(data) = self.exchange(endpoint, sender, request).await {
+                return data;
+            }
+            debug!(node = %endpoint.name, "a kept connection was closed, a new one is tried");
         }
         let sender = self.open(endpoint).await?;
         self.exchange(endpoint, sender, request).await.unwrap_or_else(|reason| Err(in_doubt(endpoint, reason)))
@@ -152,8 +156,15 @@ impl LiveApi {
             let reason = format!("{:?} is not a path", request.path);
             return Ok(Err(ApiError::Refused { status: 400, reason, errors: Vec::new() }));
         };
+        let (node, method, path) = (&endpoint.name, request.method.as_str(), &request.path);
+        let stopwatch = Stopwatch::start();
         let answer = timeout(self.answer, http::exchange(&mut sender, http)).await;
-        let answer = answer.unwrap_or_else(|_| Err(format!("no answer within {} s", self.answer.as_secs())))?;
+        let answer = answer.unwrap_or_else(|_| Err(format!("no answer within {} s", self.answer.as_secs())));
+        let answer = answer.inspect_err(|reason| {
+            warn!(%node, method, path, reason, ms = stopwatch.ms(), "API call without a complete answer");
+        })?;
+        // Neither parameters nor bodies: there may be secrets in them.
+        debug!(%node, method, path, status = answer.status, ms = stopwatch.ms(), "API call answered");
         if request.method == Method::Get {
             endpoint.keep(sender);
         }
@@ -164,8 +175,10 @@ impl LiveApi {
     async fn open(&self, endpoint: &Endpoint) -> Result<Sender, ApiError> {
         let unreachable = |reason: String| ApiError::Unreachable(format!("{} ({})", endpoint.name, reason));
         let late = |_| Err(format!("no connection within {} s", self.connect.as_secs()));
+        info!(node = %endpoint.name, address = endpoint.host, "connecting to the API");
         let connected = timeout(self.connect, tls::connect(&self.connector, &endpoint.address)).await;
         let (stream, seen) = connected.unwrap_or_else(late).map_err(unreachable)?;
+        info!(node = %endpoint.name, expected = endpoint.pinned, seen, "the node showed its certificate");
         if seen != endpoint.pinned {
             let (node, pinned) = (endpoint.name.clone(), endpoint.pinned.clone());
             return Err(ApiError::Fingerprint { node, seen, pinned });

@@ -10,7 +10,7 @@ use quorate_core::command::Method;
 use quorate_core::ids::NodeName;
 
 use crate::answer;
-use crate::ports::{ApiData, ApiError, ApiRequest};
+use crate::ports::{ApiData, ApiError, ApiRequest, percent_encoded};
 
 /// More than any answer that a look asks for; a broken peer shall not fill our memory.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
@@ -41,13 +41,8 @@ pub(super) fn request(request: &ApiRequest, host: &str, token: &HeaderValue) -> 
 
 /// Parameters in the form encoding; an array is a key several times.
 fn encode(params: &[(String, String)]) -> String {
-    let pairs = params.iter().map(|(key, value)| format!("{}={}", form(key), form(value)));
+    let pairs = params.iter().map(|(key, value)| format!("{}={}", percent_encoded(key), percent_encoded(value)));
     pairs.collect::<Vec<_>>().join("&")
-}
-
-fn form(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
 /// Sends and reads the whole answer. An error means: sent, at least in part, and not answered in full.
@@ -73,7 +68,7 @@ fn reason(response: &Response<Incoming>) -> String {
 
 /// A whole answer.
 pub(super) struct Answer {
-    status: u16,
+    pub(super) status: u16,
     reason: String,
     body: Bytes,
 }

@@ -9,6 +9,7 @@ use russh::keys::agent::client::AgentClient;
 use russh::keys::known_hosts::known_host_keys_path;
 use russh::keys::ssh_key::{Algorithm, HashAlg, PrivateKey, PublicKey};
 use russh::keys::{PrivateKeyWithHashAlg, load_secret_key};
+use tracing::debug;
 
 use super::config::{HostKey, LiveError, NodeEndpoint};
 
@@ -75,19 +76,30 @@ pub(super) async fn log_in<H: Handler>(
         } else {
             None
         };
-        let key = PrivateKeyWithHashAlg::new(key.clone(), hash);
-        if let AuthResult::Success = session.authenticate_publickey(user, key).await.map_err(lost)? {
+        let offered = PrivateKeyWithHashAlg::new(key.clone(), hash);
+        let answer = session.authenticate_publickey(user, offered).await.map_err(lost)?;
+        let taken = matches!(answer, AuthResult::Success);
+        debug!(user, key = fingerprint(key.public_key()), accepted = taken, "key from a file offered");
+        if taken {
             return Ok(());
         }
     }
     // No agent is no error: then there are only the files.
-    let Ok(mut agent) = AgentClient::connect_env().await else { return Err(refused(attempts)) };
+    let Ok(mut agent) = AgentClient::connect_env().await else {
+        debug!("no ssh-agent");
+        return Err(refused(attempts));
+    };
     let identities = agent.request_identities().await.unwrap_or_default();
+    debug!(keys = identities.len(), "ssh-agent asked for keys");
     for identity in identities.into_iter().take(MAX_ATTEMPTS.saturating_sub(attempts)) {
         let AgentIdentity::PublicKey { key, .. } = identity else { continue };
         attempts += 1;
         let hash = key.algorithm().is_rsa().then_some(HashAlg::Sha512);
-        if let Ok(AuthResult::Success) = session.authenticate_publickey_with(user, key, hash, &mut agent).await {
+        let shown = fingerprint(&key);
+        let answer = session.authenticate_publickey_with(user, key, hash, &mut agent).await;
+        let taken = matches!(answer, Ok(AuthResult::Success));
+        debug!(user, key = shown, accepted = taken, "key from ssh-agent offered");
+        if taken {
             return Ok(());
         }
     }

@@ -10,6 +10,7 @@ mod http;
 mod keys;
 mod probe;
 mod shell;
+mod stopwatch;
 mod tls;
 
 use std::sync::Arc;

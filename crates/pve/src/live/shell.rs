@@ -16,10 +16,12 @@ use russh::keys::ssh_key::PrivateKey;
 use russh::{Channel, ChannelMsg, Sig};
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::timeout;
+use tracing::{debug, info, warn};
 
 use super::clock::LiveClock;
 use super::config::{HostPort, LiveConfig, LiveError};
 use super::keys::{self, KnownKeys, LoginError};
+use super::stopwatch::Stopwatch;
 use crate::ports::{Exit, PortFuture, Shell, ShellError, ShellOutput};
 
 /// Programs at once on one connection; sshd allows ten sessions by default.
@@ -75,8 +77,15 @@ impl LiveShell {
         let _permit = node.permits.acquire().await;
         let channel = self.channel(node).await?;
         let deadline = self.clock.timeout(deadline);
-        let run = timeout(deadline, execute(channel, &quote_all(argv))).await;
+        let (command, stopwatch) = (quote_all(argv), Stopwatch::start());
+        let run = timeout(deadline, execute(channel, &command)).await;
         let run = run.unwrap_or_else(|_| Err(Failure::Lost(format!("no end within {} s", deadline.as_secs()))));
+        match &run {
+            Ok(output) => {
+                debug!(node = %name, command, exit = ?output.exit, ms = stopwatch.ms(), "command ended")
+            }
+            Err(failure) => warn!(node = %name, command, ?failure, ms = stopwatch.ms(), "command without a known end"),
+        }
         run.map_err(|failure| match failure {
             Failure::NotStarted(reason) => ShellError::Unreachable { node: name.clone(), reason },
             Failure::Lost(reason) => ShellError::InDoubt { node: name.clone(), reason },
@@ -93,7 +102,8 @@ impl LiveShell {
             *session = Some(kept);
             return Ok(channel);
         }
-        let fresh = Arc::new(self.open(node).await?);
+        let fresh =
+            Arc::new(self.open(node).await.inspect_err(|error| warn!(node = %node.name, %error, "no SSH connection"))?);
         let channel = timeout(self.connect, fresh.channel_open_session()).await;
         let channel = channel.map_err(|_| unreachable("it opens no session in time".to_owned()))?;
         let channel = channel.map_err(|error| unreachable(error.to_string()))?;
@@ -116,6 +126,7 @@ impl LiveShell {
         let seen = Arc::new(SyncMutex::new(None));
         let host = PinnedHost { known: node.known.fingerprints.clone(), stranger: seen.clone() };
         let (host_name, port) = (node.address.0.as_str(), node.address.1);
+        info!(node = %node.name, host = host_name, port, "connecting by SSH");
         let connected = timeout(self.connect, client::connect(Arc::new(config), (host_name, port), host)).await;
         if let Some(seen) = seen.lock().unwrap_or_else(PoisonError::into_inner).take() {
             let known = node.known.fingerprints.join(" or ");
@@ -127,6 +138,7 @@ impl LiveShell {
             LoginError::Lost(reason) => unreachable(reason),
             LoginError::Refused(reason) => ShellError::Unauthorized { node: node.name.clone(), reason },
         })?;
+        info!(node = %node.name, user = USER, "logged in by SSH");
         Ok(session)
     }
 }
@@ -146,6 +158,7 @@ impl client::Handler for PinnedHost {
             PublicKeyOrCertificate::Certificate(_) => "a certificate".to_owned(),
         };
         let accepted = self.known.contains(&seen);
+        info!(expected = self.known.join(" or "), seen, "SSH handshake: the node showed its host key");
         if !accepted {
             *self.stranger.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
         }
@@ -153,6 +166,7 @@ impl client::Handler for PinnedHost {
     }
 }
 
+#[derive(Debug)]
 enum Failure {
     /// Nothing was run.
     NotStarted(String),

@@ -13,6 +13,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tracing::debug;
 
 use super::config::HostPort;
 
@@ -38,10 +39,14 @@ pub(super) async fn connect(
 ) -> Result<(TlsStream<TcpStream>, String), String> {
     let stream = TcpStream::connect((address.0.as_str(), address.1)).await.map_err(|error| error.to_string())?;
     stream.set_nodelay(true).map_err(|error| error.to_string())?;
+    debug!(host = address.0, port = address.1, "connected, TLS handshake begins");
     let name = ServerName::try_from(address.0.clone()).map_err(|_| format!("{:?} is not a host name", address.0))?;
     let stream = connector.connect(name, stream).await.map_err(|error| error.to_string())?;
     let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
     let seen = fingerprint(shown.ok_or("the node showed no certificate")?);
+    let (_, session) = stream.get_ref();
+    let (protocol, cipher) = (session.protocol_version(), session.negotiated_cipher_suite().map(|suite| suite.suite()));
+    debug!(?protocol, ?cipher, seen, "TLS handshake done");
     Ok((stream, seen))
 }
 

@@ -10,7 +10,8 @@ use quorate_core::ids::{GuestId, NodeName};
 use quorate_core::snapshot::{DiskUse, Guest, MigrationFacts};
 
 use super::look::{Depth, Look};
-use super::reader::{Reader, segment};
+use super::reader::Reader;
+use crate::ports::percent_encoded;
 use crate::wire::guest::Volume;
 use crate::wire::lenient::List;
 
@@ -35,7 +36,7 @@ pub(super) async fn locate(
         known.flat_map(images_of).filter_map(|volid| Some(volid.split_once(':')?.0.to_owned())).collect();
     let asked = storages.iter().flat_map(|storage| nodes.iter().map(move |node| (storage, node)));
     let lists = asked.map(|(storage, node)| async move {
-        let below = format!("storage/{}/content?content=iso", segment(storage));
+        let below = format!("storage/{}/content?content=iso", percent_encoded(storage));
         let volumes = reader.node_get::<List<Volume>>(node, &below).await;
         (node, volumes.map(|list| list.0).unwrap_or_default())
     });

@@ -37,6 +37,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use quorate_core::ids::NodeName;
 use quorate_core::snapshot::{SNAPSHOT_FORMAT, Snapshot};
+use tracing::debug;
 
 use crate::ports::Ports;
 use node::NodeLook;
@@ -44,6 +45,14 @@ use reader::Reader;
 
 /// Looks at the cluster once. Ends in bounded time, and always with a snapshot: what failed is in it as unknown.
 pub async fn observe(ports: &Ports, look: Look<'_>) -> Snapshot {
+    debug!(depth = ?look.depth, "look at the cluster begins");
+    let snapshot = read(ports, look).await;
+    let seconds = ports.clock.now().since_s(snapshot.taken);
+    debug!(nodes = snapshot.nodes.len(), guests = snapshot.guests.len(), seconds, "look at the cluster done");
+    snapshot
+}
+
+async fn read(ports: &Ports, look: Look<'_>) -> Snapshot {
     let taken = ports.clock.now();
     let first = Reader::new(ports, &look.avoid, &look.known_nodes);
     let roster = roster::read(&first, &look).await;

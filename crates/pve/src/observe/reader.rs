@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use crate::ports::{ApiError, ApiRequest, Ports};
+use crate::ports::{ApiError, ApiRequest, Ports, percent_encoded};
 use crate::wire::lenient;
 
 /// Requests in flight per node, API calls and programs together: a look must not be a load.
@@ -83,19 +83,7 @@ impl<'a> Reader<'a> {
 
 /// `/nodes/N/below`, with the name percent-encoded.
 pub(super) fn node_path(node: &NodeName, below: &str) -> String {
-    format!("/nodes/{}/{below}", segment(node.as_str()))
-}
-
-/// Percent-encodes one element of a path.
-pub(super) fn segment(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(byte)),
-            _ => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    encoded
+    format!("/nodes/{}/{below}", percent_encoded(node.as_str()))
 }
 
 /// A failed read in words.
@@ -121,6 +109,6 @@ mod tests {
     #[test]
     fn a_name_from_outside_cannot_leave_its_path_element() {
         assert_eq!(node_path(&NodeName::from("pve1"), "status"), "/nodes/pve1/status");
-        assert_eq!(segment("../x?y#z é"), "..%2Fx%3Fy%23z%20%C3%A9");
+        assert_eq!(percent_encoded("../x?y#z é"), "..%2Fx%3Fy%23z%20%C3%A9");
     }
 }

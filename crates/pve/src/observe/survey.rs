@@ -12,9 +12,9 @@ use quorate_core::recovery::{Heard, HeardWhat, LrmReport, NodeReport, Survey};
 use serde::Deserialize;
 
 use super::quorum;
-use super::reader::{Reader, segment};
+use super::reader::Reader;
 use super::shell::{DATE, NodeShell, QUICK, date};
-use crate::ports::Ports;
+use crate::ports::{Ports, percent_encoded};
 use crate::wire::corosync_conf::{self, CorosyncConf};
 use crate::wire::corosync_journal::{self, Line};
 use crate::wire::lenient::{self, Int, Text};
@@ -103,7 +103,7 @@ struct Status {
 
 /// `None` where the node never ran a local resource manager, or pmxcfs is not there to tell.
 async fn lrm(shell: &NodeShell<'_>, node: &NodeName, ahead_ms: i64) -> Result<Option<LrmReport>, WhyUnknown> {
-    let path = format!("/etc/pve/nodes/{}/lrm_status", segment(node.as_str()));
+    let path = format!("/etc/pve/nodes/{}/lrm_status", percent_encoded(node.as_str()));
     let argv = ["cat", &path];
     let output = shell.run(&argv, QUICK).await?;
     if !output.succeeded() && output.stderr.contains("No such file") {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use quorate_core::ids::NodeName;
 use quorate_core::policy::Policy;
+use quorate_pve::ports::percent_encoded;
 use quorate_wire::{
     ApiRequest, Credentials, Gate, ShellAnswer, ShellExit, Wire, api_listens, fingerprint, is_on, ssh_listens,
 };
@@ -157,8 +158,11 @@ impl Stage {
         if !api_listens(&self.sim.world(), node) {
             return self.log.more(&format!("{node} refuses the connection to port 8006"));
         }
-        let form =
-            params.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect::<Vec<_>>().join("&");
+        let form = params
+            .iter()
+            .map(|(name, value)| format!("{name}={}", percent_encoded(value)))
+            .collect::<Vec<_>>()
+            .join("&");
         let in_query = matches!(method, "GET" | "DELETE");
         let request = ApiRequest {
             asked: node.clone(),
@@ -181,11 +185,6 @@ impl Stage {
         let shown: String = shown.chars().take(ANSWER_CHARS).collect();
         self.log.more(&format!("{} {} {shown}{cut}", answer.status, answer.reason));
     }
-}
-
-fn encoded(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
 /// The end of a log: what was harmed by name, what was done, and the cluster's own lines about it.

@@ -72,6 +72,45 @@ fn whoever_is_not_the_cluster_that_is_pinned_is_not_talked_to() {
 }
 
 #[test]
+fn with_v_a_wrong_pin_is_seen_in_the_handshake_with_what_is_expected() {
+    let lab = Lab::start(FACTOR, "");
+    let session = &lab.session;
+    let config = session.read("quorate.toml");
+    let pinned = between(&config, "fingerprint = \"", "\"");
+    let wrong = "AA:".repeat(31) + "AA";
+    session.change_config(pinned, &wrong);
+    let handshake = format!("node=pve1 expected=\"{wrong}\" seen=\"{pinned}\"");
+    let told = session.run(&["-v", "inspect"]);
+    assert!(told.err.contains("connecting to the API node=pve1 address=\"127."), "{}", told.err);
+    assert!(told.err.contains(&handshake), "{}", told.err);
+    assert!(!session.run(&["inspect"]).err.contains(&handshake), "without -v nothing is told");
+
+    session.write("quorate.toml", &config);
+    let known = between(&config, "host-key = \"", "\"");
+    let wrong = format!("SHA256:{}", "A".repeat(43));
+    session.change_config(known, &wrong);
+    let told = session.run(&["inspect", "-vv", "--log-file", "ssh.log"]);
+    let log = session.read("ssh.log");
+    assert!(log.contains(&format!("expected=\"{wrong}\" seen=\"{known}\"")), "{log}");
+    assert!(log.contains("API call answered node=pve1 method=\"GET\" path=\"/version\" status=200 ms="), "{log}");
+    assert!(!told.err.contains("API call answered"), "what is in the file is not on the terminal: {}", told.err);
+}
+
+#[test]
+fn a_log_is_added_to_a_file_of_ours_and_to_nothing_else() {
+    use std::os::unix::fs::PermissionsExt;
+    let session = Session::new();
+    session.write("q.log", "before\n");
+    session.run(&["explain", "exit-codes", "--log-file", "q.log"]).expect(0, &[]);
+    assert!(session.read("q.log").starts_with("before\n"));
+    let mode = std::fs::metadata(session.dir.join("q.log")).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o600);
+    std::os::unix::fs::symlink("q.log", session.dir.join("link.log")).unwrap();
+    session.run(&["explain", "exit-codes", "--log-file", "link.log"]).expect(2, &["link.log", "it is a symbolic link"]);
+    session.run(&["explain", "exit-codes", "--log-file", "/dev/null"]).expect(2, &["it is no regular file"]);
+}
+
+#[test]
 fn wrong_credentials_are_named_and_never_shown() {
     let lab = Lab::start(FACTOR, "");
     let config = lab.session.read("quorate.toml");

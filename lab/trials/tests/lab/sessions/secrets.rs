@@ -55,7 +55,7 @@ fn a_secret_in_the_configuration_the_answers_or_the_environment_is_in_nothing_th
     let lab = demo_lab();
     let session = &lab.session;
     let secret = secret(session);
-    let mut driver = session.start(&["run", "--json"]);
+    let mut driver = session.start(&["run", "--json", "-vvv", "--log-file", "trace.log"]);
     let mut shown = driver.stdout.take().unwrap();
     let heard = std::thread::spawn(move || {
         let mut all = Vec::new();
@@ -99,10 +99,18 @@ fn a_secret_in_the_configuration_the_answers_or_the_environment_is_in_nothing_th
     let files = written(&session.dir);
     for name in files.keys() {
         let mode = std::fs::metadata(session.dir.join(name)).unwrap().permissions().mode() & 0o777;
-        let ours = name.contains("journal") || name.ends_with(".db") || name == "snapshot.json" || name == "page.html";
+        let ours = name.contains("journal")
+            || name.ends_with(".db")
+            || name == "snapshot.json"
+            || name == "page.html"
+            || name == "trace.log";
         assert!(!ours || mode == 0o600, "{name} has mode {mode:o}");
     }
     assert!(files.contains_key("snapshot.json") && files.contains_key("page.html"), "{:?}", files.keys());
+    // What is looked for is looked for where it could be: calls, commands, and what the libraries say.
+    for told in ["API call answered", "command ended", "rustls::", "russh::"] {
+        assert!(holds(&files["trace.log"], told), "{told} is not in the log");
+    }
     all.extend(files);
     for (what, bytes) in &all {
         assert!(!holds(bytes, &secret), "the token's secret is in {what}");

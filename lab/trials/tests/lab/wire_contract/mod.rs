@@ -13,6 +13,7 @@ mod undescribed;
 mod versions;
 mod without_quorum;
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use quorate_core::ids::NodeName;
 use quorate_wire::{ApiAnswer, ApiRequest, Credentials, Gate, Wire};
 use quorate_world::World;
@@ -99,12 +100,7 @@ pub(crate) fn body(answer: &ApiAnswer) -> Value {
 }
 
 pub(crate) fn encode(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
-            b if b.is_ascii_alphanumeric() || b"-._~".contains(&b) => char::from(b).to_string(),
-            b => format!("%{b:02X}"),
-        })
-        .collect()
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
 /// A method as the schema has it, read here once more: the lab's own reader is what is tested.

@@ -1,0 +1,58 @@
+//! The lock that keeps a second driver on the same machine out: an exclusive lock of the operating system on a file
+//! beside the journal. The process that holds it drives; when that process ends, however it ends, the lock is free.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How often to try again while another process looks at the lock, and how long to wait between. A look takes
+/// microseconds.
+const TRIES: u32 = 200;
+const BETWEEN_TRIES: Duration = Duration::from_millis(5);
+
+/// `run.db.lock` beside `run.db`. One journal has one lock, by whatever link it is opened.
+fn path(journal: &Path) -> io::Result<PathBuf> {
+    let mut path = journal.canonicalize()?.into_os_string();
+    path.push(".lock");
+    Ok(path.into())
+}
+
+/// Takes the lock; it lasts until the file is dropped. None: another process has it.
+#[allow(clippy::disallowed_methods, reason = "the rare wait is for another process here, not for the cluster")]
+pub(crate) fn take(journal: &Path) -> io::Result<Option<File>> {
+    let path = path(journal)?;
+    // The file stays for ever: were it removed, two drivers could each lock one of that name.
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    for _ in 0..TRIES {
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(file)),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        if is_exclusive(&file)? {
+            return Ok(None);
+        }
+        std::thread::sleep(BETWEEN_TRIES);
+    }
+    Ok(None)
+}
+
+/// Does any process drive by this journal?
+pub(crate) fn is_taken(journal: &Path) -> io::Result<bool> {
+    match File::open(path(journal)?) {
+        Ok(file) => is_exclusive(&file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// A driver's lock lets no other beside it; a look's does.
+fn is_exclusive(file: &File) -> io::Result<bool> {
+    match file.try_lock_shared() {
+        Ok(()) => file.unlock().map(|()| false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}

@@ -1,0 +1,17 @@
+//! How long something took, for the log: on the wall, however fast the run's clock is.
+#![allow(clippy::disallowed_methods, reason = "nothing is decided by it")]
+
+use std::time::Instant;
+
+pub(super) struct Stopwatch(Instant);
+
+impl Stopwatch {
+    pub(super) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Milliseconds since the start.
+    pub(super) fn ms(&self) -> u64 {
+        u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}

@@ -1,6 +1,6 @@
 //! The crates stand in one line; each knows only those before it.
 
-use super::{Complaint, Tree};
+use super::tree::{Complaint, Tree};
 
 const LINE: &[&str] = &["core", "journal", "pve", "engine", "sim", "cli"];
 
@@ -33,7 +33,7 @@ pub(super) fn each_knows_only_those_before_it(tree: &Tree) -> Vec<Complaint> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{texts, tree_of};
+    use super::super::tree::{texts, tree_of};
     use super::*;
 
     #[test]

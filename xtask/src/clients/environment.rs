@@ -11,7 +11,7 @@ use std::time::Duration;
 use std::{fs, io};
 
 use super::process;
-use crate::stages::Count;
+use crate::run::Count;
 
 const PIP_DEADLINE: Duration = Duration::from_secs(900);
 const BUILD_DEADLINE: Duration = Duration::from_secs(1800);

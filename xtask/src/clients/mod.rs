@@ -10,7 +10,7 @@ mod process;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::stages::{Count, Outcome};
+use crate::run::{Count, Outcome};
 use environment::Environment;
 
 /// Set by a developer without a network: the stage is skipped, and says so.
@@ -48,12 +48,12 @@ fn opted_out(value: Option<&std::ffi::OsStr>) -> bool {
 }
 
 /// `cargo xtask clients [name…]`: all, or those; `drains` makes the table of the docs.
-pub(crate) fn run(root: &Path, names: &[&str]) -> bool {
+pub(crate) fn run(root: &Path, names: &[String]) -> bool {
     let known = || CLIENTS.iter().chain([&DRAINS]);
     let chosen: Vec<&Client> = if names.is_empty() {
         CLIENTS.iter().collect()
     } else {
-        known().filter(|client| names.contains(&client.name)).collect()
+        known().filter(|client| names.iter().any(|name| name == client.name)).collect()
     };
     if let Some(unknown) = names.iter().find(|name| known().all(|client| client.name != **name)) {
         let all: Vec<_> = known().map(|client| client.name).collect();
@@ -115,6 +115,6 @@ mod tests {
 
     #[test]
     fn an_unknown_client_is_refused() {
-        assert!(!run(&crate::root(), &["nobody"]));
+        assert!(!run(&crate::root(), &["nobody".to_owned()]));
     }
 }

@@ -46,7 +46,7 @@ fn mutations() -> Vec<Mutation> {
 }
 
 /// Runs all of them, or those whose name contains one of `only`; prints a table. False if one survives.
-pub(crate) fn run(root: &Path, only: &[&str]) -> bool {
+pub(crate) fn run(root: &Path, only: &[String]) -> bool {
     let copy = match copied(root) {
         Ok(copy) => copy,
         Err(why) => {
@@ -62,7 +62,7 @@ pub(crate) fn run(root: &Path, only: &[&str]) -> bool {
     println!("| taken out | red |\n|---|---|");
     let mut all_red = true;
     for (number, mutation) in mutations().iter().enumerate() {
-        if !only.is_empty() && !only.iter().any(|only| mutation.name.contains(only)) {
+        if !only.is_empty() && !only.iter().any(|only| mutation.name.contains(only.as_str())) {
             continue;
         }
         let red = tests(&copy, Some(number)).map(|output| failed(&output)).unwrap_or_default();
@@ -85,7 +85,9 @@ fn copied(root: &Path) -> std::io::Result<PathBuf> {
         std::fs::remove_dir_all(&copy)?;
     }
     std::fs::create_dir_all(&copy)?;
-    let parts = ["Cargo.toml", "Cargo.lock", "crates", "xtask", "docs"];
+    let kept = |name: &std::ffi::OsString| name != "target" && name != ".git";
+    let names = std::fs::read_dir(root)?.map(|entry| Ok(entry?.file_name()));
+    let parts = names.filter(|name| name.as_ref().map_or(true, kept)).collect::<std::io::Result<Vec<_>>>()?;
     let done = Command::new("cp").arg("-r").args(parts).arg(&copy).current_dir(root).status()?;
     if !done.success() {
         return Err(std::io::Error::other("cp failed"));

@@ -1,6 +1,6 @@
 //! What a doc comment may not be.
 
-use super::tree::{Complaint, Tree, rust};
+use super::tree::{Complaint, Tree, is_test_file, rust};
 
 /// Nothing runs the examples in doc comments: compiling each of them alone took four minutes for none.
 pub(super) fn hold_no_example_to_run(tree: &Tree) -> Vec<Complaint> {
@@ -21,6 +21,39 @@ pub(super) fn hold_no_example_to_run(tree: &Tree) -> Vec<Complaint> {
         }
     }
     complaints
+}
+
+/// What is public says what it is: functions, types, traits, constants, modules. A field or a variant needs a comment only
+/// where its name does not say it all, so the lint `missing_docs`, which knows no difference, is no help.
+pub(super) fn say_what_public_items_are(tree: &Tree) -> Vec<Complaint> {
+    const ITEMS: &[&str] = &["fn", "struct", "enum", "trait", "type", "const", "static", "async"];
+    let mut complaints = Vec::new();
+    for (path, text) in rust(tree).filter(|(path, _)| !is_test_file(path)) {
+        let (code, _) = text.split_once("\n#[cfg(test)]\nmod tests {").unwrap_or((text, ""));
+        let lines: Vec<&str> = code.lines().map(str::trim).collect();
+        for (index, line) in lines.iter().enumerate() {
+            let mut words = line.split([' ', '(', '<']);
+            let public = words.next() == Some("pub") && words.next().is_some_and(|word| ITEMS.contains(&word));
+            if public && !is_documented(&lines[..index]) {
+                complaints.push(Complaint::at(path, index, "public, and no comment says what it is"));
+            }
+        }
+    }
+    complaints
+}
+
+/// Is the last of these lines a doc comment, attributes aside?
+fn is_documented(above: &[&str]) -> bool {
+    let mut lines = above.iter().rev();
+    while let Some(line) = lines.next() {
+        if line.ends_with(")]") && !line.starts_with("#[") {
+            // An attribute of several lines.
+            lines.by_ref().find(|line| line.starts_with("#["));
+        } else if !line.starts_with("#[") {
+            return line.starts_with("///") || line.starts_with("#!") || line.starts_with("$(#[");
+        }
+    }
+    false
 }
 
 /// Articles and the like, which say nothing about what they stand before.
@@ -99,6 +132,15 @@ mod tests {
     fn an_example_that_nothing_runs_is_found_and_a_drawing_is_none() {
         let text = "/// ```\n/// a();\n/// ```\n//! ```text\n//! a -> b\n//! ```\n/// ```no_run\n/// ```\n";
         assert_eq!(texts(&hold_no_example_to_run(&tree_of(&[("a.rs", text)]))).len(), 2);
+    }
+
+    #[test]
+    fn a_public_item_without_a_comment_is_found_and_a_field_may_do_without() {
+        let bare = "pub fn a() {}\npub struct B {\n    pub c: u8,\n}\npub const D: u8 = 1;\n";
+        assert_eq!(texts(&say_what_public_items_are(&tree_of(&[("a.rs", bare)]))).len(), 3);
+        let said = "/// Does it.\n#[must_use]\npub fn a() {}\n/// B.\n#[derive(\n    Clone,\n    Debug,\n)]\npub struct B;\n\
+                    pub(crate) fn d() {}\n#[cfg(test)]\nmod tests {\n    pub fn e() {}\n}\n";
+        assert_eq!(texts(&say_what_public_items_are(&tree_of(&[("a.rs", said)]))), [""; 0]);
     }
 
     fn repeated(text: &str) -> bool {

@@ -28,6 +28,7 @@ const RULES: &[fn(&Tree) -> Vec<Complaint>] = &[
     links::lead_somewhere,
     matches::no_arm_for_all_other_steps,
     comments::hold_no_example_to_run,
+    comments::say_what_public_items_are,
     registries::ids_are_unique_documented_and_tested,
     words::nothing_of_this_machine,
 ];

@@ -36,7 +36,11 @@ fn graph(modules: &BTreeMap<Path, Module>) -> Graph {
             module.imports.iter().filter(|import| module.words.contains(&import.name) || !import.hands_on && !parent);
         let imported = imports.map(|import| import.target.clone());
         let all_of_another = module.imports.iter().any(|import| import.name == "*");
-        let words = module.words.iter().filter(|_| all_of_another).map(|word| vec![word.clone()]);
+        let words = module
+            .words
+            .iter()
+            .filter(|word| all_of_another && !module.declared.contains(*word))
+            .map(|word| vec![word.clone()]);
         for used in imported.chain(module.paths.iter().cloned()).chain(words) {
             let Some((definer, name)) = names.item(path, &used) else { continue };
             let file = &modules[&definer].file;
@@ -195,6 +199,16 @@ mod tests {
             ];
             assert_eq!(found(&files).len(), circles, "{room}");
         }
+    }
+
+    #[test]
+    fn names_from_elsewhere_and_names_that_are_handed_round_lead_nowhere() {
+        let files = [
+            ("crates/a/src/lib.rs", "mod a;\nmod b;\n"),
+            ("crates/a/src/a.rs", "use elsewhere::all::*;\npub use super::b::*;\npub fn f() { g::z(); w::v(); }\n"),
+            ("crates/a/src/b.rs", "pub use super::a::*;\npub fn f() { f::z(); w::v(); }\n"),
+        ];
+        assert_eq!(found(&files), [""; 0]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::modules::{Module, Path};
+use super::modules::{Import, Module, Path};
 
 /// All modules, to be asked what a name means where it is used.
 pub(super) struct Names<'a> {
@@ -27,14 +27,6 @@ impl Names<'_> {
         match self.meaning(from, path, MOST_STEPS)? {
             Meaning::Item(module, name) => Some((module, name)),
             Meaning::Module(_) => None,
-        }
-    }
-
-    /// The module that this path leads to, if it is one.
-    pub(super) fn module(&self, from: &Path, path: &[String]) -> Option<Path> {
-        match self.meaning(from, path, MOST_STEPS)? {
-            Meaning::Module(module) => Some(module),
-            Meaning::Item(..) => None,
         }
     }
 
@@ -89,22 +81,19 @@ impl Names<'_> {
     /// A name that a `use` of this module brings, by itself or with all of another module.
     fn imported(&self, at: &Path, name: &str, rest: &[String], steps: usize) -> Option<Meaning> {
         let module = self.modules.get(at)?;
-        let follow = |target: &[String]| {
-            let whole = [target, rest].concat();
-            // `use survey::survey`: the target is looked for from the module itself, where the import is not in the way.
-            self.meaning(at, &whole, steps.checked_sub(1)?)
-        };
+        let steps = steps.checked_sub(1)?;
         if let Some(import) = module.imports.iter().find(|import| import.name == name) {
-            return if import.target.len() == 1 && import.target[0] == name { None } else { follow(&import.target) };
+            // A `use` of what is called the same and comes from elsewhere, as `use serde;`, leads nowhere in here.
+            let other = import.target != [name.to_owned()];
+            return other.then(|| self.meaning(at, &[import.target.as_slice(), rest].concat(), steps))?;
         }
         let globs = module.imports.iter().filter(|import| import.name == "*");
-        globs
-            .filter_map(|glob| {
-                let (_, of) = glob.target.split_last()?;
-                let other = self.module(at, of)?;
-                self.declares(&other, name).then(|| self.walk(other, &[&[name.to_owned()], rest].concat(), steps))?
-            })
-            .next()
+        let from = |glob: &Import| {
+            let (_, of) = glob.target.split_last()?;
+            let Meaning::Module(other) = self.meaning(at, of, steps)? else { return None };
+            self.declares(&other, name).then(|| self.walk(other, &[&[name.to_owned()], rest].concat(), steps))?
+        };
+        globs.filter_map(from).next()
     }
 
     /// Is this name declared or handed on there?

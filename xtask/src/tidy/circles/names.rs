@@ -63,7 +63,7 @@ impl Names<'_> {
     fn walk(&self, at: Path, path: &[String], steps: usize) -> Option<Meaning> {
         let module = self.modules.get(&at)?;
         let Some((name, rest)) = path.split_first() else { return Some(Meaning::Module(at)) };
-        let child = [at.as_slice(), &[name.clone()]].concat();
+        let child = [at.as_slice(), std::slice::from_ref(name)].concat();
         let imported = module.imports.iter().any(|import| import.name == *name);
         let is_item = rest.is_empty() && (imported || module.declared.contains(name));
         if self.modules.contains_key(&child) && !is_item {

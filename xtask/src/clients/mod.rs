@@ -35,12 +35,19 @@ const CLIENTS: &[Client] = &[
 /// Not a check: prints the table of what peers that drain a node did, at the true speed of time.
 const DRAINS: Client = Client { name: "drains", script: "drains.py", deadline: Duration::from_secs(1200) };
 
+/// What cargo builds for a developer who asks for clients alone.
+const BUILD: &[&str] = &["build", "--package", "quorate", "--locked"];
+
+/// What the stage of the tests has built already, asked for in the same words: with others, cargo would choose other
+/// features for the crates below, and build them all once more.
+const AS_TESTED: &[&str] = &["test", "--workspace", "--lib", "--bins", "--tests", "--locked", "--no-run"];
+
 /// The stage of `cargo xtask test`.
 pub(crate) fn stage(root: &Path, count: &mut Count) -> Outcome {
     if opted_out(std::env::var_os(OPT_OUT).as_deref()) {
         return Outcome::Skipped("QUORATE_SKIP_CLIENTS is set");
     }
-    perform(root, &CLIENTS.iter().collect::<Vec<_>>(), count)
+    perform(root, AS_TESTED, &CLIENTS.iter().collect::<Vec<_>>(), count)
 }
 
 fn opted_out(value: Option<&std::ffi::OsStr>) -> bool {
@@ -60,7 +67,7 @@ pub(crate) fn run(root: &Path, names: &[String]) -> bool {
         eprintln!("no client is called {unknown}; there are {}", all.join(", "));
         return false;
     }
-    match perform(root, &chosen, &mut Count::default()) {
+    match perform(root, BUILD, &chosen, &mut Count::default()) {
         Outcome::Failed(why) => {
             eprintln!("{why}");
             false
@@ -69,8 +76,8 @@ pub(crate) fn run(root: &Path, names: &[String]) -> bool {
     }
 }
 
-fn perform(root: &Path, clients: &[&Client], count: &mut Count) -> Outcome {
-    let environment = match Environment::ready(root) {
+fn perform(root: &Path, build: &[&str], clients: &[&Client], count: &mut Count) -> Outcome {
+    let environment = match Environment::ready(root, build) {
         Ok(environment) => environment,
         Err(why) => return Outcome::Failed(format!("{why} ({OPT_OUT}=1 leaves these clients out)")),
     };

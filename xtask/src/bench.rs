@@ -1,7 +1,7 @@
 //! `cargo xtask bench plan …` and `cargo xtask bench optima`: what they measure is in `research/planner`; here it is only
 //! built for release, run and passed on.
 
-use crate::stages::{Outcome, cargo};
+use crate::run::{Outcome, cargo};
 
 /// False if the arguments make no sense or a plan of ours breaks a rule.
 pub(crate) fn run(arguments: &[&str]) -> bool {

@@ -1,4 +1,4 @@
-//! What the project checks itself with: `cargo xtask test` is everything, `cargo xtask tidy` only the house rules.
+//! What the project checks itself with: `cargo xtask test` is everything, `cargo xtask check` the quick part of it.
 //!
 //! It promises that a clone which passes `cargo xtask test` here passes the same checks anywhere: no stage depends on
 //! a service or on the order of other work, and only the last, the clients that others wrote, needs a package index
@@ -8,41 +8,76 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this program talks to a developer")]
 
 mod bench;
+mod check;
 mod clients;
+mod fuzz;
+mod lab_differences;
 mod mutate;
+mod pages;
+mod run;
 mod stages;
-mod swarm;
 mod tidy;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: cargo xtask <verb>
-  test   everything the project checks itself with: format, house rules, clippy, documentation, all tests, clients
-  clients [name…]  clients that others wrote, against the lab; `clients drains` prints the table of the docs
-  swarm  runs over made-up clusters with faults, seed after seed: swarm --from SEED --seconds N [--json], swarm --seed N
-  crash-matrix  the engine is killed at every point of a run, and the run is taken up
-  bench  how near the planner comes to its bound, and how others do: bench plan --help; and how long a look at a large
-         cluster takes: bench observe [--nodes N] [--guests N] [--latency-ms N]
-  mutate [name…]  each rule of the planner taken out by itself, and the test that goes red: no stage, it takes an hour
-  tidy   only the house rules (xtask/src/tidy)";
+use clap::{Parser, Subcommand};
+
+/// What the project checks itself with.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Everything: format, house rules, lints, links of the documentation, all tests, clients that others wrote
+    Test,
+    /// The quick part, while you work: format, house rules; of the crates that changed, lints and the tests beside the code
+    Check,
+    /// Only the house rules (xtask/src/tidy), and whether pages that are made from the code are stale
+    Tidy,
+    /// Writes the pages of the documentation that are made from the code
+    Docs,
+    /// Runs over made-up clusters with faults, seed after seed; two minutes of fresh seeds if nothing else is asked for
+    Fuzz(fuzz::Fuzz),
+    /// Kills the engine at every point of a run, and takes the run up
+    CrashMatrix(fuzz::CrashMatrix),
+    /// How near the planner comes to its bound (plan, optima), and how long a look at a large cluster takes (observe)
+    Bench {
+        /// plan, optima or observe, and what each takes; `plan --help` has a list
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+        arguments: Vec<String>,
+    },
+    /// Clients that others wrote, against the lab: all of them, or those that are named; `drains` makes the table of the docs
+    Clients {
+        /// proxmoxer, pvecontrol, proxlb, exporter, ansible, fakepve, drains
+        names: Vec<String>,
+    },
+    /// Takes each rule, guard and constraint out by itself, and names the test that goes red; it takes an hour
+    Mutate {
+        /// Only mutations whose name contains one of these words
+        words: Vec<String>,
+    },
+}
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let passed = match arguments.as_slice() {
-        ["bench", "observe", rest @ ..] => swarm::observe(&root(), rest),
-        ["bench", rest @ ..] => bench::run(rest),
-        ["clients", names @ ..] => clients::run(&root(), names),
-        ["crash-matrix", rest @ ..] => swarm::crash_matrix(&root(), rest),
-        ["mutate", only @ ..] => mutate::run(&root(), only),
-        ["swarm", rest @ ..] => swarm::run(&root(), rest),
-        ["test"] => stages::run_all(&root()),
-        ["tidy"] => tidy::run(&root()),
-        _ => {
-            eprintln!("{USAGE}");
-            return ExitCode::from(2);
-        }
+    let root = root();
+    let passed = match Cli::parse().verb {
+        Verb::Test => stages::run_all(&root),
+        Verb::Check => check::run(&root),
+        Verb::Tidy => stages::is_tidy(&root),
+        Verb::Docs => pages::write(&root),
+        Verb::Fuzz(fuzz) => fuzz.run(&root),
+        Verb::CrashMatrix(matrix) => matrix.run(&root),
+        Verb::Bench { arguments } => match arguments.split_first() {
+            Some((first, rest)) if first == "observe" => fuzz::observe(&root, rest),
+            _ => bench::run(&arguments.iter().map(String::as_str).collect::<Vec<_>>()),
+        },
+        Verb::Clients { names } => clients::run(&root, &names),
+        Verb::Mutate { words } => mutate::run(&root, &words),
     };
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -50,4 +85,15 @@ fn main() -> ExitCode {
 /// The project's top directory.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies below the project's top directory").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use std::{fs, io};
 
 use super::process;
-use crate::stages::Count;
+use crate::run::Count;
 
 const PIP_DEADLINE: Duration = Duration::from_secs(900);
 const BUILD_DEADLINE: Duration = Duration::from_secs(1800);
@@ -29,17 +29,17 @@ pub(super) struct Environment {
 }
 
 impl Environment {
-    /// Makes ready what is not: the packages, and `quorate` and `quorate-lab` of this tree.
-    pub(super) fn ready(root: &Path) -> Result<Self, String> {
+    /// Makes ready what is not: the packages, and `quorate` and `quorate-lab` of this tree, which cargo builds with these arguments.
+    pub(super) fn ready(root: &Path, build: &[&str]) -> Result<Self, String> {
         let scripts = root.join("clients");
         let own = std::env::current_exe().map_err(|error| format!("where is xtask? {error}"))?;
         // target/debug/xtask
         let all = own.parent().and_then(Path::parent).ok_or("xtask lies in no target directory")?;
         let target = all.join("clients");
         let venv = venv(&scripts, &target)?;
-        let mut build = program(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        build.current_dir(root).args(["build", "--package", "quorate", "--package", "quorate-lab", "--locked"]);
-        process::run(build, BUILD_DEADLINE, &mut Count::default()).map_err(|why| format!("cargo build: {why}"))?;
+        let mut cargo = program(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.current_dir(root).args(build);
+        process::run(cargo, BUILD_DEADLINE, &mut Count::default()).map_err(|why| format!("cargo build: {why}"))?;
         let work = target.join("labs");
         fs::create_dir_all(&work).map_err(|error| format!("{}: {error}", work.display()))?;
         Ok(Self { scripts, venv, programs: all.join("debug"), work })

@@ -10,7 +10,7 @@ mod process;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::stages::{Count, Outcome};
+use crate::run::{Count, Outcome};
 use environment::Environment;
 
 /// Set by a developer without a network: the stage is skipped, and says so.
@@ -35,12 +35,19 @@ const CLIENTS: &[Client] = &[
 /// Not a check: prints the table of what peers that drain a node did, at the true speed of time.
 const DRAINS: Client = Client { name: "drains", script: "drains.py", deadline: Duration::from_secs(1200) };
 
+/// What cargo builds for a developer who asks for clients alone.
+const BUILD: &[&str] = &["build", "--package", "quorate", "--package", "quorate-lab", "--locked"];
+
+/// What the stage of the tests has built already, asked for in the same words: with others, cargo would choose other
+/// features for the crates below, and build them all once more.
+const AS_TESTED: &[&str] = &["test", "--workspace", "--lib", "--bins", "--tests", "--locked", "--no-run"];
+
 /// The stage of `cargo xtask test`.
 pub(crate) fn stage(root: &Path, count: &mut Count) -> Outcome {
     if opted_out(std::env::var_os(OPT_OUT).as_deref()) {
         return Outcome::Skipped("QUORATE_SKIP_CLIENTS is set");
     }
-    perform(root, &CLIENTS.iter().collect::<Vec<_>>(), count)
+    perform(root, AS_TESTED, &CLIENTS.iter().collect::<Vec<_>>(), count)
 }
 
 fn opted_out(value: Option<&std::ffi::OsStr>) -> bool {
@@ -48,19 +55,19 @@ fn opted_out(value: Option<&std::ffi::OsStr>) -> bool {
 }
 
 /// `cargo xtask clients [name…]`: all, or those; `drains` makes the table of the docs.
-pub(crate) fn run(root: &Path, names: &[&str]) -> bool {
+pub(crate) fn run(root: &Path, names: &[String]) -> bool {
     let known = || CLIENTS.iter().chain([&DRAINS]);
     let chosen: Vec<&Client> = if names.is_empty() {
         CLIENTS.iter().collect()
     } else {
-        known().filter(|client| names.contains(&client.name)).collect()
+        known().filter(|client| names.iter().any(|name| name == client.name)).collect()
     };
     if let Some(unknown) = names.iter().find(|name| known().all(|client| client.name != **name)) {
         let all: Vec<_> = known().map(|client| client.name).collect();
         eprintln!("no client is called {unknown}; there are {}", all.join(", "));
         return false;
     }
-    match perform(root, &chosen, &mut Count::default()) {
+    match perform(root, BUILD, &chosen, &mut Count::default()) {
         Outcome::Failed(why) => {
             eprintln!("{why}");
             false
@@ -69,8 +76,8 @@ pub(crate) fn run(root: &Path, names: &[&str]) -> bool {
     }
 }
 
-fn perform(root: &Path, clients: &[&Client], count: &mut Count) -> Outcome {
-    let environment = match Environment::ready(root) {
+fn perform(root: &Path, build: &[&str], clients: &[&Client], count: &mut Count) -> Outcome {
+    let environment = match Environment::ready(root, build) {
         Ok(environment) => environment,
         Err(why) => return Outcome::Failed(format!("{why} ({OPT_OUT}=1 leaves these clients out)")),
     };
@@ -115,6 +122,6 @@ mod tests {
 
     #[test]
     fn an_unknown_client_is_refused() {
-        assert!(!run(&crate::root(), &["nobody"]));
+        assert!(!run(&crate::root(), &["nobody".to_owned()]));
     }
 }

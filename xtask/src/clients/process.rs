@@ -4,7 +4,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::stages::{Count, counted};
+use crate::run::{Count, counted};
 
 /// A script that is asked to end takes its lab down first.
 const GRACE: Duration = Duration::from_secs(20);

@@ -1,9 +1,9 @@
-//! `cargo xtask mutate`: takes each rule of the planner out by itself and shows which test goes red.
+//! `cargo xtask mutate`: takes each rule, guard and constraint out by itself and shows which test goes red.
 //!
-//! No stage of the checks: it runs the planner's tests once for each mutation. It works on a copy of the sources, in
+//! No stage of the checks: it runs the tests of the core once for each mutation. It works on a copy of the sources, in
 //! which every mutation is behind a switch, so that all of them are compiled once. A mutation that survives is a rule
 //! without a test. `mutations.txt` has them: a name, a file, an expression that stands there once, and what stands there
-//! instead. That each of them still finds its place is a test.
+//! instead. That each of them still finds its place is a test. Why not by cargo-mutants: `docs/design/0013-mutations.md`.
 
 #![allow(clippy::disallowed_methods, reason = "it copies the sources, changes the copy and runs cargo on it")]
 
@@ -12,8 +12,21 @@ use std::process::{Command, Output};
 
 const MUTATIONS: &str = include_str!("mutations.txt");
 
-/// Tests that are asked.
-const FILTERS: [&str; 4] = ["planner::", "placement::", "invariants::", "forecast::"];
+/// Which tests are asked about a mutation.
+struct Asked {
+    /// For mutations of files below here.
+    folder: &'static str,
+    tests: &'static [&'static str],
+}
+
+/// The first that fits is taken; the last fits all. `decide` has its tests beside the crate's sources.
+const ASKED: &[Asked] = &[
+    Asked {
+        folder: "crates/core/src/run/",
+        tests: &["--lib", "--tests", "--", "--skip", "planner::", "--skip", "explorer::"],
+    },
+    Asked { folder: "", tests: &["--lib", "--", "planner::", "placement::", "invariants::", "forecast::"] },
+];
 
 /// So many tests are named for each mutation.
 const MOST_NAMED: usize = 2;
@@ -45,8 +58,12 @@ fn mutations() -> Vec<Mutation> {
     MUTATIONS.split("\n== ").map(|block| block.trim_start_matches("== ")).filter_map(read).collect()
 }
 
+fn asked(path: &str) -> &'static Asked {
+    ASKED.iter().find(|asked| path.starts_with(asked.folder)).expect("the last fits all")
+}
+
 /// Runs all of them, or those whose name contains one of `only`; prints a table. False if one survives.
-pub(crate) fn run(root: &Path, only: &[&str]) -> bool {
+pub(crate) fn run(root: &Path, only: &[String]) -> bool {
     let copy = match copied(root) {
         Ok(copy) => copy,
         Err(why) => {
@@ -54,18 +71,20 @@ pub(crate) fn run(root: &Path, only: &[&str]) -> bool {
             return false;
         }
     };
-    let whole = tests(&copy, None);
-    if !whole.as_ref().is_ok_and(|output| output.status.success()) {
-        eprintln!("without any mutation: {whole:?}");
-        return false;
+    for asked in ASKED {
+        let whole = tests(&copy, asked, None);
+        if !whole.as_ref().is_ok_and(|output| output.status.success()) {
+            eprintln!("without any mutation: {whole:?}");
+            return false;
+        }
     }
     println!("| taken out | red |\n|---|---|");
     let mut all_red = true;
     for (number, mutation) in mutations().iter().enumerate() {
-        if !only.is_empty() && !only.iter().any(|only| mutation.name.contains(only)) {
+        if !only.is_empty() && !only.iter().any(|only| mutation.name.contains(only.as_str())) {
             continue;
         }
-        let red = tests(&copy, Some(number)).map(|output| failed(&output)).unwrap_or_default();
+        let red = tests(&copy, asked(mutation.path), Some(number)).map(|output| failed(&output)).unwrap_or_default();
         all_red &= !red.is_empty();
         let named: Vec<String> = red.iter().take(MOST_NAMED).map(|test| format!("`{test}`")).collect();
         let answer = match red.len().saturating_sub(MOST_NAMED) {
@@ -85,7 +104,9 @@ fn copied(root: &Path) -> std::io::Result<PathBuf> {
         std::fs::remove_dir_all(&copy)?;
     }
     std::fs::create_dir_all(&copy)?;
-    let parts = ["Cargo.toml", "Cargo.lock", "crates", "research", "xtask", "docs"];
+    let kept = |name: &std::ffi::OsString| name != "target" && name != ".git";
+    let names = std::fs::read_dir(root)?.map(|entry| Ok(entry?.file_name()));
+    let parts = names.filter(|name| name.as_ref().map_or(true, kept)).collect::<std::io::Result<Vec<_>>>()?;
     let done = Command::new("cp").arg("-r").args(parts).arg(&copy).current_dir(root).status()?;
     if !done.success() {
         return Err(std::io::Error::other("cp failed"));
@@ -100,10 +121,13 @@ fn copied(root: &Path) -> std::io::Result<PathBuf> {
     Ok(copy)
 }
 
-/// Runs the planner's tests, with one mutation in force or none.
-fn tests(copy: &Path, number: Option<usize>) -> std::io::Result<Output> {
+/// Runs tests of the core, with one mutation in force or none.
+fn tests(copy: &Path, asked: &Asked, number: Option<usize>) -> std::io::Result<Output> {
     let mut command = Command::new("cargo");
-    command.args(["test", "--quiet", "--package", "quorate-core", "--lib", "--"]).args(FILTERS).current_dir(copy);
+    command
+        .args(["test", "--quiet", "--no-fail-fast", "--package", "quorate-core"])
+        .args(asked.tests)
+        .current_dir(copy);
     if let Some(number) = number {
         command.env("QUORATE_MUTANT", number.to_string());
     }

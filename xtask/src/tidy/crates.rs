@@ -1,7 +1,7 @@
 //! The crates stand in one line, each knows only those before it: first what is shipped as `quorate`, then the lab. So
 //! the product knows nothing of the lab, not even in its tests.
 
-use super::{Complaint, Tree};
+use super::tree::{Complaint, Tree};
 
 /// Folder and package.
 const LINE: &[(&str, &str)] = &[
@@ -76,7 +76,7 @@ fn ours(manifest: &str) -> Vec<(usize, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{texts, tree_of};
+    use super::super::tree::{texts, tree_of};
     use super::*;
 
     /// What is said if one crate's manifest ends with these lines.

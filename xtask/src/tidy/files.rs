@@ -1,6 +1,6 @@
 //! Rules about single source files.
 
-use super::{Complaint, Tree, code_lines, is_test_file, rust};
+use super::tree::{Complaint, Tree, code_lines, is_test_file, rust};
 
 /// A file fits a head: who needs more has two subjects.
 const MAX_LINES: usize = 400;
@@ -69,7 +69,7 @@ pub(super) fn nothing_left_to_do(tree: &Tree) -> Vec<Complaint> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{texts, tree_of};
+    use super::super::tree::{texts, tree_of};
     use super::*;
 
     #[test]

@@ -1,6 +1,6 @@
 //! A link from one page to another leads somewhere, down to the heading.
 
-use super::{Complaint, Tree};
+use super::tree::{Complaint, Tree};
 
 pub(super) fn lead_somewhere(tree: &Tree) -> Vec<Complaint> {
     let mut complaints = Vec::new();
@@ -67,7 +67,7 @@ fn anchors(page: &str) -> impl Iterator<Item = String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{texts, tree_of};
+    use super::super::tree::{texts, tree_of};
     use super::*;
 
     #[test]

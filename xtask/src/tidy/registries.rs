@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Complaint, Tree, is_test_file, rust};
+use super::tree::{Complaint, Tree, is_test_file, rust};
 
 struct Registry {
     /// One file per entry below here.
@@ -103,7 +103,7 @@ fn text_of_tests(tree: &Tree) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{texts, tree_of};
+    use super::super::tree::{texts, tree_of};
     use super::*;
 
     const STEP: &str =

@@ -1,6 +1,6 @@
 //! Nothing of the machine that the project was written on: no path, no package mirror.
 
-use super::{Complaint, Tree};
+use super::tree::{Complaint, Tree};
 
 /// Beginnings of paths that exist on one machine only. Put together here, so that this file does not hold them.
 const PATHS: &[&str] = &[
@@ -41,7 +41,7 @@ fn has_path(line: &str, path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{texts, tree_of};
+    use super::super::tree::{texts, tree_of};
     use super::*;
 
     #[test]

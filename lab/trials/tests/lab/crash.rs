@@ -1,17 +1,17 @@
-//! The crash matrix in small: one point, and what the reference runs are made of. All points are a stage of
-//! `cargo xtask test`, built for release.
+//! The crash matrix: the engine is killed at every point of both reference runs, and each run is taken up.
 
 use quorate_core::steps::KINDS;
 use quorate_trials::crash::{Points, matrix, votes_matrix};
 
 #[test]
-fn the_reference_runs_take_every_kind_of_step_and_a_run_killed_in_its_middle_ends_as_it_does() {
-    let upgrade = matrix(Points::Only(4_000), 1).unwrap();
-    assert!(upgrade.points > 4_000, "{} points", upgrade.points);
+fn a_run_killed_at_any_point_ends_as_the_reference_does_and_both_runs_take_every_kind_of_step() {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let upgrade = matrix(Points::All, threads).unwrap();
+    assert!(upgrade.points > 10_000 && upgrade.resumed >= 300 && upgrade.aborts >= 100, "{upgrade:?}");
     assert!(upgrade.failures.is_empty(), "{:#?}", upgrade.failures);
 
-    let votes = votes_matrix(Points::Events, 1).unwrap();
-    assert!(votes.resumed >= 10, "{votes:?}");
+    let votes = votes_matrix(Points::All, threads).unwrap();
+    assert!(votes.points > 400 && votes.resumed >= 10, "{votes:?}");
     assert!(votes.failures.is_empty(), "{:#?}", votes.failures);
 
     let mut taken: Vec<String> = upgrade.verbs.into_iter().chain(votes.verbs).collect();

@@ -1,7 +1,7 @@
 //! The lab against PVE's published schema: every call that it answers, on every node, by one table of samples.
 //!
 //! The schema's fixtures are a cut of the newest release, without prose. What the lab says otherwise, and what it leaves
-//! out, is in `docs/lab-differences.md`; a test holds that page and the tables here against each other.
+//! out, is in tables here, of which `cargo xtask docs` makes `docs/lab-differences.md`.
 
 mod differences;
 mod forwarding;

@@ -15,7 +15,7 @@ use quorate_core::policy::{ConsentKind, Policy};
 use quorate_core::recovery::{NodeReport, Survey, words_for};
 use quorate_core::run::{
     Action, Asked, Depth, Event, Hold, LastLook, NewPlan, Pause, PauseCause, Planned, Request, RunKind, RunOutcome,
-    RunState, Seen, StepOutcome, decide, replan, upgrade_unit,
+    RunState, Seen, Start, StepOutcome, decide, replan, upgrade_unit,
 };
 use quorate_core::snapshot::{CorosyncComplaints, EtcPve, Member, QuorumView, Snapshot};
 use quorate_core::steps::{Migrate, Step};
@@ -380,7 +380,8 @@ fn a_new_plan_that_is_the_old_one_makes_the_run_stand_still_unless_a_step_can_wa
     let mut same = replanned(&state, planned);
     let why = "vm:101 is elsewhere".to_owned();
     assert_eq!(decided(&state, &same), Action::Pause(Pause::SamePlan { why }));
-    let Action::Perform(start) = decided(&state, &seen(&state, &world())) else { panic!("nothing begins") };
+    let first = plan(&world()).waves.remove(0).steps.remove(0);
+    let start = Start { id: first.id, step: first.step, attempt: 1, command: None, owes: None };
     same.new_plan.as_mut().unwrap().else_start = Some(start.clone());
     assert_eq!(decided(&state, &same), Action::Perform(start.waiting()));
 }

@@ -76,7 +76,8 @@ fn drive_while(
     says: Option<Request>,
     meanwhile: fn(&mut Cluster),
 ) -> (Result<Ended, DriveError>, Vec<Event>) {
-    let mut watcher = Listens { meanwhile, ..Listens::new(fake, journal) };
+    let mut watcher = Listens::new(fake, journal);
+    watcher.meanwhile = meanwhile;
     let mut driver = Driver::take_up(fake.ports(), journal, &holder(), run(), &mut watcher)
         .unwrap()
         .known_nodes(Fake::nodes())

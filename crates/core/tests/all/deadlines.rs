@@ -6,6 +6,7 @@ use quorate_core::ids::{GuestId, NodeName, RunId, StepId, UnixMs};
 use quorate_core::observed::Observed::{self, Known};
 use quorate_core::plan::{Bound, Costs, NodeWhy, Plan, PlannedStep, StepWhy, Wave};
 use quorate_core::policy::Policy;
+use quorate_core::recovery::Survey;
 use quorate_core::run::{Action, Event, PauseCause, RunKind, RunOutcome, RunState, Seen, decide};
 use quorate_core::snapshot::{DiskUse, HaServiceState, LocalDisk, Snapshot};
 use quorate_core::steps::*;
@@ -183,7 +184,15 @@ impl Run {
 
     /// One turn; what was decided. A new plan would be the same: there is only this step.
     fn turn(&mut self) -> Action {
-        let action = decide(&self.state, &Seen::of(&self.state, &self.world), self.now, &|_, _, _| Ok(()));
+        let mut seen = Seen::of(&self.state, &self.world);
+        // Where a look shows no quorum, the nodes themselves do not confirm it.
+        seen.survey = Some(Survey {
+            taken: self.now,
+            votes: Observed::unknown("corosync.conf", "not asked"),
+            device_votes: Observed::unknown("corosync.conf", "not asked"),
+            nodes: [].into(),
+        });
+        let action = decide(&self.state, &seen, self.now, &|_, _, _| Ok(()));
         match action.clone() {
             Action::Conclude { id, step, outcome } => self.write(Event::StepEnded { id, step, outcome }),
             Action::Perform(start) | Action::Replan { else_start: Some(start), .. } => {

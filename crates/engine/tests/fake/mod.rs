@@ -109,6 +109,17 @@ impl Cluster {
         ShellOutput { exit: Exit::Status(if self.is_quorate() { 0 } else { 2 }), ..done(&text) }
     }
 
+    /// As the first node that is there tells it.
+    fn status(&self) -> Value {
+        let members = self.members();
+        let whole = json!({ "type": "cluster", "name": "fake", "quorate": u32::from(self.is_quorate()) });
+        let node = |id| {
+            let (online, local) = (u32::from(members.contains(&id)), u32::from(members.first() == Some(&id)));
+            json!({ "type": "node", "name": format!("pve{id}"), "nodeid": id, "online": online, "local": local })
+        };
+        std::iter::once(whole).chain((1..=NODES).map(node)).collect()
+    }
+
     fn take_lock(&mut self) -> ShellOutput {
         match (&self.lock, self.writable && self.is_quorate()) {
             (_, false) => failed("Permission denied"),
@@ -178,6 +189,7 @@ impl Api for Fake {
         let options = request.path == "/cluster/options";
         let answer = match request.method {
             Method::Get if options => Ok(json!({ "crs": { "ha-auto-rebalance": u32::from(cluster.rebalances) } })),
+            Method::Get if request.path == "/cluster/status" => Ok(cluster.status()),
             Method::Get => Err(ApiError::Unreachable("not a part of this cluster".to_owned())),
             _ => {
                 let crs = request.params.iter().find(|(key, _)| key == "crs").map(|(_, value)| value.clone());
@@ -247,8 +259,9 @@ impl Watcher for Listens<'_> {
         self.events.push(event.clone());
     }
 
-    fn waiting(&mut self, _: UnixMs, _: &[String]) {
+    fn waiting(&mut self, _: UnixMs, on: &[String]) {
         self.waits += 1;
+        assert!(self.waits < 500, "it waits without end: {on:?}, {:#?}", self.fake.cluster().log);
         if self.waits == 3 {
             (self.meanwhile)(&mut self.fake.cluster());
         }

@@ -9,6 +9,7 @@
 
 mod bench;
 mod clients;
+mod docs;
 mod mutate;
 mod stages;
 mod swarm;
@@ -22,6 +23,7 @@ const USAGE: &str = "usage: cargo xtask <verb>
   clients [name…]  clients that others wrote, against the lab; `clients drains` prints the table of the docs
   swarm  runs over made-up clusters with faults, seed after seed: swarm --from SEED --seconds N [--json], swarm --seed N
   crash-matrix  the engine is killed at every point of a run, and the run is taken up
+  docs   writes the pages that are made from the code: docs/checks.md, docs/invariants.md
   bench  how near the planner comes to its bound, and how others do: bench plan --help; and how long a look at a large
          cluster takes: bench observe [--nodes N] [--guests N] [--latency-ms N]
   mutate [name…]  each rule of the planner taken out by itself, and the test that goes red: no stage, it takes an hour
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         ["bench", rest @ ..] => bench::run(rest),
         ["clients", names @ ..] => clients::run(&root(), names),
         ["crash-matrix", rest @ ..] => swarm::crash_matrix(&root(), rest),
+        ["docs"] => docs::write(&root()).map_err(|error| eprintln!("the pages cannot be written: {error}")).is_ok(),
         ["mutate", only @ ..] => mutate::run(&root(), only),
         ["swarm", rest @ ..] => swarm::run(&root(), rest),
         ["test"] => stages::run_all(&root()),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::checks::Finding;
+use crate::checks::{Finding, Severity, Subject};
 use crate::ids::{GuestId, NodeName, PlanId, StepId, UnixMs};
 use crate::policy::{ConsentKind, Policy};
 use crate::steps::Step;
@@ -136,12 +136,77 @@ pub struct NoPlan {
 impl NoPlan {
     /// Is there none because something could not be read? Looking again may help then.
     pub fn wants_readings(&self) -> bool {
-        self.findings.iter().any(|finding| finding.check == PLAN_UNKNOWN)
+        self.findings.iter().any(|finding| WhyNoPlan::Unknown.is(finding))
     }
 }
 
-/// The finding that a reading is missing without which nothing is planned.
-pub(crate) const PLAN_UNKNOWN: &str = "plan-unknown";
+/// A reason why there is no plan, or none that may be followed. `docs/plan.md` has a section for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhyNoPlan {
+    /// A reading is missing without which nothing is planned.
+    Unknown,
+    /// A guest cannot leave its node.
+    Immovable,
+    /// The guests of a node fit nowhere while it is out.
+    NoRoom,
+    /// What is proven to be impossible.
+    Proof,
+    /// HA rules cannot all be kept.
+    Rules,
+    /// The policy orders a node that the cluster does not have.
+    Order,
+    /// A node is out for a reason that is not this run's.
+    NodeOut,
+    /// More nodes than a plan can have.
+    TooBig,
+    /// There is a plan, and the plan check refuses it.
+    Check,
+    /// The package lists of a node could not be read again: a plan would be about the wrong packages.
+    PackageLists,
+}
+
+impl WhyNoPlan {
+    /// Every reason.
+    pub const ALL: [Self; 10] = [
+        Self::Unknown,
+        Self::Immovable,
+        Self::NoRoom,
+        Self::Proof,
+        Self::Rules,
+        Self::Order,
+        Self::NodeOut,
+        Self::TooBig,
+        Self::Check,
+        Self::PackageLists,
+    ];
+
+    /// Its id, as in findings and `quorate explain`.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Unknown => "plan-unknown",
+            Self::Immovable => "plan-immovable",
+            Self::NoRoom => "plan-no-room",
+            Self::Proof => "plan-proof",
+            Self::Rules => "plan-rules",
+            Self::Order => "plan-order",
+            Self::NodeOut => "plan-node-out",
+            Self::TooBig => "plan-too-big",
+            Self::Check => "plan-check",
+            Self::PackageLists => "package-lists",
+        }
+    }
+
+    /// The finding that says so; always blocking.
+    pub fn finding(self, subject: Subject, problem: String, remedy: String) -> Finding {
+        let (check, severity) = (self.id().to_owned(), Severity::Blocking);
+        Finding { check, kind: String::new(), severity, subject, problem, remedy, waived: None }
+    }
+
+    /// Does the finding give this reason?
+    pub fn is(self, finding: &Finding) -> bool {
+        finding.check == self.id()
+    }
+}
 
 impl Plan {
     /// Puts a plan together and names it by its content.
@@ -180,5 +245,18 @@ impl Plan {
     /// All steps in order, with the node of their wave.
     pub fn steps(&self) -> impl Iterator<Item = (Option<&NodeName>, &PlannedStep)> {
         self.waves.iter().flat_map(|wave| wave.steps.iter().map(move |step| (wave.node.as_ref(), step)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::WhyNoPlan;
+
+    #[test]
+    fn every_reason_is_explained_in_the_docs() {
+        let page = include_str!("../../../docs/plan.md");
+        for reason in WhyNoPlan::ALL {
+            assert!(page.contains(&format!("\n## {}\n", reason.id())), "docs/plan.md lacks {}", reason.id());
+        }
     }
 }

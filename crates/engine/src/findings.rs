@@ -5,8 +5,7 @@
 //! again while the next node is still full, and once more when every node is done. What is found then is told in the
 //! report; a run whose cluster could not begin another is not called completed without a word of the operator's.
 
-use quorate_core::checks::classes::{Asked, asked, waivable};
-use quorate_core::checks::{Finding, Severity, run_all};
+use quorate_core::checks::{Asked, Finding, Severity, asked, run_all, waivable};
 use quorate_core::ids::NodeName;
 use quorate_core::run::{Event, PauseCause, RunState};
 use quorate_core::snapshot::Snapshot;

@@ -104,6 +104,10 @@ pub trait Invariant: Sync {
     fn id(&self) -> &'static str;
     /// Why it is a rule: what happens to a cluster where it is broken.
     fn why(&self) -> &'static str;
+    /// What it demands: with [`Invariant::why`] the text of `quorate explain` and of `docs/invariants.md`.
+    fn explain(&self) -> &'static str;
+    /// What to do where it is broken before a run, with the literal command where there is one.
+    fn remedy(&self) -> &'static str;
     /// Can it change because guests move? Of one that cannot, a plan check asks once for all moves in a row.
     fn sees_moves(&self) -> bool {
         true
@@ -140,6 +144,11 @@ invariants! {
     corosync_one_at_a_time::CorosyncOneAtATime,
     votes_lowered_only_if_attested::VotesLoweredOnlyIfAttested,
     fence_safe::FenceSafe,
+}
+
+/// What `quorate explain` and `docs/invariants.md` say of a rule, one paragraph after the other.
+pub fn paragraphs(rule: &dyn Invariant) -> [String; 3] {
+    [rule.explain().to_owned(), rule.why().to_owned(), format!("Where it is broken before a run: {}.", rule.remedy())]
 }
 
 /// The rule with this id.

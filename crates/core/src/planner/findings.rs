@@ -1,8 +1,8 @@
 //! Reasons why there is no plan, in words.
 
-use crate::checks::{Finding, Severity, Subject};
+use crate::checks::{Finding, Subject};
 use crate::ids::{GuestId, NodeName};
-use crate::plan::PLAN_UNKNOWN;
+use crate::plan::WhyNoPlan;
 
 use super::certificates::certificates;
 use super::concessions::in_words;
@@ -14,20 +14,16 @@ pub(super) fn gib(bytes: u64) -> String {
     format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))
 }
 
-pub(super) fn blocking(check: &str, subject: Subject, problem: String, remedy: String) -> Finding {
-    Finding { check: check.to_owned(), severity: Severity::Blocking, subject, problem, remedy, waived: None }
-}
-
 /// A reading without which there is no plan.
 pub(super) fn unknown(subject: Subject, what: &str) -> Finding {
     let remedy = "make the reading possible and look again; nothing is planned on a guess".to_owned();
-    blocking(PLAN_UNKNOWN, subject, what.to_owned(), remedy)
+    WhyNoPlan::Unknown.finding(subject, what.to_owned(), remedy)
 }
 
 /// A guest that cannot leave its node, whatever is upgraded and however much memory is free.
 pub(super) fn immovable(guest: GuestId, node: &NodeName, why: &str, remedy: String) -> Finding {
     let problem = format!("{guest} cannot leave {node}, which is to be upgraded: {why}");
-    blocking("plan-immovable", Subject::Guest(guest), problem, remedy)
+    WhyNoPlan::Immovable.finding(Subject::Guest(guest), problem, remedy)
 }
 
 /// What a guest without any target can be helped with.
@@ -44,18 +40,18 @@ const MOST_STUCK: usize = 8;
 /// is proven beside.
 pub(super) fn no_room(problem: &Problem<'_>, stuck: &StuckItem) -> Vec<Finding> {
     let mut findings =
-        vec![blocking("plan-no-room", subject(problem, stuck.item), reasons(problem, stuck), remedy(problem, stuck))];
+        vec![WhyNoPlan::NoRoom.finding(subject(problem, stuck.item), reasons(problem, stuck), remedy(problem, stuck))];
     let others = (0..problem.instance.items.len())
         .filter(|item| *item != stuck.item && stuck.positions[*item] == stuck.node)
         .filter(|item| nowhere(problem, stuck, *item));
     for item in others.take(MOST_STUCK) {
         let what = reasons(problem, &StuckItem { item, ..stuck.clone() });
         let remedy = "it waits for the same room as the one above: what helps that one is looked for first".to_owned();
-        findings.push(blocking("plan-no-room", subject(problem, item), what, remedy));
+        findings.push(WhyNoPlan::NoRoom.finding(subject(problem, item), what, remedy));
     }
     for certificate in certificates(&problem.instance) {
         let remedy = "no other order and no other target helps: something has to give way".to_owned();
-        findings.push(blocking("plan-proof", Subject::Cluster, certificate.text(problem), remedy));
+        findings.push(WhyNoPlan::Proof.finding(Subject::Cluster, certificate.text(problem), remedy));
     }
     findings
 }

@@ -1,11 +1,12 @@
 //! Readings without which nothing is planned, and nodes that are out for a reason of their own.
 
 use crate::checks::{Finding, Subject};
+use crate::plan::WhyNoPlan;
 use crate::snapshot::{HaNodeState, Node, Snapshot};
 use crate::steps::Step;
 
 use super::Ongoing;
-use super::findings::{blocking, unknown};
+use super::findings::unknown;
 use super::instance::MOST_NODES;
 use super::problem::has_turn;
 
@@ -29,7 +30,11 @@ pub(super) fn cluster_findings(snapshot: &Snapshot, ongoing: &Ongoing) -> Vec<Fi
     }
     if snapshot.nodes.len() > MOST_NODES {
         let what = format!("{} nodes; a plan can have {MOST_NODES}", snapshot.nodes.len());
-        findings.push(blocking("plan-too-big", Subject::Cluster, what, "upgrade this cluster in parts by hand".into()));
+        findings.push(WhyNoPlan::TooBig.finding(
+            Subject::Cluster,
+            what,
+            "upgrade this cluster in parts by hand".into(),
+        ));
     }
     for name in ongoing.under_work.iter().filter(|name| !snapshot.nodes.contains_key(name)) {
         findings.push(unknown(Subject::Node(name.clone()), &format!("{name} is under work, but not a node any more")));
@@ -40,7 +45,7 @@ pub(super) fn cluster_findings(snapshot: &Snapshot, ongoing: &Ongoing) -> Vec<Fi
         if !matches!(state, HaNodeState::Online | HaNodeState::Gone) && !ours && snapshot.nodes.contains_key(name) {
             let what = format!("HA has {name} as {state:?}, and not because of this run");
             let remedy = format!("ha-manager crm-command node-maintenance disable {name}, or bring it back");
-            findings.push(blocking("plan-node-out", Subject::Node(name.clone()), what, remedy));
+            findings.push(WhyNoPlan::NodeOut.finding(Subject::Node(name.clone()), what, remedy));
         }
     }
     findings
@@ -52,7 +57,7 @@ pub(super) fn node_findings(node: &Node, ongoing: &Ongoing) -> Vec<Finding> {
     if node.online.is(&false) {
         let what = format!("{} is not a member of the cluster now", node.name);
         let remedy = "bring it back first: with one node out no other may be taken".to_owned();
-        return vec![blocking("plan-node-out", subject(), what, remedy)];
+        return vec![WhyNoPlan::NodeOut.finding(subject(), what, remedy)];
     }
     let mut missing = vec![
         ("membership", node.online.read().err()),

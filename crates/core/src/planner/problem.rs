@@ -8,12 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::checks::{Finding, Subject};
 use crate::ids::{GuestId, GuestKind, NodeName, StorageId};
 use crate::placement::{footprint_bytes, plannable_bytes, travels_with_disks, usable_cpus};
-use crate::plan::Plan;
+use crate::plan::{Plan, WhyNoPlan};
 use crate::policy::{End, GuestPolicy, Policy, StoppedGuests};
 use crate::snapshot::{DiskUse, Guest, GuestStatus, Ha, HaRequest, HaService, HaServiceState, Node, Snapshot};
 use crate::steps::{Step, Travel};
 
-use super::findings::{blocking, immovable, remedy_immovable, unknown};
+use super::findings::{immovable, remedy_immovable, unknown};
 use super::instance::{Instance, Item, Place};
 use super::{Ongoing, needs, releases};
 
@@ -357,7 +357,7 @@ impl<'a> Reader<'a> {
             if !self.number.contains_key(name) {
                 let remedy = "correct `first`, `last` and `spare` in the configuration".to_owned();
                 let what = format!("the configuration orders {name}, which is not a node of this cluster");
-                self.findings.push(blocking("plan-order", Subject::Node(name.clone()), what, remedy));
+                self.findings.push(WhyNoPlan::Order.finding(Subject::Node(name.clone()), what, remedy));
             }
         }
     }

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checks::Subject;
 use crate::ids::{GuestId, NodeName};
+use crate::plan::WhyNoPlan;
 use crate::snapshot::{AffinityRule, Guest, GuestStatus};
 
-use super::findings::{blocking, immovable, remedy_immovable};
+use super::findings::{immovable, remedy_immovable};
 use super::instance::{Item, NodeSet};
 use super::problem::{Problem, Reader, managed};
 
@@ -34,7 +35,7 @@ impl Reader<'_> {
                 let what = format!("the HA rule {} wants its guests on one node, and they are on several", rule.id);
                 let remedy =
                     "wait until HA has brought them together, or mend the rule: ha-manager rules list".to_owned();
-                self.findings.push(blocking("plan-rules", Subject::Cluster, what, remedy));
+                self.findings.push(WhyNoPlan::Rules.finding(Subject::Cluster, what, remedy));
                 continue;
             }
             if let Some(fixed) = members.iter().find(|guest| self.stay.contains_key(guest)).copied() {
@@ -150,7 +151,7 @@ impl Reader<'_> {
         for (rule, one, other) in contradictions {
             let what = format!("the HA rule {rule} keeps {one} and {other} apart, and another one keeps them together");
             let remedy = "remove one of the two: ha-manager rules list; ha-manager rules remove ID".to_owned();
-            self.findings.push(blocking("plan-rules", Subject::Cluster, what, remedy));
+            self.findings.push(WhyNoPlan::Rules.finding(Subject::Cluster, what, remedy));
         }
         for (item, other) in apart {
             problem.instance.items[item].apart.push(other);

@@ -17,8 +17,23 @@ use crate::world::node::Power;
 /// Corosync notices a lost node after up to 10 s, Ceph after 20 s, and a look takes a few seconds more.
 const KNOWABLE_MS: u64 = 40_000;
 
-/// A reason not to do something to a node: `one-node-out: pve2 is out`.
-type Reason = (NodeName, String);
+/// A reason not to do something to a node.
+type Reason = (NodeName, Why);
+
+/// The rule that would be broken, by the judge's own reading of it, and how: `one-node-out: pve2 is out`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Why {
+    rule: &'static str,
+    how: String,
+}
+
+impl std::fmt::Display for Why {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.rule, self.how)
+    }
+}
+
+const ONE_NODE_OUT: &str = "one-node-out";
 
 /// Watches the truth while a run goes on.
 #[derive(Debug, Default)]
@@ -55,13 +70,13 @@ impl Judge {
     pub(super) fn sends(&mut self, world: &World, step: &Step) {
         self.look(world);
         let now = world.now_ms;
-        let mut wrongs = Vec::new();
+        let mut wrongs: Vec<String> = Vec::new();
         match step {
-            Step::UpgradePackages(upgrade) => wrongs.extend(self.known_reasons(&upgrade.node, now)),
-            Step::Reboot(reboot) => wrongs.extend(self.known_reasons(&reboot.node, now)),
+            Step::UpgradePackages(upgrade) => wrongs.extend(self.known_reasons(&upgrade.node, now).map(Why::to_string)),
+            Step::Reboot(reboot) => wrongs.extend(self.known_reasons(&reboot.node, now).map(Why::to_string)),
             Step::EnterMaintenance(enter) => {
-                let others = self.known_reasons(&enter.node, now).into_iter();
-                wrongs.extend(others.filter(|why| why.starts_with("one-node-out")));
+                let others = self.known_reasons(&enter.node, now).filter(|why| why.rule == ONE_NODE_OUT);
+                wrongs.extend(others.map(Why::to_string));
             }
             Step::Migrate(migrate) => {
                 // A stopped guest travels as files; its memory counts when it is started.
@@ -83,9 +98,9 @@ impl Judge {
     }
 
     /// Reasons not to stop a node that have been there for long enough to be known.
-    fn known_reasons(&self, node: &NodeName, now: u64) -> Vec<String> {
-        let old = self.since_ms.iter().filter(|((of, _), since)| of == node && now >= **since + KNOWABLE_MS);
-        old.map(|((_, why), _)| why.clone()).collect()
+    fn known_reasons<'a>(&'a self, node: &'a NodeName, now: u64) -> impl Iterator<Item = &'a Why> {
+        let old = self.since_ms.iter().filter(move |((of, _), since)| of == node && now >= **since + KNOWABLE_MS);
+        old.map(|((_, why), _)| why)
     }
 
     /// More than the machine has, by what was on it all the while.
@@ -108,8 +123,9 @@ fn backward(world: &World, guest: GuestId, to: &NodeName, travel: Travel) -> Opt
 }
 
 /// Why this node must not be stopped now, by the truth.
-fn why_not_stop(world: &World, node: &NodeName) -> Vec<String> {
+fn why_not_stop(world: &World, node: &NodeName) -> Vec<Why> {
     let mut why = Vec::new();
+    let broken = |rule, how: String| Why { rule, how };
     let is_on = world.nodes.get(node).is_some_and(|machine| machine.power == Power::On);
     if !is_on {
         return why;
@@ -119,14 +135,14 @@ fn why_not_stop(world: &World, node: &NodeName) -> Vec<String> {
             .nodes
             .keys()
             .filter(|other| *other != node && is_out(world, other))
-            .map(|other| format!("one-node-out: {other} is out")),
+            .map(|other| broken(ONE_NODE_OUT, format!("{other} is out"))),
     );
     let running = world.nodes[node].processes.iter();
-    why.extend(running.map(|guest| format!("no-guest-on-a-node-we-stop: {guest} runs on {node}")));
+    why.extend(running.map(|guest| broken("no-guest-on-a-node-we-stop", format!("{guest} runs on {node}"))));
     if let Some(view) = world.corosync.views.get(node) {
         let left = view.total_votes.saturating_sub(world.corosync.votes.get(node).copied().unwrap_or(0));
         if left < view.quorum {
-            why.push(format!("quorum-margin: {left} votes would be left of {} needed", view.quorum));
+            why.push(broken("quorum-margin", format!("{left} votes would be left of {} needed", view.quorum)));
         }
     }
     if let Some(ceph) = &world.ceph {
@@ -137,12 +153,12 @@ fn why_not_stop(world: &World, node: &NodeName) -> Vec<String> {
             left.filter(|id| !pg.backfill.contains_key(id)).count() < needed
         });
         if starved.count() > 0 {
-            why.push("ceph-redundancy: data would be left with fewer copies than it needs".to_owned());
+            why.push(broken("ceph-redundancy", "data would be left with fewer copies than it needs".to_owned()));
         }
         let mons =
             ceph.mon_quorum().iter().filter(|name| ceph.mons.get(*name).is_some_and(|mon| mon.host != *node)).count();
         if ceph.mons.values().any(|mon| mon.host == *node) && mons * 2 <= ceph.mons.len() {
-            why.push("ceph-redundancy: the monitors would lose their quorum".to_owned());
+            why.push(broken("ceph-redundancy", "the monitors would lose their quorum".to_owned()));
         }
     }
     why

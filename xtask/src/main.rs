@@ -10,6 +10,7 @@
 mod bench;
 mod check;
 mod clients;
+mod docs;
 mod fuzz;
 mod lab_differences;
 mod mutate;

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::lab_differences;
+use crate::{docs, lab_differences};
 
 struct Generator {
     write: fn(&Path) -> std::io::Result<()>,
@@ -11,7 +11,10 @@ struct Generator {
     stale: fn(&Path) -> Vec<String>,
 }
 
-const GENERATORS: &[Generator] = &[Generator { write: lab_differences::write, stale: lab_differences::stale }];
+const GENERATORS: &[Generator] = &[
+    Generator { write: docs::write, stale: docs::stale },
+    Generator { write: lab_differences::write, stale: lab_differences::stale },
+];
 
 /// Writes all of them; true if that went well.
 pub(crate) fn write(root: &Path) -> bool {

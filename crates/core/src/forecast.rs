@@ -6,6 +6,7 @@
 
 mod form;
 mod kinds;
+mod node_out;
 #[cfg(test)]
 mod tests;
 mod travel;
@@ -14,15 +15,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::checks::{Finding, Severity, Subject};
+use crate::checks::{Finding, Subject};
 use crate::ids::{GuestId, NodeName, StepId};
 use crate::invariants::{Context, Refusal, Verdicts, refusals, verdicts, verdicts_of_moves, with_moves};
 use crate::observed::Observed;
 use crate::placement::footprint_bytes;
-use crate::plan::{Plan, PlannedStep, Wave};
+use crate::plan::{Plan, PlannedStep, Wave, WhyNoPlan};
 use crate::policy::{ConsentKind, Policy};
 use crate::snapshot::{AffinityRule, HaRequest, HaServiceState, Lock, PgState, Snapshot, TargetRefusal};
 use crate::steps::{BENIGN_CEPH_CHECKS, Class, Step, StepStatus};
+
+pub(crate) use node_out::node_out;
 
 use kinds::{changes_while_it_runs, is_about_a_node, is_travel};
 
@@ -303,14 +306,7 @@ fn class_of(steps: &[&Step]) -> Class {
 
 /// What a finding of the plan check looks like.
 fn finding(subject: Subject, problem: String, remedy: &str) -> Finding {
-    Finding {
-        check: "plan-check".to_owned(),
-        severity: Severity::Blocking,
-        subject,
-        problem,
-        remedy: remedy.to_owned(),
-        waived: None,
-    }
+    WhyNoPlan::Check.finding(subject, problem, remedy.to_owned())
 }
 
 fn subject_of(step: &Step) -> Subject {

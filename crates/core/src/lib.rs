@@ -27,5 +27,6 @@ pub mod recovery;
 pub mod run;
 pub mod snapshot;
 pub mod steps;
+pub mod text;
 pub mod version;
 pub mod view;

@@ -3,6 +3,7 @@
 mod no_plan;
 mod no_room;
 mod why;
+mod why_no_plan;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,7 @@ use crate::steps::Step;
 pub use no_plan::{Bond, Missing, NoPlan, Reason};
 pub use no_room::{Help, Hindrance, Hole, NoRoom, Proof, Relaxation};
 pub use why::{BoundWhy, MoveWhy, NodeWhy, RebootWhy, StepWhy};
+pub use why_no_plan::WhyNoPlan;
 
 /// The whole run as it is meant to go. Waves are done one after the other.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -170,5 +172,18 @@ impl Plan {
     /// All steps in order, with the node of their wave.
     pub fn steps(&self) -> impl Iterator<Item = (Option<&NodeName>, &PlannedStep)> {
         self.waves.iter().flat_map(|wave| wave.steps.iter().map(move |step| (wave.node.as_ref(), step)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::WhyNoPlan;
+
+    #[test]
+    fn every_reason_is_explained_in_the_docs() {
+        let page = include_str!("../../../docs/plan.md");
+        for reason in WhyNoPlan::ALL {
+            assert!(page.contains(&format!("\n## {}\n", reason.id())), "docs/plan.md lacks {}", reason.id());
+        }
     }
 }

@@ -244,7 +244,7 @@ pub enum ConsentKind {
     EjectMedia,
 }
 
-/// The operator's word that a finding is taken as it is. Which findings bear one: [`crate::checks::classes`].
+/// The operator's word that a finding is taken as it is. Which findings may be waived is said by their checks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Waiver {
@@ -258,6 +258,25 @@ pub struct Waiver {
     pub text: Option<String>,
     /// Why; never empty.
     pub reason: String,
+}
+
+impl Waiver {
+    /// From `CHECK=REASON` or `CHECK:SUBJECT=REASON`.
+    ///
+    /// # Errors
+    /// What is wrong with it, and how it is written.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let form =
+            "a waiver is written CHECK=REASON or CHECK:SUBJECT=REASON, as in other-movers:pve1='ignores our guests'";
+        let (what, reason) = text.split_once('=').ok_or(form)?;
+        let (check, subject) = what.split_once(':').map_or((what, None), |(check, subject)| (check, Some(subject)));
+        Ok(Self {
+            check: check.trim().to_owned(),
+            subject: subject.map(|subject| subject.trim().to_owned()),
+            text: None,
+            reason: reason.trim().to_owned(),
+        })
+    }
 }
 
 impl std::fmt::Display for Waiver {

@@ -108,7 +108,7 @@ fn asked(state: &RunState, request: Request) -> Vec<Event> {
 
 fn finding(check: &str, severity: Severity) -> Finding {
     let (subject, problem, remedy) = (Subject::Node("pve1".into()), "it is so".to_owned(), "change it".to_owned());
-    Finding { check: check.to_owned(), severity, subject, problem, remedy, waived: None }
+    Finding { check: check.to_owned(), kind: "test".to_owned(), severity, subject, problem, remedy, waived: None }
 }
 
 fn view(members: &[&str]) -> QuorumView {

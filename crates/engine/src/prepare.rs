@@ -1,9 +1,9 @@
 //! Looks and plans. Nothing of the cluster is changed; package lists are read anew if asked.
 
-use quorate_core::checks::{self, Finding, Severity, Subject};
+use quorate_core::checks::{self, Finding, Subject};
 use quorate_core::forecast::Forecast;
 use quorate_core::ids::{NodeName, RunId, UnixMs};
-use quorate_core::plan::{NoPlan, Plan};
+use quorate_core::plan::{NoPlan, Plan, WhyNoPlan};
 use quorate_core::planner::Ongoing;
 use quorate_core::policy::Policy;
 use quorate_core::run::{plan_and_verify, upgrade_unit};
@@ -69,14 +69,9 @@ pub async fn prepare(
 }
 
 fn refresh_failed(node: NodeName, why: &str) -> Finding {
-    Finding {
-        check: "package-lists".to_owned(),
-        severity: Severity::Blocking,
-        problem: format!("the package lists of {node} could not be read anew: {why}"),
-        remedy: format!("run `apt-get update` on {node} and mend the repository that it names"),
-        subject: Subject::Node(node),
-        waived: None,
-    }
+    let problem = format!("the package lists of {node} could not be read anew: {why}");
+    let remedy = format!("run `apt-get update` on {node} and mend the repository that it names");
+    WhyNoPlan::PackageLists.finding(Subject::Node(node), problem, remedy)
 }
 
 impl Prepared {

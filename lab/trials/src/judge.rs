@@ -71,7 +71,7 @@ impl Judge {
     pub(crate) fn sends(&mut self, world: &World, step: &Step) {
         self.look(world);
         let now = world.now_ms;
-        let mut wrongs = Vec::new();
+        let mut wrongs: Vec<String> = Vec::new();
         match step {
             Step::UpgradePackages(upgrade) => wrongs.extend(in_words(self.known_reasons(&upgrade.node, now))),
             Step::Reboot(reboot) => wrongs.extend(in_words(self.known_reasons(&reboot.node, now))),

@@ -41,6 +41,8 @@ pub(crate) fn run(root: &Path) -> bool {
         return false;
     }
     let mut complaints: Vec<Complaint> = RULES.iter().flat_map(|rule| rule(&tree)).collect();
+    let stale = crate::docs::stale(root).into_iter();
+    complaints.extend(stale.map(|page| Complaint::of_file(&page, "not what the code says: run `cargo xtask docs`")));
     complaints.sort();
     for complaint in &complaints {
         println!("{complaint}");

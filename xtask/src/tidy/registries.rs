@@ -8,7 +8,7 @@ use super::tree::{Complaint, Tree, is_test_file, rust};
 struct Registry {
     /// One file per entry below here.
     folder: &'static str,
-    /// The function whose first string is the id.
+    /// The function or constant whose first string is the id.
     id: &'static str,
     /// The page with a section per id.
     page: &'static str,
@@ -16,7 +16,7 @@ struct Registry {
 
 const REGISTRIES: &[Registry] = &[
     Registry { folder: "crates/core/src/steps/", id: "fn verb(&self)", page: "docs/steps.md" },
-    Registry { folder: "crates/core/src/checks/", id: "fn id(&self)", page: "docs/checks.md" },
+    Registry { folder: "crates/core/src/checks/", id: "const ID", page: "docs/checks.md" },
     Registry { folder: "crates/core/src/invariants/", id: "fn id(&self)", page: "docs/invariants.md" },
 ];
 
@@ -51,13 +51,13 @@ fn look(registry: &Registry, tree: &Tree, tests: &[String]) -> Vec<Complaint> {
     complaints
 }
 
-/// The first string after each `function {`; the trait's own declaration has a `;` before it.
-fn ids(text: &str, function: &str) -> Vec<String> {
+/// The first string after each `function {` or `constant =`; the trait's own declaration has a `;` before it.
+fn ids(text: &str, name: &str) -> Vec<String> {
     let bodies = text
-        .split(function)
+        .split(name)
         .skip(1)
-        .filter_map(|rest| rest.split_once(['{', ';']).map(|(head, _)| &rest[head.len()..]));
-    let bodies = bodies.filter(|rest| rest.starts_with('{'));
+        .filter_map(|rest| rest.split_once(['{', '=', ';']).map(|(head, _)| &rest[head.len()..]));
+    let bodies = bodies.filter(|rest| rest.starts_with(['{', '=']));
     bodies.filter_map(|body| body.split('"').nth(1)).map(ToOwned::to_owned).collect()
 }
 
@@ -108,7 +108,7 @@ mod tests {
 
     const STEP: &str =
         "impl StepKind for A {\n    fn verb(&self) -> &'static str {\n        \"prove-empty\"\n    }\n}\n";
-    const CHECK: &str = "    fn id(&self) -> &'static str {\n        \"disk-space\"\n    }\n";
+    const CHECK: &str = "    const ID: &'static str;\n    const ID: &'static str = \"disk-space\";\n";
     const RULE: &str =
         "    fn id(&self) -> &'static str;\n    fn id(&self) -> &'static str {\n        \"one-node-out\"\n    }\n";
 

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use clap::ValueEnum;
+use quorate_core::checks::parse_waiver;
 use quorate_core::ids::RunId;
 use quorate_core::policy::{ConsentKind, Waiver};
 use quorate_core::run::{PauseCause, Request, RunOutcome, RunState};
@@ -35,7 +36,7 @@ pub(crate) struct AbortArgs {}
 #[derive(Debug, clap::Args)]
 pub(crate) struct ResumeArgs {
     /// Take a finding that the run paused over as it is, for a reason; may be given several times
-    #[arg(long, value_name = "CHECK[:SUBJECT]=REASON", value_parser = Waiver::parse)]
+    #[arg(long, value_name = "CHECK[:SUBJECT]=REASON", value_parser = parse_waiver)]
     waive: Vec<Waiver>,
 }
 

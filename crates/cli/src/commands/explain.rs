@@ -1,5 +1,9 @@
-//! `quorate explain ID`: what a check, an invariant, a step or a refusal is for. The text is that of the documentation.
+//! `quorate explain ID`: what a check, a safety rule, a step or a reason for no plan is about. Checks and rules hold their
+//! texts themselves; those of steps and reasons are the pages of the documentation.
 
+use quorate_core::text::wrapped;
+use quorate_core::invariants::{self, RuleId};
+use quorate_core::checks;
 use serde_json::json;
 
 use crate::context::{Context, Format};
@@ -7,13 +11,14 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::render::page::{Page, print_json};
 
-/// The pages with a section per id; `cargo xtask tidy` sees to it that none is missing.
+/// The pages with a section per id that are written by hand; `cargo xtask tidy` sees to it that none is missing.
 const PAGES: &[(&str, &str)] = &[
-    ("check", include_str!("../../../../docs/checks.md")),
-    ("invariant", include_str!("../../../../docs/invariants.md")),
     ("step", include_str!("../../../../docs/steps.md")),
     ("reason for no plan", include_str!("../../../../docs/plan.md")),
 ];
+
+/// A terminal of usual width, with room for a frame.
+const WIDTH: usize = 100;
 
 /// Not an id of anything, but asked for as often.
 const EXIT_CODES: &str = "exit-codes";
@@ -29,23 +34,37 @@ pub(super) fn perform(args: &Args, context: &Context) -> Result<Exit, Failure> {
         exit_codes(context);
         return Ok(Exit::Ok);
     }
-    let found: Vec<(&str, Vec<&str>)> =
-        PAGES.iter().filter_map(|(kind, page)| Some((*kind, section(page, &args.id)?))).collect();
+    let found = texts(&args.id);
     if found.is_empty() {
         return Err(unknown(&args.id));
     }
-    for (kind, lines) in found {
+    for (kind, text) in found {
         match context.format() {
             Format::Text => {
                 let mut page = Page::default();
                 page.line(format!("{} ({kind})", args.id));
-                lines.iter().for_each(|line| page.line(line));
+                page.gap();
+                text.lines().for_each(|line| page.line(line));
                 page.print();
             }
-            Format::Json => print_json(&json!({ "id": args.id, "is": kind, "text": lines.join("\n").trim() })),
+            Format::Json => print_json(&json!({ "id": args.id, "is": kind, "text": text })),
         }
     }
     Ok(Exit::Ok)
+}
+
+/// Everything that is called so, by what it is. `disk-space/root-full` is explained with its check.
+fn texts(id: &str) -> Vec<(&'static str, String)> {
+    let (id, _) = id.split_once('/').unwrap_or((id, ""));
+    let check = checks::by_id(id).map(|check| ("check", paragraphs(&check.paragraphs())));
+    let rule = id.parse::<RuleId>().ok().map(|rule| ("invariant", paragraphs(&rule.paragraphs())));
+    let sections =
+        PAGES.iter().filter_map(|(kind, page)| Some((*kind, section(page, id)?.join("\n").trim().to_owned())));
+    check.into_iter().chain(rule).chain(sections).collect()
+}
+
+fn paragraphs(texts: &[String]) -> String {
+    texts.iter().map(|text| wrapped(text, WIDTH).join("\n")).collect::<Vec<_>>().join("\n\n")
 }
 
 fn exit_codes(context: &Context) {
@@ -74,8 +93,10 @@ fn section<'a>(page: &'a str, id: &str) -> Option<Vec<&'a str>> {
 }
 
 fn unknown(id: &str) -> Failure {
-    let ids = PAGES.iter().flat_map(|(_, page)| page.lines().filter_map(heading));
-    let ids: Vec<&str> = ids.filter(|id| id.chars().all(|c| c.is_ascii_lowercase() || c == '-')).collect();
+    let checks = checks::ALL.iter().map(|check| check.id).chain(invariants::ALL.iter().map(|rule| rule.id()));
+    let headings = PAGES.iter().flat_map(|(_, page)| page.lines().filter_map(heading));
+    let ids = checks.chain(headings).filter(|id| id.chars().all(|c| c.is_ascii_lowercase() || c == '-'));
+    let ids: Vec<&str> = ids.collect();
     Failure::usage(format!("nothing is called {id}"), &format!("These are: {}.", ids.join(", ")))
 }
 
@@ -84,14 +105,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_check_and_rule_is_explained() {
-        let checks = quorate_core::checks::ALL.iter().map(|check| check.id());
-        let rules = quorate_core::invariants::ALL.iter().map(|rule| rule.id());
-        for id in checks.chain(rules) {
-            let found = PAGES.iter().find_map(|(_, page)| section(page, id));
-            let says = |lines: Vec<&str>| lines.iter().any(|line| !line.is_empty());
-            assert!(found.is_some_and(says), "`quorate explain {id}` has nothing to say");
+    fn every_check_and_rule_is_explained_by_its_own_text() {
+        let ids = checks::ALL.iter().map(|check| check.id).chain(invariants::ALL.iter().map(|rule| rule.id()));
+        for id in ids {
+            let [(_, text)] = &texts(id)[..] else { panic!("{id} has another number of texts than one") };
+            assert!(text.len() > 100 && text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
         }
+        assert_eq!(texts("disk-space/root-full"), texts("disk-space"));
+        assert_eq!(texts("plan-immovable")[0].0, "reason for no plan");
+        assert_eq!(texts("reboot")[0].0, "step");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `quorate run`: looks, plans, and upgrades the cluster if nothing forbids it.
 
-use quorate_core::checks::Finding;
-use quorate_core::checks::classes::means;
+use quorate_core::checks::{Finding, means, parse_waiver};
+use quorate_core::plan::WhyNoPlan;
 use quorate_core::policy::{Policy, Waiver};
 use quorate_core::run::Request;
 use quorate_engine::{Beginning, Driver, Lists, Prepared, WhenPaused, new_run_id, prepare};
@@ -23,7 +23,7 @@ use crate::render::plan::consents_missing;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Take a finding as it is, for a reason that is written into the journal; may be given several times
-    #[arg(long, value_name = "CHECK[:SUBJECT]=REASON", value_parser = Waiver::parse)]
+    #[arg(long, value_name = "CHECK[:SUBJECT]=REASON", value_parser = parse_waiver)]
     waive: Vec<Waiver>,
 }
 
@@ -43,7 +43,7 @@ pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Fail
     let Prepared { snapshot, findings, plan } = match answered {
         true => {
             // That a repository failed is no matter of the snapshot.
-            let lists = findings.into_iter().filter(|finding| finding.check == "package-lists");
+            let lists = findings.into_iter().filter(|finding| WhyNoPlan::PackageLists.is(finding));
             let again = Prepared::of(snapshot, &policy, &run);
             Prepared { findings: lists.chain(again.findings).collect(), ..again }
         }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use quorate_core::checks::classes::accept;
+use quorate_core::checks::accept;
 use quorate_core::ids::{NodeName, UnixMs};
 use quorate_core::policy::Policy;
 use toml::Spanned;

@@ -61,7 +61,7 @@ fn verdict(html: &mut String, findings: &[Finding]) {
 
 fn found(html: &mut String, findings: &[Finding]) {
     html.push_str("<h2>Findings</h2>\n<table><tr><th>severity</th><th>subject</th><th>what was found, and what to do</th><th>check</th></tr>\n");
-    for Finding { check, severity, subject, problem, remedy, waived } in findings {
+    for Finding { check, kind: _, severity, subject, problem, remedy, waived } in findings {
         let what_to_do = waived.as_ref().map_or_else(|| remedy.clone(), |reason| format!("waived: {reason}"));
         let level = preflight::word(*severity);
         let _ = writeln!(
@@ -156,6 +156,7 @@ mod tests {
             .snapshot();
         let finding = Finding {
             check: "guest-verdict".to_owned(),
+            kind: "locked".to_owned(),
             severity: Severity::Blocking,
             subject: quorate_core::checks::Subject::Cluster,
             problem: hostile.to_owned(),

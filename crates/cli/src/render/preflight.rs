@@ -86,6 +86,7 @@ mod tests {
         let told = |words: &str| {
             problem(&Finding {
                 check: "a".to_owned(),
+                kind: String::new(),
                 severity: Severity::Info,
                 subject: Subject::Node("pve1".into()),
                 problem: words.to_owned(),
@@ -102,6 +103,7 @@ mod tests {
     fn the_worst_comes_first_and_the_cluster_before_its_nodes() {
         let finding = |check: &str, severity, subject| Finding {
             check: check.to_owned(),
+            kind: String::new(),
             severity,
             subject,
             problem: "it is so".to_owned(),

@@ -1,30 +1,42 @@
-//! Room for every node's guests with that node out.
+//! Room for every node's guests with that node out. Not the rule `memory-fits`, which is about moves, but a bound of it:
+//! by the same figures, without a placement.
 
-use super::guest_verdict::stuck;
-use super::support::{Report, gib, has_turn, online};
-use super::{Check, Finding, Severity, Subject};
-use crate::ids::NodeName;
+use super::check::{Asked, Check, PLAN, Waivable, kinds};
+use super::stuck::stuck;
+use super::support::{gib, has_turn, online};
+use crate::ids::{GuestId, NodeName};
 use crate::placement::{footprint_bytes, usable_bytes};
 use crate::policy::{GuestPolicy, Policy};
 use crate::snapshot::{Guest, Snapshot};
 
 pub(super) struct Capacity;
 
-impl Check for Capacity {
-    fn id(&self) -> &'static str {
-        "capacity"
-    }
+kinds! {
+    NoRoom { node: NodeName, need: u64, room: u64 } => Blocking, node,
+        ("with {node} out its guests need {}, the others have {} free: {} are missing",
+            gib(need), gib(room), gib(need - room)),
+        ("Shut guests down for the run, lower their memory, or lower headroom-percent");
+    LargestGuest { guest: GuestId, node: NodeName, bytes: u64, hole: u64 } => Warning, guest,
+        ("{guest} on {node} needs {}, the largest hole elsewhere has {}", gib(bytes), gib(hole)),
+        ("Others have to make room first; the plan tells whether they can");
+    Tightest { node: NodeName, spare: u64 } => Info, Cluster,
+        ("it is tightest with {node} out: {} are left for guests then", gib(spare)),
+        ("Nothing to do.");
+}
 
-    fn explain(&self) -> &'static str {
+impl Check for Capacity {
+    const ID: &'static str = "capacity";
+    const EXPLAIN: &'static str =
         "With each node out in turn: does the configured memory of its running guests, with overhead, fit into what is \
          free on the others under the headroom limit? Simple sums, and so a lower bound: if they do not fit, no plan \
          exists, and it is blocking. If the largest guest of a node is larger than the largest hole elsewhere it is a \
          warning: others must make room first, or it cannot go. Shut guests down for the run, lower their memory, or lower \
-         headroom-percent in the configuration."
-    }
+         headroom-percent in the configuration.";
+    const WAIVABLE: Waivable = Waivable::WarningsOnly(PLAN);
+    const ASKED: Asked = Asked::BeforeARun;
+    type Found = Found;
 
-    fn run(&self, snapshot: &Snapshot, policy: &Policy) -> Vec<Finding> {
-        let mut report = Report::of(self);
+    fn look(snapshot: &Snapshot, policy: &Policy, found: &mut Vec<Found>) {
         let mut tightest: Option<(u64, &NodeName)> = None;
         for node in online(snapshot).filter(|node| has_turn(node, policy)) {
             let name = &node.name;
@@ -33,34 +45,21 @@ impl Check for Capacity {
             let need = leaving.iter().map(|guest| footprint_bytes(guest)).fold(0, u64::saturating_add);
             let room = holes.iter().copied().fold(0, u64::saturating_add);
             if need > room {
-                let problem = format!(
-                    "with {name} out its guests need {}, the others have {} free: {} are missing",
-                    gib(need),
-                    gib(room),
-                    gib(need - room)
-                );
-                let remedy = "Shut guests down for the run, lower their memory, or lower headroom-percent";
-                report.add(Severity::Blocking, name, problem, remedy);
+                found.push(Found::NoRoom { node: name.clone(), need, room });
                 continue;
             }
             let largest = leaving.iter().max_by_key(|guest| (footprint_bytes(guest), guest.id));
             let hole = holes.iter().copied().max().unwrap_or(0);
             if let Some(guest) = largest.filter(|guest| footprint_bytes(guest) > hole) {
-                let (id, bytes) = (guest.id, gib(footprint_bytes(guest)));
-                let problem = format!("{id} on {name} needs {bytes}, the largest hole elsewhere has {}", gib(hole));
-                let remedy = "Others have to make room first; the plan tells whether they can";
-                report.add(Severity::Warning, id, problem, remedy);
+                let bytes = footprint_bytes(guest);
+                found.push(Found::LargestGuest { guest: guest.id, node: name.clone(), bytes, hole });
             }
             let spare = room - need;
             if tightest.is_none_or(|(least, _)| spare < least) {
                 tightest = Some((spare, name));
             }
         }
-        if let Some((spare, name)) = tightest {
-            let problem = format!("it is tightest with {name} out: {} are left for guests then", gib(spare));
-            report.add(Severity::Info, Subject::Cluster, problem, "Nothing to do.");
-        }
-        report.findings()
+        found.extend(tightest.map(|(spare, name)| Found::Tightest { node: name.clone(), spare }));
     }
 }
 

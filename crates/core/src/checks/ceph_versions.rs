@@ -2,55 +2,64 @@
 
 use std::collections::BTreeSet;
 
-use super::support::{Report, online};
-use super::{Check, Finding, Severity, Subject};
+use super::check::{Asked, Check, Waivable, kinds};
+use super::support::online;
+use crate::ids::NodeName;
 use crate::policy::Policy;
 use crate::snapshot::{Ceph, Snapshot};
 use crate::version::Version;
 
 pub(super) struct CephVersions;
 
-impl Check for CephVersions {
-    fn id(&self) -> &'static str {
-        "ceph-versions"
-    }
+kinds! {
+    MajorsMixed { run: String } => Blocking, Cluster,
+        ("daemons of Ceph run different major releases: {run}"),
+        ("Finish the Ceph upgrade first: monitors, managers, OSDs, metadata servers (ceph versions)");
+    BuildsMixed { run: String } => Info, Cluster,
+        ("daemons of Ceph run different builds: {run}"),
+        ("Nothing to do: a reboot of each node ends it.");
+    WaitsForRestart { node: NodeName, daemon: String, more: usize } => Info, node,
+        ("Ceph on {node} waits for a restart: {daemon}{}",
+            if more == 0 { String::new() } else { format!(", and {more} more there") }),
+        ("Nothing to do: the run reboots the node.");
+    MajorPending { node: NodeName, to: Version, run: String } => Blocking, node,
+        ("the upgrade of {node} would bring Ceph {to}, {run} runs"),
+        ("Set the repository back to the release that runs, and upgrade Ceph by its own procedure");
+    NewKeyCipher { node: NodeName, coming: Version, first: &'static str } => Warning, node,
+        ("the upgrade of {node} brings Ceph {coming}: from {first} on CephX has another cipher"),
+        ("Read the release notes before: old clients of CephFS and RBD outside of the cluster may lose access");
+}
 
-    fn explain(&self) -> &'static str {
+impl Check for CephVersions {
+    const ID: &'static str = "ceph-versions";
+    const EXPLAIN: &'static str =
         "Inside one major release of Ceph a node's daemons may restart together, as a reboot does. A new major needs its \
          own order over all nodes: monitors, managers, OSDs, metadata servers. So daemons of different majors are \
          blocking, and so are pending Ceph packages of another major than the one that runs: upgrade Ceph first, by its \
          own procedure. Different builds of one major are for information, and so is a daemon that still runs what was \
-         installed before: packages of Ceph restart nothing, the reboot of its node does. Point releases that change the cipher of CephX keys \
-         (19.2.6, 20.2.4) are a warning: clients outside of the cluster may be too old for them."
-    }
+         installed before: packages of Ceph restart nothing, the reboot of its node does. Point releases that change the \
+         cipher of CephX keys (19.2.6, 20.2.4) are a warning: clients outside of the cluster may be too old for them.";
+    const WAIVABLE: Waivable = Waivable::Never("a new major release of Ceph has an order of its own over all nodes");
+    const ASKED: Asked = Asked::BeforeARun;
+    type Found = Found;
 
-    fn run(&self, snapshot: &Snapshot, _policy: &Policy) -> Vec<Finding> {
-        let mut report = Report::of(self);
-        let Some(ceph) = snapshot.ceph() else { return Vec::new() };
+    fn look(snapshot: &Snapshot, _policy: &Policy, found: &mut Vec<Found>) {
+        let Some(ceph) = snapshot.ceph() else { return };
         let versions = running(ceph);
         let majors: BTreeSet<u32> = versions.iter().filter_map(|version| version.major()).collect();
-        let list = || versions.iter().map(|version| version.as_str()).collect::<Vec<_>>().join(", ");
+        let run = || versions.iter().map(|version| version.as_str()).collect::<Vec<_>>().join(", ");
         if majors.len() > 1 {
-            let problem = format!("daemons of Ceph run different major releases: {}", list());
-            let remedy = "Finish the Ceph upgrade first: monitors, managers, OSDs, metadata servers (ceph versions)";
-            report.add(Severity::Blocking, Subject::Cluster, problem, remedy);
+            found.push(Found::MajorsMixed { run: run() });
         } else if versions.len() > 1 {
-            let remedy = "Nothing to do: a reboot of each node ends it.";
-            report.add(
-                Severity::Info,
-                Subject::Cluster,
-                format!("daemons of Ceph run different builds: {}", list()),
-                remedy,
-            );
+            found.push(Found::BuildsMixed { run: run() });
         }
         for node in snapshot.nodes.keys() {
             if let [first, others @ ..] = &ceph.waiting_for_a_restart(node)[..] {
-                let more = if others.is_empty() { String::new() } else { format!(", and {} more there", others.len()) };
-                let problem = format!("Ceph on {node} waits for a restart: {first}{more}");
-                report.add(Severity::Info, node, problem, "Nothing to do: the run reboots the node.");
+                let (daemon, more) = (first.to_string(), others.len());
+                found.push(Found::WaitsForRestart { node: node.clone(), daemon, more });
             }
         }
-        keys_that_change(snapshot, &versions, &mut report);
+        keys_that_change(snapshot, &versions, found);
         for node in online(snapshot) {
             let pending = node.packages.known().map_or(&[][..], |packages| &packages.pending);
             let osd = pending.iter().find(|package| package.name == "ceph-osd" || package.name == "ceph-mon");
@@ -58,36 +67,29 @@ impl Check for CephVersions {
                 && let Some(major) = package.to.major()
                 && majors.iter().any(|running| *running != major)
             {
-                let problem = format!("the upgrade of {} would bring Ceph {}, {} runs", node.name, package.to, list());
-                let remedy = "Set the repository back to the release that runs, and upgrade Ceph by its own procedure";
-                report.add(Severity::Blocking, &node.name, problem, remedy);
+                found.push(Found::MajorPending { node: node.name.clone(), to: package.to.clone(), run: run() });
             }
         }
-        report.findings()
     }
 }
 
 /// Point releases that bring another cipher for CephX keys: clients that are older may not get in any more.
 const NEW_KEYS: [&str; 2] = ["19.2.6", "20.2.4"];
 
-fn keys_that_change(snapshot: &Snapshot, running: &BTreeSet<&Version>, report: &mut Report) {
+fn keys_that_change(snapshot: &Snapshot, running: &BTreeSet<&Version>, found: &mut Vec<Found>) {
     for node in online(snapshot) {
         let pending = node.packages.known().map_or(&[][..], |packages| &packages.pending);
         let Some(coming) = pending.iter().find(|package| package.name == "ceph-common").map(|package| &package.to)
         else {
             continue;
         };
-        let crosses = |first: &&str| {
-            let first = Version::from(*first);
+        let crosses = |first: &&&'static str| {
+            let first = Version::from(**first);
             first.major() == coming.major() && *coming >= first && running.iter().any(|version| **version < first)
         };
-        if let Some(first) = NEW_KEYS.iter().find(|first| crosses(first)) {
-            let problem =
-                format!("the upgrade of {} brings Ceph {coming}: from {first} on CephX has another cipher", node.name);
-            let remedy =
-                "Read the release notes before: old clients of CephFS and RBD outside of the cluster may lose access";
-            report.add(Severity::Warning, &node.name, problem, remedy);
-        }
+        let crossed = NEW_KEYS.iter().find(crosses);
+        let coming = || coming.clone();
+        found.extend(crossed.map(|first| Found::NewKeyCipher { node: node.name.clone(), coming: coming(), first }));
     }
 }
 

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::guest_verdict::{stuck, stuck_stopped};
+use super::stuck::{stuck, stuck_stopped};
 use super::support::has_turn;
 use crate::ids::GuestId;
 use crate::placement::disk_bytes;

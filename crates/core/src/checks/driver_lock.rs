@@ -1,45 +1,38 @@
-//! Is somebody else rolling this cluster?
+//! Does another driver run on this cluster?
 
-use super::support::Report;
-use super::{Check, Finding, Severity, Subject};
+use super::check::{Asked, Check, Waivable, kinds};
 use crate::policy::Policy;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{DriverLock, Snapshot};
 
 pub(super) struct DriverLockHeld;
 
 /// A driver renews its lock every half minute, and pmxcfs lets go of one after two minutes.
 const STALE_S: u64 = 120;
 
-impl Check for DriverLockHeld {
-    fn id(&self) -> &'static str {
-        "driver-lock"
-    }
+kinds! {
+    Held { lock: DriverLock, age_s: u64 } => Blocking, Cluster,
+        ("the cluster is being rolled: run {} by {}, renewed {age_s} s ago", lock.run, lock.holder),
+        ("Wait until that run has ended, or end it there: quorate abort");
+    LeftBehind { lock: DriverLock, age_s: u64 } => Warning, Cluster,
+        ("a driver left its lock behind: run {} by {}, renewed {age_s} s ago", lock.run, lock.holder),
+        ("Take it up again where its journal is: quorate resume");
+}
 
-    fn explain(&self) -> &'static str {
+impl Check for DriverLockHeld {
+    const ID: &'static str = "driver-lock";
+    const EXPLAIN: &'static str =
         "Two administrators on two laptops must not both roll one cluster: each would drain onto the node that the other \
          reboots. A driver keeps a lock in the cluster itself and renews it. A lock that was renewed a moment ago is \
-         blocking: wait, or end the other run. An old one was left by a driver that died, and is a warning: its run is \
-         best taken up again with `quorate resume` where its journal is."
-    }
+         blocking: wait, or end the other run. An old one was left by a driver that died, and is a warning: it is best to \
+         continue its run with `quorate resume` where its journal is.";
+    const WAIVABLE: Waivable = Waivable::Never("two drivers would roll one cluster");
+    const ASKED: Asked = Asked::BeforeARun;
+    type Found = Found;
 
-    fn run(&self, snapshot: &Snapshot, _policy: &Policy) -> Vec<Finding> {
-        let mut report = Report::of(self);
-        if let Some(Some(lock)) = snapshot.driver.known() {
-            let age = snapshot.taken.since_s(lock.renewed);
-            let who = format!("run {} by {}, renewed {age} s ago", lock.run, lock.holder);
-            if age <= STALE_S {
-                let remedy = "Wait until that run has ended, or end it there: quorate abort";
-                report.add(Severity::Blocking, Subject::Cluster, format!("the cluster is being rolled: {who}"), remedy);
-            } else {
-                let remedy = "Take it up again where its journal is: quorate resume";
-                report.add(
-                    Severity::Warning,
-                    Subject::Cluster,
-                    format!("a driver left its lock behind: {who}"),
-                    remedy,
-                );
-            }
-        }
-        report.findings()
+    fn look(snapshot: &Snapshot, _policy: &Policy, found: &mut Vec<Found>) {
+        let Some(Some(lock)) = snapshot.driver.known() else { return };
+        let (lock, age_s) = (lock.clone(), snapshot.taken.since_s(lock.renewed));
+        let held = age_s <= STALE_S;
+        found.push(if held { Found::Held { lock, age_s } } else { Found::LeftBehind { lock, age_s } });
     }
 }

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::choices::offline_downtime_s;
-use super::guest_verdict::stuck;
+use super::stuck::stuck;
 use super::support::{has_turn, lasting};
 use crate::ids::GuestKind;
 use crate::placement::disk_bytes;

@@ -1,120 +1,100 @@
 //! Is the HA manager alive and at rest?
 
-use super::support::{Report, online};
-use super::{Check, Finding, Severity, Subject};
+use super::check::{Asked, Check, Waivable, kinds};
+use super::support::online;
 use crate::ids::{GuestId, NodeName};
 use crate::policy::Policy;
-use crate::snapshot::{ArmedState, Ha, HaNodeState, HaRequest, HaService, HaServiceState, Snapshot};
+use crate::snapshot::{ArmedState, Ha, HaRequest, HaService, HaServiceState, Snapshot};
 
 pub(super) struct HaState;
 
 /// The manager writes its state every ten seconds. Two minutes cover a change of master.
 const STALE_S: u64 = 120;
 
+kinds! {
+    Disarmed => Blocking, Cluster,
+        ("HA is disarmed: it ignores maintenance mode and recovers nothing"),
+        ("Arm it again: ha-manager crm-command arm-ha");
+    NoMaster => Blocking, Cluster,
+        ("HA has services and no master"),
+        ("Look at the manager: ha-manager status; systemctl status pve-ha-crm on each node");
+    MasterStale { master: NodeName, age_s: u64 } => Blocking, Cluster,
+        ("the HA master {master} wrote its state {age_s} s ago: what it says is not to be trusted"),
+        ("Look at the manager: ha-manager status; systemctl status pve-ha-crm on each node");
+    InError { guest: GuestId } => Blocking, guest,
+        ("HA has given {guest} up (state error)"),
+        ("Fix the guest, then: ha-manager set {guest} --state disabled; ha-manager set {guest} --state started");
+    UnderWay { guest: GuestId, state: HaServiceState } => Blocking, guest,
+        ("HA has {guest} under way (state {state:?})"),
+        ("Wait until it has settled: ha-manager status");
+    NotTakenUp { guest: GuestId } => Blocking, guest,
+        ("HA has not taken {guest} up yet"),
+        ("Wait a minute, then look at: ha-manager status");
+    GoesBack { guest: GuestId, home: NodeName } => Blocking, guest,
+        ("{guest} is about to travel back to {home} by itself"),
+        ("Wait until it is back there: ha-manager status");
+    LockLost { node: NodeName } => Blocking, node,
+        ("{node} has lost its HA lock and may reset itself"),
+        ("Look at quorum and at the service there: systemctl status pve-ha-lrm on {node}");
+    Rebalances => Info, Cluster,
+        ("HA rebalances by itself: the run switches that off before anything moves, and on again at the end"),
+        ("Nothing to do; the plan has both steps (hold-rebalance, restore-rebalance).");
+}
+
 impl Check for HaState {
-    fn id(&self) -> &'static str {
-        "ha-state"
-    }
-
-    fn explain(&self) -> &'static str {
+    const ID: &'static str = "ha-state";
+    const EXPLAIN: &'static str =
         "HA moves and starts guests by itself, so a run begins when it is at rest and can be believed: a master that \
-         writes its state, every node online in its view and none left in maintenance, no service in error, none under \
-         way, none about to travel back, watchdogs armed. Services in error need a person: mend the guest, then `ha-manager \
-         set SID --state disabled` and `--state started`. Maintenance ends with `ha-manager crm-command node-maintenance \
-         disable NODE`. Automatic rebalancing (PVE 9.2) would move guests while we do: the run switches it off and on again, and \
-         says so."
-    }
+         writes its state, no service in error, none under way, none about to move back, watchdogs armed. Services in \
+         error need a person: fix the guest, then `ha-manager set SID --state disabled` and `--state started`. A node that \
+         HA has in maintenance, or does not see, is the business of the rule one-node-out. Automatic rebalancing (PVE 9.2) \
+         would move guests at the same time: the run switches it off and on again, and says so.";
+    const WAIVABLE: Waivable = Waivable::WarningsOnly("HA would move, start or fence by itself in the middle of the run");
+    const ASKED: Asked = Asked::BeforeARun;
+    type Found = Found;
 
-    fn run(&self, snapshot: &Snapshot, _policy: &Policy) -> Vec<Finding> {
-        let mut report = Report::of(self);
+    fn look(snapshot: &Snapshot, _policy: &Policy, found: &mut Vec<Found>) {
         if let Some(ha) = snapshot.ha.known() {
-            master(snapshot, ha, &mut report);
-            ha.nodes.iter().for_each(|(name, state)| node(name, *state, &mut report));
-            ha.services.iter().for_each(|(id, state)| service(*id, state, ha, &mut report));
-            for node in online(snapshot) {
-                let name = &node.name;
-                if ha.lrm.get(name).is_some_and(|lrm| lrm.state == "lost_agent_lock") {
-                    let remedy =
-                        format!("Look at quorum and at the service there: systemctl status pve-ha-lrm on {name}");
-                    report.add(
-                        Severity::Blocking,
-                        name,
-                        format!("{name} has lost its HA lock and may reset itself"),
-                        remedy,
-                    );
-                }
-            }
+            master(snapshot, ha, found);
+            ha.services.iter().for_each(|(id, state)| service(*id, state, ha, found));
+            let lost =
+                |name: &NodeName| ha.lrm.get(name).is_some_and(|lrm| lrm.state == "lost_agent_lock");
+            let lost = online(snapshot).filter(|node| lost(&node.name));
+            found.extend(lost.map(|node| Found::LockLost { node: node.name.clone() }));
         }
         if snapshot.options.known().is_some_and(|options| options.ha_auto_rebalance) {
-            let problem =
-                "HA rebalances by itself: the run switches that off before anything moves, and on again at the end";
-            let remedy = "Nothing to do; the plan has both steps (hold-rebalance, restore-rebalance).";
-            report.add(Severity::Info, Subject::Cluster, problem, remedy);
+            found.push(Found::Rebalances);
         }
-        report.findings()
     }
 }
 
-fn master(snapshot: &Snapshot, ha: &Ha, report: &mut Report) {
+fn master(snapshot: &Snapshot, ha: &Ha, found: &mut Vec<Found>) {
     if matches!(ha.armed, Some(ArmedState::Disarmed | ArmedState::Disarming)) {
-        let problem = "HA is disarmed: it ignores maintenance mode and recovers nothing";
-        report.add(Severity::Blocking, Subject::Cluster, problem, "Arm it again: ha-manager crm-command arm-ha");
+        found.push(Found::Disarmed);
     }
     // Without a single service the manager goes idle after a while, and that is well.
     if ha.services.is_empty() {
         return;
     }
-    let remedy = "Look at the manager: ha-manager status; systemctl status pve-ha-crm on each node";
     match (&ha.master, ha.master_seen) {
-        (None, _) => report.add(Severity::Blocking, Subject::Cluster, "HA has services and no master", remedy),
-        (Some(name), Some(seen)) if snapshot.cluster_time().since_s(seen) > STALE_S => {
-            let age = snapshot.cluster_time().since_s(seen);
-            let problem =
-                format!("the HA master {name} wrote its state {age} s ago: what it says is not to be trusted");
-            report.add(Severity::Blocking, Subject::Cluster, problem, remedy);
+        (None, _) => found.push(Found::NoMaster),
+        (Some(master), Some(seen)) if snapshot.cluster_time().since_s(seen) > STALE_S => {
+            let age_s = snapshot.cluster_time().since_s(seen);
+            found.push(Found::MasterStale { master: master.clone(), age_s });
         }
         _ => {}
     }
 }
 
-fn node(name: &NodeName, state: HaNodeState, report: &mut Report) {
-    let (problem, remedy) = match state {
-        HaNodeState::Online | HaNodeState::Gone => return,
-        HaNodeState::Maintenance => (
-            format!("{name} is in HA maintenance mode"),
-            format!("End it first: ha-manager crm-command node-maintenance disable {name}"),
-        ),
-        HaNodeState::Unknown => {
-            (format!("the HA manager does not see {name}"), format!("Look at pve-ha-lrm on {name}"))
-        }
-        HaNodeState::Fence => (format!("HA is fencing {name}"), "Wait until it is back and its guests run".to_owned()),
-    };
-    report.add(Severity::Blocking, name, problem, remedy);
-}
-
-fn service(id: GuestId, service: &HaService, ha: &Ha, report: &mut Report) {
+fn service(guest: GuestId, service: &HaService, ha: &Ha, found: &mut Vec<Found>) {
     if service.request == HaRequest::Ignored {
         return;
     }
     match service.state {
-        Some(HaServiceState::Error) => {
-            let remedy = format!(
-                "Mend the guest, then: ha-manager set {id} --state disabled; ha-manager set {id} --state started"
-            );
-            report.add(Severity::Blocking, id, format!("HA has given {id} up (state error)"), remedy);
-        }
-        Some(state) if !state.is_settled() => {
-            let remedy = "Wait until it has settled: ha-manager status";
-            report.add(Severity::Blocking, id, format!("HA has {id} under way (state {state:?})"), remedy);
-        }
-        None => {
-            let remedy = "Wait a minute, then look at: ha-manager status";
-            report.add(Severity::Blocking, id, format!("HA has not taken {id} up yet"), remedy);
-        }
+        Some(HaServiceState::Error) => found.push(Found::InError { guest }),
+        Some(state) if !state.is_settled() => found.push(Found::UnderWay { guest, state }),
+        None => found.push(Found::NotTakenUp { guest }),
         Some(_) => {}
     }
-    if let Some(home) = ha.goes_back(id) {
-        let remedy = "Wait until it is back there: ha-manager status";
-        report.add(Severity::Blocking, id, format!("{id} is about to travel back to {home} by itself"), remedy);
-    }
+    found.extend(ha.goes_back(guest).map(|home| Found::GoesBack { guest, home: home.clone() }));
 }

@@ -1,7 +1,7 @@
 //! Machine types that QEMU is about to drop.
 
-use super::support::Report;
-use super::{Check, Finding, Severity};
+use super::check::{Asked, Check, Waivable, kinds};
+use crate::ids::GuestId;
 use crate::policy::Policy;
 use crate::snapshot::Snapshot;
 
@@ -10,33 +10,32 @@ pub(super) struct MachineVersions;
 /// QEMU of PVE 9 warns of what is older, and its successor refuses it.
 const LEAST_MAJOR: u32 = 6;
 
+kinds! {
+    Old { guest: GuestId, machine: String, how: &'static str } => Warning, guest,
+        ("{guest} {how} machine type {machine}, which QEMU is about to drop"),
+        ("When it may be shut down: qm set {} --machine with a newer version", guest.vmid);
+}
+
 impl Check for MachineVersions {
-    fn id(&self) -> &'static str {
-        "machine-versions"
-    }
-
-    fn explain(&self) -> &'static str {
+    const ID: &'static str = "machine-versions";
+    const EXPLAIN: &'static str =
         "A machine type is kept for about six years; the QEMU of PVE 9 warns of types before 6.0, and a later one of that \
-         release may not start or take such a guest any more. A warning, because nothing breaks in a run that goes to the \
+         release may not start or take such a guest any more. A warning, because nothing breaks in a run that goes to a \
          QEMU which still knows the type. Raise it while the guest is shut down (Hardware, Machine), and look at its \
-         snapshots: they hold types of their own."
-    }
+         snapshots: they hold types of their own.";
+    const WAIVABLE: Waivable = Waivable::Yes;
+    const ASKED: Asked = Asked::BeforeARun;
+    type Found = Found;
 
-    fn run(&self, snapshot: &Snapshot, _policy: &Policy) -> Vec<Finding> {
-        let mut report = Report::of(self);
+    fn look(snapshot: &Snapshot, _policy: &Policy, found: &mut Vec<Found>) {
         for guest in snapshot.guests.values() {
             let Some(facts) = guest.migration.known() else { continue };
             let types = [("is configured with", &facts.machine), ("runs with", &facts.running_machine)];
-            let old =
-                types.into_iter().find_map(|(how, kind)| Some((how, kind.as_ref()?)).filter(|(_, kind)| is_old(kind)));
-            if let Some((how, kind)) = old {
-                let problem = format!("{} {how} machine type {kind}, which QEMU is about to drop", guest.id);
-                let remedy =
-                    format!("When it may be shut down: qm set {} --machine with a newer version", guest.id.vmid);
-                report.add(Severity::Warning, guest.id, problem, remedy);
+            let mut named = types.into_iter().filter_map(|(how, machine)| Some((how, machine.as_ref()?)));
+            if let Some((how, machine)) = named.find(|(_, machine)| is_old(machine)) {
+                found.push(Found::Old { guest: guest.id, machine: machine.clone(), how });
             }
         }
-        report.findings()
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::support::{Report, online};
-use super::{Check, Finding, Severity, Subject};
+use super::check::{Asked, Check, Waivable, kinds};
+use super::support::online;
 use crate::ids::NodeName;
 use crate::policy::Policy;
 use crate::snapshot::{Node, Snapshot};
@@ -11,39 +11,40 @@ use crate::version::Version;
 
 pub(super) struct NodeVersions;
 
-impl Check for NodeVersions {
-    fn id(&self) -> &'static str {
-        "node-versions"
-    }
+kinds! {
+    BuildsMixed { what: &'static str, run: String } => Info, Cluster,
+        ("nodes run different builds of {what}: {run}"),
+        ("Nothing to do: the run brings them together.");
+    MajorsMixed { what: &'static str, run: String } => Blocking, Cluster,
+        ("nodes run different major releases of {what}: {run}"),
+        ("Finish the major upgrade first, by its own procedure");
+    MajorPending { node: NodeName, running: u32, to: Version } => Blocking, node,
+        ("the upgrade would take {node} from PVE {running} to {to}: a major upgrade"),
+        ("Set the repositories back to the release that runs: a major upgrade is not done by this run");
+}
 
-    fn explain(&self) -> &'static str {
+impl Check for NodeVersions {
+    const ID: &'static str = "node-versions";
+    const EXPLAIN: &'static str =
         "Different builds of one major release are what an upgrade that was begun looks like: for information. Different \
          major releases of PVE, of its corosync, or pending packages of another PVE major are blocking: a major upgrade \
-         has a procedure and checks of its own, which this run does not do."
-    }
+         has a procedure and checks of its own, which this run does not do.";
+    const WAIVABLE: Waivable = Waivable::Never("a major upgrade is not what this run does");
+    const ASKED: Asked = Asked::BeforeARun;
+    type Found = Found;
 
-    fn run(&self, snapshot: &Snapshot, _policy: &Policy) -> Vec<Finding> {
-        let mut report = Report::of(self);
-        let read = |node: &Node| node.pve_version.known().cloned();
-        compare("PVE", &by_version(snapshot, read), &mut report);
-        compare("corosync", &by_version(snapshot, |node| node.corosync_version.known().cloned()), &mut report);
+    fn look(snapshot: &Snapshot, _policy: &Policy, found: &mut Vec<Found>) {
+        let pve = by_version(snapshot, |node| node.pve_version.known().cloned());
+        let corosync = by_version(snapshot, |node| node.corosync_version.known().cloned());
+        found.extend(compare("PVE", &pve).into_iter().chain(compare("corosync", &corosync)));
         for node in online(snapshot) {
             let Some(running) = node.pve_version.known().and_then(Version::major) else { continue };
             let pending = node.packages.known().map_or(&[][..], |packages| &packages.pending);
             let manager = pending.iter().find(|package| package.name == "pve-manager");
             if let Some(package) = manager.filter(|package| package.to.major() != Some(running)) {
-                report.add(
-                    Severity::Blocking,
-                    &node.name,
-                    format!(
-                        "the upgrade would take {} from PVE {running} to {}: a major upgrade",
-                        node.name, package.to
-                    ),
-                    "Set the repositories back to the release that runs: a major upgrade is not done by this run",
-                );
+                found.push(Found::MajorPending { node: node.name.clone(), running, to: package.to.clone() });
             }
         }
-        report.findings()
     }
 }
 
@@ -57,24 +58,16 @@ fn by_version(snapshot: &Snapshot, read: impl Fn(&Node) -> Option<Version>) -> B
     versions
 }
 
-fn compare(what: &str, versions: &BTreeMap<Version, Vec<&NodeName>>, report: &mut Report) {
+fn compare(what: &'static str, versions: &BTreeMap<Version, Vec<&NodeName>>) -> Option<Found> {
     if versions.len() < 2 {
-        return;
+        return None;
     }
     let line = |(version, nodes): (&Version, &Vec<&NodeName>)| {
         format!("{version} on {}", nodes.iter().map(|node| node.as_str()).collect::<Vec<_>>().join(", "))
     };
-    let list: Vec<String> = versions.iter().map(line).collect();
+    let run = versions.iter().map(line).collect::<Vec<_>>().join("; ");
     let mut majors = versions.keys().map(Version::major);
     let first = majors.next();
-    let (severity, word, remedy) = match majors.all(|major| Some(major) == first) {
-        true => (Severity::Info, "builds", "Nothing to do: the run brings them together."),
-        false => (Severity::Blocking, "major releases", "Finish the major upgrade first, by its own procedure"),
-    };
-    report.add(
-        severity,
-        Subject::Cluster,
-        format!("nodes run different {word} of {what}: {}", list.join("; ")),
-        remedy,
-    );
+    let one_major = majors.all(|major| Some(major) == first);
+    Some(if one_major { Found::BuildsMixed { what, run } } else { Found::MajorsMixed { what, run } })
 }

@@ -1,62 +1,70 @@
 //! What there is to do on each node.
 
-use super::support::{Report, online, some};
-use super::{Check, Finding, Severity};
+use super::check::{Asked, Check, Waivable, kinds};
+use super::support::{online, some};
+use crate::ids::NodeName;
 use crate::policy::Policy;
-use crate::snapshot::{Kernel, Node, Packages, Snapshot};
+use crate::snapshot::{Kernel, Packages, Snapshot};
 use crate::steps::kernel_release;
 
 pub(super) struct PendingUpdates;
 
-impl Check for PendingUpdates {
-    fn id(&self) -> &'static str {
-        "pending-updates"
-    }
+kinds! {
+    UpToDate { node: NodeName } => Info, node,
+        ("{node} is up to date"),
+        ("Nothing to do.");
+    Pending { node: NodeName, count: usize, reboot: String } => Info, node,
+        ("{node} has {} pending{reboot}", match count {
+            0 => "no updates".to_owned(),
+            1 => "1 update".to_owned(),
+            count => format!("{count} updates"),
+        }),
+        ("Nothing to do.");
+    RemovesPve { node: NodeName } => Blocking, node,
+        ("the upgrade of {node} would remove proxmox-ve"),
+        ("Set its repositories right, then look again: apt-get -s dist-upgrade on {node}");
+    Removes { node: NodeName, packages: Vec<String> } => Warning, node,
+        ("the upgrade of {node} would remove {}", some(&packages)),
+        ("Read what goes and why: apt-get -s dist-upgrade on {node}");
+}
 
-    fn explain(&self) -> &'static str {
+impl Check for PendingUpdates {
+    const ID: &'static str = "pending-updates";
+    const EXPLAIN: &'static str =
         "What `apt-get -s dist-upgrade` would do on each node, for information. If it would remove proxmox-ve the \
          repositories do not fit together, and the node would be no Proxmox VE any more: blocking. Other removals are a \
-         warning: read them. Nothing pending is no fault: that node has no turn."
-    }
+         warning: read them. A node with nothing pending is left alone.";
+    const WAIVABLE: Waivable = Waivable::WarningsOnly("the node would be no Proxmox VE any more");
+    const ASKED: Asked = Asked::BeforeEachNode;
+    type Found = Found;
 
-    fn run(&self, snapshot: &Snapshot, _policy: &Policy) -> Vec<Finding> {
-        let mut report = Report::of(self);
+    fn look(snapshot: &Snapshot, _policy: &Policy, found: &mut Vec<Found>) {
         for node in online(snapshot) {
             if let (Some(packages), Some(kernel)) = (node.packages.known(), node.kernel.known()) {
-                to_do(node, packages, kernel, &mut report);
-                removals(node, packages, &mut report);
+                found.push(to_do(&node.name, packages, kernel));
+                found.extend(removals(&node.name, packages));
             }
         }
-        report.findings()
     }
 }
 
-fn to_do(node: &Node, packages: &Packages, kernel: &Kernel, report: &mut Report) {
-    let name = &node.name;
+fn to_do(node: &NodeName, packages: &Packages, kernel: &Kernel) -> Found {
+    let (node, count) = (node.clone(), packages.pending.len());
     let new_kernel = packages.pending.iter().find_map(|package| kernel_release(&package.name));
     let reboot = match new_kernel {
         Some(release) => format!(", with kernel {release}"),
         None if kernel.reboot_needed() => format!(", kernel {} waits for a reboot", kernel.will_boot()),
+        None if count == 0 => return Found::UpToDate { node },
         None => String::new(),
     };
-    let problem = match packages.pending.len() {
-        0 if reboot.is_empty() => format!("{name} is up to date"),
-        0 => format!("{name} has no updates pending{reboot}"),
-        1 => format!("{name} has 1 update pending{reboot}"),
-        count => format!("{name} has {count} updates pending{reboot}"),
-    };
-    report.add(Severity::Info, name, problem, "Nothing to do.");
+    Found::Pending { node, count, reboot }
 }
 
-fn removals(node: &Node, packages: &Packages, report: &mut Report) {
-    let name = &node.name;
-    if packages.removals.iter().any(|removed| removed == "proxmox-ve") {
-        let problem = format!("the upgrade of {name} would remove proxmox-ve");
-        let remedy = format!("Set its repositories right, then look again: apt-get -s dist-upgrade on {name}");
-        report.add(Severity::Blocking, name, problem, remedy);
-    } else if !packages.removals.is_empty() {
-        let problem = format!("the upgrade of {name} would remove {}", some(&packages.removals));
-        let remedy = format!("Read what goes and why: apt-get -s dist-upgrade on {name}");
-        report.add(Severity::Warning, name, problem, remedy);
+fn removals(node: &NodeName, packages: &Packages) -> Option<Found> {
+    let (node, removals) = (node.clone(), &packages.removals);
+    match removals.iter().any(|removed| removed == "proxmox-ve") {
+        true => Some(Found::RemovesPve { node }),
+        false if removals.is_empty() => None,
+        false => Some(Found::Removes { node, packages: removals.clone() }),
     }
 }

@@ -1,42 +1,35 @@
 //! Names in the configuration that this cluster does not have.
 
-use super::support::Report;
-use super::{Check, Finding, Severity};
+use super::check::{Asked, Check, Waivable, kinds};
+use crate::ids::{GuestId, NodeName};
 use crate::policy::Policy;
 use crate::snapshot::Snapshot;
 
 pub(super) struct PolicyNames;
 
+kinds! {
+    NoSuchGuest { guest: GuestId } => Warning, guest,
+        ("the policy names {guest}, which this cluster does not have"),
+        ("Set the name right in the configuration, or take the line out");
+    NoSuchNode { node: NodeName } => Blocking, node,
+        ("the policy names {node}, which is no node of this cluster"),
+        ("Set the name right in the configuration, or take the line out");
+}
+
 impl Check for PolicyNames {
-    fn id(&self) -> &'static str {
-        "policy-names"
-    }
-
-    fn explain(&self) -> &'static str {
-        "A guest or node that the configuration names and the cluster does not have is most often a slip of the pen: the \
+    const ID: &'static str = "policy-names";
+    const EXPLAIN: &'static str =
+        "A guest or node that the configuration names and the cluster does not have is most often a typing error: the \
          guest that was meant is then treated like any other. A warning for guests, which come and go, and blocking for \
-         nodes, because the order of the run hangs on them. Set the name right in the configuration."
-    }
+         nodes, because the order of the run depends on them. Correct the name in the configuration.";
+    const WAIVABLE: Waivable = Waivable::WarningsOnly("the order of the run depends on the nodes that are named");
+    const ASKED: Asked = Asked::BeforeARun;
+    type Found = Found;
 
-    fn run(&self, snapshot: &Snapshot, policy: &Policy) -> Vec<Finding> {
-        let mut report = Report::of(self);
-        let remedy = "Set the name right in the configuration, or take the line out";
-        for guest in policy.guests.keys().filter(|guest| !snapshot.guests.contains_key(guest)) {
-            report.add(
-                Severity::Warning,
-                *guest,
-                format!("the policy names {guest}, which this cluster does not have"),
-                remedy,
-            );
-        }
-        for node in policy.first.iter().chain(&policy.last).filter(|node| !snapshot.nodes.contains_key(*node)) {
-            report.add(
-                Severity::Blocking,
-                node,
-                format!("the policy names {node}, which is no node of this cluster"),
-                remedy,
-            );
-        }
-        report.findings()
+    fn look(snapshot: &Snapshot, policy: &Policy, found: &mut Vec<Found>) {
+        let guests = policy.guests.keys().filter(|guest| !snapshot.guests.contains_key(guest));
+        found.extend(guests.map(|guest| Found::NoSuchGuest { guest: *guest }));
+        let nodes = policy.first.iter().chain(&policy.last).filter(|node| !snapshot.nodes.contains_key(*node));
+        found.extend(nodes.map(|node| Found::NoSuchNode { node: node.clone() }));
     }
 }

@@ -2,83 +2,89 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::support::{Report, online};
-use super::{Check, Finding, Severity, Subject};
+use super::check::{Asked, Check, HALF, Waivable, kinds};
+use super::support::online;
 use crate::ids::NodeName;
 use crate::policy::Policy;
 use crate::snapshot::{Node, Repository, Snapshot, SubscriptionStatus};
 
 pub(super) struct Repositories;
 
-impl Check for Repositories {
-    fn id(&self) -> &'static str {
-        "repositories"
-    }
+kinds! {
+    NoSource { node: NodeName } => Blocking, node,
+        ("no package source is enabled on {node}"),
+        ("Set it right: /etc/apt/sources.list.d on {node}, or its page Updates, Repositories");
+    ReleasesMixed { node: NodeName, releases: Vec<String> } => Blocking, node,
+        ("the package sources of {node} mix the releases {}", releases.join(" and ")),
+        ("Set it right: /etc/apt/sources.list.d on {node}, or its page Updates, Repositories");
+    NoSubscription { node: NodeName, path: String } => Blocking, node,
+        ("{node} uses the enterprise source ({path}) and has no valid subscription"),
+        ("Enter a key (pvesubscription set KEY) or disable the source in {path} on {node}");
+    NoPveSource { node: NodeName } => Warning, node,
+        ("no source on {node} names a component of PVE: is it a mirror of your own?"),
+        ("Set it right: /etc/apt/sources.list.d on {node}, or its page Updates, Repositories");
+    TestSource { node: NodeName } => Warning, node,
+        ("{node} draws from the test component of PVE"),
+        ("Set it right: /etc/apt/sources.list.d on {node}, or its page Updates, Repositories");
+    NodesDiffer { list: Vec<String> } => Warning, Cluster,
+        ("nodes draw from different components of PVE ({})", list.join("; ")),
+        ("Give all nodes the same package sources");
+}
 
-    fn explain(&self) -> &'static str {
+impl Check for Repositories {
+    const ID: &'static str = "repositories";
+    const EXPLAIN: &'static str =
         "All files of a node count, in both formats. Sources of two Debian releases at once make dist-upgrade mix them: \
          blocking. The enterprise source without a valid subscription answers 401, and reading the package lists fails: \
          blocking. A node with no source at all has nothing to upgrade from: blocking. No source that names a component \
          of PVE, the test component, and nodes that draw from different components are warnings: nodes would end up with \
-         different versions. Set them right in /etc/apt/sources.list.d or with the node's page Updates, Repositories."
-    }
+         different versions. Correct them in /etc/apt/sources.list.d or with the node's page Updates, Repositories.";
+    const WAIVABLE: Waivable = Waivable::WarningsOnly(HALF);
+    const ASKED: Asked = Asked::BeforeEachNode;
+    type Found = Found;
 
-    fn run(&self, snapshot: &Snapshot, _policy: &Policy) -> Vec<Finding> {
-        let mut report = Report::of(self);
-        let mut components: BTreeMap<BTreeSet<&str>, Vec<&NodeName>> = BTreeMap::new();
+    fn look(snapshot: &Snapshot, _policy: &Policy, found: &mut Vec<Found>) {
+        let mut components: BTreeMap<BTreeSet<&str>, Vec<&str>> = BTreeMap::new();
         for node in online(snapshot) {
             let Some(all) = node.repositories.known() else { continue };
             let enabled: Vec<&Repository> =
                 all.iter().filter(|source| source.enabled && source.types.iter().any(|kind| kind == "deb")).collect();
-            one_node(node, &enabled, &mut report);
-            components.entry(pve_components(&enabled)).or_default().push(&node.name);
+            one_node(node, &enabled, found);
+            components.entry(pve_components(&enabled)).or_default().push(node.name.as_str());
         }
         if components.len() > 1 {
-            let line = |(components, nodes): (&BTreeSet<&str>, &Vec<&NodeName>)| {
-                let nodes: Vec<&str> = nodes.iter().map(|node| node.as_str()).collect();
+            let line = |(components, nodes): (&BTreeSet<&str>, &Vec<&str>)| {
                 let components: Vec<&str> = components.iter().copied().collect();
-                format!(
-                    "{}: {}",
-                    nodes.join(", "),
-                    if components.is_empty() { "none".to_owned() } else { components.join(" ") }
-                )
+                let components = if components.is_empty() { "none".to_owned() } else { components.join(" ") };
+                format!("{}: {components}", nodes.join(", "))
             };
-            let list: Vec<String> = components.iter().map(line).collect();
-            let problem = format!("nodes draw from different components of PVE ({})", list.join("; "));
-            report.add(Severity::Warning, Subject::Cluster, problem, "Give all nodes the same package sources");
+            found.push(Found::NodesDiffer { list: components.iter().map(line).collect() });
         }
-        report.findings()
     }
 }
 
-fn one_node(node: &Node, enabled: &[&Repository], report: &mut Report) {
-    let name = &node.name;
-    let remedy = format!("Set it right: /etc/apt/sources.list.d on {name}, or its page Updates, Repositories");
+fn one_node(node: &Node, enabled: &[&Repository], found: &mut Vec<Found>) {
+    let name = || node.name.clone();
     if enabled.is_empty() {
-        report.add(Severity::Blocking, name, format!("no package source is enabled on {name}"), remedy);
+        found.push(Found::NoSource { node: name() });
         return;
     }
     let codenames: BTreeSet<&str> =
         enabled.iter().flat_map(|source| source.suites.iter()).filter_map(|suite| codename(suite)).collect();
     if codenames.len() > 1 {
-        let list: Vec<&str> = codenames.into_iter().collect();
-        let problem = format!("the package sources of {name} mix the releases {}", list.join(" and "));
-        report.add(Severity::Blocking, name, problem, remedy.clone());
+        let releases = codenames.into_iter().map(str::to_owned).collect();
+        found.push(Found::ReleasesMixed { node: name(), releases });
     }
     let enterprise = enabled.iter().find(|source| source.uris.iter().any(|uri| uri.contains("enterprise.proxmox.com")));
     let has_key = node.subscription.known().is_none_or(|status| *status == SubscriptionStatus::Active);
     if let Some(source) = enterprise.filter(|_| !has_key) {
-        let problem = format!("{name} uses the enterprise source ({}) and has no valid subscription", source.path);
-        let remedy =
-            format!("Enter a key (pvesubscription set KEY) or disable the source in {} on {name}", source.path);
-        report.add(Severity::Blocking, name, problem, remedy);
+        found.push(Found::NoSubscription { node: name(), path: source.path.clone() });
     }
     let components = pve_components(enabled);
     if components.is_empty() {
-        let problem = format!("no source on {name} names a component of PVE: is it a mirror of your own?");
-        report.add(Severity::Warning, name, problem, remedy);
+        found.push(Found::NoPveSource { node: name() });
     } else if components.iter().any(|component| component.ends_with("test")) {
-        report.add(Severity::Warning, name, format!("{name} draws from the test component of PVE"), remedy);
+        found.push(Found::TestSource { node: name() });
     }
 }
 

@@ -1,13 +1,14 @@
 //! Tasks that run now.
 
-use super::support::{Report, gib, has_turn};
-use super::{Check, Finding, Severity};
+use super::check::{Asked, Check, Waivable, kinds};
+use super::support::{gib, has_turn};
+use crate::ids::{GuestId, NodeName};
 use crate::policy::Policy;
-use crate::snapshot::{Job, Snapshot};
+use crate::snapshot::{Guest, Job, Snapshot};
 
 pub(super) struct RunningJobs;
 
-/// Tasks that hold a guest's lock until they end: it cannot move meanwhile. A console that somebody has open does not.
+/// Tasks that hold a guest's lock until they end: it cannot move meanwhile. An open console does not.
 const LOCKING: [&str; 16] = [
     "vzdump",
     "qmigrate",
@@ -27,40 +28,39 @@ const LOCKING: [&str; 16] = [
     "resize",
 ];
 
+kinds! {
+    GuestLocked { guest: GuestId, memory_bytes: u64, task: String } => Blocking, guest,
+        ("{guest} ({}) cannot move while a task works on it: {task}", gib(memory_bytes)),
+        ("Wait until it has ended, then look again");
+    TaskRuns { node: NodeName, task: String } => Warning, node,
+        ("a task runs: {task}"),
+        ("Let it end before {node} is drained");
+}
+
 impl Check for RunningJobs {
-    fn id(&self) -> &'static str {
-        "running-jobs"
-    }
-
-    fn explain(&self) -> &'static str {
+    const ID: &'static str = "running-jobs";
+    const EXPLAIN: &'static str =
         "A guest that is being backed up, migrated, cloned or snapshotted is locked and cannot move: blocking until the \
-         task has ended. Any other task is a warning, also a console that somebody has open: a node is rebooted only when \
-         no task runs on it, and the run waits. See `pvesh get /cluster/tasks`."
-    }
+         task has ended. Any other task is a warning, also a console that is open: a node is rebooted only when no task \
+         runs on it, and the run waits. See `pvesh get /cluster/tasks`.";
+    const WAIVABLE: Waivable = Waivable::WarningsOnly("a node is not touched while a task runs on it");
+    const ASKED: Asked = Asked::BeforeARun;
+    type Found = Found;
 
-    fn run(&self, snapshot: &Snapshot, policy: &Policy) -> Vec<Finding> {
-        let mut report = Report::of(self);
+    fn look(snapshot: &Snapshot, policy: &Policy, found: &mut Vec<Found>) {
         for job in snapshot.jobs.known().into_iter().flatten() {
             let age = snapshot.cluster_time().since_s(job.started);
             let task = format!("{} by {} on {}, for {age} s", job.kind.0, job.user, job.node);
-            match locked_guest(job, snapshot, policy) {
-                Some(guest) => {
-                    let memory = gib(guest.memory_bytes);
-                    let problem = format!("{} ({memory}) cannot move while a task works on it: {task}", guest.id);
-                    report.add(Severity::Blocking, guest.id, problem, "Wait until it has ended, then look again");
-                }
-                None => {
-                    let remedy = format!("Let it end before the turn of {}", job.node);
-                    report.add(Severity::Warning, &job.node, format!("a task runs: {task}"), remedy);
-                }
-            }
+            found.push(match locked_guest(job, snapshot, policy) {
+                Some(guest) => Found::GuestLocked { guest: guest.id, memory_bytes: guest.memory_bytes, task },
+                None => Found::TaskRuns { node: job.node.clone(), task },
+            });
         }
-        report.findings()
     }
 }
 
-/// The running guest that the task keeps from moving, if its node has a turn.
-fn locked_guest<'a>(job: &Job, snapshot: &'a Snapshot, policy: &Policy) -> Option<&'a crate::snapshot::Guest> {
+/// The running guest that the task keeps from moving, if its node is to be upgraded.
+fn locked_guest<'a>(job: &Job, snapshot: &'a Snapshot, policy: &Policy) -> Option<&'a Guest> {
     let guest = snapshot.guests.values().find(|guest| Some(guest.id.vmid) == job.vmid)?;
     let moves = snapshot.nodes.get(&guest.node).is_none_or(|node| has_turn(node, policy));
     (LOCKING.contains(&job.kind.0.as_str()) && guest.may_be_running() && moves).then_some(guest)

@@ -1,39 +1,43 @@
 //! Services of PVE on each node.
 
-use super::support::{Report, online};
-use super::{Check, Finding, Severity};
+use super::check::{Asked, Check, PROOF, Waivable, kinds};
+use super::support::online;
+use crate::ids::NodeName;
 use crate::policy::Policy;
 use crate::snapshot::Snapshot;
 use crate::steps::NEEDED_SERVICES;
 
 pub(super) struct Services;
 
-impl Check for Services {
-    fn id(&self) -> &'static str {
-        "services"
-    }
+kinds! {
+    NeededStopped { node: NodeName, service: String, state: String } => Blocking, node,
+        ("service {service} on {node} is {state}"),
+        ("On {node}: systemctl status {service}; systemctl restart {service}");
+    OtherFailed { node: NodeName, service: String, state: String } => Warning, node,
+        ("service {service} on {node} is {state}"),
+        ("On {node}: systemctl status {service}; systemctl restart {service}");
+}
 
-    fn explain(&self) -> &'static str {
+impl Check for Services {
+    const ID: &'static str = "services";
+    const EXPLAIN: &'static str =
         "A service without which a node is no member (corosync, pve-cluster, pvedaemon, pveproxy, pvestatd, pve-ha-lrm, \
          pve-ha-crm) and that does not run is blocking: after its reboot the node would never count as back. Any other \
-         service that is enabled and has failed is a warning. Look with `systemctl status SERVICE` on the node."
-    }
+         service that is enabled and has failed is a warning. Look with `systemctl status SERVICE` on the node.";
+    const WAIVABLE: Waivable = Waivable::WarningsOnly(PROOF);
+    const ASKED: Asked = Asked::BeforeEachNode;
+    type Found = Found;
 
-    fn run(&self, snapshot: &Snapshot, _policy: &Policy) -> Vec<Finding> {
-        let mut report = Report::of(self);
+    fn look(snapshot: &Snapshot, _policy: &Policy, found: &mut Vec<Found>) {
         for node in online(snapshot) {
-            for service in node.services.known().into_iter().flatten().filter(|service| !service.active) {
-                let (name, service_name) = (&node.name, service.name.as_str());
-                let severity = match NEEDED_SERVICES.contains(&service_name) {
-                    true => Severity::Blocking,
-                    false if service.enabled && service.state == "failed" => Severity::Warning,
-                    false => continue,
-                };
-                let problem = format!("service {service_name} on {name} is {}", service.state);
-                let remedy = format!("On {name}: systemctl status {service_name}; systemctl restart {service_name}");
-                report.add(severity, name, problem, remedy);
+            for stopped in node.services.known().into_iter().flatten().filter(|service| !service.active) {
+                let (node, service, state) = (node.name.clone(), stopped.name.clone(), stopped.state.clone());
+                if NEEDED_SERVICES.contains(&service.as_str()) {
+                    found.push(Found::NeededStopped { node, service, state });
+                } else if stopped.enabled && state == "failed" {
+                    found.push(Found::OtherFailed { node, service, state });
+                }
             }
         }
-        report.findings()
     }
 }

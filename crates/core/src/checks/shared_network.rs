@@ -1,67 +1,62 @@
-//! Migrations, or Ceph's copies, that travel where corosync's heartbeat does.
+//! Migrations, or Ceph's copies, that use the network of corosync's heartbeat.
 
 use core::net::IpAddr;
 use std::collections::BTreeSet;
 
-use super::support::{Report, views};
-use super::{Check, Finding, Severity, Subject};
+use super::check::{Asked, Check, Waivable, kinds};
+use super::support::views;
 use crate::ids::NodeName;
 use crate::policy::Policy;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{QuorumView, Snapshot};
 
 pub(super) struct SharedNetwork;
 
-impl Check for SharedNetwork {
-    fn id(&self) -> &'static str {
-        "shared-network"
-    }
+kinds! {
+    WithMigrations { nodes: Vec<String> } => Warning, Cluster,
+        ("all corosync links of {} lie in the network of migrations", nodes.join(", ")),
+        ("Give corosync a link of its own, or migrations a network of their own, or limit their bandwidth");
+    WithCeph { nodes: Vec<String> } => Warning, Cluster,
+        ("all corosync links of {} are addresses at which their OSDs serve", nodes.join(", ")),
+        ("Give corosync a link of its own: Ceph's copies fill its network when a node comes back");
+}
 
-    fn explain(&self) -> &'static str {
+impl Check for SharedNetwork {
+    const ID: &'static str = "shared-network";
+    const EXPLAIN: &'static str =
         "A migration fills its network, and corosync's token has to pass within a second or three. If every link of \
          corosync lies in the network that migrations use, a drain can starve the heartbeat: members are lost, and nodes \
          with active HA reset themselves. So does Ceph when a node comes back and its copies catch up. A warning where \
          the network of migrations is known and holds all links of a node, or where OSDs serve at all of its link \
          addresses. Give corosync a link of its own (ring1_addr in /etc/pve/corosync.conf), or migrations a network of \
-         their own (Datacenter, Options, Migration Settings), or limit their bandwidth there."
-    }
+         their own (Datacenter, Options, Migration Settings), or limit their bandwidth there.";
+    const WAIVABLE: Waivable = Waivable::Yes;
+    const ASKED: Asked = Asked::BeforeARun;
+    type Found = Found;
 
-    fn run(&self, snapshot: &Snapshot, _policy: &Policy) -> Vec<Finding> {
-        let mut report = Report::of(self);
-        with_ceph(snapshot, &mut report);
+    fn look(snapshot: &Snapshot, _policy: &Policy, found: &mut Vec<Found>) {
+        let ceph = shared(snapshot, |node, link| serves_osds(snapshot, node).contains(&link));
+        found.extend(ceph.map(|nodes| Found::WithCeph { nodes }));
         let network = snapshot.options.known().and_then(|options| options.migration_network.as_deref());
-        let Some(network) = network.and_then(Network::parse) else { return report.findings() };
-        let starved = |addresses: &[String]| {
-            let addresses: Option<Vec<IpAddr>> = addresses.iter().map(|text| text.parse().ok()).collect();
-            addresses.is_some_and(|all| !all.is_empty() && all.iter().all(|address| network.contains(*address)))
-        };
-        let nodes: Vec<&str> =
-            views(snapshot).filter(|(_, view)| starved(&view.link_addresses)).map(|(node, _)| node.as_str()).collect();
-        if !nodes.is_empty() {
-            let problem = format!("all corosync links of {} lie in the network of migrations", nodes.join(", "));
-            let remedy =
-                "Give corosync a link of its own, or migrations a network of their own, or limit their bandwidth";
-            report.add(Severity::Warning, Subject::Cluster, problem, remedy);
-        }
-        report.findings()
+        let Some(network) = network.and_then(Network::parse) else { return };
+        let migrations = shared(snapshot, |_, link| network.contains(link));
+        found.extend(migrations.map(|nodes| Found::WithMigrations { nodes }));
     }
 }
 
-/// All links of a node are addresses at which its OSDs serve.
-fn with_ceph(snapshot: &Snapshot, report: &mut Report) {
-    let Some(Some(ceph)) = snapshot.ceph.known() else { return };
-    let shared = |node: &NodeName, links: &[String]| {
-        let osds = ceph.osds.values().filter(|osd| osd.node == *node);
-        let served: BTreeSet<IpAddr> = osds.flat_map(|osd| osd.addresses.iter().copied()).collect();
-        let links: Option<Vec<IpAddr>> = links.iter().map(|text| text.parse().ok()).collect();
-        links.is_some_and(|links| !links.is_empty() && links.iter().all(|link| served.contains(link)))
+/// The nodes of which all links are so; none if there is no such node.
+fn shared(snapshot: &Snapshot, is_shared: impl Fn(&NodeName, IpAddr) -> bool) -> Option<Vec<String>> {
+    let all_shared = |(node, view): &(&NodeName, &QuorumView)| {
+        let links: Option<Vec<IpAddr>> = view.link_addresses.iter().map(|text| text.parse().ok()).collect();
+        links.is_some_and(|links| !links.is_empty() && links.iter().all(|link| is_shared(node, *link)))
     };
-    let nodes: Vec<&str> =
-        views(snapshot).filter(|(node, view)| shared(node, &view.link_addresses)).map(|(node, _)| node.as_str()).collect();
-    if !nodes.is_empty() {
-        let problem = format!("all corosync links of {} are addresses at which their OSDs serve", nodes.join(", "));
-        let remedy = "Give corosync a link of its own: Ceph's copies fill its network when a node comes back";
-        report.add(Severity::Warning, Subject::Cluster, problem, remedy);
-    }
+    let nodes: Vec<String> = views(snapshot).filter(all_shared).map(|(node, _)| node.to_string()).collect();
+    (!nodes.is_empty()).then_some(nodes)
+}
+
+/// The addresses at which a node's OSDs serve.
+fn serves_osds(snapshot: &Snapshot, node: &NodeName) -> BTreeSet<IpAddr> {
+    let osds = snapshot.ceph().into_iter().flat_map(|ceph| ceph.osds.values()).filter(|osd| osd.node == *node);
+    osds.flat_map(|osd| osd.addresses.iter().copied()).collect()
 }
 
 /// `10.0.1.0/24`.

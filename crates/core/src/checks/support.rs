@@ -1,58 +1,11 @@
-//! How checks write down what they find.
+//! What several checks ask of a snapshot, and how figures are written.
 
-use super::{Check, Finding, Severity, Subject};
-use crate::ids::{GuestId, NodeName};
+use crate::ids::NodeName;
 use crate::snapshot::{Node, QuorumView, Snapshot};
 use crate::steps::kernel_release;
 use crate::version::Version;
 
-/// The findings of one check as they come together.
-pub(super) struct Report {
-    check: &'static str,
-    findings: Vec<Finding>,
-}
-
-impl Report {
-    pub(super) fn of(check: &impl Check) -> Self {
-        Self { check: check.id(), findings: Vec::new() }
-    }
-
-    pub(super) fn add(
-        &mut self,
-        severity: Severity,
-        subject: impl Into<Subject>,
-        problem: impl Into<String>,
-        remedy: impl Into<String>,
-    ) {
-        let (check, subject) = (self.check.to_owned(), subject.into());
-        self.findings.push(Finding {
-            check,
-            severity,
-            subject,
-            problem: problem.into(),
-            remedy: remedy.into(),
-            waived: None,
-        });
-    }
-
-    pub(super) fn findings(self) -> Vec<Finding> {
-        self.findings
-    }
-}
-
-impl From<&NodeName> for Subject {
-    fn from(name: &NodeName) -> Self {
-        Self::Node(name.clone())
-    }
-}
-
-impl From<GuestId> for Subject {
-    fn from(id: GuestId) -> Self {
-        Self::Guest(id)
-    }
-}
-
-/// Nodes that are online. `nodes-online` tells of the others, once.
+/// Nodes that are online. The rule `one-node-out` is about the others.
 pub(super) fn online(snapshot: &Snapshot) -> impl Iterator<Item = &Node> {
     snapshot.nodes.values().filter(|node| node.online.is(&true))
 }

@@ -2,40 +2,41 @@
 
 use std::collections::BTreeSet;
 
-use super::support::{Report, online, some};
-use super::{Check, Finding, Severity};
+use super::check::{Asked, Check, Waivable, kinds};
+use super::support::{online, some};
+use crate::ids::NodeName;
 use crate::policy::Policy;
 use crate::snapshot::Snapshot;
 
 pub(super) struct ThirdPartySources;
 
-impl Check for ThirdPartySources {
-    fn id(&self) -> &'static str {
-        "third-party-sources"
-    }
+kinds! {
+    Foreign { node: NodeName, hosts: Vec<String> } => Warning, node,
+        ("{node} draws packages from {}", some(&hosts)),
+        ("See what they bring: apt-get -s dist-upgrade on {node}");
+}
 
-    fn explain(&self) -> &'static str {
+impl Check for ThirdPartySources {
+    const ID: &'static str = "third-party-sources";
+    const EXPLAIN: &'static str =
         "Packages of others (Docker, Zabbix, Ceph from its own site, a graphics driver) are built against Debian, not \
          against PVE, and dist-upgrade takes them along; some replace PVE's own. A warning that names the hosts; a mirror of \
          Proxmox's archive is not among them. Look at what they would bring with `apt-get -s dist-upgrade`, and disable for \
-         the time of the run what need not be."
-    }
+         the time of the run what is not needed.";
+    const WAIVABLE: Waivable = Waivable::Yes;
+    const ASKED: Asked = Asked::BeforeARun;
+    type Found = Found;
 
-    fn run(&self, snapshot: &Snapshot, _policy: &Policy) -> Vec<Finding> {
-        let mut report = Report::of(self);
+    fn look(snapshot: &Snapshot, _policy: &Policy, found: &mut Vec<Found>) {
         for node in online(snapshot) {
             let enabled = node.repositories.known().into_iter().flatten().filter(|source| source.enabled);
             let others = enabled.filter(|source| !source.components.iter().any(|part| part.starts_with("pve")));
             let hosts: BTreeSet<&str> = others.flat_map(|source| &source.uris).filter_map(|uri| host(uri)).collect();
-            let foreign: Vec<String> = hosts.into_iter().filter(|host| !is_home(host)).map(str::to_owned).collect();
-            if !foreign.is_empty() {
-                let name = &node.name;
-                let problem = format!("{name} draws packages from {}", some(&foreign));
-                let remedy = format!("See what they bring: apt-get -s dist-upgrade on {name}");
-                report.add(Severity::Warning, name, problem, remedy);
+            let hosts: Vec<String> = hosts.into_iter().filter(|host| !is_home(host)).map(str::to_owned).collect();
+            if !hosts.is_empty() {
+                found.push(Found::Foreign { node: node.name.clone(), hosts });
             }
         }
-        report.findings()
     }
 }
 

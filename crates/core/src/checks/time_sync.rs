@@ -1,31 +1,32 @@
-//! Clocks that nobody keeps.
+//! Clocks that no time server keeps.
 
-use super::support::{Report, online};
-use super::{Check, Finding, Severity};
+use super::check::{Asked, Check, Waivable, kinds};
+use super::support::online;
+use crate::ids::NodeName;
 use crate::policy::Policy;
 use crate::snapshot::Snapshot;
 
 pub(super) struct TimeSync;
 
-impl Check for TimeSync {
-    fn id(&self) -> &'static str {
-        "time-sync"
-    }
+kinds! {
+    NotKept { node: NodeName } => Warning, node,
+        ("the clock of {node} is not kept by a time server"),
+        ("On {node}: timedatectl; apt install chrony");
+}
 
-    fn explain(&self) -> &'static str {
+impl Check for TimeSync {
+    const ID: &'static str = "time-sync";
+    const EXPLAIN: &'static str =
         "Ceph's monitors and the cluster's file system need clocks that agree. A node whose clock is not kept by a time \
          server drifts, and most of all across a reboot, when it starts from the clock of its board: a warning. See \
-         timedatectl and chronyc tracking on the node; install chrony if there is none. How far the clocks are apart now \
-         is the business of clock-skew."
-    }
+         `timedatectl` and `chronyc tracking` on the node; install chrony if there is none. How far the clocks are apart \
+         now is the business of clock-skew.";
+    const WAIVABLE: Waivable = Waivable::Yes;
+    const ASKED: Asked = Asked::BeforeARun;
+    type Found = Found;
 
-    fn run(&self, snapshot: &Snapshot, _policy: &Policy) -> Vec<Finding> {
-        let mut report = Report::of(self);
-        for node in online(snapshot).filter(|node| node.host.time_synchronised.is(&false)) {
-            let name = &node.name;
-            let problem = format!("the clock of {name} is not kept by a time server");
-            report.add(Severity::Warning, name, problem, format!("On {name}: timedatectl; apt install chrony"));
-        }
-        report.findings()
+    fn look(snapshot: &Snapshot, _policy: &Policy, found: &mut Vec<Found>) {
+        let loose = online(snapshot).filter(|node| node.host.time_synchronised.is(&false));
+        found.extend(loose.map(|node| Found::NotKept { node: node.name.clone() }));
     }
 }

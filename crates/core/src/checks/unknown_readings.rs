@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::support::{Report, some};
-use super::{Check, Finding, Severity, Subject};
+use super::check::{Asked, Check, UNSEEN, Waivable, kinds};
+use super::finding::{Severity, Subject};
+use super::support::some;
 use crate::ids::{GuestId, NodeName};
 use crate::policy::{Policy, StoppedGuests};
 use crate::snapshot::{Gap, GuestStatus, Snapshot};
@@ -14,22 +15,27 @@ pub(super) struct UnknownReadings;
 const SERVE_HINTS_ONLY: [&str; 8] =
     ["uptime_s", "subscription", "boot_free_bytes", "failed_units", "onboot", "backups", "options", "host"];
 
-impl Check for UnknownReadings {
-    fn id(&self) -> &'static str {
-        "unknown-readings"
-    }
+kinds! {
+    Missing { severity: Severity, subject: Subject, places: Vec<String>, source: String, reason: String } =>
+        severity, subject,
+        ("{} {} not known: {source}: {reason}", some(&places), if places.len() == 1 { "is" } else { "are" }),
+        ("Make this work, then look again: {source}");
+}
 
-    fn explain(&self) -> &'static str {
+impl Check for UnknownReadings {
+    const ID: &'static str = "unknown-readings";
+    const EXPLAIN: &'static str =
         "What could not be read is never taken for good. A reading that a decision of the run is built on is blocking; \
          one that serves a hint only (uptime, subscription, space on /boot, failed units, start at boot, backup times, \
-         options, the checker of PVE and the like) is a warning, and what is missing of a guest that is never touched is for information. Readings of a \
-         node that is offline are left out: nodes-online tells of it. Each finding names the call or command that should \
-         have told, and what came instead. Mend what it names: an address, a privilege of the token, a service that \
-         hangs. Then look again."
-    }
+         options, the checker of PVE and the like) is a warning, and what is missing of a guest that is never touched is \
+         for information. Readings of a node that is offline are left out: the rule one-node-out is about it. Each finding \
+         names the call or command that should have answered, and what came instead. Fix what it names: an address, a \
+         privilege of the token, a service that hangs. Then look again.";
+    const WAIVABLE: Waivable = Waivable::Never(UNSEEN);
+    const ASKED: Asked = Asked::BeforeARun;
+    type Found = Found;
 
-    fn run(&self, snapshot: &Snapshot, policy: &Policy) -> Vec<Finding> {
-        let mut report = Report::of(self);
+    fn look(snapshot: &Snapshot, policy: &Policy, found: &mut Vec<Found>) {
         // One cause often hides many readings: one finding per cause and subject, and one in all for many guests.
         let mut causes: BTreeMap<(Severity, Subject, String), Vec<Gap>> = BTreeMap::new();
         for gap in snapshot.gaps() {
@@ -38,18 +44,17 @@ impl Check for UnknownReadings {
             causes.entry((severity, subject, gap.why.reason.clone())).or_default().push(gap);
         }
         for ((severity, subject, reason), gaps) in causes {
-            let places: Vec<String> = gaps.iter().map(|gap| gap.place.clone()).collect();
-            let source = &gaps[0].why.source;
-            let verb = if gaps.len() == 1 { "is" } else { "are" };
-            report.add(
-                severity,
-                subject,
-                format!("{} {verb} not known: {source}: {reason}", some(&places)),
-                format!("Make this work, then look again: {source}"),
-            );
+            let source = gaps[0].why.source.clone();
+            let places = gaps.into_iter().map(|gap| gap.place).collect();
+            found.push(Found::Missing { severity, subject, places, source, reason });
         }
-        report.findings()
     }
+}
+
+/// Is a reading missing that a decision is built on?
+pub(super) fn blind(snapshot: &Snapshot, policy: &Policy) -> bool {
+    let blocks = |gap: &Gap| judge(gap, snapshot, policy).is_some_and(|(severity, _)| severity == Severity::Blocking);
+    snapshot.gaps().iter().any(blocks)
 }
 
 fn judge(gap: &Gap, snapshot: &Snapshot, policy: &Policy) -> Option<(Severity, Subject)> {

@@ -1,79 +1,70 @@
 //! What PVE's own upgrade checker says, node by node, and what it means for this run.
 
-use super::support::{Report, online};
-use super::{Check, Finding, Severity};
+use super::check::{Asked, Check, UNSEEN, Waivable, kinds};
+use super::support::online;
+use crate::ids::NodeName;
 use crate::policy::Policy;
 use crate::snapshot::{CheckerLevel, CheckerLine, CheckerReport, Node, Snapshot};
 
 pub(super) struct UpgradeChecker;
 
-impl Check for UpgradeChecker {
-    fn id(&self) -> &'static str {
-        "upgrade-checker"
-    }
+kinds! {
+    NoChecker { node: NodeName } => Info, node,
+        ("{node} has no upgrade checker (pve8to9)"),
+        ("Nothing to do: it matters before a major upgrade only.");
+    Unfinished { node: NodeName, tool: String, ahead: bool } => if ahead { Blocking } else { Warning }, node,
+        ("{tool} on {node} died before its summary: it has not told all"),
+        ("See why, on {node}: {tool} --full");
+    Failure { node: NodeName, tool: String, text: String, ahead: bool } => if ahead { Blocking } else { Warning }, node,
+        ("{tool} on {node}: {}: {text}", CheckerLevel::Fail),
+        ("Do what it says, then on {node}: {tool} --full");
+    Complaint { node: NodeName, tool: String, text: String } => Warning, node,
+        ("{tool} on {node}: {}: {text}", CheckerLevel::Warn),
+        ("Do what it says, then on {node}: {tool} --full");
+    Summary { node: NodeName, tool: String, lines: usize, to_fix: usize, inherent: usize } => Info, node,
+        ("{tool} on {node} reported {lines} lines: {to_fix} to fix, {inherent} that only its drain will change"),
+        ("Nothing to do for this line; the matrix of `quorate preflight` shows all.");
+}
 
-    fn explain(&self) -> &'static str {
+impl Check for UpgradeChecker {
+    const ID: &'static str = "upgrade-checker";
+    const EXPLAIN: &'static str =
         "PVE's own checker (pve8to9 --full) is run on every node and each of its lines is read; its exit status is 0 \
          whatever it finds. Where the node still stands before the release that the checker prepares for, a failure is \
          blocking and a warning is a warning. Where that release is reached already, the checker looks back: what it \
          says concerns no updates within the release, and is a warning at most. What cannot be otherwise before a node \
          is drained (guests that run on it, updates that wait for this very run, noout not set) is for information. One \
-         that died before its summary has not told all: blocking before a major upgrade. Mend each line as it says, and \
-         run pve8to9 --full on the node again."
-    }
+         that died before its summary has not reported everything: blocking before a major upgrade. Fix each line as it \
+         says, and run pve8to9 --full on the node again.";
+    const WAIVABLE: Waivable = Waivable::Except("unfinished", UNSEEN);
+    const ASKED: Asked = Asked::BeforeEachNode;
+    type Found = Found;
 
-    fn run(&self, snapshot: &Snapshot, _policy: &Policy) -> Vec<Finding> {
-        let mut report = Report::of(self);
+    fn look(snapshot: &Snapshot, _policy: &Policy, found: &mut Vec<Found>) {
         for node in online(snapshot) {
             match node.host.checker.known() {
-                Some(Some(checker)) => judge(node, checker, &mut report),
-                Some(None) => {
-                    let problem = format!("{} has no upgrade checker (pve8to9)", node.name);
-                    report.add(
-                        Severity::Info,
-                        &node.name,
-                        problem,
-                        "Nothing to do: it matters before a major upgrade only.",
-                    );
-                }
+                Some(Some(checker)) => judge(node, checker, found),
+                Some(None) => found.push(Found::NoChecker { node: node.name.clone() }),
                 None => {}
             }
         }
-        report.findings()
     }
 }
 
-fn judge(node: &Node, checker: &CheckerReport, report: &mut Report) {
-    let name = &node.name;
+fn judge(node: &Node, checker: &CheckerReport, found: &mut Vec<Found>) {
+    let (name, tool) = (|| node.name.clone(), || checker.tool.clone());
     let ahead = is_ahead(node, checker);
     if !checker.finished {
-        let severity = if ahead { Severity::Blocking } else { Severity::Warning };
-        let problem = format!("{} on {name} died before its summary: it has not told all", checker.tool);
-        report.add(severity, name, problem, format!("See why, on {name}: {} --full", checker.tool));
+        found.push(Found::Unfinished { node: name(), tool: tool(), ahead });
     }
-    let told = checker.lines.iter().filter(|line| line.level >= CheckerLevel::Warn);
-    let (inherent, told): (Vec<_>, Vec<_>) = told.partition(|line| is_inherent(line));
-    for line in &told {
-        let severity = match line.level {
-            CheckerLevel::Fail if ahead => Severity::Blocking,
-            _ => Severity::Warning,
-        };
-        let problem = format!("{} on {name}: {}: {}", checker.tool, line.level, line.text);
-        report.add(severity, name, problem, format!("Do what it says, then on {name}: {} --full", checker.tool));
-    }
-    let problem = format!(
-        "{} on {name} told {} lines: {} to mend, {} that only its drain will change",
-        checker.tool,
-        checker.lines.len(),
-        told.len(),
-        inherent.len()
-    );
-    report.add(
-        Severity::Info,
-        name,
-        problem,
-        "Nothing to do for this line; the matrix of `quorate preflight` shows all.",
-    );
+    let serious = checker.lines.iter().filter(|line| line.level >= CheckerLevel::Warn);
+    let (inherent, to_fix): (Vec<_>, Vec<_>) = serious.partition(|line| is_inherent(line));
+    found.extend(to_fix.iter().map(|line| match line.level {
+        CheckerLevel::Fail => Found::Failure { node: name(), tool: tool(), text: line.text.clone(), ahead },
+        _ => Found::Complaint { node: name(), tool: tool(), text: line.text.clone() },
+    }));
+    let (to_fix, inherent) = (to_fix.len(), inherent.len());
+    found.push(Found::Summary { node: name(), tool: tool(), lines: checker.lines.len(), to_fix, inherent });
 }
 
 /// Is the release that the checker prepares for still to come on this node? Not known counts as yes.
@@ -84,7 +75,7 @@ fn is_ahead(node: &Node, checker: &CheckerReport) -> bool {
     }
 }
 
-/// What a node cannot be rid of before it is drained and upgraded. The words are the checker's own.
+/// What a node cannot be rid of before it is drained and upgraded. The words are the checker's own: it gives no ids.
 pub fn is_inherent(line: &CheckerLine) -> bool {
     const WORDS: [&str; 5] = [
         "updates for the following packages are available",

@@ -1,43 +1,43 @@
 //! Package upgrades of an earlier run.
 
-use super::support::{Report, online, some};
-use super::{Check, Finding, Severity};
+use super::check::{Asked, Check, HALF, Waivable, kinds};
+use super::support::{online, some};
+use crate::ids::{NodeName, UnitName};
 use crate::policy::Policy;
 use crate::snapshot::{Snapshot, UnitOutcome, UnitState};
 
 pub(super) struct EarlierUpgrade;
 
+kinds! {
+    AtWork { node: NodeName, unit: UnitName } => Blocking, node,
+        ("the package upgrade {unit} is still at work on {node}"),
+        ("Take its run up again: quorate resume. Or wait: systemctl status {unit} on {node}");
+    Failed { node: NodeName, unit: UnitName, how: String, tail: Vec<String> } => Warning, node,
+        ("an earlier package upgrade {unit} on {node} failed ({how}): {}", some(&tail)),
+        ("On {node}: dpkg --audit; then systemctl reset-failed {unit}");
+}
+
 impl Check for EarlierUpgrade {
-    fn id(&self) -> &'static str {
-        "upgrade-unit"
-    }
-
-    fn explain(&self) -> &'static str {
+    const ID: &'static str = "upgrade-unit";
+    const EXPLAIN: &'static str =
         "The package upgrade of a node runs there as a systemd unit of its own, and goes on when Quorate ends. One that is \
-         still at work is blocking: take its run up again with `quorate resume`, or wait. One that failed is a warning with \
-         the last lines of its output: see that dpkg is in order, then clear it with `systemctl reset-failed UNIT`."
-    }
+         still at work is blocking: continue its run with `quorate resume`, or wait. One that failed is a warning with \
+         the last lines of its output: see that dpkg is in order, then clear it with `systemctl reset-failed UNIT`.";
+    const WAIVABLE: Waivable = Waivable::WarningsOnly(HALF);
+    const ASKED: Asked = Asked::BeforeARun;
+    type Found = Found;
 
-    fn run(&self, snapshot: &Snapshot, _policy: &Policy) -> Vec<Finding> {
-        let mut report = Report::of(self);
+    fn look(snapshot: &Snapshot, _policy: &Policy, found: &mut Vec<Found>) {
         for node in online(snapshot) {
-            let (name, Some(Some(unit))) = (&node.name, node.upgrade_unit.known()) else { continue };
-            let id = &unit.unit;
-            match &unit.state {
-                UnitState::Running => {
-                    let problem = format!("the package upgrade {id} is still at work on {name}");
-                    let remedy =
-                        format!("Take its run up again: quorate resume. Or wait: systemctl status {id} on {name}");
-                    report.add(Severity::Blocking, name, problem, remedy);
-                }
+            let Some(Some(earlier)) = node.upgrade_unit.known() else { continue };
+            let (node, unit) = (node.name.clone(), earlier.unit.clone());
+            match &earlier.state {
+                UnitState::Running => found.push(Found::AtWork { node, unit }),
                 UnitState::Ended(UnitOutcome::Failed { how, tail }) => {
-                    let problem = format!("an earlier package upgrade {id} on {name} failed ({how}): {}", some(tail));
-                    let remedy = format!("On {name}: dpkg --audit; then systemctl reset-failed {id}");
-                    report.add(Severity::Warning, name, problem, remedy);
+                    found.push(Found::Failed { node, unit, how: how.to_string(), tail: tail.clone() });
                 }
                 UnitState::Ended(UnitOutcome::Success) => {}
             }
         }
-        report.findings()
     }
 }

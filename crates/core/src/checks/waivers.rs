@@ -1,53 +1,59 @@
 //! Waivers that do nothing.
 
-use super::support::Report;
-use super::{Check, Finding, Severity, Subject, classes};
+use super::check::{Asked, Check, Waivable, kinds};
+use super::finding::{Finding, Severity};
+use super::waiving::{accept, means, waivable};
+use super::{ALL, rules};
 use crate::policy::{Policy, Waiver};
 use crate::snapshot::Snapshot;
 
 pub(super) struct Waivers;
 
+kinds! {
+    Refused { why: String } => Warning, Cluster,
+        ("a waiver has no effect: {why}"),
+        ("Take it out, or fix what it was meant for");
+    NothingFound { waiver: Waiver } => Warning, Cluster,
+        ("the waiver {waiver} speaks of nothing that was found"),
+        ("Take it out, or fix what it was meant for");
+    NoEffect { waiver: Waiver, why: &'static str } => Warning, Cluster,
+        ("the waiver {waiver} has no effect: {why}"),
+        ("Take it out, or fix what it was meant for");
+}
+
 impl Check for Waivers {
-    fn id(&self) -> &'static str {
-        "waivers"
-    }
+    const ID: &'static str = "waivers";
+    const EXPLAIN: &'static str =
+        "A waiver (`[[policy.waive]]` in the configuration, or `--waive` of run and resume) takes a finding out of the way \
+         with a reason, which is kept in the journal and in the report. One that is about nothing that was found has no \
+         effect: a typing error, or a thing that is fixed by now. One that is about a finding which is never waived (votes, \
+         quorum, missing readings, what a proof depends on) has no effect either, and the finding stands. Both are \
+         warnings. Take the waiver out, or fix what it was meant for.";
+    const WAIVABLE: Waivable = Waivable::Yes;
+    const ASKED: Asked = Asked::BeforeARun;
+    type Found = Found;
 
-    fn explain(&self) -> &'static str {
-        "A waiver ([[policy.waive]] in the configuration, or --waive of run and resume) takes a finding out of the way with \
-         a reason, which stands in the journal and in the report. One that speaks of nothing that was found has no effect: \
-         a slip of the pen, or a thing that is mended by now. One that speaks of a finding which is never waived (votes, \
-         quorum, missing readings, what a proof hangs on) has no effect either, and the finding stands. Both are \
-         warnings. Take the waiver out, or mend what it was meant for."
-    }
-
-    fn run(&self, snapshot: &Snapshot, policy: &Policy) -> Vec<Finding> {
-        let mut report = Report::of(self);
+    fn look(snapshot: &Snapshot, policy: &Policy, found: &mut Vec<Found>) {
         if policy.waive.is_empty() {
-            return report.findings();
+            return;
         }
-        let others = super::ALL.iter().filter(|check| check.id() != self.id());
-        let found: Vec<Finding> = others.flat_map(|check| check.run(snapshot, policy)).collect();
-        for waiver in &policy.waive {
-            if let Some(problem) = idle(waiver, &found) {
-                report.add(Severity::Warning, Subject::Cluster, problem, "Take it out, or mend what it was meant for");
-            }
-        }
-        report.findings()
+        let others = ALL.iter().filter(|check| check.id != Self::ID);
+        let mut findings: Vec<Finding> = others.flat_map(|check| check.run(snapshot, policy)).collect();
+        findings.extend(rules::findings(snapshot, policy));
+        found.extend(policy.waive.iter().filter_map(|waiver| idle(waiver, &findings)));
     }
 }
 
 /// Why a waiver does nothing.
-fn idle(waiver: &Waiver, found: &[Finding]) -> Option<String> {
-    if let Err(why) = classes::accept(waiver) {
-        return Some(format!("a waiver has no effect: {why}"));
+fn idle(waiver: &Waiver, findings: &[Finding]) -> Option<Found> {
+    if let Err(why) = accept(waiver) {
+        return Some(Found::Refused { why });
     }
-    let meant: Vec<&Finding> = found
-        .iter()
-        .filter(|finding| finding.severity >= Severity::Warning && classes::means(waiver, finding))
-        .collect();
+    let meant: Vec<&Finding> =
+        findings.iter().filter(|finding| finding.severity >= Severity::Warning && means(waiver, finding)).collect();
     if meant.is_empty() {
-        return Some(format!("the waiver {waiver} speaks of nothing that was found"));
+        return Some(Found::NothingFound { waiver: waiver.clone() });
     }
-    let refused: Vec<&'static str> = meant.iter().filter_map(|finding| classes::waivable(finding).err()).collect();
-    (refused.len() == meant.len()).then(|| format!("the waiver {waiver} has no effect: {}", refused[0]))
+    let refused: Vec<&'static str> = meant.iter().filter_map(|finding| waivable(finding).err()).collect();
+    (refused.len() == meant.len()).then(|| Found::NoEffect { waiver: waiver.clone(), why: refused[0] })
 }

@@ -37,6 +37,15 @@ impl Invariant for CephOrder {
         "An OSD of a newer release than its monitors may not be let in, and there is no way back for its data."
     }
 
+    fn explain(&self) -> &'static str {
+        "No daemon of Ceph runs a newer major release than a daemon of a kind that comes before it: mon, mgr, \
+         osd, mds. Inside one major a node's daemons may restart together, as a reboot does."
+    }
+
+    fn remedy(&self) -> &'static str {
+        "Finish the Ceph upgrade first, in this order: monitors, managers, OSDs, metadata servers (ceph versions)"
+    }
+
     fn holds(&self, snapshot: &Snapshot, _context: &Context<'_>) -> Verdict<CephOutOfOrder> {
         let mut findings = Findings::new();
         if let Some(Some(ceph)) = findings.read(&snapshot.ceph) {

@@ -56,6 +56,18 @@ impl Invariant for CephRedundancy {
          Ceph begins to copy a node's data elsewhere after ten minutes."
     }
 
+    fn explain(&self) -> &'static str {
+        "While every OSD is up: all placement groups are active+clean, and health is clean by the names of its \
+         checks (our own noout raises HEALTH_WARN, so the overall word is no guide). While the OSDs of a node are \
+         down: it is one node only, noout is set for it, Ceph had called them ok to stop, and all data is still \
+         served. Monitors keep a majority, and no pool stops with one copy missing."
+    }
+
+    fn remedy(&self) -> &'static str {
+        "Wait until Ceph is clean, or fix what it names: ceph health detail. A pool needs one copy more than \
+         min_size (ceph osd pool set POOL size N), monitors need three nodes (pveceph mon create)"
+    }
+
     fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> Verdict<CopiesAtRisk> {
         let mut findings = Findings::new();
         if let Some(Some(ceph)) = findings.read(&snapshot.ceph) {

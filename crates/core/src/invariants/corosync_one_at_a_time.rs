@@ -40,6 +40,16 @@ impl Invariant for CorosyncOneAtATime {
          enough nodes are up."
     }
 
+    fn explain(&self) -> &'static str {
+        "At most one member is absent or being upgraded at the moment, and every link between the others is up. \
+         Mixed versions are not a breach: half-way through a rolling upgrade they are what a cluster looks like."
+    }
+
+    fn remedy(&self) -> &'static str {
+        "Look at the network between the nodes that are named: corosync-cfgtool -n on each. Bring absent members \
+         back first: pvecm status"
+    }
+
     fn sees_moves(&self) -> bool {
         false
     }

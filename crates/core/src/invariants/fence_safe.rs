@@ -37,6 +37,15 @@ impl Invariant for FenceSafe {
          managed by HA or not."
     }
 
+    fn explain(&self) -> &'static str {
+        "No node with an armed HA watchdog is without quorum: it would reset itself about a minute later, with \
+         all its guests."
+    }
+
+    fn remedy(&self) -> &'static str {
+        "Bring quorum back within the minute: missing nodes, links, or a QDevice (pvecm status)"
+    }
+
     fn holds(&self, snapshot: &Snapshot, _context: &Context<'_>) -> Verdict<ArmedWithoutQuorum> {
         let mut findings = Findings::new();
         let Some(ha) = findings.read(&snapshot.ha) else { return findings.verdict() };

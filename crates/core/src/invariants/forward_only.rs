@@ -47,6 +47,15 @@ impl Invariant for ForwardOnly {
          second of the migration, or take it and go wrong."
     }
 
+    fn explain(&self) -> &'static str {
+        "A running VM never moves live to a node with an older QEMU or PVE. Containers move by restart and \
+         stopped guests as files: the rule is not about them."
+    }
+
+    fn remedy(&self) -> &'static str {
+        "Upgrade the target first, or shut the VM down for the move"
+    }
+
     fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> Verdict<Backward> {
         let mut findings = Findings::new();
         for moving in context.moving.iter().filter(|moving| travels_live(snapshot, moving)) {

@@ -52,6 +52,18 @@ impl Invariant for MemoryFits {
         "A node that runs out of memory kills guests. It happens hours after the move, when their load returns."
     }
 
+    fn explain(&self) -> &'static str {
+        "A node that takes guests in has room for all of them: configured memory and overhead stay under the \
+         headroom limit, and a guest on its way counts on both ends. Where the host itself uses more than the \
+         headroom (Ceph, ZFS: what is in use and is no listed guest's), that much stays free of guests instead; a \
+         plan keeps up to 512 MiB more, so that a cache may grow between the plan and its last step. A node that \
+         takes no guest in is not judged: moving guests away from a node that is too full is no risk."
+    }
+
+    fn remedy(&self) -> &'static str {
+        "Shut guests down for the run, lower their memory, or lower headroom-percent"
+    }
+
     fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> Verdict<TooFull> {
         let mut findings = Findings::new();
         let here = on_targets(snapshot, context);

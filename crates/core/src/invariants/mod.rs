@@ -58,6 +58,16 @@ macro_rules! invariants {
                 match self { $(Self::$name => $module::$name.why()),+ }
             }
 
+            /// What it demands: with [`RuleId::why`] the text of `quorate explain` and of `docs/invariants.md`.
+            pub fn explain(self) -> &'static str {
+                match self { $(Self::$name => $module::$name.explain()),+ }
+            }
+
+            /// What to do where it is broken before a run, with the literal command where there is one.
+            pub fn remedy(self) -> &'static str {
+                match self { $(Self::$name => $module::$name.remedy()),+ }
+            }
+
             /// Can it change because guests move?
             pub fn sees_moves(self) -> bool {
                 match self { $(Self::$name => $module::$name.sees_moves()),+ }
@@ -103,6 +113,14 @@ invariants! {
     corosync_one_at_a_time::CorosyncOneAtATime,
     votes_lowered_only_if_attested::VotesLoweredOnlyIfAttested,
     fence_safe::FenceSafe,
+}
+
+impl RuleId {
+    /// What `quorate explain` and `docs/invariants.md` say of it, one paragraph after the other.
+    pub fn paragraphs(self) -> [String; 3] {
+        let remedy = format!("Where it is broken before a run: {}.", self.remedy());
+        [self.explain().to_owned(), self.why().to_owned(), remedy]
+    }
 }
 
 impl std::fmt::Display for RuleId {

@@ -51,6 +51,18 @@ impl Invariant for NoGuestOnANodeWeStop {
         "A guest that is left on a node that reboots goes down without anybody's consent."
     }
 
+    fn explain(&self) -> &'static str {
+        "No VM, no container, no task and no HA service runs on a node while its packages change or while it is \
+         down, except guests whose downtime was consented to, as long as they do not run: one that was started \
+         again meanwhile is shut down once more before its node is touched. Read on the node itself, so that a \
+         guest which a token may not see is found."
+    }
+
+    fn remedy(&self) -> &'static str {
+        "Look what runs there: qm list; pct list; ha-manager status. Move or shut down what is left, or bring the \
+         node back"
+    }
+
     fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> Verdict<StillThere> {
         let mut findings = Findings::new();
         for node in snapshot.nodes.values() {

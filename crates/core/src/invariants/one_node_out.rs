@@ -53,6 +53,18 @@ impl Invariant for OneNodeOut {
          data may be gone, and nothing is left for a failure."
     }
 
+    fn explain(&self) -> &'static str {
+        "At most one node is out: in HA maintenance mode, having its packages upgraded, or offline, regardless of \
+         who took it out. While a node is being worked on it is the only one that may be. An administrator's own \
+         maintenance of another node is respected: the run waits until it ends."
+    }
+
+    fn remedy(&self) -> &'static str {
+        "Bring the node back first: boot it and look at corosync there, or end its maintenance (ha-manager \
+         crm-command node-maintenance disable NODE). One that never returns is removed for good: pvecm delnode \
+         NODE"
+    }
+
     fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> Verdict<NodesOut> {
         let mut findings = Findings::new();
         let mut out: Vec<(&NodeName, HowOut)> = Vec::new();

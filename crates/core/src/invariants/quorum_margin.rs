@@ -44,6 +44,21 @@ impl Invariant for QuorumMargin {
          after about a minute: all their guests die."
     }
 
+    fn explain(&self) -> &'static str {
+        "The votes that are left while a node is down reach quorum, as every member that is up counts them. \
+         Uneven votes and a QDevice are in the figures; a plain cluster of two has one vote too few for a rolling \
+         upgrade. A node that is being upgraded counts as absent: corosync is restarted by its package, the \
+         network under it by others, and a node whose upgrade was begun has to be rebooted. A member whose own \
+         /etc/pve cannot be written breaks the rule whatever its votes: pmxcfs there has lost corosync, nothing \
+         starts, moves or is configured on it, and active HA resets it about a minute later. The wait, and the \
+         pause after it, name the command."
+    }
+
+    fn remedy(&self) -> &'static str {
+        "Bring missing nodes or links back (pvecm status), or add a vote before the upgrade: pvecm qdevice setup \
+         ADDRESS. Where /etc/pve cannot be written: systemctl restart pve-cluster on that node"
+    }
+
     fn holds(&self, snapshot: &Snapshot, _context: &Context<'_>) -> Verdict<QuorumShort> {
         let mut findings = Findings::new();
         let upgrading = upgrading(snapshot, &mut findings);

@@ -67,6 +67,10 @@ pub trait Invariant {
     fn id(&self) -> &'static str;
     /// Why it is a rule: what happens to a cluster where it is broken.
     fn why(&self) -> &'static str;
+    /// What it demands: with [`Invariant::why`] the text of `quorate explain` and of `docs/invariants.md`.
+    fn explain(&self) -> &'static str;
+    /// What to do where it is broken before a run, with the literal command where there is one.
+    fn remedy(&self) -> &'static str;
     /// Can it change because guests move? Of one that cannot, a plan check asks once for all moves in a row.
     fn sees_moves(&self) -> bool {
         true

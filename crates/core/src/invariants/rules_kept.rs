@@ -42,6 +42,16 @@ impl Invariant for RulesKept {
          in the middle of the run."
     }
 
+    fn explain(&self) -> &'static str {
+        "HA affinity rules hold for guests that run and that HA manages: strict node affinity, keep-together, \
+         keep-apart, the last also in transit. A group that is kept together moves guest by guest, so it may be \
+         split in two on its way; the plan check sees to it that it is whole again when the node is done."
+    }
+
+    fn remedy(&self) -> &'static str {
+        "Wait until HA has moved the guests, or fix the rule: ha-manager rules list; ha-manager status"
+    }
+
     fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> Verdict<AffinityBroken> {
         those(snapshot, context, |_| true)
     }

@@ -34,6 +34,15 @@ impl Invariant for VotesLoweredOnlyIfAttested {
          guest twice: its disk is lost."
     }
 
+    fn explain(&self) -> &'static str {
+        "Expected votes are below the configured sum only for nodes that the operator has confirmed dead and that \
+         are not online. Never for one that is rebooting."
+    }
+
+    fn remedy(&self) -> &'static str {
+        "Raise them again to the sum of /etc/pve/corosync.conf: pvecm expected N"
+    }
+
     fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> Verdict<VotesTooLow> {
         let mut findings = Findings::new();
         let Some(votes) = findings.read(&snapshot.configured_votes) else { return findings.verdict() };

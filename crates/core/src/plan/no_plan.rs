@@ -4,12 +4,13 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::checks::{Finding, Severity, Subject};
+use crate::checks::{Finding, Subject};
 use crate::ids::{GuestId, NodeName};
 use crate::observed::WhyUnknown;
 use crate::snapshot::{HaNodeState, HaRequest, HaServiceState};
 
 use super::no_room::{Hindrance, NoRoom, Proof, list};
+use super::why_no_plan::WhyNoPlan;
 
 /// There is no plan, and this is why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,26 +109,19 @@ pub enum Bond {
 impl Reason {
     /// For a person: what is wrong and what to do. The only place where a reason becomes a finding.
     pub fn finding(&self) -> Finding {
-        Finding {
-            check: self.id().to_owned(),
-            severity: Severity::Blocking,
-            subject: self.subject(),
-            problem: self.to_string(),
-            remedy: self.remedy(),
-            waived: None,
-        }
+        self.why().finding(self.subject(), self.to_string(), self.remedy())
     }
 
-    fn id(&self) -> &'static str {
+    fn why(&self) -> WhyNoPlan {
         match self {
-            Self::Unknown(_) => "plan-unknown",
-            Self::TooManyNodes(..) => "plan-too-big",
-            Self::NodeOffline(_) | Self::NodeOut(..) => "plan-node-out",
-            Self::NoSuchNode(_) => "plan-order",
-            Self::NotTogether(_) | Self::Contradiction(..) => "plan-rules",
-            Self::Immovable(..) => "plan-immovable",
-            Self::NoRoom(_) => "plan-no-room",
-            Self::Proof(_) => "plan-proof",
+            Self::Unknown(_) => WhyNoPlan::Unknown,
+            Self::TooManyNodes(..) => WhyNoPlan::TooBig,
+            Self::NodeOffline(_) | Self::NodeOut(..) => WhyNoPlan::NodeOut,
+            Self::NoSuchNode(_) => WhyNoPlan::Order,
+            Self::NotTogether(_) | Self::Contradiction(..) => WhyNoPlan::Rules,
+            Self::Immovable(..) => WhyNoPlan::Immovable,
+            Self::NoRoom(_) => WhyNoPlan::NoRoom,
+            Self::Proof(_) => WhyNoPlan::Proof,
         }
     }
 

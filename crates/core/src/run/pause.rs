@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::spent::Shortfall;
 use crate::checks::Finding;
-use crate::checks::classes::waivable;
+use crate::checks::waivable;
 use crate::ids::{GuestId, GuestKind, NodeName};
 use crate::plan::NoPlan;
 use crate::recovery::{Diagnosis, NotLowered};

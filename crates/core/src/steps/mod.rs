@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 pub use migrate::Travel;
 pub use prove_back::NEEDED_SERVICES;
 pub use refresh_packages::LISTS_MAX_AGE_S;
+pub(crate) use support::take_offline;
 pub use support::{BENIGN_CEPH_CHECKS, ceph_unsettled, what_runs_on};
 use support::{
     NOOUT_LIMITS, all_guests_seen, bring_online, ceph_helper_for, done_when_empty, guest, guest_job, guest_state,
-    ha_wants, helper_for, job_on, node, node_mut, noout_set_for, not_locked, read, take_offline,
+    ha_wants, helper_for, job_on, node, node_mut, noout_set_for, not_locked, read,
 };
 pub use upgrade_packages::kernel_release;
 

@@ -164,7 +164,7 @@ pub fn ceph_unsettled(ceph: &Ceph) -> Vec<String> {
 }
 
 /// Forecast of a node that goes down: no member anywhere, its OSDs down.
-pub(super) fn take_offline(snapshot: &mut Snapshot, name: &NodeName) {
+pub(crate) fn take_offline(snapshot: &mut Snapshot, name: &NodeName) {
     set_online(snapshot, name, false);
 }
 

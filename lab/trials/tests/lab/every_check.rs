@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use quorate_core::checks::{self, Finding};
 use quorate_core::ids::{GuestId, NodeName, UnitName, UnixMs};
+use quorate_core::invariants;
 use quorate_core::policy::{Policy, Waiver};
 use quorate_core::snapshot::DriverLock;
 use quorate_engine::refresh;
@@ -16,12 +17,13 @@ use quorate_pve::observe::{DRIVER_LOCK_FILE, Hosts, Look, observe};
 use quorate_trials::ports::SimPorts;
 use quorate_world::World;
 use quorate_world::access::{AclEntry, TOKEN};
+use quorate_world::corosync::Qdevice;
 use quorate_world::faults::{Fault, FaultKind};
-use quorate_world::ha::{Rule, RuleKind};
+use quorate_world::ha::{Rule, RuleKind, ServiceState};
 use quorate_world::node::{BootPartition, Node, Repository, Service, Unit, UnitState};
 use quorate_world::store::{BackupJob, ReplicationJob, ShutdownPolicy};
 
-/// A world in which a check fires: its id, what is done to the healthy demo cluster, and words of the finding.
+/// A world in which a check fires, or a safety rule is broken: its id, what is done to the healthy demo cluster, and words of the finding.
 struct Row {
     check: &'static str,
     words: &'static str,
@@ -91,23 +93,48 @@ const ROWS: &[Row] = &[
     },
     Row {
         check: "quorum-margin",
-        words: "without pve1 1 votes are left",
+        words: "with pve1 out: pve2 would count 1 votes where 2 are needed for quorum",
         change: |world, _| {
             strike(world, 90, FaultKind::PowerOff { node: "pve3".into() });
         },
     },
     Row {
-        check: "nodes-online",
+        check: "one-node-out",
         words: "pve3 is offline",
         change: |world, _| {
             strike(world, 90, FaultKind::PowerOff { node: "pve3".into() });
         },
     },
     Row {
-        check: "corosync-links",
+        check: "corosync-one-at-a-time",
         words: "over 1 of 2 links",
         change: |world, _| {
             strike(world, 30, FaultKind::LinkDown { node: "pve3".into(), link: 1 });
+        },
+    },
+    Row {
+        check: "spare-votes",
+        words: "the QDevice gives pve1 no vote",
+        change: |world, _| {
+            world.corosync.qdevice = Some(Qdevice { votes: 1, alive: true });
+            strike(world, 60, FaultKind::Qdevice { alive: false });
+        },
+    },
+    Row {
+        check: "corosync-links",
+        words: "corosync has one link only",
+        change: |world, _| world.nodes.values_mut().for_each(|node| node.links.truncate(1)),
+    },
+    Row {
+        check: "ha-state",
+        words: "HA has given",
+        change: |world, _| world.ha.manager.services.values_mut().next().unwrap().state = ServiceState::Error,
+    },
+    Row {
+        check: "ceph-health",
+        words: "the flag norecover is set for all OSDs",
+        change: |world, _| {
+            world.ceph.as_mut().unwrap().flags.insert("norecover".into());
         },
     },
     Row {
@@ -132,7 +159,7 @@ const ROWS: &[Row] = &[
         },
     },
     Row {
-        check: "ha-state",
+        check: "one-node-out",
         words: "pve2 is in HA maintenance mode",
         change: |world, _| {
             strike(world, 600, FaultKind::AdminMaintenance { node: "pve2".into(), on: true });
@@ -170,7 +197,7 @@ const ROWS: &[Row] = &[
         },
     },
     Row {
-        check: "ceph-health",
+        check: "ceph-redundancy",
         words: "OSD_DOWN",
         change: |world, _| {
             let osd = *world.ceph.as_ref().unwrap().osds.keys().next().unwrap();
@@ -443,10 +470,12 @@ fn hits(findings: &[Finding], row: &Row) -> bool {
 #[test]
 fn every_check_fires_in_its_world_and_is_silent_in_the_healthy_one() {
     let with_rows: BTreeSet<&str> = ROWS.iter().map(|row| row.check).collect();
-    let all: BTreeSet<&str> = checks::ALL.iter().map(|check| check.id()).collect();
+    let all: BTreeSet<&str> = checks::ALL.iter().map(|check| check.id).collect();
     let without: Vec<&&str> = all.difference(&with_rows).collect();
     assert!(without.is_empty(), "no world in which these fire: {without:?}");
-    assert!(with_rows.is_subset(&all), "rows of no check: {:?}", with_rows.difference(&all));
+    let rules = invariants::ALL.iter().map(|rule| rule.id());
+    let known = all.iter().copied().chain(rules).collect();
+    assert!(with_rows.is_subset(&known), "rows of no check and no rule: {:?}", with_rows.difference(&known));
 
     let healthy = found(|_, _| {});
     let mut wrong = Vec::new();

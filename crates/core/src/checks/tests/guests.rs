@@ -2,7 +2,7 @@
 
 use super::super::*;
 use super::{fires, run};
-use crate::ids::{GuestKind, UnixMs};
+use crate::ids::{GuestId, GuestKind, UnixMs};
 use crate::invariants::sample::*;
 use crate::observed::Observed::Known;
 use crate::policy::{ConsentKind, GuestPolicy, LocalDisks, StoppedGuests};

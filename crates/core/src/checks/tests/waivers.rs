@@ -16,7 +16,7 @@ fn moved_by_others() -> Snapshot {
 }
 
 fn with(waivers: &[&str]) -> Policy {
-    let waive = waivers.iter().map(|text| Waiver::parse(text).unwrap()).collect();
+    let waive = waivers.iter().map(|text| parse_waiver(text).unwrap()).collect();
     Policy { waive, ..Policy::default() }
 }
 
@@ -52,7 +52,7 @@ fn a_waiver_of_some_words_waives_only_the_line_that_has_them() {
         finished: true,
     }));
     let text = Some("systemd-boot".to_owned());
-    let waiver = Waiver { text, ..Waiver::parse("upgrade-checker:pve1=it is removed on Monday").unwrap() };
+    let waiver = Waiver { text, ..parse_waiver("upgrade-checker:pve1=it is removed on Monday").unwrap() };
     let found = run_all(&snapshot, &Policy { waive: vec![waiver], ..Policy::default() });
     let blocking: Vec<&str> = of(&found, "upgrade-checker")
         .into_iter()
@@ -63,14 +63,31 @@ fn a_waiver_of_some_words_waives_only_the_line_that_has_them() {
 }
 
 #[test]
+fn a_report_of_pves_checker_that_is_not_whole_is_never_waived_and_its_lines_are() {
+    let mut snapshot = cluster();
+    node_mut(&mut snapshot, "pve1").host.checker = Known(Some(crate::snapshot::CheckerReport {
+        tool: "pve8to9".to_owned(),
+        lines: vec![crate::snapshot::CheckerLine {
+            level: crate::snapshot::CheckerLevel::Warn,
+            section: "MISCELLANEOUS CHECKS".to_owned(),
+            text: "the tool before it died before its summary".to_owned(),
+        }],
+        finished: false,
+    }));
+    let found = run_all(&snapshot, &with(&["upgrade-checker:pve1=we know"]));
+    let severity = |kind: &str| of(&found, "upgrade-checker").iter().find(|one| one.kind == kind).unwrap().severity;
+    assert_eq!((severity("unfinished"), severity("complaint")), (Severity::Warning, Severity::Waived));
+}
+
+#[test]
 fn what_safety_hangs_on_is_never_waived_and_the_refusal_says_why() {
-    for check in ["quorum-margin", "unknown-readings", "nodes-online", "storages", "all-guests-visible"] {
-        let why = Waiver::parse(&format!("{check}=I know better")).unwrap_err();
+    for check in ["quorum-margin", "unknown-readings", "one-node-out", "storages", "all-guests-visible"] {
+        let why = parse_waiver(&format!("{check}=I know better")).unwrap_err();
         assert!(why.contains(&format!("{check} is never waived: ")), "{why}");
     }
-    assert!(Waiver::parse("other-mover=x").unwrap_err().contains("no check is called other-mover"));
-    assert!(Waiver::parse("other-movers:pve1= ").unwrap_err().contains("has no reason"));
-    assert!(Waiver::parse("other-movers").unwrap_err().contains("CHECK=REASON"));
+    assert!(parse_waiver("other-mover=x").unwrap_err().contains("no check is called other-mover"));
+    assert!(parse_waiver("other-movers:pve1= ").unwrap_err().contains("has no reason"));
+    assert!(parse_waiver("other-movers").unwrap_err().contains("CHECK=REASON"));
 
     // One that came in by another way (a journal, an older configuration) has no effect either.
     let mut snapshot = cluster();

@@ -6,7 +6,7 @@
 
 use super::action::Action;
 use super::seen::Look;
-use crate::checks::classes::{Asked, asked};
+use crate::checks::{Asked, asked};
 use crate::checks::{Finding, Severity};
 use crate::ids::NodeName;
 use crate::run::pause::Pause;

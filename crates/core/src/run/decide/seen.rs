@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::action::{Depth, Start};
-use crate::checks::classes::{Asked::BeforeEachNode, asked};
+use crate::checks::{Asked::BeforeEachNode, asked};
 use crate::checks::{Finding, Severity, run_all};
 use crate::ids::UnixMs;
 use crate::plan::Plan;

@@ -49,7 +49,8 @@ fn a_wrong_command_line_ends_with_2_and_help_with_0() {
     session.run(&["lab", "--help"]).expect(0, &["demo", "up", "status", "fault", "ledger", "consent", "down"]);
     session.run(&["explain", "exit-codes"]).expect(0, &["  8  Another process drives"]);
     session.run(&["explain", "prove-empty"]).expect(0, &["prove-empty (step)"]);
-    session.run(&["explain", "quorum-margin"]).expect(0, &["quorum-margin (check)", "quorum-margin (invariant)"]);
+    session.run(&["explain", "quorum-margin"]).expect(0, &["quorum-margin (invariant)", "pvecm qdevice setup"]);
+    session.run(&["explain", "disk-space/root-full"]).expect(0, &["(check)", "apt-get clean", "ends half-way"]);
     session.run(&["explain", "plan-immovable"]).expect(0, &["(reason for no plan)", "[policy.guests]"]);
     session.run(&["explain", "nothing"]).expect(2, &["nothing is called nothing", "prove-empty"]);
 }

@@ -1,0 +1,61 @@
+//! Votes beside the rule `quorum-margin`: how many are to spare, a QDevice that is silent, a node that is cut off.
+
+use super::check::{Asked, Check, Waivable, kinds};
+use super::support::views;
+use crate::ids::NodeName;
+use crate::policy::Policy;
+use crate::snapshot::{QuorumView, Snapshot};
+
+pub(super) struct SpareVotes;
+
+kinds! {
+    CutOff { node: NodeName, votes: u32, expected: u32, quorum: u32 } => Blocking, node,
+        ("{node} is not quorate: {votes} of {expected} votes, {quorum} needed"),
+        ("Bring the missing nodes or links back: pvecm status");
+    QdeviceSilent { node: NodeName } => Warning, node,
+        ("the QDevice gives {node} no vote"),
+        ("Look at corosync-qdevice there and at its host: systemctl status corosync-qdevice");
+    Spare { left: u32, quorum: u32, spare: u32 } => Info, Cluster,
+        ("with any one node out at least {left} votes are left, {quorum} are needed, {spare} to spare"),
+        ("Nothing to do.");
+    NoneToSpare { left: u32, quorum: u32 } => Info, Cluster,
+        ("with any one node out at least {left} votes are left, {quorum} are needed, 0 to spare: one more failure \
+          meanwhile stops the cluster"),
+        ("A QDevice would add a vote: pvecm qdevice setup ADDRESS");
+}
+
+impl Check for SpareVotes {
+    const ID: &'static str = "spare-votes";
+    const EXPLAIN: &'static str =
+        "How many votes may be lost while one node is out, beyond what the rule quorum-margin demands. With 0, as in every \
+         cluster of three or four, a second failure at that moment stops the cluster, and nodes with active HA reset \
+         themselves: for information. A QDevice adds a vote (pvecm qdevice setup ADDRESS); one that is configured and \
+         casts none is a warning. A node that the others miss and that is up without quorum is cut off from them: blocking.";
+    const WAIVABLE: Waivable =
+        Waivable::Never("without votes the cluster stops, and nodes with active HA reset themselves");
+    const ASKED: Asked = Asked::BeforeARun;
+    type Found = Found;
+
+    fn look(snapshot: &Snapshot, _policy: &Policy, found: &mut Vec<Found>) {
+        for (node, view) in snapshot.quorum.iter().filter_map(|(name, view)| Some((name, view.known()?))) {
+            // The rule asks members. One that lost quorum has no member left to say that it is online.
+            if !view.quorate && snapshot.nodes.get(node).is_none_or(|node| !node.online.is(&true)) {
+                let (votes, expected, quorum) = (view.total_votes, view.expected_votes, view.quorum);
+                found.push(Found::CutOff { node: node.clone(), votes, expected, quorum });
+            }
+            if view.qdevice.is_some_and(|device| !device.casting) {
+                found.push(Found::QdeviceSilent { node: node.clone() });
+            }
+        }
+        found.extend(views(snapshot).next().and_then(|(_, view)| spare(view)));
+    }
+}
+
+fn spare(view: &QuorumView) -> Option<Found> {
+    let (most, quorum) = (view.members.values().map(|member| member.votes).max()?, view.quorum);
+    let left = view.total_votes.saturating_sub(most);
+    match left.checked_sub(quorum)? {
+        0 => Some(Found::NoneToSpare { left, quorum }),
+        spare => Some(Found::Spare { left, quorum, spare }),
+    }
+}

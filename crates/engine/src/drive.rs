@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use quorate_core::heartbeat;
 use quorate_core::ids::{NodeName, RunId, StepId, UnixMs};
+#[cfg(feature = "without-rules")]
+use quorate_core::invariants::RuleId;
 use quorate_core::invariants::guard;
 use quorate_core::run::{
     Action, Event, Objection, PauseCause, Request, RunOutcome, RunState, Start, StepOutcome, decide,
@@ -21,6 +23,8 @@ use crate::look::{Depth, Looker};
 use crate::perform;
 use crate::prepare::Beginning;
 use crate::quorum::is_lost;
+#[cfg(feature = "without-rules")]
+use crate::switched_off::SwitchedOff;
 use crate::wall::wall_now;
 use crate::watcher::Watcher;
 
@@ -83,7 +87,7 @@ pub struct Driver<'a> {
     pub(crate) watcher: &'a mut dyn Watcher,
     when_paused: WhenPaused,
     #[cfg(feature = "without-rules")]
-    switched_off: crate::switched_off::SwitchedOff,
+    switched_off: SwitchedOff,
     lease_renewed: UnixMs,
     /// When this driver came, by the run's clock.
     pub(crate) came: UnixMs,
@@ -171,7 +175,7 @@ impl<'a> Driver<'a> {
             watcher,
             when_paused: WhenPaused::Stay,
             #[cfg(feature = "without-rules")]
-            switched_off: crate::switched_off::SwitchedOff::default(),
+            switched_off: SwitchedOff::default(),
             lease_renewed: wall_now(),
             came,
             lock,
@@ -203,19 +207,11 @@ impl<'a> Driver<'a> {
         self
     }
 
-    /// Takes safety rules out, so that a test can show what they are for.
+    /// Takes safety rules out, and the corosync watch if asked to, so that a test can show what they are for.
     #[cfg(feature = "without-rules")]
     #[must_use]
-    pub fn without_rules(mut self, rules: std::collections::BTreeSet<quorate_core::invariants::RuleId>) -> Self {
-        self.switched_off.rules = rules;
-        self
-    }
-
-    /// Takes the corosync watch out, if so: for the same reason.
-    #[cfg(feature = "without-rules")]
-    #[must_use]
-    pub fn without_corosync_watch(mut self, without: bool) -> Self {
-        self.switched_off.corosync_watch = without;
+    pub fn without_rules(mut self, rules: std::collections::BTreeSet<RuleId>, without_corosync_watch: bool) -> Self {
+        self.switched_off = SwitchedOff { rules, without_corosync_watch };
         self
     }
 

@@ -5,6 +5,8 @@
 
 use quorate_core::heartbeat;
 use quorate_core::ids::{NodeName, RunId, UnixMs};
+#[cfg(feature = "without-rules")]
+use quorate_core::invariants::RuleId;
 use quorate_core::invariants::guard;
 use quorate_core::policy::Policy;
 use quorate_core::run::{
@@ -18,6 +20,8 @@ use quorate_pve::ports::Ports;
 use crate::cluster_lock::ClusterLock;
 use crate::look::Looker;
 use crate::prepare::Beginning;
+#[cfg(feature = "without-rules")]
+use crate::switched_off::SwitchedOff;
 use crate::wall::wall_now;
 use crate::watcher::Watcher;
 
@@ -68,7 +72,7 @@ pub struct Driver<'a> {
     pub(crate) looker: Looker,
     pub(crate) watcher: &'a mut dyn Watcher,
     #[cfg(feature = "without-rules")]
-    switched_off: crate::switched_off::SwitchedOff,
+    switched_off: SwitchedOff,
     lease_renewed: UnixMs,
     /// When this driver came, by the run's clock.
     pub(crate) came: UnixMs,
@@ -162,7 +166,7 @@ impl<'a> Driver<'a> {
             looker: Looker::default(),
             watcher,
             #[cfg(feature = "without-rules")]
-            switched_off: crate::switched_off::SwitchedOff::default(),
+            switched_off: SwitchedOff::default(),
             lease_renewed: wall_now(),
             came,
             lock,
@@ -191,19 +195,11 @@ impl<'a> Driver<'a> {
         self
     }
 
-    /// Takes safety rules out, so that a test can show what they are for.
+    /// Takes safety rules out, and the corosync watch if asked to, so that a test can show what they are for.
     #[cfg(feature = "without-rules")]
     #[must_use]
-    pub fn without_rules(mut self, rules: std::collections::BTreeSet<quorate_core::invariants::RuleId>) -> Self {
-        self.switched_off.rules = rules;
-        self
-    }
-
-    /// Takes the corosync watch out, if so: for the same reason.
-    #[cfg(feature = "without-rules")]
-    #[must_use]
-    pub fn without_corosync_watch(mut self, without: bool) -> Self {
-        self.switched_off.corosync_watch = without;
+    pub fn without_rules(mut self, rules: std::collections::BTreeSet<RuleId>, without_corosync_watch: bool) -> Self {
+        self.switched_off = SwitchedOff { rules, without_corosync_watch };
         self
     }
 

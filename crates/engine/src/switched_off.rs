@@ -10,7 +10,7 @@ use quorate_core::run::Objection;
 #[derive(Default)]
 pub(crate) struct SwitchedOff {
     pub(crate) rules: BTreeSet<RuleId>,
-    pub(crate) corosync_watch: bool,
+    pub(crate) without_corosync_watch: bool,
 }
 
 impl SwitchedOff {
@@ -18,7 +18,7 @@ impl SwitchedOff {
     pub(crate) fn has(&self, objection: &Objection) -> bool {
         match objection {
             Objection::Rule(refusal) => self.rules.contains(&refusal.rule),
-            Objection::CorosyncWatch(_) => self.corosync_watch,
+            Objection::CorosyncWatch(_) => self.without_corosync_watch,
         }
     }
 }

@@ -219,8 +219,7 @@ impl Rehearsal {
         let mut driver = Driver::begin(ports, journal, &holder, beginning, &mut stage)?
             .known_nodes(sim.world().nodes.keys().cloned().collect())
             .when_paused(WhenPaused::Leave)
-            .without_rules(self.without_rules.clone())
-            .without_corosync_watch(self.without_corosync_watch);
+            .without_rules(self.without_rules.clone(), self.without_corosync_watch);
         let ended = driver.drive().await?;
         drop(driver);
         let events = stage.events;
@@ -255,8 +254,7 @@ impl Rehearsal {
         let mut driver = Driver::take_up(sim.ports(), journal, &holder, run.clone(), &mut stage)?
             .known_nodes(sim.world().nodes.keys().cloned().collect())
             .when_paused(WhenPaused::Leave)
-            .without_rules(self.without_rules.clone())
-            .without_corosync_watch(self.without_corosync_watch);
+            .without_rules(self.without_rules.clone(), self.without_corosync_watch);
         if said == Request::Abort || driver.state().paused.is_some() {
             driver.say(said, "the operator of the rehearsal")?;
         }

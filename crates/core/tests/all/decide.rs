@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use quorate_core::fixture::Fixture;
 use quorate_core::heartbeat::HeldBack;
 use quorate_core::ids::{GuestId, NodeName, RunId, StepId, UnixMs};
+use quorate_core::invariants::no_guest_on_a_node_we_stop::{StillThere, Stop};
+use quorate_core::invariants::{Evidence, Grounds, Moment, Refusal, RuleId};
 use quorate_core::observed::Observed;
 use quorate_core::plan::{Bound, Costs, NodeWhy, Plan, PlannedStep, StepWhy, Wave};
 use quorate_core::policy::Policy;
@@ -318,6 +320,29 @@ fn a_step_that_a_rule_forbids_waits_without_sending_and_owes_nothing() {
     assert!(run.owed().is_empty());
     let why = stuck(last);
     assert!(why.iter().any(|line| line.contains("corosync has one link only")), "{why:?}");
+}
+
+#[test]
+fn a_guest_that_came_since_is_for_a_new_plan_and_any_other_objection_is_waited_for() {
+    let mut run = Run::begin();
+    run.allowed = false;
+    run.until(|action| matches!(action, Action::Wait { .. }));
+    let left = StillThere::Guest { guest: guest(), node: node(), stop: Stop::Offline };
+    let guest_is_there = Objection::Rule(Refusal {
+        rule: RuleId::NoGuestOnANodeWeStop,
+        moment: Moment::During,
+        certain: true,
+        why: Grounds::new(Evidence::NoGuestOnANodeWeStop(left), Vec::new()),
+    });
+    let held_back = Objection::CorosyncWatch(HeldBack::LastOneJustSetOut);
+    let decided =
+        |objections: Vec<Objection>| decide(&run.state, &run.world, run.now, &|_, _, _| Err(objections.clone()));
+    let Action::Conclude { outcome: StepOutcome::Abandoned(why), .. } = decided(vec![guest_is_there.clone()]) else {
+        panic!("it is given up for a new plan")
+    };
+    assert_eq!(why, "no-guest-on-a-node-we-stop (while it runs): vm:101 is on pve1, which is offline");
+    assert!(matches!(decided(vec![held_back.clone()]), Action::Wait { .. }));
+    assert!(matches!(decided(vec![guest_is_there, held_back]), Action::Wait { .. }), "the other passes by itself");
 }
 
 #[test]

@@ -335,8 +335,8 @@ fn a_guest_that_came_since_is_for_a_new_plan_and_any_other_objection_is_waited_f
         why: Grounds::new(Evidence::NoGuestOnANodeWeStop(left), Vec::new()),
     });
     let held_back = Objection::CorosyncWatch(HeldBack::LastOneJustSetOut);
-    let decided =
-        |objections: Vec<Objection>| decide(&run.state, &run.world, run.now, &|_, _, _| Err(objections.clone()));
+    let seen = Seen::of(&run.state, &run.world);
+    let decided = |objections: Vec<Objection>| decide(&run.state, &seen, run.now, &|_, _, _| Err(objections.clone()));
     let Action::Conclude { outcome: StepOutcome::Abandoned(why), .. } = decided(vec![guest_is_there.clone()]) else {
         panic!("it is given up for a new plan")
     };

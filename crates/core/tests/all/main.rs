@@ -2,5 +2,6 @@
 
 mod deadlines;
 mod decide;
+mod decide_inputs;
 mod hostile;
 mod view;

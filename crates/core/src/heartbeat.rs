@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{NodeName, UnixMs};
 use crate::run::RunState;
 use crate::snapshot::{CorosyncComplaints, Snapshot};
-use crate::steps::{Step, Travel};
+use crate::steps::{Move, Step, Travel};
 
 /// Signs of the last so many seconds count, and so long it must be quiet again.
 pub const WINDOW_S: u64 = 60;
@@ -99,15 +99,15 @@ pub fn restraint(snapshot: &Snapshot, under_work: Option<&NodeName>) -> Restrain
 /// What speaks against beginning this step now: one line each, with the watch's name before it. Only guests that set out
 /// are held back.
 pub fn against(state: &RunState, step: &Step, snapshot: &Snapshot) -> Vec<String> {
-    if !matches!(step, Step::Migrate(_)) {
+    if !step.is_move() {
         return Vec::new();
     }
     let travelling = state.under_way().filter(|(_, record)| {
-        matches!(record.step, Step::Migrate(_)) && record.command.is_some() && record.step != *step
+        record.step.is_move() && record.command.is_some() && record.step != *step
     });
     let set_out: Vec<UnixMs> = travelling
-        .map(|(_, record)| match &record.step {
-            Step::Migrate(migrate) if migrate.travel == Travel::Ha => record.last_started.plus_s(HA_ROUNDS_S),
+        .map(|(_, record)| match record.step.moves() {
+            Some(Move { travel: Travel::Ha, .. }) => record.last_started.plus_s(HA_ROUNDS_S),
             _ => record.last_started,
         })
         .collect();

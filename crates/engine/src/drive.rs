@@ -10,7 +10,7 @@ use quorate_core::ids::{NodeName, RunId, StepId, UnixMs};
 use quorate_core::invariants::guard;
 use quorate_core::run::{Action, Event, PauseCause, Request, RunOutcome, RunState, Start, StepOutcome, decide};
 use quorate_core::snapshot::Snapshot;
-use quorate_core::steps::Step;
+use quorate_core::steps::{OnNode, Step};
 use quorate_journal::{Holder, Journal, JournalError};
 use quorate_pve::ports::Ports;
 
@@ -306,7 +306,7 @@ impl<'a> Driver<'a> {
     async fn act(&mut self, action: Action, snapshot: &Snapshot) -> Result<Turn, DriveError> {
         match action {
             Action::Conclude { id, step, outcome } => {
-                if matches!(step, Step::UpgradePackages(_)) || matches!(outcome, StepOutcome::Abandoned(_)) {
+                if step.on_node() == OnNode::Upgrades || matches!(outcome, StepOutcome::Abandoned(_)) {
                     self.keep_log(&id, snapshot).await?;
                 }
                 if matches!(outcome, StepOutcome::Done | StepOutcome::FoundDone) {

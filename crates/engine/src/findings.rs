@@ -42,7 +42,8 @@ impl Driver<'_> {
         self.append(Event::FinalCheck { node: last, findings: findings.clone() })?;
         let bad: Vec<&Finding> = findings.iter().filter(|finding| forbids(finding)).collect();
         // PVE's checker takes its time: meanwhile the last step's picture has grown old.
-        if let StepStatus::Blocked(mut why) = (FinalCheck {}).status(&snapshot) {
+        if let StepStatus::Blocked(left) = (FinalCheck {}).status(&snapshot) {
+            let mut why: Vec<String> = left.iter().map(ToString::to_string).collect();
             why.insert(0, "every node was upgraded, and then this was seen at the end".to_owned());
             why.push("mend it, then `quorate resume` looks again; or `quorate abort` ends the run as it is".to_owned());
             self.pause(PauseCause::Findings, why)?;
@@ -81,10 +82,9 @@ fn told(happened: String, bad: &[&Finding], rest: [&str; 2]) -> Vec<String> {
 
 /// The node whose turn comes, as long as nothing was done to it: its package lists may have been read anew.
 fn still_full(state: &RunState) -> Option<NodeName> {
-    let harmless = |step: &Step| matches!(step, Step::RefreshPackages(_) | Step::HoldRebalance(_));
     let waves = &state.plan.as_ref()?.waves;
     let wave = waves.iter().find(|wave| wave.steps.iter().any(|step| !state.is_done(&step.id)))?;
     let begun = wave.steps.iter().filter(|planned| state.steps.contains_key(&planned.id));
     let untouched = begun.map(|planned| &planned.step).chain(state.under_way().map(|(_, record)| &record.step));
-    untouched.into_iter().all(harmless).then(|| wave.node.clone())?
+    untouched.into_iter().all(Step::leaves_nodes_as_they_are).then(|| wave.node.clone())?
 }

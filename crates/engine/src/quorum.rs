@@ -11,7 +11,7 @@ use quorate_core::policy::Policy;
 use quorate_core::recovery::{RunFacts, Survey, diagnose, lowering};
 use quorate_core::run::{Event, PauseCause, StepOutcome, StepRecord};
 use quorate_core::snapshot::Snapshot;
-use quorate_core::steps::{LowerVotes, Step};
+use quorate_core::steps::{ExpectedVotes, Why, set};
 use quorate_journal::{Holder, Journal};
 use quorate_pve::observe::survey;
 use quorate_pve::ports::Ports;
@@ -68,7 +68,7 @@ impl Driver<'_> {
 
     /// Writes down when the corosync watch lets more or fewer guests travel. Signs matter only while some do.
     pub(crate) fn watch_corosync(&mut self, snapshot: &Snapshot) -> Result<(), DriveError> {
-        let travels = |record: &StepRecord| matches!(record.step, Step::Migrate(_));
+        let travels = |record: &StepRecord| record.step.is_move();
         let mut seen = heartbeat::restraint(snapshot, self.state.current_node());
         if seen.pace != Pace::AsPlanned && !self.state.under_way().any(|(_, record)| travels(record)) {
             seen = Restraint { pace: Pace::AsPlanned, why: Vec::new() };
@@ -121,9 +121,9 @@ impl Driver<'_> {
         };
         self.append(Event::Attested { off: step.off.clone(), words, by })?;
         let id = StepId::new(format!("recover.lower-votes.{}", seen.taken.seconds()));
-        let kind = Step::from(step.clone());
+        let kind = set(step.clone());
         let command = kind.kind().command(&Snapshot::empty(seen.taken));
-        let owes = kind.kind().owes();
+        let owes = kind.undone_later_by();
         let started =
             Event::StepStarted { id: id.clone(), step: kind.clone(), attempt: 1, command: command.clone(), owes };
         self.append(started)?;
@@ -133,7 +133,7 @@ impl Driver<'_> {
         self.ports.clock.sleep(SETTLE).await;
         let outcome = outcome(&survey(&self.ports, &self.nodes_to_ask()).await, &step, &answer.text);
         let lowered = match &outcome {
-            StepOutcome::NoEffect(why) => Lowered::Not(vec![why.clone()]),
+            StepOutcome::NoEffect(why) => Lowered::Not(why.iter().map(ToString::to_string).collect()),
             _ => Lowered::Yes,
         };
         self.append(Event::StepEnded { id, step: kind, outcome })?;
@@ -182,12 +182,13 @@ pub enum Lowered {
 }
 
 /// Do the members expect so few votes now? A node that does not tell leaves the debt open.
-fn outcome(seen: &Survey, step: &LowerVotes, answer: &str) -> StepOutcome {
+fn outcome(seen: &Survey, step: &ExpectedVotes, answer: &str) -> StepOutcome {
     match seen.nodes.get(&step.node).and_then(|node| node.view.known()) {
         Some(view) if view.expected_votes > step.expected => {
-            StepOutcome::NoEffect(format!("{} still expects {} votes: {answer}", step.node, view.expected_votes))
+            let (node, expected) = (step.node.clone(), view.expected_votes);
+            StepOutcome::NoEffect(vec![Why::StillExpects { node, expected, answer: answer.to_owned() }])
         }
         Some(_) => StepOutcome::Done,
-        None => StepOutcome::Abandoned(format!("{} does not tell its view any more", step.node)),
+        None => StepOutcome::Abandoned(vec![Why::NoViewAnyMore(step.node.clone())]),
     }
 }

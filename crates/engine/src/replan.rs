@@ -7,7 +7,7 @@ use quorate_core::planner::Ongoing;
 use quorate_core::planner::steady::{self, Revision};
 use quorate_core::run::{Event, PauseCause, Start};
 use quorate_core::snapshot::Snapshot;
-use quorate_core::steps::{Step, StepStatus};
+use quorate_core::steps::{OnNode, Step, StepStatus};
 
 use crate::drive::{DriveError, Driver, Turn};
 use crate::prepare::{plan_and_verify, upgrade_unit};
@@ -33,7 +33,7 @@ impl Driver<'_> {
         let rest = self.rest_of(plan);
         // A driver that comes while a node is on its way back: daemons and data follow it by themselves, and the proof
         // waits for them.
-        if rest.steps().next().is_some_and(|(_, next)| matches!(next.step, Step::ProveBack(_))) {
+        if rest.steps().next().is_some_and(|(_, next)| next.step.on_node() == OnNode::WaitsBack) {
             return Ok(Turn::Again);
         }
         let fits = forecast::verify(&rest, snapshot, &self.state.policy).is_ok();
@@ -92,7 +92,7 @@ impl Driver<'_> {
         let node = self.state.under_work.as_ref()?;
         let mut given_back = snapshot.clone();
         for open in self.state.obligations.iter().rev() {
-            open.pays.kind().after(&mut given_back);
+            open.pays.after(&mut given_back);
         }
         let fresh = Ongoing::fresh(upgrade_unit(&self.run));
         let (plan, _) = plan_and_verify(&given_back, &self.state.policy, &fresh).ok()?;

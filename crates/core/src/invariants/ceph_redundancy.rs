@@ -33,7 +33,7 @@ impl Invariant for CephRedundancy {
                 findings.broken(format!("pool {name} stops with one copy missing (size {size}, min_size {min_size})"));
             }
             if away.is_empty() {
-                ceph_unsettled(ceph).into_iter().for_each(|why| findings.broken(why));
+                ceph_unsettled(ceph).into_iter().for_each(|why| findings.broken(why.to_string()));
             } else {
                 with_osds_down(ceph, &away, &mut findings);
             }

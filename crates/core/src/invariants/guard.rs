@@ -36,7 +36,7 @@ impl Moment {
 /// # Errors
 /// One line for each rule that refuses, with its id, the moment and the evidence.
 pub fn guard(step: &Step, in_flight: &[&Step], snapshot: &Snapshot, context: &Context<'_>) -> Result<(), Vec<String>> {
-    let refusals = judge(step.kind().class(), &[step], in_flight, snapshot, context);
+    let refusals = judge(step.kind().profile().class, &[step], in_flight, snapshot, context);
     if refusals.is_empty() {
         return Ok(());
     }
@@ -73,8 +73,8 @@ pub(crate) fn judge(
     let together = with_moves(&under_way, steps);
     let (mut during, mut after) = (snapshot.clone(), snapshot.clone());
     for step in in_flight.iter().chain(steps) {
-        step.kind().during(&mut during);
-        step.kind().after(&mut after);
+        step.during(&mut during);
+        step.after(&mut after);
     }
     let moments = [verdicts(snapshot, &under_way), verdicts(&during, &together), verdicts(&after, context)];
     refusals(class, moments)

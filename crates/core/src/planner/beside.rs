@@ -23,7 +23,7 @@ impl Writer<'_> {
             let mut lies_on = images.and_then(|images| images.get(&volid)).cloned().unwrap_or_default();
             lies_on.insert(guest.node.clone());
             let step = EjectMedia { guest: id, node: guest.node.clone(), drive, volid, lies_on };
-            let back = InsertMedia::of(&step);
+            let back = step.back();
             self.add(draft, step, "an image on a storage of its node keeps the guest from moving", None);
             self.owed.push(back.into());
         }

@@ -2,7 +2,7 @@
 
 use crate::checks::{Finding, Subject};
 use crate::snapshot::{HaNodeState, Node, Snapshot};
-use crate::steps::Step;
+use crate::steps::{Maintenance, undo};
 
 use super::Ongoing;
 use super::findings::{blocking, unknown};
@@ -36,7 +36,7 @@ pub(super) fn cluster_findings(snapshot: &Snapshot, ongoing: &Ongoing) -> Vec<Fi
     }
     for (name, state) in snapshot.ha.known().iter().flat_map(|ha| &ha.nodes) {
         let ours = ongoing.under_work.as_ref() == Some(name)
-            || ongoing.owed.iter().any(|step| matches!(step, Step::LeaveMaintenance(leave) if leave.node == *name));
+            || ongoing.owed.contains(&undo(Maintenance { node: name.clone() }));
         if !matches!(state, HaNodeState::Online | HaNodeState::Gone) && !ours && snapshot.nodes.contains_key(name) {
             let what = format!("HA has {name} as {state:?}, and not because of this run");
             let remedy = format!("ha-manager crm-command node-maintenance disable {name}, or bring it back");

@@ -7,12 +7,11 @@ use crate::plan::{Consent, Costs, PlannedStep, Wave};
 use crate::policy::{ConsentKind, RebootWhen};
 use crate::snapshot::{DaemonKind, Ha, Node};
 use crate::steps::{
-    EnterMaintenance, FinalCheck, HoldFailback, HoldRebalance, LeaveMaintenance, Migrate, ProveBack, ProveEmpty,
-    Reboot, RefreshPackages, RestoreFailback, RestoreRebalance, SetNoout, SettleHa, ShutdownGuest, StartGuest, Step,
-    Travel, UnsetNoout, UpgradePackages, kernel_release,
+    Failback, FinalCheck, Maintenance, Migrate, Noout, ProveBack, ProveEmpty, Reboot, Rebalance, RefreshPackages,
+    SettleHa, ShutdownGuest, StartGuest, Step, Travel, UpgradePackages, kernel_release, set, undo,
 };
 
-use super::cost::{HA_ROUNDS_S, RESTART_S, migration_s, step_s};
+use super::cost::{HA_ROUNDS_S, RESTART_S, migration_s};
 use super::draft::Draft;
 use super::instance::{Move, Solution};
 use super::overlap::{self, InTime};
@@ -94,12 +93,12 @@ impl<'a> Writer<'a> {
     pub(super) fn add(&mut self, draft: &mut Draft, step: impl Into<Step>, why: &str, estimate_s: Option<u64>) {
         let step = step.into();
         let kind = step.kind();
-        let subject = kind.subject().map(|subject| format!(".{subject}")).unwrap_or_default();
+        let subject = kind.profile().about.subject().map(|subject| format!(".{subject}")).unwrap_or_default();
         let base = format!("{}.{}{subject}", draft.prefix, kind.verb());
         let count = self.ids.entry(base.clone()).or_default();
         *count += 1;
         let id = if *count == 1 { base } else { format!("{base}.{count}") };
-        let estimate_s = estimate_s.unwrap_or_else(|| step_s(&step));
+        let estimate_s = estimate_s.unwrap_or_else(|| kind.profile().estimate_s);
         self.owed.retain(|owed| *owed != step);
         draft.steps.push(PlannedStep {
             id: StepId::new(id),
@@ -160,9 +159,9 @@ impl<'a> Writer<'a> {
     /// HA's own balancing would move guests while we do.
     fn quieten(&mut self, draft: &mut Draft) {
         let balances = self.problem.snapshot.options.known().is_some_and(|options| options.ha_auto_rebalance);
-        let back: Step = RestoreRebalance {}.into();
+        let back = undo(Rebalance {});
         if balances && self.ha_in_use() && !self.owes(&back) {
-            self.add(draft, HoldRebalance {}, "HA would move guests about while we do", None);
+            self.add(draft, set(Rebalance {}), "HA would move guests about while we do", None);
             self.owed.push(back);
         }
     }
@@ -174,7 +173,7 @@ impl<'a> Writer<'a> {
             for mover in &self.problem.movers[step.item] {
                 if self.is_pulled(mover.guest) && self.held.insert(mover.guest) {
                     let why = "HA would take it straight back to a node that its rules prefer";
-                    self.add(draft, HoldFailback { guest: mover.guest }, why, None);
+                    self.add(draft, set(Failback { guest: mover.guest }), why, None);
                 }
                 self.eject(draft, mover.guest);
             }
@@ -242,18 +241,18 @@ impl<'a> Writer<'a> {
             return false;
         }
         let why = "HA neither sends guests there nor counts on it";
-        self.alone(draft, EnterMaintenance { node: name.clone() }, why);
+        self.alone(draft, set(Maintenance { node: name.clone() }), why);
         true
     }
 
     fn set_noout(&mut self, draft: &mut Draft, name: &NodeName) -> bool {
         let Some(ceph) = self.problem.snapshot.ceph() else { return false };
-        let theirs = ceph.noout_set_for(name) && !self.owes(&UnsetNoout { node: name.clone() }.into());
+        let theirs = ceph.noout_set_for(name) && !self.owes(&undo(Noout { node: name.clone() }));
         let begun = self.ongoing.under_work.as_ref() == Some(name);
         if ceph.osds_on(name).next().is_none() || (theirs && !begun) {
             return false;
         }
-        self.alone(draft, SetNoout { node: name.clone() }, "its OSDs are away for minutes: nothing is to be rebuilt");
+        self.alone(draft, set(Noout { node: name.clone() }), "its OSDs are away for minutes: nothing is to be rebuilt");
         true
     }
 
@@ -319,11 +318,11 @@ impl<'a> Writer<'a> {
     /// The second half of a turn: the node is back, and everything that was changed for it is given back.
     fn give_back(&mut self, draft: &mut Draft, name: &NodeName, noout: bool, maintenance: bool) {
         self.alone(draft, ProveBack { node: name.clone() }, "no other node is touched before this one serves again");
-        let unset: Step = UnsetNoout { node: name.clone() }.into();
+        let unset = undo(Noout { node: name.clone() });
         if noout || self.owes(&unset) {
             self.alone(draft, unset, "given back");
         }
-        let leave: Step = LeaveMaintenance { node: name.clone() }.into();
+        let leave = undo(Maintenance { node: name.clone() });
         if maintenance || self.owes(&leave) {
             self.alone(draft, leave, "given back");
         }
@@ -331,17 +330,16 @@ impl<'a> Writer<'a> {
         let to_start: Vec<Step> = self
             .owed
             .iter()
-            .filter(|step| matches!(step, Step::StartGuest(start) if start.node == *name))
+            .filter(|step| step.starts().is_some() && step.node() == Some(name))
             .cloned()
             .collect();
         let before: u64 = draft.duration_s();
         for step in to_start {
-            let Step::StartGuest(start) = &step else { continue };
-            let guest = start.guest;
+            let Some(guest) = step.starts() else { continue };
             let down_since = draft
                 .steps
                 .iter()
-                .position(|planned| matches!(&planned.step, Step::ShutdownGuest(shut) if shut.guest == guest));
+                .position(|planned| planned.step.stops() == Some(guest));
             let since: u64 =
                 down_since.map_or(0, |index| draft.steps[..index].iter().map(|step| step.estimate_s).sum());
             let down_s = before.saturating_sub(since);
@@ -376,7 +374,7 @@ impl<'a> Writer<'a> {
         let mut draft = Draft::new("cluster");
         let held: Vec<GuestId> = self.held.iter().copied().collect();
         for guest in held {
-            self.add(&mut draft, RestoreFailback { guest }, "given back: HA may take it back now", None);
+            self.add(&mut draft, undo(Failback { guest }), "given back: HA may take it back now", None);
         }
         self.put_back(&mut draft);
         for step in std::mem::take(&mut self.owed) {

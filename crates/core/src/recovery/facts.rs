@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::ids::{NodeName, UnixMs};
 use crate::policy::Deadlines;
 use crate::run::RunState;
-use crate::steps::Step;
+use crate::steps::OnNode;
 
 /// The journal's share.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -28,10 +28,9 @@ impl RunFacts {
 
     /// Of a run.
     pub fn of(state: &RunState) -> Self {
-        let ordered = state.under_way().filter_map(|(_, record)| match &record.step {
-            Step::Reboot(reboot) if record.command.is_some() => Some((reboot.node.clone(), record.last_started)),
-            _ => None,
-        });
+        let reboots = state.under_way().filter(|(_, record)| record.step.on_node() == OnNode::Reboots);
+        let ordered = reboots.filter(|(_, record)| record.command.is_some());
+        let ordered = ordered.filter_map(|(_, record)| Some((record.step.node()?.clone(), record.last_started)));
         Self { reboots: ordered.collect(), ..Self::without_a_run(&state.policy.deadlines) }
     }
 }

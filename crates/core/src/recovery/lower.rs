@@ -16,7 +16,7 @@ use crate::invariants::{Context, Verdict, by_id};
 use crate::observed::Observed;
 use crate::policy::Policy;
 use crate::snapshot::{Node, Snapshot};
-use crate::steps::{LowerVotes, Step};
+use crate::steps::{ExpectedVotes, set};
 
 /// The words that attest a node: to be typed letter by letter.
 pub fn words_for(node: &NodeName) -> String {
@@ -106,7 +106,7 @@ impl std::fmt::Display for Refusal {
 ///
 /// # Errors
 /// All reasons, so that the operator sees at once how far he is from it.
-pub fn lowering(survey: &Survey, facts: &RunFacts, attested: &[String]) -> Result<LowerVotes, Vec<Refusal>> {
+pub fn lowering(survey: &Survey, facts: &RunFacts, attested: &[String]) -> Result<ExpectedVotes, Vec<Refusal>> {
     let Some((node, here)) = survey.here() else { return Err(vec![Refusal::NoView]) };
     if let Some((quorate, _)) = survey.views().find(|(_, view)| view.quorate) {
         return Err(vec![Refusal::HasQuorum { node: quorate.clone() }]);
@@ -136,7 +136,7 @@ pub fn lowering(survey: &Survey, facts: &RunFacts, attested: &[String]) -> Resul
     // quorum is expected/2 + 1: the highest expectation that these votes still meet.
     let expected = (2 * here.total_votes).saturating_sub(1).min(configured);
     let off: BTreeSet<NodeName> = absent.into_iter().cloned().collect();
-    let step = LowerVotes { node: node.clone(), expected, configured, off };
+    let step = ExpectedVotes { node: node.clone(), expected, configured, off };
     refusals.extend(rule(survey, &step));
     if refusals.is_empty() { Ok(step) } else { Err(refusals) }
 }
@@ -170,12 +170,12 @@ fn against(survey: &Survey, facts: &RunFacts, name: &NodeName, attested: &[Strin
 }
 
 /// The rule has the last word, on what will be.
-fn rule(survey: &Survey, step: &LowerVotes) -> Option<Refusal> {
+fn rule(survey: &Survey, step: &ExpectedVotes) -> Option<Refusal> {
     let rule = by_id("votes-lowered-only-if-attested").expect("the rule is in the registry");
     let policy = Policy::default();
     let context = Context { attested_dead: step.off.clone(), ..Context::new(&policy) };
     let mut after = as_snapshot(survey, step);
-    Step::from(step.clone()).kind().after(&mut after);
+    set(step.clone()).after(&mut after);
     match rule.holds(&after, &context) {
         Verdict::Holds => None,
         Verdict::Broken(evidence) | Verdict::Unknown(evidence) => Some(Refusal::RuleBroken { evidence }),
@@ -183,7 +183,7 @@ fn rule(survey: &Survey, step: &LowerVotes) -> Option<Refusal> {
 }
 
 /// The survey as far as rules about votes need it: who is attested and silent is offline.
-fn as_snapshot(survey: &Survey, step: &LowerVotes) -> Snapshot {
+fn as_snapshot(survey: &Survey, step: &ExpectedVotes) -> Snapshot {
     let mut snapshot = Snapshot::empty(UnixMs(survey.taken.0));
     snapshot.configured_votes = survey.votes.clone();
     for (name, report) in &survey.nodes {

@@ -10,7 +10,7 @@ use crate::command::Command;
 use crate::ids::{GuestKind, StepId, UnixMs};
 use crate::plan::PlannedStep;
 use crate::snapshot::Snapshot;
-use crate::steps::{Step, StepStatus, what_runs_on};
+use crate::steps::{IfImpossible, OnNode, Step, StepStatus, Undo, Why, what_runs_on};
 
 /// The one thing to do next.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,7 +94,7 @@ pub fn decide(state: &RunState, snapshot: &Snapshot, now: UnixMs, guard: &Guard<
         }
     }
     // An abort gives back only once nothing of ours is at work any more.
-    let works = state.aborting && state.under_way().any(|(_, record)| !record.step.is_payback());
+    let works = state.aborting && state.under_way().any(|(_, record)| !record.step.is_undo());
     if state.paused.is_some() || works {
         return wait(state, waits);
     }
@@ -108,11 +108,11 @@ pub fn decide(state: &RunState, snapshot: &Snapshot, now: UnixMs, guard: &Guard<
 /// Lowered votes are given back before anything else, whatever the plan says: as soon as it can be done, or is seen to
 /// be done, which corosync does by itself with every node that joins.
 fn votes_back(state: &RunState, snapshot: &Snapshot) -> Option<Action> {
-    let owed = state.obligations.iter().find(|open| matches!(open.pays, Step::RestoreVotes(_)))?;
+    let owed = state.obligations.iter().find(|open| open.pays.expected_votes().is_some())?;
     if state.under_way().any(|(_, record)| record.step == owed.pays) {
         return None;
     }
-    let (id, step) = (StepId::new(format!("{}.restore-votes", owed.opened_by)), owed.pays.clone());
+    let (id, step) = (StepId::new(format!("{}.{}", owed.opened_by, owed.pays.kind().verb())), owed.pays.clone());
     match step.kind().status(snapshot) {
         StepStatus::Done => Some(Action::Conclude { id, step, outcome: StepOutcome::FoundDone }),
         StepStatus::Ready if state.paused.is_none() => Some(Action::Perform(start(&id, &step, 1, snapshot))),
@@ -121,7 +121,7 @@ fn votes_back(state: &RunState, snapshot: &Snapshot) -> Option<Action> {
 }
 
 fn wait(state: &RunState, on: Vec<String>) -> Action {
-    let travels = state.under_way().any(|(_, record)| matches!(record.step, Step::Migrate(_)));
+    let travels = state.under_way().any(|(_, record)| record.step.is_move());
     Action::Wait { on, poll_s: if travels { POLL_S } else { POLL_CALMLY_S } }
 }
 
@@ -164,46 +164,48 @@ fn follow_up(
     let limits = step.kind().limits(&state.policy.deadlines);
     let conclude = |outcome| act(Action::Conclude { id: id.clone(), step: step.clone(), outcome });
     let title = step.kind().title();
-    let half_done = step.kind().is_half_done(snapshot);
+    let if_impossible = step.kind().profile().if_impossible;
     let waiting = match step.kind().status(snapshot) {
         StepStatus::Done => return conclude(done(record)),
         // A node that came up with the wrong kernel would do so again: not a matter for a new plan, but for a person.
-        StepStatus::Impossible(why) if matches!(step, Step::Reboot(_)) && record.attempts > 0 => {
-            return act(Action::Pause { cause: PauseCause::Stuck, why: diagnosis(record, vec![why]) });
+        StepStatus::Impossible(why) if if_impossible == IfImpossible::StandStill && record.attempts > 0 => {
+            return act(Action::Pause { cause: PauseCause::Stuck, why: diagnosis(record, vec![why.to_string()]) });
         }
         StepStatus::Impossible(why) if left_to_the_operator(state, step) => {
             return conclude(StepOutcome::HandedOver(why));
         }
-        StepStatus::Impossible(why) => return conclude(StepOutcome::Abandoned(why)),
+        StepStatus::Impossible(why) => return conclude(StepOutcome::Abandoned(vec![why])),
         StepStatus::Running(why) => vec![format!("{title}: {why}")],
         StepStatus::Blocked(why) if state.aborting && record.command.is_none() && !pays_a_debt(state, step) => {
-            return conclude(StepOutcome::NoEffect(why.join("; ")));
+            return conclude(StepOutcome::NoEffect(why));
         }
         StepStatus::Blocked(why) => why.into_iter().map(|why| format!("{title}: {why}")).collect(),
-        StepStatus::Ready if record.command.is_some() && now < record.last_started.plus_s(limits.settle_s) => {
+        StepStatus::Ready | StepStatus::HalfDone
+            if record.command.is_some() && now < record.last_started.plus_s(limits.settle_s) =>
+        {
             vec![format!("{title}: no effect to be seen yet")]
         }
-        StepStatus::Ready if half_done && record.command.is_none() => {
+        StepStatus::HalfDone if record.command.is_none() => {
             vec![format!("{title}: it is there and does not run; start it, and the run goes on")]
         }
-        StepStatus::Ready if state.aborting && !pays_a_debt(state, step) && !half_done => {
-            return conclude(StepOutcome::NoEffect("the run is aborted".to_owned()));
+        StepStatus::Ready if state.aborting && !pays_a_debt(state, step) => {
+            return conclude(StepOutcome::NoEffect(vec![Why::Aborted]));
         }
-        StepStatus::Ready if state.paused.is_some() => return FollowUp::Wait(Vec::new()),
-        StepStatus::Ready if record.attempts >= limits.attempts => {
+        StepStatus::Ready | StepStatus::HalfDone if state.paused.is_some() => return FollowUp::Wait(Vec::new()),
+        StepStatus::Ready | StepStatus::HalfDone if record.attempts >= limits.attempts => {
             let why = vec![format!("sent {} times without the effect: {title}", record.attempts)];
             return act(Action::Pause { cause: PauseCause::Stuck, why: diagnosis(record, why) });
         }
-        StepStatus::Ready => match may_send(state, snapshot, guard, id, step) {
+        status @ (StepStatus::Ready | StepStatus::HalfDone) => match may_send(state, snapshot, guard, id, step) {
             Ok(()) => match state.step_beyond_budget(id, step, now) {
                 // What is stopped already is not left so for want of a word.
-                Some(why) if !half_done => return act(more_downtime(why)),
+                Some(why) if status == StepStatus::Ready => return act(more_downtime(why)),
                 _ => return act(Action::Perform(start(id, step, record.attempts + 1, snapshot))),
             },
             // Somebody has started a guest again: taking it off the node once more is for a new plan, not for waiting.
             // Other reasons pass by themselves, and no plan can be made while they last.
             Err(why) if !state.aborting && why.iter().all(|line| line.starts_with(A_GUEST_IS_THERE)) => {
-                return conclude(StepOutcome::Abandoned(why.join("; ")));
+                return conclude(StepOutcome::Abandoned(vec![Why::Refused(why)]));
             }
             Err(why) => why.into_iter().map(|why| format!("{title}: {why}")).collect(),
         },
@@ -220,7 +222,8 @@ fn follow_up(
 /// A debt that cannot be paid. Nothing that an aborted run still does would make it possible, and no new plan brings
 /// an image to where the guest is.
 fn left_to_the_operator(state: &RunState, step: &Step) -> bool {
-    pays_a_debt(state, step) && (state.aborting || matches!(step, Step::InsertMedia(_)))
+    let hand_over = step.kind().profile().if_impossible == IfImpossible::HandOver;
+    pays_a_debt(state, step) && (state.aborting || hand_over)
 }
 
 /// A guest is not stopped for longer than was agreed to without being asked.
@@ -231,8 +234,8 @@ fn more_downtime(why: String) -> Action {
 }
 
 fn done(record: &StepRecord) -> StepOutcome {
-    let sends = record.step.kind().owes().is_some();
-    if sends && record.command.is_none() { StepOutcome::FoundDone } else { StepOutcome::Done }
+    let changes = record.step.undone_later_by().is_some();
+    if changes && record.command.is_none() { StepOutcome::FoundDone } else { StepOutcome::Done }
 }
 
 fn pays_a_debt(state: &RunState, step: &Step) -> bool {
@@ -256,7 +259,7 @@ fn diagnosis(record: &StepRecord, mut why: Vec<String>) -> Vec<String> {
     if let Some(answer) = &record.answer {
         why.push(format!("the cluster's last answer: {answer}"));
     }
-    if let Step::Migrate(step) = &record.step {
+    if let Some(step) = record.step.moves() {
         let (tool, vmid) = (if step.guest.kind == GuestKind::Vm { "qm" } else { "pct" }, step.guest.vmid);
         why.push(format!(
             "if it is locked for a migration and no task moves it, a node that died has left the lock behind: \
@@ -275,7 +278,15 @@ fn start(id: &StepId, step: &Step, attempt: u32, snapshot: &Snapshot) -> Start {
         step: step.clone(),
         attempt,
         command: if sends { step.kind().command(snapshot) } else { None },
-        owes: if sends { step.kind().owes().or_else(|| step.kind().owes_on_the_way()) } else { None },
+        owes: if sends { from_now_on(step.kind().undo()) } else { None },
+    }
+}
+
+/// What is owed once its command is sent.
+fn from_now_on(undo: Undo) -> Option<Step> {
+    match undo {
+        Undo::Later(step) | Undo::UnlessDone(step) => Some(step),
+        Undo::Nothing | Undo::ThisIsOne => None,
     }
 }
 
@@ -290,7 +301,7 @@ fn agenda(state: &RunState) -> Vec<(u32, PlannedStep)> {
     if state.aborting {
         let owed = state.obligations.iter().rev().enumerate().map(|(place, open)| {
             let kind = open.pays.kind();
-            let subject = kind.subject().map_or_else(String::new, |subject| format!(".{subject}"));
+            let subject = kind.profile().about.subject().map_or_else(String::new, |subject| format!(".{subject}"));
             let id = StepId::new(format!("abort.{}.{}{subject}", open.opened_by, kind.verb()));
             let why = "owed".to_owned();
             (0, PlannedStep { id, stage: place as u32, step: open.pays.clone(), why, estimate_s: 0, down_s: 0 })
@@ -307,7 +318,7 @@ fn agenda(state: &RunState) -> Vec<(u32, PlannedStep)> {
 /// it does not wait for it: the node is away, and no guest goes there.
 fn is_rebooting(state: &RunState, planned: &PlannedStep) -> bool {
     let mut under_way = state.under_way();
-    matches!(planned.step, Step::Reboot(_))
+    planned.step.on_node() == OnNode::Reboots
         && under_way.any(|(id, record)| *id == planned.id && record.attempts > 0 && record.command.is_some())
 }
 
@@ -319,7 +330,7 @@ fn next(state: &RunState, snapshot: &Snapshot, guard: &Guard<'_>) -> Next {
     };
     if let [(_, reboot), (next_wave, next), ..] = agenda.as_slice()
         && wave == *next_wave
-        && matches!(next.step, Step::Migrate(_))
+        && next.step.is_move()
         && is_rebooting(state, reboot)
     {
         stage = next.stage;
@@ -331,7 +342,7 @@ fn next(state: &RunState, snapshot: &Snapshot, guard: &Guard<'_>) -> Next {
         }
         let outcome = state.steps.get(&planned.id).and_then(|record| record.outcome.as_ref());
         if let Some(StepOutcome::Abandoned(why)) = outcome.filter(|_| !state.aborting) {
-            return replan(format!("{}: {why}", planned.step.kind().title()), None);
+            return replan(format!("{}: {}", planned.step.kind().title(), Why::line(why)), None);
         }
         return begin(state, snapshot, guard, planned);
     }
@@ -345,12 +356,7 @@ fn replan(why: String, else_start: Option<Start>) -> Next {
 /// Does something run on the node that this step wants empty? It came there after the plan was made, and no waiting
 /// makes it leave.
 fn came_since(state: &RunState, snapshot: &Snapshot, step: &Step) -> bool {
-    let node = match step {
-        Step::ProveEmpty(step) => &step.node,
-        Step::UpgradePackages(step) => &step.node,
-        Step::Reboot(step) => &step.node,
-        _ => return false,
-    };
+    let Some(node) = step.node().filter(|_| step.on_node().needs_it_empty()) else { return false };
     !state.aborting && what_runs_on(snapshot, node).is_ok_and(|left| !left.is_empty())
 }
 
@@ -359,7 +365,7 @@ fn begin(state: &RunState, snapshot: &Snapshot, guard: &Guard<'_>, planned: &Pla
     let PlannedStep { id, step, .. } = planned;
     let perform = |attempt| Next::Act(Box::new(Action::Perform(start(id, step, attempt, snapshot))));
     let conclude = |outcome| Next::Act(Box::new(Action::Conclude { id: id.clone(), step: step.clone(), outcome }));
-    if step.is_payback() && !pays_a_debt(state, step) {
+    if step.is_undo() && !pays_a_debt(state, step) {
         // What an administrator set is not ours to clear.
         return conclude(StepOutcome::FoundDone);
     }
@@ -373,11 +379,11 @@ fn begin(state: &RunState, snapshot: &Snapshot, guard: &Guard<'_>, planned: &Pla
             replan(format!("{}: {why}", step.kind().title()), Some(start(id, step, 0, snapshot)))
         }
         StepStatus::Blocked(why) if came_since(state, snapshot, step) => {
-            replan(why.join("; "), Some(start(id, step, 0, snapshot)))
+            replan(Why::line(&why), Some(start(id, step, 0, snapshot)))
         }
         StepStatus::Blocked(_) | StepStatus::Running(_) => perform(0),
         // This step has sent nothing, so it does not know why the guest is down: a person is to start it.
-        StepStatus::Ready if step.kind().is_half_done(snapshot) => perform(0),
+        StepStatus::HalfDone => perform(0),
         StepStatus::Ready => match may_send(state, snapshot, guard, id, step) {
             Ok(()) => match state.step_beyond_budget(id, step, snapshot.taken) {
                 Some(why) => Next::Act(Box::new(more_downtime(why))),

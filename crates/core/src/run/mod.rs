@@ -2,10 +2,11 @@
 
 mod budget;
 mod decide;
+mod downtime;
 mod event;
 mod state;
 
-pub use budget::Spent;
 pub use decide::{Action, Guard, Start, decide};
+pub use downtime::Spent;
 pub use event::{Event, PauseCause, Request, RunOutcome, StepOutcome};
 pub use state::{Obligation, RunState, StepRecord};

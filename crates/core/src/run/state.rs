@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::budget::Spent;
+use super::downtime::Spent;
 use super::event::{Event, PauseCause, RunOutcome, StepOutcome};
 use crate::command::Command;
 use crate::heartbeat::Pace;
@@ -12,7 +12,7 @@ use crate::ids::{GuestId, NodeName, RunId, StepId, UnixMs, Upid};
 use crate::invariants::{Context, Moving};
 use crate::plan::{Plan, Wave};
 use crate::policy::{ConsentKind, Policy};
-use crate::steps::Step;
+use crate::steps::{OnNode, Step};
 
 /// Everything that the events say.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -205,7 +205,7 @@ impl RunState {
         }
         match outcome {
             StepOutcome::Done | StepOutcome::FoundDone | StepOutcome::HandedOver(_) => {
-                let settled = step.kind().owes_on_the_way();
+                let settled = step.undone_on_the_way_by();
                 self.obligations.retain(|open| open.pays != *step && Some(&open.pays) != settled.as_ref());
             }
             StepOutcome::NoEffect(_) => self.obligations.retain(|open| open.opened_by != *id),
@@ -219,7 +219,7 @@ impl RunState {
             spent.end(at);
         }
         // A restart that is given up half way ends with the start that is owed.
-        let goes_on = matches!(outcome, StepOutcome::Abandoned(_)) && step.kind().owes_on_the_way().is_some();
+        let goes_on = matches!(outcome, StepOutcome::Abandoned(_)) && step.undone_on_the_way_by().is_some();
         if let Some(spent) = step.restarts().filter(|_| !goes_on).and_then(|guest| self.spent.get_mut(&guest)) {
             spent.end(at);
         }
@@ -273,11 +273,9 @@ impl RunState {
 
     /// The node whose proof to be back ended last: none before the first.
     pub fn node_done_last(&self) -> Option<&NodeName> {
-        let back = self.steps.values().filter_map(|record| match &record.step {
-            Step::ProveBack(back) if record.outcome.is_some() => Some((record.ended?, &back.node)),
-            _ => None,
-        });
-        back.max().map(|(_, node)| node)
+        let proofs = self.steps.values().filter(|record| record.step.on_node() == OnNode::WaitsBack);
+        let ended = proofs.filter(|record| record.outcome.is_some());
+        ended.filter_map(|record| Some((record.ended?, record.step.node()?))).max().map(|(_, node)| node)
     }
 
     /// What the safety rules may know of this run.
@@ -292,12 +290,8 @@ impl RunState {
 
     /// Nodes that somebody has seen to be off, for as long as expected votes are lowered without them.
     pub fn attested_off(&self) -> BTreeSet<NodeName> {
-        let lowered = self.obligations.iter().filter(|open| matches!(open.pays, Step::RestoreVotes(_)));
-        let off = lowered.filter_map(|open| match &self.steps.get(&open.opened_by)?.step {
-            Step::LowerVotes(lower) => Some(lower.off.iter().cloned()),
-            _ => None,
-        });
-        off.flatten().collect()
+        let lowered = self.obligations.iter().filter_map(|open| open.pays.expected_votes());
+        lowered.flat_map(|votes| votes.off.iter().cloned()).collect()
     }
 
     /// Guests that are down by our hand and with the operator's consent.

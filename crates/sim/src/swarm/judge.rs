@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use quorate_core::ids::{GuestId, NodeName};
-use quorate_core::steps::{Step, Travel};
+use quorate_core::steps::{Act, ChangeSetting, Setting, Step, Travel};
 
 use crate::oracle::is_out;
 use crate::world::World;
@@ -59,7 +59,7 @@ impl Judge {
         match step {
             Step::UpgradePackages(upgrade) => wrongs.extend(self.known_reasons(&upgrade.node, now)),
             Step::Reboot(reboot) => wrongs.extend(self.known_reasons(&reboot.node, now)),
-            Step::EnterMaintenance(enter) => {
+            Step::ChangeSetting(ChangeSetting { act: Act::Set, setting: Setting::Maintenance(enter) }) => {
                 let others = self.known_reasons(&enter.node, now).into_iter();
                 wrongs.extend(others.filter(|why| why.starts_with("one-node-out")));
             }
@@ -77,7 +77,18 @@ impl Judge {
             Step::ShutdownGuest(shutdown) if !world.ledger.has_consent(shutdown.guest) => {
                 wrongs.push(format!("{} is shut down without consent", shutdown.guest));
             }
-            _ => {}
+            // Harmless to what this judge looks at: guests, votes and copies stay as they are, or come back.
+            Step::RefreshPackages(_)
+            | Step::ChangeSetting(_)
+            | Step::EjectMedia(_)
+            | Step::InsertMedia(_)
+            | Step::ShutdownGuest(_)
+            | Step::StopToMove(_)
+            | Step::StartMoved(_)
+            | Step::ProveEmpty(_)
+            | Step::ProveBack(_)
+            | Step::SettleHa(_)
+            | Step::FinalCheck(_) => {}
         }
         self.wrongs.extend(wrongs.into_iter().map(|why| format!("at {}: {why}", step.kind().title())));
     }

@@ -1,0 +1,46 @@
+//! How long one guest has been down by our hand.
+
+use serde::Serialize;
+
+use crate::ids::UnixMs;
+
+/// One guest's downtime.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Spent {
+    /// Milliseconds of the outages that have ended.
+    pub ended_ms: u64,
+    /// When the outage began that has not ended.
+    pub since: Option<UnixMs>,
+}
+
+impl Spent {
+    /// Up to a moment, in seconds, rounded up.
+    pub fn seconds(&self, now: UnixMs) -> u64 {
+        let running = self.since.map_or(0, |since| now.0.saturating_sub(since.0));
+        self.ended_ms.saturating_add(running).div_ceil(1000)
+    }
+
+    /// An outage begins, unless one goes on.
+    pub(super) fn begin(&mut self, at: UnixMs) {
+        self.since.get_or_insert(at);
+    }
+
+    /// The outage has ended.
+    pub(super) fn end(&mut self, at: UnixMs) {
+        let lasted = self.since.take().map_or(0, |since| at.0.saturating_sub(since.0));
+        self.ended_ms = self.ended_ms.saturating_add(lasted);
+    }
+
+    /// The guest has been running since then, whoever saw it.
+    pub(super) fn ran_since(&mut self, at: UnixMs) {
+        match self.since {
+            Some(began) if at > began => self.end(at),
+            _ => self.cancel(),
+        }
+    }
+
+    /// There was no outage after all: the order had no effect.
+    pub(super) fn cancel(&mut self) {
+        self.since = None;
+    }
+}

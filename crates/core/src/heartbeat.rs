@@ -102,9 +102,9 @@ pub fn against(state: &RunState, step: &Step, snapshot: &Snapshot) -> Vec<String
     if !step.is_move() {
         return Vec::new();
     }
-    let travelling = state.under_way().filter(|(_, record)| {
-        record.step.is_move() && record.command.is_some() && record.step != *step
-    });
+    let travelling = state
+        .under_way()
+        .filter(|(_, record)| record.step.is_move() && record.command.is_some() && record.step != *step);
     let set_out: Vec<UnixMs> = travelling
         .map(|(_, record)| match record.step.moves() {
             Some(Move { travel: Travel::Ha, .. }) => record.last_started.plus_s(HA_ROUNDS_S),

@@ -63,9 +63,8 @@ fn order_in_wave(wave: &Wave, found: &mut Vec<Finding>) {
         if wave.node.as_ref() != Some(node) {
             bad(found, Subject::Node(node.clone()), format!("{} is not in the turn of {node}", planned.id));
         }
-        let is_proof = |later: &&PlannedStep| {
-            later.step.on_node() == OnNode::WaitsBack && later.step.node() == Some(node)
-        };
+        let is_proof =
+            |later: &&PlannedStep| later.step.on_node() == OnNode::WaitsBack && later.step.node() == Some(node);
         let proof = wave.steps.iter().filter(|later| later.stage > planned.stage).find(is_proof);
         if on_node.needs_a_later_proof() && proof.is_none() {
             bad(found, Subject::Node(node.clone()), format!("nothing after {} proves that {node} is back", planned.id));
@@ -78,7 +77,9 @@ fn debts_paid(plan: &Plan, snapshot: &Snapshot, found: &mut Vec<Finding>) {
     let steps: Vec<&PlannedStep> = plan.steps().map(|(_, planned)| planned).collect();
     for (index, planned) in steps.iter().enumerate() {
         let kind = planned.step.kind();
-        let Some(owed) = planned.step.undone_later_by().filter(|_| kind.status(snapshot) != StepStatus::Done) else { continue };
+        let Some(owed) = planned.step.undone_later_by().filter(|_| kind.status(snapshot) != StepStatus::Done) else {
+            continue;
+        };
         if !steps[index + 1..].iter().any(|later| later.step == owed) {
             let problem = format!("{} is never paid back: {} is missing", planned.id, owed.kind().title());
             bad(found, subject_of(&planned.step), problem);

@@ -24,12 +24,8 @@ pub fn offline_s(bytes: u64, through_ha: bool, policy: &Policy) -> (u64, u64) {
 }
 
 /// A guest that is down while its node is upgraded and rebooted; what Ceph and HA add is left out.
-pub const DOWN_FOR_A_TURN_S: u64 = ShutdownGuest::ESTIMATE_S
-    + 5
-    + UpgradePackages::ESTIMATE_S
-    + Reboot::ESTIMATE_S
-    + 60
-    + StartGuest::ESTIMATE_S;
+pub const DOWN_FOR_A_TURN_S: u64 =
+    ShutdownGuest::ESTIMATE_S + 5 + UpgradePackages::ESTIMATE_S + Reboot::ESTIMATE_S + 60 + StartGuest::ESTIMATE_S;
 
 /// A migration of so many bytes.
 pub fn migration_s(bytes: u64, through_ha: bool, policy: &Policy) -> u64 {

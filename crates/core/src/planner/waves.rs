@@ -7,7 +7,7 @@ use crate::plan::{Consent, Costs, PlannedStep, Wave};
 use crate::policy::{ConsentKind, RebootWhen};
 use crate::snapshot::{DaemonKind, Ha, Node};
 use crate::steps::{
-    Failback, FinalCheck, Maintenance, Migrate, Noout, ProveBack, ProveEmpty, Reboot, Rebalance, RefreshPackages,
+    Failback, FinalCheck, Maintenance, Migrate, Noout, ProveBack, ProveEmpty, Rebalance, Reboot, RefreshPackages,
     SettleHa, ShutdownGuest, StartGuest, Step, Travel, UpgradePackages, kernel_release, set, undo,
 };
 
@@ -327,19 +327,12 @@ impl<'a> Writer<'a> {
             self.alone(draft, leave, "given back");
         }
         draft.next_stage();
-        let to_start: Vec<Step> = self
-            .owed
-            .iter()
-            .filter(|step| step.starts().is_some() && step.node() == Some(name))
-            .cloned()
-            .collect();
+        let to_start: Vec<Step> =
+            self.owed.iter().filter(|step| step.starts().is_some() && step.node() == Some(name)).cloned().collect();
         let before: u64 = draft.duration_s();
         for step in to_start {
             let Some(guest) = step.starts() else { continue };
-            let down_since = draft
-                .steps
-                .iter()
-                .position(|planned| planned.step.stops() == Some(guest));
+            let down_since = draft.steps.iter().position(|planned| planned.step.stops() == Some(guest));
             let since: u64 =
                 down_since.map_or(0, |index| draft.steps[..index].iter().map(|step| step.estimate_s).sum());
             let down_s = before.saturating_sub(since);

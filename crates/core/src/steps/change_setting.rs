@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::settings::{Act, Reading, Setting};
+use super::settings::{Act, ExpectedVotes, Reading, Setting};
 use super::{Change, Class, Effect, IfImpossible, Limits, OnGuest, OnNode, Profile, Step, StepKind, StepStatus, Undo};
 use crate::command::Command;
 use crate::policy::Deadlines;
@@ -16,6 +16,26 @@ pub struct ChangeSetting {
     /// The setting.
     #[serde(flatten)]
     pub setting: Setting,
+}
+
+/// The step that sets a flag or a mode for a while.
+pub fn set(setting: impl Into<Setting>) -> Step {
+    ChangeSetting { act: Act::Set, setting: setting.into() }.into()
+}
+
+/// The step that sets it back.
+pub fn undo(setting: impl Into<Setting>) -> Step {
+    ChangeSetting { act: Act::Undo, setting: setting.into() }.into()
+}
+
+impl Step {
+    /// The expected votes that it lowers or raises again.
+    pub fn expected_votes(&self) -> Option<&ExpectedVotes> {
+        let Self::ChangeSetting(ChangeSetting { setting: Setting::ExpectedVotes(votes), .. }) = self else {
+            return None;
+        };
+        Some(votes)
+    }
 }
 
 impl StepKind for ChangeSetting {

@@ -17,6 +17,7 @@ mod why;
 
 use serde::{Deserialize, Serialize};
 
+pub use change_setting::{set, undo};
 pub use effect::{Change, Effect};
 pub use profile::{About, Class, IfImpossible, Limits, OnGuest, OnNode, Profile};
 pub use prove_back::NEEDED_SERVICES;
@@ -138,16 +139,6 @@ pub fn verbs() -> impl Iterator<Item = String> {
     kinds.chain(settings::VERBS.iter().flatten().map(ToString::to_string))
 }
 
-/// The step that sets a flag or a mode for a while.
-pub fn set(setting: impl Into<Setting>) -> Step {
-    ChangeSetting { act: Act::Set, setting: setting.into() }.into()
-}
-
-/// The step that sets it back.
-pub fn undo(setting: impl Into<Setting>) -> Step {
-    ChangeSetting { act: Act::Undo, setting: setting.into() }.into()
-}
-
 /// What others ask of a step, put together from its answers.
 impl Step {
     /// The guest that it is about.
@@ -222,14 +213,6 @@ impl Step {
     /// The guest whose configuration it changes.
     pub fn configures(&self) -> Option<GuestId> {
         self.guest().filter(|_| self.kind().profile().on_guest == OnGuest::Configures)
-    }
-
-    /// The expected votes that it lowers or raises again.
-    pub fn expected_votes(&self) -> Option<&ExpectedVotes> {
-        let Self::ChangeSetting(ChangeSetting { setting: Setting::ExpectedVotes(votes), .. }) = self else {
-            return None;
-        };
-        Some(votes)
     }
 
     /// Does it leave its node, and every guest, as they were: a look, or a setting of the whole cluster?

@@ -98,9 +98,7 @@ pub(super) fn resume(point: Point) -> Result<(), String> {
 
 /// When the last node has its power back as well: as many votes as before, and nothing done twice.
 fn at_the_end(world: &mut World, events: &[Event]) -> Result<(), String> {
-    let lowered = |event: &&Event| {
-        matches!(event, Event::StepStarted { step, command: Some(_), .. } if step.kind().verb() == "lower-votes")
-    };
+    let lowered = |event: &&Event| matches!(event, Event::StepStarted { step, command: Some(_), .. } if step.kind().verb() == "lower-votes");
     let times = events.iter().filter(lowered).count();
     if times > 1 {
         return Err(format!("the votes were lowered {times} times"));

@@ -258,7 +258,6 @@ fn in_words(event: &Event) -> Option<Vec<String>> {
         | Event::DowntimeAgreed { .. }
         | Event::StepStarted { .. }
         | Event::CommandAnswered { .. }
-        | Event::StepEnded { .. }
         | Event::GuestRanSince { .. }
         | Event::OutputKept { .. } => None,
     }

@@ -5,7 +5,7 @@ use super::{Check, Finding, Severity, Subject};
 use crate::observed::Observed;
 use crate::policy::Policy;
 use crate::snapshot::{Ceph, DaemonKind, Snapshot, StopVerdict};
-use crate::steps::{BENIGN_CEPH_CHECKS, ceph_unsettled};
+use crate::steps::{ceph_unsettled, is_benign};
 
 pub(super) struct CephHealth;
 
@@ -50,11 +50,11 @@ impl Check for CephHealth {
 
 fn health(ceph: &Ceph, report: &mut Report) {
     for why in ceph_unsettled(ceph) {
-        report.add(Severity::Blocking, Subject::Cluster, why, "Mend it first: ceph health detail");
+        report.add(Severity::Blocking, Subject::Cluster, why.to_string(), "Mend it first: ceph health detail");
     }
     for (code, check) in &ceph.checks {
         let is_flag = matches!(code.as_str(), "OSDMAP_FLAGS" | "OSD_FLAGS");
-        if check.muted || (BENIGN_CEPH_CHECKS.contains(&code.as_str()) && !is_flag) {
+        if check.muted || (is_benign(code) && !is_flag) {
             let muted = if check.muted { " (muted)" } else { "" };
             let problem = format!("Ceph: {code}{muted}: {}", check.message);
             report.add(Severity::Info, Subject::Cluster, problem, "It does not stop a run. See: ceph health detail");

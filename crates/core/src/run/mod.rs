@@ -6,6 +6,7 @@ mod event;
 mod objection;
 mod pause;
 mod planning;
+mod reason;
 mod spent;
 mod state;
 
@@ -14,5 +15,6 @@ pub use event::{Event, Request, RunKind, RunOutcome, StepOutcome};
 pub use objection::Objection;
 pub use pause::{ByAbort, MissingConsent, Pause, PauseCause, Stuck};
 pub use planning::{Planned, Verified, plan_and_verify, replan, review, upgrade_unit};
+pub use reason::Reason;
 pub use spent::{Shortfall, Spent};
 pub use state::{Obligation, RunState, StepRecord};

@@ -1,7 +1,7 @@
 //! The crash matrix in small: one point, and what the reference runs are made of. All points are a stage of
 //! `cargo xtask test`, built for release.
 
-use quorate_core::steps::KINDS;
+use quorate_core::steps::verbs;
 use quorate_trials::crash::{Points, matrix, votes_matrix};
 
 #[test]
@@ -15,7 +15,7 @@ fn the_reference_runs_take_every_kind_of_step_and_a_run_killed_in_its_middle_end
     assert!(votes.failures.is_empty(), "{:#?}", votes.failures);
 
     let mut taken: Vec<String> = upgrade.verbs.into_iter().chain(votes.verbs).collect();
-    let mut all: Vec<String> = KINDS.iter().map(|module| module.replace('_', "-")).collect();
+    let mut all: Vec<String> = verbs().collect();
     taken.sort();
     all.sort();
     assert_eq!(taken, all, "every kind of step there is, once in one of the two");

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::pause::Pause;
-use super::reason::Reason;
+use super::why_not_done::WhyNotDone;
 use crate::checks::Finding;
 use crate::command::Command;
-use crate::ids::{GuestId, NodeName, PlanId, RunId, StepId, UnixMs, Upid};
 use crate::heartbeat::Pace;
+use crate::ids::{GuestId, NodeName, PlanId, RunId, StepId, UnixMs, Upid};
 use crate::plan::Plan;
 use crate::policy::{ConsentKind, Policy, Waiver};
 use crate::steps::{Step, Why};
@@ -172,9 +172,9 @@ pub enum StepOutcome {
     /// It was so already; nothing was sent and nothing is owed for it.
     FoundDone,
     /// The command had no effect: what it would have changed is as before, nothing is owed for it.
-    NoEffect(Vec<Reason>),
+    NoEffect(Vec<WhyNotDone>),
     /// A new plan does without it.
-    Abandoned(Vec<Reason>),
+    Abandoned(Vec<WhyNotDone>),
     /// It gives something back, and in this aborted run that would do harm: it is the operator's from here on. The
     /// reason says what to do when.
     HandedOver(Why),
@@ -237,7 +237,7 @@ impl StepOutcome {
     pub fn why(&self) -> String {
         match self {
             Self::Done | Self::FoundDone => String::new(),
-            Self::NoEffect(why) | Self::Abandoned(why) => Reason::line(why),
+            Self::NoEffect(why) | Self::Abandoned(why) => WhyNotDone::line(why),
             Self::HandedOver(why) => why.to_string(),
         }
     }

@@ -6,15 +6,15 @@ mod event;
 mod objection;
 mod pause;
 mod planning;
-mod reason;
 mod spent;
 mod state;
+mod why_not_done;
 
 pub use decide::{Action, Asked, Depth, Guard, Hold, LastLook, Look, NewPlan, Seen, Start, decide, votes_lowered};
 pub use event::{Event, Request, RunKind, RunOutcome, StepOutcome};
 pub use objection::Objection;
 pub use pause::{ByAbort, MissingConsent, Pause, PauseCause, Stuck};
 pub use planning::{Planned, Verified, plan_and_verify, replan, review, upgrade_unit};
-pub use reason::Reason;
 pub use spent::{Shortfall, Spent};
 pub use state::{Obligation, RunState, StepRecord};
+pub use why_not_done::WhyNotDone;

@@ -4,8 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::reason::Reason;
 use super::spent::Shortfall;
+use super::why_not_done::WhyNotDone;
 use crate::checks::Finding;
 use crate::checks::classes::waivable;
 use crate::ids::{GuestId, GuestKind, NodeName};
@@ -104,7 +104,7 @@ pub enum Stuck {
         /// How long it had, in seconds.
         deadline_s: u64,
         /// What it waits for.
-        waiting: Vec<Reason>,
+        waiting: Vec<WhyNotDone>,
     },
     /// Its command was sent as often as it may be, and had no effect.
     Attempts {

@@ -238,7 +238,7 @@ impl<'a> Listens<'a> {
 
 impl Watcher for Listens<'_> {
     fn event(&mut self, seq: u64, _: UnixMs, event: &Event) {
-        let lease = self.journal.lease().unwrap();
+        let lease = self.journal.driver(UnixMs(0)).unwrap();
         assert!(lease.is_some(), "the lease is held when {event:?} is written");
         let run = self.journal.latest_run().unwrap().unwrap();
         let last = self.journal.events(&run).unwrap().pop().map(|entry| (entry.seq, entry.event));

@@ -1,8 +1,8 @@
 //! What comes out of a decision: one thing to do.
 
 use crate::command::Command;
-use crate::ids::{NodeName, StepId};
 use crate::heartbeat::Pace;
+use crate::ids::{NodeName, StepId};
 use crate::run::event::{Event, RunOutcome, StepOutcome};
 use crate::run::pause::Pause;
 use crate::run::planning::Verified;

@@ -47,7 +47,8 @@ impl Context<'_> {
     /// A debt that cannot be paid. Nothing that a run still does that only undoes would make it possible, and no new plan
     /// brings an image to where the guest is.
     pub(super) fn left_to_the_operator(&self, step: &Step) -> bool {
-        self.pays_a_debt(step) && (self.state.only_undoes() || step.kind().profile().if_impossible == IfImpossible::HandOver)
+        self.pays_a_debt(step)
+            && (self.state.only_undoes() || step.kind().profile().if_impossible == IfImpossible::HandOver)
     }
 }
 

@@ -6,14 +6,14 @@ use crate::ids::StepId;
 use crate::run::event::StepOutcome;
 use crate::run::objection::Objection;
 use crate::run::pause::{Pause, Stuck};
-use crate::run::reason::Reason;
 use crate::run::state::StepRecord;
+use crate::run::why_not_done::WhyNotDone;
 use crate::steps::{IfImpossible, StepStatus, Why};
 
 pub(super) enum FollowUp {
     Act(Box<Action>),
     /// For these reasons.
-    Wait(Vec<Reason>),
+    Wait(Vec<WhyNotDone>),
 }
 
 fn act(action: Action) -> FollowUp {
@@ -29,9 +29,9 @@ pub(super) fn follow_up(context: &Context<'_>, id: &StepId, record: &StepRecord)
         StepStatus::Impossible(why) => return impossible(context, id, record, why),
         StepStatus::Running(why) => vec![why.into()],
         StepStatus::Blocked(why) if state.only_undoes() && record.command.is_none() && !context.pays_a_debt(step) => {
-            return act(conclude(id, step, StepOutcome::NoEffect(Reason::all(why))));
+            return act(conclude(id, step, StepOutcome::NoEffect(WhyNotDone::all(why))));
         }
-        StepStatus::Blocked(why) => Reason::all(why),
+        StepStatus::Blocked(why) => WhyNotDone::all(why),
         status @ (StepStatus::Ready | StepStatus::HalfDone) => match ready(context, id, record, &status) {
             FollowUp::Wait(why) => why,
             action => return action,
@@ -66,13 +66,13 @@ fn ready(context: &Context<'_>, id: &StepId, record: &StepRecord, status: &StepS
     let limits = step.kind().limits(&state.policy.deadlines);
     let half_done = *status == StepStatus::HalfDone;
     if record.command.is_some() && now < record.last_started.plus_s(limits.settle_s) {
-        return FollowUp::Wait(vec![Reason::NoEffectYet]);
+        return FollowUp::Wait(vec![WhyNotDone::NoEffectYet]);
     }
     if half_done && record.command.is_none() {
-        return FollowUp::Wait(vec![Reason::StartItYourself]);
+        return FollowUp::Wait(vec![WhyNotDone::StartItYourself]);
     }
     if state.only_undoes() && !context.pays_a_debt(step) && !half_done {
-        return act(conclude(id, step, StepOutcome::NoEffect(vec![Reason::Aborted])));
+        return act(conclude(id, step, StepOutcome::NoEffect(vec![WhyNotDone::Aborted])));
     }
     if state.paused.is_some() {
         return FollowUp::Wait(Vec::new());
@@ -89,9 +89,9 @@ fn ready(context: &Context<'_>, id: &StepId, record: &StepRecord, status: &StepS
         // A guest was started again: taking it off the node once more is for a new plan, not for waiting. Other reasons
         // pass by themselves, and no plan can be made while they last.
         Err(why) if !state.only_undoes() && why.iter().all(Objection::is_a_guest_there) => {
-            act(conclude(id, step, StepOutcome::Abandoned(Reason::all(why))))
+            act(conclude(id, step, StepOutcome::Abandoned(WhyNotDone::all(why))))
         }
-        Err(why) => FollowUp::Wait(Reason::all(why)),
+        Err(why) => FollowUp::Wait(WhyNotDone::all(why)),
     }
 }
 

@@ -6,8 +6,8 @@ use super::context::Context;
 use crate::ids::StepId;
 use crate::plan::{PlannedStep, StepWhy};
 use crate::run::event::StepOutcome;
-use crate::run::reason::Reason;
 use crate::run::state::RunState;
+use crate::run::why_not_done::WhyNotDone;
 use crate::steps::OnNode;
 
 pub(super) enum Next {
@@ -39,9 +39,10 @@ pub(super) fn next(context: &Context<'_>) -> Next {
         }
         let outcome = state.steps.get(&planned.id).and_then(|record| record.outcome.as_ref());
         let action = match outcome.filter(|_| !state.only_undoes()) {
-            Some(StepOutcome::Abandoned(why)) => {
-                Action::Replan { why: format!("{}: {}", planned.step.kind().title(), Reason::line(why)), else_start: None }
-            }
+            Some(StepOutcome::Abandoned(why)) => Action::Replan {
+                why: format!("{}: {}", planned.step.kind().title(), WhyNotDone::line(why)),
+                else_start: None,
+            },
             _ => begin(context, planned),
         };
         return Next::Act(Box::new(action));

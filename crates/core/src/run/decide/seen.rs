@@ -219,6 +219,7 @@ fn may_review(state: &RunState) -> bool {
     let stands = state.only_undoes() || state.paused.is_some() || state.under_way().next().is_some();
     // A driver that comes while a node is on its way back: daemons and data follow it by themselves, and the proof waits
     // for them.
-    let next = |plan: &Plan| plan.steps().find(|(_, step)| !state.is_done(&step.id)).map(|(_, step)| step.step.on_node());
+    let next =
+        |plan: &Plan| plan.steps().find(|(_, step)| !state.is_done(&step.id)).map(|(_, step)| step.step.on_node());
     !stands && state.plan.as_ref().is_some_and(|plan| next(plan) != Some(OnNode::WaitsBack))
 }

@@ -1,4 +1,4 @@
-//! Why a step of a run waits, or is not done.
+//! Why a step of a run is not done, or not yet.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -9,7 +9,7 @@ use crate::steps::Why;
 /// One reason.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Reason {
+pub enum WhyNotDone {
     /// Where the step stands.
     #[error(transparent)]
     Status(#[from] Why),
@@ -27,7 +27,7 @@ pub enum Reason {
     Aborted,
 }
 
-impl Reason {
+impl WhyNotDone {
     /// Several, in one line.
     pub fn line(reasons: &[Self]) -> String {
         reasons.iter().map(Self::to_string).collect::<Vec<_>>().join("; ")

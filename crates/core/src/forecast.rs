@@ -4,8 +4,8 @@
 //! planner chooses. It promises that a plan it lets pass breaks no rule on the way, if every step does what it says.
 //! It does not promise that the plan is cheap, nor that the cluster holds still: the guard looks again at each step.
 
+mod findings;
 mod form;
-mod kinds;
 mod node_out;
 #[cfg(test)]
 mod tests;
@@ -20,14 +20,14 @@ use crate::ids::{GuestId, NodeName, StepId};
 use crate::invariants::{Context, Refusal, Verdicts, refusals, verdicts, verdicts_of_moves, with_moves};
 use crate::observed::Observed;
 use crate::placement::footprint_bytes;
-use crate::plan::{Plan, PlannedStep, Wave, WhyNoPlan};
+use crate::plan::{Plan, PlannedStep, Wave};
 use crate::policy::{ConsentKind, Policy};
-use crate::snapshot::{AffinityRule, HaRequest, HaServiceState, Lock, PgState, Snapshot, TargetRefusal};
-use crate::steps::{BENIGN_CEPH_CHECKS, Class, Step, StepStatus};
+use crate::snapshot::{AffinityRule, Lock, Snapshot, TargetRefusal};
+use crate::steps::{Change, Class, IfImpossible, OnNode, Step, StepStatus, Why};
 
 pub(crate) use node_out::node_out;
 
-use kinds::{changes_while_it_runs, is_about_a_node, is_travel};
+use findings::{finding, subject_of};
 
 /// More findings than this say nothing new.
 const FINDINGS_MAX: usize = 20;
@@ -73,7 +73,7 @@ pub fn verify(plan: &Plan, snapshot: &Snapshot, policy: &Policy) -> Result<Forec
             }
             walk.stage(wave, &may_be_down, stage);
             if let ([planned], Some(next)) = (stage, stages.peek())
-                && matches!(planned.step, Step::Reboot(_))
+                && planned.step.on_node() == OnNode::Reboots
                 && is_travel(next)
             {
                 away = Some(&planned.step);
@@ -110,30 +110,7 @@ fn at_rest(snapshot: &Snapshot) -> Snapshot {
     for packages in state.nodes.values_mut().filter_map(|node| node.packages.known_mut()) {
         packages.locked = false;
     }
-    lighten(&mut state);
     state
-}
-
-/// The walk copies the state now and then; what neither a rule nor a step's forecast reads is left behind.
-fn lighten(state: &mut Snapshot) {
-    for guest in state.guests.values_mut() {
-        guest.name = String::new();
-        guest.tags.clear();
-        if let Some(facts) = guest.migration.known_mut() {
-            (facts.cpu_model, facts.running_machine) = (None, None);
-        }
-    }
-    for node in state.nodes.values_mut() {
-        if let Some(repositories) = node.repositories.known_mut() {
-            repositories.clear();
-        }
-        if let Some(cpu) = node.cpu.known_mut() {
-            cpu.flags.clear();
-        }
-        for listed in node.local_guests.known_mut().into_iter().flatten() {
-            listed.name = String::new();
-        }
-    }
 }
 
 /// Locks of work that ends by itself.
@@ -160,8 +137,8 @@ impl Walk<'_> {
     fn stage(&mut self, wave: &Wave, may_be_down: &BTreeSet<GuestId>, stage: &[PlannedStep]) {
         for planned in stage {
             self.status(planned);
-            if let Step::Migrate(migrate) = &planned.step {
-                for why in travel::faults(&self.state, migrate) {
+            if let Some(step) = planned.step.moves() {
+                for why in travel::faults(&self.state, step) {
                     self.find(planned, why, "Plan again.");
                 }
             }
@@ -189,7 +166,9 @@ impl Walk<'_> {
             self.refuse(wave, stage, refusals(class_of(&steps), [now, during, after]));
         }
         for planned in stage {
-            if promise(&planned.step, &mut self.state) {
+            let promise = planned.step.kind().effect().promise;
+            if !promise.is_nothing() {
+                promise.apply(&mut self.state);
                 self.said = None;
             }
         }
@@ -197,12 +176,12 @@ impl Walk<'_> {
 
     /// What travels in the stages after a reboot's order does so while the node is away.
     fn leave(&mut self, reboot: &Step) {
-        reboot.kind().during(&mut self.state);
+        reboot.during(&mut self.state);
         self.said = None;
     }
 
     fn back(&mut self, reboot: &Step) {
-        reboot.kind().after(&mut self.state);
+        reboot.after(&mut self.state);
         self.said = None;
     }
 
@@ -211,17 +190,23 @@ impl Walk<'_> {
         self.said.take().unwrap_or_else(|| verdicts(&self.state, context))
     }
 
-    /// While a stage runs. Most steps change nothing then but who is on its way, and none changes a guest: so the state
-    /// is copied only where it must be, and never the guests, of which there are thousands.
+    /// While a stage runs. Most steps change nothing then but who is on its way: so the state is copied only where it
+    /// must be, and the guests, of which there are thousands, only where they change.
     fn during(&mut self, steps: &[&Step], context: &Context<'_>, now: &Verdicts) -> Verdicts {
         let together = with_moves(context, steps);
-        if !steps.iter().any(|step| changes_while_it_runs(step)) {
+        let changes: Vec<Change<'_>> = steps.iter().map(|step| step.kind().effect().during).collect();
+        if changes.iter().all(Change::is_nothing) {
             return verdicts_of_moves(&self.state, &together, steps, now);
+        }
+        if changes.iter().any(Change::reaches_guests) {
+            let mut meanwhile = self.state.clone();
+            changes.iter().for_each(|change| change.apply(&mut meanwhile));
+            return verdicts(&meanwhile, &together);
         }
         let guests = std::mem::take(&mut self.state.guests);
         let mut before = self.state.clone();
         self.state.guests = guests;
-        steps.iter().for_each(|step| step.kind().during(&mut self.state));
+        changes.iter().for_each(|change| change.apply(&mut self.state));
         let said = verdicts(&self.state, &together);
         before.guests = std::mem::take(&mut self.state.guests);
         self.state = before;
@@ -229,13 +214,14 @@ impl Walk<'_> {
     }
 
     fn after(&mut self, planned: &PlannedStep) {
-        match &planned.step {
-            Step::Migrate(migrate) => {
-                let guest = self.state.guests.get(&migrate.guest);
+        let effect = planned.step.kind().effect();
+        match planned.step.moves() {
+            Some(step) => {
+                let guest = self.state.guests.get(&step.guest);
                 let bytes = guest.filter(|guest| guest.may_be_running()).map_or(0, footprint_bytes);
                 let was = guest.map(|guest| guest.node.clone());
-                planned.step.kind().after(&mut self.state);
-                let is = self.state.guests.get(&migrate.guest).map(|guest| &guest.node);
+                effect.after.apply(&mut self.state);
+                let is = self.state.guests.get(&step.guest).map(|guest| &guest.node);
                 if let Some(from) = was.and_then(|was| self.memory.get_mut(&was)) {
                     *from = from.saturating_sub(bytes);
                 }
@@ -243,9 +229,9 @@ impl Walk<'_> {
                     *to = to.saturating_add(bytes);
                 }
             }
-            step => {
-                step.kind().after(&mut self.state);
-                if !is_about_a_node(step) {
+            None => {
+                effect.after.apply(&mut self.state);
+                if effect.after.reaches_guests() {
                     self.memory = guest_memory(&self.state);
                 }
             }
@@ -257,18 +243,22 @@ impl Walk<'_> {
     /// A step that takes a risk must be ready, done or under way when its turn comes. Waiting for others is what the
     /// restoring ones are for.
     fn status(&mut self, planned: &PlannedStep) {
-        let kind = planned.step.kind();
-        match kind.status(&self.state) {
-            // An image that is out of reach at the end is named in the report; that is part of the plan.
-            StepStatus::Impossible(_) if matches!(planned.step, Step::InsertMedia(_)) => {}
-            StepStatus::Impossible(why) => self.find(planned, why, "Plan again."),
-            StepStatus::Blocked(why) if kind.class() == Class::RiskTaking => {
-                self.find(planned, why.join("; "), "Remove the cause, then plan again.");
+        let profile = planned.step.kind().profile();
+        match planned.step.kind().status(&self.state) {
+            // What cannot be undone at the end is handed over in the report; that is part of the plan.
+            StepStatus::Impossible(_) if profile.if_impossible == IfImpossible::HandOver => {}
+            StepStatus::Impossible(why) => self.find(planned, why.to_string(), "Plan again."),
+            StepStatus::Blocked(why) if profile.class == Class::RiskTaking => {
+                self.find(planned, Why::line(&why), "Remove the cause, then plan again.");
             }
-            StepStatus::Blocked(why) if matches!(planned.step, Step::ProveEmpty(_)) => {
-                self.find(planned, why.join("; "), "A guest was left out of the plan: plan again.");
+            StepStatus::Blocked(why) if profile.on_node == OnNode::WaitsEmpty => {
+                self.find(planned, Why::line(&why), "A guest was left out of the plan: plan again.");
             }
-            StepStatus::Blocked(_) | StepStatus::Ready | StepStatus::Running(_) | StepStatus::Done => {}
+            StepStatus::Blocked(_)
+            | StepStatus::Ready
+            | StepStatus::HalfDone
+            | StepStatus::Running(_)
+            | StepStatus::Done => {}
         }
     }
 
@@ -298,22 +288,15 @@ impl Walk<'_> {
     }
 }
 
+/// Does a stage consist of moves alone?
+fn is_travel(stage: &[PlannedStep]) -> bool {
+    stage.iter().all(|planned| planned.step.is_move())
+}
+
 /// One step that takes a risk makes a risk of all.
 fn class_of(steps: &[&Step]) -> Class {
-    let risk = steps.iter().any(|step| step.kind().class() == Class::RiskTaking);
+    let risk = steps.iter().any(|step| step.kind().profile().class == Class::RiskTaking);
     if risk { Class::RiskTaking } else { Class::Restoring }
-}
-
-/// What a finding of the plan check looks like.
-fn finding(subject: Subject, problem: String, remedy: &str) -> Finding {
-    WhyNoPlan::Check.finding(subject, problem, remedy.to_owned())
-}
-
-fn subject_of(step: &Step) -> Subject {
-    match guest_of(step) {
-        Some(guest) => Subject::Guest(guest),
-        None => Subject::Cluster,
-    }
 }
 
 /// The keep-together rules whose running guests are all on one node.
@@ -328,44 +311,6 @@ fn groups_that_are_whole(state: &Snapshot) -> BTreeSet<String> {
         }
     }
     whole
-}
-
-/// The guest that a step is about.
-fn guest_of(step: &Step) -> Option<GuestId> {
-    match step {
-        Step::HoldFailback(step) => Some(step.guest),
-        Step::RestoreFailback(step) => Some(step.guest),
-        Step::EjectMedia(step) => Some(step.guest),
-        Step::InsertMedia(step) => Some(step.guest),
-        Step::Migrate(step) => Some(step.guest),
-        Step::ShutdownGuest(step) => Some(step.guest),
-        Step::StartGuest(step) => Some(step.guest),
-        Step::StopToMove(step) => Some(step.guest),
-        Step::StartMoved(step) => Some(step.guest),
-        _ => None,
-    }
-}
-
-/// What a step that only waits for a state has promised once it is done: a node that is proven back leaves Ceph clean,
-/// and HA that has settled has nothing under way. True for such a step.
-fn promise(step: &Step, state: &mut Snapshot) -> bool {
-    match step {
-        Step::ProveBack(_) => {
-            let Some(ceph) = state.ceph.known_mut().and_then(Option::as_mut) else { return true };
-            ceph.pgs = vec![PgState { state: "active+clean".to_owned(), count: ceph.pg_count }];
-            ceph.checks.retain(|code, check| check.muted || BENIGN_CEPH_CHECKS.contains(&code.as_str()));
-        }
-        Step::SettleHa(_) => {
-            let Some(ha) = state.ha.known_mut() else { return true };
-            for service in ha.services.values_mut().filter(|service| service.state != Some(HaServiceState::Error)) {
-                let started = service.request == HaRequest::Started;
-                service.state = Some(if started { HaServiceState::Started } else { HaServiceState::Stopped });
-                (service.target, service.maintenance_node) = (None, None);
-            }
-        }
-        _ => return false,
-    }
-    true
 }
 
 fn guest_memory(state: &Snapshot) -> BTreeMap<NodeName, u64> {

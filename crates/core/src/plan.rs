@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::ids::{GuestId, NodeName, PlanId, StepId, UnixMs};
 use crate::policy::{ConsentKind, Policy};
-use crate::steps::Step;
+use crate::steps::{OnNode, Step};
 
 pub use no_plan::{Bond, Missing, NoPlan, Reason};
 pub use no_room::{Help, Hindrance, Hole, NoRoom, Proof, Relaxation};
@@ -66,10 +66,10 @@ pub(crate) fn duration_s(steps: &[PlannedStep]) -> u64 {
     let (mut total, mut hidden_in) = (0_u64, 0_u64);
     for stage in steps.chunk_by(|one, next| one.stage == next.stage) {
         let longest = stage.iter().map(|planned| planned.estimate_s).max().unwrap_or(0);
-        let travels = stage.iter().all(|planned| matches!(planned.step, Step::Migrate(_)));
+        let travels = stage.iter().all(|planned| planned.step.is_move());
         let visible = if travels { longest.saturating_sub(hidden_in) } else { longest };
         hidden_in = match stage {
-            [planned] if matches!(planned.step, Step::Reboot(_)) => longest,
+            [planned] if planned.step.on_node() == OnNode::Reboots => longest,
             _ if travels => hidden_in.saturating_sub(longest),
             _ => 0,
         };

@@ -12,7 +12,7 @@ use crate::ids::{GuestId, NodeName, StepId, UnixMs};
 use crate::plan::{Bound, Costs};
 use crate::policy::{ConsentKind, Waiver};
 use crate::run::{Event, Pause, RunOutcome, RunState, Spent, StepOutcome};
-use crate::steps::Step;
+use crate::steps::{OnNode, Step};
 
 /// Everything there is to be told of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -321,12 +321,12 @@ impl View {
 
     /// Moves of guests that we made.
     pub fn moves(&self) -> usize {
-        self.done_by_us().filter(|step| matches!(step.step, Step::Migrate(_))).count()
+        self.done_by_us().filter(|step| step.step.is_move()).count()
     }
 
     /// Reboots that we made.
     pub fn reboots(&self) -> usize {
-        self.done_by_us().filter(|step| matches!(step.step, Step::Reboot(_))).count()
+        self.done_by_us().filter(|step| step.step.on_node() == OnNode::Reboots).count()
     }
 
     /// Guests that were down by our hand.

@@ -7,7 +7,7 @@ use quorate_core::run::{
     Action, Asked, Depth, Event, LastLook, Pause, RunOutcome, Start, StepOutcome, replan, review, votes_lowered,
 };
 use quorate_core::snapshot::Snapshot;
-use quorate_core::steps::{LowerVotes, Step};
+use quorate_core::steps::{ExpectedVotes, OnNode, Step, set};
 use quorate_pve::observe::survey;
 
 use crate::drive::{DriveError, Driver, Ended};
@@ -100,7 +100,7 @@ impl Driver<'_> {
     }
 
     async fn conclude(&mut self, id: StepId, step: Step, outcome: StepOutcome) -> Result<(), DriveError> {
-        if matches!(step, Step::UpgradePackages(_)) || matches!(outcome, StepOutcome::Abandoned(_)) {
+        if step.on_node() == OnNode::Upgrades || matches!(outcome, StepOutcome::Abandoned(_)) {
             self.keep_log(&id).await?;
         }
         if matches!(outcome, StepOutcome::Done | StepOutcome::FoundDone) {
@@ -162,7 +162,7 @@ impl Driver<'_> {
     /// Written down as something to undo before it is done; then the nodes themselves are asked whether it took.
     pub(crate) async fn lower(
         &mut self,
-        step: LowerVotes,
+        step: ExpectedVotes,
         words: Vec<String>,
         by: String,
     ) -> Result<Lowered, DriveError> {
@@ -172,9 +172,9 @@ impl Driver<'_> {
         self.append(Event::Attested { off: step.off.clone(), words, by })?;
         let taken = self.seen.survey.as_ref().map_or(now, |seen| seen.taken);
         let id = StepId::new(format!("recover.lower-votes.{}", taken.seconds()));
-        let kind = Step::from(step.clone());
+        let kind = set(step.clone());
         let command = kind.kind().command(&Snapshot::empty(taken)).expect("lowering votes is a command");
-        let owes = kind.kind().owes();
+        let owes = kind.undone_later_by();
         let (started, sent) = (kind.clone(), Some(command.clone()));
         self.append(Event::StepStarted { id: id.clone(), step: started, attempt: 1, command: sent, owes })?;
         let answer = perform::send(&self.ports, &command, None).await;
@@ -182,7 +182,7 @@ impl Driver<'_> {
         self.ports.clock.sleep(SETTLE).await;
         let outcome = votes_lowered(&survey(&self.ports, &self.nodes_to_ask()).await, &step, &answer.text);
         let lowered = match &outcome {
-            StepOutcome::NoEffect(why) => Lowered::Not(vec![why.clone()]),
+            StepOutcome::NoEffect(why) => Lowered::Not(why.iter().map(ToString::to_string).collect()),
             _ => Lowered::Yes,
         };
         self.append(Event::StepEnded { id, step: kind, outcome })?;

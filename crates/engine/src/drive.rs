@@ -9,9 +9,7 @@ use quorate_core::ids::{NodeName, RunId, UnixMs};
 use quorate_core::invariants::RuleId;
 use quorate_core::invariants::guard;
 use quorate_core::policy::Policy;
-use quorate_core::run::{
-    Action, Asked, Event, Objection, Pause, Request, RunKind, RunOutcome, RunState, Seen, decide,
-};
+use quorate_core::run::{Action, Asked, Event, Objection, Pause, Request, RunKind, RunOutcome, RunState, Seen, decide};
 use quorate_core::snapshot::Snapshot;
 use quorate_core::steps::Step;
 use quorate_journal::{Holder, Journal, JournalError};

@@ -96,10 +96,9 @@ fn avoid(state: &RunState) -> Vec<NodeName> {
 /// The node under work is read closely, packages and `ok-to-stop` included, except while guests are moving: an
 /// upgrade simulation at each look would slow the drain down and tell nothing.
 fn focus(state: &RunState) -> Vec<NodeName> {
-    let moves = |step: &Step| matches!(step, Step::Migrate(_));
     let next = state.plan.iter().flat_map(|plan| plan.steps()).find(|(_, planned)| !state.is_done(&planned.id));
-    let next_moves = next.is_some_and(|(_, planned)| moves(&planned.step));
-    if next_moves || state.under_way().any(|(_, record)| moves(&record.step)) {
+    let next_moves = next.is_some_and(|(_, planned)| planned.step.is_move());
+    if next_moves || state.under_way().any(|(_, record)| record.step.is_move()) {
         return Vec::new();
     }
     state.current_node().cloned().into_iter().collect()
@@ -108,10 +107,5 @@ fn focus(state: &RunState) -> Vec<NodeName> {
 /// Guests whose configuration a step of ours is changing.
 fn changed_guests(state: &RunState) -> Vec<GuestId> {
     let steps = state.under_way().map(|(_, record)| &record.step);
-    let changed = |step: &Step| match step {
-        Step::EjectMedia(eject) => Some(eject.guest),
-        Step::InsertMedia(insert) => Some(insert.guest),
-        _ => None,
-    };
-    steps.filter_map(changed).collect()
+    steps.filter_map(Step::configures).collect()
 }

@@ -6,7 +6,7 @@ use quorate_core::command::Command;
 use quorate_core::ids::{NodeName, Upid};
 use quorate_core::run::StepRecord;
 use quorate_core::snapshot::{Snapshot, UnitOutcome, UnitState};
-use quorate_core::steps::{Step, UpgradePackages};
+use quorate_core::steps::{OnNode, UpgradePackages};
 use quorate_pve::ports::{ApiRequest, Ports};
 use serde_json::Value;
 
@@ -59,7 +59,7 @@ pub(crate) async fn log_of(ports: &Ports, snapshot: &Snapshot, record: &StepReco
     if let Some(job) = &record.job {
         return task_log(ports, job).await;
     }
-    let Step::UpgradePackages(UpgradePackages { node, .. }) = &record.step else { return None };
+    let node = record.step.node().filter(|_| record.step.on_node() == OnNode::Upgrades)?;
     let known = snapshot.nodes.get(node)?.upgrade_unit.known()?.as_ref()?;
     if let UnitState::Ended(UnitOutcome::Failed { how, tail }) = &known.state {
         let mut lines = vec![format!("unit {}: {how}", known.unit)];

@@ -10,7 +10,7 @@ use quorate_core::plan::{Bound, Costs, NodeWhy, Plan, PlannedStep, StepWhy, Wave
 use quorate_core::policy::Policy;
 use quorate_core::recovery::words_for;
 use quorate_core::run::{Event, Pause, Request, RunKind, RunOutcome, StepOutcome};
-use quorate_core::steps::{HoldRebalance, RestoreRebalance, Step};
+use quorate_core::steps::{Rebalance, Step, set, undo};
 use quorate_engine::{Beginning, DriveError, Driver, Ended, Lowered, WhenPaused};
 use quorate_journal::{Holder, Journal, JournalError};
 
@@ -28,10 +28,8 @@ fn run() -> RunId {
 
 /// Rebalancing is switched off, and on again: not in the turn of any node.
 fn plan() -> Plan {
-    let steps: [(&str, Step); 2] = [
-        ("cluster.hold-rebalance", HoldRebalance {}.into()),
-        ("cluster.restore-rebalance", RestoreRebalance {}.into()),
-    ];
+    let steps: [(&str, Step); 2] =
+        [("cluster.hold-rebalance", set(Rebalance {})), ("cluster.restore-rebalance", undo(Rebalance {}))];
     let steps = steps.into_iter().zip(0..).map(|((id, step), stage)| PlannedStep {
         id: StepId::new(id),
         stage,
@@ -47,13 +45,19 @@ fn plan() -> Plan {
 /// A journal in which the run has switched rebalancing off and nobody drives; the cluster is so.
 fn half_way(fake: &Fake) -> Journal {
     let journal = Journal::in_memory().unwrap();
-    let hold = Step::from(HoldRebalance {});
+    let hold = set(Rebalance {});
     let id = StepId::new("cluster.hold-rebalance");
     let (kind, policy) = (RunKind::Upgrade, Policy::default());
     let events = [
         Event::RunStarted { run: run(), kind, cluster: "fake".into(), policy, version: "0".into() },
         Event::PlanAdopted { plan: plan(), why: "first plan".into() },
-        Event::StepStarted { id: id.clone(), step: hold.clone(), attempt: 1, command: None, owes: hold.kind().owes() },
+        Event::StepStarted {
+            id: id.clone(),
+            step: hold.clone(),
+            attempt: 1,
+            command: None,
+            owes: hold.undone_later_by(),
+        },
         Event::StepEnded { id, step: hold, outcome: StepOutcome::Done },
     ];
     journal.acquire_lease(&holder(), &run(), UnixMs(0), 1).unwrap();

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use quorate_core::ids::{GuestId, NodeName};
-use quorate_core::steps::{Step, Travel};
+use quorate_core::steps::{Act, ChangeSetting, Setting, Step, Travel};
 use thiserror::Error;
 
 use quorate_world::World;
@@ -75,7 +75,7 @@ impl Judge {
         match step {
             Step::UpgradePackages(upgrade) => wrongs.extend(in_words(self.known_reasons(&upgrade.node, now))),
             Step::Reboot(reboot) => wrongs.extend(in_words(self.known_reasons(&reboot.node, now))),
-            Step::EnterMaintenance(enter) => {
+            Step::ChangeSetting(ChangeSetting { act: Act::Set, setting: Setting::Maintenance(enter) }) => {
                 let mut others = self.known_reasons(&enter.node, now);
                 others.retain(|why| matches!(why, WhyNotStop::AnotherIsOut(_)));
                 wrongs.extend(in_words(others));
@@ -94,7 +94,18 @@ impl Judge {
             Step::ShutdownGuest(shutdown) if !world.ledger.has_consent(shutdown.guest) => {
                 wrongs.push(format!("{} is shut down without consent", shutdown.guest));
             }
-            _ => {}
+            // Harmless to what this judge looks at: guests, votes and copies stay as they are, or come back.
+            Step::RefreshPackages(_)
+            | Step::ChangeSetting(_)
+            | Step::EjectMedia(_)
+            | Step::InsertMedia(_)
+            | Step::ShutdownGuest(_)
+            | Step::StopToMove(_)
+            | Step::StartMoved(_)
+            | Step::ProveEmpty(_)
+            | Step::ProveBack(_)
+            | Step::SettleHa(_)
+            | Step::FinalCheck(_) => {}
         }
         self.wrongs.extend(wrongs.into_iter().map(|why| format!("at {}: {why}", step.kind().title())));
     }

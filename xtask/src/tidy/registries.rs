@@ -8,16 +8,25 @@ use super::tree::{Complaint, Tree, is_test_file, rust};
 struct Registry {
     /// One file per entry below here.
     folder: &'static str,
-    /// The function or constant whose first string is the id.
-    id: &'static str,
+    /// What stands before the ids: strings up to `end`.
+    begin: &'static str,
+    end: &'static str,
     /// The page with a section per id.
     page: &'static str,
 }
 
+const ID: &str = "fn id(&self) -> &'static str {";
+/// In a check.
+const CHECK_ID: &str = "const ID: &'static str =";
+const VERB: &str = "fn verb(&self) -> &'static str {";
+/// Of setting a flag or a mode, and of undoing that.
+const VERBS: &str = "const VERBS: [&str; 2] =";
+
 const REGISTRIES: &[Registry] = &[
-    Registry { folder: "crates/core/src/steps/", id: "fn verb(&self)", page: "docs/steps.md" },
-    Registry { folder: "crates/core/src/checks/", id: "const ID", page: "docs/checks.md" },
-    Registry { folder: "crates/core/src/invariants/", id: "fn id(&self)", page: "docs/invariants.md" },
+    Registry { folder: "crates/core/src/steps/", begin: VERB, end: "}", page: "docs/steps.md" },
+    Registry { folder: "crates/core/src/steps/settings/", begin: VERBS, end: ";", page: "docs/steps.md" },
+    Registry { folder: "crates/core/src/checks/", begin: CHECK_ID, end: ";", page: "docs/checks.md" },
+    Registry { folder: "crates/core/src/invariants/", begin: ID, end: "}", page: "docs/invariants.md" },
 ];
 
 pub(super) fn ids_are_unique_documented_and_tested(tree: &Tree) -> Vec<Complaint> {
@@ -29,14 +38,14 @@ fn look(registry: &Registry, tree: &Tree, tests: &[String]) -> Vec<Complaint> {
     let mut complaints = Vec::new();
     let mut owners: BTreeMap<String, &str> = BTreeMap::new();
     for (path, text) in rust(tree).filter(|(path, _)| path.starts_with(registry.folder)) {
-        for id in ids(text, registry.id) {
+        for id in ids(text, registry) {
             if let Some(other) = owners.insert(id.clone(), path) {
                 complaints.push(Complaint::of_file(path, format!("the id {id} is that of {other} too")));
             }
         }
     }
     if owners.is_empty() {
-        complaints.push(Complaint::of_file(registry.folder, format!("no `{}` with an id in it", registry.id)));
+        complaints.push(Complaint::of_file(registry.folder, format!("no `{}` with an id in it", registry.begin)));
     }
     let page = tree.get(registry.page).map_or("", String::as_str);
     for (id, path) in owners {
@@ -51,14 +60,10 @@ fn look(registry: &Registry, tree: &Tree, tests: &[String]) -> Vec<Complaint> {
     complaints
 }
 
-/// The first string after each `function {` or `constant =`; the trait's own declaration has a `;` before it.
-fn ids(text: &str, name: &str) -> Vec<String> {
-    let bodies = text
-        .split(name)
-        .skip(1)
-        .filter_map(|rest| rest.split_once(['{', '=', ';']).map(|(head, _)| &rest[head.len()..]));
-    let bodies = bodies.filter(|rest| rest.starts_with(['{', '=']));
-    bodies.filter_map(|body| body.split('"').nth(1)).map(ToOwned::to_owned).collect()
+/// The strings behind each beginning; the trait's own declaration ends otherwise.
+fn ids(text: &str, registry: &Registry) -> Vec<String> {
+    let bodies = text.split(registry.begin).skip(1).filter_map(|rest| rest.split(registry.end).next());
+    bodies.flat_map(|body| body.split('"').skip(1).step_by(2)).map(ToOwned::to_owned).collect()
 }
 
 fn has_section(page: &str, id: &str) -> bool {
@@ -108,6 +113,7 @@ mod tests {
 
     const STEP: &str =
         "impl StepKind for A {\n    fn verb(&self) -> &'static str {\n        \"prove-empty\"\n    }\n}\n";
+    const SETTING: &str = "pub(super) const VERBS: [&str; 2] = [\"set-noout\", \"unset-noout\"];\n";
     const CHECK: &str = "    const ID: &'static str;\n    const ID: &'static str = \"disk-space\";\n";
     const RULE: &str =
         "    fn id(&self) -> &'static str;\n    fn id(&self) -> &'static str {\n        \"one-node-out\"\n    }\n";
@@ -117,10 +123,11 @@ mod tests {
             ("crates/core/src/steps/prove_empty.rs", STEP),
             ("crates/core/src/checks/disk_space.rs", CHECK),
             ("crates/core/src/invariants/one_node_out.rs", RULE),
-            ("docs/steps.md", "## prove-empty\n"),
+            ("docs/steps.md", "## prove-empty\n## set-noout\n## unset-noout\n"),
             ("docs/checks.md", "## `disk-space`\n"),
             ("docs/invariants.md", "### one-node-out\n"),
-            ("crates/core/tests/all.rs", "ProveEmpty \"disk-space\" one-node-out"),
+            ("crates/core/tests/all.rs", "ProveEmpty set-noout unset-noout \"disk-space\" one-node-out"),
+            ("crates/core/src/steps/settings/noout.rs", SETTING),
         ]
     }
 
@@ -132,11 +139,12 @@ mod tests {
     #[test]
     fn each_thing_that_is_missing_is_named() {
         let cases = [
-            (3, "docs/steps.md", "", "prove-empty has no section in docs/steps.md"),
+            (3, "docs/steps.md", "## set-noout\n## unset-noout\n", "prove-empty has no section in docs/steps.md"),
+            (3, "docs/steps.md", "## prove-empty\n## set-noout\n", "unset-noout has no section in docs/steps.md"),
             (
                 6,
                 "crates/core/tests/all.rs",
-                "disk-spaces one-node-out ProveEmpty",
+                "disk-spaces one-node-out ProveEmpty set-noout unset-noout",
                 "no test and no scenario names disk-space",
             ),
             (2, "crates/core/src/invariants/mod.rs", "", "with an id in it"),

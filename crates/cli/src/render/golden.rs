@@ -79,7 +79,7 @@ fn run(steps: Option<usize>) -> View {
     ];
     let (count, mut now) = (steps.unwrap_or(planned.len()), BEGAN);
     for PlannedStep { id, step, estimate_s, .. } in planned.iter().take(count).cloned() {
-        let (command, owes) = (step.kind().command(&snapshot()), step.kind().owes());
+        let (command, owes) = (step.kind().command(&snapshot()), step.undone_later_by());
         events.push((now, Event::StepStarted { id: id.clone(), step: step.clone(), attempt: 1, command, owes }));
         now = now.plus_s(estimate_s);
         events.push((now, Event::StepEnded { id, step, outcome: StepOutcome::Done }));

@@ -138,12 +138,7 @@ fn verdict(outcome: &StepOutcome) -> &'static str {
 }
 
 fn because(outcome: &StepOutcome) -> Vec<String> {
-    match outcome {
-        StepOutcome::Done | StepOutcome::FoundDone => Vec::new(),
-        StepOutcome::NoEffect(why) | StepOutcome::Abandoned(why) | StepOutcome::HandedOver(why) => {
-            vec![why.clone()]
-        }
-    }
+    Some(outcome.why()).filter(|why| !why.is_empty()).into_iter().collect()
 }
 
 /// The first characters of a hash: enough to tell two apart.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use quorate_core::ids::GuestId;
 use quorate_core::plan::{Consent, Plan, PlannedStep, StepWhy, Wave};
 use quorate_core::planner::report::Report;
 use quorate_core::policy::{ConsentKind, Policy};
@@ -105,16 +104,10 @@ fn step(
 /// The step's title, with the guest's name beside its number.
 fn title(step: &Step, snapshot: &Snapshot) -> String {
     let title = step.kind().title();
-    match guest_of(step).and_then(|guest| snapshot.guests.get(&guest)) {
+    match step.guest().and_then(|guest| snapshot.guests.get(&guest)) {
         Some(guest) => title.replacen(&guest.id.to_string(), &format!("{} {}", guest.id, guest.name), 1),
         None => title,
     }
-}
-
-/// The guest that a step is about.
-fn guest_of(step: &Step) -> Option<GuestId> {
-    let subject = step.kind().subject()?;
-    GuestId::parse(&subject)
 }
 
 fn footer(page: &mut Page, plan: &Plan, snapshot: &Snapshot, policy: &Policy) {

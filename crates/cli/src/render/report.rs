@@ -1,6 +1,6 @@
 //! What a run did and what it cost: `quorate report`.
 
-use quorate_core::run::StepOutcome;
+use quorate_core::run::{StepOutcome, WhyNotDone};
 use quorate_core::view::{FinalCheckView, RunPhase, View};
 
 use super::log;
@@ -164,7 +164,7 @@ fn troubles(view: &View, page: &mut Page) {
     }
     for step in &view.steps {
         let Some((at, StepOutcome::NoEffect(why) | StepOutcome::Abandoned(why))) = &step.ended else { continue };
-        lines.push(format!("{}  not done: {} ({why})", moment(*at), step.title));
+        lines.push(format!("{}  not done: {} ({})", moment(*at), step.title, WhyNotDone::line(why)));
     }
     for approval in &view.approvals {
         let kinds: Vec<&str> = approval.kinds.iter().map(|kind| log::consent(*kind)).collect();

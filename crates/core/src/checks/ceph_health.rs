@@ -3,7 +3,7 @@
 use super::check::{Asked, Check, Waivable, kinds};
 use crate::policy::Policy;
 use crate::snapshot::{Ceph, DaemonKind, Snapshot};
-use crate::steps::BENIGN_CEPH_CHECKS;
+use crate::steps::is_benign;
 
 pub(super) struct CephHealth;
 
@@ -49,7 +49,7 @@ impl Check for CephHealth {
         let Some(ceph) = snapshot.ceph() else { return };
         for (code, check) in &ceph.checks {
             let is_flag = matches!(code.as_str(), "OSDMAP_FLAGS" | "OSD_FLAGS");
-            if check.muted || (BENIGN_CEPH_CHECKS.contains(&code.as_str()) && !is_flag) {
+            if check.muted || (is_benign(code) && !is_flag) {
                 let (message, muted) = (check.message.clone(), check.muted);
                 found.push(Found::Harmless { code: code.clone(), message, muted });
             }

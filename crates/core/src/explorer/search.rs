@@ -8,8 +8,7 @@ use crate::invariants::{Context, RuleId, guard};
 use crate::policy::Policy;
 use crate::snapshot::Snapshot;
 use crate::steps::{
-    EnterMaintenance, LeaveMaintenance, LowerVotes, Migrate, Reboot, SetNoout, Step, StepStatus, Travel, UnsetNoout,
-    UpgradePackages,
+    ExpectedVotes, Maintenance, Migrate, Noout, Reboot, Step, StepStatus, Travel, UpgradePackages, set, undo,
 };
 
 /// What was found.
@@ -124,8 +123,8 @@ impl<'a> Search<'a> {
             };
             let this = || name(index);
             if !node.rebooted {
-                add(EnterMaintenance { node: this() }.into(), &|node| node.ours = true);
-                add(SetNoout { node: this() }.into(), &|node| node.noout = true);
+                add(set(Maintenance { node: this() }), &|node| node.ours = true);
+                add(set(Noout { node: this() }), &|node| node.noout = true);
             }
             if !node.packages_new {
                 let unit = "quorate-upgrade-x".into();
@@ -136,10 +135,10 @@ impl<'a> Search<'a> {
                 add(Reboot { node: this(), from_boot }.into(), &|node| node.phase = Phase::Rebooting);
             }
             if node.noout && node.rebooted {
-                add(UnsetNoout { node: this() }.into(), &|node| node.noout = false);
+                add(undo(Noout { node: this() }), &|node| node.noout = false);
             }
             if node.ours && node.rebooted {
-                add(LeaveMaintenance { node: this() }.into(), &|node| node.ours = false);
+                add(undo(Maintenance { node: this() }), &|node| node.ours = false);
             }
         }
         self.moves(state, &mut all);
@@ -152,8 +151,8 @@ impl<'a> Search<'a> {
         let here = state.cut_off.filter(|here| !state.lowered && state.nodes[*here].is_member())?;
         let off = (0..state.nodes.len()).filter(|node| *node != here).map(name).collect();
         let configured = self.shape.votes.iter().sum();
-        let step = LowerVotes { node: name(here), expected: self.shape.votes[here], configured, off };
-        Some((step.into(), state.turn, State { lowered: true, ..state.clone() }))
+        let step = ExpectedVotes { node: name(here), expected: self.shape.votes[here], configured, off };
+        Some((set(step), state.turn, State { lowered: true, ..state.clone() }))
     }
 
     fn moves(&self, state: &State, all: &mut Vec<(Step, Option<usize>, State)>) {
@@ -247,8 +246,8 @@ impl<'a> Search<'a> {
 fn may_begin(step: &Step, snapshot: &Snapshot) -> bool {
     match step.kind().status(snapshot) {
         StepStatus::Ready => true,
-        StepStatus::Impossible(_) => matches!(step, Step::LowerVotes(_)),
-        _ => false,
+        StepStatus::Impossible(_) => step.expected_votes().is_some(),
+        StepStatus::HalfDone | StepStatus::Running(_) | StepStatus::Done | StepStatus::Blocked(_) => false,
     }
 }
 

@@ -3,13 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use super::{finding, subject_of};
+use super::findings::{finding, subject_of};
 use crate::checks::{Finding, Subject};
-use crate::ids::{GuestId, NodeName};
+use crate::ids::GuestId;
 use crate::plan::{Plan, PlannedStep, Wave};
 use crate::policy::ConsentKind;
 use crate::snapshot::{HaRequest, Snapshot};
-use crate::steps::{Migrate, Step, StepStatus, Travel};
+use crate::steps::{Move, OnNode, Step, StepStatus, Travel};
 
 /// Everything that is wrong with the plan's form.
 pub(super) fn faults(plan: &Plan, snapshot: &Snapshot) -> Vec<Finding> {
@@ -58,26 +58,17 @@ fn order_in_wave(wave: &Wave, found: &mut Vec<Finding>) {
         }
     }
     for planned in &wave.steps {
-        let Some(node) = node_at_risk(&planned.step) else { continue };
+        let on_node = planned.step.on_node();
+        let Some(node) = planned.step.node().filter(|_| on_node.puts_at_risk()) else { continue };
         if wave.node.as_ref() != Some(node) {
             bad(found, Subject::Node(node.clone()), format!("{} is not in the turn of {node}", planned.id));
         }
-        let is_proof = |later: &&PlannedStep| matches!(&later.step, Step::ProveBack(proof) if proof.node == *node);
+        let is_proof =
+            |later: &&PlannedStep| later.step.on_node() == OnNode::WaitsBack && later.step.node() == Some(node);
         let proof = wave.steps.iter().filter(|later| later.stage > planned.stage).find(is_proof);
-        if matches!(planned.step, Step::Reboot(_) | Step::UpgradePackages(_)) && proof.is_none() {
+        if on_node.needs_a_later_proof() && proof.is_none() {
             bad(found, Subject::Node(node.clone()), format!("nothing after {} proves that {node} is back", planned.id));
         }
-    }
-}
-
-/// The node that a step takes out of service or changes.
-fn node_at_risk(step: &Step) -> Option<&NodeName> {
-    match step {
-        Step::EnterMaintenance(step) => Some(&step.node),
-        Step::SetNoout(step) => Some(&step.node),
-        Step::UpgradePackages(step) => Some(&step.node),
-        Step::Reboot(step) => Some(&step.node),
-        _ => None,
     }
 }
 
@@ -86,7 +77,9 @@ fn debts_paid(plan: &Plan, snapshot: &Snapshot, found: &mut Vec<Finding>) {
     let steps: Vec<&PlannedStep> = plan.steps().map(|(_, planned)| planned).collect();
     for (index, planned) in steps.iter().enumerate() {
         let kind = planned.step.kind();
-        let Some(owed) = kind.owes().filter(|_| kind.status(snapshot) != StepStatus::Done) else { continue };
+        let Some(owed) = planned.step.undone_later_by().filter(|_| kind.status(snapshot) != StepStatus::Done) else {
+            continue;
+        };
         if !steps[index + 1..].iter().any(|later| later.step == owed) {
             let problem = format!("{} is never paid back: {} is missing", planned.id, owed.kind().title());
             bad(found, subject_of(&planned.step), problem);
@@ -106,16 +99,10 @@ fn costs_consented(plan: &Plan, snapshot: &Snapshot, found: &mut Vec<Finding>) {
 }
 
 fn price(step: &Step, snapshot: &Snapshot) -> Option<(ConsentKind, GuestId)> {
-    match step {
-        Step::Migrate(migrate) => {
-            let runs = snapshot.guests.get(&migrate.guest).is_none_or(|guest| guest.may_be_running());
-            (migrate.restarts() && runs).then_some((ConsentKind::RestartContainers, migrate.guest))
-        }
-        Step::ShutdownGuest(step) => Some((ConsentKind::ShutdownGuests, step.guest)),
-        Step::StopToMove(step) => Some((ConsentKind::MoveOffline, step.guest)),
-        Step::EjectMedia(step) => Some((ConsentKind::EjectMedia, step.guest)),
-        _ => None,
-    }
+    let (consent, guest) = step.kind().profile().consent.zip(step.guest())?;
+    let is_stopped = snapshot.guests.get(&guest).is_some_and(|guest| !guest.may_be_running());
+    // A move restarts nobody who does not run.
+    (!(step.is_move() && is_stopped)).then_some((consent, guest))
 }
 
 /// Nodes with something to do have a turn, and HA's guests are moved by HA.
@@ -136,11 +123,11 @@ fn nobody_forgotten(plan: &Plan, snapshot: &Snapshot, found: &mut Vec<Finding>) 
     }
     for (_, planned) in plan.steps() {
         // A shutdown and the move of a stopped guest are passed on to HA by PVE itself; that of a running one by us.
-        let Step::Migrate(Migrate { guest, travel, .. }) = &planned.step else { continue };
-        let managed = snapshot.ha_service(*guest).is_some_and(|service| service.request == HaRequest::Started);
+        let Some(Move { guest, travel, .. }) = planned.step.moves() else { continue };
+        let managed = snapshot.ha_service(guest).is_some_and(|service| service.request == HaRequest::Started);
         if managed && !matches!(travel, Travel::Ha | Travel::Offline) {
             let problem = format!("{} goes around HA, which keeps {guest} started and would answer", planned.id);
-            bad(found, Subject::Guest(*guest), problem);
+            bad(found, Subject::Guest(guest), problem);
         }
     }
 }

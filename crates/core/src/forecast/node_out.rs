@@ -3,7 +3,7 @@
 use crate::ids::{GuestId, NodeName};
 use crate::observed::Observed;
 use crate::snapshot::Snapshot;
-use crate::steps::{EnterMaintenance, SetNoout, StepKind, take_offline};
+use crate::steps::{Maintenance, Noout, set, take_offline};
 
 /// The cluster as it will be while the node reboots, whatever becomes of its guests: they are left out, because where
 /// they go is for a plan to say.
@@ -20,8 +20,9 @@ pub(crate) fn node_out(snapshot: &Snapshot, name: &NodeName) -> Snapshot {
     if let Some(ha) = state.ha.known_mut() {
         ha.services.retain(|_, service| service.node.as_ref() != Some(name) && service.target.as_ref() != Some(name));
     }
-    SetNoout { node: name.clone() }.after(&mut state);
-    EnterMaintenance { node: name.clone() }.after(&mut state);
+    for step in [set(Noout { node: name.clone() }), set(Maintenance { node: name.clone() })] {
+        step.kind().effect().after.apply(&mut state);
+    }
     take_offline(&mut state, name);
     state
 }

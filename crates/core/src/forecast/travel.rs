@@ -3,15 +3,15 @@
 use crate::ids::GuestKind;
 use crate::observed::Observed;
 use crate::snapshot::{DiskUse, Guest, MigrationFacts, Node, Snapshot};
-use crate::steps::{Migrate, Travel};
+use crate::steps::{Move, Travel};
 
 /// Everything that speaks against a move, with what is not known.
-pub(super) fn faults(snapshot: &Snapshot, migrate: &Migrate) -> Vec<String> {
-    let seen = snapshot.guests.get(&migrate.guest).zip(snapshot.nodes.get(&migrate.to));
+pub(super) fn faults(snapshot: &Snapshot, migrate: Move<'_>) -> Vec<String> {
+    let seen = snapshot.guests.get(&migrate.guest).zip(snapshot.nodes.get(migrate.to));
     let Some((guest, target)) = seen else {
         return vec![format!("{} or its target {} was not seen", migrate.guest, migrate.to)];
     };
-    if guest.node != migrate.from {
+    if guest.node != *migrate.from {
         return Vec::new(); // It has moved, or the step's own status says what is wrong.
     }
     against(snapshot, migrate, guest, target).unwrap_or_else(|gap| vec![gap])
@@ -21,7 +21,7 @@ fn read<T>(value: &Observed<T>) -> Result<&T, String> {
     value.read().map_err(|why| format!("not known: {why}"))
 }
 
-fn against(snapshot: &Snapshot, migrate: &Migrate, guest: &Guest, target: &Node) -> Result<Vec<String>, String> {
+fn against(snapshot: &Snapshot, migrate: Move<'_>, guest: &Guest, target: &Node) -> Result<Vec<String>, String> {
     let facts = read(&guest.migration)?;
     let mut faults = Vec::new();
     on_the_way(migrate, guest, facts, &mut faults);
@@ -44,7 +44,7 @@ fn against(snapshot: &Snapshot, migrate: &Migrate, guest: &Guest, target: &Node)
 }
 
 /// What the guest carries that does not travel in this way.
-fn on_the_way(migrate: &Migrate, guest: &Guest, facts: &MigrationFacts, faults: &mut Vec<String>) {
+fn on_the_way(migrate: Move<'_>, guest: &Guest, facts: &MigrationFacts, faults: &mut Vec<String>) {
     let runs = guest.may_be_running();
     if let Some(disk) = facts.local_disks.iter().find(|disk| disk.usage == DiskUse::Cdrom) {
         faults.push(format!("{} holds the local image {}", disk.drive, disk.volid));

@@ -8,7 +8,7 @@ use super::signs::{Restraint, Sign, restraint};
 use crate::ids::UnixMs;
 use crate::run::RunState;
 use crate::snapshot::Snapshot;
-use crate::steps::{Step, Travel};
+use crate::steps::{Move, Step, Travel};
 
 /// On a single link the next guest sets out so much later: three times what a saturated link takes to complain.
 const RAMP_S: u64 = 15;
@@ -41,15 +41,15 @@ pub enum HeldBack {
 
 /// What speaks against beginning this step now: one for each sign. Only guests that set out are held back.
 pub fn against(state: &RunState, step: &Step, snapshot: &Snapshot) -> Vec<HeldBack> {
-    if !matches!(step, Step::Migrate(_)) {
+    if !step.is_move() {
         return Vec::new();
     }
-    let travelling = state.under_way().filter(|(_, record)| {
-        matches!(record.step, Step::Migrate(_)) && record.command.is_some() && record.step != *step
-    });
+    let travelling = state
+        .under_way()
+        .filter(|(_, record)| record.step.is_move() && record.command.is_some() && record.step != *step);
     let set_out: Vec<UnixMs> = travelling
-        .map(|(_, record)| match &record.step {
-            Step::Migrate(migrate) if migrate.travel == Travel::Ha => record.last_started.plus_s(HA_ROUNDS_S),
+        .map(|(_, record)| match record.step.moves() {
+            Some(Move { travel: Travel::Ha, .. }) => record.last_started.plus_s(HA_ROUNDS_S),
             _ => record.last_started,
         })
         .collect();

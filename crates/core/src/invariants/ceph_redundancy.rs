@@ -10,7 +10,7 @@ use super::support::{Findings, names};
 use super::verdict::{Missing, Verdict};
 use crate::ids::{NodeName, OsdId};
 use crate::snapshot::{Ceph, DaemonKind, PgState, Snapshot, StopVerdict};
-use crate::steps::ceph_unsettled;
+use crate::steps::{Why, ceph_unsettled};
 
 /// `ceph-redundancy`. With every OSD up: all placement groups clean, health clean by the *names* of the checks (our
 /// own noout raises HEALTH_WARN). With the OSDs of a node down: one node only, noout set for it, nothing stopped that
@@ -24,8 +24,8 @@ pub enum CopiesAtRisk {
     #[error("pool {pool} stops with one copy missing (size {size}, min_size {min_size})")]
     NoCopyToSpare { pool: String, size: u32, min_size: u32 },
     /// With every OSD up: what [`ceph_unsettled`] names.
-    #[error("{0}")]
-    Unsettled(String),
+    #[error(transparent)]
+    Unsettled(Why),
     #[error("{osd} is down although {node} is up")]
     OsdDown { osd: OsdId, node: NodeName },
     #[error("the OSDs of {} are down at the same time", names(.nodes))]

@@ -41,7 +41,7 @@ impl std::fmt::Display for Moment {
 /// # Errors
 /// One refusal for each rule that refuses, with the first moment at which it does not hold and why.
 pub fn guard(step: &Step, in_flight: &[&Step], snapshot: &Snapshot, context: &Context<'_>) -> Result<(), Vec<Refusal>> {
-    let refusals = judge(step.kind().class(), &[step], in_flight, snapshot, context);
+    let refusals = judge(step.kind().profile().class, &[step], in_flight, snapshot, context);
     if refusals.is_empty() { Ok(()) } else { Err(refusals) }
 }
 
@@ -94,8 +94,8 @@ fn judge(
     let together = with_moves(&under_way, steps);
     let (mut during, mut after) = (snapshot.clone(), snapshot.clone());
     for step in in_flight.iter().chain(steps) {
-        step.kind().during(&mut during);
-        step.kind().after(&mut after);
+        step.during(&mut during);
+        step.after(&mut after);
     }
     let moments = [verdicts(snapshot, &under_way), verdicts(&during, &together), verdicts(&after, context)];
     refusals(class, moments)

@@ -6,7 +6,7 @@ use super::verdict::Verdict;
 use crate::ids::{GuestId, NodeName};
 use crate::policy::Policy;
 use crate::snapshot::Snapshot;
-use crate::steps::{Migrate, Step};
+use crate::steps::Step;
 
 /// What a rule may know besides the snapshot.
 #[derive(Clone, Debug)]
@@ -37,12 +37,8 @@ pub struct Moving {
 impl Moving {
     /// The move that a step makes, if it makes one.
     pub fn of(step: &Step) -> Option<Self> {
-        match step {
-            Step::Migrate(Migrate { guest, from, to, travel: _ }) => {
-                Some(Self { guest: *guest, from: from.clone(), to: to.clone() })
-            }
-            _ => None,
-        }
+        let step = step.moves()?;
+        Some(Self { guest: step.guest, from: step.from.clone(), to: step.to.clone() })
     }
 }
 

@@ -8,7 +8,7 @@ use crate::forecast;
 use crate::plan::{NoPlan, Plan};
 use crate::policy::Policy;
 use crate::snapshot::Snapshot;
-use crate::steps::Step;
+use crate::steps::OnNode;
 
 use super::order::search;
 use super::placement::builder::{Back, FewWait, Fill, Parking, Style};
@@ -79,9 +79,9 @@ fn read_back(plan: &Plan, problem: &Problem<'_>) -> Solution {
         let mut turn = Turn { node, ..Turn::default() };
         let mut upgraded = false;
         for planned in &wave.steps {
-            upgraded |= matches!(planned.step, Step::ProveBack(_));
-            let Step::Migrate(step) = &planned.step else { continue };
-            let (Some(item), Some(from), Some(to)) = (item_of(step.guest), number(&step.from), number(&step.to)) else {
+            upgraded |= planned.step.on_node() == OnNode::WaitsBack;
+            let Some(step) = planned.step.moves() else { continue };
+            let (Some(item), Some(from), Some(to)) = (item_of(step.guest), number(step.from), number(step.to)) else {
                 continue;
             };
             let moves = if upgraded { &mut turn.back } else { &mut turn.moves };

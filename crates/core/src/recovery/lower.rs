@@ -18,7 +18,7 @@ use crate::invariants::{Context, Evidence, Grounds, RuleId, Verdict};
 use crate::observed::{Observed, WhyUnknown};
 use crate::policy::Policy;
 use crate::snapshot::{Node, Snapshot};
-use crate::steps::{LowerVotes, Step};
+use crate::steps::{ExpectedVotes, set};
 
 /// A reason against lowering expected votes.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
@@ -103,7 +103,7 @@ pub enum NotLowered {
 ///
 /// # Errors
 /// All reasons, so that the operator sees at once how far he is from it.
-pub fn lowering(survey: &Survey, facts: &RunFacts, attested: &[String]) -> Result<LowerVotes, Vec<NotLowered>> {
+pub fn lowering(survey: &Survey, facts: &RunFacts, attested: &[String]) -> Result<ExpectedVotes, Vec<NotLowered>> {
     let Some((node, here)) = survey.here() else { return Err(vec![NotLowered::NoView]) };
     if let Some((quorate, _)) = survey.views().find(|(_, view)| view.quorate) {
         return Err(vec![NotLowered::HasQuorum { node: quorate.clone() }]);
@@ -132,7 +132,7 @@ pub fn lowering(survey: &Survey, facts: &RunFacts, attested: &[String]) -> Resul
     // quorum is expected/2 + 1: the highest expectation that these votes still meet.
     let expected = (2 * here.total_votes).saturating_sub(1).min(configured);
     let off: BTreeSet<NodeName> = absent.into_iter().cloned().collect();
-    let step = LowerVotes { node: node.clone(), expected, configured, off };
+    let step = ExpectedVotes { node: node.clone(), expected, configured, off };
     refusals.extend(rule(survey, &step));
     if refusals.is_empty() { Ok(step) } else { Err(refusals) }
 }
@@ -166,11 +166,11 @@ fn against(survey: &Survey, facts: &RunFacts, name: &NodeName, attested: &[Strin
 }
 
 /// The rule has the last word, on what will be.
-fn rule(survey: &Survey, step: &LowerVotes) -> Option<NotLowered> {
+fn rule(survey: &Survey, step: &ExpectedVotes) -> Option<NotLowered> {
     let policy = Policy::default();
     let context = Context { attested_dead: step.off.clone(), ..Context::new(&policy) };
     let mut after = as_snapshot(survey, step);
-    Step::from(step.clone()).kind().after(&mut after);
+    set(step.clone()).after(&mut after);
     match RuleId::VotesLoweredOnlyIfAttested.holds(&after, &context) {
         Verdict::Holds => None,
         Verdict::Broken(evidence) | Verdict::Unknown(evidence) => Some(NotLowered::RuleBroken { evidence }),
@@ -178,7 +178,7 @@ fn rule(survey: &Survey, step: &LowerVotes) -> Option<NotLowered> {
 }
 
 /// The survey as far as rules about votes need it: who is attested and silent is offline.
-fn as_snapshot(survey: &Survey, step: &LowerVotes) -> Snapshot {
+fn as_snapshot(survey: &Survey, step: &ExpectedVotes) -> Snapshot {
     let mut snapshot = Snapshot::empty(UnixMs(survey.taken.0));
     snapshot.configured_votes = survey.votes.clone();
     for (name, report) in &survey.nodes {

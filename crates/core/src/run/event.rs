@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::pause::Pause;
+use super::why_not_done::WhyNotDone;
 use crate::checks::Finding;
 use crate::command::Command;
-use crate::ids::{GuestId, NodeName, PlanId, RunId, StepId, UnixMs, Upid};
 use crate::heartbeat::Pace;
+use crate::ids::{GuestId, NodeName, PlanId, RunId, StepId, UnixMs, Upid};
 use crate::plan::Plan;
 use crate::policy::{ConsentKind, Policy, Waiver};
-use crate::steps::Step;
+use crate::steps::{Step, Why};
 
 /// One thing that happened in a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -171,12 +172,12 @@ pub enum StepOutcome {
     /// It was so already; nothing was sent and nothing is owed for it.
     FoundDone,
     /// The command had no effect: what it would have changed is as before, nothing is owed for it.
-    NoEffect(String),
+    NoEffect(Vec<WhyNotDone>),
     /// A new plan does without it.
-    Abandoned(String),
+    Abandoned(Vec<WhyNotDone>),
     /// It gives something back, and in this aborted run that would do harm: it is the operator's from here on. The
-    /// words say why, and what to do when.
-    HandedOver(String),
+    /// reason says what to do when.
+    HandedOver(Why),
 }
 
 /// What a run is for.
@@ -229,6 +230,17 @@ pub enum Request {
     },
     /// Pay back what is owed and end.
     Abort,
+}
+
+impl StepOutcome {
+    /// Why it did not end as it should, in words; empty where it did.
+    pub fn why(&self) -> String {
+        match self {
+            Self::Done | Self::FoundDone => String::new(),
+            Self::NoEffect(why) | Self::Abandoned(why) => WhyNotDone::line(why),
+            Self::HandedOver(why) => why.to_string(),
+        }
+    }
 }
 
 impl Event {

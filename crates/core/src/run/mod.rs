@@ -8,6 +8,7 @@ mod pause;
 mod planning;
 mod spent;
 mod state;
+mod why_not_done;
 
 pub use decide::{Action, Asked, Depth, Guard, Hold, LastLook, Look, NewPlan, Seen, Start, decide, votes_lowered};
 pub use event::{Event, Request, RunKind, RunOutcome, StepOutcome};
@@ -16,3 +17,4 @@ pub use pause::{ByAbort, MissingConsent, Pause, PauseCause, Stuck};
 pub use planning::{Planned, Verified, plan_and_verify, replan, review, upgrade_unit};
 pub use spent::{Shortfall, Spent};
 pub use state::{Obligation, RunState, StepRecord};
+pub use why_not_done::WhyNotDone;

@@ -5,12 +5,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::spent::Shortfall;
+use super::why_not_done::WhyNotDone;
 use crate::checks::Finding;
 use crate::checks::waivable;
 use crate::ids::{GuestId, GuestKind, NodeName};
 use crate::plan::NoPlan;
 use crate::recovery::{Diagnosis, NotLowered};
-use crate::steps::Step;
+use crate::steps::{Step, Why};
 
 /// Why a run stands still.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,8 +48,8 @@ pub enum Pause {
     },
     /// Every node is upgraded, and the last look shows a cluster that is not whole.
     NotWhole {
-        /// What is not as it should be, one line each.
-        why: Vec<String>,
+        /// What is not as it should be.
+        why: Vec<Why>,
     },
     /// A step was begun and does not come to its end.
     StepStuck {
@@ -102,8 +103,8 @@ pub enum Stuck {
     Deadline {
         /// How long it had, in seconds.
         deadline_s: u64,
-        /// What it waits for, one line each.
-        waiting: Vec<String>,
+        /// What it waits for.
+        waiting: Vec<WhyNotDone>,
     },
     /// Its command was sent as often as it may be, and had no effect.
     Attempts {
@@ -113,7 +114,7 @@ pub enum Stuck {
     /// It had an effect that another attempt would only repeat.
     WrongEffect {
         /// Which.
-        why: String,
+        why: Why,
     },
 }
 
@@ -263,9 +264,9 @@ fn found(happened: String, findings: &[Finding], means: &str, next: &str) -> Vec
     lines
 }
 
-fn not_whole(why: &[String]) -> Vec<String> {
+fn not_whole(why: &[Why]) -> Vec<String> {
     let mut lines = vec!["every node was upgraded, and then this was seen at the end".to_owned()];
-    lines.extend_from_slice(why);
+    lines.extend(why.iter().map(ToString::to_string));
     lines.push("mend it, then `quorate resume` looks again; or `quorate abort` ends the run as it is".to_owned());
     lines
 }
@@ -275,13 +276,13 @@ fn stuck(step: &Step, how: &Stuck, answer: Option<&str>) -> Vec<String> {
     let mut lines = match how {
         Stuck::Deadline { deadline_s, waiting } => {
             let over = format!("not done within {deadline_s} s: {title}");
-            std::iter::once(over).chain(waiting.iter().cloned()).collect()
+            std::iter::once(over).chain(waiting.iter().map(|why| format!("{title}: {why}"))).collect()
         }
         Stuck::Attempts { attempts } => vec![format!("sent {attempts} times without the effect: {title}")],
-        Stuck::WrongEffect { why } => vec![why.clone()],
+        Stuck::WrongEffect { why } => vec![why.to_string()],
     };
     lines.extend(answer.map(|answer| format!("the cluster's last answer: {answer}")));
-    if let Step::Migrate(step) = step {
+    if let Some(step) = step.moves() {
         let (tool, vmid) = (if step.guest.kind == GuestKind::Vm { "qm" } else { "pct" }, step.guest.vmid);
         lines.push(format!(
             "if it is locked for a migration and no task moves it, a node that died has left the lock behind: \

@@ -105,7 +105,7 @@ fn way_by_abort(state: &RunState, snapshot: &Snapshot) -> Option<ByAbort> {
     let node = state.under_work.as_ref()?;
     let mut given_back = snapshot.clone();
     for open in state.obligations.iter().rev() {
-        open.pays.kind().after(&mut given_back);
+        open.pays.after(&mut given_back);
     }
     let fresh = Ongoing::fresh(unit(state));
     let (plan, _) = plan_and_verify(&given_back, &state.policy, &fresh).ok()?;

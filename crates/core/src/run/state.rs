@@ -8,13 +8,13 @@ use super::event::{Event, RunKind, RunOutcome, StepOutcome};
 use super::pause::Pause;
 use super::spent::Spent;
 use crate::command::Command;
+use crate::heartbeat::Pace;
 use crate::ids::{GuestId, NodeName, RunId, StepId, UnixMs, Upid};
 use crate::invariants::{Context, Moving};
-use crate::heartbeat::Pace;
 use crate::plan::{Plan, Wave};
 use crate::policy::{ConsentKind, Policy};
 use crate::recovery::RunFacts;
-use crate::steps::Step;
+use crate::steps::{OnNode, Step};
 
 /// Everything that the events say.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -210,7 +210,7 @@ impl RunState {
         }
         match outcome {
             StepOutcome::Done | StepOutcome::FoundDone | StepOutcome::HandedOver(_) => {
-                let settled = step.kind().owes_on_the_way();
+                let settled = step.undone_on_the_way_by();
                 self.obligations.retain(|open| open.pays != *step && Some(&open.pays) != settled.as_ref());
             }
             StepOutcome::NoEffect(_) => self.obligations.retain(|open| open.opened_by != *id),
@@ -224,7 +224,7 @@ impl RunState {
             spent.end(at);
         }
         // A restart that is given up half way ends with the start that is owed.
-        let goes_on = matches!(outcome, StepOutcome::Abandoned(_)) && step.kind().owes_on_the_way().is_some();
+        let goes_on = matches!(outcome, StepOutcome::Abandoned(_)) && step.undone_on_the_way_by().is_some();
         if let Some(spent) = step.restarts().filter(|_| !goes_on).and_then(|guest| self.spent.get_mut(&guest)) {
             spent.end(at);
         }
@@ -283,11 +283,9 @@ impl RunState {
 
     /// The node whose proof to be back ended last: none before the first.
     pub fn node_done_last(&self) -> Option<&NodeName> {
-        let back = self.steps.values().filter_map(|record| match &record.step {
-            Step::ProveBack(back) if record.outcome.is_some() => Some((record.ended?, &back.node)),
-            _ => None,
-        });
-        back.max().map(|(_, node)| node)
+        let proofs = self.steps.values().filter(|record| record.step.on_node() == OnNode::WaitsBack);
+        let ended = proofs.filter(|record| record.outcome.is_some());
+        ended.filter_map(|record| Some((record.ended?, record.step.node()?))).max().map(|(_, node)| node)
     }
 
     /// What the safety rules may know of this run.
@@ -302,20 +300,15 @@ impl RunState {
 
     /// Nodes that somebody has seen to be off, for as long as expected votes are lowered without them.
     pub fn attested_off(&self) -> BTreeSet<NodeName> {
-        let lowered = self.obligations.iter().filter(|open| matches!(open.pays, Step::RestoreVotes(_)));
-        let off = lowered.filter_map(|open| match &self.steps.get(&open.opened_by)?.step {
-            Step::LowerVotes(lower) => Some(lower.off.iter().cloned()),
-            _ => None,
-        });
-        off.flatten().collect()
+        let lowered = self.obligations.iter().filter_map(|open| open.pays.expected_votes());
+        lowered.flat_map(|votes| votes.off.iter().cloned()).collect()
     }
 
     /// What the nodes themselves cannot report when quorum is lost: which of them this run ordered to reboot.
     pub fn facts(&self) -> RunFacts {
-        let ordered = self.under_way().filter_map(|(_, record)| match &record.step {
-            Step::Reboot(reboot) if record.command.is_some() => Some((reboot.node.clone(), record.last_started)),
-            _ => None,
-        });
+        let reboots = self.under_way().filter(|(_, record)| record.step.on_node() == OnNode::Reboots);
+        let ordered = reboots.filter(|(_, record)| record.command.is_some());
+        let ordered = ordered.filter_map(|(_, record)| Some((record.step.node()?.clone(), record.last_started)));
         RunFacts { reboots: ordered.collect(), ..RunFacts::without_a_run(&self.policy.deadlines) }
     }
 

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Class, Limits, StepKind, StepStatus};
+use super::{About, Change, Class, Effect, IfImpossible, Limits, OnGuest, OnNode, Profile, StepKind, StepStatus, Undo, Why};
+use super::support::{ceph_unsettled, ha_unsettled};
+use super::why::read;
+use crate::command::Command;
 use crate::policy::Deadlines;
 use crate::snapshot::Snapshot;
 
@@ -10,25 +13,30 @@ use crate::snapshot::Snapshot;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FinalCheck {}
 
-fn left_to_do(snapshot: &Snapshot) -> Result<Vec<String>, String> {
-    let mut left = super::settle_ha::unsettled(snapshot)?;
+fn left_to_do(snapshot: &Snapshot) -> Result<Vec<Why>, Why> {
+    let mut left = ha_unsettled(snapshot)?;
     for node in snapshot.nodes.values() {
         let name = &node.name;
-        if !*super::read(&node.online)? {
-            left.push(format!("{name} is not a member"));
+        if !*read(&node.online)? {
+            left.push(Why::NotAMember(name.clone()));
         }
-        let packages = super::read(&node.packages)?;
+        let packages = read(&node.packages)?;
         if !packages.pending.is_empty() {
-            left.push(format!("{name} has {} pending updates", packages.pending.len()));
+            left.push(Why::UpdatesPending(name.clone(), packages.pending.len()));
         }
-        let kernel = super::read(&node.kernel)?;
+        let kernel = read(&node.kernel)?;
         if kernel.reboot_needed() {
-            left.push(format!("{name} runs {}, but {} would boot", kernel.running, kernel.will_boot()));
+            left.push(Why::OldKernel {
+                node: name.clone(),
+                runs: kernel.running.clone(),
+                boots: kernel.will_boot().clone(),
+            });
         }
     }
-    if let Some(ceph) = super::read(&snapshot.ceph)? {
-        left.extend(super::ceph_unsettled(ceph));
-        left.extend(snapshot.nodes.keys().flat_map(|node| ceph.waiting_for_a_restart(node)));
+    if let Some(ceph) = read(&snapshot.ceph)? {
+        left.extend(ceph_unsettled(ceph));
+        let waiting = snapshot.nodes.keys().flat_map(|node| ceph.waiting_for_a_restart(node));
+        left.extend(waiting.map(Why::CephWaitsForARestart));
     }
     Ok(left)
 }
@@ -42,17 +50,40 @@ impl StepKind for FinalCheck {
         "every node a member and up to date, HA at rest, Ceph clean".to_owned()
     }
 
-    fn class(&self) -> Class {
-        Class::Restoring
+    fn profile(&self) -> Profile<'_> {
+        Profile {
+            about: About::Cluster,
+            class: Class::Restoring,
+            on_node: OnNode::Nothing,
+            on_guest: OnGuest::Nothing,
+            consent: None,
+            if_impossible: IfImpossible::PlanAgain,
+            estimate_s: 10,
+        }
     }
 
-    fn status(&self, snapshot: &Snapshot) -> StepStatus {
-        super::done_when_empty(left_to_do(snapshot))
+    fn undo(&self) -> Undo {
+        Undo::Nothing
     }
-
-    fn after(&self, _snapshot: &mut Snapshot) {}
 
     fn limits(&self, deadlines: &Deadlines) -> Limits {
         Limits { deadline_s: deadlines.ha_s, settle_s: 0, attempts: 0 }
+    }
+
+    fn status(&self, snapshot: &Snapshot) -> StepStatus {
+        StepStatus::done_when_empty(left_to_do(snapshot))
+    }
+
+
+    fn command(&self, _snapshot: &Snapshot) -> Option<Command> {
+        None
+    }
+
+    fn effect(&self) -> Effect<'_> {
+        Effect {
+            during: Change::Nothing,
+            after: Change::Nothing,
+            promise: Change::Nothing,
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! A CD image that we ejected is put back, where the guest is by now: pays back [`super::EjectMedia`].
+//! A CD image that we ejected is put back, where the guest is by now: undoes [`super::EjectMedia`].
 //!
 //! Promises that nothing is put over what somebody else has put in meanwhile. Does not fetch an image: where the guest
 //! ends on a node that does not have it, the image is named in the report and left to the operator.
@@ -7,8 +7,11 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::eject_media::EMPTY_DRIVE;
-use super::{Class, EjectMedia, Limits, StepKind, StepStatus};
+use super::{
+    About, Change, Class, Effect, IfImpossible, Limits, OnGuest, OnNode, Profile, Step, StepKind, StepStatus, Undo, Why,
+};
+use super::support::{EMPTY_DRIVE, guest, not_locked};
+use super::why::read;
 use crate::command::{Command, Method};
 use crate::ids::{GuestId, NodeName};
 use crate::policy::Deadlines;
@@ -28,23 +31,32 @@ pub struct InsertMedia {
 }
 
 impl InsertMedia {
-    /// What pays back an ejection.
-    pub fn of(eject: &EjectMedia) -> Self {
-        let EjectMedia { guest, node: _, drive, volid, lies_on } = eject.clone();
-        Self { guest, drive, volid, lies_on }
-    }
-
     /// Why it cannot be put back on a node, if that is so.
-    pub fn out_of_reach(&self, node: &NodeName) -> Option<String> {
+    pub fn out_of_reach(&self, node: &NodeName) -> Option<Why> {
         if self.lies_on.contains(node) {
             return None;
         }
-        let names: Vec<&str> = self.lies_on.iter().map(NodeName::as_str).collect();
-        let names = if names.is_empty() { "no node that could be asked".to_owned() } else { names.join(", ") };
-        let Self { guest, drive, volid, .. } = self;
-        Some(format!(
-            "{guest} is on {node}, and {volid} lies on {names}: copy it there and put it into {drive} by hand"
-        ))
+        Some(Why::ImageElsewhere {
+            guest: self.guest,
+            node: node.clone(),
+            volid: self.volid.clone(),
+            lies_on: self.lies_on.iter().cloned().collect(),
+            drive: self.drive.clone(),
+        })
+    }
+
+    fn put_back(&self, snapshot: &mut Snapshot) {
+        let guest = snapshot.guests.get_mut(&self.guest);
+        if let Some(facts) = guest.and_then(|guest| guest.migration.known_mut()) {
+            facts.cd_drives.insert(self.drive.clone(), self.volid.clone());
+        }
+    }
+}
+
+impl Step {
+    /// The image that it puts back.
+    pub fn puts_back(&self) -> Option<&InsertMedia> {
+        if let Self::InsertMedia(step) = self { Some(step) } else { None }
     }
 }
 
@@ -53,26 +65,34 @@ impl StepKind for InsertMedia {
         "insert-media"
     }
 
-    fn subject(&self) -> Option<String> {
-        Some(format!("{}.{}", self.guest, self.drive))
-    }
-
     fn title(&self) -> String {
         format!("put {} back into {} of {}", self.volid, self.drive, self.guest)
     }
 
-    fn class(&self) -> Class {
-        Class::Restoring
+    fn profile(&self) -> Profile<'_> {
+        Profile {
+            about: About::Drive(self.guest, &self.drive),
+            class: Class::Restoring,
+            on_node: OnNode::Nothing,
+            on_guest: OnGuest::Configures,
+            consent: None,
+            if_impossible: IfImpossible::HandOver,
+            estimate_s: 2,
+        }
+    }
+
+    fn undo(&self) -> Undo {
+        Undo::ThisIsOne
     }
 
     fn status(&self, snapshot: &Snapshot) -> StepStatus {
-        let guest = match super::guest(snapshot, self.guest) {
+        let guest = match guest(snapshot, self.guest) {
             Ok(guest) => guest,
-            Err(why) => return StepStatus::Blocked(vec![why]),
+            Err(why) => return StepStatus::blocked(why),
         };
-        let facts = match super::read(&guest.migration) {
+        let facts = match read(&guest.migration) {
             Ok(facts) => facts,
-            Err(why) => return StepStatus::Blocked(vec![why]),
+            Err(why) => return StepStatus::blocked(why),
         };
         match facts.cd_drives.get(&self.drive).map(String::as_str) {
             // Whatever is in the drive now, or that there is none any more, is somebody's will.
@@ -80,15 +100,8 @@ impl StepKind for InsertMedia {
             Some(held) if held != EMPTY_DRIVE => StepStatus::Done,
             Some(_) => match self.out_of_reach(&guest.node) {
                 Some(why) => StepStatus::Impossible(why),
-                None => super::not_locked(snapshot, self.guest),
+                None => not_locked(snapshot, self.guest),
             },
-        }
-    }
-
-    fn after(&self, snapshot: &mut Snapshot) {
-        let guest = snapshot.guests.get_mut(&self.guest);
-        if let Some(facts) = guest.and_then(|guest| guest.migration.known_mut()) {
-            facts.cd_drives.insert(self.drive.clone(), self.volid.clone());
         }
     }
 
@@ -101,5 +114,13 @@ impl StepKind for InsertMedia {
 
     fn limits(&self, _deadlines: &Deadlines) -> Limits {
         Limits { deadline_s: 120, settle_s: 10, attempts: 3 }
+    }
+
+    fn effect(&self) -> Effect<'_> {
+        Effect {
+            during: Change::Nothing,
+            after: Change::guests(|snapshot| self.put_back(snapshot)),
+            promise: Change::Nothing,
+        }
     }
 }

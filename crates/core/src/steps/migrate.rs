@@ -2,28 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Class, Limits, StartGuest, StartMoved, Step, StepKind, StepStatus};
+use super::{About, Change, Class, Effect, IfImpossible, Limits, Move, OnGuest, OnNode, Profile, StartGuest, StartMoved, StepKind, StepStatus, Travel, Undo, Why};
+use super::support::{all_guests_seen, node, node_mut};
+use super::why::read;
 use crate::command::{Command, Method};
 use crate::ids::{GuestId, GuestKind, NodeName};
 use crate::observed::Observed;
-use crate::policy::Deadlines;
+use crate::policy::{ConsentKind, Deadlines};
 use crate::snapshot::{Guest, GuestStatus, HaNodeState, HaRequest, HaServiceState, LocalGuest, Snapshot};
-
-/// How a guest travels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Travel {
-    /// A running VM, without a stop.
-    Live,
-    /// A running VM, without a stop, and its local disks with it.
-    LiveWithDisks,
-    /// A running container: shut down, moved, started.
-    Restart,
-    /// Whatever is stopped.
-    Offline,
-    /// Through the HA manager, which picks the way: VMs live, containers by restart.
-    Ha,
-}
 
 /// Moves one guest from one node to another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,41 +25,44 @@ pub struct Migrate {
 }
 
 impl Migrate {
-    /// Does the guest stop on its way and start again by the same order?
-    pub fn restarts(&self) -> bool {
-        match self.travel {
-            Travel::Restart => true,
-            Travel::Ha => self.guest.kind == GuestKind::Ct,
-            Travel::Live | Travel::LiveWithDisks | Travel::Offline => false,
-        }
+    /// What it takes besides its bytes: start on the target, hand-over, clean-up. In seconds.
+    pub const ESTIMATE_S: u64 = 4;
+
+    fn step(&self) -> Move<'_> {
+        Move { guest: self.guest, from: &self.from, to: &self.to, travel: self.travel }
+    }
+
+    // A container was shut down and moved, and its start failed.
+    fn is_half_done(&self, snapshot: &Snapshot) -> bool {
+        self.travel == Travel::Restart && self.stands_still(snapshot)
     }
 
     /// Under way, by the guest's lock, by a task, or by HA's state; the evidence.
-    fn under_way(&self, snapshot: &Snapshot, guest: &Guest) -> Option<String> {
+    fn under_way(&self, snapshot: &Snapshot, guest: &Guest) -> Option<Why> {
         let mut jobs = snapshot.jobs.known().into_iter().flatten();
         if let Some(job) = jobs.find(|job| job.kind.is_migration() && job.vmid == Some(self.guest.vmid)) {
-            return Some(format!("task {}", job.upid));
+            return Some(Why::Task(job.upid.clone()));
         }
         if guest.lock.known().and_then(Option::as_ref).is_some_and(|lock| lock.0 == "migrate") {
-            return Some("its configuration is locked for a migration".to_owned());
+            return Some(Why::LockedForMigration);
         }
         let service = snapshot.ha_service(self.guest)?;
         matches!(service.state?, HaServiceState::Migrate | HaServiceState::Relocate)
-            .then(|| "the HA manager is moving it".to_owned())
+            .then_some(Why::HaMoves)
     }
 
     fn needs(&self, snapshot: &Snapshot, guest: &Guest) -> Result<(), StepStatus> {
-        let blocked = |why: String| StepStatus::Blocked(vec![why]);
-        if let Some(lock) = super::read(&guest.lock).map_err(blocked)? {
-            return Err(blocked(format!("{} is locked ({})", self.guest, lock.0)));
+        let blocked = StepStatus::blocked;
+        if let Some(lock) = read(&guest.lock).map_err(blocked)? {
+            return Err(blocked(Why::Locked(self.guest, lock.0.clone())));
         }
-        if !*super::node(snapshot, &self.to).and_then(|node| super::read(&node.online)).map_err(blocked)? {
-            return Err(blocked(format!("{} is not online", self.to)));
+        if !*node(snapshot, &self.to).and_then(|node| read(&node.online)).map_err(blocked)? {
+            return Err(blocked(Why::NotOnline(self.to.clone())));
         }
-        let facts = super::read(&guest.migration).map_err(blocked)?;
+        let facts = read(&guest.migration).map_err(blocked)?;
         if let Some(reasons) = facts.refused.get(&self.to).filter(|reasons| !reasons.is_empty()) {
-            let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
-            return Err(blocked(format!("PVE refuses {} as target of {}: {}", self.to, self.guest, reasons.join("; "))));
+            let (node, guest, reasons) = (self.to.clone(), self.guest, reasons.clone());
+            return Err(blocked(Why::TargetRefused { node, guest, reasons }));
         }
         match self.travel {
             Travel::Ha => self.ha_needs(snapshot, HaServiceState::Started),
@@ -107,17 +96,43 @@ impl Migrate {
     }
 
     fn ha_needs(&self, snapshot: &Snapshot, at_rest: HaServiceState) -> Result<(), StepStatus> {
-        let ha = super::read(&snapshot.ha).map_err(|why| StepStatus::Blocked(vec![why]))?;
+        let ha = read(&snapshot.ha).map_err(StepStatus::blocked)?;
         let Some(service) = ha.services.get(&self.guest) else {
-            return Err(StepStatus::Impossible(format!("{} is not managed by HA any more", self.guest)));
+            return Err(StepStatus::Impossible(Why::NotManaged(self.guest)));
         };
         if service.state != Some(at_rest) {
-            return Err(StepStatus::Blocked(vec![format!("HA has {} in state {:?}", self.guest, service.state)]));
+            return Err(StepStatus::blocked(Why::HaState(self.guest, service.state)));
         }
         // The manager drops a command for a node that is not online, and says so only in its own log.
         match ha.nodes.get(&self.to) {
             Some(HaNodeState::Online) => Ok(()),
-            state => Err(StepStatus::Blocked(vec![format!("HA has the target {} as {state:?}", self.to)])),
+            state => Err(StepStatus::blocked(Why::HaTarget(self.to.clone(), state.copied()))),
+        }
+    }
+
+    /// Forecast: it is there, in the state that it was in.
+    fn arrived(&self, snapshot: &mut Snapshot) {
+        if self.is_half_done(snapshot) {
+            return self.its_start().started(snapshot);
+        }
+        let Some(guest) = snapshot.guests.get_mut(&self.guest) else { return };
+        guest.node = self.to.clone();
+        let (name, running) = (guest.name.clone(), guest.may_be_running());
+        if let Some(facts) = guest.migration.known_mut() {
+            // PVE's refusals are about the old place; the planner asks again on the next full look.
+            facts.refused.remove(&self.to);
+        }
+        if let Some(local) = node_mut(snapshot, &self.from).and_then(|node| node.local_guests.known_mut()) {
+            local.retain(|listed| listed.vmid != self.guest.vmid);
+        }
+        if let Some(local) = node_mut(snapshot, &self.to).and_then(|node| node.local_guests.known_mut()) {
+            local.push(LocalGuest { kind: self.guest.kind, vmid: self.guest.vmid, running, name });
+            local.sort_by_key(|listed| listed.vmid);
+        }
+        if let Observed::Known(ha) = &mut snapshot.ha
+            && let Some(service) = ha.services.get_mut(&self.guest)
+        {
+            service.node = Some(self.to.clone());
         }
     }
 }
@@ -132,10 +147,6 @@ impl StepKind for Migrate {
         "migrate"
     }
 
-    fn subject(&self) -> Option<String> {
-        Some(self.guest.to_string())
-    }
-
     fn title(&self) -> String {
         let how = match self.travel {
             Travel::Live => "live",
@@ -148,79 +159,69 @@ impl StepKind for Migrate {
         format!("migrate {} {} → {}, {how}", self.guest, self.from, self.to)
     }
 
-    fn class(&self) -> Class {
-        Class::RiskTaking
+    fn profile(&self) -> Profile<'_> {
+        let step = self.step();
+        Profile {
+            about: About::Guest(self.guest),
+            class: Class::RiskTaking,
+            on_node: OnNode::Nothing,
+            on_guest: OnGuest::Moves(step),
+            consent: step.restarts().then_some(ConsentKind::RestartContainers),
+            if_impossible: IfImpossible::PlanAgain,
+            estimate_s: Self::ESTIMATE_S,
+        }
+    }
+
+    // Should the move fail and the start after it too, the container is down, wherever it is.
+    fn undo(&self) -> Undo {
+        match self.travel {
+            Travel::Restart => Undo::UnlessDone(StartMoved { guest: self.guest }.into()),
+            Travel::Live | Travel::LiveWithDisks | Travel::Offline | Travel::Ha => Undo::Nothing,
+        }
     }
 
     fn status(&self, snapshot: &Snapshot) -> StepStatus {
         let Some(guest) = snapshot.guests.get(&self.guest) else {
-            return match super::all_guests_seen(snapshot) {
-                Ok(()) => StepStatus::Impossible(format!("{} is gone", self.guest)),
-                Err(why) => StepStatus::Blocked(vec![why]),
+            return match all_guests_seen(snapshot) {
+                Ok(()) => StepStatus::Impossible(Why::GuestGone(self.guest)),
+                Err(why) => StepStatus::blocked(why),
             };
         };
         if let Some(evidence) = self.under_way(snapshot, guest) {
             return StepStatus::Running(evidence);
         }
-        let status = match super::read(&guest.status) {
+        let status = match read(&guest.status) {
             Ok(status) => *status,
-            Err(why) => return StepStatus::Blocked(vec![why]),
+            Err(why) => return StepStatus::blocked(why),
         };
         let runs = status != GuestStatus::Stopped;
         if guest.node == self.to {
             return match (self.travel, runs) {
                 (Travel::Offline, _) | (_, true) => StepStatus::Done,
                 (Travel::Restart, false) if self.is_half_done(snapshot) => match guest.lock.known() {
-                    Some(None) => StepStatus::Ready,
-                    _ => StepStatus::Blocked(vec![format!("{} has arrived, is stopped and locked", self.guest)]),
+                    Some(None) => StepStatus::HalfDone,
+                    _ => StepStatus::blocked(Why::ArrivedLocked(self.guest)),
                 },
                 (_, false) if self.was_stopped_there(snapshot, guest) => {
-                    StepStatus::Impossible(format!("{} has arrived on {}, and was stopped there", self.guest, self.to))
+                    StepStatus::Impossible(Why::ArrivedAndStopped(self.guest, self.to.clone()))
                 }
-                (_, false) => StepStatus::Blocked(vec![format!("{} has arrived but is not running", self.guest)]),
+                (_, false) => StepStatus::blocked(Why::ArrivedNotRunning(self.guest)),
             };
         }
         if guest.node != self.from {
-            return StepStatus::Impossible(format!("{} is on {}, not on {}", self.guest, guest.node, self.from));
+            return StepStatus::Impossible(Why::GuestElsewhere {
+                guest: self.guest,
+                is: guest.node.clone(),
+                should: self.from.clone(),
+            });
         }
         match (self.travel, runs) {
-            (Travel::Offline, true) => return StepStatus::Impossible(format!("{} is running now", self.guest)),
+            (Travel::Offline, true) => return StepStatus::Impossible(Why::RunsNow(self.guest)),
             (Travel::Offline, false) => {}
-            (_, false) => return StepStatus::Impossible(format!("{} is stopped now", self.guest)),
+            (_, false) => return StepStatus::Impossible(Why::StoppedNow(self.guest)),
             (_, true) => {}
         }
         self.needs(snapshot, guest).err().unwrap_or(StepStatus::Ready)
-    }
-
-    // There is no `during`: that a guest on its way takes room on both ends is what the rules know as `moving`.
-    fn after(&self, snapshot: &mut Snapshot) {
-        if self.is_half_done(snapshot) {
-            return self.its_start().after(snapshot);
-        }
-        let Some(guest) = snapshot.guests.get_mut(&self.guest) else { return };
-        guest.node = self.to.clone();
-        let (name, running) = (guest.name.clone(), guest.may_be_running());
-        if let Some(facts) = guest.migration.known_mut() {
-            // PVE's refusals are about the old place; the planner asks again on the next full look.
-            facts.refused.remove(&self.to);
-        }
-        if let Some(local) = super::node_mut(snapshot, &self.from).and_then(|node| node.local_guests.known_mut()) {
-            local.retain(|listed| listed.vmid != self.guest.vmid);
-        }
-        if let Some(local) = super::node_mut(snapshot, &self.to).and_then(|node| node.local_guests.known_mut()) {
-            local.push(LocalGuest { kind: self.guest.kind, vmid: self.guest.vmid, running, name });
-            local.sort_by_key(|listed| listed.vmid);
-        }
-        if let Observed::Known(ha) = &mut snapshot.ha
-            && let Some(service) = ha.services.get_mut(&self.guest)
-        {
-            service.node = Some(self.to.clone());
-        }
-    }
-
-    // A container was shut down and moved, and its start failed.
-    fn is_half_done(&self, snapshot: &Snapshot) -> bool {
-        self.travel == Travel::Restart && self.stands_still(snapshot)
     }
 
     fn command(&self, snapshot: &Snapshot) -> Option<Command> {
@@ -242,14 +243,18 @@ impl StepKind for Migrate {
         Some(Command::api(Method::Post, path, params))
     }
 
-    // Should the move fail and the start after it too, the container is down, wherever it is.
-    fn owes_on_the_way(&self) -> Option<Step> {
-        (self.travel == Travel::Restart).then(|| StartMoved { guest: self.guest }.into())
-    }
-
     fn limits(&self, deadlines: &Deadlines) -> Limits {
         // HA needs up to two rounds of its manager and one of the node's agent before anything is to be seen.
         let settle_s = if matches!(self.travel, Travel::Ha | Travel::Offline) { 60 } else { 15 };
         Limits { deadline_s: deadlines.migration_s, settle_s, attempts: 3 }
+    }
+
+    // While it runs: that a guest on its way takes room on both ends is what the rules know as `moving`.
+    fn effect(&self) -> Effect<'_> {
+        Effect {
+            during: Change::Nothing,
+            after: Change::guests(|snapshot| self.arrived(snapshot)),
+            promise: Change::Nothing,
+        }
     }
 }

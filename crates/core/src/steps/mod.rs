@@ -1,100 +1,72 @@
 //! Everything that Quorate can do to a cluster. One file per step, one line here.
 //!
-//! A step answers one question about a snapshot: its [`StepStatus`]. Guard and verify are the same function read
-//! at two moments, and resuming after a crash is the normal path. The command it sends is data as well.
+//! A step is data that describes itself: [`StepKind`] asks for everything that anybody needs to know of it, without a
+//! default, so that a new step cannot forget an answer. It answers one question about a snapshot: its [`StepStatus`].
+//! Guard and verify are the same function read at two moments, and resuming after a crash is the normal path. The
+//! command it sends is data as well.
+//!
+//! What a run changes for a while and sets back later, a flag or a mode, is a [`Setting`]: see [`settings`].
 
+mod effect;
+mod profile;
+pub mod settings;
+mod status;
 mod support;
+mod travel;
+mod why;
 
 use serde::{Deserialize, Serialize};
 
-pub use migrate::Travel;
+pub use change_setting::{set, undo};
+pub use effect::{Change, Effect};
+pub use profile::{About, Class, IfImpossible, Limits, OnGuest, OnNode, Profile};
 pub use prove_back::NEEDED_SERVICES;
 pub use refresh_packages::LISTS_MAX_AGE_S;
+pub use settings::{Act, ExpectedVotes, Failback, Maintenance, Noout, Rebalance, Setting};
+pub use status::StepStatus;
 pub(crate) use support::take_offline;
-pub use support::{BENIGN_CEPH_CHECKS, ceph_unsettled, what_runs_on};
-use support::{
-    NOOUT_LIMITS, all_guests_seen, bring_online, ceph_helper_for, done_when_empty, guest, guest_job, guest_state,
-    ha_wants, helper_for, job_on, node, node_mut, noout_set_for, not_locked, read,
-};
+pub use support::{ceph_unsettled, is_benign, what_runs_on};
+pub use travel::{Move, Travel};
 pub use upgrade_packages::kernel_release;
+pub use why::Why;
 
 use crate::command::Command;
-use crate::ids::GuestId;
+use crate::ids::{GuestId, NodeName};
 use crate::policy::Deadlines;
 use crate::snapshot::Snapshot;
 
-/// Where a step stands, judged by nothing but a snapshot.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum StepStatus {
-    /// Its own needs are met; it may be begun.
-    Ready,
-    /// It is under way, and this is the evidence.
-    Running(String),
-    /// What it is for is so.
-    Done,
-    /// Something it needs is not so, or not known; waiting may help.
-    Blocked(Vec<String>),
-    /// It can never be done as it stands; a new plan is needed.
-    Impossible(String),
-}
-
-/// How long a step may take and how often it may be tried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Limits {
-    /// From the first start to done; then the run pauses with a diagnosis.
-    pub deadline_s: u64,
-    /// After the command was sent, its effect may be invisible for this long: not to be sent again before.
-    pub settle_s: u64,
-    /// How often the command may be sent.
-    pub attempts: u32,
-}
-
-/// Does a step take a risk, or give back?
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// Every safety rule must hold.
-    RiskTaking,
-    /// It must merely break no rule that holds: otherwise a node lost by accident forbids its own cure.
-    Restoring,
-}
-
-/// What every step can tell about itself.
+/// What every step says of itself.
 pub trait StepKind {
     /// The verb in ids, plans and the journal: `migrate`.
     fn verb(&self) -> &'static str;
-    /// What it acts on, for its id: `vm:101`; none if it is the wave's node itself.
-    fn subject(&self) -> Option<String> {
-        None
-    }
     /// One line for the plan: `migrate vm:101 web pve1 → pve2, live`.
     fn title(&self) -> String;
-    /// Risk-taking or restoring.
-    fn class(&self) -> Class;
+    /// What it is about, what it does to whom, what it costs.
+    fn profile(&self) -> Profile<'_>;
+    /// What undoes it.
+    fn undo(&self) -> Undo;
+    /// How long it may take and how often it may be tried.
+    fn limits(&self, deadlines: &Deadlines) -> Limits;
     /// Where it stands.
     fn status(&self, snapshot: &Snapshot) -> StepStatus;
-    /// Forecast: the state while it runs, where that is another than the one before it.
-    fn during(&self, _snapshot: &mut Snapshot) {}
-    /// Forecast: the state once it is done.
-    fn after(&self, snapshot: &mut Snapshot);
-    /// Has its command stopped half way, so that something is down until the rest of it is sent?
-    fn is_half_done(&self, _snapshot: &Snapshot) -> bool {
-        false
-    }
     /// Exactly what will be sent; none for a step that only waits for a state.
-    fn command(&self, _snapshot: &Snapshot) -> Option<Command> {
-        None
-    }
-    /// The step that pays back what this one changes.
-    fn owes(&self) -> Option<Step> {
-        None
-    }
-    /// What is owed from its order until it is done, and with that no more: a step that stops half way leaves it to others.
-    fn owes_on_the_way(&self) -> Option<Step> {
-        None
-    }
-    /// Its limits.
-    fn limits(&self, deadlines: &Deadlines) -> Limits;
+    fn command(&self, snapshot: &Snapshot) -> Option<Command>;
+    /// What a forecast makes of it.
+    fn effect(&self) -> Effect<'_>;
+}
+
+/// What undoes a step. No run ends while something is still to be undone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Undo {
+    /// What it does is meant to stay, or it does nothing.
+    Nothing,
+    /// It changes something for a while: this step sets it back later in the run.
+    Later(Step),
+    /// It undoes itself when it is done; where it stops half way, this step does what is left.
+    UnlessDone(Step),
+    /// It is an undo itself, and done only while the run has something to undo: what an administrator set is not ours
+    /// to clear.
+    ThisIsOne,
 }
 
 /// Declares the steps: one line each. Makes the [`Step`] enum and sends each question to its file.
@@ -109,8 +81,8 @@ macro_rules! steps {
             $($(#[$doc])* $name($name),)+
         }
 
-        /// Every kind of step by its module, so that a table over all of them cannot forget one.
-        pub const KINDS: &[&str] = &[$(stringify!($module)),+];
+        /// Every kind of step by its module.
+        const KINDS: &[&str] = &[$(stringify!($module)),+];
 
         impl Step {
             /// The step as what it has in common with all others.
@@ -132,14 +104,8 @@ macro_rules! steps {
 steps! {
     /// Package lists are read anew.
     refresh_packages::RefreshPackages,
-    /// HA is told not to take a guest back by itself.
-    hold_failback::HoldFailback,
-    /// HA may take a guest back again.
-    restore_failback::RestoreFailback,
-    /// HA is told not to balance guests by itself.
-    hold_rebalance::HoldRebalance,
-    /// HA may balance guests by itself again.
-    restore_rebalance::RestoreRebalance,
+    /// A flag or a mode is set for a while, or set back.
+    change_setting::ChangeSetting,
     /// A CD image is ejected.
     eject_media::EjectMedia,
     /// A CD image that was ejected is put back.
@@ -156,14 +122,6 @@ steps! {
     start_moved::StartMoved,
     /// The node itself says that nothing runs on it.
     prove_empty::ProveEmpty,
-    /// HA sends nothing to the node.
-    enter_maintenance::EnterMaintenance,
-    /// HA may use the node again.
-    leave_maintenance::LeaveMaintenance,
-    /// Ceph does not move data because the node's OSDs are down.
-    set_noout::SetNoout,
-    /// Ceph may move data again.
-    unset_noout::UnsetNoout,
     /// Packages are upgraded, detached from us.
     upgrade_packages::UpgradePackages,
     /// The node is rebooted.
@@ -174,57 +132,115 @@ steps! {
     settle_ha::SettleHa,
     /// The cluster is as it should be at the end.
     final_check::FinalCheck,
-    /// Those who are left have quorum, without nodes that a person has seen to be off.
-    lower_votes::LowerVotes,
-    /// Expected votes are what the configuration says.
-    restore_votes::RestoreVotes,
 }
 
+/// The verbs of all steps, so that a table over them cannot forget one.
+pub fn verbs() -> impl Iterator<Item = String> {
+    let kinds = KINDS.iter().filter(|kind| **kind != "change_setting").map(|kind| kind.replace('_', "-"));
+    kinds.chain(settings::VERBS.iter().flatten().map(ToString::to_string))
+}
+
+/// What others ask of a step, put together from its answers.
 impl Step {
-    /// Does it only give back what an earlier step changed? Then it is done only while that is owed: what an
-    /// administrator set is not ours to clear.
-    pub fn is_payback(&self) -> bool {
-        matches!(
-            self,
-            Self::RestoreFailback(_)
-                | Self::RestoreRebalance(_)
-                | Self::LeaveMaintenance(_)
-                | Self::UnsetNoout(_)
-                | Self::StartGuest(_)
-                | Self::StartMoved(_)
-                | Self::InsertMedia(_)
-                | Self::RestoreVotes(_)
-        )
+    /// The guest that it is about.
+    pub fn guest(&self) -> Option<GuestId> {
+        self.kind().profile().about.guest()
     }
 
-    /// The guest that this step shuts down, to be started by another.
+    /// The node that it is about.
+    pub fn node(&self) -> Option<&NodeName> {
+        self.kind().profile().about.node()
+    }
+
+    /// What it means for its node.
+    pub fn on_node(&self) -> OnNode {
+        self.kind().profile().on_node
+    }
+
+    /// The move that it makes, if it makes one.
+    pub fn moves(&self) -> Option<Move<'_>> {
+        match self.kind().profile().on_guest {
+            OnGuest::Moves(step) => Some(step),
+            OnGuest::Nothing | OnGuest::Stops | OnGuest::Starts | OnGuest::Configures => None,
+        }
+    }
+
+    /// Does it move a guest?
+    pub fn is_move(&self) -> bool {
+        self.moves().is_some()
+    }
+
+    /// Does it only undo what an earlier step changed?
+    pub fn is_undo(&self) -> bool {
+        self.kind().undo() == Undo::ThisIsOne
+    }
+
+    /// The step that sets back later what this one changes for a while.
+    pub fn undone_later_by(&self) -> Option<Step> {
+        match self.kind().undo() {
+            Undo::Later(step) => Some(step),
+            Undo::Nothing | Undo::UnlessDone(_) | Undo::ThisIsOne => None,
+        }
+    }
+
+    /// The step that does what is left where this one stops half way.
+    pub fn undone_on_the_way_by(&self) -> Option<Step> {
+        match self.kind().undo() {
+            Undo::UnlessDone(step) => Some(step),
+            Undo::Nothing | Undo::Later(_) | Undo::ThisIsOne => None,
+        }
+    }
+
+    /// The guest that it shuts down, to be started by another step.
     pub fn stops(&self) -> Option<GuestId> {
-        match self {
-            Self::ShutdownGuest(step) => Some(step.guest),
-            Self::StopToMove(step) => Some(step.guest),
-            _ => None,
-        }
+        self.guest().filter(|_| self.kind().profile().on_guest == OnGuest::Stops)
     }
 
-    /// The guest that this step starts again.
+    /// The guest that it starts again: its downtime ends.
     pub fn starts(&self) -> Option<GuestId> {
-        match self {
-            Self::StartGuest(step) => Some(step.guest),
-            Self::StartMoved(step) => Some(step.guest),
-            _ => None,
-        }
+        self.guest().filter(|_| self.kind().profile().on_guest == OnGuest::Starts)
     }
 
-    /// The guest that this step stops and starts again by itself: a container that moves.
+    /// The guest that it starts on a node of its own: it was shut down there and stays there.
+    pub fn starts_in_place(&self) -> Option<GuestId> {
+        self.starts().filter(|_| self.node().is_some())
+    }
+
+    /// The guest that it starts wherever it is by then: it was stopped for its move.
+    pub fn starts_moved(&self) -> Option<GuestId> {
+        self.starts().filter(|_| self.node().is_none())
+    }
+
+    /// The guest that it stops and starts again by itself: a container that moves.
     pub fn restarts(&self) -> Option<GuestId> {
-        match self {
-            Self::Migrate(step) if step.restarts() => Some(step.guest),
-            _ => None,
-        }
+        self.moves().filter(Move::restarts).map(|step| step.guest)
     }
 
-    /// The guest whose downtime begins with this step.
+    /// The guest whose downtime begins with it.
     pub fn takes_down(&self) -> Option<GuestId> {
         self.stops().or_else(|| self.restarts())
     }
+
+    /// The guest whose configuration it changes.
+    pub fn configures(&self) -> Option<GuestId> {
+        self.guest().filter(|_| self.kind().profile().on_guest == OnGuest::Configures)
+    }
+
+    /// Does it leave its node, and every guest, as they were: a look, or a setting of the whole cluster?
+    pub fn leaves_nodes_as_they_are(&self) -> bool {
+        self.on_node() == OnNode::Nothing && self.guest().is_none() && !self.is_undo()
+    }
+
+    /// Forecast: the state while it runs.
+    pub fn during(&self, snapshot: &mut Snapshot) {
+        self.kind().effect().during.apply(snapshot);
+    }
+
+    /// Forecast: the state once it is done.
+    pub fn after(&self, snapshot: &mut Snapshot) {
+        self.kind().effect().after.apply(snapshot);
+    }
 }
+
+#[cfg(test)]
+mod tests;

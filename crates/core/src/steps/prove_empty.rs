@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Class, Limits, StepKind, StepStatus};
+use super::{About, Change, Class, Effect, IfImpossible, Limits, OnGuest, OnNode, Profile, StepKind, StepStatus, Undo};
+use super::support::{what_runs_on};
+use crate::command::Command;
 use crate::ids::NodeName;
 use crate::policy::Deadlines;
 use crate::snapshot::Snapshot;
@@ -23,17 +25,40 @@ impl StepKind for ProveEmpty {
         format!("{} itself says that nothing runs on it", self.node)
     }
 
-    fn class(&self) -> Class {
-        Class::Restoring
+    fn profile(&self) -> Profile<'_> {
+        Profile {
+            about: About::Node(&self.node),
+            class: Class::Restoring,
+            on_node: OnNode::WaitsEmpty,
+            on_guest: OnGuest::Nothing,
+            consent: None,
+            if_impossible: IfImpossible::PlanAgain,
+            estimate_s: 5,
+        }
     }
 
-    fn status(&self, snapshot: &Snapshot) -> StepStatus {
-        super::done_when_empty(super::what_runs_on(snapshot, &self.node))
+    fn undo(&self) -> Undo {
+        Undo::Nothing
     }
-
-    fn after(&self, _snapshot: &mut Snapshot) {}
 
     fn limits(&self, deadlines: &Deadlines) -> Limits {
         Limits { deadline_s: deadlines.ha_s, settle_s: 0, attempts: 0 }
+    }
+
+    fn status(&self, snapshot: &Snapshot) -> StepStatus {
+        StepStatus::done_when_empty(what_runs_on(snapshot, &self.node))
+    }
+
+
+    fn command(&self, _snapshot: &Snapshot) -> Option<Command> {
+        None
+    }
+
+    fn effect(&self) -> Effect<'_> {
+        Effect {
+            during: Change::Nothing,
+            after: Change::Nothing,
+            promise: Change::Nothing,
+        }
     }
 }

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Class, Limits, StepKind, StepStatus};
+use super::{About, Change, Class, Effect, IfImpossible, Limits, OnGuest, OnNode, Profile, StepKind, StepStatus, Undo, Why};
+use super::support::{bring_online, node, node_mut, take_offline};
+use super::why::read;
 use crate::command::{Command, Method};
 use crate::ids::{BootId, NodeName};
 use crate::observed::Observed;
@@ -18,6 +20,22 @@ pub struct Reboot {
     pub from_boot: BootId,
 }
 
+impl Reboot {
+    /// From the order to a shell that answers.
+    pub const ESTIMATE_S: u64 = 150;
+
+    fn booted(&self, snapshot: &mut Snapshot) {
+        bring_online(snapshot, &self.node);
+        let Some(node) = node_mut(snapshot, &self.node) else { return };
+        node.boot = Observed::Known(BootId::new(format!("after-{}", self.from_boot)));
+        node.uptime_s = Observed::Known(0);
+        if let Some(kernel) = node.kernel.known_mut() {
+            kernel.running = kernel.will_boot().clone();
+            kernel.next_boot = None;
+        }
+    }
+}
+
 impl StepKind for Reboot {
     fn verb(&self) -> &'static str {
         "reboot"
@@ -27,51 +45,47 @@ impl StepKind for Reboot {
         format!("reboot {}", self.node)
     }
 
-    fn class(&self) -> Class {
-        Class::RiskTaking
+    fn profile(&self) -> Profile<'_> {
+        Profile {
+            about: About::Node(&self.node),
+            class: Class::RiskTaking,
+            on_node: OnNode::Reboots,
+            on_guest: OnGuest::Nothing,
+            consent: None,
+            if_impossible: IfImpossible::StandStill,
+            estimate_s: Self::ESTIMATE_S,
+        }
+    }
+
+    fn undo(&self) -> Undo {
+        Undo::Nothing
     }
 
     fn status(&self, snapshot: &Snapshot) -> StepStatus {
-        let node = match super::node(snapshot, &self.node) {
+        let node = match node(snapshot, &self.node) {
             Ok(node) => node,
-            Err(why) => return StepStatus::Blocked(vec![why]),
+            Err(why) => return StepStatus::blocked(why),
         };
-        let (boot, kernel) = match (super::read(&node.boot), super::read(&node.kernel)) {
+        let (boot, kernel) = match (read(&node.boot), read(&node.kernel)) {
             (Ok(boot), Ok(kernel)) => (boot, kernel),
             // A node that is down or coming up cannot be asked: that is what a reboot looks like.
-            (Err(why), _) | (_, Err(why)) => return StepStatus::Running(format!("no answer yet: {why}")),
+            (Err(why), _) | (_, Err(why)) => return StepStatus::Running(Why::NoAnswerYet(Box::new(why))),
         };
         if *boot == self.from_boot {
-            return match super::read(&node.online) {
+            return match read(&node.online) {
                 Ok(true) => StepStatus::Ready,
-                Ok(false) => StepStatus::Running("it has left the cluster".to_owned()),
-                Err(why) => StepStatus::Blocked(vec![why]),
+                Ok(false) => StepStatus::Running(Why::LeftTheCluster),
+                Err(why) => StepStatus::blocked(why),
             };
         }
         if kernel.reboot_needed() {
-            return StepStatus::Impossible(format!(
-                "{} has booted {}, but {} was to come up: look at the boot loader and at kernel pins",
-                self.node,
-                kernel.running,
-                kernel.will_boot()
-            ));
+            return StepStatus::Impossible(Why::WrongKernel {
+                node: self.node.clone(),
+                runs: kernel.running.clone(),
+                boots: kernel.will_boot().clone(),
+            });
         }
         StepStatus::Done
-    }
-
-    fn during(&self, snapshot: &mut Snapshot) {
-        super::take_offline(snapshot, &self.node);
-    }
-
-    fn after(&self, snapshot: &mut Snapshot) {
-        super::bring_online(snapshot, &self.node);
-        let Some(node) = super::node_mut(snapshot, &self.node) else { return };
-        node.boot = Observed::Known(BootId::new(format!("after-{}", self.from_boot)));
-        node.uptime_s = Observed::Known(0);
-        if let Some(kernel) = node.kernel.known_mut() {
-            kernel.running = kernel.will_boot().clone();
-            kernel.next_boot = None;
-        }
     }
 
     fn command(&self, _snapshot: &Snapshot) -> Option<Command> {
@@ -81,5 +95,13 @@ impl StepKind for Reboot {
     fn limits(&self, deadlines: &Deadlines) -> Limits {
         // A node answers for about half a minute after the order, and waits up to three more for guests and units.
         Limits { deadline_s: deadlines.boot_s, settle_s: 300, attempts: 2 }
+    }
+
+    fn effect(&self) -> Effect<'_> {
+        Effect {
+            during: Change::cluster(|snapshot| take_offline(snapshot, &self.node)),
+            after: Change::cluster(|snapshot| self.booted(snapshot)),
+            promise: Change::Nothing,
+        }
     }
 }

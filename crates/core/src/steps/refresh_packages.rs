@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Class, Limits, StepKind, StepStatus};
+use super::{About, Change, Class, Effect, IfImpossible, Limits, OnGuest, OnNode, Profile, StepKind, StepStatus, Undo, Why};
+use super::support::{job_on, node, node_mut};
+use super::why::read;
 use crate::command::{Command, Method};
 use crate::ids::NodeName;
 use crate::policy::Deadlines;
@@ -18,6 +20,14 @@ pub struct RefreshPackages {
     pub node: NodeName,
 }
 
+impl RefreshPackages {
+    fn read_again(&self, snapshot: &mut Snapshot) {
+        if let Some(packages) = node_mut(snapshot, &self.node).and_then(|node| node.packages.known_mut()) {
+            packages.lists_age_s = Some(0);
+        }
+    }
+}
+
 impl StepKind for RefreshPackages {
     fn verb(&self) -> &'static str {
         "refresh-packages"
@@ -27,28 +37,34 @@ impl StepKind for RefreshPackages {
         format!("read the package lists of {} anew", self.node)
     }
 
-    fn class(&self) -> Class {
-        Class::Restoring
+    fn profile(&self) -> Profile<'_> {
+        Profile {
+            about: About::Node(&self.node),
+            class: Class::Restoring,
+            on_node: OnNode::Nothing,
+            on_guest: OnGuest::Nothing,
+            consent: None,
+            if_impossible: IfImpossible::PlanAgain,
+            estimate_s: 20,
+        }
+    }
+
+    fn undo(&self) -> Undo {
+        Undo::Nothing
     }
 
     fn status(&self, snapshot: &Snapshot) -> StepStatus {
-        if let Some(job) = super::job_on(snapshot, &self.node, "aptupdate") {
-            return StepStatus::Running(format!("task {job}"));
+        if let Some(job) = job_on(snapshot, &self.node, "aptupdate") {
+            return StepStatus::Running(Why::Task(job.clone()));
         }
-        let packages = match super::node(snapshot, &self.node).and_then(|node| super::read(&node.packages)) {
+        let packages = match node(snapshot, &self.node).and_then(|node| read(&node.packages)) {
             Ok(packages) => packages,
-            Err(why) => return StepStatus::Blocked(vec![why]),
+            Err(why) => return StepStatus::blocked(why),
         };
         match packages.lists_age_s {
             Some(age) if age <= LISTS_MAX_AGE_S => StepStatus::Done,
-            _ if packages.locked => StepStatus::Blocked(vec![format!("dpkg on {} is locked by somebody", self.node)]),
+            _ if packages.locked => StepStatus::blocked(Why::DpkgLocked(self.node.clone())),
             _ => StepStatus::Ready,
-        }
-    }
-
-    fn after(&self, snapshot: &mut Snapshot) {
-        if let Some(packages) = super::node_mut(snapshot, &self.node).and_then(|node| node.packages.known_mut()) {
-            packages.lists_age_s = Some(0);
         }
     }
 
@@ -58,5 +74,13 @@ impl StepKind for RefreshPackages {
 
     fn limits(&self, _deadlines: &Deadlines) -> Limits {
         Limits { deadline_s: 900, settle_s: 30, attempts: 2 }
+    }
+
+    fn effect(&self) -> Effect<'_> {
+        Effect {
+            during: Change::Nothing,
+            after: Change::cluster(|snapshot| self.read_again(snapshot)),
+            promise: Change::Nothing,
+        }
     }
 }

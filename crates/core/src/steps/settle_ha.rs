@@ -2,10 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Class, Limits, StepKind, StepStatus};
+use super::{About, Change, Class, Effect, IfImpossible, Limits, OnGuest, OnNode, Profile, StepKind, StepStatus, Undo};
+use super::support::{ha_unsettled};
+use crate::command::Command;
 use crate::ids::NodeName;
 use crate::policy::Deadlines;
-use crate::snapshot::{HaNodeState, HaRequest, HaServiceState, Snapshot};
+use crate::snapshot::{HaRequest, HaServiceState, Snapshot};
 
 /// Waits until the HA manager rests, before the next node is taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,37 +16,14 @@ pub struct SettleHa {
     pub node: NodeName,
 }
 
-/// What HA still has to do, in words.
-pub(super) fn unsettled(snapshot: &Snapshot) -> Result<Vec<String>, String> {
-    let ha = super::read(&snapshot.ha)?;
-    let mut left = Vec::new();
-    for (node, state) in &ha.nodes {
-        if *state != HaNodeState::Online && *state != HaNodeState::Gone {
-            left.push(format!("HA has {node} as {state:?}"));
-        }
+/// HA has brought every guest to where and what it was asked for.
+fn ha_is_idle(snapshot: &mut Snapshot) {
+    let Some(ha) = snapshot.ha.known_mut() else { return };
+    for service in ha.services.values_mut().filter(|service| service.state != Some(HaServiceState::Error)) {
+        let started = service.request == HaRequest::Started;
+        service.state = Some(if started { HaServiceState::Started } else { HaServiceState::Stopped });
+        (service.target, service.maintenance_node) = (None, None);
     }
-    for (guest, service) in &ha.services {
-        if service.request == HaRequest::Ignored {
-            continue;
-        }
-        let wanted = match service.request {
-            HaRequest::Started => HaServiceState::Started,
-            _ => HaServiceState::Stopped,
-        };
-        match service.state {
-            Some(state) if state == wanted => {}
-            Some(HaServiceState::Error) => left.push(format!(
-                "HA has given {guest} up (state Error): mend it, then `ha-manager set {guest} --state disabled; \
-                 ha-manager set {guest} --state started`"
-            )),
-            Some(state) => left.push(format!("HA has {guest} in state {state:?}")),
-            None => left.push(format!("HA has not taken {guest} up yet")),
-        }
-        if let Some(home) = ha.goes_back(*guest) {
-            left.push(format!("{guest} is about to travel back to {home}"));
-        }
-    }
-    Ok(left)
 }
 
 impl StepKind for SettleHa {
@@ -56,17 +35,40 @@ impl StepKind for SettleHa {
         "HA has nothing under way".to_owned()
     }
 
-    fn class(&self) -> Class {
-        Class::Restoring
+    fn profile(&self) -> Profile<'_> {
+        Profile {
+            about: About::Node(&self.node),
+            class: Class::Restoring,
+            on_node: OnNode::Nothing,
+            on_guest: OnGuest::Nothing,
+            consent: None,
+            if_impossible: IfImpossible::PlanAgain,
+            estimate_s: 30,
+        }
     }
 
-    fn status(&self, snapshot: &Snapshot) -> StepStatus {
-        super::done_when_empty(unsettled(snapshot))
+    fn undo(&self) -> Undo {
+        Undo::Nothing
     }
-
-    fn after(&self, _snapshot: &mut Snapshot) {}
 
     fn limits(&self, deadlines: &Deadlines) -> Limits {
         Limits { deadline_s: deadlines.ha_s, settle_s: 0, attempts: 0 }
+    }
+
+    fn status(&self, snapshot: &Snapshot) -> StepStatus {
+        StepStatus::done_when_empty(ha_unsettled(snapshot))
+    }
+
+
+    fn command(&self, _snapshot: &Snapshot) -> Option<Command> {
+        None
+    }
+
+    fn effect(&self) -> Effect<'_> {
+        Effect {
+            during: Change::Nothing,
+            after: Change::Nothing,
+            promise: Change::cluster(ha_is_idle),
+        }
     }
 }

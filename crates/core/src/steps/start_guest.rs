@@ -1,9 +1,9 @@
-//! A guest that we shut down is started again: pays back [`super::ShutdownGuest`].
+//! A guest that we shut down is started again: undoes [`super::ShutdownGuest`].
 
 use serde::{Deserialize, Serialize};
 
-use super::shutdown_guest::{power, set_ha, set_status};
-use super::{Class, Limits, StepKind, StepStatus, ha_wants};
+use super::{About, Change, Class, Effect, IfImpossible, Limits, OnGuest, OnNode, Profile, StepKind, StepStatus, Undo, Why};
+use super::support::{guest_job, guest_state, ha_wants, not_locked, power, set_ha, set_status};
 use crate::command::Command;
 use crate::ids::{GuestId, NodeName};
 use crate::policy::Deadlines;
@@ -18,43 +18,56 @@ pub struct StartGuest {
     pub node: NodeName,
 }
 
+impl StartGuest {
+    /// Until it is seen running.
+    pub const ESTIMATE_S: u64 = 15;
+
+    pub(super) fn started(&self, snapshot: &mut Snapshot) {
+        set_status(snapshot, self.guest, &self.node, GuestStatus::Running);
+        set_ha(snapshot, self.guest, HaRequest::Started, HaServiceState::Started);
+    }
+}
+
 impl StepKind for StartGuest {
     fn verb(&self) -> &'static str {
         "start-guest"
-    }
-
-    fn subject(&self) -> Option<String> {
-        Some(self.guest.to_string())
     }
 
     fn title(&self) -> String {
         format!("start {} on {}", self.guest, self.node)
     }
 
-    fn class(&self) -> Class {
-        Class::Restoring
+    fn profile(&self) -> Profile<'_> {
+        Profile {
+            about: About::GuestOn(self.guest, &self.node),
+            class: Class::Restoring,
+            on_node: OnNode::Nothing,
+            on_guest: OnGuest::Starts,
+            consent: None,
+            if_impossible: IfImpossible::PlanAgain,
+            estimate_s: Self::ESTIMATE_S,
+        }
+    }
+
+    fn undo(&self) -> Undo {
+        Undo::ThisIsOne
     }
 
     fn status(&self, snapshot: &Snapshot) -> StepStatus {
-        if let Some(job) = super::guest_job(snapshot, self.guest, &["qmstart", "vzstart", "hastart"]) {
-            return StepStatus::Running(format!("task {job}"));
+        if let Some(job) = guest_job(snapshot, self.guest, &["qmstart", "vzstart", "hastart"]) {
+            return StepStatus::Running(Why::Task(job.clone()));
         }
-        match super::guest_state(snapshot, self.guest, &self.node) {
+        match guest_state(snapshot, self.guest, &self.node) {
             Err(status) => status,
             Ok(GuestStatus::Running | GuestStatus::Paused) => match ha_wants(snapshot, self.guest) {
                 Some((HaRequest::Stopped | HaRequest::Disabled, _)) => StepStatus::Ready,
                 _ => StepStatus::Done,
             },
             Ok(GuestStatus::Stopped) => match ha_wants(snapshot, self.guest) {
-                Some((HaRequest::Started, _)) => StepStatus::Running(format!("HA starts {}", self.guest)),
-                _ => super::not_locked(snapshot, self.guest),
+                Some((HaRequest::Started, _)) => StepStatus::Running(Why::HaStarts(self.guest)),
+                _ => not_locked(snapshot, self.guest),
             },
         }
-    }
-
-    fn after(&self, snapshot: &mut Snapshot) {
-        set_status(snapshot, self.guest, &self.node, GuestStatus::Running);
-        set_ha(snapshot, self.guest, HaRequest::Started, HaServiceState::Started);
     }
 
     fn command(&self, _snapshot: &Snapshot) -> Option<Command> {
@@ -63,5 +76,13 @@ impl StepKind for StartGuest {
 
     fn limits(&self, _deadlines: &Deadlines) -> Limits {
         Limits { deadline_s: 600, settle_s: 15, attempts: 3 }
+    }
+
+    fn effect(&self) -> Effect<'_> {
+        Effect {
+            during: Change::Nothing,
+            after: Change::guests(|snapshot| self.started(snapshot)),
+            promise: Change::Nothing,
+        }
     }
 }

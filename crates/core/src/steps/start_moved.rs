@@ -1,8 +1,9 @@
-//! A guest that we stopped in order to move it is started where it is: pays back [`super::StopToMove`].
+//! A guest that we stopped in order to move it is started where it is: undoes [`super::StopToMove`].
 
 use serde::{Deserialize, Serialize};
 
-use super::{Class, Limits, StartGuest, StepKind, StepStatus};
+use super::{About, Change, Class, Effect, IfImpossible, Limits, OnGuest, OnNode, Profile, StartGuest, StepKind, StepStatus, Undo, Why};
+use super::support::{guest, guest_job};
 use crate::command::Command;
 use crate::ids::GuestId;
 use crate::policy::Deadlines;
@@ -16,9 +17,15 @@ pub struct StartMoved {
 }
 
 impl StartMoved {
-    fn order(&self, snapshot: &Snapshot) -> Result<StartGuest, String> {
-        let node = super::guest(snapshot, self.guest)?.node.clone();
+    fn order(&self, snapshot: &Snapshot) -> Result<StartGuest, Why> {
+        let node = guest(snapshot, self.guest)?.node.clone();
         Ok(StartGuest { guest: self.guest, node })
+    }
+
+    fn started(&self, snapshot: &mut Snapshot) {
+        if let Ok(order) = self.order(snapshot) {
+            order.started(snapshot);
+        }
     }
 }
 
@@ -27,31 +34,33 @@ impl StepKind for StartMoved {
         "start-moved"
     }
 
-    fn subject(&self) -> Option<String> {
-        Some(self.guest.to_string())
-    }
-
     fn title(&self) -> String {
         format!("start {} where it is now", self.guest)
     }
 
-    fn class(&self) -> Class {
-        Class::Restoring
-    }
-
-    fn status(&self, snapshot: &Snapshot) -> StepStatus {
-        let moves = super::guest_job(snapshot, self.guest, &["qmigrate", "vzmigrate", "hamigrate"]);
-        match (moves, self.order(snapshot)) {
-            // It would be refused while it is on its way, and where it is then is to be seen.
-            (Some(job), _) => StepStatus::Running(format!("task {job}")),
-            (None, Ok(order)) => order.status(snapshot),
-            (None, Err(why)) => StepStatus::Blocked(vec![why]),
+    fn profile(&self) -> Profile<'_> {
+        Profile {
+            about: About::Guest(self.guest),
+            class: Class::Restoring,
+            on_node: OnNode::Nothing,
+            on_guest: OnGuest::Starts,
+            consent: None,
+            if_impossible: IfImpossible::PlanAgain,
+            estimate_s: StartGuest::ESTIMATE_S,
         }
     }
 
-    fn after(&self, snapshot: &mut Snapshot) {
-        if let Ok(order) = self.order(snapshot) {
-            order.after(snapshot);
+    fn undo(&self) -> Undo {
+        Undo::ThisIsOne
+    }
+
+    fn status(&self, snapshot: &Snapshot) -> StepStatus {
+        let moves = guest_job(snapshot, self.guest, &["qmigrate", "vzmigrate", "hamigrate"]);
+        match (moves, self.order(snapshot)) {
+            // It would be refused while it is on its way, and where it is then is to be seen.
+            (Some(job), _) => StepStatus::Running(Why::Task(job.clone())),
+            (None, Ok(order)) => order.status(snapshot),
+            (None, Err(why)) => StepStatus::blocked(why),
         }
     }
 
@@ -61,5 +70,13 @@ impl StepKind for StartMoved {
 
     fn limits(&self, deadlines: &Deadlines) -> Limits {
         StartGuest { guest: self.guest, node: "".into() }.limits(deadlines)
+    }
+
+    fn effect(&self) -> Effect<'_> {
+        Effect {
+            during: Change::Nothing,
+            after: Change::guests(|snapshot| self.started(snapshot)),
+            promise: Change::Nothing,
+        }
     }
 }

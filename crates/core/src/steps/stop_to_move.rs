@@ -1,14 +1,14 @@
 //! A guest that cannot move while it runs is shut down, to be moved stopped and started on the target.
 //!
-//! The same order as [`ShutdownGuest`] gives, with another debt: the guest is started wherever it is by then. So an
+//! The same order as [`ShutdownGuest`] gives, with another undo: the guest is started wherever it is by then. So an
 //! abort half-way starts it where it was, or where it has come to.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Class, Limits, ShutdownGuest, StartMoved, Step, StepKind, StepStatus};
+use super::{About, Change, Class, Effect, IfImpossible, Limits, OnGuest, OnNode, Profile, ShutdownGuest, StartMoved, StepKind, StepStatus, Undo};
 use crate::command::Command;
 use crate::ids::{GuestId, NodeName};
-use crate::policy::Deadlines;
+use crate::policy::{ConsentKind, Deadlines};
 use crate::snapshot::Snapshot;
 
 /// Asks the guest to shut down; it is never killed.
@@ -31,35 +31,43 @@ impl StepKind for StopToMove {
         "stop-to-move"
     }
 
-    fn subject(&self) -> Option<String> {
-        Some(self.guest.to_string())
-    }
-
     fn title(&self) -> String {
         format!("shut {} down on {}, to move it", self.guest, self.node)
     }
 
-    fn class(&self) -> Class {
-        Class::RiskTaking
+    fn profile(&self) -> Profile<'_> {
+        Profile {
+            about: About::GuestOn(self.guest, &self.node),
+            class: Class::RiskTaking,
+            on_node: OnNode::Nothing,
+            on_guest: OnGuest::Stops,
+            consent: Some(ConsentKind::MoveOffline),
+            if_impossible: IfImpossible::PlanAgain,
+            estimate_s: ShutdownGuest::ESTIMATE_S,
+        }
+    }
+
+    fn undo(&self) -> Undo {
+        Undo::Later(StartMoved { guest: self.guest }.into())
     }
 
     fn status(&self, snapshot: &Snapshot) -> StepStatus {
         self.order().status(snapshot)
     }
 
-    fn after(&self, snapshot: &mut Snapshot) {
-        self.order().after(snapshot);
-    }
-
     fn command(&self, snapshot: &Snapshot) -> Option<Command> {
         self.order().command(snapshot)
     }
 
-    fn owes(&self) -> Option<Step> {
-        Some(StartMoved { guest: self.guest }.into())
-    }
-
     fn limits(&self, deadlines: &Deadlines) -> Limits {
         self.order().limits(deadlines)
+    }
+
+    fn effect(&self) -> Effect<'_> {
+        Effect {
+            during: Change::Nothing,
+            after: Change::guests(|snapshot| self.order().stopped(snapshot)),
+            promise: Change::Nothing,
+        }
     }
 }

@@ -2,16 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::{Limits, StepStatus};
+use super::status::StepStatus;
+use super::why::{Why, read};
+use crate::command::{Command, Method};
 use crate::ids::{GuestId, NodeName, Upid};
 use crate::observed::Observed;
-use crate::snapshot::{Ceph, Guest, GuestStatus, HaRequest, HaServiceState, Node, Snapshot};
+use crate::snapshot::{Ceph, Guest, GuestStatus, HaNodeState, HaRequest, HaServiceState, Node, Snapshot};
 
-/// A flag is set at once; a monitor election may take some seconds.
-pub(super) const NOOUT_LIMITS: Limits = Limits { deadline_s: 300, settle_s: 10, attempts: 3 };
-
-/// Health checks that are no obstacle: they say that a flag of ours is set, or nothing about redundancy.
-pub const BENIGN_CEPH_CHECKS: [&str; 12] = [
+const BENIGN_CEPH_CHECKS: [&str; 12] = [
     "OSDMAP_FLAGS",
     "OSD_FLAGS",
     "RECENT_CRASH",
@@ -26,23 +24,17 @@ pub const BENIGN_CEPH_CHECKS: [&str; 12] = [
     "MGR_MODULE_DEPENDENCY",
 ];
 
-/// A reading, or why it is missing.
-pub(super) fn read<T>(value: &Observed<T>) -> Result<&T, String> {
-    value.read().map_err(|why| format!("not known: {why}"))
-}
+/// What an empty CD drive holds by its configuration.
+pub(super) const EMPTY_DRIVE: &str = "none";
 
-/// The status of a step that waits until nothing is left; a missing reading is something that is left.
-pub(super) fn done_when_empty(left: Result<Vec<String>, String>) -> StepStatus {
-    match left {
-        Ok(left) if left.is_empty() => StepStatus::Done,
-        Ok(left) => StepStatus::Blocked(left),
-        Err(why) => StepStatus::Blocked(vec![why]),
-    }
+/// Is this health check no obstacle? It says that a flag of ours is set, or nothing about redundancy.
+pub fn is_benign(code: &str) -> bool {
+    BENIGN_CEPH_CHECKS.contains(&code)
 }
 
 /// A node of the cluster.
-pub(super) fn node<'a>(snapshot: &'a Snapshot, name: &NodeName) -> Result<&'a Node, String> {
-    snapshot.nodes.get(name).ok_or_else(|| format!("{name} is not a node of this cluster"))
+pub(super) fn node<'a>(snapshot: &'a Snapshot, name: &NodeName) -> Result<&'a Node, Why> {
+    snapshot.nodes.get(name).ok_or_else(|| Why::NoSuchNode(name.clone()))
 }
 
 /// A node, to be changed by a forecast.
@@ -51,15 +43,15 @@ pub(super) fn node_mut<'a>(snapshot: &'a mut Snapshot, name: &NodeName) -> Optio
 }
 
 /// A guest.
-pub(super) fn guest(snapshot: &Snapshot, id: GuestId) -> Result<&Guest, String> {
-    snapshot.guests.get(&id).ok_or_else(|| format!("{id} is not among the guests that were seen"))
+pub(super) fn guest(snapshot: &Snapshot, id: GuestId) -> Result<&Guest, Why> {
+    snapshot.guests.get(&id).ok_or(Why::GuestNotSeen(id))
 }
 
 /// Is the list of guests complete?
-pub(super) fn all_guests_seen(snapshot: &Snapshot) -> Result<(), String> {
+pub(super) fn all_guests_seen(snapshot: &Snapshot) -> Result<(), Why> {
     match read(&snapshot.sees_all_guests)? {
         true => Ok(()),
-        false => Err("the token does not see all guests".to_owned()),
+        false => Err(Why::NotAllGuestsSeen),
     }
 }
 
@@ -78,11 +70,15 @@ pub(super) fn guest_job<'a>(snapshot: &'a Snapshot, guest: GuestId, kinds: &[&st
 
 /// A guest's state, if it is on `node`; else the status that follows for a step about it.
 pub(super) fn guest_state(snapshot: &Snapshot, id: GuestId, node: &NodeName) -> Result<GuestStatus, StepStatus> {
-    let guest = guest(snapshot, id).map_err(|why| StepStatus::Blocked(vec![why]))?;
+    let guest = guest(snapshot, id).map_err(StepStatus::blocked)?;
     if guest.node != *node {
-        return Err(StepStatus::Impossible(format!("{id} is on {}, not on {node}", guest.node)));
+        return Err(StepStatus::Impossible(Why::GuestElsewhere {
+            guest: id,
+            is: guest.node.clone(),
+            should: node.clone(),
+        }));
     }
-    read(&guest.status).copied().map_err(|why| StepStatus::Blocked(vec![why]))
+    read(&guest.status).copied().map_err(StepStatus::blocked)
 }
 
 /// What HA is asked to do with a guest, and where it stands; `None` where HA was not read or does not manage it.
@@ -94,25 +90,25 @@ pub(super) fn ha_wants(snapshot: &Snapshot, id: GuestId) -> Option<(HaRequest, O
 pub(super) fn not_locked(snapshot: &Snapshot, id: GuestId) -> StepStatus {
     match guest(snapshot, id).and_then(|guest| read(&guest.lock)) {
         Ok(None) => StepStatus::Ready,
-        Ok(Some(lock)) => StepStatus::Blocked(vec![format!("{id} is locked ({})", lock.0)]),
-        Err(why) => StepStatus::Blocked(vec![why]),
+        Ok(Some(lock)) => StepStatus::blocked(Why::Locked(id, lock.0.clone())),
+        Err(why) => StepStatus::blocked(why),
     }
 }
 
-/// Everything that runs on a node, in words: guests as the node lists them, guests as the cluster places them, HA
+/// Everything that runs on a node: guests as the node lists them, guests as the cluster places them, HA
 /// services there or on their way there, tasks. An error is a reading that is missing.
-pub fn what_runs_on(snapshot: &Snapshot, name: &NodeName) -> Result<Vec<String>, String> {
+pub fn what_runs_on(snapshot: &Snapshot, name: &NodeName) -> Result<Vec<Why>, Why> {
     let mut left = Vec::new();
     let mut named = BTreeSet::new();
     for listed in read(&node(snapshot, name)?.local_guests)? {
         if listed.running {
             named.insert(listed.vmid);
-            left.push(format!("{} runs on {name}", GuestId { vmid: listed.vmid, kind: listed.kind }));
+            left.push(Why::GuestRuns(GuestId { vmid: listed.vmid, kind: listed.kind }, name.clone()));
         }
     }
     for guest in snapshot.guests_on(name) {
         if guest.may_be_running() && !named.contains(&guest.id.vmid) {
-            left.push(format!("{} is placed on {name} and not known to be stopped", guest.id));
+            left.push(Why::GuestMayRun(guest.id, name.clone()));
         }
     }
     for (guest, service) in &read(&snapshot.ha)?.services {
@@ -120,11 +116,42 @@ pub fn what_runs_on(snapshot: &Snapshot, name: &NodeName) -> Result<Vec<String>,
             matches!(service.state, Some(HaServiceState::Stopped | HaServiceState::Error | HaServiceState::Freeze));
         let here = service.node.as_ref() == Some(name) || service.target.as_ref() == Some(name);
         if here && !idle && !named.contains(&guest.vmid) {
-            left.push(format!("HA has {guest} on {name} in state {:?}", service.state));
+            left.push(Why::HaServiceThere { guest: *guest, node: name.clone(), state: service.state });
         }
     }
     for job in read(&snapshot.jobs)?.iter().filter(|job| job.node == *name) {
-        left.push(format!("task {} ({}) runs on {name}", job.upid, job.kind.0));
+        let (task, kind) = (job.upid.clone(), job.kind.0.clone());
+        left.push(Why::TaskThere { task, kind, node: name.clone() });
+    }
+    Ok(left)
+}
+
+/// What HA still has to do.
+pub(super) fn ha_unsettled(snapshot: &Snapshot) -> Result<Vec<Why>, Why> {
+    let ha = read(&snapshot.ha)?;
+    let mut left = Vec::new();
+    for (node, state) in &ha.nodes {
+        if *state != HaNodeState::Online && *state != HaNodeState::Gone {
+            left.push(Why::HaNode(node.clone(), *state));
+        }
+    }
+    for (guest, service) in &ha.services {
+        if service.request == HaRequest::Ignored {
+            continue;
+        }
+        let wanted = match service.request {
+            HaRequest::Started => HaServiceState::Started,
+            _ => HaServiceState::Stopped,
+        };
+        match service.state {
+            Some(state) if state == wanted => {}
+            Some(HaServiceState::Error) => left.push(Why::HaGaveUp(*guest)),
+            Some(state) => left.push(Why::HaState(*guest, Some(state))),
+            None => left.push(Why::HaHasNotTaken(*guest)),
+        }
+        if let Some(home) = ha.goes_back(*guest) {
+            left.push(Why::AboutToReturn(*guest, home.clone()));
+        }
     }
     Ok(left)
 }
@@ -143,22 +170,17 @@ pub(super) fn ceph_helper_for(snapshot: &Snapshot, node: &NodeName) -> NodeName 
     snapshot.nodes.values().find(online).map_or_else(|| node.clone(), |other| other.name.clone())
 }
 
-/// Is noout set for the host itself? None where there is no Ceph.
-pub(super) fn noout_set_for(snapshot: &Snapshot, node: &NodeName) -> Result<Option<bool>, String> {
-    Ok(read(&snapshot.ceph)?.as_ref().map(|ceph| ceph.noout_set_for(node)))
-}
-
 /// What keeps Ceph from being clean, apart from flags: health checks that are not benign, placement groups, OSDs.
-pub fn ceph_unsettled(ceph: &Ceph) -> Vec<String> {
+pub fn ceph_unsettled(ceph: &Ceph) -> Vec<Why> {
     let mut left = Vec::new();
     for (code, check) in &ceph.checks {
-        if !check.muted && !BENIGN_CEPH_CHECKS.contains(&code.as_str()) {
-            left.push(format!("Ceph: {code}: {}", check.message));
+        if !check.muted && !is_benign(code) {
+            left.push(Why::CephCheck(code.clone(), check.message.clone()));
         }
     }
     if !ceph.all_pgs_clean() {
-        let states: Vec<String> = ceph.pgs.iter().map(|pg| format!("{} {}", pg.count, pg.state)).collect();
-        left.push(format!("Ceph: not all {} placement groups are active+clean ({})", ceph.pg_count, states.join(", ")));
+        let states = ceph.pgs.iter().map(|pg| format!("{} {}", pg.count, pg.state)).collect();
+        left.push(Why::CephUnclean(ceph.pg_count, states));
     }
     left
 }
@@ -203,5 +225,30 @@ fn set_online(snapshot: &mut Snapshot, name: &NodeName, online: bool) {
         for osd in ceph.osds.values_mut().filter(|osd| osd.node == *name) {
             osd.up = online;
         }
+    }
+}
+
+/// An order about a guest's power, to the node on which it is.
+pub(super) fn power(guest: GuestId, node: &NodeName, verb: &str, params: &[(&str, &str)]) -> Command {
+    Command::api(Method::Post, format!("/nodes/{node}/{}/{}/status/{verb}", guest.kind.api(), guest.vmid), params)
+}
+
+/// What HA makes of a guest whose state it was asked to change; nothing where it does not manage it.
+pub(super) fn set_ha(snapshot: &mut Snapshot, guest: GuestId, request: HaRequest, state: HaServiceState) {
+    let service = snapshot.ha.known_mut().and_then(|ha| ha.services.get_mut(&guest));
+    if let Some(service) = service.filter(|service| service.request != HaRequest::Ignored) {
+        service.request = request;
+        service.state = Some(state);
+    }
+}
+
+/// Forecast of a guest that was stopped or started.
+pub(super) fn set_status(snapshot: &mut Snapshot, guest: GuestId, node: &NodeName, status: GuestStatus) {
+    if let Some(guest) = snapshot.guests.get_mut(&guest) {
+        guest.status = Observed::Known(status);
+    }
+    let local = node_mut(snapshot, node).and_then(|node| node.local_guests.known_mut());
+    if let Some(listed) = local.and_then(|local| local.iter_mut().find(|listed| listed.vmid == guest.vmid)) {
+        listed.running = status != GuestStatus::Stopped;
     }
 }

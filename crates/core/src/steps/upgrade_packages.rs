@@ -8,7 +8,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Class, Limits, StepKind, StepStatus};
+use super::{About, Change, Class, Effect, IfImpossible, Limits, OnGuest, OnNode, Profile, StepKind, StepStatus, Undo, Why};
+use super::support::{node, node_mut};
+use super::why::read;
 use crate::command::Command;
 use crate::ids::{NodeName, UnitName};
 use crate::observed::Observed;
@@ -26,6 +28,9 @@ pub struct UpgradePackages {
 }
 
 impl UpgradePackages {
+    /// An upgrade of usual size.
+    pub const ESTIMATE_S: u64 = 180;
+
     /// The file on the node that keeps the unit's output.
     pub fn log(unit: &UnitName) -> String {
         format!("/var/log/{unit}.log")
@@ -40,6 +45,35 @@ impl UpgradePackages {
         match tries {
             None => self.unit.clone(),
             Some(tries) => UnitName::new(format!("{}-{}", self.unit, tries + 1)),
+        }
+    }
+
+    fn set_unit(&self, snapshot: &mut Snapshot, state: UnitState) {
+        if let Some(node) = node_mut(snapshot, &self.node) {
+            node.upgrade_unit = Observed::Known(Some(UpgradeUnit { unit: self.unit.clone(), state }));
+        }
+    }
+
+    fn upgraded(&self, snapshot: &mut Snapshot) {
+        self.set_unit(snapshot, UnitState::Ended(UnitOutcome::Success));
+        let Some(node) = node_mut(snapshot, &self.node) else { return };
+        let Some(packages) = node.packages.known_mut() else { return };
+        let mut ceph = Vec::new();
+        for package in std::mem::take(&mut packages.pending) {
+            match package.name.as_str() {
+                "ceph-mon" | "ceph-mgr" | "ceph-osd" | "ceph-mds" => ceph.push(package),
+                "pve-manager" => node.pve_version = Observed::Known(package.to),
+                "pve-qemu-kvm" => node.qemu_version = Observed::Known(package.to),
+                "corosync" => node.corosync_version = Observed::Known(package.to),
+                name => {
+                    if let (Some(release), Some(kernel)) = (kernel_release(name), node.kernel.known_mut()) {
+                        kernel.installed.push(release);
+                    }
+                }
+            }
+        }
+        for package in ceph {
+            self.renew_daemons(snapshot, &package);
         }
     }
 
@@ -65,10 +99,10 @@ impl UpgradePackages {
 
     fn needs(&self, packages: &Packages) -> StepStatus {
         if let Some(gone) = packages.removals.iter().find(|name| *name == "proxmox-ve") {
-            return StepStatus::Blocked(vec![format!("the upgrade of {} would remove {gone}", self.node)]);
+            return StepStatus::blocked(Why::WouldRemove(self.node.clone(), gone.clone()));
         }
         if packages.locked {
-            return StepStatus::Blocked(vec![format!("dpkg on {} is locked by somebody", self.node)]);
+            return StepStatus::blocked(Why::DpkgLocked(self.node.clone()));
         }
         StepStatus::Ready
     }
@@ -83,61 +117,42 @@ impl StepKind for UpgradePackages {
         format!("upgrade the packages of {}", self.node)
     }
 
-    fn class(&self) -> Class {
-        Class::RiskTaking
+    fn profile(&self) -> Profile<'_> {
+        Profile {
+            about: About::Node(&self.node),
+            class: Class::RiskTaking,
+            on_node: OnNode::Upgrades,
+            on_guest: OnGuest::Nothing,
+            consent: None,
+            if_impossible: IfImpossible::PlanAgain,
+            estimate_s: Self::ESTIMATE_S,
+        }
+    }
+
+    fn undo(&self) -> Undo {
+        Undo::Nothing
     }
 
     fn status(&self, snapshot: &Snapshot) -> StepStatus {
-        let node = match super::node(snapshot, &self.node) {
+        let node = match node(snapshot, &self.node) {
             Ok(node) => node,
-            Err(why) => return StepStatus::Blocked(vec![why]),
+            Err(why) => return StepStatus::blocked(why),
         };
-        let unit = match super::read(&node.upgrade_unit) {
+        let unit = match read(&node.upgrade_unit) {
             Ok(unit) => unit.as_ref().filter(|unit| self.is_ours(unit)),
-            Err(why) => return StepStatus::Blocked(vec![why]),
+            Err(why) => return StepStatus::blocked(why),
         };
         if let Some(UpgradeUnit { unit, state: UnitState::Running }) = unit {
-            return StepStatus::Running(format!("unit {unit}"));
+            return StepStatus::Running(Why::Unit(unit.clone()));
         }
-        let packages = match super::read(&node.packages) {
+        let packages = match read(&node.packages) {
             Ok(packages) => packages,
-            Err(why) => return StepStatus::Blocked(vec![why]),
+            Err(why) => return StepStatus::blocked(why),
         };
         if packages.pending.is_empty() && packages.broken.is_empty() && !packages.locked {
             return StepStatus::Done;
         }
         self.needs(packages)
-    }
-
-    fn during(&self, snapshot: &mut Snapshot) {
-        let unit = UpgradeUnit { unit: self.unit.clone(), state: UnitState::Running };
-        if let Some(node) = super::node_mut(snapshot, &self.node) {
-            node.upgrade_unit = Observed::Known(Some(unit));
-        }
-    }
-
-    fn after(&self, snapshot: &mut Snapshot) {
-        let unit = UpgradeUnit { unit: self.unit.clone(), state: UnitState::Ended(UnitOutcome::Success) };
-        let Some(node) = super::node_mut(snapshot, &self.node) else { return };
-        node.upgrade_unit = Observed::Known(Some(unit));
-        let Some(packages) = node.packages.known_mut() else { return };
-        let mut ceph = Vec::new();
-        for package in std::mem::take(&mut packages.pending) {
-            match package.name.as_str() {
-                "ceph-mon" | "ceph-mgr" | "ceph-osd" | "ceph-mds" => ceph.push(package),
-                "pve-manager" => node.pve_version = Observed::Known(package.to),
-                "pve-qemu-kvm" => node.qemu_version = Observed::Known(package.to),
-                "corosync" => node.corosync_version = Observed::Known(package.to),
-                name => {
-                    if let (Some(release), Some(kernel)) = (kernel_release(name), node.kernel.known_mut()) {
-                        kernel.installed.push(release);
-                    }
-                }
-            }
-        }
-        for package in ceph {
-            self.renew_daemons(snapshot, &package);
-        }
     }
 
     fn command(&self, snapshot: &Snapshot) -> Option<Command> {
@@ -174,6 +189,14 @@ impl StepKind for UpgradePackages {
     fn limits(&self, deadlines: &Deadlines) -> Limits {
         // One try: what to do about a dpkg that failed is for a person to say. `resume` tries again.
         Limits { deadline_s: deadlines.upgrade_s, settle_s: 20, attempts: 1 }
+    }
+
+    fn effect(&self) -> Effect<'_> {
+        Effect {
+            during: Change::cluster(|snapshot| self.set_unit(snapshot, UnitState::Running)),
+            after: Change::cluster(|snapshot| self.upgraded(snapshot)),
+            promise: Change::Nothing,
+        }
     }
 }
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use quorate_core::checks::{Finding, Severity, Subject};
 use quorate_core::fixture::Fixture;
+use quorate_core::heartbeat::Pace;
 use quorate_core::ids::{GuestId, NodeName, RunId, UnixMs};
 use quorate_core::observed::Observed::{self, Known};
-use quorate_core::heartbeat::Pace;
 use quorate_core::plan::{Missing, NoPlan, Plan, Reason};
 use quorate_core::planner::{self, Ongoing};
 use quorate_core::policy::{ConsentKind, Policy};
@@ -18,7 +18,7 @@ use quorate_core::run::{
     RunState, Seen, Start, StepOutcome, decide, replan, upgrade_unit,
 };
 use quorate_core::snapshot::{CorosyncComplaints, EtcPve, Member, QuorumView, Snapshot};
-use quorate_core::steps::{Migrate, Step};
+use quorate_core::steps::{Migrate, Step, Why};
 
 const NOW: UnixMs = UnixMs(2_000_000_000_000);
 
@@ -365,7 +365,10 @@ fn without_a_plan_the_run_stands_still_and_looks_again_first_where_only_readings
         seen.planned(Some(Planned { why: "test".into(), snapshot, made: Err((no_plan, None)) }), None, NOW);
         seen
     };
-    assert!(matches!(decided(&state, &none(Reason::NoSuchNode("pve9".into()))), Action::Pause(Pause::NoPlan { by_abort: None, .. })));
+    assert!(matches!(
+        decided(&state, &none(Reason::NoSuchNode("pve9".into()))),
+        Action::Pause(Pause::NoPlan { by_abort: None, .. })
+    ));
     let unread = none(Reason::Unknown(Missing::Guests));
     assert!(matches!(decided_at(&state, &unread, at(899)), Action::Wait { then: Depth::Everything, .. }));
     assert!(matches!(decided_at(&state, &unread, at(900)), Action::Pause(Pause::NoPlan { .. })));
@@ -453,7 +456,7 @@ fn every_pause_says_what_to_do_next() {
         Pause::PlanCostsMore { missing: Vec::new(), beyond: Vec::new() },
         Pause::FoundBeforeNode { node: "pve1".into(), findings: vec![finding("disk-space", Severity::Blocking)] },
         Pause::FoundAtTheEnd { findings: vec![finding("disk-space", Severity::Blocking)] },
-        Pause::NotWhole { why: vec!["pve2 is away".into()] },
+        Pause::NotWhole { why: vec![Why::NotOnline("pve2".into())] },
         Pause::NoLock { why: "Permission denied".into() },
         Pause::NoPlan { why: "test".into(), no_plan: NoPlan::because(Vec::new()), by_abort: None },
         Pause::SamePlan { why: "test".into() },

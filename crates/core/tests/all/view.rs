@@ -27,7 +27,7 @@ fn start() -> Step {
 
 fn id(step: &Step) -> StepId {
     let kind = step.kind();
-    StepId::new(format!("pve1.{}.{}", kind.verb(), kind.subject().unwrap_or_default()))
+    StepId::new(format!("pve1.{}.{}", kind.verb(), kind.profile().about.subject().unwrap_or_default()))
 }
 
 fn planned(step: Step) -> PlannedStep {

@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use quorate_core::ids::{GuestId, NodeName, RunId, UnixMs};
 use quorate_core::policy::{ConsentKind, GuestPolicy, LocalDisks, Policy};
 use quorate_core::run::{Event, Request, RunOutcome, RunState, StepOutcome};
-use quorate_core::steps::Step;
+use quorate_core::steps::{Act, ChangeSetting, Setting, Step};
 use quorate_engine::{Beginning, Driver, Ended, Lists, Silent, WhenPaused, new_run_id, prepare};
 use quorate_journal::{Holder, Journal};
 use quorate_world::World;
@@ -332,7 +332,9 @@ fn still_owed(sim: &SimPorts, state: &RunState) -> usize {
     let mut open = state.obligations.len();
     for record in state.steps.values().filter(|record| matches!(record.outcome, Some(StepOutcome::HandedOver(_)))) {
         match &record.step {
-            Step::RestoreFailback(step) => Ledger::hand_over(&mut sim.world(), step.guest),
+            Step::ChangeSetting(ChangeSetting { act: Act::Undo, setting: Setting::Failback(failback) }) => {
+                Ledger::hand_over(&mut sim.world(), failback.guest);
+            }
             _ => open += 1,
         }
     }

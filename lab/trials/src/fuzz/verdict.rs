@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use quorate_core::run::{Event, StepOutcome};
-use quorate_core::steps::Step;
+use quorate_core::steps::{Act, ChangeSetting, Setting, Step};
 use quorate_world::ledger::{Ledger, LedgerReport};
 use quorate_world::tasks::timestamp;
 
@@ -85,8 +85,13 @@ pub(super) fn of(case: Case, sim: &SimPorts, story: Story) -> Verdict {
     let Story { ending, upgraded, strikes, wrongs, events, pauses } = story;
     let mut world = sim.world();
     for (_, event) in &events {
-        if let Event::StepEnded { step: Step::RestoreFailback(step), outcome: StepOutcome::HandedOver(_), .. } = event {
-            Ledger::hand_over(&mut world, step.guest);
+        if let Event::StepEnded {
+            step: Step::ChangeSetting(ChangeSetting { act: Act::Undo, setting: Setting::Failback(failback) }),
+            outcome: StepOutcome::HandedOver(_),
+            ..
+        } = event
+        {
+            Ledger::hand_over(&mut world, failback.guest);
         }
     }
     let ledger = Ledger::report(&world, 0, 0.0);

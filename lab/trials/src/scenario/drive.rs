@@ -213,14 +213,14 @@ fn in_words(event: &Event) -> Option<Vec<String>> {
             Some(vec![format!("plan ({why}): {}; {} moves, {} reboots", order.join(", "), costs.moves, costs.reboots)])
         }
         Event::StepStarted { id, attempt: attempt @ 2.., .. } => Some(vec![format!("{id} again, attempt {attempt}")]),
-        Event::StepEnded { id, outcome: StepOutcome::NoEffect(why), .. } => {
-            Some(vec![format!("{id} had no effect:"), why.clone()])
-        }
-        Event::StepEnded { id, outcome: StepOutcome::Abandoned(why), .. } => {
-            Some(vec![format!("{id} is given up:"), why.clone()])
-        }
-        Event::StepEnded { id, outcome: StepOutcome::HandedOver(why), .. } => {
-            Some(vec![format!("{id} is left to the operator:"), why.clone()])
+        Event::StepEnded { id, outcome, .. } => {
+            let how = match outcome {
+                StepOutcome::Done | StepOutcome::FoundDone => return None,
+                StepOutcome::NoEffect(_) => "had no effect",
+                StepOutcome::Abandoned(_) => "is given up",
+                StepOutcome::HandedOver(_) => "is left to the operator",
+            };
+            Some(vec![format!("{id} {how}:"), outcome.why()])
         }
         Event::Paused { pause } => {
             let mut lines = vec!["PAUSED".to_owned()];
@@ -261,7 +261,6 @@ fn in_words(event: &Event) -> Option<Vec<String>> {
         | Event::DowntimeAgreed { .. }
         | Event::StepStarted { .. }
         | Event::CommandAnswered { .. }
-        | Event::StepEnded { .. }
         | Event::GuestRanSince { .. }
         | Event::OutputKept { .. } => None,
     }

@@ -1,6 +1,6 @@
 //! The crash matrix: the engine is killed at every point of both reference runs, and each run is taken up.
 
-use quorate_core::steps::KINDS;
+use quorate_core::steps::verbs;
 use quorate_trials::crash::{Points, matrix, votes_matrix};
 
 #[test]
@@ -15,7 +15,7 @@ fn a_run_killed_at_any_point_ends_as_the_reference_does_and_both_runs_take_every
     assert!(votes.failures.is_empty(), "{:#?}", votes.failures);
 
     let mut taken: Vec<String> = upgrade.verbs.into_iter().chain(votes.verbs).collect();
-    let mut all: Vec<String> = KINDS.iter().map(|module| module.replace('_', "-")).collect();
+    let mut all: Vec<String> = verbs().collect();
     taken.sort();
     all.sort();
     assert_eq!(taken, all, "every kind of step there is, once in one of the two");

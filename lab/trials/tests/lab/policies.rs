@@ -64,8 +64,8 @@ fn each_policy_once_and_nobody_is_down_for_longer_than_was_agreed_to() {
     }
     // The image that lies everywhere is back; the other one is handed over by name.
     assert_eq!((medium(&world, vm(110)).as_str(), medium(&world, vm(111)).as_str()), ("iso/virtio-win.iso", "none"));
-    let left: Vec<&str> = outcome.events.iter().filter_map(|(_, event)| left_to_the_operator(event)).collect();
-    assert!(matches!(left[..], [why] if why.contains("local:iso/rescue.iso lies on pve3")), "{left:?}");
+    let left: Vec<String> = outcome.events.iter().filter_map(|(_, event)| left_to_the_operator(event)).collect();
+    assert!(matches!(&left[..], [why] if why.contains("local:iso/rescue.iso lies on pve3")), "{left:?}");
     let told = |guest: u32| &plan.consents.iter().find(|consent| consent.guest == vm(guest)).unwrap().what;
     assert!(
         told(110).contains("put back at the end") && told(111).contains("NOT put back"),
@@ -81,9 +81,9 @@ fn each_policy_once_and_nobody_is_down_for_longer_than_was_agreed_to() {
     assert_eq!(plan.waves[2].node.as_ref().unwrap().as_str(), "pve3");
 }
 
-fn left_to_the_operator(event: &Event) -> Option<&str> {
+fn left_to_the_operator(event: &Event) -> Option<String> {
     match event {
-        Event::StepEnded { outcome: quorate_core::run::StepOutcome::HandedOver(why), .. } => Some(why),
+        Event::StepEnded { outcome: quorate_core::run::StepOutcome::HandedOver(why), .. } => Some(why.to_string()),
         _ => None,
     }
 }

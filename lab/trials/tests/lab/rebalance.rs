@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use quorate_core::ids::{NodeName, UnixMs};
 use quorate_core::plan::Plan;
 use quorate_core::run::{Event, RunOutcome};
-use quorate_core::steps::Step;
+use quorate_core::steps::{Rebalance, set, undo};
 use quorate_engine::{Beginning, Driver, Ended, Lists, Watcher, WhenPaused, new_run_id, prepare};
 use quorate_journal::{Holder, Journal, Mode};
 use quorate_trials::ports::SimPorts;
@@ -96,7 +96,7 @@ fn automatic_rebalancing_is_off_while_guests_travel_and_on_again_at_the_end() {
 fn without_the_step_ha_moves_guests_back_onto_the_node_that_is_being_emptied() {
     let Story { plan, ended, plans, moved_by_ha, sim } = run(|plan| {
         for wave in &mut plan.waves {
-            wave.steps.retain(|planned| !matches!(planned.step, Step::HoldRebalance(_) | Step::RestoreRebalance(_)));
+            wave.steps.retain(|planned| planned.step != set(Rebalance {}) && planned.step != undo(Rebalance {}));
         }
     });
     assert!(moved_by_ha > 0, "HA balances what the run unbalances");

@@ -13,7 +13,7 @@ use crate::steps::*;
 /// One step per stage, in the order given.
 fn wave(node: &str, steps: Vec<Step>) -> Wave {
     let planned = steps.into_iter().enumerate().map(|(stage, step)| {
-        let subject = step.kind().subject().map(|subject| format!(".{subject}")).unwrap_or_default();
+        let subject = step.kind().profile().about.subject().map(|subject| format!(".{subject}")).unwrap_or_default();
         let id = StepId::new(format!("{node}.{}{subject}", step.kind().verb()));
         PlannedStep { id, stage: stage as u32, step, why: StepWhy::Undo, estimate_s: 1, down_s: 0 }
     });
@@ -30,13 +30,13 @@ fn turn(node: &str, moves: Vec<Step>) -> Wave {
     let mut steps = moves;
     steps.extend([
         Step::from(ProveEmpty { node: node_name() }),
-        EnterMaintenance { node: node_name() }.into(),
-        SetNoout { node: node_name() }.into(),
+        set(Maintenance { node: node_name() }),
+        set(Noout { node: node_name() }),
         UpgradePackages { node: node_name(), unit: "quorate-upgrade-ab12".into() }.into(),
         Reboot { node: node_name(), from_boot: format!("boot-of-{node}").as_str().into() }.into(),
         ProveBack { node: node_name() }.into(),
-        UnsetNoout { node: node_name() }.into(),
-        LeaveMaintenance { node: node_name() }.into(),
+        undo(Noout { node: node_name() }),
+        undo(Maintenance { node: node_name() }),
         SettleHa { node: node_name() }.into(),
     ]);
     wave(node, steps)
@@ -124,7 +124,7 @@ fn a_debt_that_is_never_paid_is_found() {
     found(&plan_of(without(waves(), "pve2.leave-maintenance")), &cluster(), "pve2.enter-maintenance is never paid");
     // What an administrator had set already is not ours to clear.
     let mut snapshot = cluster();
-    SetNoout { node: name("pve2") }.after(&mut snapshot);
+    set(Noout { node: name("pve2") }).after(&mut snapshot);
     assert!(verify(&plan_of(without(waves(), "pve2.unset-noout")), &snapshot, &Policy::default()).is_ok());
 }
 

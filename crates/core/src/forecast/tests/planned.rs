@@ -39,8 +39,8 @@ fn refused_by_guard(plan: &Plan, snapshot: &Snapshot, policy: &Policy) -> Vec<St
                         refused.extend(verdict.err().into_iter().flatten().map(|why| format!("{}: {why}", planned.id)));
                     }
                 }
-                planned.step.kind().after(&mut state);
-                promise(&planned.step, &mut state);
+                planned.step.after(&mut state);
+                planned.step.kind().effect().promise.apply(&mut state);
             }
         }
     }
@@ -59,7 +59,7 @@ fn both_agree_on_the_rest_of_a_plan_after_its_first_wave() {
     let mut snapshot = sample::cluster();
     let mut plan = agreed(&snapshot, &Policy::default());
     for planned in plan.waves.remove(0).steps {
-        planned.step.kind().after(&mut snapshot);
+        planned.step.after(&mut snapshot);
     }
     assert_eq!(verify(&plan, &snapshot, &Policy::default()).map(|_| ()), Ok(()));
     agreed(&snapshot, &Policy::default());
@@ -72,10 +72,9 @@ fn both_agree_in_the_middle_of_a_turn() {
     let under_work = first.node.clone();
     let mut owed: Vec<Step> = Vec::new();
     for planned in first.steps {
-        let kind = planned.step.kind();
         owed.retain(|owed| *owed != planned.step);
-        owed.extend(kind.owes());
-        kind.after(&mut snapshot);
+        owed.extend(planned.step.undone_later_by());
+        planned.step.after(&mut snapshot);
         let again = Ongoing { under_work: under_work.clone(), owed: owed.clone(), ..ongoing() };
         let plan = plan(&snapshot, &policy, &again).expect("there is a plan");
         let verdict = verify(&plan, &snapshot, &policy).map(|_| ());
@@ -87,13 +86,13 @@ fn both_agree_in_the_middle_of_a_turn() {
 fn both_agree_while_ceph_recovers_from_the_reboot_of_the_node_under_work() {
     let (mut snapshot, policy) = (sample::cluster(), Policy::default());
     let first = agreed(&snapshot, &policy).waves.remove(0);
-    let owed = first.steps.iter().filter_map(|planned| planned.step.kind().owes());
+    let owed = first.steps.iter().filter_map(|planned| planned.step.undone_later_by());
     let owed: Vec<Step> = owed.filter(|owed| first.steps.iter().any(|planned| planned.step == *owed)).collect();
     for planned in &first.steps {
         if matches!(planned.step, Step::ProveBack(_)) {
             break;
         }
-        planned.step.kind().after(&mut snapshot);
+        planned.step.after(&mut snapshot);
     }
     sample::ceph_mut(&mut snapshot).pgs[0].state = "active+undersized+degraded".to_owned();
     let again = Ongoing { under_work: first.node.clone(), owed, ..ongoing() };
@@ -151,12 +150,15 @@ fn no_step_changes_a_guest_while_it_runs_and_only_an_upgrade_and_a_reboot_change
     let plan = Plan { waves: super::waves(), ..agreed(&sample::cluster(), &Policy::default()) };
     let mut state = sample::cluster();
     for (_, planned) in plan.steps() {
+        let effect = planned.step.kind().effect();
+        let changes = matches!(planned.step.on_node(), OnNode::Upgrades | OnNode::Reboots);
+        assert_eq!(effect.during.is_nothing(), !changes, "{}", planned.id);
         let mut during = state.clone();
-        planned.step.kind().during(&mut during);
+        planned.step.during(&mut during);
         assert_eq!(during.guests, state.guests, "{}", planned.id);
-        assert!(changes_while_it_runs(&planned.step) || during == state, "{}", planned.id);
+        assert!(changes || during == state, "{}", planned.id);
         let before = guest_memory(&state);
-        planned.step.kind().after(&mut state);
-        assert!(!is_about_a_node(&planned.step) || guest_memory(&state) == before, "{}", planned.id);
+        planned.step.after(&mut state);
+        assert!(effect.after.reaches_guests() || guest_memory(&state) == before, "{}", planned.id);
     }
 }

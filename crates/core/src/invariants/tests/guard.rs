@@ -30,19 +30,19 @@ fn the_guard_lets_the_normal_path_of_a_node_pass() {
         migrate(GuestId::vm(103), "pve1", "pve2", Travel::Live),
         migrate(GuestId::ct(201), "pve1", "pve2", Travel::Restart),
         ProveEmpty { node: name("pve1") }.into(),
-        EnterMaintenance { node: name("pve1") }.into(),
-        SetNoout { node: name("pve1") }.into(),
+        set(Maintenance { node: name("pve1") }),
+        set(Noout { node: name("pve1") }),
         upgrade("pve1"),
         reboot("pve1"),
         ProveBack { node: name("pve1") }.into(),
-        UnsetNoout { node: name("pve1") }.into(),
-        LeaveMaintenance { node: name("pve1") }.into(),
+        undo(Noout { node: name("pve1") }),
+        undo(Maintenance { node: name("pve1") }),
         SettleHa { node: name("pve1") }.into(),
         migrate(GuestId::vm(103), "pve2", "pve1", Travel::Live),
     ];
     for step in path {
         assert_eq!(guarded(&step, &[], &snapshot, "pve1"), Ok(()), "{}", step.kind().title());
-        step.kind().after(&mut snapshot);
+        step.after(&mut snapshot);
     }
 }
 
@@ -70,14 +70,14 @@ fn the_guard_refuses_a_reboot_while_a_task_runs_on_the_node() {
 #[test]
 fn the_guard_refuses_a_reboot_without_noout() {
     let mut snapshot = drained();
-    UnsetNoout { node: name("pve1") }.after(&mut snapshot);
+    undo(Noout { node: name("pve1") }).after(&mut snapshot);
     refused_by(guarded(&reboot("pve1"), &[], &snapshot, "pve1"), "ceph-redundancy (while it runs)");
 }
 
 #[test]
 fn the_guard_refuses_anything_risky_while_an_administrator_has_another_node_in_maintenance() {
     let mut snapshot = cluster();
-    EnterMaintenance { node: name("pve2") }.after(&mut snapshot);
+    set(Maintenance { node: name("pve2") }).after(&mut snapshot);
     let step = migrate(GuestId::vm(103), "pve1", "pve3", Travel::Live);
     refused_by(guarded(&step, &[], &snapshot, "pve1"), "one-node-out (now)");
 }
@@ -86,7 +86,7 @@ fn the_guard_refuses_anything_risky_while_an_administrator_has_another_node_in_m
 fn the_guard_refuses_a_second_reboot_while_one_is_under_way() {
     let mut snapshot = drained();
     let first = reboot("pve1");
-    first.kind().during(&mut snapshot);
+    first.during(&mut snapshot);
     for rule in ["one-node-out", "quorum-margin", "corosync-one-at-a-time", "ceph-redundancy", "fence-safe"] {
         refused_by(guarded(&reboot("pve2"), &[&first], &snapshot, "pve1"), rule);
     }
@@ -117,7 +117,7 @@ fn a_node_lost_by_accident_does_not_forbid_its_own_cure() {
     let mut snapshot = drained();
     crash(&mut snapshot, "pve3");
     refused_by(guarded(&reboot("pve1"), &[], &snapshot, "pve1"), "one-node-out");
-    for cure in [Step::from(LeaveMaintenance { node: name("pve1") }), UnsetNoout { node: name("pve1") }.into()] {
+    for cure in [undo(Maintenance { node: name("pve1") }), undo(Noout { node: name("pve1") })] {
         assert_eq!(guarded(&cure, &[], &snapshot, "pve1"), Ok(()));
     }
 }
@@ -126,8 +126,8 @@ fn a_node_lost_by_accident_does_not_forbid_its_own_cure() {
 fn a_restoring_step_that_would_break_a_rule_that_holds_is_refused() {
     // noout must stay while the node's OSDs are down.
     let mut snapshot = drained();
-    reboot("pve1").kind().during(&mut snapshot);
-    let step = UnsetNoout { node: name("pve1") }.into();
+    reboot("pve1").during(&mut snapshot);
+    let step = undo(Noout { node: name("pve1") });
     refused_by(guarded(&step, &[], &snapshot, "pve1"), "ceph-redundancy (after it)");
 }
 

@@ -84,8 +84,8 @@ fn drained() -> Snapshot {
     }
     ha_mut(&mut snapshot).services.get_mut(&GuestId::vm(101)).unwrap().node = Some(name("pve3"));
     list_locally(&mut snapshot);
-    EnterMaintenance { node: name("pve1") }.after(&mut snapshot);
-    SetNoout { node: name("pve1") }.after(&mut snapshot);
+    set(Maintenance { node: name("pve1") }).after(&mut snapshot);
+    set(Noout { node: name("pve1") }).after(&mut snapshot);
     snapshot
 }
 
@@ -177,7 +177,7 @@ fn quorum_margin_counts_votes_and_not_nodes() {
         view.members.get_mut(&name("pve3")).unwrap().votes = 3;
     }
     assert_eq!(ask(RuleId::QuorumMargin, &uneven, None, &[]), Verdict::Holds);
-    reboot("pve3").kind().during(&mut uneven);
+    reboot("pve3").during(&mut uneven);
     broken(&ask(RuleId::QuorumMargin, &uneven, None, &[]), "2 votes where 3");
     let mut blind = cluster();
     blind.quorum.insert(name("pve2"), gap());
@@ -408,9 +408,9 @@ fn ceph_redundancy_wants_all_copies_while_every_osd_is_up() {
 #[test]
 fn ceph_redundancy_with_a_node_down_wants_noout_and_data_that_is_served() {
     let mut snapshot = cluster();
-    reboot("pve1").kind().during(&mut snapshot);
+    reboot("pve1").during(&mut snapshot);
     broken(&ask(RuleId::CephRedundancy, &snapshot, Some("pve1"), &[]), "noout is not set");
-    SetNoout { node: name("pve1") }.after(&mut snapshot);
+    set(Noout { node: name("pve1") }).after(&mut snapshot);
     assert_eq!(ask(RuleId::CephRedundancy, &snapshot, Some("pve1"), &[]), Verdict::Holds);
     // What a reboot looks like from inside Ceph: copies are missing, and all data is served.
     ceph_mut(&mut snapshot).pgs[0].state = "active+undersized+degraded".to_owned();
@@ -420,12 +420,12 @@ fn ceph_redundancy_with_a_node_down_wants_noout_and_data_that_is_served() {
     let mut snapshot = drained();
     let verdict = Known(StopVerdict::Unsafe("12 PGs would become inactive".to_owned()));
     ceph_mut(&mut snapshot).osds_ok_to_stop.insert(name("pve1"), verdict);
-    reboot("pve1").kind().during(&mut snapshot);
+    reboot("pve1").during(&mut snapshot);
     broken(&ask(RuleId::CephRedundancy, &snapshot, Some("pve1"), &[]), "12 PGs");
     let mut two = drained();
-    SetNoout { node: name("pve2") }.after(&mut two);
-    reboot("pve1").kind().during(&mut two);
-    reboot("pve2").kind().during(&mut two);
+    set(Noout { node: name("pve2") }).after(&mut two);
+    reboot("pve1").during(&mut two);
+    reboot("pve2").during(&mut two);
     broken(&ask(RuleId::CephRedundancy, &two, Some("pve1"), &[]), "pve1, pve2 are down at the same time");
     broken(&ask(RuleId::CephRedundancy, &two, Some("pve1"), &[]), "1 of 3 Ceph monitors");
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use crate::ids::{GuestId, NodeName};
 use crate::policy::End;
 use crate::snapshot::Ha;
-use crate::steps::Step;
+use crate::steps::{Failback, Step, undo};
 
 use super::instance::NodeSet;
 use super::managed;
@@ -37,7 +37,7 @@ pub(in crate::planner) fn pulled_at_the_end<'a>(
 
 /// Is its failback off because we hold it?
 fn is_held(guest: GuestId, owed: &[Step]) -> bool {
-    owed.iter().any(|step| matches!(step, Step::RestoreFailback(restore) if restore.guest == guest))
+    owed.contains(&undo(Failback { guest }))
 }
 
 fn preferred<'a>(ha: &'a Ha, guest: GuestId, names: &[NodeName]) -> Option<BTreeSet<&'a NodeName>> {

@@ -87,8 +87,7 @@ impl Problem<'_> {
 
     /// What the moves of a plan cost, in the measure that plans are compared in.
     pub(super) fn cost_of(&self, plan: &Plan) -> u64 {
-        let guest = |step: &Step| if let Step::Migrate(step) = step { Some(step.guest) } else { None };
-        self.cost_of_guests(plan.steps().filter_map(|(_, planned)| guest(&planned.step)))
+        self.cost_of_guests(plan.steps().filter_map(|(_, planned)| planned.step.moves()).map(|step| step.guest))
     }
 
     /// What it costs to move each of these once.
@@ -112,12 +111,7 @@ pub(super) fn has_turn(node: &Node, ongoing: &Ongoing) -> bool {
 
 /// The node on which a step gives something back.
 pub(super) fn node_of(owed: &Step) -> Option<NodeName> {
-    match owed {
-        Step::LeaveMaintenance(step) => Some(step.node.clone()),
-        Step::UnsetNoout(step) => Some(step.node.clone()),
-        Step::StartGuest(step) => Some(step.node.clone()),
-        _ => None,
-    }
+    owed.node().cloned()
 }
 
 /// HA looks after this guest.

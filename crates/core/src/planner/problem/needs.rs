@@ -4,7 +4,7 @@ use crate::observed::WhyUnknown;
 use crate::plan::{Missing, Reason};
 use crate::policy::Policy;
 use crate::snapshot::{HaNodeState, Node, Snapshot};
-use crate::steps::Step;
+use crate::steps::{Maintenance, undo};
 
 use super::instance::MOST_NODES;
 use super::{Ongoing, has_turn};
@@ -33,7 +33,7 @@ pub(super) fn of_cluster(snapshot: &Snapshot, ongoing: &Ongoing) -> Vec<Reason> 
     }
     for (name, state) in snapshot.ha.known().iter().flat_map(|ha| &ha.nodes) {
         let ours = ongoing.under_work.as_ref() == Some(name)
-            || ongoing.owed.iter().any(|step| matches!(step, Step::LeaveMaintenance(leave) if leave.node == *name));
+            || ongoing.owed.contains(&undo(Maintenance { node: name.clone() }));
         if !matches!(state, HaNodeState::Online | HaNodeState::Gone) && !ours && snapshot.nodes.contains_key(name) {
             reasons.push(Reason::NodeOut(name.clone(), *state));
         }

@@ -45,16 +45,8 @@ pub(in crate::planner) fn read<'a>(
         owed: &ongoing.owed,
         homes: &ongoing.homes,
         begun: ongoing.under_work.iter().cloned().chain(ongoing.owed.iter().filter_map(node_of)).collect(),
-        to_start: ongoing
-            .owed
-            .iter()
-            .filter_map(|step| if let Step::StartGuest(start) = step { Some(start.guest) } else { None })
-            .collect(),
-        half_way: ongoing
-            .owed
-            .iter()
-            .filter_map(|step| if let Step::StartMoved(start) = step { Some(start.guest) } else { None })
-            .collect(),
+        to_start: ongoing.owed.iter().filter_map(Step::starts_in_place).collect(),
+        half_way: ongoing.owed.iter().filter_map(Step::starts_moved).collect(),
         number,
         names,
         places,

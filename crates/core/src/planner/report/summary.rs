@@ -10,7 +10,7 @@ use crate::placement::{footprint_bytes, usable_bytes};
 use crate::plan::{Plan, StepWhy, Wave};
 use crate::policy::Policy;
 use crate::snapshot::Snapshot;
-use crate::steps::{Migrate, Step, Travel};
+use crate::steps::{Move, OnGuest, OnNode, Step, Travel};
 
 use crate::planner::bound::{self, journeys};
 use crate::planner::problem::ends::{pulled_at_the_end, pulled_to};
@@ -154,14 +154,13 @@ fn walk(plan: &Plan, snapshot: &Snapshot, policy: &Policy) -> Walk {
     for wave in &plan.waves {
         let mut seen = false;
         for planned in &wave.steps {
-            match (&planned.step, &wave.node) {
-                (Step::Migrate(step), _) => walk.go(step, &planned.why),
-                (Step::UpgradePackages(_), Some(node)) if !seen => {
-                    seen = true;
-                    let stage = walk.stage(node, wave, snapshot, policy);
-                    walk.stages.push(stage);
-                }
-                _ => {}
+            if let Some(step) = planned.step.moves() {
+                walk.go(step, &planned.why);
+            }
+            if let (OnNode::Upgrades, Some(node), false) = (planned.step.on_node(), &wave.node, seen) {
+                seen = true;
+                let stage = walk.stage(node, wave, snapshot, policy);
+                walk.stages.push(stage);
             }
         }
     }
@@ -169,11 +168,11 @@ fn walk(plan: &Plan, snapshot: &Snapshot, policy: &Policy) -> Walk {
 }
 
 impl Walk {
-    fn go(&mut self, step: &Migrate, why: &StepWhy) {
+    fn go(&mut self, step: Move<'_>, why: &StepWhy) {
         let (path, _) = self.paths.entry(step.guest).or_insert_with(|| (vec![step.from.clone()], why.clone()));
         path.push(step.to.clone());
         if let Some(at) = self.at.get_mut(&step.guest) {
-            at.clone_from(&step.to);
+            at.clone_from(step.to);
         }
     }
 
@@ -197,7 +196,7 @@ impl Walk {
         let least = others().min_by_key(|name| (free(name), *name));
         let all_free = others().map(|name| u128::from(free(name))).sum::<u128>();
         let bears = others().all(|lost| u128::from(taken[lost]) + u128::from(free(lost)) <= all_free);
-        let moves = wave.steps.iter().filter(|planned| matches!(planned.step, Step::Migrate(_))).count();
+        let moves = wave.steps.iter().filter(|planned| planned.step.is_move()).count();
         Stage {
             node: away.clone(),
             moves,
@@ -234,19 +233,22 @@ fn counts(plan: &Plan, snapshot: &Snapshot) -> Counts {
     let running = snapshot.guests.values().filter(|guest| guest.may_be_running() && !guest.template).count();
     let mut ways: BTreeMap<GuestId, Way> = BTreeMap::new();
     for (_, planned) in plan.steps() {
-        match &planned.step {
-            Step::Migrate(step) => {
+        let step = &planned.step;
+        let Some(guest) = step.guest() else { continue };
+        match step.kind().profile().on_guest {
+            OnGuest::Moves(step) => {
                 let restarts = step.guest.kind == GuestKind::Ct;
                 let way = match step.travel {
                     Travel::Offline => Way::Offline,
                     Travel::Restart | Travel::Ha if restarts => Way::Restart,
                     _ => Way::Live,
                 };
-                ways.insert(step.guest, way);
+                ways.insert(guest, way);
             }
-            Step::ShutdownGuest(step) => drop(ways.insert(step.guest, Way::Down)),
-            Step::StartMoved(step) => drop(ways.insert(step.guest, Way::Stopped)),
-            _ => {}
+            OnGuest::Stops => drop(ways.insert(guest, Way::Down)),
+            // What is started wherever it is was stopped for its move.
+            OnGuest::Starts if step.starts_moved().is_some() => drop(ways.insert(guest, Way::Stopped)),
+            OnGuest::Starts | OnGuest::Configures | OnGuest::Nothing => {}
         }
     }
     let count = |way| ways.values().filter(|other| **other == way).count();

@@ -9,7 +9,7 @@ use crate::planner::problem::instance::Move;
 use crate::planner::problem::{managed, media};
 use crate::policy::{ConsentKind, End};
 use crate::steps::{
-    EjectMedia, HoldFailback, InsertMedia, Migrate, ShutdownGuest, StartGuest, StartMoved, Step, StopToMove, Travel,
+    EjectMedia, Failback, InsertMedia, Migrate, ShutdownGuest, StartGuest, StartMoved, Step, StopToMove, Travel, set,
 };
 
 use super::staging::{Leg, Stages};
@@ -22,7 +22,7 @@ impl Writer<'_> {
         for step in moves {
             for mover in &self.problem.movers[step.item] {
                 if self.is_pulled(mover.guest) && self.held.insert(mover.guest) {
-                    self.add(draft, HoldFailback { guest: mover.guest }, StepWhy::HaPullsBack, None);
+                    self.add(draft, set(Failback { guest: mover.guest }), StepWhy::HaPullsBack, None);
                 }
                 self.eject(draft, mover.guest);
             }
@@ -45,7 +45,7 @@ impl Writer<'_> {
             let mut lies_on = images.and_then(|images| images.get(&volid)).cloned().unwrap_or_default();
             lies_on.insert(guest.node.clone());
             let step = EjectMedia { guest: id, node: guest.node.clone(), drive, volid, lies_on };
-            let back = InsertMedia::of(&step);
+            let back = step.back();
             self.add(draft, step, StepWhy::ImageOnNode, None);
             self.owed.push(back.into());
         }
@@ -132,7 +132,7 @@ impl Writer<'_> {
         }
         let movers = || self.problem.movers.iter().flatten();
         let goes_on = |guest| movers().any(|mover| mover.guest == guest && self.problem.stops_to_move(mover));
-        let starts = |step: &&Step| matches!(step, Step::StartMoved(start) if !goes_on(start.guest));
+        let starts = |step: &&Step| step.starts_moved().is_some_and(|guest| !goes_on(guest));
         let left: Vec<Step> = self.owed.iter().filter(starts).cloned().collect();
         for step in left {
             self.alone(draft, step, StepWhy::Undo);
@@ -140,11 +140,7 @@ impl Writer<'_> {
     }
     /// What of the ejected images is put back, and what cannot be.
     pub(super) fn put_back(&mut self, draft: &mut Draft) {
-        let back: Vec<InsertMedia> = self
-            .owed
-            .iter()
-            .filter_map(|step| if let Step::InsertMedia(back) = step { Some(back.clone()) } else { None })
-            .collect();
+        let back: Vec<InsertMedia> = self.owed.iter().filter_map(Step::puts_back).cloned().collect();
         for step in back {
             let here = self.problem.snapshot.guests.get(&step.guest).map(|guest| &guest.node);
             let Some(node) = self.at.get(&step.guest).or(here).cloned() else { continue };

@@ -6,8 +6,7 @@ use crate::planner::problem::instance::Turn;
 use crate::policy::{ConsentKind, RebootWhen};
 use crate::snapshot::{DaemonKind, Node};
 use crate::steps::{
-    EnterMaintenance, HoldRebalance, LeaveMaintenance, ProveBack, Reboot, RestoreRebalance, SetNoout, SettleHa, Step,
-    UnsetNoout, UpgradePackages, kernel_release,
+    Maintenance, Noout, ProveBack, Rebalance, Reboot, SettleHa, Step, UpgradePackages, kernel_release, set, undo,
 };
 
 use super::writer::{Draft, Writer};
@@ -41,9 +40,9 @@ impl Writer<'_> {
     /// HA's own balancing would move guests while we do.
     pub(super) fn quieten(&mut self, draft: &mut Draft) {
         let balances = self.problem.snapshot.options.known().is_some_and(|options| options.ha_auto_rebalance);
-        let back: Step = RestoreRebalance {}.into();
+        let back = undo(Rebalance {});
         if balances && self.ha_in_use() && !self.owes(&back) {
-            self.add(draft, HoldRebalance {}, StepWhy::HaBalances, None);
+            self.add(draft, set(Rebalance {}), StepWhy::HaBalances, None);
             self.owed.push(back);
         }
     }
@@ -52,18 +51,18 @@ impl Writer<'_> {
         if !self.ha_in_use() {
             return false;
         }
-        self.alone(draft, EnterMaintenance { node: name.clone() }, StepWhy::OutOfHa);
+        self.alone(draft, set(Maintenance { node: name.clone() }), StepWhy::OutOfHa);
         true
     }
 
     pub(super) fn set_noout(&mut self, draft: &mut Draft, name: &NodeName) -> bool {
         let Some(ceph) = self.problem.snapshot.ceph() else { return false };
-        let theirs = ceph.noout_set_for(name) && !self.owes(&UnsetNoout { node: name.clone() }.into());
+        let theirs = ceph.noout_set_for(name) && !self.owes(&undo(Noout { node: name.clone() }));
         let begun = self.ongoing.under_work.as_ref() == Some(name);
         if ceph.osds_on(name).next().is_none() || (theirs && !begun) {
             return false;
         }
-        self.alone(draft, SetNoout { node: name.clone() }, StepWhy::OsdsComeBack);
+        self.alone(draft, set(Noout { node: name.clone() }), StepWhy::OsdsComeBack);
         true
     }
 
@@ -127,29 +126,21 @@ impl Writer<'_> {
     /// The second half of a turn: the node is back, and everything that was changed for it is given back.
     pub(super) fn give_back(&mut self, draft: &mut Draft, name: &NodeName, noout: bool, maintenance: bool) {
         self.alone(draft, ProveBack { node: name.clone() }, StepWhy::ServesAgain);
-        let unset: Step = UnsetNoout { node: name.clone() }.into();
+        let unset = undo(Noout { node: name.clone() });
         if noout || self.owes(&unset) {
             self.alone(draft, unset, StepWhy::Undo);
         }
-        let leave: Step = LeaveMaintenance { node: name.clone() }.into();
+        let leave = undo(Maintenance { node: name.clone() });
         if maintenance || self.owes(&leave) {
             self.alone(draft, leave, StepWhy::Undo);
         }
         draft.next_stage();
-        let to_start: Vec<Step> = self
-            .owed
-            .iter()
-            .filter(|step| matches!(step, Step::StartGuest(start) if start.node == *name))
-            .cloned()
-            .collect();
+        let to_start: Vec<Step> =
+            self.owed.iter().filter(|step| step.starts().is_some() && step.node() == Some(name)).cloned().collect();
         let before: u64 = draft.duration_s();
         for step in to_start {
-            let Step::StartGuest(start) = &step else { continue };
-            let guest = start.guest;
-            let down_since = draft
-                .steps
-                .iter()
-                .position(|planned| matches!(&planned.step, Step::ShutdownGuest(shut) if shut.guest == guest));
+            let Some(guest) = step.starts() else { continue };
+            let down_since = draft.steps.iter().position(|planned| planned.step.stops() == Some(guest));
             let since: u64 =
                 down_since.map_or(0, |index| draft.steps[..index].iter().map(|step| step.estimate_s).sum());
             let down_s = before.saturating_sub(since);

@@ -6,7 +6,7 @@ use crate::ids::{GuestId, NodeName};
 use crate::plan::{Consent, Costs, NodeWhy, StepWhy, Wave};
 use crate::planner::problem::instance::Solution;
 use crate::planner::problem::{Ongoing, Problem, has_turn, node_of};
-use crate::steps::{FinalCheck, ProveEmpty, RefreshPackages, RestoreFailback};
+use crate::steps::{Failback, FinalCheck, ProveEmpty, RefreshPackages, undo};
 
 use super::overlap::{self, InTime};
 use super::staging::Stages;
@@ -94,7 +94,7 @@ impl Writer<'_> {
         let mut draft = Draft::new("cluster");
         let held: Vec<GuestId> = self.held.iter().copied().collect();
         for guest in held {
-            self.add(&mut draft, RestoreFailback { guest }, StepWhy::UndoFailback, None);
+            self.add(&mut draft, undo(Failback { guest }), StepWhy::UndoFailback, None);
         }
         self.put_back(&mut draft);
         for step in std::mem::take(&mut self.owed) {

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ids::{GuestId, NodeName, StepId};
 use crate::plan::{Costs, NodeWhy, PlannedStep, StepWhy, Wave};
-use crate::planner::cost::step_s;
 use crate::planner::problem::{Ongoing, Problem};
 use crate::policy::ConsentKind;
 use crate::snapshot::{Ha, Node};
@@ -73,12 +72,12 @@ impl<'a> Writer<'a> {
     pub(super) fn add(&mut self, draft: &mut Draft, step: impl Into<Step>, why: StepWhy, estimate_s: Option<u64>) {
         let step = step.into();
         let kind = step.kind();
-        let subject = kind.subject().map(|subject| format!(".{subject}")).unwrap_or_default();
+        let subject = kind.profile().about.subject().map(|subject| format!(".{subject}")).unwrap_or_default();
         let base = format!("{}.{}{subject}", draft.prefix, kind.verb());
         let count = self.ids.entry(base.clone()).or_default();
         *count += 1;
         let id = if *count == 1 { base } else { format!("{base}.{count}") };
-        let estimate_s = estimate_s.unwrap_or_else(|| step_s(&step));
+        let estimate_s = estimate_s.unwrap_or_else(|| kind.profile().estimate_s);
         self.owed.retain(|owed| *owed != step);
         draft.steps.push(PlannedStep { id: StepId::new(id), stage: draft.stage, step, why, estimate_s, down_s: 0 });
     }

@@ -208,7 +208,7 @@ fn a_node_on_which_something_is_owed_comes_first_in_full_or_with_what_is_owed_al
             ha.nodes.insert("pve3".into(), crate::snapshot::HaNodeState::Maintenance);
         })
     };
-    let owed: Vec<Step> = vec![crate::steps::LeaveMaintenance { node: "pve3".into() }.into()];
+    let owed: Vec<Step> = vec![crate::steps::undo(crate::steps::Maintenance { node: "pve3".into() })];
     let again = Ongoing { owed, ..ongoing() };
     let full = plan(&base().snapshot(), &Policy::default(), &again).unwrap();
     assert_eq!(order(&full)[0], "pve3");

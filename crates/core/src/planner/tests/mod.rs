@@ -525,9 +525,9 @@ fn a_turn_that_has_begun_is_written_in_full_and_everything_owed_is_in_the_plan()
         })
         .snapshot();
     let owed: Vec<Step> = vec![
-        crate::steps::RestoreFailback { guest: GuestId::vm(102) }.into(),
+        crate::steps::undo(crate::steps::Failback { guest: GuestId::vm(102) }),
         crate::steps::StartGuest { guest: GuestId::vm(101), node: "pve1".into() }.into(),
-        crate::steps::LeaveMaintenance { node: "pve1".into() }.into(),
+        crate::steps::undo(crate::steps::Maintenance { node: "pve1".into() }),
     ];
     let begun = Ongoing { under_work: Some("pve1".into()), owed: owed.clone(), ..ongoing() };
     let plan = plan(&snapshot, &Policy::default(), &begun).unwrap();

@@ -13,7 +13,7 @@ use crate::policy::{End, GuestPolicy, Overlap, Policy};
 use crate::snapshot::{
     AffinityRule, DiskUse, GuestStatus, HaNodeState, HaServiceState, LocalDisk, Memory, Node, Qdevice, Snapshot,
 };
-use crate::steps::{Migrate, Step};
+use crate::steps::{Move, OnNode};
 
 use crate::planner::report::report;
 use crate::planner::steady::revise;
@@ -66,22 +66,19 @@ fn walk(snapshot: &Snapshot, policy: &Policy, plan: &Plan) -> Vec<String> {
         snapshot.nodes.values().filter(|node| node.is_up_to_date() == Some(true)).map(|node| &node.name).collect();
     for wave in &plan.waves {
         for stage in wave.steps.chunk_by(|one, next| one.stage == next.stage) {
-            if let (Some(node), Step::UpgradePackages(_)) = (&wave.node, &stage[0].step) {
+            if let (Some(node), OnNode::Upgrades) = (&wave.node, stage[0].step.on_node()) {
                 let left = at.iter().filter(|(_, there)| *there == node);
                 broken.extend(left.map(|(id, _)| format!("{id} is left on {node}")));
                 new.insert(node);
             }
             let away = |node: &NodeName| wave.node.as_ref() == Some(node) && !new.contains(node);
-            let moves: Vec<&Migrate> = stage
-                .iter()
-                .filter_map(|planned| if let Step::Migrate(step) = &planned.step { Some(step) } else { None })
-                .collect();
+            let moves: Vec<Move<'_>> = stage.iter().filter_map(|planned| planned.step.moves()).collect();
             for step in &moves {
                 let vm = step.guest.kind == GuestKind::Vm;
-                if at[&step.guest] != step.from {
+                if at[&step.guest] != *step.from {
                     broken.push(format!("{} is not on {}", step.guest, step.from));
                 }
-                if away(&step.to) || (vm && new.contains(&step.from) && !new.contains(&step.to)) {
+                if away(step.to) || (vm && new.contains(step.from) && !new.contains(step.to)) {
                     broken.push(format!("{} may not go to {}", step.guest, step.to));
                 }
             }
@@ -96,17 +93,17 @@ fn walk(snapshot: &Snapshot, policy: &Policy, plan: &Plan) -> Vec<String> {
 }
 
 /// Nodes that take guests beyond what is usable, while a stage is under way.
-fn crowded(snapshot: &Snapshot, policy: &Policy, at: &BTreeMap<GuestId, NodeName>, stage: &[&Migrate]) -> Vec<String> {
-    let targets: BTreeSet<&NodeName> = stage.iter().map(|step| &step.to).collect();
+fn crowded(snapshot: &Snapshot, policy: &Policy, at: &BTreeMap<GuestId, NodeName>, stage: &[Move<'_>]) -> Vec<String> {
+    let targets: BTreeSet<&NodeName> = stage.iter().map(|step| step.to).collect();
     let over = |node: &&NodeName| {
         let there = at.iter().filter(|(_, there)| there == node).map(|(id, _)| *id);
-        let coming = stage.iter().filter(|step| step.to == **node).map(|step| step.guest);
+        let coming = stage.iter().filter(|step| step.to == *node).map(|step| step.guest);
         let bytes: u64 = there.chain(coming).map(|id| footprint_bytes(&snapshot.guests[&id])).sum();
         bytes > usable_bytes(snapshot.nodes[*node].memory.known().unwrap(), policy)
     };
     let threads = |node: &&NodeName| {
         let there = at.iter().filter(|(_, there)| there == node).map(|(id, _)| *id);
-        let coming = stage.iter().filter(|step| step.to == **node).map(|step| step.guest);
+        let coming = stage.iter().filter(|step| step.to == *node).map(|step| step.guest);
         there.chain(coming).map(|id| u64::from(snapshot.guests[&id].cpus)).sum::<u64>()
     };
     let limit = |node: &NodeName| {
@@ -119,7 +116,7 @@ fn crowded(snapshot: &Snapshot, policy: &Policy, at: &BTreeMap<GuestId, NodeName
 }
 
 /// Guests that a rule keeps apart and that meet on either end of a move; guests together that are not after it.
-fn too_near(snapshot: &Snapshot, at: &BTreeMap<GuestId, NodeName>, stage: &[&Migrate]) -> Vec<String> {
+fn too_near(snapshot: &Snapshot, at: &BTreeMap<GuestId, NodeName>, stage: &[Move<'_>]) -> Vec<String> {
     let mut broken = Vec::new();
     for rule in &snapshot.ha.known().unwrap().rules {
         match rule {
@@ -127,14 +124,14 @@ fn too_near(snapshot: &Snapshot, at: &BTreeMap<GuestId, NodeName>, stage: &[&Mig
                 for step in stage.iter().filter(|step| rule.guests.contains(&step.guest)) {
                     for other in rule.guests.iter().filter(|other| **other != step.guest) {
                         let comes = stage.iter().any(|moving| moving.guest == *other && moving.to == step.to);
-                        if at[other] == step.to || comes {
+                        if at[other] == *step.to || comes {
                             broken.push(format!("{} meets {other} on {}", step.guest, step.to));
                         }
                     }
                 }
             }
             AffinityRule::Node(rule) if rule.strict => {
-                let out = |step: &&&Migrate| rule.guests.contains(&step.guest) && !rule.nodes.contains_key(&step.to);
+                let out = |step: &&Move<'_>| rule.guests.contains(&step.guest) && !rule.nodes.contains_key(step.to);
                 broken.extend(stage.iter().filter(out).map(|step| format!("{} is not allowed there", step.guest)));
             }
             _ => {}

@@ -9,7 +9,7 @@ fn after_waves(snapshot: &Snapshot, plan: &Plan, waves: usize) -> (Snapshot, Pla
     let (mut state, mut rest) = (snapshot.clone(), plan.clone());
     for wave in rest.waves.drain(..waves) {
         for planned in &wave.steps {
-            planned.step.kind().after(&mut state);
+            planned.step.after(&mut state);
         }
     }
     (state, rest)
@@ -18,10 +18,8 @@ fn after_waves(snapshot: &Snapshot, plan: &Plan, waves: usize) -> (Snapshot, Pla
 /// What is owed by then: failback that is held.
 fn ongoing_after(plan: &Plan, waves: usize) -> Ongoing {
     let held = plan.waves[..waves].iter().flat_map(|wave| &wave.steps);
-    let owed = held.filter_map(|planned| match &planned.step {
-        Step::HoldFailback(_) => planned.step.kind().owes(),
-        _ => None,
-    });
+    let held = held.filter(|planned| planned.step.kind().verb() == "hold-failback");
+    let owed = held.filter_map(|planned| planned.step.undone_later_by());
     Ongoing { owed: owed.collect(), ..ongoing() }
 }
 
@@ -61,9 +59,9 @@ fn after_steps(snapshot: &Snapshot, plan: &Plan, count: usize) -> (Snapshot, Pla
         let done: Vec<_> = wave.steps.drain(..left.min(wave.steps.len())).collect();
         left -= done.len();
         for planned in &done {
-            planned.step.kind().after(&mut state);
+            planned.step.after(&mut state);
             then.owed.retain(|owed| *owed != planned.step);
-            then.owed.extend(planned.step.kind().owes());
+            then.owed.extend(planned.step.undone_later_by());
         }
         if !done.is_empty() && !wave.steps.is_empty() {
             then.under_work.clone_from(&wave.node);

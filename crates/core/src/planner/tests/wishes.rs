@@ -167,7 +167,7 @@ fn a_guest_whose_failback_is_held_by_the_run_is_still_taken_back_when_it_is_plan
         (service.failback, service.node) = (false, Some("pve2".into()));
     });
     let snapshot = half.snapshot();
-    let owed = vec![crate::steps::RestoreFailback { guest: pulled }.into()];
+    let owed = vec![crate::steps::undo(crate::steps::Failback { guest: pulled })];
     let policy = Policy { last: vec!["pve1".into()], ..Policy::default() };
     let plan = plan(&snapshot, &policy, &Ongoing { owed, ..ongoing() }).expect("there is a plan");
     assert_eq!(at_the_end(&snapshot, &plan)[&pulled], "pve1");
@@ -185,7 +185,7 @@ fn what_ha_does_by_itself_because_no_plan_can_is_named_and_in_the_ratio() {
         .node_rule("prefer", &[one, two], &[("pve1", 2)], false)
         .ha(|ha| ha.services.get_mut(&two).unwrap().failback = false)
         .snapshot();
-    let ongoing = Ongoing { owed: vec![crate::steps::RestoreFailback { guest: two }.into()], ..ongoing() };
+    let ongoing = Ongoing { owed: vec![crate::steps::undo(crate::steps::Failback { guest: two })], ..ongoing() };
     let plan = plan(&snapshot, &Policy::default(), &ongoing).expect("there is a plan");
     let report = report(&plan, &snapshot, &Policy::default(), &ongoing);
     let [own] = report.ha_moves.as_slice() else { panic!("one does not fit: {:?}", report.ha_moves) };
@@ -221,7 +221,7 @@ fn what_is_to_travel_after_a_reboots_order_does_not_wait_for_its_end_and_everyth
     let is_reboot = |index: usize| matches!(steps[index].step, Step::Reboot(_));
     let at = (0..steps.len()).find(|index| is_reboot(*index) && is_travel(index + 1)).expect("something is hidden");
     for planned in &steps[..at] {
-        planned.step.kind().after(&mut world);
+        planned.step.after(&mut world);
         let (id, step) = (planned.id.clone(), planned.step.clone());
         state.apply(now, &Event::StepEnded { id, step, outcome: crate::run::StepOutcome::Done });
     }
@@ -240,13 +240,13 @@ fn what_is_to_travel_after_a_reboots_order_does_not_wait_for_its_end_and_everyth
     let action = next(&waiting, &world);
     assert!(matches!(&action, Action::Perform(start) if start.step == reboot.step), "{action:?}");
     state.apply(now, &begun(1));
-    reboot.step.kind().during(&mut world);
+    reboot.step.during(&mut world);
     let action = next(&state, &world);
     assert!(matches!(&action, Action::Perform(start) if start.id == steps[at + 1].id), "{action:?}");
     // All of it under way or done: the proof that the node is back waits for the reboot.
     let proof = (at..steps.len()).find(|index| matches!(steps[*index].step, Step::ProveBack(_))).expect("it is proven");
     for planned in &steps[at + 1..proof] {
-        planned.step.kind().after(&mut world);
+        planned.step.after(&mut world);
         let (id, step) = (planned.id.clone(), planned.step.clone());
         state.apply(now, &Event::StepEnded { id, step, outcome: crate::run::StepOutcome::Done });
     }

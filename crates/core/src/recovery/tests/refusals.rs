@@ -4,7 +4,6 @@ use super::super::{AbsenceNotKnown, NotLowered, VotesNotKnown, lowering, words_f
 use super::*;
 use crate::invariants::votes_lowered_only_if_attested::VotesTooLow;
 use crate::invariants::{Evidence, Grounds};
-use crate::steps::{Step, StepKind};
 
 fn words(nodes: &[&str]) -> Vec<String> {
     nodes.iter().map(|node| words_for(&name(node))).collect()
@@ -20,9 +19,11 @@ fn an_hour_away_silent_and_attested_is_enough_and_as_little_is_lowered_as_gives_
     let step = lowering(&alone(3700, 3600), &facts(&[]), &words(&["pve1", "pve2"])).unwrap();
     assert_eq!((step.expected, step.configured, step.node.as_str()), (1, 3, "pve3"));
     assert_eq!(step.off, set(&["pve1", "pve2"]));
-    let command = step.command(&crate::snapshot::Snapshot::empty(UnixMs(0))).unwrap();
+    let lower = crate::steps::set(step.clone());
+    let command = lower.kind().command(&crate::snapshot::Snapshot::empty(UnixMs(0))).unwrap();
     assert_eq!(command.to_string(), "pve3# pvecm expected 1");
-    assert!(matches!(step.owes(), Some(Step::RestoreVotes(owed)) if owed.expected == 3));
+    let owed = lower.undone_later_by().unwrap();
+    assert_eq!(owed.kind().title(), "expect 3 votes again, as configured");
 
     // Two of five are left: three are enough to expect, not two, so that a further loss takes quorum again.
     let gone = ["pve1", "pve2", "pve3"];

@@ -1,12 +1,12 @@
 //! What comes out of a decision: one thing to do.
 
 use crate::command::Command;
-use crate::ids::{NodeName, StepId};
 use crate::heartbeat::Pace;
+use crate::ids::{NodeName, StepId};
 use crate::run::event::{Event, RunOutcome, StepOutcome};
 use crate::run::pause::Pause;
 use crate::run::planning::Verified;
-use crate::steps::{LowerVotes, Step};
+use crate::steps::{ExpectedVotes, Step};
 
 /// How long to wait between looks, in seconds, while guests travel: that takes seconds.
 pub(super) const POLL_S: u64 = 5;
@@ -74,7 +74,7 @@ pub enum Action {
     /// Lower the expected votes: record that it begins and what is to undo, send it, ask the nodes whether it took.
     LowerVotes {
         /// As [`crate::recovery::lowering`] allows it.
-        step: LowerVotes,
+        step: ExpectedVotes,
         /// The sentences that attest it.
         words: Vec<String>,
         /// Who asked, in words.

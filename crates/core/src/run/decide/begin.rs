@@ -5,13 +5,13 @@ use super::context::{Context, conclude, more_downtime};
 use crate::plan::PlannedStep;
 use crate::run::event::StepOutcome;
 use crate::run::objection::Objection;
-use crate::steps::{Step, StepStatus, what_runs_on};
+use crate::steps::{Step, StepStatus, Why, what_runs_on};
 
 pub(super) fn begin(context: &Context<'_>, planned: &PlannedStep) -> Action {
     let PlannedStep { id, step, .. } = planned;
     let perform = |attempt| Action::Perform(context.start(id, step, attempt));
     let replan = |why| Action::Replan { why, else_start: Some(context.start(id, step, 0)) };
-    if step.is_payback() && !context.pays_a_debt(step) {
+    if step.is_undo() && !context.pays_a_debt(step) {
         // What an administrator set is not ours to clear.
         return conclude(id, step, StepOutcome::FoundDone);
     }
@@ -24,10 +24,10 @@ pub(super) fn begin(context: &Context<'_>, planned: &PlannedStep) -> Action {
             conclude(id, step, StepOutcome::HandedOver(why))
         }
         StepStatus::Impossible(why) => replan(format!("{}: {why}", step.kind().title())),
-        StepStatus::Blocked(why) if came_since(context, step) => replan(why.join("; ")),
+        StepStatus::Blocked(why) if came_since(context, step) => replan(Why::line(&why)),
         StepStatus::Blocked(_) | StepStatus::Running(_) => perform(0),
         // This step has sent nothing, so it does not know why the guest is down: a person is to start it.
-        StepStatus::Ready if step.kind().is_half_done(context.snapshot) => perform(0),
+        StepStatus::HalfDone => perform(0),
         StepStatus::Ready => match context.may_send(id, step) {
             Ok(()) => match context.state.step_beyond_budget(id, step, context.snapshot.taken) {
                 Some(beyond) => more_downtime(beyond),
@@ -42,11 +42,6 @@ pub(super) fn begin(context: &Context<'_>, planned: &PlannedStep) -> Action {
 /// Does something run on the node that this step wants empty? It came there after the plan was made, and no waiting
 /// makes it leave.
 fn came_since(context: &Context<'_>, step: &Step) -> bool {
-    let node = match step {
-        Step::ProveEmpty(step) => &step.node,
-        Step::UpgradePackages(step) => &step.node,
-        Step::Reboot(step) => &step.node,
-        _ => return false,
-    };
+    let Some(node) = step.node().filter(|_| step.on_node().needs_it_empty()) else { return false };
     !context.state.only_undoes() && what_runs_on(context.snapshot, node).is_ok_and(|left| !left.is_empty())
 }

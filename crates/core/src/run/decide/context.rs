@@ -8,7 +8,7 @@ use crate::run::pause::Pause;
 use crate::run::spent::Shortfall;
 use crate::run::state::RunState;
 use crate::snapshot::Snapshot;
-use crate::steps::Step;
+use crate::steps::{IfImpossible, Step, Undo};
 
 /// May this step be begun now, with those others under way? All that speaks against it.
 pub type Guard<'a> = dyn Fn(&Step, &[&Step], &Snapshot) -> Result<(), Vec<Objection>> + 'a;
@@ -30,7 +30,7 @@ impl Context<'_> {
             step: step.clone(),
             attempt,
             command: if sends { step.kind().command(self.snapshot) } else { None },
-            owes: if sends { step.kind().owes().or_else(|| step.kind().owes_on_the_way()) } else { None },
+            owes: if sends { from_now_on(step.kind().undo()) } else { None },
         }
     }
 
@@ -47,7 +47,16 @@ impl Context<'_> {
     /// A debt that cannot be paid. Nothing that a run still does that only undoes would make it possible, and no new plan
     /// brings an image to where the guest is.
     pub(super) fn left_to_the_operator(&self, step: &Step) -> bool {
-        self.pays_a_debt(step) && (self.state.only_undoes() || matches!(step, Step::InsertMedia(_)))
+        self.pays_a_debt(step)
+            && (self.state.only_undoes() || step.kind().profile().if_impossible == IfImpossible::HandOver)
+    }
+}
+
+/// What is owed once its command is sent.
+fn from_now_on(undo: Undo) -> Option<Step> {
+    match undo {
+        Undo::Later(step) | Undo::UnlessDone(step) => Some(step),
+        Undo::Nothing | Undo::ThisIsOne => None,
     }
 }
 

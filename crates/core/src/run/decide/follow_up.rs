@@ -7,12 +7,13 @@ use crate::run::event::StepOutcome;
 use crate::run::objection::Objection;
 use crate::run::pause::{Pause, Stuck};
 use crate::run::state::StepRecord;
-use crate::steps::{Step, StepStatus};
+use crate::run::why_not_done::WhyNotDone;
+use crate::steps::{IfImpossible, StepStatus, Why};
 
 pub(super) enum FollowUp {
     Act(Box<Action>),
-    /// For these reasons, one line each.
-    Wait(Vec<String>),
+    /// For these reasons.
+    Wait(Vec<WhyNotDone>),
 }
 
 fn act(action: Action) -> FollowUp {
@@ -23,17 +24,16 @@ fn act(action: Action) -> FollowUp {
 pub(super) fn follow_up(context: &Context<'_>, id: &StepId, record: &StepRecord) -> FollowUp {
     let Context { state, now, .. } = *context;
     let step = &record.step;
-    let title = step.kind().title();
     let waiting = match step.kind().status(context.snapshot) {
         StepStatus::Done => return act(conclude(id, step, done(record))),
         StepStatus::Impossible(why) => return impossible(context, id, record, why),
-        StepStatus::Running(why) => vec![format!("{title}: {why}")],
+        StepStatus::Running(why) => vec![why.into()],
         StepStatus::Blocked(why) if state.only_undoes() && record.command.is_none() && !context.pays_a_debt(step) => {
-            return act(conclude(id, step, StepOutcome::NoEffect(why.join("; "))));
+            return act(conclude(id, step, StepOutcome::NoEffect(WhyNotDone::all(why))));
         }
-        StepStatus::Blocked(why) => why.into_iter().map(|why| format!("{title}: {why}")).collect(),
-        StepStatus::Ready => match ready(context, id, record) {
-            FollowUp::Wait(why) => why.into_iter().map(|why| format!("{title}: {why}")).collect(),
+        StepStatus::Blocked(why) => WhyNotDone::all(why),
+        status @ (StepStatus::Ready | StepStatus::HalfDone) => match ready(context, id, record, &status) {
+            FollowUp::Wait(why) => why,
             action => return action,
         },
     };
@@ -45,34 +45,34 @@ pub(super) fn follow_up(context: &Context<'_>, id: &StepId, record: &StepRecord)
 }
 
 /// It can never be done as it stands.
-fn impossible(context: &Context<'_>, id: &StepId, record: &StepRecord, why: String) -> FollowUp {
+fn impossible(context: &Context<'_>, id: &StepId, record: &StepRecord, why: Why) -> FollowUp {
     let step = &record.step;
     // A node that came up with the wrong kernel would do so again: not a matter for a new plan, but for a person.
-    if matches!(step, Step::Reboot(_)) && record.attempts > 0 {
+    if step.kind().profile().if_impossible == IfImpossible::StandStill && record.attempts > 0 {
         return match context.state.paused {
-            Some(_) => FollowUp::Wait(vec![why]),
+            Some(_) => FollowUp::Wait(vec![why.into()]),
             None => act(stuck(record, Stuck::WrongEffect { why })),
         };
     }
     let left = context.left_to_the_operator(step);
-    act(conclude(id, step, if left { StepOutcome::HandedOver(why) } else { StepOutcome::Abandoned(why) }))
+    let outcome = if left { StepOutcome::HandedOver(why) } else { StepOutcome::Abandoned(vec![why.into()]) };
+    act(conclude(id, step, outcome))
 }
 
 /// It could be sent: for the first time, or again.
-fn ready(context: &Context<'_>, id: &StepId, record: &StepRecord) -> FollowUp {
+fn ready(context: &Context<'_>, id: &StepId, record: &StepRecord, status: &StepStatus) -> FollowUp {
     let Context { state, now, .. } = *context;
     let step = &record.step;
     let limits = step.kind().limits(&state.policy.deadlines);
-    let half_done = step.kind().is_half_done(context.snapshot);
-    let wait = |why: &str| FollowUp::Wait(vec![why.to_owned()]);
+    let half_done = *status == StepStatus::HalfDone;
     if record.command.is_some() && now < record.last_started.plus_s(limits.settle_s) {
-        return wait("no effect to be seen yet");
+        return FollowUp::Wait(vec![WhyNotDone::NoEffectYet]);
     }
     if half_done && record.command.is_none() {
-        return wait("it is there and does not run; start it, and the run goes on");
+        return FollowUp::Wait(vec![WhyNotDone::StartItYourself]);
     }
     if state.only_undoes() && !context.pays_a_debt(step) && !half_done {
-        return act(conclude(id, step, StepOutcome::NoEffect("the run is aborted".to_owned())));
+        return act(conclude(id, step, StepOutcome::NoEffect(vec![WhyNotDone::Aborted])));
     }
     if state.paused.is_some() {
         return FollowUp::Wait(Vec::new());
@@ -89,15 +89,15 @@ fn ready(context: &Context<'_>, id: &StepId, record: &StepRecord) -> FollowUp {
         // A guest was started again: taking it off the node once more is for a new plan, not for waiting. Other reasons
         // pass by themselves, and no plan can be made while they last.
         Err(why) if !state.only_undoes() && why.iter().all(Objection::is_a_guest_there) => {
-            act(conclude(id, step, StepOutcome::Abandoned(Objection::in_one_line(&why))))
+            act(conclude(id, step, StepOutcome::Abandoned(WhyNotDone::all(why))))
         }
-        Err(why) => FollowUp::Wait(why.iter().map(ToString::to_string).collect()),
+        Err(why) => FollowUp::Wait(WhyNotDone::all(why)),
     }
 }
 
 fn done(record: &StepRecord) -> StepOutcome {
-    let sends = record.step.kind().owes().is_some();
-    if sends && record.command.is_none() { StepOutcome::FoundDone } else { StepOutcome::Done }
+    let changes = record.step.undone_later_by().is_some();
+    if changes && record.command.is_none() { StepOutcome::FoundDone } else { StepOutcome::Done }
 }
 
 fn stuck(record: &StepRecord, how: Stuck) -> Action {

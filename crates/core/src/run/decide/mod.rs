@@ -35,7 +35,6 @@ use super::pause::Pause;
 use super::state::RunState;
 use crate::heartbeat::{Pace, Restraint, restraint};
 use crate::ids::UnixMs;
-use crate::steps::Step;
 
 /// Steps that can end, and plans that can change, on one and the same snapshot. More is a fault of ours.
 const DECISIONS_PER_LOOK: u32 = 1000;
@@ -90,11 +89,14 @@ fn steps(seen: &Seen, context: &Context<'_>) -> Action {
     for (id, record) in state.under_way() {
         match follow_up(context, id, record) {
             FollowUp::Act(action) => return *action,
-            FollowUp::Wait(why) => waits.extend(why),
+            FollowUp::Wait(why) => {
+                let title = record.step.kind().title();
+                waits.extend(why.iter().map(|why| format!("{title}: {why}")));
+            }
         }
     }
     // What is undone waits until nothing of ours is at work any more.
-    let works = state.only_undoes() && state.under_way().any(|(_, record)| !record.step.is_payback());
+    let works = state.only_undoes() && state.under_way().any(|(_, record)| !record.step.is_undo());
     if state.paused.is_some() || works {
         return wait(state, waits);
     }
@@ -106,7 +108,7 @@ fn steps(seen: &Seen, context: &Context<'_>) -> Action {
 }
 
 fn wait(state: &RunState, on: Vec<String>) -> Action {
-    let travels = state.under_way().any(|(_, record)| matches!(record.step, Step::Migrate(_)));
+    let travels = state.under_way().any(|(_, record)| record.step.is_move());
     let poll_s = if travels { POLL_S } else { POLL_CALMLY_S };
     Action::Wait { on, poll_s, then: Depth::Changes }
 }

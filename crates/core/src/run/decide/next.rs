@@ -7,7 +7,8 @@ use crate::ids::StepId;
 use crate::plan::{PlannedStep, StepWhy};
 use crate::run::event::StepOutcome;
 use crate::run::state::RunState;
-use crate::steps::Step;
+use crate::run::why_not_done::WhyNotDone;
+use crate::steps::OnNode;
 
 pub(super) enum Next {
     Act(Box<Action>),
@@ -26,7 +27,7 @@ pub(super) fn next(context: &Context<'_>) -> Next {
     };
     if let [(_, reboot), (next_wave, next), ..] = agenda.as_slice()
         && wave == *next_wave
-        && matches!(next.step, Step::Migrate(_))
+        && next.step.is_move()
         && is_rebooting(state, reboot)
     {
         stage = next.stage;
@@ -38,9 +39,10 @@ pub(super) fn next(context: &Context<'_>) -> Next {
         }
         let outcome = state.steps.get(&planned.id).and_then(|record| record.outcome.as_ref());
         let action = match outcome.filter(|_| !state.only_undoes()) {
-            Some(StepOutcome::Abandoned(why)) => {
-                Action::Replan { why: format!("{}: {why}", planned.step.kind().title()), else_start: None }
-            }
+            Some(StepOutcome::Abandoned(why)) => Action::Replan {
+                why: format!("{}: {}", planned.step.kind().title(), WhyNotDone::line(why)),
+                else_start: None,
+            },
             _ => begin(context, planned),
         };
         return Next::Act(Box::new(action));
@@ -53,7 +55,7 @@ fn agenda(state: &RunState) -> Vec<(u32, PlannedStep)> {
     if state.only_undoes() {
         let owed = state.obligations.iter().rev().enumerate().map(|(place, open)| {
             let kind = open.pays.kind();
-            let subject = kind.subject().map_or_else(String::new, |subject| format!(".{subject}"));
+            let subject = kind.profile().about.subject().map_or_else(String::new, |subject| format!(".{subject}"));
             let id = StepId::new(format!("abort.{}.{}{subject}", open.opened_by, kind.verb()));
             let (step, why) = (open.pays.clone(), StepWhy::Undo);
             (0, PlannedStep { id, stage: place as u32, step, why, estimate_s: 0, down_s: 0 })
@@ -70,6 +72,6 @@ fn agenda(state: &RunState) -> Vec<(u32, PlannedStep)> {
 /// it does not wait for it: the node is away, and no guest goes there.
 fn is_rebooting(state: &RunState, planned: &PlannedStep) -> bool {
     let mut under_way = state.under_way();
-    matches!(planned.step, Step::Reboot(_))
+    planned.step.on_node() == OnNode::Reboots
         && under_way.any(|(id, record)| *id == planned.id && record.attempts > 0 && record.command.is_some())
 }

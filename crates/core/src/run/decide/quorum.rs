@@ -10,7 +10,7 @@ use crate::run::event::StepOutcome;
 use crate::run::pause::{Pause, PauseCause};
 use crate::run::state::RunState;
 use crate::snapshot::Snapshot;
-use crate::steps::LowerVotes;
+use crate::steps::{ExpectedVotes, Why};
 
 /// Between two surveys while there is no quorum, in seconds: a node with active HA has a minute.
 const POLL_S: u64 = 5;
@@ -60,12 +60,13 @@ pub(super) fn lower(state: &RunState, seen: &Seen, words: Vec<String>, by: Strin
 }
 
 /// Do the members expect so few votes now? A node that does not report leaves it to be undone.
-pub fn votes_lowered(seen: &Survey, step: &LowerVotes, answer: &str) -> StepOutcome {
+pub fn votes_lowered(seen: &Survey, step: &ExpectedVotes, answer: &str) -> StepOutcome {
     match seen.nodes.get(&step.node).and_then(|node| node.view.known()) {
         Some(view) if view.expected_votes > step.expected => {
-            StepOutcome::NoEffect(format!("{} still expects {} votes: {answer}", step.node, view.expected_votes))
+            let (node, expected) = (step.node.clone(), view.expected_votes);
+            StepOutcome::NoEffect(vec![Why::StillExpects { node, expected, answer: answer.to_owned() }.into()])
         }
         Some(_) => StepOutcome::Done,
-        None => StepOutcome::Abandoned(format!("{} does not tell its view any more", step.node)),
+        None => StepOutcome::Abandoned(vec![Why::NoViewAnyMore(step.node.clone()).into()]),
     }
 }

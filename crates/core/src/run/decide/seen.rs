@@ -17,7 +17,7 @@ use crate::run::event::Request;
 use crate::run::planning::Planned;
 use crate::run::state::RunState;
 use crate::snapshot::Snapshot;
-use crate::steps::Step;
+use crate::steps::OnNode;
 
 /// What one driver has seen and heard.
 #[derive(Clone, Debug, Default)]
@@ -194,7 +194,7 @@ impl Seen {
 impl Look {
     fn new(state: &RunState, snapshot: Arc<Snapshot>, depth: Depth) -> Self {
         let findings = (depth == Depth::Everything).then(|| run_all(&snapshot, &state.policy));
-        let travels = state.under_way().any(|(_, record)| matches!(record.step, Step::Migrate(_)));
+        let travels = state.under_way().any(|(_, record)| record.step.is_move());
         Self { snapshot, findings, review: false, travels }
     }
 }
@@ -219,6 +219,7 @@ fn may_review(state: &RunState) -> bool {
     let stands = state.only_undoes() || state.paused.is_some() || state.under_way().next().is_some();
     // A driver that comes while a node is on its way back: daemons and data follow it by themselves, and the proof waits
     // for them.
-    let next = |plan: &Plan| plan.steps().find(|(_, step)| !state.is_done(&step.id)).map(|(_, step)| step.step.clone());
-    !stands && state.plan.as_ref().is_some_and(|plan| !matches!(next(plan), Some(Step::ProveBack(_))))
+    let next =
+        |plan: &Plan| plan.steps().find(|(_, step)| !state.is_done(&step.id)).map(|(_, step)| step.step.on_node());
+    !stands && state.plan.as_ref().is_some_and(|plan| next(plan) != Some(OnNode::WaitsBack))
 }

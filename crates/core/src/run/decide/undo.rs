@@ -4,17 +4,17 @@ use super::action::Action;
 use super::context::{Context, conclude};
 use crate::ids::StepId;
 use crate::run::event::StepOutcome;
-use crate::steps::{Step, StepStatus};
+use crate::steps::StepStatus;
 
 /// Lowered votes are given back before anything else, whatever the plan says: as soon as it can be done, or is seen to
 /// be done, which corosync does by itself with every node that joins.
 pub(super) fn votes(context: &Context<'_>) -> Option<Action> {
     let state = context.state;
-    let owed = state.obligations.iter().find(|open| matches!(open.pays, Step::RestoreVotes(_)))?;
+    let owed = state.obligations.iter().find(|open| open.pays.expected_votes().is_some())?;
     if state.under_way().any(|(_, record)| record.step == owed.pays) {
         return None;
     }
-    let (id, step) = (StepId::new(format!("{}.restore-votes", owed.opened_by)), &owed.pays);
+    let (id, step) = (StepId::new(format!("{}.{}", owed.opened_by, owed.pays.kind().verb())), &owed.pays);
     match step.kind().status(context.snapshot) {
         StepStatus::Done => Some(conclude(&id, step, StepOutcome::FoundDone)),
         StepStatus::Ready if state.paused.is_none() => Some(Action::Perform(context.start(&id, step, 1))),

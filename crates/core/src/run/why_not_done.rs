@@ -1,0 +1,40 @@
+//! Why a step of a run is not done, or not yet.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::objection::Objection;
+use crate::steps::Why;
+
+/// One reason.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WhyNotDone {
+    /// Where the step stands.
+    #[error(transparent)]
+    Status(#[from] Why),
+    /// What speaks against beginning it.
+    #[error(transparent)]
+    Objection(#[from] Objection),
+    /// Its command was sent, and its effect may take a moment to be seen.
+    #[error("no effect to be seen yet")]
+    NoEffectYet,
+    /// The guest arrived and is stopped, and no command of this step did that.
+    #[error("it is there and does not run; start it, and the run goes on")]
+    StartItYourself,
+    /// The operator ends the run.
+    #[error("the run is aborted")]
+    Aborted,
+}
+
+impl WhyNotDone {
+    /// Several, in one line.
+    pub fn line(reasons: &[Self]) -> String {
+        reasons.iter().map(Self::to_string).collect::<Vec<_>>().join("; ")
+    }
+
+    /// Of a list of another type.
+    pub(super) fn all(reasons: impl IntoIterator<Item: Into<Self>>) -> Vec<Self> {
+        reasons.into_iter().map(Into::into).collect()
+    }
+}

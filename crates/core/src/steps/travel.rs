@@ -1,0 +1,45 @@
+//! How a guest gets from one node to another.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{GuestId, GuestKind, NodeName};
+
+/// How a guest travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Travel {
+    /// A running VM, without a stop.
+    Live,
+    /// A running VM, without a stop, and its local disks with it.
+    LiveWithDisks,
+    /// A running container: shut down, moved, started.
+    Restart,
+    /// Whatever is stopped.
+    Offline,
+    /// Through the HA manager, which picks the way: VMs live, containers by restart.
+    Ha,
+}
+
+/// A move that a step makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Move<'a> {
+    /// The guest.
+    pub guest: GuestId,
+    /// Where it is.
+    pub from: &'a NodeName,
+    /// Where it goes.
+    pub to: &'a NodeName,
+    /// How.
+    pub travel: Travel,
+}
+
+impl Move<'_> {
+    /// Does the guest stop on its way and start again by the same order?
+    pub fn restarts(&self) -> bool {
+        match self.travel {
+            Travel::Restart => true,
+            Travel::Ha => self.guest.kind == GuestKind::Ct,
+            Travel::Live | Travel::LiveWithDisks | Travel::Offline => false,
+        }
+    }
+}

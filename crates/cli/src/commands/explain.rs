@@ -1,9 +1,9 @@
 //! `quorate explain ID`: what a check, a safety rule, a step or a reason for no plan is about. Checks and rules hold their
 //! texts themselves; those of steps and reasons are the pages of the documentation.
 
-use quorate_core::text::wrapped;
-use quorate_core::invariants::{self, RuleId};
 use quorate_core::checks;
+use quorate_core::invariants::{self, RuleId};
+use quorate_core::text::wrapped;
 use serde_json::json;
 
 use crate::context::{Context, Format};

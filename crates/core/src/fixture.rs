@@ -11,7 +11,7 @@ use crate::snapshot::{
     AffinityRule, Ceph, CephDaemon, Cpu, DaemonKind, EtcPve, Guest, GuestStatus, Ha, HaNodeState, HaRequest, HaService,
     HaServiceState, HealthLevel, HostFacts, Kernel, Link, LocalGuest, LrmMode, LrmStatus, Member, Memory,
     MigrationFacts, Node, NodeAffinity, Options, Osd, Packages, PendingPackage, PgState, QuorumView, ResourceAffinity,
-    Service, Snapshot, StopVerdict, Storage, StorageOnNode, SubscriptionStatus,
+    Service, Snapshot, SafeToStop, Storage, StorageOnNode, SubscriptionStatus,
 };
 use crate::steps::NEEDED_SERVICES;
 
@@ -242,7 +242,7 @@ impl Fixture {
             daemons: names.iter().map(monitor).collect(),
             mon_quorum: names.iter().map(|name| name.as_str().to_owned()).collect(),
             installed: names.iter().map(|name| (name.clone(), "19.2.3".into())).collect(),
-            osds_ok_to_stop: names.iter().map(|name| (name.clone(), Known(StopVerdict::Safe))).collect(),
+            osds_ok_to_stop: names.iter().map(|name| (name.clone(), Known(SafeToStop::Safe))).collect(),
         };
         self.0.ceph = Known(Some(ceph));
         self

@@ -9,7 +9,7 @@ mod form;
 mod node_out;
 #[cfg(test)]
 mod tests;
-mod travel;
+mod mode;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,10 +17,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::checks::{Finding, Subject};
 use crate::ids::{GuestId, NodeName, StepId};
-use crate::invariants::{Context, Refusal, Verdicts, refusals, verdicts, verdicts_of_moves, with_moves};
+use crate::invariants::{Context, Refusal, RuleOutcomes, refusals, outcomes, outcomes_of_moves, with_moves};
 use crate::observed::Observed;
 use crate::placement::footprint_bytes;
-use crate::plan::{Plan, PlannedStep, Wave};
+use crate::plan::{Plan, PlannedStep, NodeStep};
 use crate::policy::{ConsentKind, Policy};
 use crate::snapshot::{AffinityRule, Lock, Snapshot, TargetRefusal};
 use crate::steps::{Change, Class, IfImpossible, OnNode, Step, StepStatus, Why};
@@ -60,21 +60,21 @@ pub fn verify(plan: &Plan, snapshot: &Snapshot, policy: &Policy) -> Result<Forec
     let down = |kind| matches!(kind, ConsentKind::ShutdownGuests | ConsentKind::MoveOffline);
     let shut_down = plan.consents.iter().filter(|consent| down(consent.kind));
     let may_be_down: BTreeSet<GuestId> = shut_down.map(|consent| consent.guest).collect();
-    for wave in &plan.waves {
+    for node_step in &plan.node_steps {
         walk.said = None;
         let whole = groups_that_are_whole(&walk.state);
-        let mut stages = wave.steps.chunk_by(|one, next| one.stage == next.stage).peekable();
+        let mut stages = node_step.steps.chunk_by(|one, next| one.stage == next.stage).peekable();
         let mut away: Option<&Step> = None;
         while let Some(stage) = stages.next() {
-            if !is_travel(stage)
+            if !is_move(stage)
                 && let Some(reboot) = away.take()
             {
                 walk.back(reboot);
             }
-            walk.stage(wave, &may_be_down, stage);
+            walk.stage(node_step, &may_be_down, stage);
             if let ([planned], Some(next)) = (stage, stages.peek())
                 && planned.step.on_node() == OnNode::Reboots
-                && is_travel(next)
+                && is_move(next)
             {
                 away = Some(&planned.step);
                 walk.leave(&planned.step);
@@ -83,7 +83,7 @@ pub fn verify(plan: &Plan, snapshot: &Snapshot, policy: &Policy) -> Result<Forec
                 break;
             }
         }
-        walk.still_whole(wave, &whole);
+        walk.still_whole(node_step, &whole);
     }
     walk.findings.truncate(FINDINGS_MAX);
     if walk.findings.is_empty() { Ok(walk.forecast) } else { Err(walk.findings) }
@@ -129,22 +129,22 @@ struct Walk<'a> {
     /// What the running guests of each node may take.
     memory: BTreeMap<NodeName, u64>,
     /// What the rules said of the state as it is, if nothing has been changed since.
-    said: Option<Verdicts>,
+    said: Option<RuleOutcomes>,
 }
 
 impl Walk<'_> {
     /// Steps of one stage may overlap in any way, so they are judged as if all ran at the same time.
-    fn stage(&mut self, wave: &Wave, may_be_down: &BTreeSet<GuestId>, stage: &[PlannedStep]) {
+    fn stage(&mut self, node_step: &NodeStep, may_be_down: &BTreeSet<GuestId>, stage: &[PlannedStep]) {
         for planned in stage {
             self.status(planned);
             if let Some(step) = planned.step.moves() {
-                for why in travel::faults(&self.state, step) {
+                for why in mode::faults(&self.state, step) {
                     self.find(planned, why, "Plan again.");
                 }
             }
         }
         let context =
-            Context { may_be_down: may_be_down.clone(), under_work: wave.node.clone(), ..Context::new(self.policy) };
+            Context { may_be_down: may_be_down.clone(), current_node: node_step.node.clone(), ..Context::new(self.policy) };
         // A step that is done already does nothing, and so takes no risk.
         let to_do = stage.iter().filter(|planned| planned.step.kind().status(&self.state) != StepStatus::Done);
         let steps: Vec<&Step> = to_do.map(|planned| &planned.step).collect();
@@ -158,12 +158,12 @@ impl Walk<'_> {
             self.after(planned);
         }
         if let Some((now, during)) = before {
-            let after = match is_travel(stage) {
-                true => verdicts_of_moves(&self.state, &context, &steps, &now),
-                false => verdicts(&self.state, &context),
+            let after = match is_move(stage) {
+                true => outcomes_of_moves(&self.state, &context, &steps, &now),
+                false => outcomes(&self.state, &context),
             };
             self.said = Some(after.clone());
-            self.refuse(wave, stage, refusals(class_of(&steps), [now, during, after]));
+            self.refuse(node_step, stage, refusals(class_of(&steps), [now, during, after]));
         }
         for planned in stage {
             let promise = planned.step.kind().effect().promise;
@@ -186,28 +186,28 @@ impl Walk<'_> {
     }
 
     /// What the rules say before a stage: mostly what they said after the one before.
-    fn now(&mut self, context: &Context<'_>) -> Verdicts {
-        self.said.take().unwrap_or_else(|| verdicts(&self.state, context))
+    fn now(&mut self, context: &Context<'_>) -> RuleOutcomes {
+        self.said.take().unwrap_or_else(|| outcomes(&self.state, context))
     }
 
     /// While a stage runs. Most steps change nothing then but who is on its way: so the state is copied only where it
     /// must be, and the guests, of which there are thousands, only where they change.
-    fn during(&mut self, steps: &[&Step], context: &Context<'_>, now: &Verdicts) -> Verdicts {
+    fn during(&mut self, steps: &[&Step], context: &Context<'_>, now: &RuleOutcomes) -> RuleOutcomes {
         let together = with_moves(context, steps);
         let changes: Vec<Change<'_>> = steps.iter().map(|step| step.kind().effect().during).collect();
         if changes.iter().all(Change::is_nothing) {
-            return verdicts_of_moves(&self.state, &together, steps, now);
+            return outcomes_of_moves(&self.state, &together, steps, now);
         }
         if changes.iter().any(Change::reaches_guests) {
             let mut meanwhile = self.state.clone();
             changes.iter().for_each(|change| change.apply(&mut meanwhile));
-            return verdicts(&meanwhile, &together);
+            return outcomes(&meanwhile, &together);
         }
         let guests = std::mem::take(&mut self.state.guests);
         let mut before = self.state.clone();
         self.state.guests = guests;
         changes.iter().for_each(|change| change.apply(&mut self.state));
-        let said = verdicts(&self.state, &together);
+        let said = outcomes(&self.state, &together);
         before.guests = std::mem::take(&mut self.state.guests);
         self.state = before;
         said
@@ -262,21 +262,21 @@ impl Walk<'_> {
         }
     }
 
-    fn refuse(&mut self, wave: &Wave, stage: &[PlannedStep], refusals: Vec<Refusal>) {
+    fn refuse(&mut self, node_step: &NodeStep, stage: &[PlannedStep], refusals: Vec<Refusal>) {
         for refusal in refusals {
             let ids: Vec<&str> = stage.iter().take(4).map(|planned| planned.id.as_str()).collect();
             let more = if stage.len() > 4 { ", …" } else { "" };
             let problem = format!("{}{more}: {refusal}", ids.join(", "));
-            let subject = wave.node.clone().map_or(Subject::Cluster, Subject::Node);
+            let subject = node_step.node.clone().map_or(Subject::Cluster, Subject::Node);
             self.findings.push(finding(subject, problem, "Remove the cause named here, then plan again."));
         }
     }
 
     /// A group that HA keeps together may be split on its way, and not at the end of a turn.
-    fn still_whole(&mut self, wave: &Wave, whole: &BTreeSet<String>) {
+    fn still_whole(&mut self, node_step: &NodeStep, whole: &BTreeSet<String>) {
         let now = groups_that_are_whole(&self.state);
         for rule in whole.difference(&now) {
-            let turn = wave.node.as_ref().map_or("the last wave".to_owned(), |node| format!("the turn of {node}"));
+            let turn = node_step.node.as_ref().map_or("the last wave".to_owned(), |node| format!("the turn of {node}"));
             let problem = format!("{turn} leaves guests on different nodes that rule {rule} keeps together");
             self.findings.push(finding(Subject::Cluster, problem, "Plan again."));
         }
@@ -289,7 +289,7 @@ impl Walk<'_> {
 }
 
 /// Does a stage consist of moves alone?
-fn is_travel(stage: &[PlannedStep]) -> bool {
+fn is_move(stage: &[PlannedStep]) -> bool {
     stage.iter().all(|planned| planned.step.is_move())
 }
 

@@ -15,7 +15,7 @@ mod explorer;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixture;
 pub mod forecast;
-pub mod heartbeat;
+pub mod migration_throttle;
 pub mod ids;
 pub mod invariants;
 pub mod observed;

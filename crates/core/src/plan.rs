@@ -29,7 +29,7 @@ pub struct Plan {
     /// When the snapshot was taken that it was made from.
     pub snapshot_taken: UnixMs,
     /// One wave per node, then a last one for the whole cluster.
-    pub waves: Vec<Wave>,
+    pub node_steps: Vec<NodeStep>,
     /// What it costs.
     pub costs: Costs,
     /// What it needs the operator's word for, whether given already or not.
@@ -44,7 +44,7 @@ pub struct Plan {
 
 /// The steps that belong to one node's turn.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Wave {
+pub struct NodeStep {
     /// The node; none for the last wave, which is about the whole cluster.
     pub node: Option<NodeName>,
     /// Why this node now.
@@ -53,7 +53,7 @@ pub struct Wave {
     pub steps: Vec<PlannedStep>,
 }
 
-impl Wave {
+impl NodeStep {
     /// Expected duration in seconds: steps of one stage run together, and what travels after a reboot's order does so
     /// while the node is away.
     pub fn duration_s(&self) -> u64 {
@@ -66,11 +66,11 @@ pub(crate) fn duration_s(steps: &[PlannedStep]) -> u64 {
     let (mut total, mut hidden_in) = (0_u64, 0_u64);
     for stage in steps.chunk_by(|one, next| one.stage == next.stage) {
         let longest = stage.iter().map(|planned| planned.estimate_s).max().unwrap_or(0);
-        let travels = stage.iter().all(|planned| planned.step.is_move());
-        let visible = if travels { longest.saturating_sub(hidden_in) } else { longest };
+        let only_moves = stage.iter().all(|planned| planned.step.is_move());
+        let visible = if only_moves { longest.saturating_sub(hidden_in) } else { longest };
         hidden_in = match stage {
             [planned] if planned.step.on_node() == OnNode::Reboots => longest,
-            _ if travels => hidden_in.saturating_sub(longest),
+            _ if only_moves => hidden_in.saturating_sub(longest),
             _ => 0,
         };
         total = total.saturating_add(visible);
@@ -140,13 +140,13 @@ impl Plan {
     pub fn new(
         parent: Option<PlanId>,
         snapshot_taken: UnixMs,
-        waves: Vec<Wave>,
+        node_steps: Vec<NodeStep>,
         costs: Costs,
         consents: Vec<Consent>,
         bound: Bound,
     ) -> Self {
         let world = String::new();
-        Self { id: PlanId::new(""), parent, snapshot_taken, waves, costs, consents, bound, world }.named()
+        Self { id: PlanId::new(""), parent, snapshot_taken, node_steps, costs, consents, bound, world }.named()
     }
 
     /// The same, with the world that it was made for.
@@ -171,7 +171,7 @@ impl Plan {
 
     /// All steps in order, with the node of their wave.
     pub fn steps(&self) -> impl Iterator<Item = (Option<&NodeName>, &PlannedStep)> {
-        self.waves.iter().flat_map(|wave| wave.steps.iter().map(move |step| (wave.node.as_ref(), step)))
+        self.node_steps.iter().flat_map(|node_step| node_step.steps.iter().map(move |step| (node_step.node.as_ref(), step)))
     }
 }
 

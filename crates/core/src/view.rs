@@ -191,7 +191,7 @@ impl View {
                 } else {
                     self.replans.push((at, why.clone()));
                 }
-                for node in plan.waves.iter().filter_map(|wave| wave.node.as_ref()) {
+                for node in plan.node_steps.iter().filter_map(|node_step| node_step.node.as_ref()) {
                     if !self.order.contains(node) {
                         self.order.push(node.clone());
                     }
@@ -217,8 +217,8 @@ impl View {
             Event::StepEnded { id, step, outcome } => self.open_step(at, id, step).ended = Some((at, outcome.clone())),
             Event::GuestRanSince { .. }
             | Event::OutputKept { .. }
-            | Event::Attested { .. }
-            | Event::PaceChanged { .. } => {}
+            | Event::ConfirmedOff { .. }
+            | Event::ThrottleChanged { .. } => {}
             Event::FinalCheck { node, findings } => {
                 self.final_check = Some(FinalCheckView { at, node: node.clone(), findings: findings.clone() });
             }

@@ -8,7 +8,7 @@ use quorate_core::run::{
 };
 use quorate_core::snapshot::Snapshot;
 use quorate_core::steps::{ExpectedVotes, OnNode, Step, set};
-use quorate_pve::observe::survey;
+use quorate_pve::observe::quorum_views;
 
 use crate::drive::{DriveError, Driver, Ended};
 use crate::perform;
@@ -31,7 +31,7 @@ impl Driver<'_> {
         match action {
             Action::Listen => self.listen()?,
             Action::Hear { events } => self.hear(events)?,
-            Action::Survey => self.seen.survey = Some(survey(&self.ports, &self.nodes_to_ask()).await),
+            Action::QuorumViews => self.seen.quorum_views = Some(quorum_views(&self.ports, &self.nodes_to_ask()).await),
             Action::HoldLock => {
                 let nodes = self.nodes_to_ask();
                 let hold = self.lock.hold(&self.ports, &nodes).await;
@@ -63,7 +63,7 @@ impl Driver<'_> {
                     self.pause(pause).await?;
                 }
             }
-            Action::ChangePace { pace, why } => self.append(Event::PaceChanged { pace, why })?,
+            Action::ChangeThrottle { throttle, why } => self.append(Event::ThrottleChanged { throttle, why })?,
             Action::Conclude { id, step, outcome } => self.conclude(id, step, outcome).await?,
             Action::Perform(start) => self.perform(start).await?,
             Action::LowerVotes { step, words, by } => drop(self.lower(step, words, by).await?),
@@ -106,25 +106,25 @@ impl Driver<'_> {
         if matches!(outcome, StepOutcome::Done | StepOutcome::FoundDone) {
             self.count_only_real_downtime(&step).await?;
         }
-        let in_a_turn = self.state.under_work.is_some();
+        let in_a_turn = self.state.current_node.is_some();
         self.append(Event::StepEnded { id, step, outcome })?;
         // Between two nodes the cluster is looked at as a whole before the next one is touched.
-        if in_a_turn && self.state.under_work.is_none() {
+        if in_a_turn && self.state.current_node.is_none() {
             self.seen.turn();
         }
         Ok(())
     }
 
     async fn perform(&mut self, start: Start) -> Result<(), DriveError> {
-        let Start { id, step, attempt, command, owes } = start;
+        let Start { id, step, attempt, command, undo } = start;
         if attempt > 1 {
             self.keep_log(&id).await?;
         }
         if command.is_some() && step.takes_down().is_some() {
             self.count_only_real_downtime(&step).await?;
         }
-        let avoid = self.state.current_node().cloned();
-        self.append(Event::StepStarted { id: id.clone(), step, attempt, command: command.clone(), owes })?;
+        let avoid = self.state.current_or_next_node().cloned();
+        self.append(Event::StepStarted { id: id.clone(), step, attempt, command: command.clone(), undo })?;
         let Some(command) = command else { return Ok(()) };
         let answer = perform::send(&self.ports, &command, avoid.as_ref()).await;
         self.append(Event::CommandAnswered { id, answer: answer.text, job: answer.job })?;
@@ -169,18 +169,18 @@ impl Driver<'_> {
         // It is judged at this moment only: a driver that comes later must not find the request again.
         self.heard()?;
         let now = self.ports.clock.now();
-        self.append(Event::Attested { off: step.off.clone(), words, by })?;
-        let taken = self.seen.survey.as_ref().map_or(now, |seen| seen.taken);
+        self.append(Event::ConfirmedOff { off: step.off.clone(), words, by })?;
+        let taken = self.seen.quorum_views.as_ref().map_or(now, |seen| seen.taken);
         let id = StepId::new(format!("recover.lower-votes.{}", taken.seconds()));
         let kind = set(step.clone());
         let command = kind.kind().command(&Snapshot::empty(taken)).expect("lowering votes is a command");
-        let owes = kind.undone_later_by();
+        let undo = kind.undone_later_by();
         let (started, sent) = (kind.clone(), Some(command.clone()));
-        self.append(Event::StepStarted { id: id.clone(), step: started, attempt: 1, command: sent, owes })?;
+        self.append(Event::StepStarted { id: id.clone(), step: started, attempt: 1, command: sent, undo })?;
         let answer = perform::send(&self.ports, &command, None).await;
         self.append(Event::CommandAnswered { id: id.clone(), answer: answer.text.clone(), job: answer.job })?;
         self.ports.clock.sleep(SETTLE).await;
-        let outcome = votes_lowered(&survey(&self.ports, &self.nodes_to_ask()).await, &step, &answer.text);
+        let outcome = votes_lowered(&quorum_views(&self.ports, &self.nodes_to_ask()).await, &step, &answer.text);
         let lowered = match &outcome {
             StepOutcome::NoEffect(why) => Lowered::Not(why.iter().map(ToString::to_string).collect()),
             _ => Lowered::Yes,

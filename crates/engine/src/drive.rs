@@ -3,7 +3,7 @@
 //! What happens is in the journal before it happens: a step is recorded before its command is sent, its end after
 //! the cluster was seen to be so. A driver that is killed leaves a journal from which the next driver goes on.
 
-use quorate_core::heartbeat;
+use quorate_core::migration_throttle;
 use quorate_core::ids::{NodeName, RunId, UnixMs};
 #[cfg(feature = "without-rules")]
 use quorate_core::invariants::RuleId;
@@ -227,7 +227,7 @@ impl<'a> Driver<'a> {
     /// Nodes for cluster-wide commands: the current one last.
     pub(crate) fn nodes_to_ask(&self) -> Vec<NodeName> {
         let mut nodes = self.looker.known_nodes();
-        let current = self.state.under_work.as_ref();
+        let current = self.state.current_node.as_ref();
         nodes.sort_by_key(|node| current == Some(node));
         nodes
     }
@@ -238,7 +238,7 @@ impl<'a> Driver<'a> {
         let guard = |step: &Step, in_flight: &[&Step], seen: &Snapshot| {
             let refusals = guard(step, in_flight, seen, &context).err().unwrap_or_default();
             let mut objections: Vec<Objection> = refusals.into_iter().map(Objection::from).collect();
-            objections.extend(heartbeat::against(&self.state, step, seen).into_iter().map(Objection::from));
+            objections.extend(migration_throttle::against(&self.state, step, seen).into_iter().map(Objection::from));
             #[cfg(feature = "without-rules")]
             objections.retain(|objection| !self.switched_off.has(objection));
             if objections.is_empty() { Ok(()) } else { Err(objections) }

@@ -79,9 +79,9 @@ impl Looker {
 /// The node whose turn is over and the one whose turn comes: PVE's checker is run on both between the turns. Before
 /// the first turn it has just been run, and after the last one the final check runs it.
 fn nodes_in_turn(state: &RunState) -> Vec<NodeName> {
-    let waves = state.plan.iter().flat_map(|plan| &plan.waves);
+    let node_steps = state.plan.iter().flat_map(|plan| &plan.node_steps);
     let next =
-        waves.filter(|wave| wave.steps.iter().any(|step| !state.is_done(&step.id))).find_map(|wave| wave.node.clone());
+        node_steps.filter(|node_step| node_step.steps.iter().any(|step| !state.is_done(&step.id))).find_map(|node_step| node_step.node.clone());
     match (next, state.node_done_last()) {
         (Some(next), Some(done)) => vec![next, done.clone()],
         _ => Vec::new(),
@@ -90,7 +90,7 @@ fn nodes_in_turn(state: &RunState) -> Vec<NodeName> {
 
 /// The node under work may go away in the middle of a call.
 fn avoid(state: &RunState) -> Vec<NodeName> {
-    state.current_node().cloned().into_iter().collect()
+    state.current_or_next_node().cloned().into_iter().collect()
 }
 
 /// The node under work is read closely, packages and `ok-to-stop` included, except while guests are moving: an
@@ -101,7 +101,7 @@ fn focus(state: &RunState) -> Vec<NodeName> {
     if next_moves || state.under_way().any(|(_, record)| record.step.is_move()) {
         return Vec::new();
     }
-    state.current_node().cloned().into_iter().collect()
+    state.current_or_next_node().cloned().into_iter().collect()
 }
 
 /// Guests whose configuration a step of ours is changing.

@@ -6,7 +6,7 @@ use std::future::Future;
 
 use fake::{Cluster, Fake, Listens};
 use quorate_core::ids::{NodeName, RunId, StepId, UnixMs};
-use quorate_core::plan::{Bound, Costs, NodeWhy, Plan, PlannedStep, StepWhy, Wave};
+use quorate_core::plan::{Bound, Costs, NodeWhy, Plan, PlannedStep, StepWhy, NodeStep};
 use quorate_core::policy::Policy;
 use quorate_core::recovery::words_for;
 use quorate_core::run::{Event, Pause, Request, RunKind, RunOutcome, StepOutcome};
@@ -38,8 +38,8 @@ fn plan() -> Plan {
         estimate_s: 1,
         down_s: 0,
     });
-    let wave = Wave { node: None, why: NodeWhy::Cluster, steps: steps.collect() };
-    Plan::new(None, UnixMs(0), vec![wave], Costs::default(), Vec::new(), Bound::default())
+    let node_step = NodeStep { node: None, why: NodeWhy::Cluster, steps: steps.collect() };
+    Plan::new(None, UnixMs(0), vec![node_step], Costs::default(), Vec::new(), Bound::default())
 }
 
 /// A journal in which the run has switched rebalancing off and nobody drives; the cluster is so.
@@ -56,7 +56,7 @@ fn half_way(fake: &Fake) -> Journal {
             step: hold.clone(),
             attempt: 1,
             command: None,
-            owes: hold.undone_later_by(),
+            undo: hold.undone_later_by(),
         },
         Event::StepEnded { id, step: hold, outcome: StepOutcome::Done },
     ];
@@ -214,11 +214,11 @@ fn a_recovery_lowers_the_votes_undoes_that_when_nodes_are_back_and_ends() {
     let mut driver = recovery(&fake, &journal, &mut watcher);
     let words = ["pve2", "pve3"].map(|node| words_for(&NodeName::from(node))).to_vec();
     assert_eq!(block_on(driver.lower_votes(words, "anna".to_owned())).unwrap(), Lowered::Yes);
-    assert_eq!(driver.state().obligations.len(), 1, "it is to be undone");
+    assert_eq!(driver.state().open_changes.len(), 1, "it is to be undone");
     assert_eq!(fake.sent(), ["sent pvecm expected 1"]);
     fake.cluster().off.clear();
     assert_eq!(block_on(driver.drive()).unwrap(), Ended::Over(RunOutcome::Recovered));
-    assert_eq!((fake.cluster().expected, driver.state().obligations.len()), (3, 0));
+    assert_eq!((fake.cluster().expected, driver.state().open_changes.len()), (3, 0));
     drop(driver);
     let order =
         ["event run-started", "event attested", "event step-started", "sent pvecm expected 1", "event step-ended"];

@@ -6,7 +6,7 @@
 
 mod commands;
 mod lab;
-mod ledger_page;
+mod impact_page;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use quorate_trials::fuzz::{Ending, Verdict, hold};
+use quorate_trials::fuzz::{Ending, SeedOutcome, hold};
 use serde_json::json;
 
 /// A third of a run is memory taken and given back.
@@ -50,9 +50,9 @@ fn main() -> ExitCode {
         }
     };
     if let Some(seed) = request.seed {
-        let verdict = one(seed);
-        println!("{}", verdict.story());
-        return if verdict.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        let seed_outcome = one(seed);
+        println!("{}", seed_outcome.story());
+        return if seed_outcome.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     many(&request)
 }
@@ -81,10 +81,10 @@ fn parse() -> Result<Request, String> {
     }
 }
 
-fn one(seed: u64) -> Verdict {
+fn one(seed: u64) -> SeedOutcome {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime without I/O always begins");
     match runtime.block_on(hold(seed)) {
-        Ok(verdict) => verdict,
+        Ok(seed_outcome) => seed_outcome,
         Err(error) => panic!("seed {seed}: {error}"),
     }
 }
@@ -104,9 +104,9 @@ fn many(request: &Request) -> ExitCode {
                     if seed >= last || until.is_some_and(|until| Instant::now() >= until) {
                         break;
                     }
-                    let verdict = std::panic::catch_unwind(|| one(seed));
+                    let seed_outcome = std::panic::catch_unwind(|| one(seed));
                     let mut totals = totals.lock().expect("no thread panics while it counts");
-                    count(&mut totals, seed, verdict.as_ref().ok(), request.json);
+                    count(&mut totals, seed, seed_outcome.as_ref().ok(), request.json);
                 }
             });
         }
@@ -136,21 +136,21 @@ fn many(request: &Request) -> ExitCode {
     if totals.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn count(totals: &mut Totals, seed: u64, verdict: Option<&Verdict>, json: bool) {
+fn count(totals: &mut Totals, seed: u64, seed_outcome: Option<&SeedOutcome>, json: bool) {
     totals.runs += 1;
-    let failures = match verdict {
+    let failures = match seed_outcome {
         None => vec!["the run panicked".to_owned()],
-        Some(verdict) => {
-            totals.steps += verdict.steps;
-            totals.pauses += u64::from(verdict.pauses);
-            totals.virtual_s += verdict.ledger.virtual_s;
-            match &verdict.ending {
+        Some(seed_outcome) => {
+            totals.steps += seed_outcome.steps;
+            totals.pauses += u64::from(seed_outcome.pauses);
+            totals.virtual_s += seed_outcome.impact.virtual_s;
+            match &seed_outcome.ending {
                 Ending::Refused(_) => totals.refused += 1,
                 Ending::Completed => totals.completed += 1,
                 Ending::Aborted => totals.aborted += 1,
                 Ending::Stuck(_) | Ending::Overtime => {}
             }
-            verdict.failures.clone()
+            seed_outcome.failures.clone()
         }
     };
     if failures.is_empty() {

@@ -7,13 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use quorate_core::ids::{GuestId, NodeName};
-use quorate_core::steps::{Act, ChangeSetting, Setting, Step, Travel};
+use quorate_core::steps::{Act, ChangeSetting, Setting, Step, MoveMode};
 use thiserror::Error;
 
 use quorate_world::World;
 use quorate_world::guest::Guest;
 use quorate_world::node::Power;
-use quorate_world::oracle::is_out;
+use quorate_world::safety_checker::is_out;
 
 /// Corosync notices a lost node after up to 10 s, Ceph after 20 s, and a look takes a few seconds more.
 const KNOWABLE_MS: u64 = 40_000;
@@ -85,13 +85,13 @@ impl Judge {
                 if world.guests.get(&migrate.guest).is_some_and(Guest::is_running) {
                     wrongs.extend(self.does_not_fit(world, migrate.guest, &migrate.to));
                 }
-                wrongs.extend(backward(world, migrate.guest, &migrate.to, migrate.travel));
+                wrongs.extend(backward(world, migrate.guest, &migrate.to, migrate.mode));
             }
             Step::StartGuest(start) => {
                 let node = world.guests.get(&start.guest).map(|guest| guest.node.clone());
                 wrongs.extend(node.and_then(|node| self.does_not_fit(world, start.guest, &node)));
             }
-            Step::ShutdownGuest(shutdown) if !world.ledger.has_consent(shutdown.guest) => {
+            Step::ShutdownGuest(shutdown) if !world.impact.has_consent(shutdown.guest) => {
                 wrongs.push(format!("{} is shut down without consent", shutdown.guest));
             }
             // Harmless to what this judge looks at: guests, votes and copies stay as they are, or come back.
@@ -102,9 +102,9 @@ impl Judge {
             | Step::ShutdownGuest(_)
             | Step::StopToMove(_)
             | Step::StartMoved(_)
-            | Step::ProveEmpty(_)
-            | Step::ProveBack(_)
-            | Step::SettleHa(_)
+            | Step::WaitEmpty(_)
+            | Step::WaitBack(_)
+            | Step::WaitHaIdle(_)
             | Step::FinalCheck(_) => {}
         }
         self.wrongs.extend(wrongs.into_iter().map(|why| format!("at {}: {why}", step.kind().title())));
@@ -130,9 +130,9 @@ fn in_words(reasons: Vec<WhyNotStop>) -> impl Iterator<Item = String> {
     reasons.into_iter().map(|why| why.to_string())
 }
 
-fn backward(world: &World, guest: GuestId, to: &NodeName, travel: Travel) -> Option<String> {
+fn backward(world: &World, guest: GuestId, to: &NodeName, mode: MoveMode) -> Option<String> {
     let guest = world.guests.get(&guest).filter(|guest| guest.is_running())?;
-    if matches!(travel, Travel::Restart | Travel::Offline) {
+    if matches!(mode, MoveMode::Restart | MoveMode::Offline) {
         return None;
     }
     let (there, runs) = (world.nodes.get(to)?.installed("pve-qemu-kvm")?, guest.running_qemu.as_ref()?);

@@ -8,5 +8,5 @@ pub mod crash;
 pub mod fuzz;
 mod judge;
 pub mod ports;
-pub mod rehearsal;
+pub mod simulated_run;
 pub mod scenario;

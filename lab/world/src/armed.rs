@@ -13,7 +13,7 @@ pub struct Armed {
 
 /// What becomes of a move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MigrationFate {
+pub enum MigrationOutcome {
     /// No progress.
     Hang,
     /// Breaks at this share.
@@ -103,14 +103,14 @@ impl Armed {
         })
     }
 
-    pub(crate) fn take_migration_fate(&mut self, id: GuestId) -> Option<MigrationFate> {
+    pub(crate) fn take_migration_outcome(&mut self, id: GuestId) -> Option<MigrationOutcome> {
         let meant = |guest: &Option<GuestId>| guest.is_none_or(|guest| guest == id);
         self.take(|fault| match fault {
             FaultKind::MigrationFail { guest, percent, times } if meant(guest) => {
-                Some((MigrationFate::Fail(*percent), again(times)))
+                Some((MigrationOutcome::Fail(*percent), again(times)))
             }
-            FaultKind::MigrationHang { guest, times } if meant(guest) => Some((MigrationFate::Hang, again(times))),
-            FaultKind::MigrationLies { guest } if meant(guest) => Some((MigrationFate::Lie, false)),
+            FaultKind::MigrationHang { guest, times } if meant(guest) => Some((MigrationOutcome::Hang, again(times))),
+            FaultKind::MigrationLies { guest } if meant(guest) => Some((MigrationOutcome::Lie, false)),
             _ => None,
         })
     }

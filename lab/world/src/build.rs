@@ -18,7 +18,7 @@ use super::store::{BackupJob, Options, ReplicationJob, ShutdownPolicy, Storage};
 use super::units::{GIB, MIB};
 use super::{World, services};
 use crate::cluster_file::{ClusterFile, ClusterFileError, GuestPart, NodePart};
-use crate::ledger::Ledger;
+use crate::impact::Impact;
 
 impl World {
     /// Builds a healthy world: all nodes on and joined, all daemons up, HA settled.
@@ -55,9 +55,9 @@ impl World {
             replication_jobs: Vec::new(),
             replication_runs: BTreeMap::new(),
             armed: super::faults::Armed::default(),
-            pace: super::pace::Pace::default(),
+            speed: super::speed::MachineSpeed::default(),
             events: Queue::default(),
-            ledger: Ledger::default(),
+            impact: Impact::default(),
             files: BTreeMap::new(),
             counter: 0,
             nodes,
@@ -161,7 +161,7 @@ impl World {
         self.schedule_backups();
         let second_ms = 1_000 * (60 - self.now_ms / 1000 % 60);
         self.events.at(self.now_ms + second_ms, Event::ReplicationMinute);
-        Ledger::begin(self);
+        Impact::begin(self);
     }
 }
 

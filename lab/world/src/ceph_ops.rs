@@ -157,7 +157,7 @@ impl World {
         osd.in_ = false;
         osd.auto_out = true;
         ceph.epoch += 1;
-        self.ledger.note(self.now_ms, format!("{id} was down for too long without noout and is out now"));
+        self.impact.note(self.now_ms, format!("{id} was down for too long without noout and is out now"));
         self.remap();
     }
 
@@ -297,7 +297,7 @@ impl World {
             }
         }
         ceph.moved_bytes += moved;
-        self.ledger.ceph_bytes_rebalanced += moved;
+        self.impact.ceph_bytes_rebalanced += moved;
         if left {
             self.start_recovery();
         }
@@ -327,10 +327,10 @@ impl World {
         ceph.stalled_pools = bad.clone();
         for pool in bad.iter().filter(|pool| touched.contains(*pool)) {
             let text = format!("pool {pool} has placement groups with fewer copies than min_size: it stands still");
-            self.ledger.rule_broken(self.now_ms, "ceph-min-size", pool, &text);
+            self.impact.rule_broken(self.now_ms, "ceph-min-size", pool, &text);
         }
         for pool in touched.difference(&bad) {
-            self.ledger.rule_mended("ceph-min-size", pool);
+            self.impact.rule_mended("ceph-min-size", pool);
         }
         let ids: Vec<GuestId> = self.guests.values().filter(|g| g.is_running()).map(|g| g.id).collect();
         for id in ids {

@@ -167,8 +167,8 @@ impl World {
 
     fn quorum_may_have_changed(&mut self) {
         let any = self.corosync.anywhere_quorate();
-        self.ledger.note_quorum(self.now_ms, any);
-        crate::oracle::one_side_speaks(self);
+        self.impact.note_quorum(self.now_ms, any);
+        crate::safety_checker::one_side_speaks(self);
         self.split_may_have_begun();
     }
 
@@ -180,7 +180,7 @@ impl World {
 
     /// `systemctl stop corosync`: the others see it leave at once.
     pub fn corosync_stop(&mut self, node: &NodeName) {
-        crate::oracle::corosync_stops(self, node);
+        crate::safety_checker::corosync_stops(self, node);
         self.set_corosync(node, false);
     }
 
@@ -213,7 +213,7 @@ impl World {
             return Err(WorldError::die("Unable to set expected votes: CS_ERR_INVALID_PARAM"));
         }
         let members = view.members.clone();
-        crate::oracle::votes_lowered(self, &members, expected);
+        crate::safety_checker::votes_lowered(self, &members, expected);
         for member in members {
             self.corosync.lowered.insert(member, expected);
         }

@@ -22,10 +22,10 @@ impl World {
     }
 
     pub(crate) fn on_fault(&mut self, fault: FaultKind) {
-        self.ledger.note(self.now_ms, format!("fault: {}", crate::fault_words::in_words(&fault)));
+        self.impact.note(self.now_ms, format!("fault: {}", crate::fault_words::in_words(&fault)));
         match fault {
             FaultKind::PowerOff { node } => {
-                self.ledger.excused_nodes.insert(node.clone());
+                self.impact.excused_nodes.insert(node.clone());
                 self.power_off(&node);
             }
             FaultKind::PowerOn { node } => self.power_on(&node),
@@ -71,16 +71,16 @@ impl World {
                 // He sits at whichever node takes his word: one that boots has no `/etc/pve` to write to.
                 let all: Vec<NodeName> = self.nodes.keys().cloned().collect();
                 if all.iter().any(|at| self.ha_maintenance(at, node.as_str(), on).is_ok()) {
-                    self.ledger.admin_maintenance(node, on);
+                    self.impact.admin_maintenance(node, on);
                 }
             }
-            FaultKind::AdminStarts { guest } => self.admin(guest, Deed::Start),
-            FaultKind::AdminStops { guest } => self.admin(guest, Deed::Stop),
-            FaultKind::AdminMoves { guest, target } => self.admin(guest, Deed::Move(target)),
+            FaultKind::AdminStarts { guest } => self.admin(guest, Action::Start),
+            FaultKind::AdminStops { guest } => self.admin(guest, Action::Stop),
+            FaultKind::AdminMoves { guest, target } => self.admin(guest, Action::Move(target)),
             FaultKind::AdminNoout { set } => {
                 // An administrator's own flag is his; it is in the baseline from now on.
                 let _ = self.ceph_flag("noout", set);
-                self.ledger.admin_noout(set);
+                self.impact.admin_noout(set);
             }
             FaultKind::ApiError { node, text } => {
                 if let Some(machine) = self.nodes.get_mut(&node) {
@@ -117,16 +117,16 @@ impl World {
     }
 
     /// What an administrator does behind everybody's back; refusals are his problem.
-    fn admin(&mut self, id: GuestId, deed: Deed) {
+    fn admin(&mut self, id: GuestId, action: Action) {
         let Some(node) = self.guests.get(&id).map(|guest| guest.node.clone()) else { return };
         let user = "root@pam";
-        let _ = match deed {
-            Deed::Start => self.guest_start(&node, id, user),
-            Deed::Stop => {
-                self.ledger.excuse(id);
+        let _ = match action {
+            Action::Start => self.guest_start(&node, id, user),
+            Action::Stop => {
+                self.impact.excuse(id);
                 self.guest_stop(&node, id, user)
             }
-            Deed::Move(target) => {
+            Action::Move(target) => {
                 let request = MigrateRequest {
                     target: target.to_string(),
                     online: id.kind == GuestKind::Vm,
@@ -154,7 +154,7 @@ impl World {
     }
 }
 
-enum Deed {
+enum Action {
     Start,
     Stop,
     Move(NodeName),

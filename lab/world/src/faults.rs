@@ -3,7 +3,7 @@
 use quorate_core::ids::{GuestId, NodeName, OsdId};
 use serde::{Deserialize, Serialize};
 
-pub use super::armed::{Armed, MigrationFate};
+pub use super::armed::{Armed, MigrationOutcome};
 
 /// A fault and when it strikes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

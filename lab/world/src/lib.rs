@@ -27,14 +27,14 @@ pub mod fault_words;
 pub mod faults;
 pub mod guest;
 pub mod ha;
-pub mod ledger;
+pub mod impact;
 pub mod lifecycle;
 pub mod migration;
 mod migration_rates;
 mod migration_steps;
 pub mod node;
-pub mod oracle;
-pub mod pace;
+pub mod safety_checker;
+pub mod speed;
 pub mod packages;
 pub mod pmxcfs;
 pub mod power;
@@ -96,11 +96,11 @@ pub struct World {
     /// Faults waiting for their occasion.
     pub armed: faults::Armed,
     /// How fast its machines are.
-    pub pace: pace::Pace,
+    pub speed: speed::MachineSpeed,
     /// What happens when.
     pub events: events::Queue,
     /// Harm so far.
-    pub ledger: crate::ledger::Ledger,
+    pub impact: crate::impact::Impact,
     /// What lies below `/etc/pve/priv` by somebody's hand.
     pub files: pmxcfs::Files,
     /// For ids that need a number.
@@ -171,7 +171,7 @@ impl World {
     }
 
     /// A guest came to or left a node: the rules about that are looked at.
-    pub(crate) fn oracle_dirty_guest(&mut self, guest: GuestId, node: &NodeName) {
-        crate::oracle::guest_placed(self, guest, node);
+    pub(crate) fn safety_check_guest(&mut self, guest: GuestId, node: &NodeName) {
+        crate::safety_checker::guest_placed(self, guest, node);
     }
 }

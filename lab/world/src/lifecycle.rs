@@ -293,12 +293,12 @@ impl World {
         let doubled = guest.runs_on.len() > 1;
         if doubled {
             let text = format!("{id} runs on {} nodes at once", guest.runs_on.len());
-            self.ledger.doubled.insert(id);
-            self.ledger.event(self.now_ms, text);
+            self.impact.doubled.insert(id);
+            self.impact.event(self.now_ms, text);
         }
         self.stall_of(id);
         self.serving_may_have_changed(id);
-        self.oracle_dirty_guest(id, node);
+        self.safety_check_guest(id, node);
     }
 
     /// A process of the guest ends on a node, however that came about.
@@ -316,13 +316,13 @@ impl World {
             guest.pid = 0;
         }
         self.serving_may_have_changed(id);
-        self.oracle_dirty_guest(id, node);
+        self.safety_check_guest(id, node);
     }
 
     /// Tells the ledger whether the guest does its work now.
     pub(crate) fn serving_may_have_changed(&mut self, id: GuestId) {
         let serves = self.guests.get(&id).is_some_and(Guest::serves);
-        self.ledger.note_serving(self.now_ms, id, serves);
+        self.impact.note_serving(self.now_ms, id, serves);
     }
 }
 

@@ -4,7 +4,7 @@ use quorate_core::ids::{GuestId, GuestKind, NodeName};
 
 use super::World;
 use super::events::Event;
-use super::faults::MigrationFate;
+use super::faults::MigrationOutcome;
 use super::guest::Media;
 use super::lifecycle::newest_machine;
 use super::migration::{Migration, Mode, Phase};
@@ -205,10 +205,10 @@ impl World {
         }
         let used = self.guests.get(&m.guest).map_or(GIB, |guest| guest.memory_bytes / 10 * 8);
         self.transfer(m.guest, Phase::Memory, used);
-        match self.armed.take_migration_fate(m.guest) {
-            Some(MigrationFate::Hang) => self.hang(m.guest),
-            Some(MigrationFate::Fail(percent)) => self.fail_at(m.guest, percent),
-            Some(MigrationFate::Lie) => {
+        match self.armed.take_migration_outcome(m.guest) {
+            Some(MigrationOutcome::Hang) => self.hang(m.guest),
+            Some(MigrationOutcome::Fail(percent)) => self.fail_at(m.guest, percent),
+            Some(MigrationOutcome::Lie) => {
                 if let Some(m) = self.migrations.running.get_mut(&m.guest) {
                     m.lies = true;
                 }
@@ -249,7 +249,7 @@ impl World {
             self.say(m, "stopping NBD storage migration server on target.");
         }
         self.migrations.blackouts_ms.push((m.guest, blackout_ms));
-        self.ledger.note_blackout(self.now_ms, m.guest, blackout_ms);
+        self.impact.note_blackout(self.now_ms, m.guest, blackout_ms);
         let copies_ms = if m.disk_bytes > 0 { CLEANUP_DISKS_MS } else { 0 };
         self.enter(m.guest, Phase::Cleanup, CLEANUP_MS + copies_ms);
     }
@@ -275,7 +275,7 @@ impl World {
             }
             Mode::Offline => {}
         }
-        self.ledger.moves += 1;
+        self.impact.moves += 1;
         let lasted = super::tasks::duration(self.now_ms.saturating_sub(m.started_ms));
         if m.lies {
             self.say(m, &format!("ERROR: migration finished with problems (duration {lasted})"));
@@ -306,7 +306,7 @@ impl World {
         }
         self.stall_of(m.guest);
         self.serving_may_have_changed(m.guest);
-        self.oracle_dirty_guest(m.guest, &m.target);
+        self.safety_check_guest(m.guest, &m.target);
     }
 
     /// The file below /etc/pve moves to another node's directory.
@@ -331,9 +331,9 @@ impl World {
         let release = |node| version(node, "pve-manager").map(|v| release_of(v.as_str()));
         let older_pve = release(&m.target) < release(&m.source);
         if older_qemu || older_pve {
-            self.ledger.backward_moves += 1;
+            self.impact.backward_moves += 1;
             let text = format!("{} went back to an older release: {} to {}", m.guest, m.source, m.target);
-            self.ledger.event(self.now_ms, text);
+            self.impact.event(self.now_ms, text);
         }
     }
 

@@ -246,7 +246,7 @@ impl World {
 
     /// Two to three minutes for a usual point release.
     fn upgrade_pause_ms(&mut self, node: &NodeName) -> u64 {
-        let usual = self.pace.package_ms;
+        let usual = self.speed.package_ms;
         let heavy = if self.pending(node).len() > 60 { usual.min(1_500) } else { usual };
         self.rng.between(heavy, heavy + heavy / 2)
     }
@@ -282,7 +282,7 @@ impl World {
         self.unit_says(node, &job.name, "Calculating upgrade...");
         let line = format!("{upgraded} upgraded, {new} newly installed, 0 to remove and 0 not upgraded.");
         self.unit_says(node, &job.name, line);
-        self.events.at(self.now_ms + self.pace.download_ms, Event::UnitStep(node.clone(), job.name.clone(), boots, 1));
+        self.events.at(self.now_ms + self.speed.download_ms, Event::UnitStep(node.clone(), job.name.clone(), boots, 1));
     }
 
     fn install(&mut self, node: &NodeName, unit: &UnitName, pending: &Pending) {
@@ -333,7 +333,7 @@ impl World {
             machine.packages.interrupted = true;
         }
         let text = format!("{node} went down while dpkg was at work on {}", next.name);
-        self.ledger.rule_broken(self.now_ms, "upgrade-interrupted", node.as_str(), &text);
+        self.impact.rule_broken(self.now_ms, "upgrade-interrupted", node.as_str(), &text);
     }
 }
 

@@ -9,7 +9,7 @@ use super::ha::{LrmMode, LrmState};
 use super::node::{AfterDown, DownStage, Node, Power};
 use super::store::ShutdownPolicy;
 use super::{World, WorldError};
-use crate::oracle;
+use crate::safety_checker;
 
 /// From the order to the end of the API, if nothing has to be waited for.
 const SERVES_ON_MS: u64 = 25_000;
@@ -29,7 +29,7 @@ impl World {
         }
         machine.power = Power::GoingDown { since_ms: self.now_ms, then, stage: DownStage::HaDrain };
         let boots = machine.boots;
-        oracle::node_taken_out(self, node, "a reboot was ordered");
+        safety_checker::node_taken_out(self, node, "a reboot was ordered");
         self.lrm_shuts_down(node, then);
         self.events.at(self.now_ms + 2_000, Event::Down(node.clone(), boots));
         Ok(())
@@ -107,7 +107,7 @@ impl World {
             self.fail_migration(id, "migration aborted");
         }
         for id in running {
-            oracle::guest_stopped_by_reboot(self, id, node);
+            safety_checker::guest_stopped_by_reboot(self, id, node);
             self.shut_down(node, id, GUESTS_DEADLINE_MS, true, None);
         }
     }
@@ -180,7 +180,7 @@ impl World {
 
     /// A process is killed: harm, whoever did it.
     pub(crate) fn kill(&mut self, id: GuestId, node: &NodeName, why: &str) {
-        self.ledger.event(self.now_ms, format!("{id} on {node} {why}"));
+        self.impact.event(self.now_ms, format!("{id} on {node} {why}"));
         self.process_ends(id, node);
     }
 
@@ -192,14 +192,14 @@ impl World {
     }
 
     fn boot(&mut self, node: &NodeName) {
-        let (shortest, longest) = self.pace.boot_s;
+        let (shortest, longest) = self.speed.boot_s;
         let seconds = self.armed.take_boot_slow(node).unwrap_or_else(|| self.rng.between(shortest, longest));
         let never = self.armed.take_boot_never(node);
         let Some(machine) = self.nodes.get_mut(node) else { return };
         machine.boots += 1;
         machine.power = if never { Power::Hung } else { Power::Booting { since_ms: self.now_ms } };
         if never {
-            self.ledger.note(self.now_ms, format!("{node} does not come up again"));
+            self.impact.note(self.now_ms, format!("{node} does not come up again"));
             return;
         }
         let event = Event::Boot(node.clone(), machine.boots, BootStage::Ssh);
@@ -304,8 +304,8 @@ impl World {
             return;
         }
         self.ha.fences += 1;
-        self.ledger.fences += 1;
-        self.ledger.event(self.now_ms, format!("{node} lost quorum and was reset by its watchdog"));
+        self.impact.fences += 1;
+        self.impact.event(self.now_ms, format!("{node} lost quorum and was reset by its watchdog"));
         self.power_off(node);
         self.boot(node);
     }

@@ -116,7 +116,7 @@ impl World {
         let boots = self.nodes.get(node).map_or(0, |machine| machine.boots);
         match service {
             "corosync" => {
-                crate::oracle::corosync_stops(self, node);
+                crate::safety_checker::corosync_stops(self, node);
                 self.set_corosync(node, false);
                 self.events.at(self.now_ms + 3_500, Event::CorosyncUp(node.clone(), boots));
             }

@@ -40,7 +40,7 @@ impl World {
         for side in sides {
             for id in self.taken_for_dead(&side) {
                 let text = format!("the partition of {side} takes {id} for dead and starts it");
-                self.ledger.note(self.now_ms, text);
+                self.impact.note(self.now_ms, text);
                 self.process_begins(id, &side);
             }
         }

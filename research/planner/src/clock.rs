@@ -17,19 +17,19 @@ const AWAY_S: f64 = 480.0;
 pub(super) fn seconds(instance: &Instance, solution: &Solution) -> (f64, f64) {
     let mut one_by_one = 0.0;
     for turn in &solution.turns {
-        one_by_one += travel(instance, &turn.moves) + AWAY_S + travel(instance, &turn.back);
+        one_by_one += mode(instance, &turn.moves) + AWAY_S + mode(instance, &turn.back);
     }
     let mut overlapped = 0.0;
     let parts = overlap::split(instance, solution);
     for (number, (_, late)) in parts.iter().enumerate() {
-        let meanwhile = parts.get(number + 1).map_or(0.0, |(early, _)| travel(instance, early));
-        overlapped += travel(instance, late) + AWAY_S.max(meanwhile) + travel(instance, &solution.turns[number].back);
+        let meanwhile = parts.get(number + 1).map_or(0.0, |(early, _)| mode(instance, early));
+        overlapped += mode(instance, late) + AWAY_S.max(meanwhile) + mode(instance, &solution.turns[number].back);
     }
     (one_by_one, overlapped)
 }
 
 /// Moves in their order, a few at a time: each begins where one has ended.
-fn travel(instance: &Instance, moves: &[Move]) -> f64 {
+fn mode(instance: &Instance, moves: &[Move]) -> f64 {
     let rate = STREAM_BYTES_PER_S.min(LINK_BYTES_PER_S / PARALLEL as f64);
     let mut lanes = [0.0_f64; PARALLEL];
     for step in moves {

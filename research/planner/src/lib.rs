@@ -59,7 +59,7 @@ const CHOICES: u64 = 100_000_000;
 
 impl Request {
     /// The same cluster with what is wished for.
-    fn wishes(&self, mut case: Case) -> Case {
+    fn preferences(&self, mut case: Case) -> Case {
         case.instance.overlap = self.overlap;
         match self.end {
             End::Anywhere => {}
@@ -149,7 +149,7 @@ fn measure(request: &Request) -> bool {
         for scenario in &request.scenarios {
             for percent in &request.tightness {
                 for seed in &request.seeds {
-                    let case = request.wishes(family::draw(*family, scenario.1, *percent, *seed));
+                    let case = request.preferences(family::draw(*family, scenario.1, *percent, *seed));
                     let about = json!({
                         "family": family.name, "scenario": scenario.0, "tightness": percent, "seed": seed,
                     });

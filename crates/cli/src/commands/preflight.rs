@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::private_file;
 use crate::render::page::{Page, print_json};
 use crate::render::units::time_of_day;
-use crate::render::{self, checker, fates};
+use crate::render::{self, checker, guest_outcomes};
 
 /// Between two looks of `--watch`: a look is a few dozen calls per node, and nobody mends faster.
 const WATCH_PAUSE: Duration = Duration::from_secs(15);
@@ -70,7 +70,7 @@ fn show(context: &Context, snapshot: &Snapshot, policy: &Policy, findings: &[Fin
         Format::Text => {
             let mut page = render::preflight::findings(findings);
             page.gap();
-            page.page(&fates::guests(snapshot, policy));
+            page.page(&guest_outcomes::guests(snapshot, policy));
             let matrix = checker::matrix(snapshot);
             if !matrix.as_str().is_empty() {
                 page.gap();
@@ -87,10 +87,10 @@ fn show(context: &Context, snapshot: &Snapshot, policy: &Policy, findings: &[Fin
 
 /// What is no finding: each guest's verdict and the checker's matrix.
 fn rest_as_json(snapshot: &Snapshot, policy: &Policy) -> Value {
-    let guests: Vec<Value> = fates::all(snapshot, policy)
+    let guests: Vec<Value> = guest_outcomes::all(snapshot, policy)
         .into_iter()
-        .map(|(guest, fate)| {
-            json!({ "guest": guest.id, "name": guest.name, "node": guest.node, "verdict": fate.kind, "why": fate.why })
+        .map(|(guest, guest_outcome)| {
+            json!({ "guest": guest.id, "name": guest.name, "node": guest.node, "verdict": guest_outcome.kind, "why": guest_outcome.why })
         })
         .collect();
     json!({ "kind": "preflight", "guests": guests, "checker": checker::rows(snapshot) })

@@ -5,11 +5,11 @@
 //! who alone sends the command and writes down that it is owed.
 
 use quorate_core::ids::NodeName;
-use quorate_core::recovery::{Diagnosis, RunFacts, Standing, Survey, diagnose, lowering, words_for};
+use quorate_core::recovery::{Diagnosis, RunFacts, Standing, QuorumViews, diagnose, lowering, words_for};
 use quorate_core::run::{Request, RunState};
 use quorate_engine::{Driver, Lowered, WhenPaused, new_run_id};
 use quorate_journal::{Journal, Mode};
-use quorate_pve::observe::survey;
+use quorate_pve::observe::quorum_views;
 use serde_json::json;
 
 use super::ask::{speaker, this_driver};
@@ -29,7 +29,7 @@ pub(crate) struct Args {
     lower_expected_votes: bool,
     /// "I have seen that NODE is off", once for each absent node; without it, you are asked for each
     #[arg(long, value_name = "WORDS", requires = "lower_expected_votes")]
-    attest: Vec<String>,
+    confirm_off: Vec<String>,
 }
 
 pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Failure> {
@@ -39,7 +39,7 @@ pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Fail
         Some(state) => state.facts(),
         None => RunFacts::without_a_run(&connection.policy.deadlines),
     };
-    let seen = survey(&connection.ports, &connection.known_nodes()).await;
+    let seen = quorum_views(&connection.ports, &connection.known_nodes()).await;
     let diagnosis = diagnose(&seen, &facts);
     match context.format() {
         Format::Text => render::recover::page(&diagnosis).print(),
@@ -48,7 +48,7 @@ pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Fail
     if !args.lower_expected_votes {
         return exit_of(&diagnosis);
     }
-    let words = attested(args, &seen)?;
+    let words = confirmed_off(args, &seen)?;
     if let Err(refusals) = lowering(&seen, &facts, &words) {
         let reasons: Vec<String> = refusals.iter().map(ToString::to_string).collect();
         let next: Vec<&str> = reasons.iter().map(String::as_str).chain(["Nothing of this can be waived."]).collect();
@@ -84,9 +84,9 @@ fn open_run(context: &Context) -> Result<Option<RunState>, Failure> {
 }
 
 /// The sentences: from the command line, or typed one by one.
-fn attested(args: &Args, seen: &Survey) -> Result<Vec<String>, Failure> {
-    if !args.attest.is_empty() {
-        return Ok(args.attest.clone());
+fn confirmed_off(args: &Args, seen: &QuorumViews) -> Result<Vec<String>, Failure> {
+    if !args.confirm_off.is_empty() {
+        return Ok(args.confirm_off.clone());
     }
     let absent: Vec<NodeName> = seen.absent().into_iter().cloned().collect();
     let mut words = Vec::new();

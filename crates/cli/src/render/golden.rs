@@ -54,7 +54,7 @@ fn a_plan() -> Plan {
 /// A run whose steps take as long as planned, one after the other; how many of them, all if none is said.
 fn run(steps: Option<usize>) -> View {
     let plan = a_plan();
-    let planned: Vec<PlannedStep> = plan.waves.iter().flat_map(|wave| wave.steps.clone()).collect();
+    let planned: Vec<PlannedStep> = plan.node_steps.iter().flat_map(|node_step| node_step.steps.clone()).collect();
     let mut events = vec![
         (
             BEGAN,
@@ -79,8 +79,8 @@ fn run(steps: Option<usize>) -> View {
     ];
     let (count, mut now) = (steps.unwrap_or(planned.len()), BEGAN);
     for PlannedStep { id, step, estimate_s, .. } in planned.iter().take(count).cloned() {
-        let (command, owes) = (step.kind().command(&snapshot()), step.undone_later_by());
-        events.push((now, Event::StepStarted { id: id.clone(), step: step.clone(), attempt: 1, command, owes }));
+        let (command, undo) = (step.kind().command(&snapshot()), step.undone_later_by());
+        events.push((now, Event::StepStarted { id: id.clone(), step: step.clone(), attempt: 1, command, undo }));
         now = now.plus_s(estimate_s);
         events.push((now, Event::StepEnded { id, step, outcome: StepOutcome::Done }));
     }

@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use quorate_core::checks::{Fate, FateKind, Finding, Severity};
+use quorate_core::checks::{GuestOutcome, GuestOutcomeKind, Finding, Severity};
 use quorate_core::policy::Policy;
 use quorate_core::snapshot::{CheckerLevel, Snapshot};
 
 use super::page::clean;
 use super::units::moment;
-use super::{checker, fates, preflight};
+use super::{checker, guest_outcomes, preflight};
 
 const STYLE: &str = "
 :root { color-scheme: light dark; --line: #8884; --bad: #b3261e; --ask: #8a5a00; --warn: #8a5a00; --ok: #1a7f37 }
@@ -38,7 +38,7 @@ pub(crate) fn preflight_page(snapshot: &Snapshot, policy: &Policy, findings: &[F
         text(cluster),
         text(&moment(snapshot.taken))
     );
-    verdict(&mut html, findings);
+    outcome(&mut html, findings);
     found(&mut html, findings);
     guests(&mut html, snapshot, policy);
     checker_matrix(&mut html, snapshot);
@@ -46,7 +46,7 @@ pub(crate) fn preflight_page(snapshot: &Snapshot, policy: &Policy, findings: &[F
     html
 }
 
-fn verdict(html: &mut String, findings: &[Finding]) {
+fn outcome(html: &mut String, findings: &[Finding]) {
     let worst = findings.iter().map(|finding| finding.severity).max();
     let (class, words) = match worst {
         Some(Severity::Blocking) => ("blocking", "No run while what is blocking stands."),
@@ -77,16 +77,16 @@ fn found(html: &mut String, findings: &[Finding]) {
 }
 
 fn guests(html: &mut String, snapshot: &Snapshot, policy: &Policy) {
-    let fates = fates::all(snapshot, policy);
-    let _ = writeln!(html, "<h2>What each guest will experience</h2>\n<p>{}</p>", text(&fates::summary(&fates)));
+    let guest_outcomes = guest_outcomes::all(snapshot, policy);
+    let _ = writeln!(html, "<h2>What each guest will experience</h2>\n<p>{}</p>", text(&guest_outcomes::summary(&guest_outcomes)));
     html.push_str("<table><tr><th>guest</th><th>name</th><th>node</th><th>verdict</th><th>why</th></tr>\n");
-    for (guest, Fate { kind, why }) in &fates {
+    for (guest, GuestOutcome { kind, why }) in &guest_outcomes {
         let class = match kind {
-            FateKind::Blocked => "BLOCKED",
-            FateKind::StaysDown | FateKind::MovedStopped => "stays",
-            FateKind::Restart => "restart",
-            FateKind::Live => "live",
-            FateKind::Untouched | FateKind::Offline => "quiet",
+            GuestOutcomeKind::Blocked => "BLOCKED",
+            GuestOutcomeKind::StaysDown | GuestOutcomeKind::MovedStopped => "stays",
+            GuestOutcomeKind::Restart => "restart",
+            GuestOutcomeKind::Live => "live",
+            GuestOutcomeKind::Untouched | GuestOutcomeKind::Offline => "quiet",
         };
         let _ = writeln!(
             html,

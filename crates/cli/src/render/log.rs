@@ -80,13 +80,13 @@ fn describe(event: &Event) -> (String, Vec<String>) {
         Event::Waived { waiver, findings, by } => {
             (format!("{by} waives {waiver}: {}", waiver.reason), findings.clone())
         }
-        Event::PaceChanged { pace, why } => (format!("corosync watch: {pace}"), why.clone()),
-        Event::Attested { off: _, words, by } => (format!("{by} attests"), words.clone()),
-        Event::StepStarted { id: _, step, attempt, command, owes } => {
+        Event::ThrottleChanged { throttle, why } => (format!("corosync watch: {pace}"), why.clone()),
+        Event::ConfirmedOff { off: _, words, by } => (format!("{by} attests"), words.clone()),
+        Event::StepStarted { id: _, step, attempt, command, undo } => {
             let again = if *attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
             let waits = if *attempt == 0 { ", waiting until it can begin" } else { "" };
             let mut more: Vec<String> = command.iter().map(ToString::to_string).collect();
-            more.extend(owes.iter().map(|owed| format!("owed from now on: {}", owed.kind().title())));
+            more.extend(undo.iter().map(|to_undo| format!("owed from now on: {}", to_undo.kind().title())));
             (format!("begin   {}{again}{waits}", step.kind().title()), more)
         }
         Event::CommandAnswered { id, answer, job } => {
@@ -98,7 +98,7 @@ fn describe(event: &Event) -> (String, Vec<String>) {
             (format!("answer  {id}: {answer}"), Vec::new())
         }
         Event::StepEnded { id: _, step, outcome } => {
-            (format!("{} {}", verdict(outcome), step.kind().title()), because(outcome))
+            (format!("{} {}", judged(outcome), step.kind().title()), because(outcome))
         }
         Event::GuestRanSince { guest, since } => {
             (format!("{guest} runs since {}: its downtime is counted up to then", time_of_day(*since)), Vec::new())
@@ -127,7 +127,7 @@ fn final_check(node: &NodeName, findings: &[Finding]) -> (String, Vec<String>) {
     (format!("looked again after the last node, {node}: {what}"), each.collect())
 }
 
-fn verdict(outcome: &StepOutcome) -> &'static str {
+fn judged(outcome: &StepOutcome) -> &'static str {
     match outcome {
         StepOutcome::Done => "done   ",
         StepOutcome::FoundDone => "is so  ",

@@ -1,7 +1,7 @@
 //! What people read: plain text that is complete without colour. One file per kind of page.
 
 pub(crate) mod checker;
-pub(crate) mod fates;
+pub(crate) mod guest_outcomes;
 #[cfg(test)]
 mod golden;
 pub(crate) mod html;

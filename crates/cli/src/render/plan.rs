@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use quorate_core::plan::{Consent, Plan, PlannedStep, StepWhy, Wave};
+use quorate_core::plan::{Consent, Plan, PlannedStep, StepWhy, NodeStep};
 use quorate_core::planner::report::Report;
 use quorate_core::policy::{ConsentKind, Policy};
 use quorate_core::snapshot::Snapshot;
@@ -25,7 +25,7 @@ pub(crate) enum Detail {
 /// The page.
 pub(crate) fn plan(plan: &Plan, snapshot: &Snapshot, policy: &Policy, detail: Detail) -> Page {
     let mut page = title_line(plan, snapshot);
-    page.page(&waves(plan, snapshot, detail));
+    page.page(&node_steps(plan, snapshot, detail));
     footer(&mut page, plan, snapshot, policy);
     page
 }
@@ -34,7 +34,7 @@ pub(crate) fn plan(plan: &Plan, snapshot: &Snapshot, policy: &Policy, detail: De
 pub(crate) fn with_report(plan: &Plan, report: &Report, snapshot: &Snapshot, policy: &Policy, detail: Detail) -> Page {
     let mut page = title_line(plan, snapshot);
     page.page(&plan_report::head(plan, report));
-    page.page(&waves(plan, snapshot, detail));
+    page.page(&node_steps(plan, snapshot, detail));
     footer(&mut page, plan, snapshot, policy);
     page.page(&plan_report::rest(plan, report, snapshot));
     page
@@ -48,14 +48,14 @@ fn title_line(plan: &Plan, snapshot: &Snapshot) -> Page {
     page
 }
 
-fn waves(plan: &Plan, snapshot: &Snapshot, detail: Detail) -> Page {
+fn node_steps(plan: &Plan, snapshot: &Snapshot, detail: Detail) -> Page {
     let mut page = Page::default();
     let mut number = 0;
-    for (index, wave) in plan.waves.iter().enumerate() {
+    for (index, node_step) in plan.node_steps.iter().enumerate() {
         page.gap();
-        page.line(wave_heading(index, wave));
+        page.line(node_step_heading(index, node_step));
         let mut why_before = None;
-        for planned in &wave.steps {
+        for planned in &node_step.steps {
             number += 1;
             step(&mut page, number, planned, plan, snapshot, why_before);
             why_before = Some(&planned.why);
@@ -71,10 +71,10 @@ fn waves(plan: &Plan, snapshot: &Snapshot, detail: Detail) -> Page {
     page
 }
 
-fn wave_heading(index: usize, wave: &Wave) -> String {
-    let subject = wave.node.as_ref().map_or("the cluster".to_owned(), ToString::to_string);
-    let time = wave.duration_s();
-    format!("Wave {}, {subject}, about {}: {}", index + 1, duration(time), wave.why)
+fn node_step_heading(index: usize, node_step: &NodeStep) -> String {
+    let subject = node_step.node.as_ref().map_or("the cluster".to_owned(), ToString::to_string);
+    let time = node_step.duration_s();
+    format!("Wave {}, {subject}, about {}: {}", index + 1, duration(time), node_step.why)
 }
 
 /// One line. A reason is not repeated: a step without one has that of the step before.

@@ -41,8 +41,8 @@ pub(super) fn head(plan: &Plan, report: &Report) -> Page {
         duration(plan.costs.duration_s)
     ));
     if !report.ha_moves.is_empty() {
-        let travels = report.ha_moves.iter().map(|own| own.bytes).fold(0, u64::saturating_add);
-        let (count, travels) = (report.ha_moves.len(), bytes(travels));
+        let it_moves = report.ha_moves.iter().map(|own| own.bytes).fold(0, u64::saturating_add);
+        let (count, it_moves) = (report.ha_moves.len(), bytes(it_moves));
         page.line(format!(
             "HA will then move {count} guests, {travels}, by itself: in the ratio, and not in the moves"
         ));
@@ -56,7 +56,7 @@ pub(super) fn rest(plan: &Plan, report: &Report, snapshot: &Snapshot) -> Page {
     memory(&mut page, report);
     twice(&mut page, report, snapshot);
     by_hand(&mut page, plan, report.by_hand);
-    wishes(&mut page, plan, &report.wishes);
+    preferences(&mut page, plan, &report.preferences);
     page
 }
 
@@ -131,22 +131,22 @@ fn twice(page: &mut Page, report: &Report, snapshot: &Snapshot) {
 }
 
 fn by_hand(page: &mut Page, plan: &Plan, by_hand: Option<ByHand>) {
-    let Some(ByHand { moves, bytes: travel, left }) = by_hand.filter(|_| plan.costs.moves > 0) else { return };
+    let Some(ByHand { moves, bytes: mode, left }) = by_hand.filter(|_| plan.costs.moves > 0) else { return };
     page.gap();
     let left = if left == 0 { String::new() } else { format!(", and {left} guests would find no room in time") };
     page.line(format!(
         "By hand, node after node, each guest to the most free node that takes it: {moves} moves, {}{left}",
-        bytes(travel)
+        bytes(mode)
     ));
 }
 
-fn wishes(page: &mut Page, plan: &Plan, wishes: &[Price]) {
-    if wishes.is_empty() || plan.costs.moves == 0 {
+fn preferences(page: &mut Page, plan: &Plan, preferences: &[Price]) {
+    if preferences.is_empty() || plan.costs.moves == 0 {
         return;
     }
     page.gap();
     page.line("What other wishes would cost ([policy] in the configuration)");
-    for Price { wish, what, costs } in wishes {
+    for Price { preference, what, costs } in preferences {
         let price = match costs {
             None => "no plan was found".to_owned(),
             Some(tag) => {

@@ -6,7 +6,7 @@ use quorate_core::view::{FinalCheckView, RunPhase, View};
 use super::log;
 use super::page::Page;
 use super::preflight::{problem, word};
-use super::status::owed;
+use super::status::to_undo;
 use super::table::Table;
 use super::units::{bytes, duration, moment};
 
@@ -28,9 +28,9 @@ pub(crate) fn report(view: &View) -> Page {
     waived(view, &mut page);
     final_check(view, &mut page);
     troubles(view, &mut page);
-    owed(view, &mut page);
+    to_undo(view, &mut page);
     left_to_you(view, &mut page);
-    if view.state.obligations.is_empty() {
+    if view.state.open_changes.is_empty() {
         page.gap();
         page.line("Nothing is owed to the cluster: every flag and mode that the run set is cleared.");
     }

@@ -1,6 +1,6 @@
 //! Where a run stands: `quorate status`.
 
-use quorate_core::heartbeat::Pace;
+use quorate_core::migration_throttle::Throttle;
 use quorate_core::view::{NodePhase, RunPhase, View};
 
 use super::log;
@@ -41,7 +41,7 @@ pub(crate) fn status(view: &View, driver: Option<&str>) -> Page {
     under_way(view, &mut page);
     held_back(view, &mut page);
     standing_still(view, &mut page);
-    owed(view, &mut page);
+    to_undo(view, &mut page);
     page
 }
 
@@ -80,8 +80,8 @@ fn under_way(view: &View, page: &mut Page) {
 
 /// What the corosync watch holds back; nothing is said while guests travel as planned.
 fn held_back(view: &View, page: &mut Page) {
-    let (pace, why) = &view.state.pace;
-    if *pace == Pace::AsPlanned {
+    let (throttle, why) = &view.state.throttle;
+    if *throttle == Throttle::AsPlanned {
         return;
     }
     page.gap();
@@ -99,13 +99,13 @@ fn standing_still(view: &View, page: &mut Page) {
 }
 
 /// What is owed, oldest first; nothing is said if nothing is.
-pub(crate) fn owed(view: &View, page: &mut Page) {
-    if view.state.obligations.is_empty() {
+pub(crate) fn to_undo(view: &View, page: &mut Page) {
+    if view.state.open_changes.is_empty() {
         return;
     }
     page.gap();
     page.line("owed to the cluster");
-    for open in &view.state.obligations {
-        page.line(format!("  {} (since {})", open.pays.kind().title(), moment(open.since)));
+    for open in &view.state.open_changes {
+        page.line(format!("  {} (since {})", open.undo.kind().title(), moment(open.since)));
     }
 }

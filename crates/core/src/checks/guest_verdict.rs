@@ -12,7 +12,7 @@ use crate::policy::{ConsentKind, GuestPolicy, Policy};
 use crate::snapshot::{DiskUse, Guest, MigrationFacts, Snapshot};
 use crate::version::Version;
 
-pub(super) struct GuestVerdict;
+pub(super) struct GuestOutcomes;
 
 kinds! {
     Locked { guest: GuestId, lock: String } => Blocking, guest,
@@ -47,7 +47,7 @@ kinds! {
         ("Nothing to do: the plan takes it to upgraded nodes only.");
 }
 
-impl Check for GuestVerdict {
+impl Check for GuestOutcomes {
     const ID: &'static str = "guest-verdict";
     const EXPLAIN: &'static str =
         "Every running guest on a node that is to be upgraded is judged by its configuration, by PVE's precondition call \

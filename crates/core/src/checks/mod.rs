@@ -6,7 +6,7 @@
 
 mod check;
 mod choices;
-mod fate;
+mod guest_outcome;
 mod finding;
 mod rules;
 mod stuck;
@@ -17,7 +17,7 @@ mod waiving;
 
 pub use check::{AnyCheck, Asked, Waivable};
 pub use choices::{Choice, Question, choices, config_line, open_questions};
-pub use fate::{Fate, FateKind, fate};
+pub use guest_outcome::{GuestOutcome, GuestOutcomeKind, guest_outcome};
 pub use finding::{Finding, Severity, Subject};
 /// Is this line of PVE's checker one that no node can be rid of before it is drained?
 pub use upgrade_checker::is_inherent;
@@ -76,7 +76,7 @@ checks! {
     machine_versions::MachineVersions,
     container_cgroups::ContainerCgroups,
     mediated_devices::MediatedDevices,
-    guest_verdict::GuestVerdict,
+    guest_verdict::GuestOutcomes,
     capacity::Capacity,
 }
 

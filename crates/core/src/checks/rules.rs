@@ -8,7 +8,7 @@ use super::support::some;
 use super::unknown_readings::blind;
 use crate::forecast::node_out;
 use crate::ids::NodeName;
-use crate::invariants::{ALL, Context, Evidence, Grounds, RuleId, Verdict};
+use crate::invariants::{ALL, Context, Evidence, Grounds, RuleId, RuleOutcome};
 use crate::policy::Policy;
 use crate::snapshot::Snapshot;
 
@@ -25,13 +25,13 @@ pub(super) fn findings(snapshot: &Snapshot, policy: &Policy) -> Vec<Finding> {
     let mut findings = Vec::new();
     for rule in ALL {
         match rule.holds(snapshot, &Context::new(policy)) {
-            Verdict::Holds => with_a_node_out(*rule, &out, policy, &mut findings),
-            broken @ Verdict::Broken(_) => {
+            RuleOutcome::Holds => with_a_node_out(*rule, &out, policy, &mut findings),
+            broken @ RuleOutcome::Broken(_) => {
                 findings.push(finding(*rule, "now", Subject::Cluster, evidence(&broken)));
             }
             // What is missing is told by unknown-readings, once; this is for what else a rule cannot tell.
-            Verdict::Unknown(_) if blind => with_a_node_out(*rule, &out, policy, &mut findings),
-            unknown @ Verdict::Unknown(_) => {
+            RuleOutcome::Unknown(_) if blind => with_a_node_out(*rule, &out, policy, &mut findings),
+            unknown @ RuleOutcome::Unknown(_) => {
                 let problem = format!("cannot be told: {}", evidence(&unknown));
                 findings.push(finding(*rule, "cannot-tell", Subject::Cluster, problem));
             }
@@ -44,9 +44,9 @@ fn with_a_node_out(rule: RuleId, out: &[(&NodeName, Snapshot)], policy: &Policy,
     let broken: Vec<(&NodeName, String)> = out
         .iter()
         .filter_map(|(node, state)| {
-            let context = Context { under_work: Some((*node).clone()), ..Context::new(policy) };
-            let verdict = rule.holds(state, &context);
-            matches!(verdict, Verdict::Broken(_)).then(|| (*node, evidence(&verdict)))
+            let context = Context { current_node: Some((*node).clone()), ..Context::new(policy) };
+            let outcome = rule.holds(state, &context);
+            matches!(outcome, RuleOutcome::Broken(_)).then(|| (*node, evidence(&outcome)))
         })
         .collect();
     match &broken[..] {
@@ -62,8 +62,8 @@ fn with_a_node_out(rule: RuleId, out: &[(&NodeName, Snapshot)], policy: &Policy,
     }
 }
 
-fn evidence(verdict: &Verdict<Evidence>) -> String {
-    let lines: Vec<String> = verdict.grounds().into_iter().flat_map(Grounds::iter).map(ToString::to_string).collect();
+fn evidence(outcome: &RuleOutcome<Evidence>) -> String {
+    let lines: Vec<String> = outcome.grounds().into_iter().flat_map(Grounds::iter).map(ToString::to_string).collect();
     match lines.len().checked_sub(EVIDENCE) {
         None | Some(0) => lines.join("; "),
         Some(more) => format!("{}; and {more} more like this", lines[..EVIDENCE].join("; ")),

@@ -9,7 +9,7 @@ use crate::fixture::Fixture;
 use crate::ids::{GuestId, NodeName};
 use crate::observed::Observed::Known;
 use crate::snapshot::{
-    GuestStatus, HaNodeState, Link, Node, PendingPackage, PgState, Snapshot, StopVerdict, UnitState, UpgradeUnit,
+    GuestStatus, HaNodeState, Link, Node, PendingPackage, PgState, Snapshot, SafeToStop, UnitState, UpgradeUnit,
 };
 
 /// What a node is at.
@@ -297,11 +297,11 @@ impl State {
             _ => "undersized+degraded+peered",
         };
         ceph.pgs = vec![PgState { state: word.to_owned(), count: ceph.pg_count }];
-        for (node, verdict) in &mut ceph.osds_ok_to_stop {
+        for (node, outcome) in &mut ceph.osds_ok_to_stop {
             let less = up.iter().filter(|other| *other != node).count();
             let safe = less >= 2;
-            *verdict =
-                Known(if safe { StopVerdict::Safe } else { StopVerdict::Unsafe("data would be inactive".to_owned()) });
+            *outcome =
+                Known(if safe { SafeToStop::Safe } else { SafeToStop::Unsafe("data would be inactive".to_owned()) });
         }
     }
 

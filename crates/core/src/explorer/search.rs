@@ -8,7 +8,7 @@ use crate::invariants::{Context, RuleId, guard};
 use crate::policy::Policy;
 use crate::snapshot::Snapshot;
 use crate::steps::{
-    ExpectedVotes, Maintenance, Migrate, Noout, Reboot, Step, StepStatus, Travel, UpgradePackages, set, undo,
+    ExpectedVotes, Maintenance, Migrate, Noout, Reboot, Step, StepStatus, MoveMode, UpgradePackages, set, undo,
 };
 
 /// What was found.
@@ -77,7 +77,7 @@ impl<'a> Search<'a> {
         let mut ways = self.steps(state);
         self.ends(state, &mut ways);
         if state.faults < self.faults {
-            self.strikes(state, &mut ways);
+            self.planned_faults(state, &mut ways);
         }
         ways
     }
@@ -93,7 +93,7 @@ impl<'a> Search<'a> {
             if !may_begin(&step, &snapshot) {
                 continue;
             }
-            let context = Context { under_work: turn.map(name), ..Context::new(&self.policy) };
+            let context = Context { current_node: turn.map(name), ..Context::new(&self.policy) };
             let refusals = guard(&step, &in_flight, &snapshot, &context).err().unwrap_or_default();
             let refused = refusals.iter().any(|refusal| !self.out.contains(&refusal.rule));
             if !refused {
@@ -159,8 +159,8 @@ impl<'a> Search<'a> {
         for (guest, at) in state.guests.iter().enumerate() {
             let GuestAt::Runs(from) = *at else { continue };
             for to in (0..state.nodes.len()).filter(|to| *to != from) {
-                let travel = if self.shape.guests[guest].2 { Travel::Ha } else { Travel::Live };
-                let step = Migrate { guest: guest_id(guest), from: name(from), to: name(to), travel };
+                let mode = if self.shape.guests[guest].2 { MoveMode::Ha } else { MoveMode::Live };
+                let step = Migrate { guest: guest_id(guest), from: name(from), to: name(to), mode };
                 let mut next = state.clone();
                 next.guests[guest] = GuestAt::Moves { from, to };
                 all.push((step.into(), state.turn, next));
@@ -201,7 +201,7 @@ impl<'a> Search<'a> {
     }
 
     /// Faults, and what other people do.
-    fn strikes(&self, state: &State, ways: &mut Vec<Transition>) {
+    fn planned_faults(&self, state: &State, ways: &mut Vec<Transition>) {
         let mut add = |words: String, change: &dyn Fn(&mut State)| {
             let mut to = state.clone();
             to.faults += 1;
@@ -253,7 +253,7 @@ fn may_begin(step: &Step, snapshot: &Snapshot) -> bool {
 
 fn in_flight(guest: usize, at: GuestAt) -> Option<Step> {
     let GuestAt::Moves { from, to } = at else { return None };
-    Some(Migrate { guest: guest_id(guest), from: name(from), to: name(to), travel: Travel::Live }.into())
+    Some(Migrate { guest: guest_id(guest), from: name(from), to: name(to), mode: MoveMode::Live }.into())
 }
 
 /// A node is gone with what ran on it; a guest that travels to or from it is where its disk is, on the other side.

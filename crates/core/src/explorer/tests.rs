@@ -102,7 +102,7 @@ const STORIES: &[Story] = &[
     story(RuleId::CephOrder, &MAJOR, 0, "newer than a monitor"),
     story(RuleId::CorosyncOneAtATime, &FIVE, 1, "last link"),
     Story { twin: Some(RuleId::QuorumMargin), ..story(RuleId::FenceSafe, &UNEVEN_HA, 0, "will be fenced") },
-    story(RuleId::VotesLoweredOnlyIfAttested, &SPLIT, 1, "and so are the others"),
+    story(RuleId::VotesLoweredOnlyIfConfirmedOff, &SPLIT, 1, "and so are the others"),
 ];
 
 /// Holds all rules against everything that can happen with so many faults.

@@ -6,18 +6,18 @@ use std::collections::BTreeSet;
 use super::findings::{finding, subject_of};
 use crate::checks::{Finding, Subject};
 use crate::ids::GuestId;
-use crate::plan::{Plan, PlannedStep, Wave};
+use crate::plan::{Plan, PlannedStep, NodeStep};
 use crate::policy::ConsentKind;
 use crate::snapshot::{HaRequest, Snapshot};
-use crate::steps::{Move, OnNode, Step, StepStatus, Travel};
+use crate::steps::{Move, OnNode, Step, StepStatus, MoveMode};
 
 /// Everything that is wrong with the plan's form.
 pub(super) fn faults(plan: &Plan, snapshot: &Snapshot) -> Vec<Finding> {
     let mut found = Vec::new();
     unique_ids(plan, &mut found);
     nodes_once(plan, snapshot, &mut found);
-    for wave in &plan.waves {
-        order_in_wave(wave, &mut found);
+    for node_step in &plan.node_steps {
+        order_in_node_step(node_step, &mut found);
     }
     debts_paid(plan, snapshot, &mut found);
     costs_consented(plan, snapshot, &mut found);
@@ -40,7 +40,7 @@ fn unique_ids(plan: &Plan, found: &mut Vec<Finding>) {
 
 fn nodes_once(plan: &Plan, snapshot: &Snapshot, found: &mut Vec<Finding>) {
     let mut seen = BTreeSet::new();
-    for node in plan.waves.iter().filter_map(|wave| wave.node.as_ref()) {
+    for node in plan.node_steps.iter().filter_map(|node_step| node_step.node.as_ref()) {
         if !snapshot.nodes.contains_key(node) {
             bad(found, Subject::Node(node.clone()), format!("{node} is not a node of this cluster"));
         }
@@ -51,21 +51,21 @@ fn nodes_once(plan: &Plan, snapshot: &Snapshot, found: &mut Vec<Finding>) {
 }
 
 /// Stages go up, what is done to a node is done in its own turn, and a reboot is followed by a proof.
-fn order_in_wave(wave: &Wave, found: &mut Vec<Finding>) {
-    for pair in wave.steps.windows(2) {
+fn order_in_node_step(node_step: &NodeStep, found: &mut Vec<Finding>) {
+    for pair in node_step.steps.windows(2) {
         if pair[1].stage < pair[0].stage {
             bad(found, Subject::Cluster, format!("{} stands before {} but has a later stage", pair[0].id, pair[1].id));
         }
     }
-    for planned in &wave.steps {
+    for planned in &node_step.steps {
         let on_node = planned.step.on_node();
         let Some(node) = planned.step.node().filter(|_| on_node.puts_at_risk()) else { continue };
-        if wave.node.as_ref() != Some(node) {
+        if node_step.node.as_ref() != Some(node) {
             bad(found, Subject::Node(node.clone()), format!("{} is not in the turn of {node}", planned.id));
         }
         let is_proof =
             |later: &&PlannedStep| later.step.on_node() == OnNode::WaitsBack && later.step.node() == Some(node);
-        let proof = wave.steps.iter().filter(|later| later.stage > planned.stage).find(is_proof);
+        let proof = node_step.steps.iter().filter(|later| later.stage > planned.stage).find(is_proof);
         if on_node.needs_a_later_proof() && proof.is_none() {
             bad(found, Subject::Node(node.clone()), format!("nothing after {} proves that {node} is back", planned.id));
         }
@@ -77,11 +77,11 @@ fn debts_paid(plan: &Plan, snapshot: &Snapshot, found: &mut Vec<Finding>) {
     let steps: Vec<&PlannedStep> = plan.steps().map(|(_, planned)| planned).collect();
     for (index, planned) in steps.iter().enumerate() {
         let kind = planned.step.kind();
-        let Some(owed) = planned.step.undone_later_by().filter(|_| kind.status(snapshot) != StepStatus::Done) else {
+        let Some(to_undo) = planned.step.undone_later_by().filter(|_| kind.status(snapshot) != StepStatus::Done) else {
             continue;
         };
-        if !steps[index + 1..].iter().any(|later| later.step == owed) {
-            let problem = format!("{} is never paid back: {} is missing", planned.id, owed.kind().title());
+        if !steps[index + 1..].iter().any(|later| later.step == to_undo) {
+            let problem = format!("{} is never paid back: {} is missing", planned.id, to_undo.kind().title());
             bad(found, subject_of(&planned.step), problem);
         }
     }
@@ -108,7 +108,7 @@ fn price(step: &Step, snapshot: &Snapshot) -> Option<(ConsentKind, GuestId)> {
 /// Nodes with something to do have a turn, and HA's guests are moved by HA.
 fn nobody_forgotten(plan: &Plan, snapshot: &Snapshot, found: &mut Vec<Finding>) {
     for node in snapshot.nodes.values() {
-        let has_turn = plan.waves.iter().any(|wave| wave.node.as_ref() == Some(&node.name));
+        let has_turn = plan.node_steps.iter().any(|node_step| node_step.node.as_ref() == Some(&node.name));
         let name = &node.name;
         match node.is_up_to_date() {
             Some(false) if !has_turn => {
@@ -123,9 +123,9 @@ fn nobody_forgotten(plan: &Plan, snapshot: &Snapshot, found: &mut Vec<Finding>) 
     }
     for (_, planned) in plan.steps() {
         // A shutdown and the move of a stopped guest are passed on to HA by PVE itself; that of a running one by us.
-        let Some(Move { guest, travel, .. }) = planned.step.moves() else { continue };
+        let Some(Move { guest, mode, .. }) = planned.step.moves() else { continue };
         let managed = snapshot.ha_service(guest).is_some_and(|service| service.request == HaRequest::Started);
-        if managed && !matches!(travel, Travel::Ha | Travel::Offline) {
+        if managed && !matches!(mode, MoveMode::Ha | MoveMode::Offline) {
             let problem = format!("{} goes around HA, which keeps {guest} started and would answer", planned.id);
             bad(found, Subject::Guest(guest), problem);
         }

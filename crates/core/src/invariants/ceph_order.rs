@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::rule::{Context, Invariant};
 use super::support::Findings;
-use super::verdict::{Missing, Verdict};
+use super::outcome::{Missing, RuleOutcome};
 use crate::snapshot::{Ceph, DaemonKind, Snapshot};
 use crate::version::Version;
 
@@ -46,7 +46,7 @@ impl Invariant for CephOrder {
         "Finish the Ceph upgrade first, in this order: monitors, managers, OSDs, metadata servers (ceph versions)"
     }
 
-    fn holds(&self, snapshot: &Snapshot, _context: &Context<'_>) -> Verdict<CephOutOfOrder> {
+    fn holds(&self, snapshot: &Snapshot, _context: &Context<'_>) -> RuleOutcome<CephOutOfOrder> {
         let mut findings = Findings::new();
         if let Some(Some(ceph)) = findings.read(&snapshot.ceph) {
             let majors = majors(snapshot, ceph, &mut findings);
@@ -59,7 +59,7 @@ impl Invariant for CephOrder {
                 }
             }
         }
-        findings.verdict()
+        findings.outcome()
     }
 }
 

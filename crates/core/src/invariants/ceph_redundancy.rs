@@ -7,9 +7,9 @@ use thiserror::Error;
 
 use super::rule::{Context, Invariant};
 use super::support::{Findings, names};
-use super::verdict::{Missing, Verdict};
+use super::outcome::{Missing, RuleOutcome};
 use crate::ids::{NodeName, OsdId};
-use crate::snapshot::{Ceph, DaemonKind, PgState, Snapshot, StopVerdict};
+use crate::snapshot::{Ceph, DaemonKind, PgState, Snapshot, SafeToStop};
 use crate::steps::{Why, ceph_unsettled};
 
 /// `ceph-redundancy`. With every OSD up: all placement groups clean, health clean by the *names* of the checks (our
@@ -68,7 +68,7 @@ impl Invariant for CephRedundancy {
          min_size (ceph osd pool set POOL size N), monitors need three nodes (pveceph mon create)"
     }
 
-    fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> Verdict<CopiesAtRisk> {
+    fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> RuleOutcome<CopiesAtRisk> {
         let mut findings = Findings::new();
         if let Some(Some(ceph)) = findings.read(&snapshot.ceph) {
             let away = away(snapshot, ceph, context, &mut findings);
@@ -83,7 +83,7 @@ impl Invariant for CephRedundancy {
                 with_osds_down(ceph, &away, &mut findings);
             }
         }
-        findings.verdict()
+        findings.outcome()
     }
 }
 
@@ -99,7 +99,7 @@ fn away<'a>(
     for (id, osd) in &ceph.osds {
         let node = snapshot.nodes.get(&osd.node);
         let offline = node.is_some_and(|node| node.online.is(&false));
-        if offline || (!osd.up && context.under_work.as_ref() == Some(&osd.node)) {
+        if offline || (!osd.up && context.current_node.as_ref() == Some(&osd.node)) {
             away.insert(&osd.node);
         } else if !osd.up && osd.weighted_in {
             findings.broken(CopiesAtRisk::OsdDown { osd: *id, node: osd.node.clone() });
@@ -117,8 +117,8 @@ fn with_osds_down(ceph: &Ceph, away: &BTreeSet<&NodeName>, findings: &mut Findin
         if !ceph.noout_covers(node) {
             findings.broken(CopiesAtRisk::NooutNotSet { node: (*node).clone() });
         }
-        if let Some(verdict) = ceph.osds_ok_to_stop.get(*node)
-            && let Some(StopVerdict::Unsafe(why)) = findings.read(verdict)
+        if let Some(outcome) = ceph.osds_ok_to_stop.get(*node)
+            && let Some(SafeToStop::Unsafe(why)) = findings.read(outcome)
         {
             findings.broken(CopiesAtRisk::NotOkToStop { node: (*node).clone(), why: why.clone() });
         }

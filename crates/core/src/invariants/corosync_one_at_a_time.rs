@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::rule::{Context, Invariant};
 use super::support::{Findings, names, online_views, upgrading};
-use super::verdict::{Missing, Verdict};
+use super::outcome::{Missing, RuleOutcome};
 use crate::ids::NodeName;
 use crate::snapshot::{QuorumView, Snapshot};
 
@@ -54,7 +54,7 @@ impl Invariant for CorosyncOneAtATime {
         false
     }
 
-    fn holds(&self, snapshot: &Snapshot, _context: &Context<'_>) -> Verdict<RingNotWhole> {
+    fn holds(&self, snapshot: &Snapshot, _context: &Context<'_>) -> RuleOutcome<RingNotWhole> {
         let mut findings = Findings::new();
         let upgrading = upgrading(snapshot, &mut findings);
         let views: Vec<_> = online_views(snapshot, &mut findings)
@@ -76,7 +76,7 @@ impl Invariant for CorosyncOneAtATime {
             let others = snapshot.nodes.keys().filter(|name| *name != viewer && !absent.contains(*name));
             others.for_each(|other| links(viewer, other, view, &mut findings));
         }
-        findings.verdict()
+        findings.outcome()
     }
 }
 

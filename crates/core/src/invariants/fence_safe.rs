@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use super::rule::{Context, Invariant};
 use super::support::{Findings, online_nodes};
-use super::verdict::{Missing, Verdict};
+use super::outcome::{Missing, RuleOutcome};
 use crate::ids::NodeName;
 use crate::snapshot::{ArmedState, Ha, HaNodeState, Snapshot};
 
@@ -46,9 +46,9 @@ impl Invariant for FenceSafe {
         "Bring quorum back within the minute: missing nodes, links, or a QDevice (pvecm status)"
     }
 
-    fn holds(&self, snapshot: &Snapshot, _context: &Context<'_>) -> Verdict<ArmedWithoutQuorum> {
+    fn holds(&self, snapshot: &Snapshot, _context: &Context<'_>) -> RuleOutcome<ArmedWithoutQuorum> {
         let mut findings = Findings::new();
-        let Some(ha) = findings.read(&snapshot.ha) else { return findings.verdict() };
+        let Some(ha) = findings.read(&snapshot.ha) else { return findings.outcome() };
         for node in online_nodes(snapshot).filter(|node| is_armed(ha, &node.name)) {
             let name = &node.name;
             let Some(view) = snapshot.quorum.get(name) else {
@@ -61,7 +61,7 @@ impl Invariant for FenceSafe {
                 findings.broken(ArmedWithoutQuorum::Armed { node: name.clone(), votes, needed });
             }
         }
-        findings.verdict()
+        findings.outcome()
     }
 }
 

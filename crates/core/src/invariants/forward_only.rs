@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use super::rule::{Context, Invariant, Moving};
 use super::support::Findings;
-use super::verdict::{Missing, Verdict};
+use super::outcome::{Missing, RuleOutcome};
 use crate::ids::{GuestId, GuestKind, NodeName};
 use crate::snapshot::{Node, Snapshot};
 use crate::version::Version;
@@ -56,9 +56,9 @@ impl Invariant for ForwardOnly {
         "Upgrade the target first, or shut the VM down for the move"
     }
 
-    fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> Verdict<Backward> {
+    fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> RuleOutcome<Backward> {
         let mut findings = Findings::new();
-        for moving in context.moving.iter().filter(|moving| travels_live(snapshot, moving)) {
+        for moving in context.moving.iter().filter(|moving| moves_live(snapshot, moving)) {
             let (from, to) = (node(snapshot, &moving.from), node(snapshot, &moving.to));
             let (Some(from), Some(to)) = (from, to) else {
                 findings.missing(Backward::NodesNotSeen { guest: moving.guest });
@@ -76,7 +76,7 @@ impl Invariant for ForwardOnly {
                 }
             }
         }
-        findings.verdict()
+        findings.outcome()
     }
 }
 
@@ -85,6 +85,6 @@ fn node<'a>(snapshot: &'a Snapshot, name: &NodeName) -> Option<&'a Node> {
 }
 
 /// A guest that was not seen may be running.
-fn travels_live(snapshot: &Snapshot, moving: &Moving) -> bool {
+fn moves_live(snapshot: &Snapshot, moving: &Moving) -> bool {
     moving.guest.kind == GuestKind::Vm && snapshot.guests.get(&moving.guest).is_none_or(|guest| guest.may_be_running())
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::rule::{Context, Moving};
-use super::verdict::{Grounds, Verdict};
+use super::outcome::{Grounds, RuleOutcome};
 use super::{ALL, Evidence, RuleId};
 use crate::ids::GuestId;
 use crate::snapshot::Snapshot;
@@ -60,11 +60,11 @@ pub struct Refusal {
 
 impl Refusal {
     /// None if the rule holds at that moment.
-    fn of(rule: RuleId, moment: Moment, verdict: Verdict<Evidence>) -> Option<Self> {
-        match verdict {
-            Verdict::Holds => None,
-            Verdict::Broken(why) => Some(Self { rule, moment, certain: true, why }),
-            Verdict::Unknown(why) => Some(Self { rule, moment, certain: false, why }),
+    fn of(rule: RuleId, moment: Moment, outcome: RuleOutcome<Evidence>) -> Option<Self> {
+        match outcome {
+            RuleOutcome::Holds => None,
+            RuleOutcome::Broken(why) => Some(Self { rule, moment, certain: true, why }),
+            RuleOutcome::Unknown(why) => Some(Self { rule, moment, certain: false, why }),
         }
     }
 }
@@ -80,7 +80,7 @@ impl std::fmt::Display for Refusal {
 impl std::error::Error for Refusal {}
 
 /// What each rule says, in the order of [`ALL`].
-pub(crate) type Verdicts = Vec<Verdict<Evidence>>;
+pub(crate) type RuleOutcomes = Vec<RuleOutcome<Evidence>>;
 
 /// Asks every rule about steps that run together. Each rule refuses at most once, at the first moment.
 fn judge(
@@ -97,41 +97,41 @@ fn judge(
         step.during(&mut during);
         step.after(&mut after);
     }
-    let moments = [verdicts(snapshot, &under_way), verdicts(&during, &together), verdicts(&after, context)];
+    let moments = [outcomes(snapshot, &under_way), outcomes(&during, &together), outcomes(&after, context)];
     refusals(class, moments)
 }
 
 /// Asks every rule of one state.
-pub(crate) fn verdicts(snapshot: &Snapshot, context: &Context<'_>) -> Verdicts {
+pub(crate) fn outcomes(snapshot: &Snapshot, context: &Context<'_>) -> RuleOutcomes {
     ALL.iter().map(|rule| rule.holds(snapshot, context)).collect()
 }
 
 /// The same when guests of these steps have begun to move, or moved, since `before` was said, and nothing else happened.
-pub(crate) fn verdicts_of_moves(
+pub(crate) fn outcomes_of_moves(
     snapshot: &Snapshot,
     context: &Context<'_>,
     steps: &[&Step],
-    before: &[Verdict<Evidence>],
-) -> Verdicts {
+    before: &[RuleOutcome<Evidence>],
+) -> RuleOutcomes {
     let moved: BTreeSet<GuestId> =
         steps.iter().filter_map(|step| Moving::of(step)).map(|moving| moving.guest).collect();
-    let again = |(rule, before): (&RuleId, &Verdict<Evidence>)| match before {
+    let again = |(rule, before): (&RuleId, &RuleOutcome<Evidence>)| match before {
         before if !rule.sees_moves() => before.clone(),
-        Verdict::Holds => rule.still_holds(snapshot, context, &moved),
+        RuleOutcome::Holds => rule.still_holds(snapshot, context, &moved),
         _ => rule.holds(snapshot, context),
     };
     ALL.iter().zip(before).map(again).collect()
 }
 
 /// The rules that refuse, by what they say of now, of the time while it runs and of the state after it.
-pub(crate) fn refusals(class: Class, [now, during, after]: [Verdicts; 3]) -> Vec<Refusal> {
+pub(crate) fn refusals(class: Class, [now, during, after]: [RuleOutcomes; 3]) -> Vec<Refusal> {
     let mut refusals = Vec::new();
     for (rule, ((now, during), after)) in ALL.iter().zip(now.into_iter().zip(during).zip(after)) {
-        if class == Class::Restoring && now != Verdict::Holds {
+        if class == Class::Restoring && now != RuleOutcome::Holds {
             continue;
         }
         let moments = [(Moment::Now, now), (Moment::During, during), (Moment::After, after)];
-        refusals.extend(moments.into_iter().find_map(|(moment, verdict)| Refusal::of(*rule, moment, verdict)));
+        refusals.extend(moments.into_iter().find_map(|(moment, outcome)| Refusal::of(*rule, moment, outcome)));
     }
     refusals
 }

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::rule::{Context, Invariant};
 use super::support::Findings;
-use super::verdict::{Missing, Verdict};
+use super::outcome::{Missing, RuleOutcome};
 use crate::ids::{GuestId, NodeName};
 use crate::placement::{footprint_bytes, usable_bytes};
 use crate::snapshot::{Guest, Memory, Snapshot};
@@ -64,7 +64,7 @@ impl Invariant for MemoryFits {
         "Shut guests down for the run, lower their memory, or lower headroom-percent"
     }
 
-    fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> Verdict<TooFull> {
+    fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> RuleOutcome<TooFull> {
         let mut findings = Findings::new();
         let here = on_targets(snapshot, context);
         for node in snapshot.nodes.values() {
@@ -100,7 +100,7 @@ impl Invariant for MemoryFits {
                 });
             }
         }
-        findings.verdict()
+        findings.outcome()
     }
 }
 

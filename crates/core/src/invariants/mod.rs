@@ -13,7 +13,7 @@ pub(crate) mod sample;
 mod support;
 #[cfg(test)]
 mod tests;
-mod verdict;
+mod outcome;
 
 use std::collections::BTreeSet;
 
@@ -21,9 +21,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use guard::{Moment, Refusal, guard};
-pub(crate) use guard::{Verdicts, refusals, verdicts, verdicts_of_moves, with_moves};
+pub(crate) use guard::{RuleOutcomes, refusals, outcomes, outcomes_of_moves, with_moves};
 pub use rule::{Context, Invariant, Moving};
-pub use verdict::{Grounds, Missing, Verdict};
+pub use outcome::{Grounds, Missing, RuleOutcome};
 
 use crate::ids::GuestId;
 use crate::snapshot::Snapshot;
@@ -74,7 +74,7 @@ macro_rules! invariants {
             }
 
             /// Does it hold?
-            pub fn holds(self, snapshot: &Snapshot, context: &Context<'_>) -> Verdict<Evidence> {
+            pub fn holds(self, snapshot: &Snapshot, context: &Context<'_>) -> RuleOutcome<Evidence> {
                 match self { $(Self::$name => $module::$name.holds(snapshot, context).map(Evidence::$name)),+ }
             }
 
@@ -84,7 +84,7 @@ macro_rules! invariants {
                 snapshot: &Snapshot,
                 context: &Context<'_>,
                 moved: &BTreeSet<GuestId>,
-            ) -> Verdict<Evidence> {
+            ) -> RuleOutcome<Evidence> {
                 match self {
                     $(Self::$name => $module::$name.still_holds(snapshot, context, moved).map(Evidence::$name)),+
                 }
@@ -111,7 +111,7 @@ invariants! {
     ceph_redundancy::CephRedundancy,
     ceph_order::CephOrder,
     corosync_one_at_a_time::CorosyncOneAtATime,
-    votes_lowered_only_if_attested::VotesLoweredOnlyIfAttested,
+    votes_lowered_only_if_confirmed_off::VotesLoweredOnlyIfConfirmedOff,
     fence_safe::FenceSafe,
 }
 

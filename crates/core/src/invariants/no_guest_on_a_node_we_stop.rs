@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::rule::{Context, Invariant};
 use super::support::{Findings, is_upgrading};
-use super::verdict::{Missing, Verdict};
+use super::outcome::{Missing, RuleOutcome};
 use crate::ids::{GuestId, NodeName, Upid};
 use crate::snapshot::{HaServiceState, JobKind, Node, Snapshot};
 
@@ -63,7 +63,7 @@ impl Invariant for NoGuestOnANodeWeStop {
          node back"
     }
 
-    fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> Verdict<StillThere> {
+    fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> RuleOutcome<StillThere> {
         let mut findings = Findings::new();
         for node in snapshot.nodes.values() {
             let upgrading = is_upgrading(node, &mut findings);
@@ -72,7 +72,7 @@ impl Invariant for NoGuestOnANodeWeStop {
                 what_is_left(snapshot, node, offline, context, &mut findings);
             }
         }
-        findings.verdict()
+        findings.outcome()
     }
 }
 

@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use super::rule::{Context, Invariant};
 use super::support::{Findings, is_upgrading};
-use super::verdict::{Missing, Verdict};
+use super::outcome::{Missing, RuleOutcome};
 use crate::ids::NodeName;
 use crate::snapshot::{HaNodeState, Node, Snapshot};
 
@@ -17,8 +17,8 @@ pub struct OneNodeOut;
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NodesOut {
-    #[error("{node}{} is {how}", if *.under_work { " (the node under work)" } else { "" })]
-    Out { node: NodeName, how: HowOut, under_work: bool },
+    #[error("{node}{} is {how}", if *.current_node { " (the node under work)" } else { "" })]
+    Out { node: NodeName, how: HowOut, current_node: bool },
     #[error("only {node} may be out: it is the node under work")]
     OnlyThisMayBe { node: NodeName },
     #[error(transparent)]
@@ -65,7 +65,7 @@ impl Invariant for OneNodeOut {
          NODE"
     }
 
-    fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> Verdict<NodesOut> {
+    fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> RuleOutcome<NodesOut> {
         let mut findings = Findings::new();
         let mut out: Vec<(&NodeName, HowOut)> = Vec::new();
         for node in snapshot.nodes.values() {
@@ -74,21 +74,21 @@ impl Invariant for OneNodeOut {
             }
         }
         findings.read(&snapshot.ha);
-        let allowed = |name: &NodeName| context.under_work.as_ref().is_some_and(|work| work == name);
-        let too_many = match &context.under_work {
+        let allowed = |name: &NodeName| context.current_node.as_ref().is_some_and(|work| work == name);
+        let too_many = match &context.current_node {
             Some(_) => out.iter().any(|(name, _)| !allowed(name)),
             None => out.len() > 1,
         };
         if too_many {
             for (name, how) in &out {
                 let node = (*name).clone();
-                findings.broken(NodesOut::Out { node, how: *how, under_work: allowed(name) });
+                findings.broken(NodesOut::Out { node, how: *how, current_node: allowed(name) });
             }
-            if let Some(work) = context.under_work.as_ref().filter(|work| !out.iter().any(|(name, _)| name == work)) {
+            if let Some(work) = context.current_node.as_ref().filter(|work| !out.iter().any(|(name, _)| name == work)) {
                 findings.broken(NodesOut::OnlyThisMayBe { node: work.clone() });
             }
         }
-        findings.verdict()
+        findings.outcome()
     }
 }
 

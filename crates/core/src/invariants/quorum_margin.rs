@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use super::rule::{Context, Invariant};
 use super::support::{Findings, online_views, upgrading};
-use super::verdict::{Missing, Verdict};
+use super::outcome::{Missing, RuleOutcome};
 use crate::ids::NodeName;
 use crate::snapshot::{EtcPve, Snapshot};
 
@@ -59,7 +59,7 @@ impl Invariant for QuorumMargin {
          ADDRESS. Where /etc/pve cannot be written: systemctl restart pve-cluster on that node"
     }
 
-    fn holds(&self, snapshot: &Snapshot, _context: &Context<'_>) -> Verdict<QuorumShort> {
+    fn holds(&self, snapshot: &Snapshot, _context: &Context<'_>) -> RuleOutcome<QuorumShort> {
         let mut findings = Findings::new();
         let upgrading = upgrading(snapshot, &mut findings);
         for (viewer, view) in online_views(snapshot, &mut findings) {
@@ -80,6 +80,6 @@ impl Invariant for QuorumMargin {
                 findings.broken(QuorumShort::CutOff { viewer: viewer_name });
             }
         }
-        findings.verdict()
+        findings.outcome()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::verdict::Verdict;
+use super::outcome::RuleOutcome;
 use crate::ids::{GuestId, NodeName};
 use crate::policy::Policy;
 use crate::snapshot::Snapshot;
@@ -16,9 +16,9 @@ pub struct Context<'a> {
     /// Guests that may be down now, because the operator consented to it and their node is under work.
     pub may_be_down: BTreeSet<GuestId>,
     /// The node under work, if there is one: the only one that may be out.
-    pub under_work: Option<NodeName>,
+    pub current_node: Option<NodeName>,
     /// Nodes that the operator attested dead; expected votes may go down for these only.
-    pub attested_dead: BTreeSet<NodeName>,
+    pub nodes_confirmed_off: BTreeSet<NodeName>,
     /// Guests that are travelling. They take room, and their rules hold, on both ends.
     pub moving: Vec<Moving>,
 }
@@ -48,8 +48,8 @@ impl<'a> Context<'a> {
         Self {
             policy,
             may_be_down: BTreeSet::new(),
-            under_work: None,
-            attested_dead: BTreeSet::new(),
+            current_node: None,
+            nodes_confirmed_off: BTreeSet::new(),
             moving: Vec::new(),
         }
     }
@@ -72,7 +72,7 @@ pub trait Invariant {
         true
     }
     /// Does it hold?
-    fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> Verdict<Self::Evidence>;
+    fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> RuleOutcome<Self::Evidence>;
     /// The same where it has held, and since then nothing happened but that these guests have begun to move or moved: a
     /// plan check asks a thousand times, and of a rule about single guests only for those.
     fn still_holds(
@@ -80,7 +80,7 @@ pub trait Invariant {
         snapshot: &Snapshot,
         context: &Context<'_>,
         moved: &BTreeSet<GuestId>,
-    ) -> Verdict<Self::Evidence> {
+    ) -> RuleOutcome<Self::Evidence> {
         let _ = moved;
         self.holds(snapshot, context)
     }

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::rule::{Context, Invariant};
 use super::support::{Findings, names};
-use super::verdict::{Missing, Verdict};
+use super::outcome::{Missing, RuleOutcome};
 use crate::ids::{GuestId, NodeName};
 use crate::snapshot::{AffinityRule, Ha, HaRequest, NodeAffinity, ResourceAffinity, Snapshot};
 
@@ -52,20 +52,20 @@ impl Invariant for RulesKept {
         "Wait until HA has moved the guests, or fix the rule: ha-manager rules list; ha-manager status"
     }
 
-    fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> Verdict<AffinityBroken> {
+    fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> RuleOutcome<AffinityBroken> {
         those(snapshot, context, |_| true)
     }
 
     /// A rule that names none of those that moved holds as it did.
-    fn still_holds(&self, snapshot: &Snapshot, context: &Context<'_>, moved: &BTreeSet<GuestId>) -> Verdict<AffinityBroken> {
+    fn still_holds(&self, snapshot: &Snapshot, context: &Context<'_>, moved: &BTreeSet<GuestId>) -> RuleOutcome<AffinityBroken> {
         those(snapshot, context, |guests| moved.iter().any(|guest| guests.contains(guest)))
     }
 }
 
 /// The rules about guests for which this is asked.
-fn those(snapshot: &Snapshot, context: &Context<'_>, asked: impl Fn(&BTreeSet<GuestId>) -> bool) -> Verdict<AffinityBroken> {
+fn those(snapshot: &Snapshot, context: &Context<'_>, asked: impl Fn(&BTreeSet<GuestId>) -> bool) -> RuleOutcome<AffinityBroken> {
     let mut findings = Findings::new();
-    let Some(ha) = findings.read(&snapshot.ha) else { return findings.verdict() };
+    let Some(ha) = findings.read(&snapshot.ha) else { return findings.outcome() };
     for rule in &ha.rules {
         match rule {
             AffinityRule::Node(rule) if asked(&rule.guests) => node_affinity(snapshot, ha, context, rule, &mut findings),
@@ -76,7 +76,7 @@ fn those(snapshot: &Snapshot, context: &Context<'_>, asked: impl Fn(&BTreeSet<Gu
             _ => {}
         }
     }
-    findings.verdict()
+    findings.outcome()
 }
 
 /// The nodes that a guest is on: one, or both ends of its journey; none if it does not run or HA leaves it alone.

@@ -297,6 +297,6 @@ fn ceph() -> Ceph {
         daemons,
         mon_quorum: NODES.map(str::to_owned).into(),
         installed: BTreeMap::new(),
-        osds_ok_to_stop: NODES.map(|node| (name(node), Known(StopVerdict::Safe))).into(),
+        osds_ok_to_stop: NODES.map(|node| (name(node), Known(SafeToStop::Safe))).into(),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::verdict::{Grounds, Missing, Verdict};
+use super::outcome::{Grounds, Missing, RuleOutcome};
 use crate::ids::NodeName;
 use crate::observed::Observed;
 use crate::snapshot::{Node, QuorumView, Snapshot, UnitState};
@@ -41,11 +41,11 @@ impl<E: From<Missing>> Findings<E> {
     }
 
     /// What is broken for certain outweighs what is not known.
-    pub(super) fn verdict(self) -> Verdict<E> {
+    pub(super) fn outcome(self) -> RuleOutcome<E> {
         match (Grounds::of(self.broken), Grounds::of(self.missing)) {
-            (Some(broken), _) => Verdict::Broken(broken),
-            (None, Some(missing)) => Verdict::Unknown(missing),
-            (None, None) => Verdict::Holds,
+            (Some(broken), _) => RuleOutcome::Broken(broken),
+            (None, Some(missing)) => RuleOutcome::Unknown(missing),
+            (None, None) => RuleOutcome::Holds,
         }
     }
 }

@@ -103,7 +103,7 @@ pub fn obstacle_there(snapshot: &Snapshot, guest: &Guest, target: &Node) -> Resu
     let facts = read(&guest.migration)?;
     refused_by_pve(facts, &target.name)?;
     storages_there(snapshot, facts, target)?;
-    snapshots_travel(snapshot, guest, facts)?;
+    snapshots_move(snapshot, guest, facts)?;
     replicas_there(snapshot, guest, facts, &target.name)?;
     let bridges = read(&target.bridges)?;
     if let Some(bridge) = facts.bridges.iter().find(|bridge| !bridges.contains(*bridge)) {
@@ -153,18 +153,18 @@ fn storages_there(snapshot: &Snapshot, facts: &MigrationFacts, target: &Node) ->
 
 /// Local disks with snapshots travel with a stopped guest where their storage can send both: ZFS, Btrfs, and qcow2
 /// files, which hold their snapshots in themselves.
-fn snapshots_travel(snapshot: &Snapshot, guest: &Guest, facts: &MigrationFacts) -> Result<(), Obstacle> {
+fn snapshots_move(snapshot: &Snapshot, guest: &Guest, facts: &MigrationFacts) -> Result<(), Obstacle> {
     if guest.may_be_running() || !facts.has_snapshots {
         return Ok(());
     }
     let storages = read(&snapshot.storages)?;
-    let travels = |disk: &&LocalDisk| {
+    let moves = |disk: &&LocalDisk| {
         let storage: Option<&Storage> =
             disk.volid.split_once(':').and_then(|(storage, _)| storages.get(&StorageId::new(storage)));
         let kind = storage.map_or("", |storage| storage.kind.as_str());
         matches!(kind, "zfspool" | "btrfs") || disk.volid.ends_with(".qcow2")
     };
-    match facts.local_disks.iter().filter(|disk| copied(disk) && !disk.replicated).find(|disk| !travels(disk)) {
+    match facts.local_disks.iter().filter(|disk| copied(disk) && !disk.replicated).find(|disk| !moves(disk)) {
         Some(disk) => no(format!("{} is a local disk with snapshots, which its storage cannot send", disk.volid)),
         None => Ok(()),
     }
@@ -221,7 +221,7 @@ fn copied(disk: &LocalDisk) -> bool {
 }
 
 /// Must local disks travel with the guest?
-pub fn travels_with_disks(facts: &MigrationFacts) -> bool {
+pub fn moves_with_disks(facts: &MigrationFacts) -> bool {
     facts.local_disks.iter().any(copied)
 }
 

@@ -9,6 +9,6 @@ mod cpu;
 
 pub use capacity::{CT_OVERHEAD_BYTES, VM_OVERHEAD_BYTES, footprint_bytes, plannable_bytes, usable_bytes, usable_cpus};
 pub use compat::{
-    Obstacle, as_stopped, disk_bytes, disks_by_storage, obstacle_here, obstacle_there, travels_with_disks,
+    Obstacle, as_stopped, disk_bytes, disks_by_storage, obstacle_here, obstacle_there, moves_with_disks,
 };
 pub use cpu::{common_model, difference};

@@ -29,6 +29,6 @@ pub const DOWN_FOR_A_TURN_S: u64 =
 
 /// A migration of so many bytes.
 pub fn migration_s(bytes: u64, through_ha: bool, policy: &Policy) -> u64 {
-    let travel = bytes.div_ceil(policy.migration_bytes_per_s.max(1));
-    travel + Migrate::ESTIMATE_S + if through_ha { HA_ROUNDS_S } else { 0 }
+    let mode = bytes.div_ceil(policy.migration_bytes_per_s.max(1));
+    mode + Migrate::ESTIMATE_S + if through_ha { HA_ROUNDS_S } else { 0 }
 }

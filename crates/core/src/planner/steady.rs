@@ -74,11 +74,11 @@ fn read_back(plan: &Plan, problem: &Problem<'_>) -> Solution {
     let number = |name| problem.names.iter().position(|other| other == name);
     let item_of = |guest| problem.movers.iter().position(|movers| movers.iter().any(|mover| mover.guest == guest));
     let mut old = Solution::default();
-    for wave in &plan.waves {
-        let Some(node) = wave.node.as_ref().and_then(number) else { continue };
+    for node_step in &plan.node_steps {
+        let Some(node) = node_step.node.as_ref().and_then(number) else { continue };
         let mut turn = Turn { node, ..Turn::default() };
         let mut upgraded = false;
-        for planned in &wave.steps {
+        for planned in &node_step.steps {
             upgraded |= planned.step.on_node() == OnNode::WaitsBack;
             let Some(step) = planned.step.moves() else { continue };
             let (Some(item), Some(from), Some(to)) = (item_of(step.guest), number(step.from), number(step.to)) else {

@@ -8,7 +8,7 @@ use super::cause::{Cause, CauseKind, Standing};
 use super::facts::RunFacts;
 use super::remedies::{Remedy, remedies};
 use super::spans::{ago, span};
-use super::survey::{Heard, HeardWhat, NodeReport, Survey};
+use super::quorum_views::{Heard, HeardWhat, NodeReport, QuorumViews};
 use crate::ids::{NodeName, UnixMs};
 use crate::snapshot::EtcPve;
 
@@ -68,25 +68,25 @@ pub struct Fence {
 }
 
 /// Looks at what the nodes tell and at what the journal knows.
-pub fn diagnose(survey: &Survey, facts: &RunFacts) -> Diagnosis {
-    let standing = standing(survey);
-    let mut causes: Vec<Cause> = survey.absent().into_iter().map(|node| of_node(survey, facts, node)).collect();
-    causes.extend(flapping(survey));
-    causes.extend(device(survey));
-    let mut fences: Vec<Fence> = survey.nodes.iter().filter_map(|(name, node)| fence(survey, name, node)).collect();
+pub fn diagnose(quorum_views: &QuorumViews, facts: &RunFacts) -> Diagnosis {
+    let standing = standing(quorum_views);
+    let mut causes: Vec<Cause> = quorum_views.absent().into_iter().map(|node| of_node(quorum_views, facts, node)).collect();
+    causes.extend(flapping(quorum_views));
+    causes.extend(device(quorum_views));
+    let mut fences: Vec<Fence> = quorum_views.nodes.iter().filter_map(|(name, node)| fence(quorum_views, name, node)).collect();
     fences.sort_by_key(|fence| (fence.at, fence.node.clone()));
-    let remedies = remedies(survey, facts, &standing, &causes);
-    let nodes = survey.nodes.iter().map(|(name, node)| line(name, node, &fences)).collect();
-    Diagnosis { taken: survey.taken, standing, nodes, causes, fences, remedies }
+    let remedies = remedies(quorum_views, facts, &standing, &causes);
+    let nodes = quorum_views.nodes.iter().map(|(name, node)| line(name, node, &fences)).collect();
+    Diagnosis { taken: quorum_views.taken, standing, nodes, causes, fences, remedies }
 }
 
-fn standing(survey: &Survey) -> Standing {
-    let Some((_, here)) = survey.here() else { return Standing::NotKnown };
+fn standing(quorum_views: &QuorumViews) -> Standing {
+    let Some((_, here)) = quorum_views.here() else { return Standing::NotKnown };
     let (votes, needed) = (here.total_votes, here.quorum);
     if here.quorate {
         return Standing::Quorate { votes, needed };
     }
-    let lost = here.members.keys().filter_map(|name| survey.nodes.get(name)).filter_map(|node| {
+    let lost = here.members.keys().filter_map(|name| quorum_views.nodes.get(name)).filter_map(|node| {
         let last = node.last_heard(|what| matches!(what, HeardWhat::QuorumLost | HeardWhat::QuorumBack))?;
         (last.what == HeardWhat::QuorumLost).then_some(last.at)
     });
@@ -94,14 +94,14 @@ fn standing(survey: &Survey) -> Standing {
 }
 
 /// Why is this node no member?
-fn of_node(survey: &Survey, facts: &RunFacts, name: &NodeName) -> Cause {
-    let Some(report) = survey.nodes.get(name) else {
+fn of_node(quorum_views: &QuorumViews, facts: &RunFacts, name: &NodeName) -> Cause {
+    let Some(report) = quorum_views.nodes.get(name) else {
         return Cause { kind: CauseKind::Silent { node: name.clone() }, evidence: Vec::new() };
     };
     let mut evidence = Vec::new();
-    let gone = gone(survey, name);
+    let gone = gone(quorum_views, name);
     if let Some((who, heard)) = &gone {
-        let (ago, node) = (ago(survey.taken, heard.at), name);
+        let (ago, node) = (ago(quorum_views.taken, heard.at), name);
         evidence.push(match heard.what {
             HeardWhat::Left(_) => format!("{who} heard {node} leave orderly {ago}"),
             _ => format!("{who} lost {node} without a word {ago}"),
@@ -114,7 +114,7 @@ fn of_node(survey: &Survey, facts: &RunFacts, name: &NodeName) -> Cause {
             Ok(view) => {
                 let others: Vec<&str> = view.members.keys().map(NodeName::as_str).collect();
                 evidence.push(format!("{name} counts as members: {}", others.join(", ")));
-                evidence.extend(links_down(survey, name));
+                evidence.extend(links_down(quorum_views, name));
                 CauseKind::CutOff { node }
             }
             Err(why) => {
@@ -129,8 +129,8 @@ fn of_node(survey: &Survey, facts: &RunFacts, name: &NodeName) -> Cause {
         evidence.push(if names_it { why.reason.clone() } else { format!("{name} does not answer: {}", why.reason) });
     }
     if let Some(since) = facts.reboots.get(name) {
-        let took_s = survey.taken.since_s(*since);
-        evidence.insert(0, format!("this run told {name} to reboot {}", ago(survey.taken, *since)));
+        let took_s = quorum_views.taken.since_s(*since);
+        evidence.insert(0, format!("this run told {name} to reboot {}", ago(quorum_views.taken, *since)));
         let overdue = took_s > facts.boot_s;
         evidence.push(match overdue {
             true => format!("a boot may take {}: that is over", span(facts.boot_s)),
@@ -150,10 +150,10 @@ fn of_node(survey: &Survey, facts: &RunFacts, name: &NodeName) -> Cause {
 }
 
 /// Who of the partition that counts heard this node go last.
-fn gone<'a>(survey: &'a Survey, name: &NodeName) -> Option<(&'a NodeName, &'a Heard)> {
-    let (_, here) = survey.here()?;
+fn gone<'a>(quorum_views: &'a QuorumViews, name: &NodeName) -> Option<(&'a NodeName, &'a Heard)> {
+    let (_, here) = quorum_views.here()?;
     let heard = here.members.keys().filter_map(|member| {
-        let last = survey.nodes.get(member)?.last_heard(
+        let last = quorum_views.nodes.get(member)?.last_heard(
             |what| matches!(what, HeardWhat::Left(who) | HeardWhat::Vanished(who) | HeardWhat::Joined(who) if who == name),
         )?;
         (!matches!(last.what, HeardWhat::Joined(_))).then_some((member, last))
@@ -162,28 +162,28 @@ fn gone<'a>(survey: &'a Survey, name: &NodeName) -> Option<(&'a NodeName, &'a He
 }
 
 /// What members heard of links to this node.
-fn links_down(survey: &Survey, name: &NodeName) -> Vec<String> {
-    let Some((who, here)) = survey.here() else { return Vec::new() };
+fn links_down(quorum_views: &QuorumViews, name: &NodeName) -> Vec<String> {
+    let Some((who, here)) = quorum_views.here() else { return Vec::new() };
     let links = here.links.get(name).map_or(0, |links| links.iter().filter(|link| link.connected).count());
     let mut lines = vec![format!("{who} reaches {name} over {links} of {} links", here.configured_links)];
-    let down = survey
+    let down = quorum_views
         .nodes
         .get(who)
         .and_then(|node| node.last_heard(|what| matches!(what, HeardWhat::LinkDown(peer, _) if peer == name)));
     if let Some(Heard { at, what: HeardWhat::LinkDown(_, link) }) = down {
-        lines.push(format!("{who} lost link {link} to {name} {}", ago(survey.taken, *at)));
+        lines.push(format!("{who} lost link {link} to {name} {}", ago(quorum_views.taken, *at)));
     }
     lines
 }
 
 /// Links that come and go.
-fn flapping(survey: &Survey) -> Vec<Cause> {
-    let recent = |heard: &&Heard| survey.taken.since_s(heard.at) <= FLAP_WINDOW_S;
+fn flapping(quorum_views: &QuorumViews) -> Vec<Cause> {
+    let recent = |heard: &&Heard| quorum_views.taken.since_s(heard.at) <= FLAP_WINDOW_S;
     let mut peers: BTreeSet<&NodeName> = BTreeSet::new();
     let mut causes = Vec::new();
-    for (who, node) in &survey.nodes {
+    for (who, node) in &quorum_views.nodes {
         let heard = || node.heard.known().into_iter().flatten().filter(recent);
-        for peer in survey.nodes.keys() {
+        for peer in quorum_views.nodes.keys() {
             let losses =
                 heard().filter(|heard| matches!(&heard.what, HeardWhat::LinkDown(to, _) if to == peer)).count();
             if losses >= FLAPS && peers.insert(peer) {
@@ -195,9 +195,9 @@ fn flapping(survey: &Survey) -> Vec<Cause> {
     causes
 }
 
-fn device(survey: &Survey) -> Option<Cause> {
-    let votes = *survey.device_votes.known().filter(|votes| **votes > 0)?;
-    let (who, here) = survey.here()?;
+fn device(quorum_views: &QuorumViews) -> Option<Cause> {
+    let votes = *quorum_views.device_votes.known().filter(|votes| **votes > 0)?;
+    let (who, here) = quorum_views.here()?;
     if here.qdevice.is_some_and(|device| device.casting) {
         return None;
     }
@@ -206,7 +206,7 @@ fn device(survey: &Survey) -> Option<Cause> {
 }
 
 /// When will this node reset itself?
-fn fence(survey: &Survey, name: &NodeName, node: &NodeReport) -> Option<Fence> {
+fn fence(quorum_views: &QuorumViews, name: &NodeName, node: &NodeReport) -> Option<Fence> {
     let feeds = match node.etc_pve.known() {
         Some(state) => *state == EtcPve::Writable,
         None => node.view.known().is_some_and(|view| view.quorate),
@@ -217,12 +217,12 @@ fn fence(survey: &Survey, name: &NodeName, node: &NodeReport) -> Option<Fence> {
     let lrm = node.lrm.known()?.as_ref().filter(|lrm| lrm.holds_lock())?;
     let uptime_s = node.uptime_s.known()?;
     // Written before this boot: HA begins idle after one, and takes no lock without quorum.
-    if survey.taken.since_s(lrm.written) > *uptime_s {
+    if quorum_views.taken.since_s(lrm.written) > *uptime_s {
         return None;
     }
     let at = lrm.written.plus_s(WATCHDOG_S);
-    let overdue = survey.taken >= at.plus_s(HARDWARE_S);
-    Some(Fence { node: name.clone(), at, left_s: at.since_s(survey.taken), overdue })
+    let overdue = quorum_views.taken >= at.plus_s(HARDWARE_S);
+    Some(Fence { node: name.clone(), at, left_s: at.since_s(quorum_views.taken), overdue })
 }
 
 fn line(name: &NodeName, node: &NodeReport, fences: &[Fence]) -> NodeLine {

@@ -9,12 +9,12 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::attestation::words_for;
+use super::confirmation::words_for;
 use super::facts::RunFacts;
 use super::spans::span;
-use super::survey::{AbsenceNotKnown, NodeReport, Survey, VotesNotKnown};
+use super::quorum_views::{AbsenceNotKnown, NodeReport, QuorumViews, VotesNotKnown};
 use crate::ids::{NodeName, UnixMs};
-use crate::invariants::{Context, Evidence, Grounds, RuleId, Verdict};
+use crate::invariants::{Context, Evidence, Grounds, RuleId, RuleOutcome};
 use crate::observed::{Observed, WhyUnknown};
 use crate::policy::Policy;
 use crate::snapshot::{Node, Snapshot};
@@ -81,7 +81,7 @@ pub enum NotLowered {
     },
     /// Nobody has said to have seen it off.
     #[error("nobody has attested {node}: \"{}\"", words_for(.node))]
-    NotAttested {
+    NotConfirmedOff {
         /// Which.
         node: NodeName,
     },
@@ -92,7 +92,7 @@ pub enum NotLowered {
         words: String,
     },
     /// The votes that are left would not be enough however far they are lowered, or the rule says no.
-    #[error("{}: {evidence}", RuleId::VotesLoweredOnlyIfAttested)]
+    #[error("{}: {evidence}", RuleId::VotesLoweredOnlyIfConfirmedOff)]
     RuleBroken {
         /// What the rule has to say.
         evidence: Grounds<Evidence>,
@@ -103,26 +103,26 @@ pub enum NotLowered {
 ///
 /// # Errors
 /// All reasons, so that the operator sees at once how far he is from it.
-pub fn lowering(survey: &Survey, facts: &RunFacts, attested: &[String]) -> Result<ExpectedVotes, Vec<NotLowered>> {
-    let Some((node, here)) = survey.here() else { return Err(vec![NotLowered::NoView]) };
-    if let Some((quorate, _)) = survey.views().find(|(_, view)| view.quorate) {
+pub fn lowering(quorum_views: &QuorumViews, facts: &RunFacts, confirmed_off: &[String]) -> Result<ExpectedVotes, Vec<NotLowered>> {
+    let Some((node, here)) = quorum_views.here() else { return Err(vec![NotLowered::NoView]) };
+    if let Some((quorate, _)) = quorum_views.views().find(|(_, view)| view.quorate) {
         return Err(vec![NotLowered::HasQuorum { node: quorate.clone() }]);
     }
     let mut refusals = Vec::new();
-    let absent = survey.absent();
+    let absent = quorum_views.absent();
     for name in &absent {
-        refusals.extend(against(survey, facts, name, attested));
+        refusals.extend(against(quorum_views, facts, name, confirmed_off));
     }
     let known = |sentence: &&String| absent.iter().any(|name| words_for(name) == **sentence);
-    let strange = attested.iter().filter(|sentence| !known(sentence));
+    let strange = confirmed_off.iter().filter(|sentence| !known(sentence));
     refusals.extend(strange.map(|words| NotLowered::OtherWords { words: words.clone() }));
     // Members who do not tell their own view may be somewhere else by now.
     for member in here.members.keys() {
-        if let Some(Err(why)) = survey.nodes.get(member).map(|report| report.view.read()) {
+        if let Some(Err(why)) = quorum_views.nodes.get(member).map(|report| report.view.read()) {
             refusals.push(NotLowered::MemberNotKnown { node: member.clone(), why: why.clone() });
         }
     }
-    let configured = match survey.configured() {
+    let configured = match quorum_views.configured() {
         Ok(configured) => configured,
         Err(why) => {
             refusals.push(NotLowered::VotesNotKnown { why });
@@ -133,20 +133,20 @@ pub fn lowering(survey: &Survey, facts: &RunFacts, attested: &[String]) -> Resul
     let expected = (2 * here.total_votes).saturating_sub(1).min(configured);
     let off: BTreeSet<NodeName> = absent.into_iter().cloned().collect();
     let step = ExpectedVotes { node: node.clone(), expected, configured, off };
-    refusals.extend(rule(survey, &step));
+    refusals.extend(rule(quorum_views, &step));
     if refusals.is_empty() { Ok(step) } else { Err(refusals) }
 }
 
 /// What speaks against taking this node for off.
-fn against(survey: &Survey, facts: &RunFacts, name: &NodeName, attested: &[String]) -> Vec<NotLowered> {
+fn against(quorum_views: &QuorumViews, facts: &RunFacts, name: &NodeName, confirmed_off: &[String]) -> Vec<NotLowered> {
     let mut refusals = Vec::new();
-    if survey.nodes.get(name).is_some_and(NodeReport::answers) {
+    if quorum_views.nodes.get(name).is_some_and(NodeReport::answers) {
         return vec![NotLowered::StillAnswers { node: name.clone() }];
     }
     let node = name.clone();
-    match survey.absent_since(name) {
+    match quorum_views.absent_since(name) {
         Ok(since) => {
-            let away_s = survey.taken.since_s(since);
+            let away_s = quorum_views.taken.since_s(since);
             if away_s <= facts.boot_s {
                 refusals.push(NotLowered::AwayTooShort { node, away_s, needed_s: facts.boot_s });
             }
@@ -154,34 +154,34 @@ fn against(survey: &Survey, facts: &RunFacts, name: &NodeName, attested: &[Strin
         Err(why) => refusals.push(NotLowered::AbsenceNotKnown { node, why }),
     }
     if let Some(ordered) = facts.reboots.get(name) {
-        let left_s = ordered.plus_s(facts.boot_s).since_s(survey.taken);
+        let left_s = ordered.plus_s(facts.boot_s).since_s(quorum_views.taken);
         if left_s > 0 {
             refusals.push(NotLowered::Reboots { node: name.clone(), left_s });
         }
     }
-    if !attested.contains(&words_for(name)) {
-        refusals.push(NotLowered::NotAttested { node: name.clone() });
+    if !confirmed_off.contains(&words_for(name)) {
+        refusals.push(NotLowered::NotConfirmedOff { node: name.clone() });
     }
     refusals
 }
 
 /// The rule has the last word, on what will be.
-fn rule(survey: &Survey, step: &ExpectedVotes) -> Option<NotLowered> {
+fn rule(quorum_views: &QuorumViews, step: &ExpectedVotes) -> Option<NotLowered> {
     let policy = Policy::default();
-    let context = Context { attested_dead: step.off.clone(), ..Context::new(&policy) };
-    let mut after = as_snapshot(survey, step);
+    let context = Context { nodes_confirmed_off: step.off.clone(), ..Context::new(&policy) };
+    let mut after = as_snapshot(quorum_views, step);
     set(step.clone()).after(&mut after);
-    match RuleId::VotesLoweredOnlyIfAttested.holds(&after, &context) {
-        Verdict::Holds => None,
-        Verdict::Broken(evidence) | Verdict::Unknown(evidence) => Some(NotLowered::RuleBroken { evidence }),
+    match RuleId::VotesLoweredOnlyIfConfirmedOff.holds(&after, &context) {
+        RuleOutcome::Holds => None,
+        RuleOutcome::Broken(evidence) | RuleOutcome::Unknown(evidence) => Some(NotLowered::RuleBroken { evidence }),
     }
 }
 
 /// The survey as far as rules about votes need it: who is attested and silent is offline.
-fn as_snapshot(survey: &Survey, step: &ExpectedVotes) -> Snapshot {
-    let mut snapshot = Snapshot::empty(UnixMs(survey.taken.0));
-    snapshot.configured_votes = survey.votes.clone();
-    for (name, report) in &survey.nodes {
+fn as_snapshot(quorum_views: &QuorumViews, step: &ExpectedVotes) -> Snapshot {
+    let mut snapshot = Snapshot::empty(UnixMs(quorum_views.taken.0));
+    snapshot.configured_votes = quorum_views.votes.clone();
+    for (name, report) in &quorum_views.nodes {
         let online = !step.off.contains(name) || report.answers();
         let node = Node { online: Observed::Known(online), ..Node::unseen(name.clone(), "not asked") };
         snapshot.nodes.insert(name.clone(), node);

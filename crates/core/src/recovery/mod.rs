@@ -9,22 +9,22 @@
 //! that a node which is silent is off. No reading can tell that from a cut cable; only a person who looks can, and
 //! [`words_for`] are the words that he types.
 
-mod attestation;
+mod confirmation;
 mod cause;
 mod diagnose;
 mod facts;
 mod lower;
 mod remedies;
 mod spans;
-mod survey;
+mod quorum_views;
 #[cfg(test)]
 mod tests;
 mod words;
 
-pub use attestation::words_for;
+pub use confirmation::words_for;
 pub use cause::{Cause, CauseKind, Standing};
 pub use diagnose::{Diagnosis, Fence, NodeLine, diagnose};
 pub use facts::RunFacts;
 pub use lower::{NotLowered, lowering};
 pub use remedies::{Remedy, RemedyKind};
-pub use survey::{AbsenceNotKnown, Heard, HeardWhat, LrmReport, NodeReport, Survey, VotesNotKnown};
+pub use quorum_views::{AbsenceNotKnown, Heard, HeardWhat, LrmReport, NodeReport, QuorumViews, VotesNotKnown};

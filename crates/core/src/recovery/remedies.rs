@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::attestation::words_for;
+use super::confirmation::words_for;
 use super::cause::{Cause, CauseKind, Standing};
 use super::facts::RunFacts;
 use super::spans::span;
-use super::survey::Survey;
+use super::quorum_views::QuorumViews;
 use crate::ids::NodeName;
 
 /// One way out.
@@ -54,21 +54,21 @@ pub enum RemedyKind {
 }
 
 /// What can be done about these causes.
-pub(super) fn remedies(survey: &Survey, facts: &RunFacts, standing: &Standing, causes: &[Cause]) -> Vec<Remedy> {
-    let mut remedies: Vec<Remedy> = causes.iter().flat_map(|cause| about(survey, facts, cause)).collect();
-    if matches!(standing, Standing::Lost { .. }) && !survey.absent().is_empty() {
-        remedies.push(lower(survey, facts));
+pub(super) fn remedies(quorum_views: &QuorumViews, facts: &RunFacts, standing: &Standing, causes: &[Cause]) -> Vec<Remedy> {
+    let mut remedies: Vec<Remedy> = causes.iter().flat_map(|cause| about(quorum_views, facts, cause)).collect();
+    if matches!(standing, Standing::Lost { .. }) && !quorum_views.absent().is_empty() {
+        remedies.push(lower(quorum_views, facts));
     }
     remedies.sort_by(|one, other| one.kind.cmp(&other.kind));
     remedies.dedup_by(|one, other| one.kind == other.kind);
     remedies
 }
 
-fn about(survey: &Survey, facts: &RunFacts, cause: &Cause) -> Vec<Remedy> {
+fn about(quorum_views: &QuorumViews, facts: &RunFacts, cause: &Cause) -> Vec<Remedy> {
     let lines = |lines: &[String]| lines.to_vec();
     match &cause.kind {
         CauseKind::Reboots { node, since, overdue: false } => {
-            let until = since.plus_s(facts.boot_s).since_s(survey.taken);
+            let until = since.plus_s(facts.boot_s).since_s(quorum_views.taken);
             vec![Remedy {
                 kind: RemedyKind::Wait { node: node.clone() },
                 title: format!("wait for {node}: it reboots"),
@@ -134,8 +134,8 @@ fn bring_back(node: &NodeName) -> Remedy {
     }
 }
 
-fn lower(survey: &Survey, facts: &RunFacts) -> Remedy {
-    let absent = survey.absent();
+fn lower(quorum_views: &QuorumViews, facts: &RunFacts) -> Remedy {
+    let absent = quorum_views.absent();
     let names: Vec<&str> = absent.iter().map(|node| node.as_str()).collect();
     let mut how = vec![
         "quorate recover --lower-expected-votes".to_owned(),

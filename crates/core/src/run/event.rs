@@ -8,7 +8,7 @@ use super::pause::Pause;
 use super::why_not_done::WhyNotDone;
 use crate::checks::Finding;
 use crate::command::Command;
-use crate::heartbeat::Pace;
+use crate::migration_throttle::Throttle;
 use crate::ids::{GuestId, NodeName, PlanId, RunId, StepId, UnixMs, Upid};
 use crate::plan::Plan;
 use crate::policy::{ConsentKind, Policy, Waiver};
@@ -70,7 +70,7 @@ pub enum Event {
         by: String,
     },
     /// Somebody has seen that nodes are off, so that expected votes may be lowered without them.
-    Attested {
+    ConfirmedOff {
         /// Nodes.
         off: BTreeSet<NodeName>,
         /// His words, one sentence for each.
@@ -79,9 +79,9 @@ pub enum Event {
         by: String,
     },
     /// The corosync watch lets more or fewer guests travel than before.
-    PaceChanged {
+    ThrottleChanged {
         /// How many from now on.
-        pace: Pace,
+        throttle: Throttle,
         /// The signs: one line each; none when all is quiet again.
         why: Vec<String>,
     },
@@ -96,7 +96,7 @@ pub enum Event {
         /// The command; none for a step that only waits.
         command: Option<Command>,
         /// What is owed from now on.
-        owes: Option<Step>,
+        undo: Option<Step>,
     },
     /// The cluster's answer to the command of a step.
     CommandAnswered {
@@ -253,8 +253,8 @@ impl Event {
             Self::Consented { .. } => "consented",
             Self::DowntimeAgreed { .. } => "downtime-agreed",
             Self::Waived { .. } => "waived",
-            Self::Attested { .. } => "attested",
-            Self::PaceChanged { .. } => "pace-changed",
+            Self::ConfirmedOff { .. } => "attested",
+            Self::ThrottleChanged { .. } => "pace-changed",
             Self::StepStarted { .. } => "step-started",
             Self::CommandAnswered { .. } => "command-answered",
             Self::StepEnded { .. } => "step-ended",

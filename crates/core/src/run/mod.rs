@@ -16,5 +16,5 @@ pub use objection::Objection;
 pub use pause::{ByAbort, MissingConsent, Pause, PauseCause, Stuck};
 pub use planning::{Planned, Verified, plan_and_verify, replan, review, upgrade_unit};
 pub use spent::{Shortfall, Spent};
-pub use state::{Obligation, RunState, StepRecord};
+pub use state::{OpenChange, RunState, StepRecord};
 pub use why_not_done::WhyNotDone;

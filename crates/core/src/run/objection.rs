@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::heartbeat::HeldBack;
+use crate::migration_throttle::HeldBack;
 use crate::invariants::{Refusal, RuleId};
 
 /// One thing that speaks against beginning a step now.

@@ -102,14 +102,14 @@ fn new_plan(state: &RunState, snapshot: &Snapshot) -> Result<Verified, NoPlan> {
 /// is not upgraded: the node cannot be finished before the others have had theirs. Is there a plan that begins with
 /// those? New packages and the old kernel are a normal state of PVE.
 fn way_by_abort(state: &RunState, snapshot: &Snapshot) -> Option<ByAbort> {
-    let node = state.under_work.as_ref()?;
+    let node = state.current_node.as_ref()?;
     let mut given_back = snapshot.clone();
-    for open in state.obligations.iter().rev() {
-        open.pays.after(&mut given_back);
+    for open in state.open_changes.iter().rev() {
+        open.undo.after(&mut given_back);
     }
     let fresh = Ongoing::fresh(unit(state));
     let (plan, _) = plan_and_verify(&given_back, &state.policy, &fresh).ok()?;
-    let order: Vec<NodeName> = plan.waves.iter().filter_map(|wave| wave.node.clone()).collect();
+    let order: Vec<NodeName> = plan.node_steps.iter().filter_map(|node_step| node_step.node.clone()).collect();
     (order.first() != Some(node)).then(|| ByAbort { node: node.clone(), order })
 }
 
@@ -120,8 +120,8 @@ fn unit(state: &RunState) -> UnitName {
 fn ongoing(state: &RunState) -> Ongoing {
     Ongoing {
         parent: state.plan.as_ref().map(|plan| plan.id.clone()),
-        under_work: state.under_work.clone(),
-        owed: state.obligations.iter().map(|open| open.pays.clone()).collect(),
+        current_node: state.current_node.clone(),
+        to_undo: state.open_changes.iter().map(|open| open.undo.clone()).collect(),
         homes: state.homes.clone(),
         unit: unit(state),
     }
@@ -130,10 +130,10 @@ fn ongoing(state: &RunState) -> Ongoing {
 /// The plan without what is done.
 pub(super) fn rest_of(state: &RunState, plan: &Plan) -> Plan {
     let mut rest = plan.clone();
-    for wave in &mut rest.waves {
-        wave.steps.retain(|step| !state.is_done(&step.id));
+    for node_step in &mut rest.node_steps {
+        node_step.steps.retain(|step| !state.is_done(&step.id));
     }
-    rest.waves.retain(|wave| !wave.steps.is_empty());
+    rest.node_steps.retain(|node_step| !node_step.steps.is_empty());
     rest
 }
 

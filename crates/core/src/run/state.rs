@@ -8,10 +8,10 @@ use super::event::{Event, RunKind, RunOutcome, StepOutcome};
 use super::pause::Pause;
 use super::spent::Spent;
 use crate::command::Command;
-use crate::heartbeat::Pace;
+use crate::migration_throttle::Throttle;
 use crate::ids::{GuestId, NodeName, RunId, StepId, UnixMs, Upid};
 use crate::invariants::{Context, Moving};
-use crate::plan::{Plan, Wave};
+use crate::plan::{Plan, NodeStep};
 use crate::policy::{ConsentKind, Policy};
 use crate::recovery::RunFacts;
 use crate::steps::{OnNode, Step};
@@ -42,13 +42,13 @@ pub struct RunState {
     /// How long each guest was down by our hand.
     pub spent: BTreeMap<GuestId, Spent>,
     /// The node whose turn has begun and not ended. A new plan begins with it.
-    pub under_work: Option<NodeName>,
+    pub current_node: Option<NodeName>,
     /// Every step that was ever begun or found done.
     pub steps: BTreeMap<StepId, StepRecord>,
     /// What is owed, oldest first.
-    pub obligations: Vec<Obligation>,
+    pub open_changes: Vec<OpenChange>,
     /// What the corosync watch lets travel, and why.
-    pub pace: (Pace, Vec<String>),
+    pub throttle: (Throttle, Vec<String>),
     /// Why it stands still, if it does.
     pub paused: Option<Pause>,
     /// The operator has ended it: only what is owed is done.
@@ -84,11 +84,11 @@ pub struct StepRecord {
 
 /// What we changed and owe back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Obligation {
+pub struct OpenChange {
     /// The step that opened it.
     pub opened_by: StepId,
     /// The step that pays it.
-    pub pays: Step,
+    pub undo: Step,
     /// Since when.
     pub since: UnixMs,
 }
@@ -116,8 +116,8 @@ impl RunState {
                 self.started = at;
             }
             Event::DriverTookOver { .. } => self.look_anew(at),
-            Event::OutputKept { .. } | Event::Attested { .. } | Event::FinalCheck { .. } => {}
-            Event::PaceChanged { pace, why } => self.pace = (*pace, why.clone()),
+            Event::OutputKept { .. } | Event::ConfirmedOff { .. } | Event::FinalCheck { .. } => {}
+            Event::ThrottleChanged { throttle, why } => self.throttle = (*throttle, why.clone()),
             Event::PlanAdopted { plan, .. } => {
                 // A plan holds only what is still to do: what it names again has to be done again.
                 for (_, planned) in plan.steps() {
@@ -138,12 +138,12 @@ impl RunState {
                     self.policy.waive.push(waiver.clone());
                 }
             }
-            Event::StepStarted { id, step, attempt, command, owes } => {
+            Event::StepStarted { id, step, attempt, command, undo } => {
                 self.step_started(at, id, step, *attempt, command.as_ref());
                 if let Some(guest) = step.takes_down().filter(|_| *attempt > 0) {
                     self.spent.entry(guest).or_default().begin(at);
                 }
-                self.open(at, id, owes.as_ref());
+                self.open(at, id, undo.as_ref());
             }
             Event::GuestRanSince { guest, since } => {
                 if let Some(spent) = self.spent.get_mut(guest) {
@@ -171,8 +171,8 @@ impl RunState {
     }
 
     fn step_started(&mut self, at: UnixMs, id: &StepId, step: &Step, attempt: u32, command: Option<&Command>) {
-        if let Some(node) = self.wave_of(id).and_then(|wave| wave.node.clone()) {
-            self.under_work = Some(node);
+        if let Some(node) = self.node_step_of(id).and_then(|node_step| node_step.node.clone()) {
+            self.current_node = Some(node);
         }
         let known = self.steps.get(id).filter(|record| record.outcome.is_none());
         let first_started = known.filter(|_| attempt > 1).map_or(at, |record| record.first_started);
@@ -190,10 +190,10 @@ impl RunState {
         self.steps.insert(id.clone(), record);
     }
 
-    fn open(&mut self, at: UnixMs, id: &StepId, owes: Option<&Step>) {
-        let Some(pays) = owes else { return };
-        if !self.obligations.iter().any(|open| open.pays == *pays) {
-            self.obligations.push(Obligation { opened_by: id.clone(), pays: pays.clone(), since: at });
+    fn open(&mut self, at: UnixMs, id: &StepId, undo: Option<&Step>) {
+        let Some(undo) = undo else { return };
+        if !self.open_changes.iter().any(|open| open.undo == *undo) {
+            self.open_changes.push(OpenChange { opened_by: id.clone(), undo: undo.clone(), since: at });
         }
     }
 
@@ -205,15 +205,15 @@ impl RunState {
             record.outcome = Some(outcome.clone());
             record.ended = Some(at);
         }
-        if self.wave_of(id).is_some_and(|wave| wave.steps.iter().all(|step| self.is_done(&step.id))) {
-            self.under_work = None;
+        if self.node_step_of(id).is_some_and(|node_step| node_step.steps.iter().all(|step| self.is_done(&step.id))) {
+            self.current_node = None;
         }
         match outcome {
             StepOutcome::Done | StepOutcome::FoundDone | StepOutcome::HandedOver(_) => {
                 let settled = step.undone_on_the_way_by();
-                self.obligations.retain(|open| open.pays != *step && Some(&open.pays) != settled.as_ref());
+                self.open_changes.retain(|open| open.undo != *step && Some(&open.undo) != settled.as_ref());
             }
-            StepOutcome::NoEffect(_) => self.obligations.retain(|open| open.opened_by != *id),
+            StepOutcome::NoEffect(_) => self.open_changes.retain(|open| open.opened_by != *id),
             StepOutcome::Abandoned(_) => {}
         }
     }
@@ -251,8 +251,8 @@ impl RunState {
         }
     }
 
-    fn wave_of(&self, id: &StepId) -> Option<&Wave> {
-        self.plan.as_ref()?.waves.iter().find(|wave| wave.steps.iter().any(|step| step.id == *id))
+    fn node_step_of(&self, id: &StepId) -> Option<&NodeStep> {
+        self.plan.as_ref()?.node_steps.iter().find(|node_step| node_step.steps.iter().any(|step| step.id == *id))
     }
 
     /// Is nothing done any more but to undo what was changed: after an abort, and in a recovery from its start?
@@ -272,13 +272,13 @@ impl RunState {
     }
 
     /// The node whose turn it is: the one under work, else that of the first wave with a step that is not done.
-    pub fn current_node(&self) -> Option<&NodeName> {
-        if self.under_work.is_some() {
-            return self.under_work.as_ref();
+    pub fn current_or_next_node(&self) -> Option<&NodeName> {
+        if self.current_node.is_some() {
+            return self.current_node.as_ref();
         }
         let plan = self.plan.as_ref()?;
-        let wave = plan.waves.iter().find(|wave| wave.steps.iter().any(|step| !self.is_done(&step.id)))?;
-        wave.node.as_ref()
+        let node_step = plan.node_steps.iter().find(|node_step| node_step.steps.iter().any(|step| !self.is_done(&step.id)))?;
+        node_step.node.as_ref()
     }
 
     /// The node whose proof to be back ended last: none before the first.
@@ -292,15 +292,15 @@ impl RunState {
     pub fn context(&self) -> Context<'_> {
         Context {
             may_be_down: self.guests_down_by_us(),
-            under_work: self.current_node().cloned(),
-            attested_dead: self.attested_off(),
+            current_node: self.current_or_next_node().cloned(),
+            nodes_confirmed_off: self.nodes_confirmed_off(),
             ..Context::new(&self.policy)
         }
     }
 
     /// Nodes that somebody has seen to be off, for as long as expected votes are lowered without them.
-    pub fn attested_off(&self) -> BTreeSet<NodeName> {
-        let lowered = self.obligations.iter().filter_map(|open| open.pays.expected_votes());
+    pub fn nodes_confirmed_off(&self) -> BTreeSet<NodeName> {
+        let lowered = self.open_changes.iter().filter_map(|open| open.undo.expected_votes());
         lowered.flat_map(|votes| votes.off.iter().cloned()).collect()
     }
 
@@ -314,6 +314,6 @@ impl RunState {
 
     /// Guests that are down by our hand and with the operator's consent.
     pub fn guests_down_by_us(&self) -> BTreeSet<GuestId> {
-        self.obligations.iter().filter_map(|open| open.pays.starts()).collect()
+        self.open_changes.iter().filter_map(|open| open.undo.starts()).collect()
     }
 }

@@ -37,7 +37,7 @@ pub struct Ceph {
     #[serde(default)]
     pub installed: BTreeMap<NodeName, Version>,
     /// For each host with OSDs: may all of them be stopped at once? (`ceph osd ok-to-stop`). Full looks only.
-    pub osds_ok_to_stop: BTreeMap<NodeName, Observed<StopVerdict>>,
+    pub osds_ok_to_stop: BTreeMap<NodeName, Observed<SafeToStop>>,
 }
 
 /// Overall health.
@@ -165,7 +165,7 @@ pub struct CephDaemon {
 /// Ceph's answer to `ok-to-stop`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum StopVerdict {
+pub enum SafeToStop {
     /// No placement group would become unavailable.
     Safe,
     /// It is not, and this is Ceph's reason.

@@ -40,7 +40,7 @@ impl Snapshot {
             quorum,
             etc_pve,
             // Missing, it slows guests down; it is no reason not to begin.
-            heartbeat: _,
+            migration_throttle: _,
             configured_votes,
             storages,
             ha,
@@ -80,8 +80,8 @@ impl Snapshot {
             gaps.look(&place("migration"), &guest.migration);
         }
         if let Some(ceph) = ceph.known().and_then(Option::as_ref) {
-            for (node, verdict) in &ceph.osds_ok_to_stop {
-                gaps.look(&format!("ceph/osds_ok_to_stop/{node}"), verdict);
+            for (node, outcome) in &ceph.osds_ok_to_stop {
+                gaps.look(&format!("ceph/osds_ok_to_stop/{node}"), outcome);
             }
         }
         gaps.0

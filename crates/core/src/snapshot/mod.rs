@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub use boot::{Boot, BootPartition, KeptBoot};
-pub use ceph::{Ceph, CephDaemon, CephHealthCheck, DaemonKind, HealthLevel, Osd, PgState, Pool, StopVerdict};
+pub use ceph::{Ceph, CephDaemon, CephHealthCheck, DaemonKind, HealthLevel, Osd, PgState, Pool, SafeToStop};
 pub use checker::{CheckerLevel, CheckerLine, CheckerReport};
 pub use gaps::Gap;
 pub use guest::{DiskUse, Guest, GuestStatus, LocalDisk, LocalResource, Lock, MigrationFacts, TargetRefusal};
@@ -68,7 +68,7 @@ pub struct Snapshot {
     pub etc_pve: BTreeMap<NodeName, Observed<EtcPve>>,
     /// What corosync on each node complained of in the last [`crate::heartbeat::WINDOW_S`] seconds.
     #[serde(default)]
-    pub heartbeat: BTreeMap<NodeName, Observed<CorosyncComplaints>>,
+    pub migration_throttle: BTreeMap<NodeName, Observed<CorosyncComplaints>>,
     /// Votes that each node has in corosync.conf.
     pub configured_votes: Observed<BTreeMap<NodeName, u32>>,
     /// Storages of the cluster's configuration.
@@ -132,7 +132,7 @@ impl Snapshot {
             missing_privileges: unseen(),
             quorum: BTreeMap::new(),
             etc_pve: BTreeMap::new(),
-            heartbeat: BTreeMap::new(),
+            migration_throttle: BTreeMap::new(),
             configured_votes: unseen(),
             storages: unseen(),
             ha: unseen(),

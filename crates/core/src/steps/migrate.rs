@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{About, Change, Class, Effect, IfImpossible, Limits, Move, OnGuest, OnNode, Profile, StartGuest, StartMoved, StepKind, StepStatus, Travel, Undo, Why};
+use super::{About, Change, Class, Effect, IfImpossible, Limits, Move, OnGuest, OnNode, Profile, StartGuest, StartMoved, StepKind, StepStatus, MoveMode, Undo, Why};
 use super::support::{all_guests_seen, node, node_mut};
 use super::why::read;
 use crate::command::{Command, Method};
@@ -21,7 +21,7 @@ pub struct Migrate {
     /// Where it goes.
     pub to: NodeName,
     /// How.
-    pub travel: Travel,
+    pub mode: MoveMode,
 }
 
 impl Migrate {
@@ -29,12 +29,12 @@ impl Migrate {
     pub const ESTIMATE_S: u64 = 4;
 
     fn step(&self) -> Move<'_> {
-        Move { guest: self.guest, from: &self.from, to: &self.to, travel: self.travel }
+        Move { guest: self.guest, from: &self.from, to: &self.to, mode: self.mode }
     }
 
     // A container was shut down and moved, and its start failed.
     fn is_half_done(&self, snapshot: &Snapshot) -> bool {
-        self.travel == Travel::Restart && self.stands_still(snapshot)
+        self.mode == MoveMode::Restart && self.stands_still(snapshot)
     }
 
     /// Under way, by the guest's lock, by a task, or by HA's state; the evidence.
@@ -64,9 +64,9 @@ impl Migrate {
             let (node, guest, reasons) = (self.to.clone(), self.guest, reasons.clone());
             return Err(blocked(Why::TargetRefused { node, guest, reasons }));
         }
-        match self.travel {
-            Travel::Ha => self.ha_needs(snapshot, HaServiceState::Started),
-            Travel::Offline if is_managed(snapshot, self.guest) => self.ha_needs(snapshot, HaServiceState::Stopped),
+        match self.mode {
+            MoveMode::Ha => self.ha_needs(snapshot, HaServiceState::Started),
+            MoveMode::Offline if is_managed(snapshot, self.guest) => self.ha_needs(snapshot, HaServiceState::Stopped),
             _ => Ok(()),
         }
     }
@@ -87,10 +87,10 @@ impl Migrate {
     /// A live move ends with a guest that runs: it crashed since, or somebody stopped it. HA starts again what crashed;
     /// what it has as stopped, somebody stopped. A container that moved by restart is stopped on its way.
     fn was_stopped_there(&self, snapshot: &Snapshot, guest: &Guest) -> bool {
-        let for_good = match self.travel {
-            Travel::Live | Travel::LiveWithDisks => true,
-            Travel::Ha => snapshot.ha_service(self.guest).is_some_and(|it| it.state == Some(HaServiceState::Stopped)),
-            Travel::Restart | Travel::Offline => false,
+        let for_good = match self.mode {
+            MoveMode::Live | MoveMode::LiveWithDisks => true,
+            MoveMode::Ha => snapshot.ha_service(self.guest).is_some_and(|it| it.state == Some(HaServiceState::Stopped)),
+            MoveMode::Restart | MoveMode::Offline => false,
         };
         for_good && self.stands_still(snapshot) && guest.lock.is(&None)
     }
@@ -148,13 +148,13 @@ impl StepKind for Migrate {
     }
 
     fn title(&self) -> String {
-        let how = match self.travel {
-            Travel::Live => "live",
-            Travel::LiveWithDisks => "live, with its local disks",
-            Travel::Restart => "by restart",
-            Travel::Offline => "stopped",
-            Travel::Ha if self.guest.kind == GuestKind::Ct => "by restart, through HA",
-            Travel::Ha => "live, through HA",
+        let how = match self.mode {
+            MoveMode::Live => "live",
+            MoveMode::LiveWithDisks => "live, with its local disks",
+            MoveMode::Restart => "by restart",
+            MoveMode::Offline => "stopped",
+            MoveMode::Ha if self.guest.kind == GuestKind::Ct => "by restart, through HA",
+            MoveMode::Ha => "live, through HA",
         };
         format!("migrate {} {} → {}, {how}", self.guest, self.from, self.to)
     }
@@ -174,9 +174,9 @@ impl StepKind for Migrate {
 
     // Should the move fail and the start after it too, the container is down, wherever it is.
     fn undo(&self) -> Undo {
-        match self.travel {
-            Travel::Restart => Undo::UnlessDone(StartMoved { guest: self.guest }.into()),
-            Travel::Live | Travel::LiveWithDisks | Travel::Offline | Travel::Ha => Undo::Nothing,
+        match self.mode {
+            MoveMode::Restart => Undo::UnlessDone(StartMoved { guest: self.guest }.into()),
+            MoveMode::Live | MoveMode::LiveWithDisks | MoveMode::Offline | MoveMode::Ha => Undo::Nothing,
         }
     }
 
@@ -196,9 +196,9 @@ impl StepKind for Migrate {
         };
         let runs = status != GuestStatus::Stopped;
         if guest.node == self.to {
-            return match (self.travel, runs) {
-                (Travel::Offline, _) | (_, true) => StepStatus::Done,
-                (Travel::Restart, false) if self.is_half_done(snapshot) => match guest.lock.known() {
+            return match (self.mode, runs) {
+                (MoveMode::Offline, _) | (_, true) => StepStatus::Done,
+                (MoveMode::Restart, false) if self.is_half_done(snapshot) => match guest.lock.known() {
                     Some(None) => StepStatus::HalfDone,
                     _ => StepStatus::blocked(Why::ArrivedLocked(self.guest)),
                 },
@@ -215,9 +215,9 @@ impl StepKind for Migrate {
                 should: self.from.clone(),
             });
         }
-        match (self.travel, runs) {
-            (Travel::Offline, true) => return StepStatus::Impossible(Why::RunsNow(self.guest)),
-            (Travel::Offline, false) => {}
+        match (self.mode, runs) {
+            (MoveMode::Offline, true) => return StepStatus::Impossible(Why::RunsNow(self.guest)),
+            (MoveMode::Offline, false) => {}
             (_, false) => return StepStatus::Impossible(Why::StoppedNow(self.guest)),
             (_, true) => {}
         }
@@ -230,12 +230,12 @@ impl StepKind for Migrate {
         }
         let (kind, vmid, to) = (self.guest.kind.api(), self.guest.vmid, self.to.as_str());
         let path = format!("/nodes/{}/{kind}/{vmid}/migrate", self.from);
-        let params: &[(&str, &str)] = match self.travel {
-            Travel::Live => &[("target", to), ("online", "1")],
-            Travel::LiveWithDisks => &[("target", to), ("online", "1"), ("with-local-disks", "1")],
-            Travel::Restart => &[("target", to), ("restart", "1")],
-            Travel::Offline => &[("target", to)],
-            Travel::Ha => {
+        let params: &[(&str, &str)] = match self.mode {
+            MoveMode::Live => &[("target", to), ("online", "1")],
+            MoveMode::LiveWithDisks => &[("target", to), ("online", "1"), ("with-local-disks", "1")],
+            MoveMode::Restart => &[("target", to), ("restart", "1")],
+            MoveMode::Offline => &[("target", to)],
+            MoveMode::Ha => {
                 let path = format!("/cluster/ha/resources/{}/migrate", self.guest);
                 return Some(Command::api(Method::Post, path, &[("node", to)]));
             }
@@ -245,7 +245,7 @@ impl StepKind for Migrate {
 
     fn limits(&self, deadlines: &Deadlines) -> Limits {
         // HA needs up to two rounds of its manager and one of the node's agent before anything is to be seen.
-        let settle_s = if matches!(self.travel, Travel::Ha | Travel::Offline) { 60 } else { 15 };
+        let settle_s = if matches!(self.mode, MoveMode::Ha | MoveMode::Offline) { 60 } else { 15 };
         Limits { deadline_s: deadlines.migration_s, settle_s, attempts: 3 }
     }
 

@@ -12,7 +12,7 @@ mod profile;
 pub mod settings;
 mod status;
 mod support;
-mod travel;
+mod mode;
 mod why;
 
 use serde::{Deserialize, Serialize};
@@ -20,13 +20,13 @@ use serde::{Deserialize, Serialize};
 pub use change_setting::{set, undo};
 pub use effect::{Change, Effect};
 pub use profile::{About, Class, IfImpossible, Limits, OnGuest, OnNode, Profile};
-pub use prove_back::NEEDED_SERVICES;
+pub use wait_back::NEEDED_SERVICES;
 pub use refresh_packages::LISTS_MAX_AGE_S;
 pub use settings::{Act, ExpectedVotes, Failback, Maintenance, Noout, Rebalance, Setting};
 pub use status::StepStatus;
 pub(crate) use support::take_offline;
 pub use support::{ceph_unsettled, is_benign, what_runs_on};
-pub use travel::{Move, Travel};
+pub use mode::{Move, MoveMode};
 pub use upgrade_packages::kernel_release;
 pub use why::Why;
 
@@ -121,15 +121,15 @@ steps! {
     /// A guest that was stopped for its move is started where it is.
     start_moved::StartMoved,
     /// The node itself says that nothing runs on it.
-    prove_empty::ProveEmpty,
+    wait_empty::WaitEmpty,
     /// Packages are upgraded, detached from us.
     upgrade_packages::UpgradePackages,
     /// The node is rebooted.
     reboot::Reboot,
     /// The node is back: member, links, services, storages, Ceph.
-    prove_back::ProveBack,
+    wait_back::WaitBack,
     /// HA has nothing under way.
-    settle_ha::SettleHa,
+    wait_ha_idle::WaitHaIdle,
     /// The cluster is as it should be at the end.
     final_check::FinalCheck,
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::travel::Move;
+use super::mode::Move;
 use crate::ids::{GuestId, NodeName};
 use crate::policy::ConsentKind;
 

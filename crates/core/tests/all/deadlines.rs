@@ -4,9 +4,9 @@
 use quorate_core::fixture::Fixture;
 use quorate_core::ids::{GuestId, NodeName, RunId, StepId, UnixMs};
 use quorate_core::observed::Observed::{self, Known};
-use quorate_core::plan::{Bound, Costs, NodeWhy, Plan, PlannedStep, StepWhy, Wave};
+use quorate_core::plan::{Bound, Costs, NodeWhy, Plan, PlannedStep, StepWhy, NodeStep};
 use quorate_core::policy::Policy;
-use quorate_core::recovery::Survey;
+use quorate_core::recovery::QuorumViews;
 use quorate_core::run::{Action, Event, PauseCause, RunKind, RunOutcome, RunState, Seen, decide};
 use quorate_core::snapshot::{DiskUse, HaServiceState, LocalDisk, Snapshot};
 use quorate_core::steps::*;
@@ -83,12 +83,12 @@ fn stuck(kind: &str) -> Option<Stuck> {
             plain(eject(), cluster().facts(guest, |facts| facts.local_disks.push(disk)))
         }
         "insert-media" => debt(eject(), eject().back(), cluster()),
-        "migrate" => plain(Migrate { guest, from: node, to: pve(2), travel: Travel::Live }, cluster()),
+        "migrate" => plain(Migrate { guest, from: node, to: pve(2), mode: MoveMode::Live }, cluster()),
         "shutdown-guest" => plain(ShutdownGuest { guest, node }, cluster()),
         "start-guest" => debt(ShutdownGuest { guest, node: node.clone() }, StartGuest { guest, node }, cluster()),
         "stop-to-move" => plain(StopToMove { guest, node }, cluster()),
         "start-moved" => debt(StopToMove { guest, node }, StartMoved { guest }, cluster()),
-        "prove-empty" => Stuck { mend: empties, ..plain(ProveEmpty { node }, cluster()) },
+        "prove-empty" => Stuck { mend: empties, ..plain(WaitEmpty { node }, cluster()) },
         "enter-maintenance" => plain(set(Maintenance { node }), managed()),
         "leave-maintenance" => debt(set(Maintenance { node: node.clone() }), undo(Maintenance { node }), managed()),
         "set-noout" => plain(set(Noout { node }), cluster()),
@@ -101,13 +101,13 @@ fn stuck(kind: &str) -> Option<Stuck> {
         }
         "prove-back" => {
             let away = |node: &mut quorate_core::snapshot::Node| node.online = Known(false);
-            Stuck { mend: brings_back, ..plain(ProveBack { node: pve(3) }, cluster().node("pve3", away)) }
+            Stuck { mend: brings_back, ..plain(WaitBack { node: pve(3) }, cluster().node("pve3", away)) }
         }
         "settle-ha" => {
             let busy = |ha: &mut quorate_core::snapshot::Ha| {
                 ha.services.get_mut(&vm()).unwrap().state = Some(HaServiceState::Migrate);
             };
-            Stuck { mend: settles, ..plain(SettleHa { node }, managed().ha(busy)) }
+            Stuck { mend: settles, ..plain(WaitHaIdle { node }, managed().ha(busy)) }
         }
         "final-check" => {
             let away = |node: &mut quorate_core::snapshot::Node| node.online = Known(false);
@@ -163,14 +163,14 @@ impl Run {
         run.write(Event::RunStarted { run: id, kind, cluster: "lab".into(), policy, version: "0".into() });
         if let Some(opener) = &stuck.opener {
             let (id, step) = (StepId::new("opener"), opener.clone());
-            let (command, owes) = (opener.kind().command(&run.world), opener.undone_later_by());
-            run.write(Event::StepStarted { id: id.clone(), step: step.clone(), attempt: 1, command, owes });
+            let (command, undo) = (opener.kind().command(&run.world), opener.undone_later_by());
+            run.write(Event::StepStarted { id: id.clone(), step: step.clone(), attempt: 1, command, undo });
             run.write(Event::StepEnded { id, step, outcome: quorate_core::run::StepOutcome::Done });
         }
         let (id, step) = (StepId::new("stuck"), stuck.step.clone());
         let planned = PlannedStep { id, stage: 0, step, why: StepWhy::Undo, estimate_s: 1, down_s: 0 };
-        let wave = Wave { node: Some(pve(1)), why: NodeWhy::NothingMoves, steps: vec![planned] };
-        let plan = Plan::new(None, now, vec![wave], Costs::default(), Vec::new(), Bound::default());
+        let node_step = NodeStep { node: Some(pve(1)), why: NodeWhy::NothingMoves, steps: vec![planned] };
+        let plan = Plan::new(None, now, vec![node_step], Costs::default(), Vec::new(), Bound::default());
         let far =
             Event::DowntimeAgreed { allowed_s: [(vm(), 1_000_000)].into(), margin_percent: 0, by: "test".to_owned() };
         run.write(far);
@@ -186,7 +186,7 @@ impl Run {
     fn turn(&mut self) -> Action {
         let mut seen = Seen::of(&self.state, &self.world);
         // Where a look shows no quorum, the nodes themselves do not confirm it.
-        seen.survey = Some(Survey {
+        seen.quorum_views = Some(QuorumViews {
             taken: self.now,
             votes: Observed::unknown("corosync.conf", "not asked"),
             device_votes: Observed::unknown("corosync.conf", "not asked"),
@@ -199,9 +199,9 @@ impl Run {
                 let again = matches!(action, Action::Replan { .. });
                 let attempt = if again { 0 } else { start.attempt };
                 let command = start.command.clone().filter(|_| !again);
-                let owes = start.owes.clone().filter(|_| !again);
+                let undo = start.undo.clone().filter(|_| !again);
                 let sent = command.is_some();
-                self.write(Event::StepStarted { id: start.id, step: start.step.clone(), attempt, command, owes });
+                self.write(Event::StepStarted { id: start.id, step: start.step.clone(), attempt, command, undo });
                 if sent && self.effective {
                     start.step.after(&mut self.world);
                 }
@@ -286,7 +286,7 @@ fn a_run_that_is_stuck_at_any_kind_of_step_is_given_up_and_owes_nothing() {
         let done = run.state.is_done(&StepId::new("stuck"));
         let outcome = if done { RunOutcome::Completed } else { RunOutcome::Aborted };
         assert_eq!(end, Action::Finish(outcome), "{kind}");
-        assert!(run.state.obligations.is_empty(), "{kind}: {:?}", run.state.obligations);
+        assert!(run.state.open_changes.is_empty(), "{kind}: {:?}", run.state.open_changes);
     }
 }
 
@@ -320,8 +320,8 @@ fn lowering_votes_is_never_ready_by_itself_and_a_driver_that_comes_later_does_no
     let mut run = Run::begin(&plain(FinalCheck {}, cluster()));
     run.world = world;
     let (id, command) = (StepId::new("recover.lower-votes.1"), step.kind().command(&run.world));
-    let owes = step.undone_later_by();
-    run.write(Event::StepStarted { id: id.clone(), step, attempt: 1, command, owes });
+    let undo = step.undone_later_by();
+    run.write(Event::StepStarted { id: id.clone(), step, attempt: 1, command, undo });
     run.write(Event::DriverTookOver { driver: "another".to_owned() });
     for _ in 0..20 {
         let action = run.turn();

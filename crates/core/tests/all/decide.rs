@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use quorate_core::fixture::Fixture;
-use quorate_core::heartbeat::HeldBack;
+use quorate_core::migration_throttle::HeldBack;
 use quorate_core::ids::{GuestId, NodeName, RunId, StepId, UnixMs};
 use quorate_core::invariants::no_guest_on_a_node_we_stop::{StillThere, Stop};
 use quorate_core::invariants::{Evidence, Grounds, Moment, Refusal, RuleId};
 use quorate_core::observed::Observed;
-use quorate_core::plan::{Bound, Costs, NodeWhy, Plan, PlannedStep, StepWhy, Wave};
+use quorate_core::plan::{Bound, Costs, NodeWhy, Plan, PlannedStep, StepWhy, NodeStep};
 use quorate_core::policy::Policy;
 use quorate_core::run::{
     Action, Event, Objection, Pause, PauseCause, RunKind, RunOutcome, RunState, Seen, Start, StepOutcome, decide,
@@ -17,7 +17,7 @@ use quorate_core::snapshot::{
     GuestStatus, Ha, HaNodeState, HaRequest, HaService, HaServiceState, Kernel, Lock, Node, Snapshot,
 };
 use quorate_core::steps::{
-    Failback, Maintenance, Migrate, Reboot, ShutdownGuest, StartMoved, Step, StepKind, StepStatus, StopToMove, Travel,
+    Failback, Maintenance, Migrate, Reboot, ShutdownGuest, StartMoved, Step, StepKind, StepStatus, StopToMove, MoveMode,
     set, undo,
 };
 use quorate_core::version::Version;
@@ -71,8 +71,8 @@ fn plan_of(steps: &[(&str, Step)]) -> Plan {
         estimate_s: 1,
         down_s: 0,
     });
-    let wave = Wave { node: Some(node()), why: NodeWhy::NothingMoves, steps: planned.collect() };
-    Plan::new(None, UnixMs(0), vec![wave], Costs::default(), Vec::new(), Bound::default())
+    let node_step = NodeStep { node: Some(node()), why: NodeWhy::NothingMoves, steps: planned.collect() };
+    Plan::new(None, UnixMs(0), vec![node_step], Costs::default(), Vec::new(), Bound::default())
 }
 
 fn started(policy: Policy) -> Event {
@@ -98,7 +98,7 @@ fn a_guest_is_not_stopped_for_longer_than_was_agreed_to() {
     let (guest, step) = (guest(), Step::from(ShutdownGuest { guest: guest(), node: node() }));
     let world = Fixture::cluster(3).vm(101, "pve1", 4).snapshot();
     let mut plan = plan_of(&[("pve1.shutdown-guest.vm:101", step.clone())]);
-    plan.waves[0].steps[0].down_s = 100;
+    plan.node_steps[0].steps[0].down_s = 100;
     let decided = |allowed_s: Option<u64>, spent_s: u64| {
         let mut state = RunState::default();
         let policy = Policy::default();
@@ -110,7 +110,7 @@ fn a_guest_is_not_stopped_for_longer_than_was_agreed_to() {
         state.apply(UnixMs(0), &Event::PlanAdopted { plan: plan.clone(), why: "first plan".into() });
         let down = Step::from(StopToMove { guest, node: node() });
         let (id, before) = (StepId::new("before"), UnixMs(1_000));
-        let begun = Event::StepStarted { id: id.clone(), step: down, attempt: 1, command: None, owes: None };
+        let begun = Event::StepStarted { id: id.clone(), step: down, attempt: 1, command: None, undo: None };
         state.apply(before, &begun);
         let start = Step::from(StartMoved { guest });
         state.apply(before.plus_s(spent_s), &Event::StepEnded { id, step: start, outcome: StepOutcome::Done });
@@ -170,9 +170,9 @@ impl Run {
         match action.clone() {
             Action::Conclude { id, step, outcome } => self.write(Event::StepEnded { id, step, outcome }),
             Action::Perform(start) => {
-                let (command, owes) = (start.command.clone(), start.owes.clone());
+                let (command, undo) = (start.command.clone(), start.undo.clone());
                 let (id, step, attempt) = (start.id, start.step.clone(), start.attempt);
-                self.write(Event::StepStarted { id, step, attempt, command, owes });
+                self.write(Event::StepStarted { id, step, attempt, command, undo });
                 if let Some(command) = &start.command {
                     self.sent.push(command.to_string());
                     if self.effective {
@@ -200,8 +200,8 @@ impl Run {
         panic!("no end after 1000 turns: {:?}", self.state.steps);
     }
 
-    fn owed(&self) -> Vec<&'static str> {
-        self.state.obligations.iter().map(|open| open.pays.kind().verb()).collect()
+    fn to_undo(&self) -> Vec<&'static str> {
+        self.state.open_changes.iter().map(|open| open.undo.kind().verb()).collect()
     }
 }
 
@@ -214,7 +214,7 @@ fn a_run_sends_each_command_once_and_owes_nothing_at_the_end() {
     let mut run = Run::begin();
     assert_eq!(run.until(is_finish), Action::Finish(RunOutcome::Completed));
     assert_eq!(run.sent.len(), 4, "{:?}", run.sent);
-    assert!(run.owed().is_empty());
+    assert!(run.to_undo().is_empty());
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn a_driver_that_died_between_record_and_command_leaves_a_step_that_is_sent_once
     let mut run = Run::begin();
     let Action::Perform(start) = run.decide() else { panic!("a step begins") };
     let command = start.command.clone();
-    run.write(Event::StepStarted { id: start.id, step: start.step, attempt: 1, command, owes: start.owes });
+    run.write(Event::StepStarted { id: start.id, step: start.step, attempt: 1, command, undo: start.undo });
     run.write(Event::DriverTookOver { driver: "next".into() });
     assert!(matches!(run.decide(), Action::Wait { .. }), "its effect may still be on the way");
     run.until(is_finish);
@@ -257,7 +257,7 @@ fn a_driver_that_died_after_the_command_finds_it_done() {
     run.write(Event::DriverTookOver { driver: "next".into() });
     run.until(is_finish);
     assert_eq!(run.sent.len(), 4, "nothing twice: {:?}", run.sent);
-    assert!(run.owed().is_empty());
+    assert!(run.to_undo().is_empty());
 }
 
 #[test]
@@ -276,13 +276,13 @@ fn a_paused_run_begins_nothing_and_goes_on_when_resumed() {
 fn an_abort_pays_back_newest_first_and_begins_nothing_else() {
     let mut run = Run::begin();
     run.until(|action| matches!(action, Action::Perform(start) if start.step.kind().verb() == "enter-maintenance"));
-    assert_eq!(run.owed(), ["restore-failback", "leave-maintenance"]);
+    assert_eq!(run.to_undo(), ["restore-failback", "leave-maintenance"]);
     run.sent.clear();
     run.write(Event::AbortBegun { by: "admin".into() });
     assert_eq!(run.until(is_finish), Action::Finish(RunOutcome::Aborted));
     assert_eq!(run.sent.len(), 2, "{:?}", run.sent);
     assert!(run.sent[0].contains("disable"), "newest first: {:?}", run.sent);
-    assert!(run.owed().is_empty());
+    assert!(run.to_undo().is_empty());
 }
 
 #[test]
@@ -295,7 +295,7 @@ fn an_abort_leaves_failback_to_the_operator_while_ha_would_take_the_vm_to_an_old
         run.sent.clear();
         run.write(Event::AbortBegun { by: "admin".into() });
         assert_eq!(run.until(is_finish), Action::Finish(RunOutcome::Aborted));
-        assert!(run.owed().is_empty());
+        assert!(run.to_undo().is_empty());
         let left = run.state.steps.values().filter_map(|record| match &record.outcome {
             Some(StepOutcome::HandedOver(why)) => Some(why.to_string()),
             _ => None,
@@ -317,7 +317,7 @@ fn a_step_that_a_rule_forbids_waits_without_sending_and_owes_nothing() {
     run.allowed = false;
     let last = run.until(|action| matches!(action, Action::Pause(_)));
     assert!(run.sent.is_empty());
-    assert!(run.owed().is_empty());
+    assert!(run.to_undo().is_empty());
     let why = stuck(last);
     assert!(why.iter().any(|line| line.contains("corosync has one link only")), "{why:?}");
 }
@@ -383,7 +383,7 @@ fn a_node_that_boots_the_old_kernel_is_not_rebooted_again_and_again() {
     let id = StepId::new("pve1.reboot");
     let command = reboot.command(&run.world);
     run.write(Event::PlanAdopted { plan: plan_of(&[("pve1.reboot", reboot.clone().into())]), why: "test".into() });
-    run.write(Event::StepStarted { id, step: reboot.into(), attempt: 1, command, owes: None });
+    run.write(Event::StepStarted { id, step: reboot.into(), attempt: 1, command, undo: None });
     assert!(matches!(run.decide(), Action::Wait { .. }), "it answers for a while after the order");
     run.world.nodes.get_mut(&node()).unwrap().boot = Observed::Known("second".into());
     let why = stuck(run.decide());
@@ -412,7 +412,7 @@ fn a_run_that_has_no_plan_yet_is_planned_and_never_called_complete() {
 /// A run whose plan is one step: a container moves from pve1 to pve2 by restart.
 fn one_restart() -> (Step, RunState) {
     let guest = GuestId::ct(201);
-    let step = Step::from(Migrate { guest, from: node(), to: "pve2".into(), travel: Travel::Restart });
+    let step = Step::from(Migrate { guest, from: node(), to: "pve2".into(), mode: MoveMode::Restart });
     let started = started(Policy::default());
     let plan = plan_of(&[("pve1.migrate.ct:201", step.clone())]);
     let adopted = Event::PlanAdopted { plan, why: "first plan".into() };
@@ -425,14 +425,14 @@ fn a_restart_owes_the_start_from_its_order_until_the_container_runs() {
     let before = Fixture::cluster(3).ct(201, "pve1", 1).snapshot();
     let down = Fixture::cluster(3).ct(201, "pve1", 1).stopped(guest).snapshot();
     let there = Fixture::cluster(3).ct(201, "pve2", 1).snapshot();
-    let owed = vec![Step::from(StartMoved { guest })];
-    for (snapshot, left) in [(&there, vec![]), (&down, owed.clone())] {
+    let to_undo = vec![Step::from(StartMoved { guest })];
+    for (snapshot, left) in [(&there, vec![]), (&down, to_undo.clone())] {
         let (_, mut state) = one_restart();
         let Action::Perform(start) = allowed(&state, &before, UnixMs(0)) else { panic!("no order") };
-        let Start { id, step, attempt, command, owes } = start;
-        state.apply(UnixMs(0), &Event::StepStarted { id, step, attempt, command, owes });
-        let open = |state: &RunState| state.obligations.iter().map(|open| open.pays.clone()).collect::<Vec<_>>();
-        assert_eq!(open(&state), owed);
+        let Start { id, step, attempt, command, undo } = start;
+        state.apply(UnixMs(0), &Event::StepStarted { id, step, attempt, command, undo });
+        let open = |state: &RunState| state.open_changes.iter().map(|open| open.undo.clone()).collect::<Vec<_>>();
+        assert_eq!(open(&state), to_undo);
         let Action::Conclude { id, step, outcome } = allowed(&state, snapshot, UnixMs(60_000)) else {
             panic!("it goes on waiting")
         };
@@ -444,7 +444,7 @@ fn a_restart_owes_the_start_from_its_order_until_the_container_runs() {
 #[test]
 fn a_guest_that_was_stopped_where_it_had_arrived_is_not_waited_for_unless_it_is_locked_still() {
     let guest = GuestId::vm(100);
-    let step = Step::from(Migrate { guest, from: node(), to: "pve2".into(), travel: Travel::Live });
+    let step = Step::from(Migrate { guest, from: node(), to: "pve2".into(), mode: MoveMode::Live });
     let mut there = Fixture::cluster(3).vm(100, "pve2", 1).stopped(guest).snapshot();
     let StepStatus::Impossible(why) = step.kind().status(&there) else { panic!("{:?}", step.kind().status(&there)) };
     assert!(why.to_string().contains("arrived on pve2, and was stopped there"), "{why}");
@@ -452,7 +452,7 @@ fn a_guest_that_was_stopped_where_it_had_arrived_is_not_waited_for_unless_it_is_
     assert!(matches!(step.kind().status(&there), StepStatus::Running(_)), "{:?}", step.kind().status(&there));
     there.guests.get_mut(&guest).unwrap().lock = Observed::Known(None);
     // HA starts what crashed, and not what somebody stopped.
-    let through_ha = Migrate { guest, from: node(), to: "pve2".into(), travel: Travel::Ha };
+    let through_ha = Migrate { guest, from: node(), to: "pve2".into(), mode: MoveMode::Ha };
     for (state, waits) in [(HaServiceState::Started, true), (HaServiceState::Stopped, false)] {
         let service = HaService { state: Some(state), ..ha_service() };
         there.ha = Observed::Known(Ha { services: [(guest, service)].into(), ..Ha::default() });
@@ -475,7 +475,7 @@ fn a_container_whose_start_failed_after_its_move_is_started_and_one_that_somebod
     let decided = |attempt: u32, aborting: bool| {
         let (step, mut state) = one_restart();
         let command = step.kind().command(&before).filter(|_| attempt > 0);
-        state.apply(UnixMs(0), &Event::StepStarted { id: id.clone(), step, attempt, command, owes: None });
+        state.apply(UnixMs(0), &Event::StepStarted { id: id.clone(), step, attempt, command, undo: None });
         if aborting {
             state.apply(UnixMs(0), &Event::AbortBegun { by: "ben".into() });
         }

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use quorate_core::checks::{Finding, Severity, Subject};
 use quorate_core::fixture::Fixture;
-use quorate_core::heartbeat::Pace;
+use quorate_core::migration_throttle::Throttle;
 use quorate_core::ids::{GuestId, NodeName, RunId, UnixMs};
 use quorate_core::observed::Observed::{self, Known};
 use quorate_core::plan::{Missing, NoPlan, Plan, Reason};
 use quorate_core::planner::{self, Ongoing};
 use quorate_core::policy::{ConsentKind, Policy};
-use quorate_core::recovery::{NodeReport, Survey, words_for};
+use quorate_core::recovery::{NodeReport, QuorumViews, words_for};
 use quorate_core::run::{
     Action, Asked, Depth, Event, Hold, LastLook, NewPlan, Pause, PauseCause, Planned, Request, RunKind, RunOutcome,
     RunState, Seen, Start, StepOutcome, decide, replan, upgrade_unit,
@@ -56,7 +56,7 @@ fn paused() -> RunState {
 }
 
 fn lost() -> RunState {
-    let no_quorum = decided(&state(), &and_survey(seen(&state(), &alone()), &["pve3"]));
+    let no_quorum = decided(&state(), &and_quorum_views(seen(&state(), &alone()), &["pve3"]));
     let Action::Pause(pause) = no_quorum else { panic!("{no_quorum:?}") };
     with(state(), Event::Paused { pause })
 }
@@ -93,8 +93,8 @@ fn and_asked(mut seen: Seen, request: Request) -> Seen {
     seen
 }
 
-fn and_survey(mut seen: Seen, members: &[&str]) -> Seen {
-    seen.survey = Some(survey(members));
+fn and_quorum_views(mut seen: Seen, members: &[&str]) -> Seen {
+    seen.quorum_views = Some(quorum_views(members));
     seen
 }
 
@@ -127,7 +127,7 @@ fn view(members: &[&str]) -> QuorumView {
 }
 
 /// Every node asked by itself: these are members of one partition, and the others are silent.
-fn survey(members: &[&str]) -> Survey {
+fn quorum_views(members: &[&str]) -> QuorumViews {
     let report = |name: &&str| match members.contains(name) {
         false => NodeReport::silent("cat /proc/uptime", "no route to host"),
         true => NodeReport {
@@ -139,7 +139,7 @@ fn survey(members: &[&str]) -> Survey {
         },
     };
     let nodes = ["pve1", "pve2", "pve3"];
-    Survey {
+    QuorumViews {
         taken: NOW,
         votes: Known(nodes.iter().map(|name| (NodeName::from(*name), 1)).collect()),
         device_votes: Known(0),
@@ -225,7 +225,7 @@ fn a_process_that_is_not_to_stay_leaves_a_run_that_stands_still_and_stays_for_a_
     assert_eq!(decided(&paused(), &leaves(&paused())), Action::Leave(pause));
     assert!(goes_on(&decided(&state(), &leaves(&state()))));
     assert!(matches!(decided(&paused(), &seen(&paused(), &world())), Action::Wait { .. }), "it was not told to leave");
-    assert_eq!(decided(&lost(), &leaves(&lost())), Action::Survey);
+    assert_eq!(decided(&lost(), &leaves(&lost())), Action::QuorumViews);
     let waited = Policy::default().deadlines.boot_s + Policy::default().deadlines.rejoin_s + 1;
     assert!(matches!(decided_at(&lost(), &leaves(&lost()), at(waited)), Action::Leave(Pause::LostQuorum { .. })));
 }
@@ -234,7 +234,7 @@ fn a_process_that_is_not_to_stay_leaves_a_run_that_stands_still_and_stays_for_a_
 fn a_lock_that_cannot_be_held_is_waited_for_and_then_the_run_stands_still() {
     let state = state();
     let mut seen = seen(&state, &world());
-    seen.survey = Some(survey(&["pve1", "pve2", "pve3"]));
+    seen.quorum_views = Some(quorum_views(&["pve1", "pve2", "pve3"]));
     seen.held(Hold::Unsure("Permission denied".into()), NOW);
     assert!(matches!(decided_at(&state, &seen, at(599)), Action::Wait { .. }));
     seen.held(Hold::Unsure("Permission denied".into()), at(599));
@@ -251,14 +251,14 @@ fn a_lock_that_cannot_be_held_is_waited_for_and_then_the_run_stands_still() {
 fn quorum_counts_as_lost_only_where_the_nodes_themselves_say_so() {
     let state = state();
     let looked = seen(&state, &alone());
-    assert_eq!(decided(&state, &looked), Action::Survey, "the look alone is not believed");
-    let surveyed = |members: &[&str]| and_survey(looked.clone(), members);
-    let Action::Pause(Pause::LostQuorum { diagnosis }) = decided(&state, &surveyed(&["pve3"])) else {
+    assert_eq!(decided(&state, &looked), Action::QuorumViews, "the look alone is not believed");
+    let views_asked = |members: &[&str]| and_quorum_views(looked.clone(), members);
+    let Action::Pause(Pause::LostQuorum { diagnosis }) = decided(&state, &views_asked(&["pve3"])) else {
         panic!("no pause")
     };
     assert_eq!(diagnosis.nodes.len(), 3, "every node's view is told");
-    assert!(goes_on(&decided(&state, &surveyed(&["pve2", "pve3"]))));
-    let mut unsure = surveyed(&["pve3"]);
+    assert!(goes_on(&decided(&state, &views_asked(&["pve2", "pve3"]))));
+    let mut unsure = views_asked(&["pve3"]);
     unsure.held(Hold::Unsure("Permission denied".into()), NOW);
     assert!(matches!(decided(&state, &unsure), Action::Pause(Pause::LostQuorum { .. })), "the lock needs quorum");
 }
@@ -266,21 +266,21 @@ fn quorum_counts_as_lost_only_where_the_nodes_themselves_say_so() {
 #[test]
 fn a_run_that_stands_still_without_quorum_goes_on_by_itself_when_one_node_has_it() {
     let state = lost();
-    let surveyed = |members: &[&str]| and_survey(seen(&state, &alone()), members);
-    assert_eq!(decided(&state, &seen(&state, &world())), Action::Survey, "the nodes are asked, whatever a look shows");
-    assert!(matches!(decided(&state, &surveyed(&["pve3"])), Action::Wait { poll_s: 5, .. }));
-    assert!(matches!(decided(&state, &surveyed(&["pve2", "pve3"])), Action::Resume { .. }));
+    let views_asked = |members: &[&str]| and_quorum_views(seen(&state, &alone()), members);
+    assert_eq!(decided(&state, &seen(&state, &world())), Action::QuorumViews, "the nodes are asked, whatever a look shows");
+    assert!(matches!(decided(&state, &views_asked(&["pve3"])), Action::Wait { poll_s: 5, .. }));
+    assert!(matches!(decided(&state, &views_asked(&["pve2", "pve3"])), Action::Resume { .. }));
 }
 
 #[test]
 fn votes_are_lowered_only_as_the_judgement_allows_and_a_refusal_takes_the_place_of_no_other_pause() {
     let words: Vec<String> = ["pve1", "pve2"].map(|node| words_for(&NodeName::from(node))).into();
     let asks = |state: &RunState, words: Vec<String>, members: &[&str]| {
-        let seen = and_survey(seen(state, &alone()), members);
+        let seen = and_quorum_views(seen(state, &alone()), members);
         decided(state, &and_asked(seen, Request::LowerVotes { words }))
     };
     let unasked = and_asked(seen(&lost(), &alone()), Request::LowerVotes { words: words.clone() });
-    assert_eq!(decided(&lost(), &unasked), Action::Survey, "judged by what is so now");
+    assert_eq!(decided(&lost(), &unasked), Action::QuorumViews, "judged by what is so now");
     let Action::LowerVotes { step, .. } = asks(&lost(), words.clone(), &["pve3"]) else { panic!("not lowered") };
     assert_eq!((step.expected, step.configured), (1, 3));
     let refused = asks(&lost(), words[..1].to_vec(), &["pve3"]);
@@ -310,8 +310,8 @@ fn what_is_found_before_a_node_keeps_it_from_being_drained_and_what_may_stay_doe
     let aborted = with(state(), Event::AbortBegun { by: "anna".into() });
     assert_eq!(found(&aborted, bad()), Action::Finish(RunOutcome::Aborted));
     // A node that is being drained is no more full.
-    let first = plan(&world()).waves.remove(0);
-    let begun = first.steps.iter().find(|step| matches!(step.step, Step::ProveEmpty(_))).expect("it is proven empty");
+    let first = plan(&world()).node_steps.remove(0);
+    let begun = first.steps.iter().find(|step| matches!(step.step, Step::WaitEmpty(_))).expect("it is proven empty");
     let (id, step) = (begun.id.clone(), begun.step.clone());
     let under_way = with(state(), Event::StepEnded { id, step, outcome: StepOutcome::FoundDone });
     assert!(goes_on(&found(&under_way, bad())));
@@ -383,8 +383,8 @@ fn a_new_plan_that_is_the_old_one_makes_the_run_stand_still_unless_a_step_can_wa
     let mut same = replanned(&state, planned);
     let why = "vm:101 is elsewhere".to_owned();
     assert_eq!(decided(&state, &same), Action::Pause(Pause::SamePlan { why }));
-    let first = plan(&world()).waves.remove(0).steps.remove(0);
-    let start = Start { id: first.id, step: first.step, attempt: 1, command: None, owes: None };
+    let first = plan(&world()).node_steps.remove(0).steps.remove(0);
+    let start = Start { id: first.id, step: first.step, attempt: 1, command: None, undo: None };
     same.new_plan.as_mut().unwrap().else_start = Some(start.clone());
     assert_eq!(decided(&state, &same), Action::Perform(start.waiting()));
 }
@@ -416,18 +416,18 @@ fn a_plan_that_costs_more_than_was_agreed_to_is_adopted_and_asks() {
 #[test]
 fn the_corosync_watch_changes_the_pace_while_guests_travel_and_only_then() {
     let mut noisy = world();
-    noisy.heartbeat.insert("pve2".into(), Known(CorosyncComplaints { retransmits: 9, links_lost: 0, tokens_lost: 0 }));
+    noisy.migration_throttle.insert("pve2".into(), Known(CorosyncComplaints { retransmits: 9, links_lost: 0, tokens_lost: 0 }));
     assert!(goes_on(&decided(&state(), &seen(&state(), &noisy))), "nothing travels");
     let step = Step::from(Migrate {
         guest: GuestId::vm(101),
         from: "pve1".into(),
         to: "pve2".into(),
-        travel: quorate_core::steps::Travel::Live,
+        mode: quorate_core::steps::MoveMode::Live,
     });
-    let started = Event::StepStarted { id: "x".into(), step, attempt: 1, command: None, owes: None };
-    let travels = with(state(), started);
-    assert!(matches!(decided(&travels, &seen(&travels, &noisy)), Action::ChangePace { pace: Pace::Hold, .. }));
-    assert!(!matches!(decided(&travels, &seen(&travels, &world())), Action::ChangePace { .. }));
+    let started = Event::StepStarted { id: "x".into(), step, attempt: 1, command: None, undo: None };
+    let moves = with(state(), started);
+    assert!(matches!(decided(&moves, &seen(&moves, &noisy)), Action::ChangeThrottle { throttle: Throttle::Hold, .. }));
+    assert!(!matches!(decided(&moves, &seen(&moves, &world())), Action::ChangeThrottle { .. }));
 }
 
 #[test]

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use quorate_core::ids::{GuestId, NodeName, RunId, StepId, UnixMs};
-use quorate_core::plan::{Bound, Costs, NodeWhy, Plan, PlannedStep, StepWhy, Wave};
+use quorate_core::plan::{Bound, Costs, NodeWhy, Plan, PlannedStep, StepWhy, NodeStep};
 use quorate_core::policy::{ConsentKind, Policy};
 use quorate_core::run::{Event, Pause, RunKind, RunOutcome, StepOutcome};
-use quorate_core::steps::{Migrate, ShutdownGuest, StartGuest, Step, Travel};
+use quorate_core::steps::{Migrate, ShutdownGuest, StartGuest, Step, MoveMode};
 use quorate_core::view::{NodePhase, RunPhase, View};
 
 fn node(number: u32) -> NodeName {
@@ -14,7 +14,7 @@ fn node(number: u32) -> NodeName {
 }
 
 fn migrate(vmid: u32) -> Step {
-    Step::Migrate(Migrate { guest: GuestId::vm(vmid), from: node(1), to: node(2), travel: Travel::Live })
+    Step::Migrate(Migrate { guest: GuestId::vm(vmid), from: node(1), to: node(2), mode: MoveMode::Live })
 }
 
 fn shutdown() -> Step {
@@ -35,20 +35,20 @@ fn planned(step: Step) -> PlannedStep {
 }
 
 fn plan(first: Vec<Step>, moves: u32) -> Event {
-    let wave = |number, steps: Vec<Step>| Wave {
+    let node_step = |number, steps: Vec<Step>| NodeStep {
         node: Some(node(number)),
         why: NodeWhy::NothingMoves,
         steps: steps.into_iter().map(planned).collect(),
     };
     let last = PlannedStep { id: StepId::new("pve2.migrate.vm:101"), ..planned(migrate(101)) };
-    let waves = vec![wave(1, first), Wave { steps: vec![last], ..wave(2, vec![]) }];
+    let node_steps = vec![node_step(1, first), NodeStep { steps: vec![last], ..node_step(2, vec![]) }];
     let costs = Costs { moves, ..Costs::default() };
-    let plan = Plan::new(None, UnixMs(0), waves, costs, vec![], Bound::default());
+    let plan = Plan::new(None, UnixMs(0), node_steps, costs, vec![], Bound::default());
     Event::PlanAdopted { plan, why: "vm:102 is on pve3".to_owned() }
 }
 
 fn begin(step: &Step, attempt: u32) -> Event {
-    Event::StepStarted { id: id(step), step: step.clone(), attempt, command: None, owes: None }
+    Event::StepStarted { id: id(step), step: step.clone(), attempt, command: None, undo: None }
 }
 
 fn end(step: &Step) -> Event {

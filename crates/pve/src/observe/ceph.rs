@@ -8,13 +8,13 @@ use futures_util::future::join_all;
 use quorate_core::ids::{NodeName, OsdId};
 use quorate_core::observed::{Observed, WhyUnknown};
 use quorate_core::snapshot::{
-    Ceph, CephDaemon, CephHealthCheck, DaemonKind, HealthLevel, Osd, PgState, Pool, StopVerdict,
+    Ceph, CephDaemon, CephHealthCheck, DaemonKind, HealthLevel, Osd, PgState, Pool, SafeToStop,
 };
 use quorate_core::version::Version;
 
 use super::look::{Depth, Look};
 use super::reader::{Reader, api_why, node_path, shell_source};
-use super::roster::Roster;
+use super::membership::Membership;
 use super::shell::{NodeShell, QUICK};
 use crate::ports::{ApiError, Exit};
 use crate::wire::ceph as wire;
@@ -31,20 +31,20 @@ const PERMANENT_FLAGS: [&str; 4] = ["sortbitwise", "recovery_deletes", "purged_s
 const TRIES: usize = 2;
 
 /// Reads Ceph; `Known(None)` where there is none.
-pub(super) async fn read(reader: &Reader<'_>, roster: &Roster, look: &Look<'_>) -> Observed<Option<Ceph>> {
+pub(super) async fn read(reader: &Reader<'_>, membership: &Membership, look: &Look<'_>) -> Observed<Option<Ceph>> {
     let answer = reader.get_raw(STATUS).await;
     // When the monitors do not answer PVE, they do not answer a program either; it would only wait longer.
     let monitors_silent = matches!(&answer, Err(ApiError::Refused { reason, .. }) if reason.contains("got timeout"));
     let status = match answer {
         Ok(value) => lenient::read(value).map_err(|reason| WhyUnknown::new(format!("GET {STATUS}"), reason)),
-        Err(error) if says_no_ceph(&error) => match elsewhere(reader, roster, look).await {
+        Err(error) if says_no_ceph(&error) => match elsewhere(reader, membership, look).await {
             Ok(None) => return Observed::Known(None),
             Ok(Some(status)) => Ok(status),
             Err(why) => Err(why),
         },
         Err(error) => Err(api_why(STATUS, &error)),
     };
-    let hosts = roster.present(look);
+    let hosts = membership.present(look);
     let status = match status {
         Err(why) if !monitors_silent => status_by_shell(reader, &hosts).await.ok_or(why),
         read => read,
@@ -64,12 +64,12 @@ fn says_no_ceph(error: &ApiError) -> bool {
 }
 
 /// One node without Ceph proves nothing about the others; in a watch, what was known to be none stays so.
-async fn elsewhere(reader: &Reader<'_>, roster: &Roster, look: &Look<'_>) -> Result<Option<wire::Status>, WhyUnknown> {
+async fn elsewhere(reader: &Reader<'_>, membership: &Membership, look: &Look<'_>) -> Result<Option<wire::Status>, WhyUnknown> {
     if look.depth == Depth::Watch && look.previous.is_some_and(|previous| previous.ceph.is(&None)) {
         return Ok(None);
     }
     let mut silent = None;
-    for node in roster.present(look) {
+    for node in membership.present(look) {
         let path = node_path(node, "ceph/status");
         match reader.node_get_raw(node, "ceph/status").await {
             Ok(value) => {
@@ -290,24 +290,24 @@ async fn ok_to_stop(
     look: &Look<'_>,
     hosts: &[&NodeName],
     ceph: &Ceph,
-) -> BTreeMap<NodeName, Observed<StopVerdict>> {
+) -> BTreeMap<NodeName, Observed<SafeToStop>> {
     let with_osds: BTreeSet<&NodeName> = ceph.osds.values().map(|osd| &osd.node).collect();
-    let verdicts = with_osds.into_iter().map(|host| async move {
+    let outcomes = with_osds.into_iter().map(|host| async move {
         let ids: Vec<String> = ceph.osds_on(host).map(|(id, _)| id.0.to_string()).collect();
         let mut argv = vec!["ceph", "osd", "ok-to-stop"];
         argv.extend(ids.iter().map(String::as_str));
         argv.extend(["-f", "json"]);
-        let verdict = if look.closely(host) {
+        let outcome = if look.closely(host) {
             ask_to_stop(reader, hosts, &argv).await
         } else {
             Err(WhyUnknown::new(argv.join(" "), "asked in a full look and for the node under work only"))
         };
-        (host.clone(), verdict.into())
+        (host.clone(), outcome.into())
     });
-    join_all(verdicts).await.into_iter().collect()
+    join_all(outcomes).await.into_iter().collect()
 }
 
-async fn ask_to_stop(reader: &Reader<'_>, hosts: &[&NodeName], argv: &[&str]) -> Result<StopVerdict, WhyUnknown> {
+async fn ask_to_stop(reader: &Reader<'_>, hosts: &[&NodeName], argv: &[&str]) -> Result<SafeToStop, WhyUnknown> {
     /// EBUSY: Ceph's "no".
     const NOT_SAFE: i32 = 16;
     let mut why = WhyUnknown::new(argv.join(" "), "no node is there to be asked");
@@ -323,10 +323,10 @@ async fn ask_to_stop(reader: &Reader<'_>, hosts: &[&NodeName], argv: &[&str]) ->
         let said: Result<wire::OkToStop, String> = lenient::read_text(&output.stdout);
         match (&output.exit, said) {
             (Exit::Status(0), Ok(wire::OkToStop { ok_to_stop: Some(lenient::Flag(true)), .. })) => {
-                return Ok(StopVerdict::Safe);
+                return Ok(SafeToStop::Safe);
             }
-            (Exit::Status(NOT_SAFE), _) => return Ok(StopVerdict::Unsafe(shell.failed(argv, &output).reason)),
-            (Exit::Status(0), Ok(_)) => return Ok(StopVerdict::Unsafe("Ceph does not say ok_to_stop".to_owned())),
+            (Exit::Status(NOT_SAFE), _) => return Ok(SafeToStop::Unsafe(shell.failed(argv, &output).reason)),
+            (Exit::Status(0), Ok(_)) => return Ok(SafeToStop::Unsafe("Ceph does not say ok_to_stop".to_owned())),
             (Exit::Status(0), Err(reason)) => why = WhyUnknown::new(shell_source(node, argv), reason),
             _ => why = shell.failed(argv, &output),
         }

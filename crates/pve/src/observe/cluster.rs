@@ -9,7 +9,7 @@ use quorate_core::snapshot::{BackupJob, Options, ReplicationJob, Storage};
 
 use super::look::{Depth, Look, keep_or};
 use super::reader::Reader;
-use super::roster::Roster;
+use super::membership::Membership;
 use crate::wire::cluster::{self as wire, BackupEntry, Permissions, ReplicationEntry, StorageEntry};
 use crate::wire::lenient::{Int, List};
 
@@ -91,19 +91,19 @@ pub(super) fn seconds(seconds: Int) -> UnixMs {
 /// Replication with its state, which only each source node can tell. A watch takes a known list over.
 pub(super) async fn replication(
     reader: &Reader<'_>,
-    roster: &Roster,
+    membership: &Membership,
     look: &Look<'_>,
 ) -> Observed<Vec<ReplicationJob>> {
     let old = look.previous.map(|previous| &previous.replication);
-    keep_or(old, look.depth == Depth::Full, async { read_replication(reader, roster).await.into() }).await
+    keep_or(old, look.depth == Depth::Full, async { read_replication(reader, membership).await.into() }).await
 }
 
-async fn read_replication(reader: &Reader<'_>, roster: &Roster) -> Result<Vec<ReplicationJob>, WhyUnknown> {
+async fn read_replication(reader: &Reader<'_>, membership: &Membership) -> Result<Vec<ReplicationJob>, WhyUnknown> {
     let jobs = reader.get::<List<ReplicationEntry>>("/cluster/replication").await?.0;
     if jobs.is_empty() {
         return Ok(Vec::new());
     }
-    let mut sources: Vec<&NodeName> = roster.names.iter().collect();
+    let mut sources: Vec<&NodeName> = membership.names.iter().collect();
     // Only nodes that are a source have something to tell; a job that names no source may be anywhere.
     if jobs.iter().all(|job| job.source.is_some()) {
         sources

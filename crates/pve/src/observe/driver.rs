@@ -4,7 +4,7 @@ use quorate_core::observed::{Observed, WhyUnknown};
 use quorate_core::snapshot::DriverLock;
 
 use super::reader::{Reader, shell_source};
-use super::roster::Roster;
+use super::membership::Membership;
 use super::shell::{NodeShell, QUICK};
 use crate::wire::lenient;
 
@@ -14,9 +14,9 @@ pub const DRIVER_LOCK_FILE: &str = "/etc/pve/priv/quorate-driver.json";
 const READ: [&str; 2] = ["cat", DRIVER_LOCK_FILE];
 
 /// Reads the lock from the first node that answers.
-pub(super) async fn read(reader: &Reader<'_>, roster: &Roster) -> Observed<Option<DriverLock>> {
+pub(super) async fn read(reader: &Reader<'_>, membership: &Membership) -> Observed<Option<DriverLock>> {
     let mut why = WhyUnknown::new(READ.join(" "), "no node is there to be asked");
-    for node in roster.names.iter().filter(|node| !roster.is_offline(node)) {
+    for node in membership.names.iter().filter(|node| !membership.is_offline(node)) {
         let shell = NodeShell::new(reader, node);
         match shell.run(&READ, QUICK).await {
             Ok(output) if output.succeeded() => {

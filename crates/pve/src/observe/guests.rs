@@ -12,7 +12,7 @@ use quorate_core::snapshot::{Guest, GuestStatus, Lock, Snapshot};
 use super::node::NodeLook;
 use super::reader::{Reader, node_path};
 use super::rights;
-use super::roster::Roster;
+use super::membership::Membership;
 use crate::wire::cluster::GuestEntry;
 use crate::wire::lenient::{Int, List};
 
@@ -25,7 +25,7 @@ pub(super) async fn resources(reader: &Reader<'_>) -> Result<Vec<GuestEntry>, Wh
 pub(super) fn place(
     nodes: &BTreeMap<NodeName, NodeLook>,
     resources: &Result<Vec<GuestEntry>, WhyUnknown>,
-    roster: &Roster,
+    membership: &Membership,
     previous: Option<&Snapshot>,
 ) -> BTreeMap<GuestId, Guest> {
     let listed = listed_by_nodes(nodes);
@@ -40,7 +40,7 @@ pub(super) fn place(
         let on_node = on_nodes.iter().find(agrees).or_else(|| on_nodes.first());
         let guest = match (on_node, in_cluster) {
             (Some((node, entry)), _) => from_node(id, node, entry, nodes),
-            (None, Some((node, entry))) => from_cluster(id, node, entry, nodes, roster, previous),
+            (None, Some((node, entry))) => from_cluster(id, node, entry, nodes, membership, previous),
             (None, None) => continue,
         };
         guests.insert(id, guest);
@@ -133,7 +133,7 @@ fn from_cluster(
     node: &NodeName,
     entry: &GuestEntry,
     nodes: &BTreeMap<NodeName, NodeLook>,
-    roster: &Roster,
+    membership: &Membership,
     previous: Option<&Snapshot>,
 ) -> Guest {
     let mut guest = bare(id, node, entry);
@@ -148,7 +148,7 @@ fn from_cluster(
     let source = format!("GET {}", node_path(node, id.kind.api()));
     guest.status = match (local, list) {
         // The node's own word by shell is as fresh as its API.
-        (Some(word), _) if !roster.is_offline(node) => {
+        (Some(word), _) if !membership.is_offline(node) => {
             let simple = if word == "stopped" { "stopped" } else { "running" };
             status(simple, Some(word)).map_or(Observed::unknown(source, word.clone()), Observed::Known)
         }

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::cluster::seconds;
 use super::reader::{Reader, api_why};
-use super::roster::Roster;
+use super::membership::Membership;
 use crate::ports::ApiError;
 use crate::wire::ha as wire;
 use crate::wire::lenient::{self, List};
@@ -24,7 +24,7 @@ const RULES: &str = "/cluster/ha/rules";
 const GROUPS: &str = "/cluster/ha/groups";
 
 /// Reads all of it, or says what is missing: half a view of HA is none.
-pub(super) async fn read(reader: &Reader<'_>, roster: &Roster) -> Observed<Ha> {
+pub(super) async fn read(reader: &Reader<'_>, membership: &Membership) -> Observed<Ha> {
     let (manager, current, resources, rules, groups) = tokio::join!(
         reader.get::<wire::ManagerStatus>(MANAGER),
         reader.get::<List<wire::CurrentEntry>>(CURRENT),
@@ -35,7 +35,7 @@ pub(super) async fn read(reader: &Reader<'_>, roster: &Roster) -> Observed<Ha> {
     let parts = || Ok::<_, WhyUnknown>((manager?, current?.0, resources?.0, rules?, groups?));
     parts()
         .and_then(|(manager, current, resources, rules, groups)| {
-            assemble(roster, manager, &current, &resources, rules, &groups)
+            assemble(membership, manager, &current, &resources, rules, &groups)
         })
         .into()
 }
@@ -53,7 +53,7 @@ async fn optional<T: DeserializeOwned>(reader: &Reader<'_>, path: &str) -> Resul
 }
 
 fn assemble(
-    roster: &Roster,
+    membership: &Membership,
     manager: wire::ManagerStatus,
     current: &[wire::CurrentEntry],
     resources: &[wire::Resource],
@@ -86,7 +86,7 @@ fn assemble(
         }
     }
     ha.services = services(resources, states, groups)?;
-    ha.rules = convert_rules(roster, rules, groups, resources)?;
+    ha.rules = convert_rules(membership, rules, groups, resources)?;
     Ok(ha)
 }
 
@@ -158,7 +158,7 @@ fn service(
 
 /// Rules that count; groups that are still groups are read as node-affinity rules.
 fn convert_rules(
-    roster: &Roster,
+    membership: &Membership,
     rules: Vec<wire::Rule>,
     groups: &[wire::Group],
     resources: &[wire::Resource],
@@ -178,12 +178,12 @@ fn convert_rules(
     // The manager ignores rules that are switched off or contradict each other.
     for rule in rules.into_iter().filter(|rule| !rule.disable.0 && rule.errors.0.is_empty()) {
         let id = rule.rule.0.clone();
-        converted.insert(id, convert_rule(roster, rule)?);
+        converted.insert(id, convert_rule(membership, rule)?);
     }
     Ok(converted.into_values().collect())
 }
 
-fn convert_rule(roster: &Roster, rule: wire::Rule) -> Result<AffinityRule, WhyUnknown> {
+fn convert_rule(membership: &Membership, rule: wire::Rule) -> Result<AffinityRule, WhyUnknown> {
     let id = rule.rule.0;
     let odd = |reason: String| WhyUnknown::new(format!("GET {RULES}"), format!("rule {id}: {reason}"));
     let mut guests = BTreeSet::new();
@@ -202,7 +202,7 @@ fn convert_rule(roster: &Roster, rule: wire::Rule) -> Result<AffinityRule, WhyUn
         "node-affinity" => {
             let named = priorities(&rule.nodes.0);
             // "Not on these" is "on all others", at equal priority.
-            let others = || roster.names.iter().filter(|name| !named.contains_key(*name)).map(|name| (name.clone(), 0));
+            let others = || membership.names.iter().filter(|name| !named.contains_key(*name)).map(|name| (name.clone(), 0));
             let nodes = if positive { named.clone() } else { others().collect() };
             Ok(AffinityRule::Node(NodeAffinity { id: id.clone(), guests, nodes, strict: rule.strict.0 }))
         }
@@ -224,9 +224,9 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn roster() -> Roster {
+    fn membership() -> Membership {
         let names = ["pve1", "pve2", "pve3"].map(NodeName::from).to_vec();
-        Roster {
+        Membership {
             names,
             ids: BTreeMap::new(),
             votes: Observed::Known(BTreeMap::new()),
@@ -245,7 +245,7 @@ mod tests {
         let rules: List<wire::Rule> = lenient::read(rules).unwrap();
         let resources: List<wire::Resource> = lenient::read(resources).unwrap();
         let groups: List<wire::Group> = lenient::read(groups).unwrap();
-        assemble(&roster(), lenient::read(manager).unwrap(), &[], &resources.0, rules.0, &groups.0)
+        assemble(&membership(), lenient::read(manager).unwrap(), &[], &resources.0, rules.0, &groups.0)
     }
 
     #[test]

@@ -99,8 +99,8 @@ async fn corosync_complaints(shell: &NodeShell<'_>) -> Result<CorosyncComplaints
 }
 
 /// What corosync complains of just now: read with every look.
-pub(super) async fn heartbeat(shell: &NodeShell<'_>) -> Observed<CorosyncComplaints> {
-    let since = format!("--since=-{}s", quorate_core::heartbeat::WINDOW_S);
+pub(super) async fn migration_throttle(shell: &NodeShell<'_>) -> Observed<CorosyncComplaints> {
+    let since = format!("--since=-{}s", quorate_core::migration_throttle::WINDOW_S);
     let argv = ["journalctl", "--unit=corosync", &since, "--lines=500", "--output=cat", "--no-pager", "--quiet"];
     let read = async {
         let output = shell.run(&argv, QUICK).await?;

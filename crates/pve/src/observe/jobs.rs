@@ -8,28 +8,28 @@ use quorate_core::snapshot::{Job, JobKind};
 
 use super::node::NodeLook;
 use super::rights::holds;
-use super::roster::Roster;
+use super::membership::Membership;
 use crate::wire::cluster::Permissions;
 use crate::wire::upid;
 
 /// All running tasks; unknown as soon as one node that may be there could not be asked, or hides others' tasks.
 pub(super) fn gather(
     nodes: &BTreeMap<NodeName, NodeLook>,
-    roster: &Roster,
+    membership: &Membership,
     permissions: &Result<Permissions, WhyUnknown>,
 ) -> Observed<Vec<Job>> {
-    read(nodes, roster, permissions).into()
+    read(nodes, membership, permissions).into()
 }
 
 fn read(
     nodes: &BTreeMap<NodeName, NodeLook>,
-    roster: &Roster,
+    membership: &Membership,
     permissions: &Result<Permissions, WhyUnknown>,
 ) -> Result<Vec<Job>, WhyUnknown> {
     let permissions = permissions.as_ref().map_err(Clone::clone)?;
     let mut jobs = Vec::new();
     // A node that is offline runs no tasks of ours; what it ran has ended with it.
-    for (name, seen) in nodes.iter().filter(|(name, _)| !roster.is_offline(name)) {
+    for (name, seen) in nodes.iter().filter(|(name, _)| !membership.is_offline(name)) {
         let source = || format!("GET /nodes/{name}/tasks");
         if !holds(permissions, &format!("/nodes/{name}"), "Sys.Audit") {
             return Err(WhyUnknown::new(source(), "without Sys.Audit the list has our own tasks only"));

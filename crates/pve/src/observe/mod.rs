@@ -23,13 +23,13 @@ mod packages;
 mod quorum;
 mod reader;
 mod rights;
-mod roster;
+mod membership;
 mod shell;
-mod survey;
+mod quorum_views;
 
 pub use driver::DRIVER_LOCK_FILE;
 pub use look::{Depth, Hosts, Look};
-pub use survey::survey;
+pub use quorum_views::quorum_views;
 
 use std::collections::BTreeMap;
 
@@ -55,46 +55,46 @@ pub async fn observe(ports: &Ports, look: Look<'_>) -> Snapshot {
 async fn read(ports: &Ports, look: Look<'_>) -> Snapshot {
     let taken = ports.clock.now();
     let first = Reader::new(ports, &look.avoid, &look.known_nodes);
-    let roster = roster::read(&first, &look).await;
-    let reader = Reader::new(ports, &look.avoid, &roster.names);
+    let membership = membership::read(&first, &look).await;
+    let reader = Reader::new(ports, &look.avoid, &membership.names);
 
     let (nodes, cluster, ha, ceph, driver, resources) = tokio::join!(
-        look_at_nodes(&reader, &roster, &look),
+        look_at_nodes(&reader, &membership, &look),
         cluster::read(&reader, &look),
-        ha::read(&reader, &roster),
-        ceph::read(&reader, &roster, &look),
-        driver::read(&reader, &roster),
+        ha::read(&reader, &membership),
+        ceph::read(&reader, &membership, &look),
+        driver::read(&reader, &membership),
         guests::resources(&reader),
     );
-    let replication = cluster::replication(&reader, &roster, &look).await;
-    let listed = guests::place(&nodes, &resources, &roster, look.previous);
+    let replication = cluster::replication(&reader, &membership, &look).await;
+    let listed = guests::place(&nodes, &resources, &membership, look.previous);
     let mut guests = facts::read(&reader, listed, &cluster.storages, &replication, &ha, &look).await;
-    images::locate(&reader, &roster.names, &look, &mut guests).await;
+    images::locate(&reader, &membership.names, &look, &mut guests).await;
     let sees_all_guests = rights::sees_all_guests(&cluster.permissions, &nodes, &resources, &guests);
-    let jobs = jobs::gather(&nodes, &roster, &cluster.permissions);
+    let jobs = jobs::gather(&nodes, &membership, &cluster.permissions);
 
     let mut quorum = BTreeMap::new();
     let mut etc_pve = BTreeMap::new();
-    let mut heartbeat = BTreeMap::new();
+    let mut migration_throttle = BTreeMap::new();
     let mut named = BTreeMap::new();
     for (name, seen) in nodes {
         quorum.insert(name.clone(), seen.quorum);
         etc_pve.insert(name.clone(), seen.etc_pve);
-        heartbeat.insert(name.clone(), seen.heartbeat);
+        migration_throttle.insert(name.clone(), seen.migration_throttle);
         named.insert(name, seen.node);
     }
     Snapshot {
         format: SNAPSHOT_FORMAT,
         taken,
-        cluster_name: roster.cluster_name,
+        cluster_name: membership.cluster_name,
         nodes: named,
         guests,
         sees_all_guests,
         missing_privileges: rights::missing(&cluster.permissions),
         quorum,
         etc_pve,
-        heartbeat,
-        configured_votes: roster.votes,
+        migration_throttle,
+        configured_votes: membership.votes,
         storages: cluster.storages,
         ha,
         ceph,
@@ -106,9 +106,9 @@ async fn read(ports: &Ports, look: Look<'_>) -> Snapshot {
     }
 }
 
-async fn look_at_nodes(reader: &Reader<'_>, roster: &roster::Roster, look: &Look<'_>) -> BTreeMap<NodeName, NodeLook> {
+async fn look_at_nodes(reader: &Reader<'_>, membership: &membership::Membership, look: &Look<'_>) -> BTreeMap<NodeName, NodeLook> {
     let mut looks: FuturesUnordered<_> =
-        roster.names.iter().map(|name| node::look_at(reader, roster, look, name)).collect();
+        membership.names.iter().map(|name| node::look_at(reader, membership, look, name)).collect();
     let mut nodes = BTreeMap::new();
     while let Some(seen) = looks.next().await {
         nodes.insert(seen.node.name.clone(), seen);

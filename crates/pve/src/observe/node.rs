@@ -12,7 +12,7 @@ use quorate_core::snapshot::{
 use super::look::{Look, keep_or};
 use super::packages::{self, Versions};
 use super::reader::{Reader, node_path};
-use super::roster::Roster;
+use super::membership::Membership;
 use super::shell::{DATE, NodeShell, QUICK, date};
 use super::{host, quorum};
 use crate::wire::cluster::GuestEntry;
@@ -25,7 +25,7 @@ pub(super) struct NodeLook {
     pub(super) node: Node,
     pub(super) quorum: Observed<QuorumView>,
     pub(super) etc_pve: Observed<EtcPve>,
-    pub(super) heartbeat: Observed<CorosyncComplaints>,
+    pub(super) migration_throttle: Observed<CorosyncComplaints>,
     /// `GET /nodes/N/qemu`.
     pub(super) vms: Result<Vec<GuestEntry>, WhyUnknown>,
     /// `GET /nodes/N/lxc`.
@@ -37,7 +37,7 @@ pub(super) struct NodeLook {
 }
 
 /// Reads one node.
-pub(super) async fn look_at(reader: &Reader<'_>, roster: &Roster, look: &Look<'_>, name: &NodeName) -> NodeLook {
+pub(super) async fn look_at(reader: &Reader<'_>, membership: &Membership, look: &Look<'_>, name: &NodeName) -> NodeLook {
     const BOOT_ID: [&str; 2] = ["cat", "/proc/sys/kernel/random/boot_id"];
     let shell = NodeShell::new(reader, name);
     // The first command proves the connection; without one, nothing else is tried.
@@ -49,7 +49,7 @@ pub(super) async fn look_at(reader: &Reader<'_>, roster: &Roster, look: &Look<'_
             (shell, Observed::Unknown(why))
         }
     };
-    let online = roster
+    let online = membership
         .online
         .get(name)
         .cloned()
@@ -60,13 +60,13 @@ pub(super) async fn look_at(reader: &Reader<'_>, roster: &Roster, look: &Look<'_
     let old = old.filter(|_| same_boot && online.is(&true));
     let anew = look.closely(name) || old.is_none();
 
-    let api = NodeApi { reader, name, offline: roster.is_offline(name) };
-    let (answers, told, quorum, etc_pve, heartbeat) = tokio::join!(
+    let api = NodeApi { reader, name, offline: membership.is_offline(name) };
+    let (answers, told, quorum, etc_pve, migration_throttle) = tokio::join!(
         read_api(&api, old, anew),
         read_shell(&shell, old, look),
-        quorum::read(&shell, name, roster),
+        quorum::read(&shell, name, membership),
         quorum::etc_pve(&shell),
-        host::heartbeat(&shell)
+        host::migration_throttle(&shell)
     );
     let versions = complete_versions(&api, told.packages.versions).await;
     let (local_guests, local_states) = told.local;
@@ -99,7 +99,7 @@ pub(super) async fn look_at(reader: &Reader<'_>, roster: &Roster, look: &Look<'_
         node,
         quorum,
         etc_pve,
-        heartbeat,
+        migration_throttle,
         vms: answers.vms,
         cts: answers.cts,
         tasks: answers.tasks,

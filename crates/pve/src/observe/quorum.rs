@@ -7,7 +7,7 @@ use quorate_core::observed::{Observed, WhyUnknown};
 use quorate_core::snapshot::{EtcPve, Link, Member, Qdevice, QuorumView};
 
 use super::reader::shell_source;
-use super::roster::Roster;
+use super::membership::Membership;
 use super::shell::{NodeShell, QUICK};
 use crate::ports::Exit;
 use crate::wire::cfgtool::{self, NodeLinks};
@@ -19,10 +19,10 @@ const CFGTOOL: [&str; 2] = ["corosync-cfgtool", "-n"];
 const LOCAL: [&str; 4] = ["stat", "-c", "%a", "/etc/pve/local"];
 
 /// Reads one node's view.
-pub(super) async fn read(shell: &NodeShell<'_>, node: &NodeName, roster: &Roster) -> Observed<QuorumView> {
+pub(super) async fn read(shell: &NodeShell<'_>, node: &NodeName, membership: &Membership) -> Observed<QuorumView> {
     let (votes, links) = tokio::join!(votes(shell, node), shell.parsed(&CFGTOOL, QUICK, cfgtool::parse));
     let view = super::reader::both(votes, links)
-        .and_then(|(votes, links)| view(node, &roster.ids, &roster.links, votes, links));
+        .and_then(|(votes, links)| view(node, &membership.ids, &membership.links, votes, links));
     view.into()
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use quorate_core::ids::{GuestId, NodeName};
 use quorate_core::observed::Observed;
-use quorate_core::snapshot::{GuestStatus, HaServiceState, HealthLevel, Memory, Snapshot, StopVerdict};
+use quorate_core::snapshot::{GuestStatus, HaServiceState, HealthLevel, Memory, Snapshot, SafeToStop};
 use quorate_core::version::Version;
 use quorate_pve::observe::{Depth, Look, observe};
 use quorate_pve::ports::{Api, ApiData, ApiError, ApiRequest, PortFuture, Ports};
@@ -83,7 +83,7 @@ async fn a_look_finds_what_the_recording_holds() {
     let ceph = snapshot.ceph().unwrap();
     assert_eq!(ceph.health, HealthLevel::Ok);
     assert!(ceph.all_pgs_clean() && ceph.osds.len() == 3 && ceph.flags.is_empty());
-    assert_eq!(ceph.osds_ok_to_stop[&"pve1".into()], Observed::Known(StopVerdict::Safe));
+    assert_eq!(ceph.osds_ok_to_stop[&"pve1".into()], Observed::Known(SafeToStop::Safe));
     assert_eq!(ceph.mon_quorum.len(), 3);
     assert_eq!(snapshot.missing_privileges, Observed::Known(vec![]));
     assert_eq!(snapshot.sees_all_guests, Observed::Known(true));

@@ -8,12 +8,12 @@ use std::time::Instant;
 
 use quorate::toolkit::{Came, Exit, Failure, Format, Page, Pages, print_json, whole_run};
 use quorate_world::cluster_file::{DEMO, POLICIES, POLICIES_POLICY, world_from_toml};
-use quorate_world::ledger::{Ledger, LedgerReport};
+use quorate_world::impact::{Impact, ImpactReport};
 
 use super::files::write_files;
 use super::up::DEMO_POLICY;
 use crate::lab::{Lab, LabOptions, Port};
-use crate::ledger_page::ledger_page;
+use crate::impact_page::impact_page;
 
 const NOTHING: &str = "No cluster outside this process was touched.";
 
@@ -44,26 +44,26 @@ pub(super) async fn perform(args: &Args, format: Format) -> Result<Exit, Failure
     let agreed = |downtimes| {
         lab.with_world(|world| {
             for (guest, seconds) in downtimes {
-                world.ledger.consent(guest, seconds);
+                world.impact.consent(guest, seconds);
             }
         });
     };
     let Came { exit, plan } = whole_run(&config, &dir.0.join("journal.db"), pages, agreed).await?;
-    let ledger = lab.with_world(|world| {
+    let impact = lab.with_world(|world| {
         let bound = plan.as_ref().map_or(0, |plan| plan.bound.moves);
-        Ledger::report(world, bound, began.elapsed().as_secs_f64())
+        Impact::report(world, bound, began.elapsed().as_secs_f64())
     });
-    show(&ledger, pages);
+    show(&impact, pages);
     if exit != Exit::Ok {
         return Ok(exit);
     }
-    Ok(if ledger.clean { Exit::Ok } else { Exit::Harm })
+    Ok(if impact.clean { Exit::Ok } else { Exit::Harm })
 }
 
 async fn start_lab(args: &Args) -> Result<Lab, Failure> {
     let cluster = if args.policies { POLICIES } else { DEMO };
     let mut world = world_from_toml(cluster, args.seed).map_err(|error| fault(error.to_string()))?;
-    Ledger::begin(&mut world);
+    Impact::begin(&mut world);
     let options = LabOptions {
         time_factor: args.time_factor,
         api_port: Port::Free,
@@ -92,12 +92,12 @@ fn where_it_is(lab: &Lab) -> Page {
     page
 }
 
-fn show(ledger: &LedgerReport, pages: Pages) {
+fn show(impact: &ImpactReport, pages: Pages) {
     match pages.0 {
-        Format::Json => print_json(ledger),
+        Format::Json => print_json(impact),
         Format::Text => {
             pages.title("Ledger of harm: the world's own account");
-            ledger_page(ledger).print();
+            impact_page(impact).print();
         }
     }
 }

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use quorate_core::ids::GuestId;
 use quorate_world::fault_words::{FAULTS, read_fault};
-use quorate_world::ledger::LedgerReport;
+use quorate_world::impact::ImpactReport;
 
 use crate::lab::control::{Answer, Ask, ControlError, LabStatus, ask};
 use quorate::toolkit::{Exit, Failure, Format, Page, Table, duration, print_json};
 use serde_json::json;
 
-use crate::ledger_page::ledger_page;
+use crate::impact_page::impact_page;
 
 /// Where a lab's files are unless something else is said.
 pub(super) const DEFAULT_DIR: &str = "quorate-lab";
@@ -62,8 +62,8 @@ pub(super) async fn status(place: &Place, format: Format) -> Result<Exit, Failur
     }
 }
 
-pub(super) async fn ledger(place: &Place, format: Format) -> Result<Exit, Failure> {
-    account(talk(place, &Ask::Ledger).await?, format)
+pub(super) async fn impact(place: &Place, format: Format) -> Result<Exit, Failure> {
+    account(talk(place, &Ask::Impact).await?, format)
 }
 
 pub(super) async fn down(place: &Place, format: Format) -> Result<Exit, Failure> {
@@ -71,15 +71,15 @@ pub(super) async fn down(place: &Place, format: Format) -> Result<Exit, Failure>
 }
 
 fn account(answer: Answer, format: Format) -> Result<Exit, Failure> {
-    let ledger: LedgerReport = match answer {
-        Answer::Ledger(ledger) => ledger,
+    let impact: ImpactReport = match answer {
+        Answer::Impact(impact) => impact,
         other => return Err(unexpected(&other)),
     };
     match format {
-        Format::Json => print_json(&ledger),
-        Format::Text => ledger_page(&ledger).print(),
+        Format::Json => print_json(&impact),
+        Format::Text => impact_page(&impact).print(),
     }
-    Ok(if ledger.clean { Exit::Ok } else { Exit::Harm })
+    Ok(if impact.clean { Exit::Ok } else { Exit::Harm })
 }
 
 pub(super) async fn fault(args: &FaultArgs, format: Format) -> Result<Exit, Failure> {

@@ -17,7 +17,7 @@ pub(crate) enum Verb {
     /// Show how the lab's cluster is, in truth
     Status(door::Place),
     /// Show the harm that was done in the lab up to now; exit code 10 if there is any
-    Ledger(door::Place),
+    Impact(door::Place),
     /// Let something go wrong, now or later; `quorate-lab fault list` names everything
     Fault(door::FaultArgs),
     /// Agree to a guest's downtime, so that the ledger does not count it as harm
@@ -32,7 +32,7 @@ pub(crate) async fn perform(verb: &Verb, format: Format) -> Result<Exit, Failure
         Verb::Demo(args) => demo::perform(args, format).await,
         Verb::Up(args) => up::perform(args, format).await,
         Verb::Status(place) => door::status(place, format).await,
-        Verb::Ledger(place) => door::ledger(place, format).await,
+        Verb::Impact(place) => door::impact(place, format).await,
         Verb::Fault(args) => door::fault(args, format).await,
         Verb::Consent(args) => door::consent(args).await,
         Verb::Down(place) => door::down(place, format).await,

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use quorate::toolkit::{Exit, Failure, Format, Page, print_json, read_snapshot};
 use quorate_world::World;
 use quorate_world::cluster_file::{ClusterFile, DEMO, synthetic, world_from_snapshot};
-use quorate_world::ledger::Ledger;
+use quorate_world::impact::Impact;
 use serde_json::json;
 
 use super::files::{make_dir, write_files};
 use crate::lab::control::Control;
 use crate::lab::{Lab, LabOptions, Port};
-use crate::ledger_page::ledger_page;
+use crate::impact_page::impact_page;
 
 const NOTHING: &str = "No cluster was started.";
 
@@ -58,7 +58,7 @@ pub(crate) struct Args {
 
 pub(super) async fn perform(args: &Args, format: Format) -> Result<Exit, Failure> {
     let mut world = build(args)?;
-    Ledger::begin(&mut world);
+    Impact::begin(&mut world);
     let dir = &args.place.dir;
     let cannot_write = |error: std::io::Error| {
         let what = format!("the files cannot be written to {}: {error}", dir.display());
@@ -86,7 +86,7 @@ pub(super) async fn perform(args: &Args, format: Format) -> Result<Exit, Failure
     let world = lab.stop().await;
     drop(control);
     if asked_by.is_none() && format == Format::Text {
-        ledger_page(&Ledger::report(&world, 0, wall_s)).print();
+        impact_page(&Impact::report(&world, 0, wall_s)).print();
     }
     // Whoever asked waits for this: now nothing listens any more.
     drop(asked_by);

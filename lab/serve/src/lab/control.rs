@@ -14,9 +14,9 @@ use quorate_wire::{api_listens, ssh_listens};
 use quorate_world::World;
 use quorate_world::fault_words::{read_fault, stranger};
 use quorate_world::faults::Fault;
-use quorate_world::ledger::{Ledger, LedgerReport};
+use quorate_world::impact::{Impact, ImpactReport};
 use quorate_world::node::Power;
-use quorate_world::oracle;
+use quorate_world::safety_checker;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -41,7 +41,7 @@ pub(crate) enum Ask {
     /// How is the cluster?
     Status,
     /// The harm up to now.
-    Ledger,
+    Impact,
     /// Let a fault strike.
     Fault {
         /// Seconds after the lab's beginning, in its time; 0 is now.
@@ -68,7 +68,7 @@ pub(crate) enum Answer {
     /// How the cluster is.
     Status(LabStatus),
     /// The ledger; also the last word of a lab that ends.
-    Ledger(LedgerReport),
+    Impact(ImpactReport),
     /// It is done.
     Done,
     /// It is not done, and why.
@@ -215,9 +215,9 @@ impl Control {
     fn answer(&self, lab: &Lab, ask: &Ask) -> Answer {
         match ask {
             Ask::Status => Answer::Status(status(lab)),
-            Ask::Ledger | Ask::Down => {
+            Ask::Impact | Ask::Down => {
                 let wall_s = self.open_for_s();
-                Answer::Ledger(lab.with_world(|world| Ledger::report(world, 0, wall_s)))
+                Answer::Impact(lab.with_world(|world| Impact::report(world, 0, wall_s)))
             }
             Ask::Fault { at_s, words } => match read_fault(words) {
                 Err(why) => Answer::Refused(why),
@@ -233,7 +233,7 @@ impl Control {
                 if !world.guests.contains_key(guest) {
                     return Answer::Refused(format!("this cluster has no guest {guest}"));
                 }
-                world.ledger.consent(*guest, *seconds);
+                world.impact.consent(*guest, *seconds);
                 Answer::Done
             }),
         }
@@ -256,7 +256,7 @@ fn status(lab: &Lab) -> LabStatus {
         lab_s: world.now_ms.saturating_sub(world.started_ms) / 1000,
         time_factor: lab.clock().factor(),
         quorate: world.corosync.anywhere_quorate(),
-        clean: Ledger::report(world, 0, 0.0).clean,
+        clean: Impact::report(world, 0, 0.0).clean,
         guests_running: world.guests.values().filter(|guest| guest.is_running()).count(),
         guests: world.guests.len(),
         nodes: lab.endpoints().values().map(|endpoint| node_status(world, endpoint)).collect(),
@@ -276,7 +276,7 @@ fn node_status(world: &World, endpoint: &super::Endpoint) -> NodeStatus {
         name: name.clone(),
         power: power.to_owned(),
         quorate: world.corosync.quorate(name),
-        out: oracle::is_out(world, name),
+        out: safety_checker::is_out(world, name),
         guests: world.guests.values().filter(|guest| guest.runs_on.contains(name)).count(),
         api: api_listens(world, name).then(|| endpoint.api.to_string()),
         ssh: ssh_listens(world, name).then(|| endpoint.ssh.to_string()),

@@ -28,12 +28,12 @@ use quorate_engine::{Beginning, Driver, Ended, Lists, Silent, WhenPaused, new_ru
 use quorate_journal::{Holder, Journal};
 use quorate_world::World;
 use quorate_world::cluster_file::{ClusterFileError, EVERY_STEP, world_from_toml};
-use quorate_world::ledger::Ledger;
+use quorate_world::impact::Impact;
 
 pub use self::points::Point;
 use self::points::{Copier, Stage, unlike};
 use crate::ports::SimPorts;
-use crate::rehearsal::{RehearsalError, consented_seconds};
+use crate::simulated_run::{SimulatedRunError, consented_seconds};
 
 /// The cluster file has no key for it: the HA manager moves guests by itself, which a run has to hold.
 const REBALANCES: &str = "crs: ha=static,ha-auto-rebalance=1\n";
@@ -52,7 +52,7 @@ pub enum CrashMatrixError {
     Cluster(#[from] ClusterFileError),
     /// The reference run cannot be driven.
     #[error(transparent)]
-    Run(#[from] RehearsalError),
+    Run(#[from] SimulatedRunError),
     /// The reference run is no reference.
     #[error("the reference run did not complete cleanly: {0}")]
     Reference(String),
@@ -134,26 +134,26 @@ struct Reference<E> {
 /// # Errors
 /// There is no reference run to kill.
 pub fn matrix(points: Points, threads: usize) -> Result<Matrix, CrashMatrixError> {
-    let (fates, aborted) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
+    let (guest_outcomes, aborted) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
     let take = |group: Vec<Point>| {
         for point in group.iter().filter(|point| point.is_event) {
-            let fate = abort(point.clone());
-            lock(&aborted).push((point.number, point.after.clone(), fate));
+            let guest_outcome = abort(point.clone());
+            lock(&aborted).push((point.number, point.after.clone(), guest_outcome));
         }
         for point in unlike(group) {
-            lock(&fates).push((point.number, point.after.clone(), resume(point)));
+            lock(&guest_outcomes).push((point.number, point.after.clone(), resume(point)));
         }
     };
     let Reference { end, points, verbs } = each_group(threads, |send| hold_reference(points, send), take)?;
-    let as_it = |fate: Result<End, String>| match fate {
+    let as_it = |guest_outcome: Result<End, String>| match guest_outcome {
         Ok(other) if other == end => Ok(()),
         Ok(other) => Err(format!("the end is another one: {other:?}, not {end:?}")),
         Err(why) => Err(why),
     };
-    let fates = sorted(fates).into_iter().map(|(number, after, fate)| (number, after, as_it(fate))).collect::<Vec<_>>();
+    let guest_outcomes = sorted(guest_outcomes).into_iter().map(|(number, after, guest_outcome)| (number, after, as_it(guest_outcome))).collect::<Vec<_>>();
     let aborted = sorted(aborted);
-    let (resumed, aborts) = (count(&fates), count(&aborted));
-    let mut failures = told("killed", fates);
+    let (resumed, aborts) = (count(&guest_outcomes), count(&aborted));
+    let mut failures = told("killed", guest_outcomes);
     failures.extend(told("aborted", aborted));
     Ok(Matrix { points, resumed, aborts, verbs, failures })
 }
@@ -163,32 +163,32 @@ pub fn matrix(points: Points, threads: usize) -> Result<Matrix, CrashMatrixError
 /// # Errors
 /// There is no reference run to kill.
 pub fn votes_matrix(points: Points, threads: usize) -> Result<Matrix, CrashMatrixError> {
-    let fates = Mutex::new(Vec::new());
+    let guest_outcomes = Mutex::new(Vec::new());
     let take = |group: Vec<Point>| {
         for point in unlike(group) {
-            lock(&fates).push((point.number, point.after.clone(), votes::resume(point)));
+            lock(&guest_outcomes).push((point.number, point.after.clone(), votes::resume(point)));
         }
     };
     let Reference { end: (), points, verbs } = each_group(threads, |send| votes::hold(points, send), take)?;
-    let fates = sorted(fates);
-    Ok(Matrix { points, resumed: count(&fates), aborts: 0, verbs, failures: told("killed", fates) })
+    let guest_outcomes = sorted(guest_outcomes);
+    Ok(Matrix { points, resumed: count(&guest_outcomes), aborts: 0, verbs, failures: told("killed", guest_outcomes) })
 }
 
 /// A point's number, what had just happened, and what came of it.
-type Fate<T> = (u64, String, Result<T, String>);
+type GuestOutcome<T> = (u64, String, Result<T, String>);
 
-fn sorted<T>(fates: Mutex<Vec<Fate<T>>>) -> Vec<Fate<T>> {
-    let mut fates = fates.into_inner().unwrap_or_else(PoisonError::into_inner);
-    fates.sort_by_key(|(number, ..)| *number);
-    fates
+fn sorted<T>(guest_outcomes: Mutex<Vec<GuestOutcome<T>>>) -> Vec<GuestOutcome<T>> {
+    let mut guest_outcomes = guest_outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
+    guest_outcomes.sort_by_key(|(number, ..)| *number);
+    guest_outcomes
 }
 
-fn count<T>(fates: &[Fate<T>]) -> u64 {
-    fates.len() as u64
+fn count<T>(guest_outcomes: &[GuestOutcome<T>]) -> u64 {
+    guest_outcomes.len() as u64
 }
 
-fn told(what: &str, fates: Vec<Fate<()>>) -> Vec<String> {
-    let failed = fates.into_iter().filter_map(|(number, after, fate)| Some((number, after, fate.err()?)));
+fn told(what: &str, guest_outcomes: Vec<GuestOutcome<()>>) -> Vec<String> {
+    let failed = guest_outcomes.into_iter().filter_map(|(number, after, guest_outcome)| Some((number, after, guest_outcome.err()?)));
     failed.map(|(number, after, why)| format!("{what} at point {number}, after {after}: {why}")).collect()
 }
 
@@ -230,7 +230,7 @@ fn hold_reference(points: Points, send: SyncSender<Vec<Point>>) -> Result<Refere
     let mut world = world_from_toml(EVERY_STEP, 1)?;
     let written = world.pmxcfs_write(&"pve1".into(), "/etc/pve/datacenter.cfg", REBALANCES);
     written.map_err(|error| CrashMatrixError::Reference(error.to_string()))?;
-    Ledger::begin(&mut world);
+    Impact::begin(&mut world);
     let run = new_run_id(UnixMs(world.now_ms), "crash-matrix");
     let copier = Copier::new(points, run.clone(), send);
     let sim = copier.tap(Arc::new(Mutex::new(world)));
@@ -244,33 +244,33 @@ fn hold_reference(points: Points, send: SyncSender<Vec<Point>>) -> Result<Refere
 }
 
 async fn begin(sim: &SimPorts, copier: &Arc<Copier>, run: &RunId) -> Result<Ended, CrashMatrixError> {
-    let journal = Journal::in_memory().map_err(RehearsalError::from)?;
+    let journal = Journal::in_memory().map_err(SimulatedRunError::from)?;
     let ports = sim.ports();
     let policy = policy();
-    Ledger::begin(&mut sim.world());
+    Impact::begin(&mut sim.world());
     let nodes: Vec<NodeName> = sim.world().nodes.keys().cloned().collect();
     let prepared = prepare(&ports, nodes.clone(), &policy, run, Lists::Refresh).await;
     let (plan, _) = prepared.plan.map_err(|no_plan| CrashMatrixError::Reference(format!("{:?}", no_plan.findings)))?;
     for (guest, seconds) in consented_seconds(&plan, &Policy::default()) {
         // A driver that stays away for twenty minutes leaves a guest down for as long.
-        sim.world().ledger.consent(guest, seconds + BACK_AFTER_S[2]);
+        sim.world().impact.consent(guest, seconds + BACK_AFTER_S[2]);
     }
     let beginning = Beginning { run: run.clone(), cluster: "every-step".to_owned(), policy, plan };
     let mut stage = Stage { copier: copier.clone(), sim: sim.clone() };
     let holder = Holder::this_process("crash matrix");
     let mut driver = Driver::begin(ports, &journal, &holder, beginning, &mut stage)
-        .map_err(RehearsalError::from)?
+        .map_err(SimulatedRunError::from)?
         .known_nodes(nodes)
         .when_paused(WhenPaused::Leave);
-    Ok(driver.drive().await.map_err(RehearsalError::from)?)
+    Ok(driver.drive().await.map_err(SimulatedRunError::from)?)
 }
 
 /// Takes a killed run up and drives it to its end.
 fn resume(point: Point) -> Result<End, String> {
-    let TakenUp { sim, ended, owed, .. } = take_up(point, None)?;
-    match (ended, owed) {
+    let TakenUp { sim, ended, to_undo, .. } = take_up(point, None)?;
+    match (ended, to_undo) {
         (Ended::Over(RunOutcome::Completed), 0) => end_of(&mut sim.world()),
-        (ended, owed) => Err(format!("it ended as {ended:?}, and {owed} things are owed")),
+        (ended, to_undo) => Err(format!("it ended as {ended:?}, and {owed} things are owed")),
     }
 }
 
@@ -281,13 +281,13 @@ fn abort(mut point: Point) -> Result<(), String> {
     let was_over = point.events.iter().any(|(_, event)| matches!(event, Event::RunEnded { .. }));
     let last = |event: &Event| matches!(event, Event::StepEnded { step: Step::FinalCheck(_), .. });
     let was_done = point.events.iter().any(|(_, event)| last(event));
-    let TakenUp { sim, ended, owed, .. } = take_up(point, Some(Request::Abort))?;
-    match (ended, owed) {
+    let TakenUp { sim, ended, to_undo, .. } = take_up(point, Some(Request::Abort))?;
+    match (ended, to_undo) {
         (Ended::Over(RunOutcome::Aborted), 0) => end_of(&mut sim.world()).map(drop),
         (Ended::Over(RunOutcome::Completed), 0) if was_over => Ok(()),
         // Whoever ends a run of which only the last look was left has no node left undone.
         (Ended::Over(RunOutcome::Completed), 0) if was_done => end_of(&mut sim.world()).map(drop),
-        (ended, owed) => Err(format!("it ended as {ended:?}, and {owed} things are owed")),
+        (ended, to_undo) => Err(format!("it ended as {ended:?}, and {owed} things are owed")),
     }
 }
 
@@ -295,7 +295,7 @@ fn abort(mut point: Point) -> Result<(), String> {
 struct TakenUp {
     sim: SimPorts,
     ended: Ended,
-    owed: usize,
+    to_undo: usize,
     /// Of the whole run, from its beginning.
     events: Vec<Event>,
 }
@@ -318,22 +318,22 @@ fn take_up(point: Point, say: Option<Request>) -> Result<TakenUp, String> {
             driver.say(say, "the operator of the crash matrix")?;
         }
         let ended = driver.drive().await?;
-        let owed = still_owed(&sim, driver.state());
+        let to_undo = still_to_undo(&sim, driver.state());
         let events = journal.events(&run)?.into_iter().map(|entry| entry.event).collect();
-        Ok::<_, quorate_engine::DriveError>((ended, owed, events))
+        Ok::<_, quorate_engine::DriveError>((ended, to_undo, events))
     };
-    let (ended, owed, events) = block_on(drive).map_err(|error| error.to_string())?;
-    Ok(TakenUp { sim, ended, owed, events })
+    let (ended, to_undo, events) = block_on(drive).map_err(|error| error.to_string())?;
+    Ok(TakenUp { sim, ended, to_undo, events })
 }
 
 /// Obligations that are open. Of what an abort may leave to the operator only failback counts as paid, and the ledger
 /// looks whether it had to be left.
-fn still_owed(sim: &SimPorts, state: &RunState) -> usize {
-    let mut open = state.obligations.len();
+fn still_to_undo(sim: &SimPorts, state: &RunState) -> usize {
+    let mut open = state.open_changes.len();
     for record in state.steps.values().filter(|record| matches!(record.outcome, Some(StepOutcome::HandedOver(_)))) {
         match &record.step {
             Step::ChangeSetting(ChangeSetting { act: Act::Undo, setting: Setting::Failback(failback) }) => {
-                Ledger::hand_over(&mut sim.world(), failback.guest);
+                Impact::hand_over(&mut sim.world(), failback.guest);
             }
             _ => open += 1,
         }
@@ -345,9 +345,9 @@ fn still_owed(sim: &SimPorts, state: &RunState) -> usize {
 fn end_of(world: &mut World) -> Result<End, String> {
     let rested_ms = world.now_ms + REST_MS;
     world.advance_to(rested_ms);
-    let ledger = Ledger::report(world, 0, 0.0);
-    if !ledger.clean {
-        return Err(format!("the ledger is not clean: {}", ledger.events.join("; ")));
+    let impact = Impact::report(world, 0, 0.0);
+    if !impact.clean {
+        return Err(format!("the ledger is not clean: {}", impact.events.join("; ")));
     }
     let upgrades = world.nodes.iter().map(|(name, node)| {
         let lines = node.unit_logs.values().flatten();
@@ -357,7 +357,7 @@ fn end_of(world: &mut World) -> Result<End, String> {
         guests: world.guests.values().map(|guest| (guest.id, guest.runs_on.iter().cloned().collect())).collect(),
         boots: world.nodes.iter().map(|(name, node)| (name.clone(), node.boots)).collect(),
         upgrades: upgrades.collect(),
-        moves: ledger.moves,
-        nodes_upgraded: ledger.nodes_upgraded,
+        moves: impact.moves,
+        nodes_upgraded: impact.nodes_upgraded,
     })
 }

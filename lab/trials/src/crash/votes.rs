@@ -17,12 +17,12 @@ use quorate_journal::{Holder, Journal};
 use quorate_world::World;
 use quorate_world::cluster_file::{EVERY_STEP, world_from_toml};
 use quorate_world::faults::{Fault, FaultKind};
-use quorate_world::ledger::Ledger;
+use quorate_world::impact::Impact;
 
 use super::points::{Copier, Point, Stage};
 use super::{CrashMatrixError, Points, Reference, lock, take_up};
 use crate::ports::SimPorts;
-use crate::rehearsal::RehearsalError;
+use crate::simulated_run::SimulatedRunError;
 
 /// They lose power, and the first of them gets it back.
 const OFF: [&str; 2] = ["pve1", "pve2"];
@@ -52,7 +52,7 @@ fn power_off(world: &mut World) {
 /// Holds the run, and hands each of its points on.
 pub(super) fn hold(points: Points, send: SyncSender<Vec<Point>>) -> Result<Reference<()>, CrashMatrixError> {
     let mut world = world_from_toml(EVERY_STEP, 1)?;
-    Ledger::begin(&mut world);
+    Impact::begin(&mut world);
     power_off(&mut world);
     let run = new_run_id(UnixMs(world.now_ms), "crash-matrix-votes");
     let copier = Copier::new(points, run, send);
@@ -68,28 +68,28 @@ pub(super) fn hold(points: Points, send: SyncSender<Vec<Point>>) -> Result<Refer
 }
 
 async fn recover(sim: &SimPorts, copier: &Arc<Copier>) -> Result<Ended, CrashMatrixError> {
-    let journal = Journal::in_memory().map_err(RehearsalError::from)?;
+    let journal = Journal::in_memory().map_err(SimulatedRunError::from)?;
     let mut stage = Stage { copier: copier.clone(), sim: sim.clone() };
     let holder = Holder::this_process("crash matrix");
     let nodes: Vec<NodeName> = sim.world().nodes.keys().cloned().collect();
     let (run, policy) = (copier.run.clone(), Policy::default());
     let driver = Driver::begin_recovery(sim.ports(), &journal, &holder, run, policy, &mut stage);
-    let mut driver = driver.map_err(RehearsalError::from)?.known_nodes(nodes).when_paused(WhenPaused::Leave);
+    let mut driver = driver.map_err(SimulatedRunError::from)?.known_nodes(nodes).when_paused(WhenPaused::Leave);
     let words = OFF.iter().map(|node| words_for(&NodeName::from(*node))).collect();
     let by = "the operator of the crash matrix".to_owned();
-    match driver.lower_votes(words, by).await.map_err(RehearsalError::from)? {
+    match driver.lower_votes(words, by).await.map_err(SimulatedRunError::from)? {
         Lowered::Yes => {}
         Lowered::Not(why) => return Err(CrashMatrixError::Reference(why.join("; "))),
     }
-    Ok(driver.drive().await.map_err(RehearsalError::from)?)
+    Ok(driver.drive().await.map_err(SimulatedRunError::from)?)
 }
 
 /// Takes a killed recovery up and drives it to its end.
 pub(super) fn resume(point: Point) -> Result<(), String> {
     let taken = take_up(point, None)?;
-    match (taken.ended, taken.owed) {
+    match (taken.ended, taken.to_undo) {
         (Ended::Over(RunOutcome::Recovered), 0) => at_the_end(&mut taken.sim.world(), &taken.events),
-        (ended, owed) => Err(format!("it ended as {ended:?}, and {owed} things are owed")),
+        (ended, to_undo) => Err(format!("it ended as {ended:?}, and {owed} things are owed")),
     }
 }
 
@@ -111,8 +111,8 @@ fn at_the_end(world: &mut World, events: &[Event]) -> Result<(), String> {
     let rested_ms = world.now_ms + REST_MS;
     world.advance_to(rested_ms);
     // The loss of two nodes does harm enough by itself; what is asked is what votes can do.
-    let broken = world.ledger.rules_broken.iter().find(|(_, rule, _)| RULES.contains(&rule.as_str()));
-    match (broken, world.ledger.doubled.first()) {
+    let broken = world.impact.rules_broken.iter().find(|(_, rule, _)| RULES.contains(&rule.as_str()));
+    match (broken, world.impact.doubled.first()) {
         (Some((_, rule, what)), _) => Err(format!("{rule}: {what}")),
         (None, Some(guest)) => Err(format!("{guest} ran twice")),
         (None, None) => Ok(()),

@@ -7,11 +7,11 @@
 //!
 //! A seed says everything: the same seed holds the same run, to the byte.
 
-mod heal;
+mod repair;
 mod operator;
 mod shape;
-mod strikes;
-mod verdict;
+mod planned_faults;
+mod seed_outcome;
 
 use std::sync::{Arc, Mutex};
 
@@ -23,10 +23,10 @@ use quorate_world::cluster_file::{ClusterFile, ClusterFileError};
 use quorate_world::events::Rng;
 
 use crate::ports::SimPorts;
-use crate::rehearsal::RehearsalError;
+use crate::simulated_run::SimulatedRunError;
 
-pub use strikes::{Blow, Harm, Strike};
-pub use verdict::{Ending, Verdict};
+pub use planned_faults::{FaultDrawn, Harm, PlannedFault};
+pub use seed_outcome::{Ending, SeedOutcome};
 
 /// What a seed draws before the run; what befalls it is drawn once there is a plan.
 #[derive(Clone, Debug)]
@@ -42,13 +42,13 @@ pub struct Case {
 
 /// A seed could not be held.
 #[derive(Debug, thiserror::Error)]
-pub enum SwarmError {
+pub enum FuzzError {
     /// Its cluster cannot be built.
     #[error(transparent)]
     Cluster(#[from] ClusterFileError),
     /// Its run could not be driven.
     #[error(transparent)]
-    Run(#[from] RehearsalError),
+    Run(#[from] SimulatedRunError),
 }
 
 impl Case {
@@ -69,7 +69,7 @@ impl Case {
     ///
     /// # Errors
     /// The cluster cannot be built, or the run cannot be driven.
-    pub async fn hold(self) -> Result<Verdict, SwarmError> {
+    pub async fn hold(self) -> Result<SeedOutcome, FuzzError> {
         let world = World::build(&self.file, self.seed)?;
         let sim = SimPorts::new(Arc::new(Mutex::new(world)));
         Ok(operator::Operator::new(self, sim).hold().await?)
@@ -80,7 +80,7 @@ impl Case {
 ///
 /// # Errors
 /// As [`Case::hold`].
-pub async fn hold(seed: u64) -> Result<Verdict, SwarmError> {
+pub async fn hold(seed: u64) -> Result<SeedOutcome, FuzzError> {
     Case::of(seed)?.hold().await
 }
 

@@ -11,14 +11,14 @@ use quorate_core::run::{Event, Pause, PauseCause, Request, RunOutcome};
 use quorate_engine::{Beginning, Driver, Ended, Lists, Watcher, WhenPaused, new_run_id, prepare};
 use quorate_journal::{Holder, Journal, JournalError};
 use quorate_world::faults::{Fault, FaultKind};
-use quorate_world::ledger::Ledger;
+use quorate_world::impact::Impact;
 
-use super::strikes::{self, Blow, Strike};
-use super::verdict::{self, Ending, Story, Verdict};
+use super::planned_faults::{self, FaultDrawn, PlannedFault};
+use super::seed_outcome::{self, Ending, Story, SeedOutcome};
 use super::{Case, Events};
 use crate::judge::Judge;
 use crate::ports::{Kill, SimPorts};
-use crate::rehearsal::{RehearsalError, consented_seconds, unless_it_dies};
+use crate::simulated_run::{SimulatedRunError, consented_seconds, unless_it_dies};
 
 /// From the operator's mending to his `resume`: nodes boot, HA recovers, Ceph heals.
 const MENDING_MS: u64 = 900_000;
@@ -47,14 +47,14 @@ pub(super) struct Operator {
     case: Case,
     sim: SimPorts,
     judge: Judge,
-    strikes: Vec<Strike>,
+    planned_faults: Vec<PlannedFault>,
     events: Events,
     struck: BTreeSet<StepId>,
     back_after_s: u64,
     deadline_ms: u64,
     overtime: bool,
     pauses: u32,
-    healed: bool,
+    repaired: bool,
     begins_anew: bool,
 }
 
@@ -77,7 +77,7 @@ impl Watcher for Stage<'_> {
         drop(world);
         let Event::StepStarted { id, .. } = event else { return };
         if operator.struck.insert(id.clone()) {
-            operator.strike(id, at, journal, run);
+            operator.planned_fault(id, at, journal, run);
         }
     }
 
@@ -99,27 +99,27 @@ impl Operator {
             case,
             sim,
             judge: Judge::default(),
-            strikes: Vec::new(),
+            planned_faults: Vec::new(),
             events: Vec::new(),
             struck: BTreeSet::new(),
             back_after_s: 0,
             deadline_ms,
             overtime: false,
             pauses: 0,
-            healed: false,
+            repaired: false,
             begins_anew: false,
         }
     }
 
-    pub(super) async fn hold(mut self) -> Result<Verdict, RehearsalError> {
+    pub(super) async fn hold(mut self) -> Result<SeedOutcome, SimulatedRunError> {
         let journal = Journal::in_memory()?;
-        Ledger::begin(&mut self.sim.world());
+        Impact::begin(&mut self.sim.world());
         let (run, plan) = match self.plans("swarm").await {
             Ok(planned) => planned,
-            Err(refused) => return Ok(verdict::refused(self.case, &self.sim, refused)),
+            Err(refused) => return Ok(seed_outcome::refused(self.case, &self.sim, refused)),
         };
         let mut rng = self.case.rng.clone();
-        self.strikes = strikes::draw(&mut rng, &self.sim.world(), &plan);
+        self.planned_faults = planned_faults::draw(&mut rng, &self.sim.world(), &plan);
         let mut ending = self.drive_to_the_end(&journal, run, plan).await?;
         if matches!(ending, Ending::Aborted) && self.begins_anew {
             // What stands in the way of another run by now is an end too: what was begun is given back.
@@ -128,11 +128,11 @@ impl Operator {
             }
         }
         // What strikes after the end does not make it untrue.
-        let upgraded = Ledger::report(&self.sim.world(), 0, 0.0).nodes_upgraded;
+        let upgraded = Impact::report(&self.sim.world(), 0, 0.0).nodes_upgraded;
         let now_ms = self.sim.world().now_ms;
         self.sim.world().advance_to(now_ms + REST_MS);
-        let Self { case, sim, strikes, judge, events, pauses, .. } = self;
-        Ok(verdict::of(case, &sim, Story { ending, upgraded, strikes, wrongs: judge.wrongs, events, pauses }))
+        let Self { case, sim, planned_faults, judge, events, pauses, .. } = self;
+        Ok(seed_outcome::of(case, &sim, Story { ending, upgraded, planned_faults, wrongs: judge.wrongs, events, pauses }))
     }
 
     /// Looks and plans as `quorate run` does before it begins; the errors say why it would not.
@@ -155,10 +155,10 @@ impl Operator {
         }
     }
 
-    async fn drive_to_the_end(&mut self, journal: &Journal, run: RunId, plan: Plan) -> Result<Ending, RehearsalError> {
-        let margin_s = if self.strikes.is_empty() { SLOW_GUEST_S } else { HELD_UP_S };
+    async fn drive_to_the_end(&mut self, journal: &Journal, run: RunId, plan: Plan) -> Result<Ending, SimulatedRunError> {
+        let margin_s = if self.planned_faults.is_empty() { SLOW_GUEST_S } else { HELD_UP_S };
         for (guest, seconds) in consented_seconds(&plan, &self.case.policy) {
-            self.sim.world().ledger.consent(guest, seconds + margin_s);
+            self.sim.world().impact.consent(guest, seconds + margin_s);
         }
         let policy = self.case.policy.clone();
         let mut first = Some(Beginning { run: run.clone(), cluster: "swarm".to_owned(), policy, plan });
@@ -188,7 +188,7 @@ impl Operator {
         run: &RunId,
         beginning: Option<Beginning>,
         say: Option<Request>,
-    ) -> Result<Option<Ended>, RehearsalError> {
+    ) -> Result<Option<Ended>, SimulatedRunError> {
         let sim = self.sim.clone();
         let ports = sim.ports();
         let nodes = sim.world().nodes.keys().cloned().collect();
@@ -205,23 +205,23 @@ impl Operator {
         Ok(unless_it_dies(&sim, driver.drive()).await.transpose()?)
     }
 
-    fn strike(&mut self, id: &StepId, at: UnixMs, journal: &Journal, run: &RunId) {
-        let struck: Vec<Strike> = self.strikes.iter().filter(|strike| strike.step == *id).cloned().collect();
-        for Strike { delay_s, what, .. } in struck {
+    fn planned_fault(&mut self, id: &StepId, at: UnixMs, journal: &Journal, run: &RunId) {
+        let struck: Vec<PlannedFault> = self.planned_faults.iter().filter(|planned_fault| planned_fault.step == *id).cloned().collect();
+        for PlannedFault { delay_s, what, .. } in struck {
             match what {
-                Blow::Fault(kind) if !self.healed => {
+                FaultDrawn::Fault(kind) if !self.repaired => {
                     let mut world = self.sim.world();
                     let at_s = world.now_ms.saturating_sub(world.started_ms) / 1000 + delay_s;
                     world.inject(Fault { at_s, kind });
                 }
-                Blow::Fault(_) => {}
-                Blow::Dies { after_calls, back_after_s } => {
+                FaultDrawn::Fault(_) => {}
+                FaultDrawn::Dies { after_calls, back_after_s } => {
                     self.back_after_s = back_after_s;
                     self.sim.kill(Kill::Before(self.sim.calls() + 1 + after_calls));
                 }
-                Blow::Wire { calls, trouble } => self.sim.trouble(calls, trouble),
-                Blow::ClockSet { seconds } => self.sim.set_clock_off(seconds),
-                Blow::Says(request) => {
+                FaultDrawn::Wire { calls, trouble } => self.sim.trouble(calls, trouble),
+                FaultDrawn::ClockSet { seconds } => self.sim.set_clock_off(seconds),
+                FaultDrawn::Says(request) => {
                     let posted: Result<(), JournalError> = journal.post_request(run, at, "the operator", &request);
                     posted.expect("a journal in memory can be written");
                 }
@@ -237,7 +237,7 @@ impl Operator {
 
     fn somebody_brings_guests(&self) -> bool {
         let brings = |kind: &FaultKind| matches!(kind, FaultKind::AdminMoves { .. } | FaultKind::AdminStarts { .. });
-        self.strikes.iter().any(|strike| matches!(&strike.what, Blow::Fault(kind) if brings(kind)))
+        self.planned_faults.iter().any(|planned_fault| matches!(&planned_fault.what, FaultDrawn::Fault(kind) if brings(kind)))
     }
 
     /// What he does when the run stands still.
@@ -268,11 +268,11 @@ impl Operator {
 
     fn mends(&mut self) {
         let mut world = self.sim.world();
-        super::heal::heal(&mut world);
+        super::repair::repair(&mut world);
         let until_ms = world.now_ms + MENDING_MS;
         world.advance_to(until_ms);
-        super::heal::takes_up_again(&mut world);
+        super::repair::takes_up_again(&mut world);
         drop(world);
-        self.healed = true;
+        self.repaired = true;
     }
 }

@@ -8,26 +8,26 @@ use quorate_core::recovery::{RunFacts, diagnose};
 use quorate_core::run::{Event, RunOutcome, RunState, StepOutcome};
 use quorate_engine::{Driver, Ended, Lowered, Silent, new_run_id};
 use quorate_journal::{Holder, Journal};
-use quorate_pve::observe::survey;
+use quorate_pve::observe::quorum_views;
 
 use super::log::Log;
 use super::script::{AtStep, Verb};
 use crate::ports::SimPorts;
-use crate::rehearsal::{AfterStep, OperatorAt, Outcome, Rehearsal, RehearsalError};
+use crate::simulated_run::{AfterStep, OperatorAt, Outcome, SimulatedRun, SimulatedRunError};
 
 /// A line of the log is broken before it gets longer.
 const WIDTH: usize = 110;
 
 /// An operator with Quorate.
 pub(super) struct Quorate {
-    rehearsal: Rehearsal,
+    simulated_run: SimulatedRun,
     /// Made with the first line that needs it.
     journal: Option<Journal>,
 }
 
 impl Quorate {
     pub(super) fn new(policy: Policy) -> Self {
-        Self { rehearsal: Rehearsal { policy, ..Rehearsal::default() }, journal: None }
+        Self { simulated_run: SimulatedRun { policy, ..SimulatedRun::default() }, journal: None }
     }
 
     /// Something will happen at a step of the next lines.
@@ -35,9 +35,9 @@ impl Quorate {
         let step = step.clone();
         match what {
             AtStep::Fault(fault) => {
-                self.rehearsal.after_step.push(AfterStep { step, seconds: after.as_secs(), fault: fault.clone() });
+                self.simulated_run.after_step.push(AfterStep { step, seconds: after.as_secs(), fault: fault.clone() });
             }
-            AtStep::Operator(request) => self.rehearsal.operator.push(OperatorAt { step, request: request.clone() }),
+            AtStep::Operator(request) => self.simulated_run.operator.push(OperatorAt { step, request: request.clone() }),
         }
     }
 
@@ -56,7 +56,7 @@ impl Quorate {
     }
 
     /// What `quorate recover` says, and does.
-    fn recovered(&mut self, words: &[String], sim: &SimPorts, log: &mut Log) -> Result<(), RehearsalError> {
+    fn recovered(&mut self, words: &[String], sim: &SimPorts, log: &mut Log) -> Result<(), SimulatedRunError> {
         let journal = match &mut self.journal {
             Some(journal) => &*journal,
             none => none.insert(Journal::in_memory()?),
@@ -66,7 +66,7 @@ impl Quorate {
             None => RunState::default(),
         };
         let state = Some(state).filter(|state| state.run.is_some() && state.ended.is_none());
-        let policy = &self.rehearsal.policy;
+        let policy = &self.simulated_run.policy;
         let facts = match &state {
             Some(state) => state.facts(),
             None => RunFacts::without_a_run(&policy.deadlines),
@@ -75,7 +75,7 @@ impl Quorate {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime without I/O can be made");
         runtime.block_on(async {
             let ports = sim.ports();
-            let seen = survey(&ports, &nodes).await;
+            let seen = quorum_views(&ports, &nodes).await;
             let lines = diagnose(&seen, &facts).lines();
             log.entry(sim.world().now_ms, "quorate: looks at every node by itself");
             lines.iter().for_each(|line| wrapped(log, line));
@@ -106,7 +106,7 @@ impl Quorate {
         })
     }
 
-    fn held(&mut self, verb: &Verb, sim: &SimPorts) -> Result<Outcome, RehearsalError> {
+    fn held(&mut self, verb: &Verb, sim: &SimPorts) -> Result<Outcome, SimulatedRunError> {
         let journal = match &mut self.journal {
             Some(journal) => &*journal,
             none => none.insert(Journal::in_memory()?),
@@ -116,9 +116,9 @@ impl Quorate {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime without I/O can be made");
         runtime.block_on(async {
             match (verb, last_run) {
-                (Verb::Resume, Some(run)) => self.rehearsal.resume(sim, journal, &run).await,
-                (Verb::Abort, Some(run)) => self.rehearsal.abort(sim, journal, &run).await,
-                _ => self.rehearsal.begin_within(sim, journal).await,
+                (Verb::Resume, Some(run)) => self.simulated_run.resume(sim, journal, &run).await,
+                (Verb::Abort, Some(run)) => self.simulated_run.abort(sim, journal, &run).await,
+                _ => self.simulated_run.begin_within(sim, journal).await,
             }
         })
     }
@@ -208,7 +208,7 @@ fn wrapped(log: &mut Log, text: &str) {
 fn in_words(event: &Event) -> Option<Vec<String>> {
     match event {
         Event::PlanAdopted { plan, why } => {
-            let order: Vec<&str> = plan.waves.iter().filter_map(|w| Some(w.node.as_ref()?.as_str())).collect();
+            let order: Vec<&str> = plan.node_steps.iter().filter_map(|w| Some(w.node.as_ref()?.as_str())).collect();
             let costs = &plan.costs;
             Some(vec![format!("plan ({why}): {}; {} moves, {} reboots", order.join(", "), costs.moves, costs.reboots)])
         }
@@ -232,12 +232,12 @@ fn in_words(event: &Event) -> Option<Vec<String>> {
             Some(vec![format!("the operator agrees to {}", kinds.join(", "))])
         }
         Event::Waived { waiver, .. } => Some(vec![format!("the operator waives {waiver}: {}", waiver.reason)]),
-        Event::PaceChanged { pace, why } => {
+        Event::ThrottleChanged { throttle, why } => {
             let mut lines = vec![format!("corosync watch: {pace}")];
             lines.extend(why.iter().cloned());
             Some(lines)
         }
-        Event::Attested { by, words, .. } => {
+        Event::ConfirmedOff { by, words, .. } => {
             let mut lines = vec![format!("{by} attests")];
             lines.extend(words.iter().cloned());
             Some(lines)

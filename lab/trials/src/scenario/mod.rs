@@ -18,10 +18,10 @@ use std::path::{Path, PathBuf};
 
 use quorate_core::policy::Policy;
 use quorate_world::cluster_file::{ClusterFileError, world_from_toml};
-use quorate_world::ledger::LedgerReport;
+use quorate_world::impact::ImpactReport;
 use thiserror::Error;
 
-pub use self::script::{Deed, Line, Script, ScriptError};
+pub use self::script::{Action, Line, Script, ScriptError};
 
 /// Why a scenario cannot be played.
 #[derive(Debug, Error)]
@@ -77,7 +77,7 @@ pub struct Played {
     /// What happened, as it stands in the log file.
     pub log: String,
     /// What the cluster says.
-    pub ledger: LedgerReport,
+    pub impact: ImpactReport,
 }
 
 impl Scenario {

@@ -37,12 +37,12 @@ pub struct Line {
     /// As it stands.
     pub text: String,
     /// What it asks for.
-    pub deed: Deed,
+    pub action: Action,
 }
 
 /// What a line asks for.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Deed {
+pub enum Action {
     /// `# Two nodes at once`: a heading in the log.
     Says,
     /// `pve1# qm list`: a command as root in the node's shell.
@@ -112,8 +112,8 @@ impl Script {
     pub fn parse(text: &str) -> Result<Self, ScriptError> {
         let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
         let lines = lines.filter(|(_, line)| !line.is_empty()).map(|(number, line)| {
-            let deed = deed(line).map_err(|why| ScriptError { line: number, why })?;
-            Ok(Line { number, text: line.to_owned(), deed })
+            let action = action(line).map_err(|why| ScriptError { line: number, why })?;
+            Ok(Line { number, text: line.to_owned(), action })
         });
         Ok(Self(lines.collect::<Result<_, _>>()?))
     }
@@ -126,11 +126,11 @@ impl Script {
         for line in &self.0 {
             let unknown =
                 |node: &NodeName| (!world.nodes.contains_key(node)).then(|| format!("this cluster has no node {node}"));
-            let why = match &line.deed {
-                Deed::Shell { node, .. } | Deed::Api { node, .. } => unknown(node),
-                Deed::Fault(fault) | Deed::AtStep { what: AtStep::Fault(fault), .. } => stranger(world, fault),
-                Deed::Until(condition, _) => condition.stranger(world),
-                Deed::Says | Deed::Wait(_) | Deed::AtStep { .. } | Deed::Quorate(_) => None,
+            let why = match &line.action {
+                Action::Shell { node, .. } | Action::Api { node, .. } => unknown(node),
+                Action::Fault(fault) | Action::AtStep { what: AtStep::Fault(fault), .. } => stranger(world, fault),
+                Action::Until(condition, _) => condition.stranger(world),
+                Action::Says | Action::Wait(_) | Action::AtStep { .. } | Action::Quorate(_) => None,
             };
             if let Some(why) = why {
                 return Err(ScriptError { line: line.number, why });
@@ -140,24 +140,24 @@ impl Script {
     }
 }
 
-fn deed(line: &str) -> Result<Deed, String> {
+fn action(line: &str) -> Result<Action, String> {
     if line.starts_with('#') {
-        return Ok(Deed::Says);
+        return Ok(Action::Says);
     }
     let (first, rest) = line.split_once(' ').map_or((line, ""), |(first, rest)| (first, rest.trim()));
     match first {
         "wait" => wait(rest),
-        "fault" => Ok(Deed::Fault(fault(rest)?)),
+        "fault" => Ok(Action::Fault(fault(rest)?)),
         "at" => at_step(rest),
         "quorate" => match rest {
-            "run" => Ok(Deed::Quorate(Verb::Run)),
-            "resume" => Ok(Deed::Quorate(Verb::Resume)),
-            "abort" => Ok(Deed::Quorate(Verb::Abort)),
-            "recover" => Ok(Deed::Quorate(Verb::Recover(Vec::new()))),
+            "run" => Ok(Action::Quorate(Verb::Run)),
+            "resume" => Ok(Action::Quorate(Verb::Resume)),
+            "abort" => Ok(Action::Quorate(Verb::Abort)),
+            "recover" => Ok(Action::Quorate(Verb::Recover(Vec::new()))),
             _ => recover(rest),
         },
         prompt => match (prompt.strip_suffix('#'), prompt.strip_suffix('>')) {
-            (Some(node), _) => Ok(Deed::Shell { node: NodeName::new(node), command: rest.to_owned() }),
+            (Some(node), _) => Ok(Action::Shell { node: NodeName::new(node), command: rest.to_owned() }),
             (_, Some(node)) => api(node, rest),
             _ => Err(format!("{prompt:?} begins no line of a script")),
         },
@@ -165,33 +165,33 @@ fn deed(line: &str) -> Result<Deed, String> {
 }
 
 /// `recover --lower-expected-votes "I have seen that pve2 is off"`.
-fn recover(rest: &str) -> Result<Deed, String> {
+fn recover(rest: &str) -> Result<Action, String> {
     const FORM: &str = "it is: quorate run|resume|abort|recover [--lower-expected-votes \"WORDS\"…]";
     let words = rest.strip_prefix("recover --lower-expected-votes ").ok_or(FORM)?;
     let words = words.split('"').enumerate().filter(|(index, _)| index % 2 == 1);
-    Ok(Deed::Quorate(Verb::Recover(words.map(|(_, words)| words.to_owned()).collect())))
+    Ok(Action::Quorate(Verb::Recover(words.map(|(_, words)| words.to_owned()).collect())))
 }
 
-fn api(node: &str, rest: &str) -> Result<Deed, String> {
+fn api(node: &str, rest: &str) -> Result<Action, String> {
     const FORM: &str = "it is: NODE> GET|POST|PUT|DELETE /PATH NAME=VALUE…";
     let mut words = rest.split_whitespace();
     let method = words.next().filter(|word| matches!(*word, "GET" | "POST" | "PUT" | "DELETE")).ok_or(FORM)?;
     let path = words.next().filter(|word| word.starts_with('/')).ok_or(FORM)?;
     let pair = |word: &str| word.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
     let params = words.map(pair).collect::<Option<_>>().ok_or(FORM)?;
-    Ok(Deed::Api { node: NodeName::new(node), method: method.to_owned(), path: path.to_owned(), params })
+    Ok(Action::Api { node: NodeName::new(node), method: method.to_owned(), path: path.to_owned(), params })
 }
 
-fn wait(rest: &str) -> Result<Deed, String> {
-    let Some(condition) = rest.strip_prefix("until ") else { return Ok(Deed::Wait(duration(rest)?)) };
+fn wait(rest: &str) -> Result<Action, String> {
+    let Some(condition) = rest.strip_prefix("until ") else { return Ok(Action::Wait(duration(rest)?)) };
     let (condition, patience) = match condition.rsplit_once(" within ") {
         Some((condition, patience)) => (condition, duration(patience)?),
         None => (condition, PATIENCE),
     };
-    Ok(Deed::Until(Condition::parse(condition)?, patience))
+    Ok(Action::Until(Condition::parse(condition)?, patience))
 }
 
-fn at_step(rest: &str) -> Result<Deed, String> {
+fn at_step(rest: &str) -> Result<Action, String> {
     const FORM: &str = "it is: at step STEP [after TIME]: fault …|pause|abort|approve KIND";
     let (when, what) = rest.split_once(": ").ok_or(FORM)?;
     let when = when.strip_prefix("step ").ok_or(FORM)?;
@@ -209,7 +209,7 @@ fn at_step(rest: &str) -> Result<Deed, String> {
         }
         _ => return Err(FORM.to_owned()),
     };
-    Ok(Deed::AtStep { step: StepId::new(step), after, what })
+    Ok(Action::AtStep { step: StepId::new(step), after, what })
 }
 
 /// Words as in `quorate-lab fault`; a text of several words stands in quotes.
@@ -243,32 +243,32 @@ mod tests {
     use super::*;
     use quorate_world::cluster_file::{DEMO, world_from_toml};
 
-    fn one(line: &str) -> Deed {
-        Script::parse(line).unwrap().0.remove(0).deed
+    fn one(line: &str) -> Action {
+        Script::parse(line).unwrap().0.remove(0).action
     }
 
     #[test]
     fn every_kind_of_line_is_read() {
-        let shell = Deed::Shell { node: "pve1".into(), command: "qm list | grep 101".to_owned() };
+        let shell = Action::Shell { node: "pve1".into(), command: "qm list | grep 101".to_owned() };
         assert_eq!(one("pve1# qm list | grep 101"), shell);
         let params = vec![("command".to_owned(), "reboot".to_owned())];
         let (method, path) = ("POST".to_owned(), "/nodes/pve1/status".to_owned());
-        let api = Deed::Api { node: "pve1".into(), method, path, params };
+        let api = Action::Api { node: "pve1".into(), method, path, params };
         assert_eq!(one("pve1> POST /nodes/pve1/status command=reboot"), api);
-        assert_eq!(one("wait 15m"), Deed::Wait(Duration::from_secs(900)));
+        assert_eq!(one("wait 15m"), Action::Wait(Duration::from_secs(900)));
         assert!(
-            matches!(one("wait until pve2 is back within 1h"), Deed::Until(_, patience) if patience.as_secs() == 3600)
+            matches!(one("wait until pve2 is back within 1h"), Action::Until(_, patience) if patience.as_secs() == 3600)
         );
         assert_eq!(one("fault api-error pve1 \"got timeout\""), one("fault  api-error pve1 \"got timeout\""));
         assert!(
-            matches!(one("at step pve2.reboot after 40s: fault power-off pve3"), Deed::AtStep { after, .. } if after.as_secs() == 40)
+            matches!(one("at step pve2.reboot after 40s: fault power-off pve3"), Action::AtStep { after, .. } if after.as_secs() == 40)
         );
         assert!(matches!(
             one("at step pve2.reboot: pause"),
-            Deed::AtStep { what: AtStep::Operator(Request::Pause), .. }
+            Action::AtStep { what: AtStep::Operator(Request::Pause), .. }
         ));
-        assert_eq!(one("quorate run"), Deed::Quorate(Verb::Run));
-        assert_eq!(one("# words"), Deed::Says);
+        assert_eq!(one("quorate run"), Action::Quorate(Verb::Run));
+        assert_eq!(one("# words"), Action::Says);
     }
 
     #[test]

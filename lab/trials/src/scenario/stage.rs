@@ -12,12 +12,12 @@ use quorate_wire::{
 use quorate_world::World;
 use quorate_world::access::{TOKEN, TOKEN_SECRET};
 use quorate_world::faults::Fault;
-use quorate_world::ledger::{Ledger, LedgerReport};
+use quorate_world::impact::{Impact, ImpactReport};
 
 use super::condition::Condition;
 use super::drive::Quorate;
 use super::log::Log;
-use super::script::{Deed, Script};
+use super::script::{Action, Script};
 use super::{Line, Played};
 use crate::ports::SimPorts;
 
@@ -41,7 +41,7 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) fn new(mut world: World, policy: Policy) -> Self {
-        Ledger::begin(&mut world);
+        Impact::begin(&mut world);
         let log = Log::new(world.now_ms);
         // Nobody looks at these certificates; a fixed one per node keeps the answers the same from run to run.
         let names = world.nodes.keys();
@@ -56,29 +56,29 @@ impl Stage {
         for line in &script.0 {
             self.line(line);
         }
-        let ledger = Ledger::report(&self.sim.world(), 0, 0.0);
+        let impact = Impact::report(&self.sim.world(), 0, 0.0);
         let mut log = self.log.into_text();
         log.push('\n');
-        log.push_str(&account(&ledger));
-        Played { log, ledger }
+        log.push_str(&account(&impact));
+        Played { log, impact }
     }
 
     fn line(&mut self, line: &Line) {
-        if line.deed == Deed::Says {
+        if line.action == Action::Says {
             self.log.line(&line.text);
             return;
         }
         let now_ms = self.sim.world().now_ms;
         self.log.entry(now_ms, &line.text);
-        match &line.deed {
-            Deed::Says => {}
-            Deed::Shell { node, command } => self.shell(node, command),
-            Deed::Api { node, method, path, params } => self.api(node, method, path, params),
-            Deed::Wait(time) => self.pass(*time),
-            Deed::Until(condition, patience) => self.until(condition, *patience),
-            Deed::Fault(kind) => self.sim.world().inject(Fault { at_s: 0, kind: kind.clone() }),
-            Deed::AtStep { step, after, what } => self.quorate.at_step(step, *after, what),
-            Deed::Quorate(verb) => self.quorate.perform(verb, &self.sim, &mut self.log),
+        match &line.action {
+            Action::Says => {}
+            Action::Shell { node, command } => self.shell(node, command),
+            Action::Api { node, method, path, params } => self.api(node, method, path, params),
+            Action::Wait(time) => self.pass(*time),
+            Action::Until(condition, patience) => self.until(condition, *patience),
+            Action::Fault(kind) => self.sim.world().inject(Fault { at_s: 0, kind: kind.clone() }),
+            Action::AtStep { step, after, what } => self.quorate.at_step(step, *after, what),
+            Action::Quorate(verb) => self.quorate.perform(verb, &self.sim, &mut self.log),
         }
         // What strikes at once strikes before the next line.
         self.pass(Duration::ZERO);
@@ -188,9 +188,9 @@ impl Stage {
 }
 
 /// The end of a log: what was harmed by name, what was done, and the cluster's own lines about it.
-fn account(ledger: &LedgerReport) -> String {
-    let mut text = format!("The ledger is {}.\n", if ledger.clean { "clean" } else { "RED" });
-    let counts = serde_json::to_value(ledger).expect("a ledger is plain data and always serialises");
+fn account(impact: &ImpactReport) -> String {
+    let mut text = format!("The ledger is {}.\n", if impact.clean { "clean" } else { "RED" });
+    let counts = serde_json::to_value(impact).expect("a ledger is plain data and always serialises");
     for (name, count) in counts.as_object().into_iter().flatten() {
         // How many moves would have sufficed, and how long it took here, are no part of the story.
         let told = !matches!(name.as_str(), "moves_bound" | "wall_s");
@@ -198,7 +198,7 @@ fn account(ledger: &LedgerReport) -> String {
             text.push_str(&format!("  {name:<24}{count}\n"));
         }
     }
-    for event in &ledger.events {
+    for event in &impact.events {
         text.push_str(&format!("  {event}\n"));
     }
     text

@@ -89,7 +89,7 @@ fn what_is_found_since_pauses_the_run_before_the_next_node_and_a_waived_finding_
         let nodes: Vec<NodeName> = sim.world().nodes.keys().cloned().collect();
         let prepared = prepare(&ports, nodes.clone(), &policy, &run, Lists::Refresh).await;
         let (plan, _) = prepared.plan.expect("the demo has a plan");
-        let order: Vec<String> = plan.waves.iter().filter_map(|wave| Some(wave.node.as_ref()?.to_string())).collect();
+        let order: Vec<String> = plan.node_steps.iter().filter_map(|node_step| Some(node_step.node.as_ref()?.to_string())).collect();
         let file = common::JournalFile::new();
         let journal = Journal::open(&file.0, Mode::Drive).unwrap();
         let beginning = Beginning { run: run.clone(), cluster: "demo".to_owned(), policy, plan };
@@ -157,7 +157,7 @@ struct FillsTheDiskOf(NodeName, SimPorts, Vec<Event>);
 impl Watcher for FillsTheDiskOf {
     fn event(&mut self, _: u64, _: UnixMs, event: &Event) {
         let Self(node, sim, seen) = self;
-        if matches!(event, Event::StepEnded { step: Step::ProveBack(back), .. } if back.node == *node) {
+        if matches!(event, Event::StepEnded { step: Step::WaitBack(back), .. } if back.node == *node) {
             sim.world().nodes.get_mut(node).unwrap().root_free_bytes = 1 << 30;
         }
         seen.push(event.clone());
@@ -177,7 +177,7 @@ fn after_the_last_node_the_checks_are_asked_once_more_and_what_is_found_keeps_th
         let nodes: Vec<NodeName> = sim.world().nodes.keys().cloned().collect();
         let prepared = prepare(&ports, nodes.clone(), &policy, &run, Lists::Refresh).await;
         let (plan, _) = prepared.plan.expect("the demo has a plan");
-        let last = plan.waves.iter().filter_map(|wave| wave.node.clone()).next_back().unwrap();
+        let last = plan.node_steps.iter().filter_map(|node_step| node_step.node.clone()).next_back().unwrap();
         let file = common::JournalFile::new();
         let journal = Journal::open(&file.0, Mode::Drive).unwrap();
         let beginning = Beginning { run: run.clone(), cluster: "demo".to_owned(), policy, plan };
@@ -215,7 +215,7 @@ fn whoever_ends_a_run_over_a_finding_at_its_end_has_no_node_left_undone() {
         let nodes: Vec<NodeName> = sim.world().nodes.keys().cloned().collect();
         let prepared = prepare(&ports, nodes.clone(), &policy, &run, Lists::Refresh).await;
         let (plan, _) = prepared.plan.expect("the demo has a plan");
-        let last = plan.waves.iter().filter_map(|wave| wave.node.clone()).next_back().unwrap();
+        let last = plan.node_steps.iter().filter_map(|node_step| node_step.node.clone()).next_back().unwrap();
         let file = common::JournalFile::new();
         let journal = Journal::open(&file.0, Mode::Drive).unwrap();
         let beginning = Beginning { run: run.clone(), cluster: "demo".to_owned(), policy, plan };

@@ -35,7 +35,7 @@ fn node<'a>(world: &'a mut World, name: &str) -> &'a mut Node {
 }
 
 /// A fault strikes, and so much time goes by that everybody has noticed.
-fn strike(world: &mut World, seconds: u64, kind: FaultKind) {
+fn planned_fault(world: &mut World, seconds: u64, kind: FaultKind) {
     world.inject(Fault { at_s: 0, kind });
     world.advance_to(world.now_ms + seconds * 1000);
 }
@@ -95,21 +95,21 @@ const ROWS: &[Row] = &[
         check: "quorum-margin",
         words: "with pve1 out: pve2 would count 1 votes where 2 are needed for quorum",
         change: |world, _| {
-            strike(world, 90, FaultKind::PowerOff { node: "pve3".into() });
+            planned_fault(world, 90, FaultKind::PowerOff { node: "pve3".into() });
         },
     },
     Row {
         check: "one-node-out",
         words: "pve3 is offline",
         change: |world, _| {
-            strike(world, 90, FaultKind::PowerOff { node: "pve3".into() });
+            planned_fault(world, 90, FaultKind::PowerOff { node: "pve3".into() });
         },
     },
     Row {
         check: "corosync-one-at-a-time",
         words: "over 1 of 2 links",
         change: |world, _| {
-            strike(world, 30, FaultKind::LinkDown { node: "pve3".into(), link: 1 });
+            planned_fault(world, 30, FaultKind::LinkDown { node: "pve3".into(), link: 1 });
         },
     },
     Row {
@@ -117,7 +117,7 @@ const ROWS: &[Row] = &[
         words: "the QDevice gives pve1 no vote",
         change: |world, _| {
             world.corosync.qdevice = Some(Qdevice { votes: 1, alive: true });
-            strike(world, 60, FaultKind::Qdevice { alive: false });
+            planned_fault(world, 60, FaultKind::Qdevice { alive: false });
         },
     },
     Row {
@@ -141,7 +141,7 @@ const ROWS: &[Row] = &[
         check: "corosync-noise",
         words: "complained in the last day",
         change: |world, _| {
-            strike(world, 200, FaultKind::LinkFlaps { node: "pve3".into(), link: 1, times: 5, every_s: 20 });
+            planned_fault(world, 200, FaultKind::LinkFlaps { node: "pve3".into(), link: 1, times: 5, every_s: 20 });
         },
     },
     Row {
@@ -162,7 +162,7 @@ const ROWS: &[Row] = &[
         check: "one-node-out",
         words: "pve2 is in HA maintenance mode",
         change: |world, _| {
-            strike(world, 600, FaultKind::AdminMaintenance { node: "pve2".into(), on: true });
+            planned_fault(world, 600, FaultKind::AdminMaintenance { node: "pve2".into(), on: true });
         },
     },
     Row {
@@ -201,7 +201,7 @@ const ROWS: &[Row] = &[
         words: "OSD_DOWN",
         change: |world, _| {
             let osd = *world.ceph.as_ref().unwrap().osds.keys().next().unwrap();
-            strike(world, 60, FaultKind::OsdFails { osd });
+            planned_fault(world, 60, FaultKind::OsdFails { osd });
         },
     },
     Row {
@@ -368,7 +368,7 @@ const ROWS: &[Row] = &[
         check: "running-jobs",
         words: "cannot move while a task works on it: qmigrate",
         change: |world, _| {
-            strike(world, 3, FaultKind::AdminMoves { guest: GuestId::vm(120), target: "pve1".into() });
+            planned_fault(world, 3, FaultKind::AdminMoves { guest: GuestId::vm(120), target: "pve1".into() });
         },
     },
     Row {

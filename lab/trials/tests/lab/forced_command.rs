@@ -16,7 +16,7 @@ use quorate_core::ids::{NodeName, UnixMs};
 use quorate_core::run::{Event, RunOutcome};
 use quorate_engine::{Beginning, Driver, Ended, Lists, Watcher, WhenPaused, new_run_id, prepare};
 use quorate_journal::{Holder, Journal, Mode};
-use quorate_pve::observe::survey;
+use quorate_pve::observe::quorum_views;
 use quorate_pve::ports::{PortFuture, Ports, Shell, ShellError, ShellOutput};
 use quorate_trials::ports::SimPorts;
 
@@ -67,7 +67,7 @@ async fn heard_in_a_whole_run() -> BTreeSet<String> {
     let run = new_run_id(ports.clock.now(), "gate");
     let nodes: Vec<NodeName> = sim.world().nodes.keys().cloned().collect();
     // What `quorate recover` asks, and what the run itself asks when quorum is lost.
-    survey(&ports, &nodes).await;
+    quorum_views(&ports, &nodes).await;
     let prepared = prepare(&ports, nodes.clone(), &policy, &run, Lists::Refresh).await;
     let (plan, _) = prepared.plan.expect("the demo has a plan");
     let file = common::JournalFile::new();
@@ -88,13 +88,13 @@ async fn heard_in_a_whole_run() -> BTreeSet<String> {
 async fn every_command_line_of_a_whole_run_passes_the_gate_and_none_that_is_widened() {
     let lines: Vec<String> = heard_in_a_whole_run().await.into_iter().collect();
     assert!(lines.len() > 40, "{lines:#?}");
-    for verdict in judged(&lines) {
-        assert!(verdict.starts_with("allowed  "), "{verdict}");
+    for outcome in judged(&lines) {
+        assert!(outcome.starts_with("allowed  "), "{verdict}");
     }
     for widened in ["; id", " && reboot", " | sh", " $(id)", " `id`", " > /etc/passwd", " &", " -x", "\u{b}id", " '"] {
         let attempts: Vec<String> = lines.iter().map(|line| format!("{line}{widened}")).collect();
-        for verdict in judged(&attempts) {
-            assert!(verdict.starts_with("refused  "), "{verdict}");
+        for outcome in judged(&attempts) {
+            assert!(outcome.starts_with("refused  "), "{verdict}");
         }
     }
 }
@@ -126,8 +126,8 @@ fn the_gate_refuses_what_a_run_never_needs() {
         "qm list; qm stop 101",
     ];
     let lines = lines.map(str::to_owned);
-    for (line, verdict) in lines.iter().zip(judged(&lines)) {
-        assert!(verdict.starts_with("refused  "), "{line}: {verdict}");
+    for (line, outcome) in lines.iter().zip(judged(&lines)) {
+        assert!(outcome.starts_with("refused  "), "{line}: {verdict}");
     }
 }
 

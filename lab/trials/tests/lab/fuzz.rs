@@ -44,9 +44,9 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 #[test]
 fn seeds_that_were_kept_do_no_harm_and_come_to_their_end() {
     for (seed, about) in KEPT {
-        let verdict = block_on(hold(*seed)).unwrap();
-        assert!(verdict.passed(), "{about}\n{}", verdict.story());
-        assert!(matches!(verdict.ending, Ending::Completed | Ending::Aborted), "{about}: {:?}", verdict.ending);
+        let seed_outcome = block_on(hold(*seed)).unwrap();
+        assert!(seed_outcome.passed(), "{about}\n{}", seed_outcome.story());
+        assert!(matches!(seed_outcome.ending, Ending::Completed | Ending::Aborted), "{about}: {:?}", seed_outcome.ending);
     }
 }
 
@@ -55,8 +55,8 @@ fn hold_share(share: usize) {
     let seeds = ONCE_FAILED.iter().copied().chain(OTHERS).skip(share).step_by(4);
     let failed: Vec<String> = seeds
         .map(|seed| block_on(hold(seed)).unwrap())
-        .filter(|verdict| !verdict.passed())
-        .map(|verdict| verdict.story())
+        .filter(|seed_outcome| !seed_outcome.passed())
+        .map(|seed_outcome| seed_outcome.story())
         .collect();
     assert!(failed.is_empty(), "{}", failed.join("\n\n"));
 }

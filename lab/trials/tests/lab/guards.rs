@@ -4,13 +4,13 @@
 use crate::common;
 
 use common::{demo, hold, policy, tell};
-use quorate_core::heartbeat::Pace;
+use quorate_core::migration_throttle::Throttle;
 use quorate_core::ids::{GuestId, OsdId, StepId};
 use quorate_core::invariants::RuleId;
 use quorate_core::policy::Policy;
 use quorate_core::run::{Event, RunOutcome};
 use quorate_engine::Ended;
-use quorate_trials::rehearsal::{AtStep, Outcome, Rehearsal};
+use quorate_trials::simulated_run::{AtStep, Outcome, SimulatedRun};
 use quorate_world::World;
 use quorate_world::cluster_file::world_from_toml;
 use quorate_world::faults::FaultKind;
@@ -18,13 +18,13 @@ use quorate_world::faults::FaultKind;
 /// Holds the same scenario with all rules, and without these.
 fn with_and_without(rules: &[RuleId], step: &str, faults: Vec<FaultKind>) -> (Outcome, Outcome) {
     let at_step = vec![AtStep { step: step.into(), faults }];
-    let with = Rehearsal { policy: policy(), at_step, ..Rehearsal::default() };
+    let with = SimulatedRun { policy: policy(), at_step, ..SimulatedRun::default() };
     (hold(&with, demo()), hold(&without(&with, rules), demo()))
 }
 
-fn without(rehearsal: &Rehearsal, rules: &[RuleId]) -> Rehearsal {
+fn without(simulated_run: &SimulatedRun, rules: &[RuleId]) -> SimulatedRun {
     let without_rules = rules.iter().copied().collect();
-    Rehearsal { without_rules, ..rehearsal.clone() }
+    SimulatedRun { without_rules, ..simulated_run.clone() }
 }
 
 #[test]
@@ -32,8 +32,8 @@ fn a_guest_that_is_started_on_a_drained_node_survives_only_with_no_guest_on_a_no
     let starts = vec![FaultKind::AdminStarts { guest: GuestId::vm(117) }];
     let (with, without) = with_and_without(&[RuleId::NoGuestOnANodeWeStop], "pve3.enter-maintenance", starts);
     assert_eq!(with.ended, Some(Ended::Over(RunOutcome::Completed)), "{}", tell(&with));
-    assert!(with.ledger.clean, "{:#?}", with.ledger);
-    assert!(without.ledger.rules_broken > 0 && !without.ledger.clean, "{:#?}\n{}", without.ledger, tell(&without));
+    assert!(with.impact.clean, "{:#?}", with.impact);
+    assert!(without.impact.rules_broken > 0 && !without.impact.clean, "{:#?}\n{}", without.impact, tell(&without));
 }
 
 #[test]
@@ -42,8 +42,8 @@ fn an_osd_that_fails_elsewhere_stops_the_run_only_with_ceph_redundancy() {
     let faults = vec![noout, FaultKind::OsdFails { osd: OsdId(0) }];
     let (with, without) = with_and_without(&[RuleId::CephRedundancy], "pve3.enter-maintenance", faults);
     assert!(matches!(with.ended, Some(Ended::Paused(_))), "{}", tell(&with));
-    assert_eq!(with.ledger.unconsented_downtime_s, 0, "{:#?}", with.ledger);
-    assert!(without.ledger.unconsented_downtime_s > 0, "{:#?}\n{}", without.ledger, tell(&without));
+    assert_eq!(with.impact.unconsented_downtime_s, 0, "{:#?}", with.impact);
+    assert!(without.impact.unconsented_downtime_s > 0, "{:#?}\n{}", without.impact, tell(&without));
 }
 
 /// Six nodes without Ceph. The last one has no storage for guests: it votes, and nothing ever runs on it.
@@ -68,37 +68,37 @@ fn six() -> World {
 #[test]
 fn a_second_node_is_not_taken_out_only_with_one_node_out() {
     let policy = Policy { last: vec!["pve6".into()], ..Policy::default() };
-    let calm = Rehearsal { policy, ..Rehearsal::default() };
+    let calm = SimulatedRun { policy, ..SimulatedRun::default() };
     let first = hold(&calm, six());
-    assert!(first.ledger.clean && first.refused.is_empty(), "{:#?}\n{:#?}", first.ledger, first.refused);
-    let second_node = first.plan.as_ref().unwrap().waves[1].node.clone().unwrap();
+    assert!(first.impact.clean && first.refused.is_empty(), "{:#?}\n{:#?}", first.impact, first.refused);
+    let second_node = first.plan.as_ref().unwrap().node_steps[1].node.clone().unwrap();
     let fault = AtStep {
         step: StepId::new(format!("{second_node}.upgrade-packages")),
         faults: vec![FaultKind::PowerOff { node: "pve6".into() }],
     };
-    let with = Rehearsal { at_step: vec![fault], ..calm };
+    let with = SimulatedRun { at_step: vec![fault], ..calm };
     // The rule about corosync says the same from another side; each of the two is enough.
     for rules in [&[][..], &[RuleId::OneNodeOut], &[RuleId::CorosyncOneAtATime]] {
         let held = hold(&without(&with, rules), six());
         assert!(matches!(held.ended, Some(Ended::Paused(_))), "without {rules:?}: {}", tell(&held));
-        assert_eq!(held.ledger.rules_broken, 0, "without {rules:?}: {:#?}", held.ledger);
+        assert_eq!(held.impact.rules_broken, 0, "without {rules:?}: {:#?}", held.impact);
     }
     let harmed = hold(&without(&with, &[RuleId::OneNodeOut, RuleId::CorosyncOneAtATime]), six());
-    assert!(harmed.ledger.rules_broken > 0, "{:#?}\n{}", harmed.ledger, tell(&harmed));
+    assert!(harmed.impact.rules_broken > 0, "{:#?}\n{}", harmed.impact, tell(&harmed));
 }
 
 #[test]
 fn a_node_whose_etc_pve_is_read_only_by_itself_stops_the_run_with_what_to_do() {
-    let first = hold(&Rehearsal::default(), six()).plan.unwrap().waves[0].node.clone().unwrap();
+    let first = hold(&SimulatedRun::default(), six()).plan.unwrap().node_steps[0].node.clone().unwrap();
     let step = StepId::new(format!("{first}.enter-maintenance"));
     let faults = vec![FaultKind::EtcPveReadOnly { node: first }];
     let at_step = vec![AtStep { step, faults }];
-    let held = hold(&Rehearsal { at_step, ..Rehearsal::default() }, six());
+    let held = hold(&SimulatedRun { at_step, ..SimulatedRun::default() }, six());
     let Some(Ended::Paused(pause)) = &held.ended else { panic!("{}", tell(&held)) };
     let why = pause.lines().join("\n");
     assert!(why.contains("quorum-margin") && why.contains("`systemctl restart pve-cluster`"), "{why}");
-    let ledger = &held.ledger;
-    assert_eq!((ledger.rules_broken, ledger.guests_lost, ledger.fences), (0, 0, 0), "{ledger:#?}");
+    let impact = &held.impact;
+    assert_eq!((impact.rules_broken, impact.guests_lost, impact.fences), (0, 0, 0), "{ledger:#?}");
     let upgrades = |event: &Event| matches!(event, Event::StepStarted { command: Some(_), id, .. } if id.as_str().ends_with("upgrade-packages"));
     assert!(!held.events.iter().any(|(_, event)| upgrades(event)), "no package is touched: {}", tell(&held));
 }
@@ -112,13 +112,13 @@ fn one_link() -> World {
 #[test]
 fn a_storm_on_corosyncs_only_link_fences_a_node_without_the_watch_and_none_with_it() {
     let policy = Policy { first: vec!["pve1".into()], parallel_migrations: Some(4), ..Policy::default() };
-    let with = Rehearsal { policy, ..Rehearsal::default() };
+    let with = SimulatedRun { policy, ..SimulatedRun::default() };
     let calm = hold(&with, one_link());
     assert_eq!(calm.ended, Some(Ended::Over(RunOutcome::Completed)), "{}", tell(&calm));
-    assert!(calm.ledger.clean, "{:#?}", calm.ledger);
-    let told = |event: &Event| matches!(event, Event::PaceChanged { pace: Pace::OneAtATime | Pace::Hold, .. });
+    assert!(calm.impact.clean, "{:#?}", calm.impact);
+    let told = |event: &Event| matches!(event, Event::ThrottleChanged { throttle: Throttle::OneAtATime | Throttle::Hold, .. });
     assert!(calm.events.iter().any(|(_, event)| told(event)), "the watch says when it holds guests back");
 
-    let storm = hold(&Rehearsal { without_corosync_watch: true, ..with }, one_link());
-    assert!(storm.ledger.fences > 0 && !storm.ledger.clean, "{:#?}\n{}", storm.ledger, tell(&storm));
+    let storm = hold(&SimulatedRun { without_corosync_watch: true, ..with }, one_link());
+    assert!(storm.impact.fences > 0 && !storm.impact.clean, "{:#?}\n{}", storm.impact, tell(&storm));
 }

@@ -13,10 +13,10 @@ use quorate_core::steps::Step;
 use quorate_engine::{Beginning, Driver, Ended, Lists, Watcher, WhenPaused, new_run_id, prepare};
 use quorate_journal::{Holder, Journal, Mode};
 use quorate_trials::ports::SimPorts;
-use quorate_trials::rehearsal::{AfterStep, AtStep, Outcome, Rehearsal};
+use quorate_trials::simulated_run::{AfterStep, AtStep, Outcome, SimulatedRun};
 use quorate_world::World;
 use quorate_world::faults::{Fault, FaultKind};
-use quorate_world::ledger::Ledger;
+use quorate_world::impact::Impact;
 
 const LOCK: &str = "/etc/pve/priv/lock/quorate";
 const HOLDER: &str = "/etc/pve/priv/quorate-driver.json";
@@ -32,8 +32,8 @@ fn left_locked() -> World {
     world
 }
 
-fn calm() -> Rehearsal {
-    Rehearsal { policy: policy(), ..Rehearsal::default() }
+fn calm() -> SimulatedRun {
+    SimulatedRun { policy: policy(), ..SimulatedRun::default() }
 }
 
 fn in_maintenance(world: &World, node: &str) -> bool {
@@ -41,10 +41,10 @@ fn in_maintenance(world: &World, node: &str) -> bool {
 }
 
 /// Holds it, and gives the world as it is afterwards.
-fn held(rehearsal: &Rehearsal, world: World) -> (Outcome, Arc<Mutex<World>>) {
+fn held(simulated_run: &SimulatedRun, world: World) -> (Outcome, Arc<Mutex<World>>) {
     let (file, world) = (JournalFile::new(), Arc::new(Mutex::new(world)));
     let journal = Journal::open(&file.0, Mode::Drive).unwrap();
-    let outcome = block_on(rehearsal.begin(&SimPorts::new(world.clone()), &journal)).unwrap();
+    let outcome = block_on(simulated_run.begin(&SimPorts::new(world.clone()), &journal)).unwrap();
     (outcome, world)
 }
 
@@ -55,7 +55,7 @@ fn the_lock_of_a_driver_that_died_on_another_laptop_runs_out_and_the_run_is_done
     world.advance_to(until_ms);
     let (outcome, world) = held(&calm(), world);
     assert_eq!(outcome.ended, Some(Ended::Over(RunOutcome::Completed)), "{:?}\n{}", outcome.refused, tell(&outcome));
-    assert!(outcome.ledger.clean, "{:#?}", outcome.ledger);
+    assert!(outcome.impact.clean, "{:#?}", outcome.impact);
     assert!(!world.lock().unwrap().files.contains_key(LOCK), "our own is given back");
 }
 
@@ -71,8 +71,8 @@ fn a_lock_that_was_renewed_a_moment_ago_keeps_a_second_laptop_out() {
     assert!(told.contains("admin@laptop"), "{told}");
     let world = world.lock().unwrap();
     assert!(world.files.contains_key(LOCK), "it is not ours to take");
-    let ledger = Ledger::report(&world, 0, 0.0);
-    assert!(ledger.clean && ledger.moves == 0, "{ledger:#?}");
+    let impact = Impact::report(&world, 0, 0.0);
+    assert!(impact.clean && impact.moves == 0, "{ledger:#?}");
 }
 
 #[test]
@@ -95,9 +95,9 @@ fn a_node_in_somebody_elses_maintenance_refuses_the_run_and_stays_there() {
 fn maintenance_that_an_administrator_begins_meanwhile_stops_the_run_and_is_never_ended_by_it() {
     let faults = vec![FaultKind::AdminMaintenance { node: "pve1".into(), on: true }];
     let at_step = vec![AtStep { step: "pve2.migrate.ct:203".into(), faults }];
-    let (outcome, world) = held(&Rehearsal { at_step, ..calm() }, demo());
+    let (outcome, world) = held(&SimulatedRun { at_step, ..calm() }, demo());
     assert!(matches!(outcome.ended, Some(Ended::Paused(_))), "{}", tell(&outcome));
-    assert_eq!(outcome.ledger.rules_broken, 0, "{:#?}", outcome.ledger);
+    assert_eq!(outcome.impact.rules_broken, 0, "{:#?}", outcome.impact);
     assert!(in_maintenance(&world.lock().unwrap(), "pve1"), "it is his");
 }
 
@@ -105,7 +105,7 @@ fn maintenance_that_an_administrator_begins_meanwhile_stops_the_run_and_is_never
 fn noout_that_an_administrator_set_is_still_set_when_the_run_is_done() {
     let faults = vec![FaultKind::AdminNoout { set: true }];
     let at_step = vec![AtStep { step: "pve2.set-noout".into(), faults }];
-    let (outcome, world) = held(&Rehearsal { at_step, ..calm() }, demo());
+    let (outcome, world) = held(&SimulatedRun { at_step, ..calm() }, demo());
     let world = world.lock().unwrap();
     let flags = &world.ceph.as_ref().unwrap().flags;
     assert!(flags.contains("noout"), "{flags:?}\n{}", tell(&outcome));
@@ -121,8 +121,8 @@ fn a_power_loss_under_dpkg_is_healed_by_the_next_try_and_the_run_completes() {
     let (file, world) = (JournalFile::new(), Arc::new(Mutex::new(demo())));
     let journal = Journal::open(&file.0, Mode::Drive).unwrap();
     let sim = SimPorts::new(world.clone());
-    let rehearsal = Rehearsal { after_step, ..calm() };
-    let first = block_on(rehearsal.begin(&sim, &journal)).unwrap();
+    let simulated_run = SimulatedRun { after_step, ..calm() };
+    let first = block_on(simulated_run.begin(&sim, &journal)).unwrap();
     assert!(matches!(first.ended, Some(Ended::Paused(_))), "a person is to know of it: {}", tell(&first));
     let run = journal.latest_run().unwrap().unwrap();
     let again = block_on(calm().resume(&sim, &journal, &run)).unwrap();
@@ -142,7 +142,7 @@ fn a_guest_that_an_administrator_brings_to_a_half_done_node_goes_on_with_the_oth
     let (file, world) = (JournalFile::new(), Arc::new(Mutex::new(demo())));
     let journal = Journal::open(&file.0, Mode::Drive).unwrap();
     let sim = SimPorts::new(world.clone());
-    let first = block_on(Rehearsal { after_step, ..calm() }.begin(&sim, &journal)).unwrap();
+    let first = block_on(SimulatedRun { after_step, ..calm() }.begin(&sim, &journal)).unwrap();
     let Some(Ended::Paused(pause)) = &first.ended else { panic!("{}", tell(&first)) };
     let why = pause.lines().join("\n");
     assert!(why.contains("`quorate abort` gives pve2 back as it is") && why.contains("then pve2"), "{why}");
@@ -150,14 +150,14 @@ fn a_guest_that_an_administrator_brings_to_a_half_done_node_goes_on_with_the_oth
     let run = journal.latest_run().unwrap().unwrap();
     let aborted = block_on(calm().abort(&sim, &journal, &run)).unwrap();
     assert_eq!(aborted.ended, Some(Ended::Over(RunOutcome::Aborted)), "{}", tell(&aborted));
-    assert_eq!(aborted.ledger.obligations_open, 0, "{:#?}", aborted.ledger);
+    assert_eq!(aborted.impact.still_to_undo, 0, "{:#?}", aborted.impact);
 
     let second = block_on(calm().begin_within(&sim, &journal)).unwrap();
     assert_eq!(second.ended, Some(Ended::Over(RunOutcome::Completed)), "{:?}\n{}", second.refused, tell(&second));
-    let order = second.plan.unwrap().waves.iter().filter_map(|wave| wave.node.clone()).collect::<Vec<_>>();
+    let order = second.plan.unwrap().node_steps.iter().filter_map(|node_step| node_step.node.clone()).collect::<Vec<_>>();
     assert_eq!(order.last(), Some(&"pve2".into()), "{order:?}");
-    let ledger = second.ledger;
-    assert_eq!((ledger.backward_moves, ledger.guests_lost, ledger.unconsented_downtime_s), (0, 0, 0), "{ledger:#?}");
+    let impact = second.impact;
+    assert_eq!((impact.backward_moves, impact.guests_lost, impact.unconsented_downtime_s), (0, 0, 0), "{ledger:#?}");
 }
 
 /// Sets the clock of the driver's machine when the first node is back. From then on another laptop tries to get the lock.
@@ -179,7 +179,7 @@ impl SetsTheClock {
 
 impl Watcher for SetsTheClock {
     fn event(&mut self, _: u64, _: UnixMs, event: &Event) {
-        if matches!(event, Event::StepEnded { step: Step::ProveBack(_), .. }) && !self.is_set {
+        if matches!(event, Event::StepEnded { step: Step::WaitBack(_), .. }) && !self.is_set {
             self.is_set = true;
             self.sim.set_clock_off(self.by_s);
         }

@@ -18,7 +18,7 @@ mod overlap;
 mod policies;
 mod ports_over_the_world;
 mod rebalance;
-mod rehearsal;
+mod simulated_run;
 mod scenarios;
 mod seen;
 mod sessions;

@@ -12,7 +12,7 @@ use quorate_core::policy::{End, Overlap, Policy};
 use quorate_core::run::{Event, RunOutcome};
 use quorate_core::steps::Step;
 use quorate_engine::Ended;
-use quorate_trials::rehearsal::{AtStep, Outcome, Rehearsal};
+use quorate_trials::simulated_run::{AtStep, Outcome, SimulatedRun};
 use quorate_world::World;
 use quorate_world::cluster_file::world_from_toml;
 use quorate_world::faults::FaultKind;
@@ -48,11 +48,11 @@ pool = [{ name = ".mgr", pg_num = 1, application = "mgr" }, { name = "vms", pg_n
 
 /// How long it took, and which moves began while a node was rebooting.
 fn run(with: &Policy) -> (Outcome, u64, usize) {
-    let outcome = hold(&Rehearsal { policy: with.clone(), ..Rehearsal::default() }, five());
+    let outcome = hold(&SimulatedRun { policy: with.clone(), ..SimulatedRun::default() }, five());
     assert!(outcome.refused.is_empty(), "{:#?}", outcome.refused);
     assert_eq!(outcome.ended, Some(Ended::Over(RunOutcome::Completed)), "{}", tell(&outcome));
-    assert!(outcome.ledger.clean, "{:#?}", outcome.ledger);
-    assert_eq!(outcome.ledger.nodes_upgraded, 5);
+    assert!(outcome.impact.clean, "{:#?}", outcome.impact);
+    assert_eq!(outcome.impact.nodes_upgraded, 5);
     let (mut rebooting, mut meanwhile) = (None, 0);
     for (_, event) in &outcome.events {
         match event {
@@ -112,17 +112,17 @@ fn homes(plan: &Plan) -> BTreeMap<GuestId, NodeName> {
 fn a_plan_made_anew_in_the_middle_of_a_run_still_brings_everybody_home() {
     let with = Policy { end: End::Home, overlap: Overlap::Reboot, ..policy() };
     let plan = run(&with).0.plan.unwrap();
-    let waves: Vec<&NodeName> = plan.waves.iter().filter_map(|wave| wave.node.as_ref()).collect();
+    let node_steps: Vec<&NodeName> = plan.node_steps.iter().filter_map(|node_step| node_step.node.as_ref()).collect();
     let reboots = |node: &NodeName| {
         let reboot =
             plan.steps().find(|(_, planned)| matches!(&planned.step, Step::Reboot(step) if step.node == *node));
         reboot.unwrap().1.id.clone()
     };
     let homes = homes(&plan);
-    let guest = *homes.iter().rev().find(|(_, home)| *home == waves[4]).unwrap().0;
-    let fault = FaultKind::AdminMoves { guest, target: waves[3].clone() };
-    let at_step = vec![AtStep { step: reboots(waves[0]), faults: vec![fault] }];
-    let outcome = hold(&Rehearsal { policy: with, at_step, ..Rehearsal::default() }, five());
+    let guest = *homes.iter().rev().find(|(_, home)| *home == node_steps[4]).unwrap().0;
+    let fault = FaultKind::AdminMoves { guest, target: node_steps[3].clone() };
+    let at_step = vec![AtStep { step: reboots(node_steps[0]), faults: vec![fault] }];
+    let outcome = hold(&SimulatedRun { policy: with, at_step, ..SimulatedRun::default() }, five());
     assert_eq!(outcome.ended, Some(Ended::Over(RunOutcome::Completed)), "{}", tell(&outcome));
     let mut plans = 0;
     let mut at: BTreeMap<GuestId, NodeName> = BTreeMap::new();

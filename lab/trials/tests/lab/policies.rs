@@ -14,10 +14,10 @@ use quorate_core::view::View;
 use quorate_engine::Ended;
 use quorate_journal::{Journal, Mode};
 use quorate_trials::ports::SimPorts;
-use quorate_trials::rehearsal::{DiesAt, OperatorAt, Outcome, Rehearsal, unless_it_dies};
+use quorate_trials::simulated_run::{DiesAt, OperatorAt, Outcome, SimulatedRun, unless_it_dies};
 use quorate_world::World;
 use quorate_world::cluster_file::{POLICIES, POLICIES_POLICY, world_from_toml};
-use quorate_world::ledger::Ledger;
+use quorate_world::impact::Impact;
 
 fn policy() -> Policy {
     let text: toml::Table = toml::from_str(POLICIES_POLICY).unwrap();
@@ -33,25 +33,25 @@ fn medium(world: &World, guest: GuestId) -> String {
 }
 
 /// A run over the cluster of policies, and the world after it.
-fn run(rehearsal: &Rehearsal) -> (Outcome, Arc<Mutex<World>>) {
+fn run(simulated_run: &SimulatedRun) -> (Outcome, Arc<Mutex<World>>) {
     let world = Arc::new(Mutex::new(world_from_toml(POLICIES, 1).unwrap()));
     let file = JournalFile::new();
     let journal = Journal::open(&file.0, Mode::Drive).unwrap();
-    let outcome = block_on(rehearsal.begin(&SimPorts::new(world.clone()), &journal)).unwrap();
+    let outcome = block_on(simulated_run.begin(&SimPorts::new(world.clone()), &journal)).unwrap();
     (outcome, world)
 }
 
 #[test]
 fn each_policy_once_and_nobody_is_down_for_longer_than_was_agreed_to() {
-    let (outcome, world) = run(&Rehearsal { policy: policy(), ..Rehearsal::default() });
+    let (outcome, world) = run(&SimulatedRun { policy: policy(), ..SimulatedRun::default() });
     assert!(outcome.refused.is_empty(), "{:#?}", outcome.refused);
     assert_eq!(outcome.ended, Some(Ended::Over(RunOutcome::Completed)), "{}", tell(&outcome));
-    assert!(outcome.ledger.clean, "{:#?}", outcome.ledger);
-    assert_eq!(outcome.ledger.nodes_upgraded, 3);
+    assert!(outcome.impact.clean, "{:#?}", outcome.impact);
+    assert_eq!(outcome.impact.nodes_upgraded, 3);
     let world = world.lock().unwrap();
     let plan = outcome.plan.as_ref().unwrap();
     let agreed = plan.downtime_allowed_s(&policy());
-    let was = Ledger::downtime_by_guest(&world);
+    let was = Impact::downtime_by_guest(&world);
     let down: Vec<GuestId> = vec![vm(113), vm(114), vm(115), vm(116), GuestId::ct(201)];
     assert_eq!(was.keys().copied().collect::<Vec<_>>(), down, "nobody else, not for a second: {was:?}");
     for (guest, seconds) in &was {
@@ -78,7 +78,7 @@ fn each_policy_once_and_nobody_is_down_for_longer_than_was_agreed_to() {
         assert_eq!(world.guests[&vm(guest)].node.as_str(), "pve1");
     }
     assert_ne!(world.guests[&vm(117)].node.as_str(), "pve1");
-    assert_eq!(plan.waves[2].node.as_ref().unwrap().as_str(), "pve3");
+    assert_eq!(plan.node_steps[2].node.as_ref().unwrap().as_str(), "pve3");
 }
 
 fn left_to_the_operator(event: &Event) -> Option<String> {
@@ -96,8 +96,8 @@ fn with_less_agreed_to_than_it_takes_the_run_asks_before_the_guest_is_stopped() 
     let file = JournalFile::new();
     let journal = Journal::open(&file.0, Mode::Drive).unwrap();
     let sim = SimPorts::new(world.clone());
-    let rehearsal = Rehearsal { policy: tight, ..Rehearsal::default() };
-    let outcome = block_on(rehearsal.begin(&sim, &journal)).unwrap();
+    let simulated_run = SimulatedRun { policy: tight, ..SimulatedRun::default() };
+    let outcome = block_on(simulated_run.begin(&sim, &journal)).unwrap();
     let mut ended = outcome.ended.clone();
     let mut questions = 0;
     let run = journal.latest_run().unwrap().unwrap();
@@ -109,10 +109,10 @@ fn with_less_agreed_to_than_it_takes_the_run_asks_before_the_guest_is_stopped() 
         questions += 1;
         assert!(questions < 5 && why[0].contains("s agreed to"), "{why:?}");
         journal.post_request(&run, UnixMs(0), "the operator", &Request::Approve { kinds: [].into() }).unwrap();
-        ended = block_on(rehearsal.resume(&sim, &journal, &run)).unwrap().ended;
+        ended = block_on(simulated_run.resume(&sim, &journal, &run)).unwrap().ended;
     }
     assert_eq!(ended, Some(Ended::Over(RunOutcome::Completed)), "{}", tell(&outcome));
-    let spent: BTreeMap<GuestId, u64> = Ledger::downtime_by_guest(&world.lock().unwrap());
+    let spent: BTreeMap<GuestId, u64> = Impact::downtime_by_guest(&world.lock().unwrap());
     assert_eq!(spent.len(), 5, "{spent:?}");
 }
 
@@ -121,16 +121,16 @@ fn with_less_agreed_to_than_it_takes_the_run_asks_before_the_guest_is_stopped() 
 fn an_abort_between_stop_and_start_starts_the_guest_where_it_is() {
     for step in ["pve1.stop-to-move.vm:113", "pve1.migrate.vm:113", "pve1.stop-to-move.vm:114", "pve1.migrate.vm:114"] {
         let abort = OperatorAt { step: step.into(), request: Request::Abort };
-        let rehearsal = Rehearsal { policy: policy(), operator: vec![abort], ..Rehearsal::default() };
-        let (outcome, world) = run(&rehearsal);
+        let simulated_run = SimulatedRun { policy: policy(), operator: vec![abort], ..SimulatedRun::default() };
+        let (outcome, world) = run(&simulated_run);
         assert_eq!(outcome.ended, Some(Ended::Over(RunOutcome::Aborted)), "{step}: {}", tell(&outcome));
         let world = world.lock().unwrap();
         assert!(world.guests[&vm(113)].serves() && world.guests[&vm(114)].serves(), "{step}");
         assert_eq!(
-            (outcome.ledger.guests_lost, outcome.ledger.unconsented_downtime_s),
+            (outcome.impact.guests_lost, outcome.impact.unconsented_downtime_s),
             (0, 0),
             "{:#?}",
-            outcome.ledger
+            outcome.impact
         );
     }
 }
@@ -138,7 +138,7 @@ fn an_abort_between_stop_and_start_starts_the_guest_where_it_is() {
 #[test]
 fn an_abort_after_the_ejection_puts_the_image_back() {
     let abort = OperatorAt { step: "pve3.eject-media.vm:111.ide2".into(), request: Request::Abort };
-    let (outcome, world) = run(&Rehearsal { policy: policy(), operator: vec![abort], ..Rehearsal::default() });
+    let (outcome, world) = run(&SimulatedRun { policy: policy(), operator: vec![abort], ..SimulatedRun::default() });
     assert_eq!(outcome.ended, Some(Ended::Over(RunOutcome::Aborted)), "{}", tell(&outcome));
     assert_eq!(medium(&world.lock().unwrap(), vm(111)), "iso/rescue.iso", "it had not moved yet");
 }
@@ -149,32 +149,32 @@ fn a_driver_that_dies_in_the_middle_of_an_offline_move_goes_on_with_it() {
         [("pve1.stop-to-move.vm:114", 1), ("pve1.migrate.vm:114", 0), ("pve1.start-moved.vm:113", 0)]
     {
         let dies = DiesAt { step: step.into(), after_calls };
-        let rehearsal = Rehearsal { policy: policy(), dies: Some(dies), ..Rehearsal::default() };
+        let simulated_run = SimulatedRun { policy: policy(), dies: Some(dies), ..SimulatedRun::default() };
         let world = Arc::new(Mutex::new(world_from_toml(POLICIES, 1).unwrap()));
         let file = JournalFile::new();
         let journal = Journal::open(&file.0, Mode::Drive).unwrap();
         let sim = SimPorts::new(world.clone());
-        assert!(block_on(unless_it_dies(&sim, rehearsal.begin(&sim, &journal))).is_none(), "it did not die at {step}");
+        assert!(block_on(unless_it_dies(&sim, simulated_run.begin(&sim, &journal))).is_none(), "it did not die at {step}");
         drop(journal);
         let journal = Journal::open(&file.0, Mode::Drive).unwrap();
         let run = journal.latest_run().unwrap().unwrap();
-        let again = Rehearsal { dies: None, ..rehearsal };
+        let again = SimulatedRun { dies: None, ..simulated_run };
         let outcome = block_on(again.resume(&SimPorts::new(world.clone()), &journal, &run)).unwrap();
         assert_eq!(outcome.ended, Some(Ended::Over(RunOutcome::Completed)), "{step}: {}", tell(&outcome));
-        let ledger = Ledger::report(&world.lock().unwrap(), 0, 0.0);
-        assert!(ledger.clean, "{step}: {ledger:#?}");
+        let impact = Impact::report(&world.lock().unwrap(), 0, 0.0);
+        assert!(impact.clean, "{step}: {ledger:#?}");
     }
 }
 
 /// A run whose driver dies at a step and is taken up three hours later: how it ended, and the world after it.
 fn taken_up_three_hours_later(step: &str, after_calls: u64) -> (Outcome, View, Arc<Mutex<World>>) {
     let dies = DiesAt { step: step.into(), after_calls };
-    let rehearsal = Rehearsal { policy: policy(), dies: Some(dies), ..Rehearsal::default() };
+    let simulated_run = SimulatedRun { policy: policy(), dies: Some(dies), ..SimulatedRun::default() };
     let world = Arc::new(Mutex::new(world_from_toml(POLICIES, 1).unwrap()));
     let file = JournalFile::new();
     let journal = Journal::open(&file.0, Mode::Drive).unwrap();
     let sim = SimPorts::new(world.clone());
-    assert!(block_on(unless_it_dies(&sim, rehearsal.begin(&sim, &journal))).is_none(), "it did not die at {step}");
+    assert!(block_on(unless_it_dies(&sim, simulated_run.begin(&sim, &journal))).is_none(), "it did not die at {step}");
     drop(journal);
     {
         let mut world = world.lock().unwrap();
@@ -183,7 +183,7 @@ fn taken_up_three_hours_later(step: &str, after_calls: u64) -> (Outcome, View, A
     }
     let journal = Journal::open(&file.0, Mode::Drive).unwrap();
     let run = journal.latest_run().unwrap().unwrap();
-    let again = Rehearsal { dies: None, ..rehearsal };
+    let again = SimulatedRun { dies: None, ..simulated_run };
     let outcome = block_on(again.resume(&SimPorts::new(world.clone()), &journal, &run)).unwrap();
     let entries = journal.events(&run).unwrap();
     (outcome, View::of(entries.iter().map(|entry| (entry.at, &entry.event))), world)
@@ -197,7 +197,7 @@ fn a_guest_that_came_back_while_nobody_drove_was_down_only_until_then() {
     {
         let (outcome, view, world) = taken_up_three_hours_later(step, after_calls);
         assert_eq!(outcome.ended, Some(Ended::Over(RunOutcome::Completed)), "{step}: {}", tell(&outcome));
-        let (told, was) = (view.downtimes()[&guest].seconds, Ledger::downtime_by_guest(&world.lock().unwrap())[&guest]);
+        let (told, was) = (view.downtimes()[&guest].seconds, Impact::downtime_by_guest(&world.lock().unwrap())[&guest]);
         assert!(told >= was && told <= was + 30, "{step}: {told} s told, {was} s in truth");
     }
 }
@@ -206,6 +206,6 @@ fn a_guest_that_came_back_while_nobody_drove_was_down_only_until_then() {
 fn a_guest_that_was_down_while_nobody_drove_was_down() {
     let (outcome, view, world) = taken_up_three_hours_later("pve1.migrate.vm:113", 0);
     assert_eq!(outcome.ended, Some(Ended::Over(RunOutcome::Completed)), "{}", tell(&outcome));
-    let was = Ledger::downtime_by_guest(&world.lock().unwrap())[&vm(113)];
+    let was = Impact::downtime_by_guest(&world.lock().unwrap())[&vm(113)];
     assert!(was > 3 * 3600 && view.downtimes()[&vm(113)].seconds >= was, "{was} s");
 }

@@ -14,7 +14,7 @@ use quorate_core::steps::{Rebalance, set, undo};
 use quorate_engine::{Beginning, Driver, Ended, Lists, Watcher, WhenPaused, new_run_id, prepare};
 use quorate_journal::{Holder, Journal, Mode};
 use quorate_trials::ports::SimPorts;
-use quorate_world::ledger::Ledger;
+use quorate_world::impact::Impact;
 
 /// A scheduler that moves guests by itself, with a setting beside it that is nobody's business.
 const CRS: &str = "crs: ha=dynamic,ha-auto-rebalance=1,ha-rebalance-on-start=1\n";
@@ -45,7 +45,7 @@ fn run(change: impl FnOnce(&mut Plan)) -> Story {
     // What it wants to move in a cluster that nobody touches is moved before the run.
     let rested_ms = world.now_ms + 600_000;
     world.advance_to(rested_ms);
-    Ledger::begin(&mut world);
+    Impact::begin(&mut world);
     let sim = SimPorts::new(Arc::new(Mutex::new(world)));
     let (plan, ended, plans) = common::block_on(async {
         let ports = sim.ports();
@@ -55,7 +55,7 @@ fn run(change: impl FnOnce(&mut Plan)) -> Story {
         let (mut plan, _) = prepared.plan.expect("the demo has a plan");
         change(&mut plan);
         for (guest, seconds) in plan.downtime_allowed_s(&policy) {
-            sim.world().ledger.consent(guest, seconds);
+            sim.world().impact.consent(guest, seconds);
         }
         let file = common::JournalFile::new();
         let journal = Journal::open(&file.0, Mode::Drive).unwrap();
@@ -70,7 +70,7 @@ fn run(change: impl FnOnce(&mut Plan)) -> Story {
         drop(driver);
         (plan, ended, watcher.0.iter().filter(|event| matches!(event, Event::PlanAdopted { .. })).count())
     });
-    let began_ms = sim.world().ledger.baseline.as_ref().unwrap().at_ms;
+    let began_ms = sim.world().impact.baseline.as_ref().unwrap().at_ms;
     let moved = |(at, line): &&(u64, String)| *at >= began_ms && line.starts_with("auto rebalance");
     let moved_by_ha = sim.world().ha.syslog.iter().filter(moved).count();
     Story { plan, ended, plans, moved_by_ha, sim }
@@ -87,20 +87,20 @@ fn automatic_rebalancing_is_off_while_guests_travel_and_on_again_at_the_end() {
     let world = sim.world();
     let text = world.files["/etc/pve/datacenter.cfg"].text.clone().unwrap();
     assert_eq!(text, CRS, "every setting of the scheduler is what it was");
-    let ledger = Ledger::report(&world, plan.bound.moves, 0.0);
-    assert!(ledger.clean, "{:#?}", ledger.events);
-    assert_eq!(ledger.moves, plan.costs.moves);
+    let impact = Impact::report(&world, plan.bound.moves, 0.0);
+    assert!(impact.clean, "{:#?}", impact.events);
+    assert_eq!(impact.moves, plan.costs.moves);
 }
 
 #[test]
 fn without_the_step_ha_moves_guests_back_onto_the_node_that_is_being_emptied() {
     let Story { plan, ended, plans, moved_by_ha, sim } = run(|plan| {
-        for wave in &mut plan.waves {
-            wave.steps.retain(|planned| planned.step != set(Rebalance {}) && planned.step != undo(Rebalance {}));
+        for node_step in &mut plan.node_steps {
+            node_step.steps.retain(|planned| planned.step != set(Rebalance {}) && planned.step != undo(Rebalance {}));
         }
     });
     assert!(moved_by_ha > 0, "HA balances what the run unbalances");
-    let moves = Ledger::report(&sim.world(), plan.bound.moves, 0.0).moves;
+    let moves = Impact::report(&sim.world(), plan.bound.moves, 0.0).moves;
     let as_planned = ended == Ended::Over(RunOutcome::Completed) && plans == 1 && moves == plan.costs.moves;
     assert!(!as_planned, "{plans} plans, {moves} moves of {}, {ended:?}", plan.costs.moves);
 }

@@ -73,10 +73,10 @@ fn what_does_harm_by_hand_does_none_with_quorate() {
             let line = text.lines().find(|line| line.starts_with("The ledger is ")).unwrap_or_default().to_owned();
             (text, line)
         };
-        let (by_hand, verdict) = end("expected.log");
-        assert_eq!(verdict, "The ledger is RED.", "{}: {by_hand}", folder.display());
-        let (by_quorate, verdict) = end("quorate.log");
-        assert_eq!(verdict, "The ledger is clean.", "{}: {by_quorate}", folder.display());
+        let (by_hand, outcome) = end("expected.log");
+        assert_eq!(outcome, "The ledger is RED.", "{}: {by_hand}", folder.display());
+        let (by_quorate, outcome) = end("quorate.log");
+        assert_eq!(outcome, "The ledger is clean.", "{}: {by_quorate}", folder.display());
         let ends = by_quorate.contains("quorate: completed") || by_quorate.contains("quorate: refused");
         assert!(ends || by_quorate.contains("quorate: PAUSED"), "{}: it says how it ended", folder.display());
         pairs += 1;

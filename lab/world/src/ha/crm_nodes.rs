@@ -6,7 +6,7 @@ use quorate_core::ids::NodeName;
 
 use super::{LrmMode, NodeStatus, ServiceState};
 use crate::World;
-use crate::oracle;
+use crate::safety_checker;
 
 /// How long this master must not have seen a node before that is fenced.
 const FENCE_DELAY_MS: u64 = 60_000;
@@ -37,7 +37,7 @@ impl World {
         self.ha.manager.node_status.insert(node.clone(), to);
         match to {
             NodeStatus::Fence => self.fence_services(node),
-            NodeStatus::Maintenance => oracle::node_taken_out(self, node, "maintenance mode"),
+            NodeStatus::Maintenance => safety_checker::node_taken_out(self, node, "maintenance mode"),
             NodeStatus::Unknown if from == NodeStatus::Fence => self.recover_services(node),
             _ => {}
         }

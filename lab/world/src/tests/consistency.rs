@@ -69,7 +69,7 @@ fn forty_stories_of_meddling_never_break_the_world_and_it_heals() {
             run_s(&mut world, pause_s);
             check(&world, seed);
         }
-        heal(&mut world);
+        repair(&mut world);
         check(&world, seed);
         assert!(clean(&world), "seed {seed}: {:?}", world.ceph.as_ref().unwrap().pg_states(world.now_ms));
         for (sid, service) in &world.ha.manager.services {
@@ -83,7 +83,7 @@ fn forty_stories_of_meddling_never_break_the_world_and_it_heals() {
 }
 
 /// Power, links, flags and maintenance as they should be; and time.
-fn heal(world: &mut World) {
+fn repair(world: &mut World) {
     for _ in 0..40 {
         for name in world.nodes.keys().cloned().collect::<Vec<_>>() {
             world.set_link(&name, 0, true);

@@ -5,7 +5,7 @@ use crate::cluster_file::ClusterFile;
 use crate::faults::{Fault, FaultKind};
 use crate::ha::{NodeStatus, RuleKind};
 
-fn strike(world: &mut World, kinds: &[FaultKind]) {
+fn planned_fault(world: &mut World, kinds: &[FaultKind]) {
     for kind in kinds {
         world.inject(Fault { at_s: 0, kind: kind.clone() });
     }
@@ -14,7 +14,7 @@ fn strike(world: &mut World, kinds: &[FaultKind]) {
 
 fn isolate(world: &mut World, name: &str) {
     let cut = |link| FaultKind::LinkDown { node: node(name), link };
-    strike(world, &[cut(0), cut(1)]);
+    planned_fault(world, &[cut(0), cut(1)]);
 }
 
 #[test]
@@ -57,14 +57,14 @@ fn nothing_arrives_on_a_node_that_has_no_quorum_and_ha_doubles_nothing_by_it() {
     for id in [GuestId::vm(110), GuestId::vm(101)] {
         let mut world = demo();
         run_s(&mut world, 60);
-        let (from, moves) = (node(&where_is(&world, id)), world.ledger.moves);
+        let (from, moves) = (node(&where_is(&world, id)), world.impact.moves);
         let target = if from == node("pve3") { "pve2" } else { "pve3" };
         isolate(&mut world, target);
         // Corosync has not noticed yet.
         run_s(&mut world, 4);
         world.migrate(&from, id, to(target)).unwrap();
         run_s(&mut world, 50);
-        assert_eq!((where_is(&world, id), world.ledger.moves), (from.to_string(), moves), "{}", story(&world));
+        assert_eq!((where_is(&world, id), world.impact.moves), (from.to_string(), moves), "{}", story(&world));
         run_s(&mut world, 600);
         assert_eq!(report(&world).guests_doubled, 0);
     }
@@ -86,13 +86,13 @@ fn lowering_votes_on_a_node_that_is_only_cut_off_runs_guests_twice() {
 #[test]
 fn dpkgs_lock_is_waited_for_and_a_full_disk_is_not() {
     let mut world = demo();
-    strike(&mut world, &[FaultKind::AptLocked { node: node("pve1"), seconds: 120 }]);
+    planned_fault(&mut world, &[FaultKind::AptLocked { node: node("pve1"), seconds: 120 }]);
     let from = world.now_ms;
     assert_eq!(upgrade(&mut world, "pve1"), 0);
     assert!(world.now_ms - from > 220_000, "it waited");
-    strike(&mut world, &[FaultKind::AptLocked { node: node("pve2"), seconds: 1_000 }]);
+    planned_fault(&mut world, &[FaultKind::AptLocked { node: node("pve2"), seconds: 1_000 }]);
     assert_eq!(upgrade(&mut world, "pve2"), 100);
-    strike(&mut world, &[FaultKind::DiskFull { node: node("pve3"), free_bytes: 1 << 20 }]);
+    planned_fault(&mut world, &[FaultKind::DiskFull { node: node("pve3"), free_bytes: 1 << 20 }]);
     assert_eq!(upgrade(&mut world, "pve3"), 100);
 }
 
@@ -132,16 +132,16 @@ fn what_an_administrator_does_is_not_the_runs_harm() {
     let mut world = demo();
     run_s(&mut world, 20);
     let noout = |set| FaultKind::AdminNoout { set };
-    strike(&mut world, &[FaultKind::AdminStops { guest: GuestId::vm(112) }, noout(true)]);
+    planned_fault(&mut world, &[FaultKind::AdminStops { guest: GuestId::vm(112) }, noout(true)]);
     let moved = FaultKind::AdminMoves { guest: GuestId::vm(110), target: node("pve3") };
-    strike(&mut world, &[moved, FaultKind::AdminStarts { guest: GuestId::vm(117) }]);
+    planned_fault(&mut world, &[moved, FaultKind::AdminStarts { guest: GuestId::vm(117) }]);
     run_s(&mut world, 120);
     assert!(!world.guests[&GuestId::vm(112)].is_running());
     assert!(world.guests[&GuestId::vm(117)].serves());
     assert_eq!(where_is(&world, GuestId::vm(110)), "pve3");
     assert!(report(&world).clean, "{}", story(&world));
     world.ceph_flag("noout", false).unwrap();
-    assert_eq!(report(&world).obligations_open, 1, "his flag was not ours to clear");
+    assert_eq!(report(&world).still_to_undo, 1, "his flag was not ours to clear");
 }
 
 #[test]
@@ -163,8 +163,8 @@ fn a_failing_ha_move_is_tried_again_every_round() {
     let mut world = demo();
     run_s(&mut world, 30);
     let fails = FaultKind::MigrationFail { guest: Some(GuestId::vm(101)), percent: 10, times: 3 };
-    strike(&mut world, &[fails]);
-    world.ledger.consent(GuestId::ct(201), 120);
+    planned_fault(&mut world, &[fails]);
+    world.impact.consent(GuestId::ct(201), 120);
     world.ha_maintenance(&node("pve2"), "pve1", true).unwrap();
     until(&mut world, 600, "moved", |w| where_is(w, GuestId::vm(101)) == "pve3");
     let failed = world.tasks.all.values().filter(|t| t.kind == "qmigrate" && t.id == "101");
@@ -214,6 +214,6 @@ fn a_quorum_device_votes_with_the_larger_part() {
     world.corosync_stop(&node("pve2"));
     let view = &world.corosync.views[&node("pve1")];
     assert_eq!((view.total_votes, view.quorum, view.quorate), (2, 2, true));
-    strike(&mut world, &[FaultKind::Qdevice { alive: false }]);
+    planned_fault(&mut world, &[FaultKind::Qdevice { alive: false }]);
     assert!(!world.corosync.quorate(&node("pve1")));
 }

@@ -17,7 +17,7 @@ fn maintenance_drains_the_ha_guests_and_disabling_it_brings_them_back() {
     let mut world = demo();
     run_s(&mut world, 30);
     assert_eq!(world.ha.lrm[&node("pve1")].state, LrmState::Active);
-    world.ledger.consent(GuestId::ct(201), 300);
+    world.impact.consent(GuestId::ct(201), 300);
     world.ha_maintenance(&node("pve2"), "pve1", true).unwrap();
     let status = |w: &World| w.ha.manager.node_status[&node("pve1")];
     let s = until(&mut world, 60, "maintenance", |w| status(w) == NodeStatus::Maintenance);
@@ -29,7 +29,7 @@ fn maintenance_drains_the_ha_guests_and_disabling_it_brings_them_back() {
     assert_eq!(homes, 3, "vm:101, vm:104 and ct:201 remember their node");
     assert!(world.nodes[&node("pve1")].processes.contains(&GuestId::vm(110)), "HA moves nobody else's guests");
     assert_ne!(where_is(&world, GuestId::vm(101)), "pve2", "the databases are kept apart");
-    assert_eq!(report(&world).obligations_open, 1);
+    assert_eq!(report(&world).still_to_undo, 1);
 
     world.ha_maintenance(&node("pve2"), "pve1", false).unwrap();
     run_s(&mut world, 4);
@@ -59,7 +59,7 @@ fn failback_undoes_a_manual_move_and_failback_0_keeps_it() {
     until(&mut world, 120, "moved", |w| where_is(w, mail) == "pve3");
     run_s(&mut world, 120);
     assert_eq!(where_is(&world, mail), "pve3");
-    assert_eq!(report(&world).obligations_open, 1, "failback was on at the beginning");
+    assert_eq!(report(&world).still_to_undo, 1, "failback was on at the beginning");
 }
 
 #[test]

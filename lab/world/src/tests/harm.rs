@@ -45,14 +45,14 @@ fn taking_a_second_node_out_is_a_broken_rule_even_if_it_goes_well() {
     }
     let report = report(&world);
     assert!(report.rules_broken >= 1, "{:?}", report.events);
-    assert_eq!(report.obligations_open, 2);
+    assert_eq!(report.still_to_undo, 2);
 }
 
 #[test]
 fn a_guest_stopped_with_consent_and_never_started_again_is_lost() {
     let mut world = demo();
     let id = GuestId::vm(116);
-    world.ledger.consent(id, 100_000);
+    world.impact.consent(id, 100_000);
     let upid = world.guest_shutdown(&node("pve2"), id, 60, false, ME).unwrap();
     assert_eq!(task_ends(&mut world, &upid), "OK");
     run_s(&mut world, 600);
@@ -101,7 +101,7 @@ fn an_image_that_was_ejected_and_not_put_back_is_still_owed() {
     let at = world.guests[&id].node.clone();
     world.guest_set_drive(&at, id, "ide2", "none,media=cdrom").unwrap();
     let left = report(&world);
-    assert_eq!((left.obligations_open, left.clean), (1, false));
+    assert_eq!((left.still_to_undo, left.clean), (1, false));
     assert!(left.events[0].contains("ide2 of vm:114 is empty"), "{:?}", left.events);
     world.guest_set_drive(&at, id, "ide2", "local:iso/virtio-win-0.1.285.iso,media=cdrom").unwrap();
     assert!(report(&world).clean, "{:?}", report(&world).events);

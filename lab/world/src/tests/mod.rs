@@ -25,7 +25,7 @@ use super::World;
 use super::migration::MigrateRequest;
 use super::node::UnitState;
 use crate::cluster_file::{DEMO, world_from_toml};
-use crate::ledger::{Ledger, LedgerReport};
+use crate::impact::{Impact, ImpactReport};
 
 const ME: &str = "root@pam!quorate";
 
@@ -60,8 +60,8 @@ fn story(world: &World) -> String {
     lines.join("\n")
 }
 
-fn report(world: &World) -> LedgerReport {
-    Ledger::report(world, 0, 0.0)
+fn report(world: &World) -> ImpactReport {
+    Impact::report(world, 0, 0.0)
 }
 
 fn to(target: &str) -> MigrateRequest {

@@ -61,7 +61,7 @@ fn what_blocks_a_move_is_found_where_pve_finds_it() {
     world.guest_set_drive(&node("pve2"), GuestId::vm(114), "ide2", "none,media=cdrom").unwrap();
     let upid = world.migrate(&node("pve2"), GuestId::vm(114), to("pve1")).unwrap();
     assert_eq!(task_ends(&mut world, &upid), "OK");
-    assert_eq!(report(&world).obligations_open, 1, "the image is out, and lies where the guest is now");
+    assert_eq!(report(&world).still_to_undo, 1, "the image is out, and lies where the guest is now");
     let image = "local:iso/virtio-win-0.1.285.iso,media=cdrom";
     world.guest_set_drive(&node("pve1"), GuestId::vm(114), "ide2", image).unwrap();
     assert!(report(&world).clean, "{}", story(&world));
@@ -90,7 +90,7 @@ fn streams_share_the_network() {
 fn a_container_moves_by_restart_and_its_downtime_counts() {
     let mut world = demo();
     let id = GuestId::ct(203);
-    world.ledger.consent(id, 60);
+    world.impact.consent(id, 60);
     let upid = world.migrate(&node("pve2"), id, to("pve1")).unwrap();
     assert_eq!(task_ends(&mut world, &upid), "OK");
     run_s(&mut world, 10);
@@ -98,7 +98,7 @@ fn a_container_moves_by_restart_and_its_downtime_counts() {
     assert!(world.guests[&id].serves());
     let with = report(&world);
     assert!((3..30).contains(&with.consented_downtime_s) && with.clean, "{with:?}");
-    world.ledger.consents.clear();
+    world.impact.consents.clear();
     let without = report(&world);
     assert_eq!(without.unconsented_downtime_s, with.consented_downtime_s);
     assert!(!without.clean);

@@ -9,7 +9,7 @@ fn a_rebooted_node_serves_on_for_25_s_and_is_back_within_three_minutes() {
     let mut world = demo();
     // pve3 is emptied of everything that runs, by fiat: this test is about the machine.
     for id in world.nodes[&node("pve3")].processes.clone() {
-        world.ledger.consent(id, 10_000);
+        world.impact.consent(id, 10_000);
         world.process_ends(id, &node("pve3"));
     }
     let old = world.nodes[&node("pve3")].boot_id.clone();

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::ha::{LrmMode, ServiceState};
 use crate::node::AfterDown;
-use crate::pace::Pace;
+use crate::speed::MachineSpeed;
 
 /// The genuine cluster: four small guests, two of them under HA on a shared storage, 33 placement groups.
 const GENUINE: &str = r#"
@@ -124,12 +124,12 @@ shutdown_s = 5
 
 /// That cluster after half a minute.
 fn genuine(seed: u64) -> World {
-    at_pace(GENUINE, seed)
+    at_speed(GENUINE, seed)
 }
 
-fn at_pace(text: &str, seed: u64) -> World {
+fn at_speed(text: &str, seed: u64) -> World {
     let mut world = world_from_toml(text, seed).unwrap();
-    world.pace = Pace { boot_s: (29, 33), download_ms: 4_000, package_ms: 5_000 };
+    world.speed = MachineSpeed { boot_s: (29, 33), download_ms: 4_000, package_ms: 5_000 };
     run_s(&mut world, 31);
     world
 }
@@ -139,7 +139,7 @@ fn all_on(name: &str, seed: u64) -> World {
     let text = ["pve1", "pve2", "pve3"].iter().fold(GENUINE.to_owned(), |text, other| {
         text.replace(&format!("node = \"{other}\""), &format!("node = \"{name}\""))
     });
-    at_pace(&text, seed)
+    at_speed(&text, seed)
 }
 
 /// Within a quarter of what was measured.
@@ -290,7 +290,7 @@ fn proxpatch_with_its_flags_set_leaves_its_own_node_in_maintenance() {
     let report = report(&world);
     about("moves of four guests", 8, u64::from(report.moves));
     assert!(world.ha.manager.maintenance_requests.contains(&node("pve1")), "for good");
-    let twice = world.ledger.rules_broken.iter().filter(|(_, rule, _)| rule == "one-node-out").count();
+    let twice = world.impact.rules_broken.iter().filter(|(_, rule, _)| rule == "one-node-out").count();
     assert!(twice >= 2, "two nodes in maintenance, twice: {:?}", report.events);
     assert!(!report.clean);
 }
@@ -299,7 +299,7 @@ fn proxpatch_with_its_flags_set_leaves_its_own_node_in_maintenance() {
 fn a_loop_that_goes_by_the_text_of_ha_manager_reboots_under_the_guest_outside_ha() {
     // One HA guest on each of the two nodes that it reboots.
     let text = GENUINE.replace("name = \"db1\"\nnode = \"pve1\"", "name = \"db1\"\nnode = \"pve3\"");
-    let mut world = at_pace(&text, 7);
+    let mut world = at_speed(&text, 7);
     let t = world.now_ms;
     let outside = GuestId::vm(103);
     let mut worst = 0;

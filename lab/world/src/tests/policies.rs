@@ -14,10 +14,10 @@ fn with_policy_migrate_a_reboot_drains_first_and_everything_comes_back() {
     run_s(&mut world, 30);
     for id in world.nodes[&node("pve1")].processes.clone() {
         if !world.ha_managed(id) {
-            world.ledger.consent(id, 600);
+            world.impact.consent(id, 600);
         }
     }
-    world.ledger.consent(GuestId::ct(201), 120);
+    world.impact.consent(GuestId::ct(201), 120);
     world.node_power(&node("pve1"), AfterDown::Reboot).unwrap();
     until(&mut world, 200, "drained", |w| where_is(w, GuestId::vm(101)) == "pve3");
     until(&mut world, 500, "back", |w| w.nodes[&node("pve1")].boots == 2 && back(w, "pve1"));

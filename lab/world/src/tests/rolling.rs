@@ -76,9 +76,9 @@ fn a_careful_hand_upgrades_the_demo_cluster_with_a_clean_ledger() {
     run_s(&mut world, 60);
     let cts: Vec<GuestId> = world.guests.keys().copied().filter(|id| id.kind == GuestKind::Ct).collect();
     for id in cts {
-        world.ledger.consent(id, 600);
+        world.impact.consent(id, 600);
     }
-    world.ledger.consent(GuestId::vm(116), 900);
+    world.impact.consent(GuestId::vm(116), 900);
     // A way back that HA takes by itself may lead to an older release: the careful hand knows, and upgrades in order.
     for (name, shelter) in [("pve1", "pve2"), ("pve2", "pve1"), ("pve3", "pve1")] {
         roll(&mut world, name, shelter);

@@ -3,7 +3,7 @@
 use super::*;
 use crate::faults::{Fault, FaultKind};
 
-fn strike(world: &mut World, kind: FaultKind) {
+fn planned_fault(world: &mut World, kind: FaultKind) {
     world.inject(Fault { at_s: 0, kind });
     run_s(world, 1);
 }
@@ -30,12 +30,12 @@ fn dist_upgrade(world: &mut World, name: &str, unit: &str, words: &[&str]) -> i3
 fn dpkg_that_asks_keeps_the_old_file_if_it_was_told_to_and_stops_half_way_if_not() {
     let ask = || FaultKind::AptAsks { node: node("pve1"), package: "pve-manager".to_owned() };
     let mut world = demo();
-    strike(&mut world, ask());
+    planned_fault(&mut world, ask());
     let told = ["apt-get", "-y", "-o", "Dpkg::Options::=--force-confold", "dist-upgrade"];
     assert_eq!(dist_upgrade(&mut world, "pve1", "told", &told), 0);
     assert!(log_of(&world, "pve1").contains("Keeping old config file as default"));
     let mut world = demo();
-    strike(&mut world, ask());
+    planned_fault(&mut world, ask());
     assert_eq!(dist_upgrade(&mut world, "pve1", "untold", &["apt-get", "-y", "dist-upgrade"]), 100);
     assert!(log_of(&world, "pve1").contains("end of file on stdin at conffile prompt"));
     assert_eq!(world.nodes[&node("pve1")].packages.broken, ["pve-manager"]);
@@ -63,7 +63,7 @@ fn an_interrupted_dpkg_refuses_apt_until_it_is_configured() {
 #[test]
 fn a_repository_without_a_subscription_fails_every_update_until_it_is_switched_off() {
     let mut world = demo();
-    strike(&mut world, FaultKind::NoSubscription { node: node("pve2") });
+    planned_fault(&mut world, FaultKind::NoSubscription { node: node("pve2") });
     for _ in 0..2 {
         let upid = world.apt_update(&node("pve2"), ME).unwrap();
         assert_eq!(task_ends(&mut world, &upid), "command 'apt-get update' failed: exit code 100");
@@ -93,7 +93,7 @@ fn upgrades_fill_the_disk_and_a_full_boot_breaks_the_kernels_package() {
 #[test]
 fn a_boot_with_renamed_network_cards_is_reached_by_nobody_until_somebody_goes_there() {
     let mut world = demo();
-    strike(&mut world, FaultKind::BootRenamesNics { node: node("pve3") });
+    planned_fault(&mut world, FaultKind::BootRenamesNics { node: node("pve3") });
     world.power_off(&node("pve3"));
     world.power_on(&node("pve3"));
     run_s(&mut world, 900);
@@ -111,7 +111,7 @@ fn a_boot_with_renamed_network_cards_is_reached_by_nobody_until_somebody_goes_th
 fn a_clock_that_jumps_shows_in_what_its_daemons_write_and_in_ceph() {
     let mut world = demo();
     run_s(&mut world, 31);
-    strike(&mut world, FaultKind::ClockSkew { node: node("pve2"), skew_ms: 90_000 });
+    planned_fault(&mut world, FaultKind::ClockSkew { node: node("pve2"), skew_ms: 90_000 });
     run_s(&mut world, 15);
     assert!(world.ha.lrm[&node("pve2")].timestamp_ms > world.now_ms + 60_000);
     let codes = |w: &World| {
@@ -119,7 +119,7 @@ fn a_clock_that_jumps_shows_in_what_its_daemons_write_and_in_ceph() {
         checks.into_iter().map(|check| check.summary).collect::<Vec<_>>()
     };
     assert_eq!(codes(&world), ["clock skew detected on mon.pve2"]);
-    strike(&mut world, FaultKind::ClockSkew { node: node("pve2"), skew_ms: 0 });
+    planned_fault(&mut world, FaultKind::ClockSkew { node: node("pve2"), skew_ms: 0 });
     run_s(&mut world, 15);
     assert!(codes(&world).is_empty());
     assert!(report(&world).clean);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use quorate_core::snapshot::{Ceph, DaemonKind, HealthLevel, Snapshot, StopVerdict};
+use quorate_core::snapshot::{Ceph, DaemonKind, HealthLevel, Snapshot, SafeToStop};
 
 use crate::render::page::Page;
 
@@ -32,10 +32,10 @@ pub(super) fn ceph(snapshot: &Snapshot, page: &mut Page) {
     let states: Vec<String> = ceph.pgs.iter().map(|pg| format!("{} {}", pg.count, pg.state)).collect();
     page.line(format!("  placement groups: {} ({})", ceph.pg_count, states.join(", ")));
     flags(ceph, page);
-    for (node, verdict) in &ceph.osds_ok_to_stop {
-        let words = match verdict.known() {
-            Some(StopVerdict::Safe) => "yes".to_owned(),
-            Some(StopVerdict::Unsafe(why)) => format!("NO, {why}"),
+    for (node, outcome) in &ceph.osds_ok_to_stop {
+        let words = match outcome.known() {
+            Some(SafeToStop::Safe) => "yes".to_owned(),
+            Some(SafeToStop::Unsafe(why)) => format!("NO, {why}"),
             None => "?".to_owned(),
         };
         page.line(format!("  all OSDs of {node} may be stopped: {words}"));

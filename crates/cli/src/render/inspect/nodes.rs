@@ -140,7 +140,7 @@ pub(super) fn links(snapshot: &Snapshot, page: &mut Page) {
                 }
             }
         }
-        let verdict = if down.is_empty() { "all connected".to_owned() } else { format!("DOWN: {}", down.join(", ")) };
+        let outcome = if down.is_empty() { "all connected".to_owned() } else { format!("DOWN: {}", down.join(", ")) };
         page.line(format!("  {name}: {} per node, {verdict}", view.configured_links));
     }
 }

@@ -29,7 +29,7 @@ fn policy_for(id: GuestId, what: GuestPolicy) -> Policy {
 }
 
 #[track_caller]
-fn verdict(snapshot: &Snapshot, policy: &Policy, id: GuestId, severity: Severity, words: &str) {
+fn outcome(snapshot: &Snapshot, policy: &Policy, id: GuestId, severity: Severity, words: &str) {
     let found = by_id("guest-verdict").unwrap().run(snapshot, policy);
     let about = |finding: &&Finding| finding.subject == Subject::Guest(id);
     let hit = found.iter().filter(about).any(|it| it.severity == severity && it.problem.contains(words));
@@ -39,9 +39,9 @@ fn verdict(snapshot: &Snapshot, policy: &Policy, id: GuestId, severity: Severity
 #[test]
 fn guest_verdict_a_container_is_restarted_with_consent() {
     let id = GuestId::ct(201);
-    verdict(&cluster(), &Policy::default(), id, Severity::Consent, "is restarted when it moves");
+    outcome(&cluster(), &Policy::default(), id, Severity::Consent, "is restarted when it moves");
     let agreed = Policy { consents: [ConsentKind::RestartContainers].into(), ..Policy::default() };
-    verdict(&cluster(), &agreed, id, Severity::Info, "is restarted when it moves");
+    outcome(&cluster(), &agreed, id, Severity::Info, "is restarted when it moves");
 }
 
 #[test]
@@ -50,12 +50,12 @@ fn guest_verdict_a_device_of_the_host_blocks_until_the_policy_speaks() {
     let snapshot = facts(VM, |facts| facts.local_resources.push(device));
     fires("guest-verdict", &snapshot, Severity::Blocking, "vm:103 g103 cannot leave pve1: hostpci0");
     let shutdown = policy_for(VM, GuestPolicy::Shutdown);
-    verdict(&snapshot, &shutdown, VM, Severity::Consent, "is shut down while its node is upgraded");
+    outcome(&snapshot, &shutdown, VM, Severity::Consent, "is shut down while its node is upgraded");
     // HA is asked to keep it stopped, so it may be shut down as well.
     let mut managed = snapshot;
     let service = ha_mut(&mut managed).services[&GuestId::vm(101)].clone();
     ha_mut(&mut managed).services.insert(VM, service);
-    verdict(&managed, &shutdown, VM, Severity::Consent, "is shut down while its node is upgraded");
+    outcome(&managed, &shutdown, VM, Severity::Consent, "is shut down while its node is upgraded");
     // A guest that can move is moved, whatever the policy allows.
     assert!(
         !by_id("guest-verdict").unwrap().run(&cluster(), &shutdown).iter().any(|it| it.subject == Subject::Guest(VM))
@@ -72,20 +72,20 @@ fn guest_verdict_a_mapped_device_can_be_moved_stopped_and_a_raw_one_cannot() {
     let mapped = facts(VM, |facts| facts.local_resources.push(device(Some("dongle"))));
     fires("guest-verdict", &mapped, Severity::Blocking, "usb0 is the mapped device dongle");
     let offline = policy_for(VM, GuestPolicy::Offline);
-    verdict(
+    outcome(
         &mapped,
         &offline,
         VM,
         Severity::Consent,
         "is shut down, moved and started again, down for about 1 min 19 s",
     );
-    assert_eq!(fate(&mapped, &offline, &mapped.guests[&VM]).kind, FateKind::MovedStopped);
+    assert_eq!(guest_outcome(&mapped, &offline, &mapped.guests[&VM]).kind, GuestOutcomeKind::MovedStopped);
     let words = |snapshot: &Snapshot| -> Vec<&str> {
         choices(snapshot, &Policy::default(), &snapshot.guests[&VM]).iter().map(|choice| choice.policy.word()).collect()
     };
     assert_eq!(words(&mapped), ["offline", "shutdown"]);
     let raw = facts(VM, |facts| facts.local_resources.push(device(None)));
-    verdict(&raw, &offline, VM, Severity::Blocking, "usb0 is a device of its node");
+    outcome(&raw, &offline, VM, Severity::Blocking, "usb0 is a device of its node");
     assert_eq!(words(&raw), ["shutdown"]);
     let free =
         facts(VM, |facts| facts.local_resources.push(LocalResource { live_capable: true, ..device(Some("vgpu")) }));
@@ -107,9 +107,9 @@ fn guest_verdict_local_disks_have_their_size_and_time_and_replicas_their_nodes()
         "takes 32.0 GiB of local disks along on each of its moves, about 1 min 6 s",
     );
     let stay = Policy { local_disks: LocalDisks::Stay, ..Policy::default() };
-    verdict(&local(|_| ()), &stay, VM, Severity::Blocking, "its local disks (32.0 GiB) are not to be copied");
+    outcome(&local(|_| ()), &stay, VM, Severity::Blocking, "its local disks (32.0 GiB) are not to be copied");
     let copy = Policy { local_disks: LocalDisks::Stay, ..policy_for(VM, GuestPolicy::Copy) };
-    verdict(&local(|_| ()), &copy, VM, Severity::Info, "about 1 min 6 s");
+    outcome(&local(|_| ()), &copy, VM, Severity::Info, "about 1 min 6 s");
     let questions = open_questions(&local(|_| ()), &stay);
     assert_eq!((questions.len(), questions[0].choices[0].policy), (1, GuestPolicy::Copy));
     assert_eq!(questions[0].choices[1].downtime_s, 79 + 66, "offline: with the time of the copy");
@@ -122,7 +122,7 @@ fn guest_verdict_local_disks_have_their_size_and_time_and_replicas_their_nodes()
     let container = facts(GuestId::ct(201), |facts| {
         facts.local_disks.push(disk("local-lvm:vm-201-disk-0", DiskUse::Attached));
     });
-    verdict(&container, &Policy::default(), GuestId::ct(201), Severity::Info, "32.0 GiB of local disks");
+    outcome(&container, &Policy::default(), GuestId::ct(201), Severity::Info, "32.0 GiB of local disks");
     let replicated = |targets: &[&str]| {
         let mut snapshot = local(|facts| facts.local_disks[0].replicated = true);
         let job = |target: &&str| ReplicationJob {
@@ -172,7 +172,7 @@ fn guest_verdict_a_local_image_is_ejected_with_consent() {
     fires("guest-verdict", &snapshot, Severity::Blocking, "local:iso/debian.iso");
     let found = run("guest-verdict", &snapshot);
     assert!(found.iter().any(|finding| finding.remedy.contains("\"vm:103\" = \"eject\"")), "{found:#?}");
-    verdict(&snapshot, &policy_for(VM, GuestPolicy::Eject), VM, Severity::Consent, "ejected from ide2");
+    outcome(&snapshot, &policy_for(VM, GuestPolicy::Eject), VM, Severity::Consent, "ejected from ide2");
 }
 
 #[test]
@@ -192,11 +192,11 @@ fn a_stopped_guest_moves_if_that_is_wanted_and_nothing_forbids_it() {
         })
     };
     let wanted = Policy { stopped_guests: StoppedGuests::Move, ..Policy::default() };
-    let kind = |snapshot: &Snapshot, policy: &Policy| fate(snapshot, policy, &snapshot.guests[&VM]).kind;
-    assert_eq!(kind(&stopped(None), &wanted), FateKind::Offline);
-    assert_eq!(kind(&stopped(None), &Policy::default()), FateKind::Untouched);
-    assert_eq!(kind(&stopped(Some("quorate-skip")), &wanted), FateKind::Untouched);
-    assert_eq!(kind(&stopped(Some("quorate-refuse")), &wanted), FateKind::Untouched);
+    let kind = |snapshot: &Snapshot, policy: &Policy| guest_outcome(snapshot, policy, &snapshot.guests[&VM]).kind;
+    assert_eq!(kind(&stopped(None), &wanted), GuestOutcomeKind::Offline);
+    assert_eq!(kind(&stopped(None), &Policy::default()), GuestOutcomeKind::Untouched);
+    assert_eq!(kind(&stopped(Some("quorate-skip")), &wanted), GuestOutcomeKind::Untouched);
+    assert_eq!(kind(&stopped(Some("quorate-refuse")), &wanted), GuestOutcomeKind::Untouched);
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn guest_verdict_what_pve_does_not_test_is_tested() {
     }
     fires("guest-verdict", &snapshot, Severity::Blocking, "pve2: pve2 has no bridge vmbr0; pve3: pve3 has no bridge");
     node_mut(&mut snapshot, "pve3").bridges = Known(["vmbr0".to_owned()].into());
-    verdict(&snapshot, &Policy::default(), GuestId::ct(201), Severity::Consent, "is restarted");
+    outcome(&snapshot, &Policy::default(), GuestId::ct(201), Severity::Consent, "is restarted");
     let mut unlike = facts(VM, |facts| facts.cpu_model = Some("host".to_owned()));
     for node in ["pve2", "pve3"] {
         node_mut(&mut unlike, node).cpu.known_mut().unwrap().flags.insert("avx512f".to_owned());

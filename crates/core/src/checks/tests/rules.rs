@@ -86,7 +86,7 @@ fn ceph_redundancy_is_judged_by_the_rule_itself() {
     fires(&one, "with pve1 out: 0 of 1 Ceph monitors are left: no majority");
     let two = |ceph: &mut Ceph| ceph.daemons.retain(|it| it.kind != DaemonKind::Mon || it.name != "pve3");
     fires(&two, "with pve2 out: 1 of 2 Ceph monitors are left: no majority");
-    let no = || Known(StopVerdict::Unsafe("3 PGs would stop".to_owned()));
+    let no = || Known(SafeToStop::Unsafe("3 PGs would stop".to_owned()));
     let unsafe_there = |ceph: &mut Ceph| drop(ceph.osds_ok_to_stop.insert(name("pve2"), no()));
     fires(&unsafe_there, "with pve2 out: Ceph says that the OSDs of pve2 are not ok to stop: 3 PGs");
 }

@@ -11,59 +11,59 @@ use crate::snapshot::{AffinityRule, GuestStatus, LocalDisk, ResourceAffinity};
 use crate::steps::*;
 
 /// One step per stage, in the order given.
-fn wave(node: &str, steps: Vec<Step>) -> Wave {
+fn node_step(node: &str, steps: Vec<Step>) -> NodeStep {
     let planned = steps.into_iter().enumerate().map(|(stage, step)| {
         let subject = step.kind().profile().about.subject().map(|subject| format!(".{subject}")).unwrap_or_default();
         let id = StepId::new(format!("{node}.{}{subject}", step.kind().verb()));
         PlannedStep { id, stage: stage as u32, step, why: StepWhy::Undo, estimate_s: 1, down_s: 0 }
     });
-    Wave { node: Some(name(node)), why: NodeWhy::NothingMoves, steps: planned.collect() }
+    NodeStep { node: Some(name(node)), why: NodeWhy::NothingMoves, steps: planned.collect() }
 }
 
-fn migrate(guest: GuestId, from: &str, to: &str, travel: Travel) -> Step {
-    Migrate { guest, from: name(from), to: name(to), travel }.into()
+fn migrate(guest: GuestId, from: &str, to: &str, mode: MoveMode) -> Step {
+    Migrate { guest, from: name(from), to: name(to), mode }.into()
 }
 
 /// A node's turn: `moves` out, then everything that is done to the node.
-fn turn(node: &str, moves: Vec<Step>) -> Wave {
+fn turn(node: &str, moves: Vec<Step>) -> NodeStep {
     let node_name = || name(node);
     let mut steps = moves;
     steps.extend([
-        Step::from(ProveEmpty { node: node_name() }),
+        Step::from(WaitEmpty { node: node_name() }),
         set(Maintenance { node: node_name() }),
         set(Noout { node: node_name() }),
         UpgradePackages { node: node_name(), unit: "quorate-upgrade-ab12".into() }.into(),
         Reboot { node: node_name(), from_boot: format!("boot-of-{node}").as_str().into() }.into(),
-        ProveBack { node: node_name() }.into(),
+        WaitBack { node: node_name() }.into(),
         undo(Noout { node: node_name() }),
         undo(Maintenance { node: node_name() }),
-        SettleHa { node: node_name() }.into(),
+        WaitHaIdle { node: node_name() }.into(),
     ]);
-    wave(node, steps)
+    node_step(node, steps)
 }
 
 /// Three nodes, one after the other; the pair vm:101 and vm:102 trades places and never meets.
-fn waves() -> Vec<Wave> {
+fn node_steps() -> Vec<NodeStep> {
     let (one, two, three, ct) = (GuestId::vm(101), GuestId::vm(102), GuestId::vm(103), GuestId::ct(201));
     vec![
         turn(
             "pve1",
             vec![
-                migrate(one, "pve1", "pve3", Travel::Ha),
-                migrate(three, "pve1", "pve3", Travel::Live),
-                migrate(ct, "pve1", "pve3", Travel::Restart),
+                migrate(one, "pve1", "pve3", MoveMode::Ha),
+                migrate(three, "pve1", "pve3", MoveMode::Live),
+                migrate(ct, "pve1", "pve3", MoveMode::Restart),
             ],
         ),
-        turn("pve2", vec![migrate(two, "pve2", "pve1", Travel::Ha)]),
+        turn("pve2", vec![migrate(two, "pve2", "pve1", MoveMode::Ha)]),
         turn(
             "pve3",
             vec![
-                migrate(one, "pve3", "pve2", Travel::Ha),
-                migrate(three, "pve3", "pve1", Travel::Live),
-                migrate(ct, "pve3", "pve2", Travel::Restart),
+                migrate(one, "pve3", "pve2", MoveMode::Ha),
+                migrate(three, "pve3", "pve1", MoveMode::Live),
+                migrate(ct, "pve3", "pve2", MoveMode::Restart),
             ],
         ),
-        Wave { node: None, ..wave("cluster", vec![FinalCheck {}.into()]) },
+        NodeStep { node: None, ..node_step("cluster", vec![FinalCheck {}.into()]) },
     ]
 }
 
@@ -71,9 +71,9 @@ fn consent(kind: ConsentKind, guest: GuestId) -> Consent {
     Consent { kind, guest, downtime_s: 10, what: "test".to_owned() }
 }
 
-fn plan_of(waves: Vec<Wave>) -> Plan {
+fn plan_of(node_steps: Vec<NodeStep>) -> Plan {
     let consents = vec![consent(ConsentKind::RestartContainers, GuestId::ct(201))];
-    Plan::new(None, UnixMs(0), waves, Costs::default(), consents, Bound::default())
+    Plan::new(None, UnixMs(0), node_steps, Costs::default(), consents, Bound::default())
 }
 
 #[track_caller]
@@ -82,17 +82,17 @@ fn found(plan: &Plan, snapshot: &Snapshot, words: &str) {
     assert!(findings.iter().any(|found| found.problem.contains(words)), "{words:?} is not in {findings:#?}");
 }
 
-fn without(mut waves: Vec<Wave>, id: &str) -> Vec<Wave> {
-    let before: usize = waves.iter().map(|wave| wave.steps.len()).sum();
-    waves.iter_mut().for_each(|wave| wave.steps.retain(|planned| planned.id.as_str() != id));
-    let after: usize = waves.iter().map(|wave| wave.steps.len()).sum();
+fn without(mut node_steps: Vec<NodeStep>, id: &str) -> Vec<NodeStep> {
+    let before: usize = node_steps.iter().map(|node_step| node_step.steps.len()).sum();
+    node_steps.iter_mut().for_each(|node_step| node_step.steps.retain(|planned| planned.id.as_str() != id));
+    let after: usize = node_steps.iter().map(|node_step| node_step.steps.len()).sum();
     assert_eq!(after + 1, before, "{id} is not a step of the plan");
-    waves
+    node_steps
 }
 
 #[test]
 fn a_plan_that_is_right_passes_and_tells_where_the_memory_is() {
-    let forecast = verify(&plan_of(waves()), &cluster(), &Policy::default()).expect("nothing is wrong with it");
+    let forecast = verify(&plan_of(node_steps()), &cluster(), &Policy::default()).expect("nothing is wrong with it");
     let last = forecast.steps.last().expect("steps");
     assert_eq!(last.guest_memory_bytes[&name("pve3")], 0);
     let total = |step: &StepForecast| step.guest_memory_bytes.values().sum::<u64>();
@@ -106,59 +106,59 @@ fn what_runs_at_the_moment_does_not_spoil_a_plan_for_hours() {
     let meets = TargetRefusal::HaRule { cause: "resource-affinity".to_owned(), sid: "vm:102".to_owned() };
     let facts = guest_mut(&mut snapshot, GuestId::vm(101)).migration.known_mut().unwrap();
     facts.refused.insert(name("pve2"), vec![meets]);
-    assert!(verify(&plan_of(waves()), &snapshot, &Policy::default()).is_ok());
+    assert!(verify(&plan_of(node_steps()), &snapshot, &Policy::default()).is_ok());
     guest_mut(&mut snapshot, GuestId::vm(103)).lock = Known(Some(Lock("mounted".to_owned())));
-    found(&plan_of(waves()), &snapshot, "locked (mounted)");
+    found(&plan_of(node_steps()), &snapshot, "locked (mounted)");
 }
 
 #[test]
 fn a_guest_that_was_left_out_is_found() {
-    let plan = plan_of(without(waves(), "pve1.migrate.vm:103"));
+    let plan = plan_of(without(node_steps(), "pve1.migrate.vm:103"));
     found(&plan, &cluster(), "vm:103 runs on pve1");
     found(&plan, &cluster(), "no-guest-on-a-node-we-stop");
 }
 
 #[test]
 fn a_debt_that_is_never_paid_is_found() {
-    found(&plan_of(without(waves(), "pve2.unset-noout")), &cluster(), "pve2.set-noout is never paid back");
-    found(&plan_of(without(waves(), "pve2.leave-maintenance")), &cluster(), "pve2.enter-maintenance is never paid");
+    found(&plan_of(without(node_steps(), "pve2.unset-noout")), &cluster(), "pve2.set-noout is never paid back");
+    found(&plan_of(without(node_steps(), "pve2.leave-maintenance")), &cluster(), "pve2.enter-maintenance is never paid");
     // What an administrator had set already is not ours to clear.
     let mut snapshot = cluster();
     set(Noout { node: name("pve2") }).after(&mut snapshot);
-    assert!(verify(&plan_of(without(waves(), "pve2.unset-noout")), &snapshot, &Policy::default()).is_ok());
+    assert!(verify(&plan_of(without(node_steps(), "pve2.unset-noout")), &snapshot, &Policy::default()).is_ok());
 }
 
 #[test]
 fn a_reboot_without_noout_is_found() {
-    let plan = plan_of(without(without(waves(), "pve1.set-noout"), "pve1.unset-noout"));
+    let plan = plan_of(without(without(node_steps(), "pve1.set-noout"), "pve1.unset-noout"));
     found(&plan, &cluster(), "ceph-redundancy");
 }
 
 #[test]
 fn a_reboot_that_nothing_proves_is_found() {
-    found(&plan_of(without(waves(), "pve3.prove-back")), &cluster(), "nothing after pve3.reboot proves");
+    found(&plan_of(without(node_steps(), "pve3.prove-back")), &cluster(), "nothing after pve3.reboot proves");
 }
 
 #[test]
 fn a_price_without_a_consent_is_found() {
-    let mut plan = plan_of(waves());
-    plan = Plan::new(None, UnixMs(0), plan.waves, Costs::default(), Vec::new(), Bound::default());
+    let mut plan = plan_of(node_steps());
+    plan = Plan::new(None, UnixMs(0), plan.node_steps, Costs::default(), Vec::new(), Bound::default());
     found(&plan, &cluster(), "pve1.migrate.ct:201 costs ct:201 downtime");
 }
 
 #[test]
 fn a_forgotten_node_and_a_node_with_two_turns_are_found() {
-    let mut plan = waves();
+    let mut plan = node_steps();
     plan.remove(1);
     found(&plan_of(plan), &cluster(), "pve2 has updates pending and no turn");
-    let mut plan = waves();
-    plan.push(wave("pve1", Vec::new()));
+    let mut plan = node_steps();
+    plan.push(node_step("pve1", Vec::new()));
     found(&plan_of(plan), &cluster(), "pve1 has two turns");
 }
 
 #[test]
 fn two_steps_of_one_name_are_found() {
-    let mut twice = waves();
+    let mut twice = node_steps();
     let again = twice[0].steps[0].clone();
     twice[0].steps.insert(0, again);
     found(&plan_of(twice), &cluster(), "is in the plan twice");
@@ -166,7 +166,7 @@ fn two_steps_of_one_name_are_found() {
 
 #[test]
 fn a_pair_that_meets_in_one_stage_is_found() {
-    let mut plan = waves();
+    let mut plan = node_steps();
     // vm:102 comes to pve1 while vm:101 is still there.
     let meeting = plan[1].steps.remove(0);
     plan[0].steps.insert(0, PlannedStep { stage: 0, ..meeting });
@@ -184,15 +184,15 @@ fn a_group_that_is_left_split_is_found() {
     list_locally(&mut snapshot);
     let plan = plan_of(vec![turn(
         "pve1",
-        vec![migrate(pair[0], "pve1", "pve2", Travel::Ha), migrate(pair[1], "pve1", "pve3", Travel::Ha)],
+        vec![migrate(pair[0], "pve1", "pve2", MoveMode::Ha), migrate(pair[1], "pve1", "pve3", MoveMode::Ha)],
     )]);
     found(&plan, &snapshot, "the turn of pve1 leaves guests on different nodes that rule pair keeps together");
 }
 
 #[test]
 fn a_journey_back_to_an_old_node_is_found() {
-    let mut plan = waves();
-    let back = migrate(GuestId::vm(102), "pve1", "pve3", Travel::Ha);
+    let mut plan = node_steps();
+    let back = migrate(GuestId::vm(102), "pve1", "pve3", MoveMode::Ha);
     let step = PlannedStep { id: "pve2.migrate-back.vm:102".into(), stage: 99, step: back, ..plan[1].steps[0].clone() };
     plan[1].steps.push(step);
     found(&plan_of(plan), &cluster(), "forward-only");
@@ -202,14 +202,14 @@ fn a_journey_back_to_an_old_node_is_found() {
 fn a_target_without_room_is_found() {
     let mut snapshot = cluster();
     guest_mut(&mut snapshot, GuestId::vm(103)).memory_bytes = 60 * GIB;
-    found(&plan_of(waves()), &snapshot, "memory-fits");
+    found(&plan_of(node_steps()), &snapshot, "memory-fits");
 }
 
 #[test]
 fn what_pve_does_not_check_is_found() {
     let mut snapshot = cluster();
     node_mut(&mut snapshot, "pve3").bridges = Known(Default::default());
-    found(&plan_of(waves()), &snapshot, "pve3 has no bridge vmbr0");
+    found(&plan_of(node_steps()), &snapshot, "pve3 has no bridge vmbr0");
     let mut snapshot = cluster();
     let disk = LocalDisk {
         volid: "local:iso/debian.iso".to_owned(),
@@ -219,13 +219,13 @@ fn what_pve_does_not_check_is_found() {
         replicated: false,
     };
     guest_mut(&mut snapshot, GuestId::vm(103)).migration.known_mut().unwrap().local_disks.push(disk);
-    found(&plan_of(waves()), &snapshot, "ide2 holds the local image");
+    found(&plan_of(node_steps()), &snapshot, "ide2 holds the local image");
 }
 
 #[test]
 fn moving_around_ha_is_found() {
-    let mut plan = waves();
-    plan[0].steps[0].step = migrate(GuestId::vm(101), "pve1", "pve3", Travel::Live);
+    let mut plan = node_steps();
+    plan[0].steps[0].step = migrate(GuestId::vm(101), "pve1", "pve3", MoveMode::Live);
     found(&plan_of(plan), &cluster(), "goes around HA");
 }
 
@@ -233,7 +233,7 @@ fn moving_around_ha_is_found() {
 fn a_missing_reading_is_found() {
     let mut snapshot = cluster();
     snapshot.ceph = gap();
-    found(&plan_of(waves()), &snapshot, "ceph-redundancy (cannot be told");
+    found(&plan_of(node_steps()), &snapshot, "ceph-redundancy (cannot be told");
 }
 
 #[test]
@@ -241,15 +241,15 @@ fn a_guest_may_be_shut_down_with_consent_and_is_started_again() {
     let mut snapshot = cluster();
     guest_mut(&mut snapshot, GuestId::vm(103)).status = Known(GuestStatus::Running);
     let guest = GuestId::vm(103);
-    let mut plan = waves();
+    let mut plan = node_steps();
     plan[0].steps[1].step = ShutdownGuest { guest, node: name("pve1") }.into();
     plan[2] = without(vec![plan.remove(2)], "pve3.migrate.vm:103").remove(0);
     let start = Step::from(StartGuest { guest, node: name("pve1") });
     let last = PlannedStep { id: "pve1.start-guest.vm:103".into(), stage: 99, ..plan[0].steps[0].clone() };
     plan[0].steps.push(PlannedStep { step: start, ..last });
     let mut consents = vec![consent(ConsentKind::RestartContainers, GuestId::ct(201))];
-    let asked = |consents: &[Consent], waves: &[Wave]| {
-        Plan::new(None, UnixMs(0), waves.to_vec(), Costs::default(), consents.to_vec(), Bound::default())
+    let asked = |consents: &[Consent], node_steps: &[NodeStep]| {
+        Plan::new(None, UnixMs(0), node_steps.to_vec(), Costs::default(), consents.to_vec(), Bound::default())
     };
     found(&asked(&consents, &plan), &snapshot, "the plan asks no consent");
     consents.push(consent(ConsentKind::ShutdownGuests, guest));

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::super::*;
 use crate::fixture::Fixture;
 use crate::ids::GuestKind;
-use crate::invariants::{RuleId, Verdict, guard, sample};
+use crate::invariants::{RuleId, RuleOutcome, guard, sample};
 use crate::planner::{Ongoing, plan};
 
 fn ongoing() -> Ongoing {
@@ -27,16 +27,16 @@ fn agreed(snapshot: &Snapshot, policy: &Policy) -> Plan {
 fn refused_by_guard(plan: &Plan, snapshot: &Snapshot, policy: &Policy) -> Vec<String> {
     let mut state = at_rest(snapshot);
     let mut refused = Vec::new();
-    for wave in &plan.waves {
-        let context = Context { under_work: wave.node.clone(), ..Context::new(policy) };
-        for stage in wave.steps.chunk_by(|one, next| one.stage == next.stage) {
+    for node_step in &plan.node_steps {
+        let context = Context { current_node: node_step.node.clone(), ..Context::new(policy) };
+        for stage in node_step.steps.chunk_by(|one, next| one.stage == next.stage) {
             let before = state.clone();
             for (index, planned) in stage.iter().enumerate() {
                 let beside: Vec<&Step> = stage[..index].iter().map(|planned| &planned.step).collect();
                 for (in_flight, seen) in [(&[][..], &state), (&beside[..], &before)] {
                     if planned.step.kind().status(seen) != StepStatus::Done {
-                        let verdict = guard(&planned.step, in_flight, seen, &context);
-                        refused.extend(verdict.err().into_iter().flatten().map(|why| format!("{}: {why}", planned.id)));
+                        let outcome = guard(&planned.step, in_flight, seen, &context);
+                        refused.extend(outcome.err().into_iter().flatten().map(|why| format!("{}: {why}", planned.id)));
                     }
                 }
                 planned.step.after(&mut state);
@@ -50,7 +50,7 @@ fn refused_by_guard(plan: &Plan, snapshot: &Snapshot, policy: &Policy) -> Vec<St
 #[test]
 fn both_agree_on_the_sample_cluster_with_ceph_ha_and_a_pair_kept_apart() {
     let plan = agreed(&sample::cluster(), &Policy::default());
-    assert_eq!(plan.waves.iter().filter(|wave| wave.node.is_some()).count(), 3);
+    assert_eq!(plan.node_steps.iter().filter(|node_step| node_step.node.is_some()).count(), 3);
     assert_eq!(refused_by_guard(&plan, &sample::cluster(), &Policy::default()), Vec::<String>::new());
 }
 
@@ -58,7 +58,7 @@ fn both_agree_on_the_sample_cluster_with_ceph_ha_and_a_pair_kept_apart() {
 fn both_agree_on_the_rest_of_a_plan_after_its_first_wave() {
     let mut snapshot = sample::cluster();
     let mut plan = agreed(&snapshot, &Policy::default());
-    for planned in plan.waves.remove(0).steps {
+    for planned in plan.node_steps.remove(0).steps {
         planned.step.after(&mut snapshot);
     }
     assert_eq!(verify(&plan, &snapshot, &Policy::default()).map(|_| ()), Ok(()));
@@ -68,34 +68,34 @@ fn both_agree_on_the_rest_of_a_plan_after_its_first_wave() {
 #[test]
 fn both_agree_in_the_middle_of_a_turn() {
     let (mut snapshot, policy) = (sample::cluster(), Policy::default());
-    let first = agreed(&snapshot, &policy).waves.remove(0);
-    let under_work = first.node.clone();
-    let mut owed: Vec<Step> = Vec::new();
+    let first = agreed(&snapshot, &policy).node_steps.remove(0);
+    let current_node = first.node.clone();
+    let mut to_undo: Vec<Step> = Vec::new();
     for planned in first.steps {
-        owed.retain(|owed| *owed != planned.step);
-        owed.extend(planned.step.undone_later_by());
+        to_undo.retain(|to_undo| *to_undo != planned.step);
+        to_undo.extend(planned.step.undone_later_by());
         planned.step.after(&mut snapshot);
-        let again = Ongoing { under_work: under_work.clone(), owed: owed.clone(), ..ongoing() };
+        let again = Ongoing { current_node: current_node.clone(), to_undo: to_undo.clone(), ..ongoing() };
         let plan = plan(&snapshot, &policy, &again).expect("there is a plan");
-        let verdict = verify(&plan, &snapshot, &policy).map(|_| ());
-        assert_eq!(verdict, Ok(()), "after {}", planned.id);
+        let outcome = verify(&plan, &snapshot, &policy).map(|_| ());
+        assert_eq!(outcome, Ok(()), "after {}", planned.id);
     }
 }
 
 #[test]
 fn both_agree_while_ceph_recovers_from_the_reboot_of_the_node_under_work() {
     let (mut snapshot, policy) = (sample::cluster(), Policy::default());
-    let first = agreed(&snapshot, &policy).waves.remove(0);
-    let owed = first.steps.iter().filter_map(|planned| planned.step.undone_later_by());
-    let owed: Vec<Step> = owed.filter(|owed| first.steps.iter().any(|planned| planned.step == *owed)).collect();
+    let first = agreed(&snapshot, &policy).node_steps.remove(0);
+    let to_undo = first.steps.iter().filter_map(|planned| planned.step.undone_later_by());
+    let to_undo: Vec<Step> = to_undo.filter(|to_undo| first.steps.iter().any(|planned| planned.step == *to_undo)).collect();
     for planned in &first.steps {
-        if matches!(planned.step, Step::ProveBack(_)) {
+        if matches!(planned.step, Step::WaitBack(_)) {
             break;
         }
         planned.step.after(&mut snapshot);
     }
     sample::ceph_mut(&mut snapshot).pgs[0].state = "active+undersized+degraded".to_owned();
-    let again = Ongoing { under_work: first.node.clone(), owed, ..ongoing() };
+    let again = Ongoing { current_node: first.node.clone(), to_undo, ..ongoing() };
     let rest = plan(&snapshot, &policy, &again).expect("there is a plan");
     assert_eq!(verify(&rest, &snapshot, &policy).map(|_| ()), Ok(()));
 }
@@ -136,7 +136,7 @@ proptest! {
         let snapshot = if with_ceph { fixture.ceph().snapshot() } else { fixture.snapshot() };
         let policy = Policy::default();
         // A rule that is broken already is for HA and its administrator to mend: the plan check refuses to begin.
-        prop_assume!(RuleId::RulesKept.holds(&snapshot, &Context::new(&policy)) == Verdict::Holds);
+        prop_assume!(RuleId::RulesKept.holds(&snapshot, &Context::new(&policy)) == RuleOutcome::Holds);
         if let Ok(plan) = plan(&snapshot, &policy, &ongoing()) {
             let steps: Vec<String> = plan.steps().map(|(_, step)| format!("{} {}", step.stage, step.id)).collect();
             prop_assert_eq!(verify(&plan, &snapshot, &policy).map(|_| ()), Ok(()), "{:#?}", steps);
@@ -147,7 +147,7 @@ proptest! {
 
 #[test]
 fn no_step_changes_a_guest_while_it_runs_and_only_an_upgrade_and_a_reboot_change_anything() {
-    let plan = Plan { waves: super::waves(), ..agreed(&sample::cluster(), &Policy::default()) };
+    let plan = Plan { node_steps: super::node_steps(), ..agreed(&sample::cluster(), &Policy::default()) };
     let mut state = sample::cluster();
     for (_, planned) in plan.steps() {
         let effect = planned.step.kind().effect();

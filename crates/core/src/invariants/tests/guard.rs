@@ -7,13 +7,13 @@ use crate::policy::Policy;
 use crate::snapshot::{Job, JobKind};
 use crate::steps::*;
 
-fn migrate(guest: GuestId, from: &str, to: &str, travel: Travel) -> Step {
-    Migrate { guest, from: name(from), to: name(to), travel }.into()
+fn migrate(guest: GuestId, from: &str, to: &str, mode: MoveMode) -> Step {
+    Migrate { guest, from: name(from), to: name(to), mode }.into()
 }
 
-fn guarded(step: &Step, in_flight: &[&Step], snapshot: &Snapshot, under_work: &str) -> Result<(), Vec<Refusal>> {
+fn guarded(step: &Step, in_flight: &[&Step], snapshot: &Snapshot, current_node: &str) -> Result<(), Vec<Refusal>> {
     let policy = Policy::default();
-    guard(step, in_flight, snapshot, &context(&policy, Some(under_work), &[]))
+    guard(step, in_flight, snapshot, &context(&policy, Some(current_node), &[]))
 }
 
 #[track_caller]
@@ -26,19 +26,19 @@ fn refused_by(result: Result<(), Vec<Refusal>>, rule: &str) {
 fn the_guard_lets_the_normal_path_of_a_node_pass() {
     let mut snapshot = cluster();
     let path: Vec<Step> = vec![
-        migrate(GuestId::vm(101), "pve1", "pve3", Travel::Ha),
-        migrate(GuestId::vm(103), "pve1", "pve2", Travel::Live),
-        migrate(GuestId::ct(201), "pve1", "pve2", Travel::Restart),
-        ProveEmpty { node: name("pve1") }.into(),
+        migrate(GuestId::vm(101), "pve1", "pve3", MoveMode::Ha),
+        migrate(GuestId::vm(103), "pve1", "pve2", MoveMode::Live),
+        migrate(GuestId::ct(201), "pve1", "pve2", MoveMode::Restart),
+        WaitEmpty { node: name("pve1") }.into(),
         set(Maintenance { node: name("pve1") }),
         set(Noout { node: name("pve1") }),
         upgrade("pve1"),
         reboot("pve1"),
-        ProveBack { node: name("pve1") }.into(),
+        WaitBack { node: name("pve1") }.into(),
         undo(Noout { node: name("pve1") }),
         undo(Maintenance { node: name("pve1") }),
-        SettleHa { node: name("pve1") }.into(),
-        migrate(GuestId::vm(103), "pve2", "pve1", Travel::Live),
+        WaitHaIdle { node: name("pve1") }.into(),
+        migrate(GuestId::vm(103), "pve2", "pve1", MoveMode::Live),
     ];
     for step in path {
         assert_eq!(guarded(&step, &[], &snapshot, "pve1"), Ok(()), "{}", step.kind().title());
@@ -78,7 +78,7 @@ fn the_guard_refuses_a_reboot_without_noout() {
 fn the_guard_refuses_anything_risky_while_an_administrator_has_another_node_in_maintenance() {
     let mut snapshot = cluster();
     set(Maintenance { node: name("pve2") }).after(&mut snapshot);
-    let step = migrate(GuestId::vm(103), "pve1", "pve3", Travel::Live);
+    let step = migrate(GuestId::vm(103), "pve1", "pve3", MoveMode::Live);
     refused_by(guarded(&step, &[], &snapshot, "pve1"), "one-node-out (now)");
 }
 
@@ -98,8 +98,8 @@ fn the_guard_counts_guests_in_flight_against_the_next_one() {
     guest_mut(&mut snapshot, GuestId::vm(103)).memory_bytes = 40 * GIB;
     guest_mut(&mut snapshot, GuestId::ct(201)).memory_bytes = 20 * GIB;
     let (one, two) = (
-        migrate(GuestId::vm(103), "pve1", "pve2", Travel::Live),
-        migrate(GuestId::ct(201), "pve1", "pve2", Travel::Restart),
+        migrate(GuestId::vm(103), "pve1", "pve2", MoveMode::Live),
+        migrate(GuestId::ct(201), "pve1", "pve2", MoveMode::Restart),
     );
     assert_eq!(guarded(&two, &[], &snapshot, "pve1"), Ok(()));
     refused_by(guarded(&two, &[&one], &snapshot, "pve1"), "memory-fits");

@@ -13,7 +13,7 @@ use super::one_node_out::{HowOut, NodesOut};
 use super::quorum_margin::QuorumShort;
 use super::rules_kept::AffinityBroken;
 use super::sample::*;
-use super::votes_lowered_only_if_attested::VotesTooLow;
+use super::votes_lowered_only_if_confirmed_off::VotesTooLow;
 use super::*;
 use crate::ids::{NodeName, UnixMs, Upid};
 use crate::observed::Observed::Known;
@@ -26,40 +26,40 @@ use crate::version::Version;
 fn ask(
     rule: RuleId,
     snapshot: &Snapshot,
-    under_work: Option<&str>,
+    current_node: Option<&str>,
     moving: &[(GuestId, &str, &str)],
-) -> Verdict<Evidence> {
+) -> RuleOutcome<Evidence> {
     let policy = Policy::default();
-    rule.holds(snapshot, &context(&policy, under_work, moving))
+    rule.holds(snapshot, &context(&policy, current_node, moving))
 }
 
-fn context<'a>(policy: &'a Policy, under_work: Option<&str>, moving: &[(GuestId, &str, &str)]) -> Context<'a> {
+fn context<'a>(policy: &'a Policy, current_node: Option<&str>, moving: &[(GuestId, &str, &str)]) -> Context<'a> {
     let moving = moving.iter().map(|(guest, from, to)| Moving { guest: *guest, from: name(from), to: name(to) });
-    Context { under_work: under_work.map(NodeName::new), moving: moving.collect(), ..Context::new(policy) }
+    Context { current_node: current_node.map(NodeName::new), moving: moving.collect(), ..Context::new(policy) }
 }
 
 #[track_caller]
-fn broken(verdict: &Verdict<Evidence>, words: &str) {
-    let Verdict::Broken(evidence) = verdict else { panic!("not broken: {verdict:?}") };
+fn broken(outcome: &RuleOutcome<Evidence>, words: &str) {
+    let RuleOutcome::Broken(evidence) = outcome else { panic!("not broken: {verdict:?}") };
     assert!(evidence.iter().any(|one| one.to_string().contains(words)), "{words:?} is not in {evidence:?}");
 }
 
 /// Broken in this way, by its type and its figures.
 #[track_caller]
-fn broken_by(verdict: &Verdict<Evidence>, evidence: Evidence) {
-    let Verdict::Broken(said) = verdict else { panic!("not broken: {verdict:?}") };
+fn broken_by(outcome: &RuleOutcome<Evidence>, evidence: Evidence) {
+    let RuleOutcome::Broken(said) = outcome else { panic!("not broken: {verdict:?}") };
     assert!(said.iter().any(|one| *one == evidence), "{evidence:?} is not in {said:?}");
 }
 
 #[track_caller]
-fn unknown(verdict: &Verdict<Evidence>) {
-    assert!(matches!(verdict, Verdict::Unknown(_)), "{verdict:?}");
+fn unknown(outcome: &RuleOutcome<Evidence>) {
+    assert!(matches!(outcome, RuleOutcome::Unknown(_)), "{verdict:?}");
 }
 
 /// Unknown for want of this.
 #[track_caller]
-fn unknown_for(verdict: &Verdict<Evidence>, what: Evidence) {
-    let Verdict::Unknown(said) = verdict else { panic!("not unknown: {verdict:?}") };
+fn unknown_for(outcome: &RuleOutcome<Evidence>, what: Evidence) {
+    let RuleOutcome::Unknown(said) = outcome else { panic!("not unknown: {verdict:?}") };
     assert!(said.iter().any(|one| *one == what), "{what:?} is not in {said:?}");
 }
 
@@ -113,7 +113,7 @@ fn every_rule_is_described_in_the_docs() {
 fn on_a_healthy_cluster_every_rule_holds() {
     let (snapshot, policy) = (cluster(), Policy::default());
     for rule in ALL {
-        assert_eq!(rule.holds(&snapshot, &Context::new(&policy)), Verdict::Holds, "{}", rule.id());
+        assert_eq!(rule.holds(&snapshot, &Context::new(&policy)), RuleOutcome::Holds, "{}", rule.id());
     }
 }
 
@@ -123,7 +123,7 @@ fn without_ceph_and_ha_every_rule_holds() {
     snapshot.ceph = Known(None);
     snapshot.ha = Known(Ha::default());
     for rule in ALL {
-        assert_eq!(rule.holds(&snapshot, &Context::new(&policy)), Verdict::Holds, "{}", rule.id());
+        assert_eq!(rule.holds(&snapshot, &Context::new(&policy)), RuleOutcome::Holds, "{}", rule.id());
     }
 }
 
@@ -139,14 +139,14 @@ fn when_nothing_was_seen_no_rule_about_the_whole_cluster_holds() {
 #[test]
 fn one_node_out_counts_the_node_under_work_once_and_no_other() {
     let mut snapshot = drained();
-    assert_eq!(ask(RuleId::OneNodeOut, &snapshot, Some("pve1"), &[]), Verdict::Holds);
+    assert_eq!(ask(RuleId::OneNodeOut, &snapshot, Some("pve1"), &[]), RuleOutcome::Holds);
     broken(&ask(RuleId::OneNodeOut, &snapshot, Some("pve2"), &[]), "pve1 is in HA maintenance mode");
-    let foreign = NodesOut::Out { node: name("pve1"), how: HowOut::Maintenance, under_work: false };
-    let verdict = ask(RuleId::OneNodeOut, &snapshot, Some("pve2"), &[]);
-    broken_by(&verdict, Evidence::OneNodeOut(foreign));
-    broken_by(&verdict, Evidence::OneNodeOut(NodesOut::OnlyThisMayBe { node: name("pve2") }));
+    let foreign = NodesOut::Out { node: name("pve1"), how: HowOut::Maintenance, current_node: false };
+    let outcome = ask(RuleId::OneNodeOut, &snapshot, Some("pve2"), &[]);
+    broken_by(&outcome, Evidence::OneNodeOut(foreign));
+    broken_by(&outcome, Evidence::OneNodeOut(NodesOut::OnlyThisMayBe { node: name("pve2") }));
     upgrading(&mut snapshot, "pve1");
-    assert_eq!(ask(RuleId::OneNodeOut, &snapshot, Some("pve1"), &[]), Verdict::Holds);
+    assert_eq!(ask(RuleId::OneNodeOut, &snapshot, Some("pve1"), &[]), RuleOutcome::Holds);
     crash(&mut snapshot, "pve3");
     broken(&ask(RuleId::OneNodeOut, &snapshot, Some("pve1"), &[]), "pve3 is offline");
     broken(&ask(RuleId::OneNodeOut, &snapshot, None, &[]), "pve3 is offline");
@@ -160,7 +160,7 @@ fn one_node_out_counts_the_node_under_work_once_and_no_other() {
 fn quorum_margin_counts_votes_and_not_nodes() {
     let mut snapshot = cluster();
     crash(&mut snapshot, "pve3");
-    assert_eq!(ask(RuleId::QuorumMargin, &snapshot, None, &[]), Verdict::Holds);
+    assert_eq!(ask(RuleId::QuorumMargin, &snapshot, None, &[]), RuleOutcome::Holds);
     // The corosync of a second node may be restarted by its upgrade.
     upgrading(&mut snapshot, "pve2");
     let short = QuorumShort::TooFewVotes { viewer: name("pve1"), left: 1, needed: 2 };
@@ -176,7 +176,7 @@ fn quorum_margin_counts_votes_and_not_nodes() {
         (view.total_votes, view.expected_votes, view.quorum) = (5, 5, 3);
         view.members.get_mut(&name("pve3")).unwrap().votes = 3;
     }
-    assert_eq!(ask(RuleId::QuorumMargin, &uneven, None, &[]), Verdict::Holds);
+    assert_eq!(ask(RuleId::QuorumMargin, &uneven, None, &[]), RuleOutcome::Holds);
     reboot("pve3").during(&mut uneven);
     broken(&ask(RuleId::QuorumMargin, &uneven, None, &[]), "2 votes where 3");
     let mut blind = cluster();
@@ -194,7 +194,7 @@ fn quorum_margin_is_broken_where_a_member_with_a_vote_cannot_write_etc_pve() {
     snapshot.etc_pve.insert(name("pve2"), gap());
     unknown(&ask(RuleId::QuorumMargin, &snapshot, None, &[]));
     snapshot.etc_pve.remove(&name("pve2"));
-    assert_eq!(ask(RuleId::QuorumMargin, &snapshot, None, &[]), Verdict::Holds, "a picture of an older version");
+    assert_eq!(ask(RuleId::QuorumMargin, &snapshot, None, &[]), RuleOutcome::Holds, "a picture of an older version");
 }
 
 #[test]
@@ -203,8 +203,8 @@ fn a_gap_on_a_node_that_is_offline_makes_no_rule_unknown() {
     crash(&mut snapshot, "pve1");
     let policy = Policy::default();
     for rule in ALL {
-        let verdict = rule.holds(&snapshot, &context(&policy, Some("pve1"), &[]));
-        assert_eq!(verdict, Verdict::Holds, "{}", rule.id());
+        let outcome = rule.holds(&snapshot, &context(&policy, Some("pve1"), &[]));
+        assert_eq!(outcome, RuleOutcome::Holds, "{}", rule.id());
     }
 }
 
@@ -213,7 +213,7 @@ fn no_guest_on_a_node_we_stop_believes_the_node_itself() {
     let rule = RuleId::NoGuestOnANodeWeStop;
     let mut snapshot = drained();
     upgrading(&mut snapshot, "pve1");
-    assert_eq!(ask(rule, &snapshot, Some("pve1"), &[]), Verdict::Holds);
+    assert_eq!(ask(rule, &snapshot, Some("pve1"), &[]), RuleOutcome::Holds);
     // A guest that the token may not see: only `qm list` on the node shows it.
     let hidden =
         LocalGuest { kind: crate::ids::GuestKind::Vm, vmid: crate::ids::Vmid(666), running: true, name: String::new() };
@@ -234,7 +234,7 @@ fn no_guest_on_a_node_we_stop_believes_the_node_itself() {
     let guest = snapshot.guests.get_mut(&GuestId::vm(103)).unwrap();
     (guest.node, guest.status) = (name("pve1"), gap());
     broken(&ask(rule, &snapshot, Some("pve1"), &[]), "vm:103 is on pve1");
-    assert_eq!(ask_consented(&snapshot), Verdict::Holds);
+    assert_eq!(ask_consented(&snapshot), RuleOutcome::Holds);
 }
 
 #[test]
@@ -268,9 +268,9 @@ fn no_guest_on_a_node_we_stop_sees_tasks_and_ha_services() {
 fn forward_only_forbids_a_live_journey_to_an_older_qemu_or_pve() {
     let mut snapshot = cluster();
     let there = [(GuestId::vm(103), "pve1", "pve2")];
-    assert_eq!(ask(RuleId::ForwardOnly, &snapshot, None, &there), Verdict::Holds);
+    assert_eq!(ask(RuleId::ForwardOnly, &snapshot, None, &there), RuleOutcome::Holds);
     node_mut(&mut snapshot, "pve2").qemu_version = Known(Version::from("10.1.2-5"));
-    assert_eq!(ask(RuleId::ForwardOnly, &snapshot, None, &there), Verdict::Holds);
+    assert_eq!(ask(RuleId::ForwardOnly, &snapshot, None, &there), RuleOutcome::Holds);
     let back = [(GuestId::vm(103), "pve2", "pve1")];
     broken(&ask(RuleId::ForwardOnly, &snapshot, None, &back), "back to pve1 (QEMU 10.1.2-1)");
     let older = Backward::Older {
@@ -287,7 +287,7 @@ fn forward_only_forbids_a_live_journey_to_an_older_qemu_or_pve() {
     broken(&ask(RuleId::ForwardOnly, &newer, None, &back), "PVE 9.1.4");
     // A container travels by restart, a stopped guest as files.
     let others = [(GuestId::ct(201), "pve2", "pve1"), (GuestId::vm(104), "pve2", "pve1")];
-    assert_eq!(ask(RuleId::ForwardOnly, &snapshot, None, &others), Verdict::Holds);
+    assert_eq!(ask(RuleId::ForwardOnly, &snapshot, None, &others), RuleOutcome::Holds);
     node_mut(&mut snapshot, "pve1").qemu_version = gap();
     unknown(&ask(RuleId::ForwardOnly, &snapshot, None, &back));
 }
@@ -296,21 +296,21 @@ fn forward_only_forbids_a_live_journey_to_an_older_qemu_or_pve() {
 fn memory_fits_counts_configured_memory_on_both_ends() {
     let mut snapshot = cluster();
     let there = [(GuestId::vm(103), "pve1", "pve2")];
-    assert_eq!(ask(RuleId::MemoryFits, &snapshot, None, &there), Verdict::Holds);
+    assert_eq!(ask(RuleId::MemoryFits, &snapshot, None, &there), RuleOutcome::Holds);
     // 60.8 GiB of 64 are for guests: 4 for vm:102, 8 for vm:103, 50 for this one are too many.
     let mut big = snapshot.guests[&GuestId::vm(102)].clone();
     (big.id, big.memory_bytes) = (GuestId::vm(107), 50 * GIB);
     snapshot.guests.insert(big.id, big);
     broken(&ask(RuleId::MemoryFits, &snapshot, None, &there), "guests on pve2");
-    let verdict = ask(RuleId::MemoryFits, &snapshot, None, &there);
-    let Verdict::Broken(evidence) = &verdict else { panic!("{verdict:?}") };
+    let outcome = ask(RuleId::MemoryFits, &snapshot, None, &there);
+    let RuleOutcome::Broken(evidence) = &outcome else { panic!("{verdict:?}") };
     let Some(Evidence::MemoryFits(TooFull::Node { node, need_bytes, total_bytes, .. })) = evidence.iter().next() else {
         panic!("{evidence:?}")
     };
     assert_eq!((node.as_str(), *total_bytes), ("pve2", 64 * GIB));
     assert!(*need_bytes >= 62 * GIB, "{need_bytes}");
     // Moving away from a full node is no risk.
-    assert_eq!(ask(RuleId::MemoryFits, &snapshot, None, &[(GuestId::vm(107), "pve2", "pve3")]), Verdict::Holds);
+    assert_eq!(ask(RuleId::MemoryFits, &snapshot, None, &[(GuestId::vm(107), "pve2", "pve3")]), RuleOutcome::Holds);
     // It shows on pve3 already, but until the journey has ended its memory on pve2 is not free.
     guest_mut(&mut snapshot, GuestId::vm(107)).node = name("pve3");
     let crossing = [(GuestId::vm(107), "pve2", "pve3"), (GuestId::vm(103), "pve1", "pve2")];
@@ -331,7 +331,7 @@ fn memory_fits_counts_configured_memory_on_both_ends() {
         started: UnixMs(0),
     };
     busy.jobs = Known(vec![job]);
-    assert_eq!(ask(RuleId::MemoryFits, &busy, None, &there), Verdict::Holds);
+    assert_eq!(ask(RuleId::MemoryFits, &busy, None, &there), RuleOutcome::Holds);
     let mut short = cluster();
     short.sees_all_guests = Known(false);
     unknown(&ask(RuleId::MemoryFits, &short, None, &there));
@@ -343,7 +343,7 @@ fn memory_fits_counts_configured_memory_on_both_ends() {
 fn rules_kept_apart_also_in_transit() {
     let mut snapshot = cluster();
     let meets = [(GuestId::vm(101), "pve1", "pve2")];
-    assert_eq!(ask(RuleId::RulesKept, &snapshot, None, &[(GuestId::vm(101), "pve1", "pve3")]), Verdict::Holds);
+    assert_eq!(ask(RuleId::RulesKept, &snapshot, None, &[(GuestId::vm(101), "pve1", "pve3")]), RuleOutcome::Holds);
     broken(&ask(RuleId::RulesKept, &snapshot, None, &meets), "meet on pve2");
     let meet = AffinityBroken::Meet {
         one: GuestId::vm(101),
@@ -353,7 +353,7 @@ fn rules_kept_apart_also_in_transit() {
     };
     broken_by(&ask(RuleId::RulesKept, &snapshot, None, &meets), Evidence::RulesKept(meet));
     guest_mut(&mut snapshot, GuestId::vm(102)).status = Known(GuestStatus::Stopped);
-    assert_eq!(ask(RuleId::RulesKept, &snapshot, None, &meets), Verdict::Holds);
+    assert_eq!(ask(RuleId::RulesKept, &snapshot, None, &meets), RuleOutcome::Holds);
     snapshot.ha = gap();
     unknown(&ask(RuleId::RulesKept, &snapshot, None, &meets));
 }
@@ -364,7 +364,7 @@ fn rules_kept_together_may_be_split_in_two_on_the_way_and_no_further() {
     let pair = [GuestId::vm(101), GuestId::vm(102)].into();
     ha_mut(&mut snapshot).rules =
         vec![AffinityRule::Resource(ResourceAffinity { id: "pair".to_owned(), guests: pair, together: true })];
-    assert_eq!(ask(RuleId::RulesKept, &snapshot, Some("pve1"), &[]), Verdict::Holds);
+    assert_eq!(ask(RuleId::RulesKept, &snapshot, Some("pve1"), &[]), RuleOutcome::Holds);
     broken(&ask(RuleId::RulesKept, &snapshot, Some("pve1"), &[(GuestId::vm(101), "pve1", "pve3")]), "pve1, pve2, pve3");
 }
 
@@ -379,7 +379,7 @@ fn rules_kept_a_strict_node_rule_forbids_a_target_and_a_loose_one_does_not() {
     ha_mut(&mut snapshot).rules = rule(true);
     broken(&ask(RuleId::RulesKept, &snapshot, None, &there), "which rule fast forbids");
     ha_mut(&mut snapshot).rules = rule(false);
-    assert_eq!(ask(RuleId::RulesKept, &snapshot, None, &there), Verdict::Holds);
+    assert_eq!(ask(RuleId::RulesKept, &snapshot, None, &there), RuleOutcome::Holds);
 }
 
 #[test]
@@ -387,7 +387,7 @@ fn ceph_redundancy_wants_all_copies_while_every_osd_is_up() {
     let mut snapshot = cluster();
     let flag = CephHealthCheck { severity: HealthLevel::Warn, message: "noout".to_owned(), muted: false };
     ceph_mut(&mut snapshot).checks.insert("OSD_FLAGS".to_owned(), flag.clone());
-    assert_eq!(ask(RuleId::CephRedundancy, &snapshot, None, &[]), Verdict::Holds);
+    assert_eq!(ask(RuleId::CephRedundancy, &snapshot, None, &[]), RuleOutcome::Holds);
     ceph_mut(&mut snapshot).checks.insert("MON_DOWN".to_owned(), flag);
     broken(&ask(RuleId::CephRedundancy, &snapshot, None, &[]), "MON_DOWN");
     let mut snapshot = cluster();
@@ -411,15 +411,15 @@ fn ceph_redundancy_with_a_node_down_wants_noout_and_data_that_is_served() {
     reboot("pve1").during(&mut snapshot);
     broken(&ask(RuleId::CephRedundancy, &snapshot, Some("pve1"), &[]), "noout is not set");
     set(Noout { node: name("pve1") }).after(&mut snapshot);
-    assert_eq!(ask(RuleId::CephRedundancy, &snapshot, Some("pve1"), &[]), Verdict::Holds);
+    assert_eq!(ask(RuleId::CephRedundancy, &snapshot, Some("pve1"), &[]), RuleOutcome::Holds);
     // What a reboot looks like from inside Ceph: copies are missing, and all data is served.
     ceph_mut(&mut snapshot).pgs[0].state = "active+undersized+degraded".to_owned();
-    assert_eq!(ask(RuleId::CephRedundancy, &snapshot, Some("pve1"), &[]), Verdict::Holds);
+    assert_eq!(ask(RuleId::CephRedundancy, &snapshot, Some("pve1"), &[]), RuleOutcome::Holds);
     ceph_mut(&mut snapshot).pgs[0].state = "undersized+degraded+peered".to_owned();
     broken(&ask(RuleId::CephRedundancy, &snapshot, Some("pve1"), &[]), "128 of 128 placement groups are not active");
     let mut snapshot = drained();
-    let verdict = Known(StopVerdict::Unsafe("12 PGs would become inactive".to_owned()));
-    ceph_mut(&mut snapshot).osds_ok_to_stop.insert(name("pve1"), verdict);
+    let outcome = Known(SafeToStop::Unsafe("12 PGs would become inactive".to_owned()));
+    ceph_mut(&mut snapshot).osds_ok_to_stop.insert(name("pve1"), outcome);
     reboot("pve1").during(&mut snapshot);
     broken(&ask(RuleId::CephRedundancy, &snapshot, Some("pve1"), &[]), "12 PGs");
     let mut two = drained();
@@ -437,7 +437,7 @@ fn ceph_order_forbids_an_osd_that_is_newer_than_a_monitor() {
     for mon in ceph_mut(&mut snapshot).daemons.iter_mut().filter(|daemon| daemon.kind == DaemonKind::Mon) {
         mon.version.clone_from(&new);
     }
-    assert_eq!(ask(RuleId::CephOrder, &snapshot, None, &[]), Verdict::Holds);
+    assert_eq!(ask(RuleId::CephOrder, &snapshot, None, &[]), RuleOutcome::Holds);
     let mut snapshot = cluster();
     ceph_mut(&mut snapshot).osds.get_mut(&crate::ids::OsdId(0)).unwrap().version = new;
     broken(&ask(RuleId::CephOrder, &snapshot, None, &[]), "Osd of Ceph 20 beside a Mon of 19");
@@ -455,9 +455,9 @@ fn corosync_one_at_a_time_bears_mixed_versions_but_no_second_absence() {
     let mut snapshot = cluster();
     node_mut(&mut snapshot, "pve1").corosync_version = Known(Version::from("3.1.10-pve1"));
     node_mut(&mut snapshot, "pve2").corosync_version = Known(Version::from("3.1.10-pve1"));
-    assert_eq!(ask(rule, &snapshot, None, &[]), Verdict::Holds);
+    assert_eq!(ask(rule, &snapshot, None, &[]), RuleOutcome::Holds);
     upgrading(&mut snapshot, "pve3");
-    assert_eq!(ask(rule, &snapshot, None, &[]), Verdict::Holds);
+    assert_eq!(ask(rule, &snapshot, None, &[]), RuleOutcome::Holds);
     crash(&mut snapshot, "pve2");
     broken(&ask(rule, &snapshot, None, &[]), "pve2, pve3");
     let absent = RingNotWhole::Absent { nodes: [name("pve2"), name("pve3")].into() };
@@ -471,20 +471,20 @@ fn corosync_one_at_a_time_bears_mixed_versions_but_no_second_absence() {
 
 #[test]
 fn votes_go_down_only_for_nodes_that_are_attested_dead_and_are_not_online() {
-    let rule = RuleId::VotesLoweredOnlyIfAttested;
+    let rule = RuleId::VotesLoweredOnlyIfConfirmedOff;
     let (mut snapshot, policy) = (cluster(), Policy::default());
     crash(&mut snapshot, "pve3");
     view_mut(&mut snapshot, "pve1").expected_votes = 2;
     broken(&rule.holds(&snapshot, &Context::new(&policy)), "pve1 expects 2 votes, configured are 3");
-    let too_low = VotesTooLow::Expected { viewer: name("pve1"), expected: 2, configured: 3, attested: 0 };
-    let verdict = rule.holds(&snapshot, &Context::new(&policy));
-    broken_by(&verdict, Evidence::VotesLoweredOnlyIfAttested(too_low));
-    let attested = Context { attested_dead: [name("pve3")].into(), ..Context::new(&policy) };
-    assert_eq!(rule.holds(&snapshot, &attested), Verdict::Holds);
+    let too_low = VotesTooLow::Expected { viewer: name("pve1"), expected: 2, configured: 3, confirmed_off: 0 };
+    let outcome = rule.holds(&snapshot, &Context::new(&policy));
+    broken_by(&outcome, Evidence::VotesLoweredOnlyIfConfirmedOff(too_low));
+    let confirmed_off = Context { nodes_confirmed_off: [name("pve3")].into(), ..Context::new(&policy) };
+    assert_eq!(rule.holds(&snapshot, &confirmed_off), RuleOutcome::Holds);
     node_mut(&mut snapshot, "pve3").online = Known(true);
-    assert!(matches!(rule.holds(&snapshot, &attested), Verdict::Broken(_)));
+    assert!(matches!(rule.holds(&snapshot, &confirmed_off), RuleOutcome::Broken(_)));
     snapshot.configured_votes = gap();
-    unknown(&rule.holds(&snapshot, &attested));
+    unknown(&rule.holds(&snapshot, &confirmed_off));
 }
 
 #[test]
@@ -496,7 +496,7 @@ fn fence_safe_is_broken_by_an_armed_node_without_quorum() {
     let armed = ArmedWithoutQuorum::Armed { node: name("pve2"), votes: 1, needed: 2 };
     broken_by(&ask(RuleId::FenceSafe, &snapshot, None, &[]), Evidence::FenceSafe(armed));
     ha_mut(&mut snapshot).lrm.get_mut(&name("pve2")).unwrap().state = "wait_for_agent_lock".to_owned();
-    assert_eq!(ask(RuleId::FenceSafe, &snapshot, None, &[]), Verdict::Holds);
+    assert_eq!(ask(RuleId::FenceSafe, &snapshot, None, &[]), RuleOutcome::Holds);
     snapshot.quorum.insert(name("pve1"), gap());
     unknown(&ask(RuleId::FenceSafe, &snapshot, None, &[]));
 }

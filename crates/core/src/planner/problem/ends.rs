@@ -30,14 +30,14 @@ pub(in crate::planner) fn pulled_at_the_end<'a>(
     ha: &'a Ha,
     guest: GuestId,
     names: &[NodeName],
-    owed: &[Step],
+    to_undo: &[Step],
 ) -> Option<BTreeSet<&'a NodeName>> {
-    if is_held(guest, owed) { preferred(ha, guest, names) } else { pulled_to(ha, guest, names) }
+    if is_held(guest, to_undo) { preferred(ha, guest, names) } else { pulled_to(ha, guest, names) }
 }
 
 /// Is its failback off because we hold it?
-fn is_held(guest: GuestId, owed: &[Step]) -> bool {
-    owed.contains(&undo(Failback { guest }))
+fn is_held(guest: GuestId, to_undo: &[Step]) -> bool {
+    to_undo.contains(&undo(Failback { guest }))
 }
 
 fn preferred<'a>(ha: &'a Ha, guest: GuestId, names: &[NodeName]) -> Option<BTreeSet<&'a NodeName>> {
@@ -54,16 +54,16 @@ impl Reader<'_> {
             return Some(NodeSet::EMPTY.with(began));
         }
         let spare: NodeSet = self.policy.spare.iter().filter_map(number).collect();
-        let wished = allowed.minus(spare);
-        let pulled = self.pulled(guest, home).map(|pulled| wished.and(pulled)).filter(|pulled| !pulled.is_empty());
-        pulled.or_else(|| (!allowed.and(spare).is_empty() && !wished.is_empty()).then_some(wished))
+        let wanted = allowed.minus(spare);
+        let pulled = self.pulled(guest, home).map(|pulled| wanted.and(pulled)).filter(|pulled| !pulled.is_empty());
+        pulled.or_else(|| (!allowed.and(spare).is_empty() && !wanted.is_empty()).then_some(wanted))
     }
 
     /// Where HA would take it once the run has ended.
     fn pulled(&self, guest: GuestId, home: usize) -> Option<NodeSet> {
-        let to = pulled_at_the_end(self.ha, guest, &self.names, self.owed)?;
+        let to = pulled_at_the_end(self.ha, guest, &self.names, self.to_undo)?;
         let to: NodeSet = to.into_iter().filter_map(|name| self.number.get(name).copied()).collect();
         // Whom HA leaves where it is now it also leaves there then.
-        Some(if is_held(guest, self.owed) || to.has(home) { to } else { to.with(home) })
+        Some(if is_held(guest, self.to_undo) || to.has(home) { to } else { to.with(home) })
     }
 }

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use crate::ids::{GuestId, GuestKind, NodeName, StorageId};
 use crate::placement::{
     Obstacle, as_stopped, disk_bytes, disks_by_storage, footprint_bytes, obstacle_here, obstacle_there,
-    travels_with_disks,
+    moves_with_disks,
 };
 use crate::plan::{Bond, Hindrance, Missing, Reason};
 use crate::policy::{GuestPolicy, StoppedGuests};
 use crate::snapshot::{AffinityRule, Guest, GuestStatus, HaRequest, HaServiceState};
-use crate::steps::Travel;
+use crate::steps::MoveMode;
 use crate::version::Version;
 
 use super::instance::{Item, NodeSet};
@@ -66,7 +66,7 @@ impl Reader<'_> {
         {
             return immovable(Bond::Ha(service.state, service.request));
         }
-        let bond = match self.candidate(guest, home, travel(guest, service.is_some())) {
+        let bond = match self.candidate(guest, home, mode(guest, service.is_some())) {
             Ok(candidate) if !candidate.spec.allowed.without(home).is_empty() || self.names.len() == 1 => {
                 self.candidates.insert(guest.id, candidate);
                 return None;
@@ -105,7 +105,7 @@ impl Reader<'_> {
         if !wanted || !ours {
             return;
         }
-        let candidate = self.candidate(guest, home, Travel::Offline);
+        let candidate = self.candidate(guest, home, MoveMode::Offline);
         if let Ok(candidate) = candidate
             && !candidate.spec.allowed.without(home).is_empty()
         {
@@ -116,7 +116,7 @@ impl Reader<'_> {
     /// As one that is shut down for its move, or why it cannot be.
     fn offline(&self, guest: &Guest, home: usize) -> Result<Candidate, Bond> {
         let candidate =
-            self.candidate(guest, home, Travel::Offline).map_err(|why| Bond::Here(why.text().to_owned()))?;
+            self.candidate(guest, home, MoveMode::Offline).map_err(|why| Bond::Here(why.text().to_owned()))?;
         if candidate.spec.allowed.without(home).is_empty() {
             Err(self.bound_everywhere(candidate))
         } else {
@@ -124,9 +124,9 @@ impl Reader<'_> {
         }
     }
 
-    fn candidate(&self, guest: &Guest, home: usize, travel: Travel) -> Result<Candidate, Obstacle> {
+    fn candidate(&self, guest: &Guest, home: usize, mode: MoveMode) -> Result<Candidate, Obstacle> {
         let runs = guest.may_be_running() || self.half_way.contains(&guest.id);
-        let stopped = (travel == Travel::Offline).then(|| as_stopped(guest));
+        let stopped = (mode == MoveMode::Offline).then(|| as_stopped(guest));
         let guest = stopped.as_ref().unwrap_or(guest);
         obstacle_here(guest, self.policy)?;
         let mut refusals = BTreeMap::new();
@@ -143,7 +143,7 @@ impl Reader<'_> {
         }
         let facts = guest.migration.known();
         let disks = facts.map_or(0, disk_bytes);
-        let live_vm = runs && guest.id.kind == GuestKind::Vm && travel != Travel::Offline;
+        let live_vm = runs && guest.id.kind == GuestKind::Vm && mode != MoveMode::Offline;
         let memory = if live_vm { guest.memory_bytes } else { 0 };
         let bytes = disks.saturating_add(memory).min(MOST_BYTES);
         let restart = if runs && !live_vm { PER_RESTART } else { 0 };
@@ -163,7 +163,7 @@ impl Reader<'_> {
             forward_only: live_vm,
             least_qemu: machine.and_then(machine_version).map_or(0, |version| self.ranks.least_qemu(&version)),
         };
-        Ok(Candidate { mover: Mover { guest: guest.id, travel, bytes }, spec, refusals })
+        Ok(Candidate { mover: Mover { guest: guest.id, mode, bytes }, spec, refusals })
     }
 
     /// A rule that forbids a node outright.
@@ -186,11 +186,11 @@ fn machine_version(machine: &str) -> Option<Version> {
 }
 
 /// How a running guest travels.
-fn travel(guest: &Guest, managed: bool) -> Travel {
-    match (managed, guest.id.kind, guest.migration.known().is_some_and(travels_with_disks)) {
-        (true, _, _) => Travel::Ha,
-        (false, GuestKind::Ct, _) => Travel::Restart,
-        (false, GuestKind::Vm, true) => Travel::LiveWithDisks,
-        (false, GuestKind::Vm, false) => Travel::Live,
+fn mode(guest: &Guest, managed: bool) -> MoveMode {
+    match (managed, guest.id.kind, guest.migration.known().is_some_and(moves_with_disks)) {
+        (true, _, _) => MoveMode::Ha,
+        (false, GuestKind::Ct, _) => MoveMode::Restart,
+        (false, GuestKind::Vm, true) => MoveMode::LiveWithDisks,
+        (false, GuestKind::Vm, false) => MoveMode::Live,
     }
 }

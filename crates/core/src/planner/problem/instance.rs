@@ -181,7 +181,7 @@ impl Instance {
     }
 
     /// The same without wishes for the end.
-    pub fn without_wishes(&self) -> Self {
+    pub fn without_preferences(&self) -> Self {
         let mut plain = self.clone();
         plain.items.iter_mut().for_each(|item| item.ends = None);
         plain.spread = None;

@@ -21,7 +21,7 @@ use crate::ids::{GuestId, NodeName, PlanId, UnitName};
 use crate::plan::{Hindrance, Plan};
 use crate::policy::{GuestPolicy, Policy};
 use crate::snapshot::{DiskUse, Guest, Ha, HaRequest, HaService, Node, Snapshot};
-use crate::steps::{Step, Travel};
+use crate::steps::{Step, MoveMode};
 
 use instance::Instance;
 
@@ -31,9 +31,9 @@ pub struct Ongoing {
     /// The plan that the new one replaces.
     pub parent: Option<PlanId>,
     /// The node whose turn has begun and not ended: it comes first.
-    pub under_work: Option<NodeName>,
+    pub current_node: Option<NodeName>,
     /// What is owed, oldest first: every one of these is in the plan.
-    pub owed: Vec<Step>,
+    pub to_undo: Vec<Step>,
     /// Where guests were when the run began, if not where they are: what `end = "home"` brings them back to.
     pub homes: BTreeMap<GuestId, NodeName>,
     /// The name of the upgrade unit on the nodes.
@@ -43,7 +43,7 @@ pub struct Ongoing {
 impl Ongoing {
     /// Nothing has begun yet.
     pub fn fresh(unit: UnitName) -> Self {
-        Self { parent: None, under_work: None, owed: Vec::new(), homes: BTreeMap::new(), unit }
+        Self { parent: None, current_node: None, to_undo: Vec::new(), homes: BTreeMap::new(), unit }
     }
 }
 
@@ -51,7 +51,7 @@ impl Ongoing {
 #[derive(Clone, Debug)]
 pub(super) struct Mover {
     pub(super) guest: GuestId,
-    pub(super) travel: Travel,
+    pub(super) mode: MoveMode,
     /// Memory and local disks that travel.
     pub(super) bytes: u64,
 }
@@ -77,7 +77,7 @@ impl Problem<'_> {
     /// Is this guest shut down for its move and started after it?
     pub(super) fn stops_to_move(&self, mover: &Mover) -> bool {
         let runs = self.snapshot.guests.get(&mover.guest).is_some_and(Guest::may_be_running);
-        mover.travel == Travel::Offline && (runs || self.half_way.contains(&mover.guest))
+        mover.mode == MoveMode::Offline && (runs || self.half_way.contains(&mover.guest))
     }
 
     /// The guests of an item.
@@ -106,12 +106,12 @@ impl Problem<'_> {
 /// Has the node a turn: packages to upgrade, a kernel to boot, or a turn that has begun?
 pub(super) fn has_turn(node: &Node, ongoing: &Ongoing) -> bool {
     let broken = node.packages.known().is_some_and(|packages| !packages.broken.is_empty());
-    ongoing.under_work.as_ref() == Some(&node.name) || node.is_up_to_date() == Some(false) || broken
+    ongoing.current_node.as_ref() == Some(&node.name) || node.is_up_to_date() == Some(false) || broken
 }
 
 /// The node on which a step gives something back.
-pub(super) fn node_of(owed: &Step) -> Option<NodeName> {
-    owed.node().cloned()
+pub(super) fn node_of(to_undo: &Step) -> Option<NodeName> {
+    to_undo.node().cloned()
 }
 
 /// HA looks after this guest.

@@ -28,12 +28,12 @@ pub(super) fn of_cluster(snapshot: &Snapshot, ongoing: &Ongoing) -> Vec<Reason> 
     if snapshot.nodes.len() > MOST_NODES {
         reasons.push(Reason::TooManyNodes(snapshot.nodes.len(), MOST_NODES));
     }
-    for name in ongoing.under_work.iter().filter(|name| !snapshot.nodes.contains_key(name)) {
+    for name in ongoing.current_node.iter().filter(|name| !snapshot.nodes.contains_key(name)) {
         reasons.push(Reason::Unknown(Missing::Begun(name.clone())));
     }
     for (name, state) in snapshot.ha.known().iter().flat_map(|ha| &ha.nodes) {
-        let ours = ongoing.under_work.as_ref() == Some(name)
-            || ongoing.owed.contains(&undo(Maintenance { node: name.clone() }));
+        let ours = ongoing.current_node.as_ref() == Some(name)
+            || ongoing.to_undo.contains(&undo(Maintenance { node: name.clone() }));
         if !matches!(state, HaNodeState::Online | HaNodeState::Gone) && !ours && snapshot.nodes.contains_key(name) {
             reasons.push(Reason::NodeOut(name.clone(), *state));
         }

@@ -25,7 +25,7 @@ pub(super) struct Reader<'a> {
     pub(super) policy: &'a Policy,
     pub(super) ha: &'a Ha,
     /// What is to be given back.
-    pub(super) owed: &'a [Step],
+    pub(super) to_undo: &'a [Step],
     /// Where guests were when the run began.
     pub(super) homes: &'a BTreeMap<GuestId, NodeName>,
     /// Nodes that come before all others: the one under work, and those on which something is to be given back.

@@ -16,7 +16,7 @@ const WORK: usize = 60_000;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Price {
     /// The wish, as the configuration has it: `end = "home"`.
-    pub wish: String,
+    pub preference: String,
     /// In a few words: `everybody back home`.
     pub what: String,
     /// What a plan with it would cost; none if none was found.
@@ -38,39 +38,39 @@ pub struct PriceTag {
 
 /// The price of each wish that the policy does not have.
 pub(super) fn prices(snapshot: &Snapshot, policy: &Policy, ongoing: &Ongoing) -> Vec<Price> {
-    let mut wishes: Vec<(String, String, Policy)> = Vec::new();
-    let mut wish = |key: String, what: &str, change: &dyn Fn(&mut Policy)| {
+    let mut preferences: Vec<(String, String, Policy)> = Vec::new();
+    let mut preference = |key: String, what: &str, change: &dyn Fn(&mut Policy)| {
         let mut with = policy.clone();
         change(&mut with);
         if with != *policy {
-            wishes.push((key, what.to_owned(), with));
+            preferences.push((key, what.to_owned(), with));
         }
     };
     let points = policy.balance_points;
-    wish("end = \"home\"".to_owned(), "everybody back home at the end", &|with| with.end = End::Home);
+    preference("end = \"home\"".to_owned(), "everybody back home at the end", &|with| with.end = End::Home);
     let what = format!("nodes filled alike at the end, within {points} points");
-    wish("end = \"balanced\"".to_owned(), &what, &|with| with.end = End::Balanced);
+    preference("end = \"balanced\"".to_owned(), &what, &|with| with.end = End::Balanced);
     if policy.end != End::Anywhere {
-        wish("end = \"anywhere\"".to_owned(), "guests stay where they are in the end", &|with| {
+        preference("end = \"anywhere\"".to_owned(), "guests stay where they are in the end", &|with| {
             with.end = End::Anywhere
         });
     }
-    wish("overlap = \"reboot\"".to_owned(), "the next node is drained while one reboots", &|with| {
+    preference("overlap = \"reboot\"".to_owned(), "the next node is drained while one reboots", &|with| {
         with.overlap = Overlap::Reboot;
     });
     if policy.headroom_percent < 20 {
-        wish("headroom-percent = 20".to_owned(), "a fifth of each node stays free", &|with| with.headroom_percent = 20);
+        preference("headroom-percent = 20".to_owned(), "a fifth of each node stays free", &|with| with.headroom_percent = 20);
     }
     if !(policy.first.is_empty() && policy.last.is_empty()) {
-        wish("first = [], last = []".to_owned(), "nodes in any order", &|with| {
+        preference("first = [], last = []".to_owned(), "nodes in any order", &|with| {
             with.first.clear();
             with.last.clear();
         });
     }
     if !policy.spare.is_empty() {
-        wish("spare = []".to_owned(), "no node is kept empty", &|with| with.spare.clear());
+        preference("spare = []".to_owned(), "no node is kept empty", &|with| with.spare.clear());
     }
-    wishes.into_iter().map(|(wish, what, with)| Price { wish, what, costs: tag(snapshot, &with, ongoing) }).collect()
+    preferences.into_iter().map(|(preference, what, with)| Price { preference, what, costs: tag(snapshot, &with, ongoing) }).collect()
 }
 
 fn tag(snapshot: &Snapshot, policy: &Policy, ongoing: &Ongoing) -> Option<PriceTag> {

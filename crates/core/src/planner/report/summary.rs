@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{GuestId, GuestKind, NodeName};
 use crate::placement::{footprint_bytes, usable_bytes};
-use crate::plan::{Plan, StepWhy, Wave};
+use crate::plan::{Plan, StepWhy, NodeStep};
 use crate::policy::Policy;
 use crate::snapshot::Snapshot;
-use crate::steps::{Move, OnGuest, OnNode, Step, Travel};
+use crate::steps::{Move, OnGuest, OnNode, Step, MoveMode};
 
 use crate::planner::bound::{self, journeys};
 use crate::planner::problem::ends::{pulled_at_the_end, pulled_to};
@@ -41,7 +41,7 @@ pub struct Report {
     /// What a careful administrator would need.
     pub by_hand: Option<ByHand>,
     /// Wishes that were not made.
-    pub wishes: Vec<Price>,
+    pub wanted: Vec<Price>,
 }
 
 /// What becomes of the guests.
@@ -107,7 +107,7 @@ pub struct HaMove {
 /// Describes a plan that was made from this snapshot.
 pub fn report(plan: &Plan, snapshot: &Snapshot, policy: &Policy, ongoing: &Ongoing) -> Report {
     let walk = walk(plan, snapshot, policy);
-    let ha_moves = ha_moves(snapshot, &walk.at, &ongoing.owed);
+    let ha_moves = ha_moves(snapshot, &walk.at, &ongoing.to_undo);
     let (mut hand, mut cost_ratio) = (None, 1.0);
     if let Ok(problem) = reading::read(snapshot, policy, ongoing) {
         hand = Some(by_hand(&problem));
@@ -116,7 +116,7 @@ pub fn report(plan: &Plan, snapshot: &Snapshot, policy: &Policy, ongoing: &Ongoi
         let mut least = bound::least_beside(&problem.instance, &costs, cost, journeys::MOST_CHOICES);
         if cost < least {
             // No plan that meets the wishes is so cheap: this one misses some, and is held against plans without any.
-            least = bound::least(&problem.instance.without_wishes(), &costs);
+            least = bound::least(&problem.instance.without_preferences(), &costs);
         }
         cost_ratio = cost as f64 / least.max(1) as f64;
     }
@@ -131,7 +131,7 @@ pub fn report(plan: &Plan, snapshot: &Snapshot, policy: &Policy, ongoing: &Ongoi
         ha_moves,
         stages: walk.stages,
         by_hand: hand,
-        wishes: preferences::prices(snapshot, policy, ongoing),
+        wanted: preferences::prices(snapshot, policy, ongoing),
     }
 }
 
@@ -151,15 +151,15 @@ fn walk(plan: &Plan, snapshot: &Snapshot, policy: &Policy) -> Walk {
         paths: Paths::new(),
         stages: Vec::new(),
     };
-    for wave in &plan.waves {
+    for node_step in &plan.node_steps {
         let mut seen = false;
-        for planned in &wave.steps {
+        for planned in &node_step.steps {
             if let Some(step) = planned.step.moves() {
                 walk.go(step, &planned.why);
             }
-            if let (OnNode::Upgrades, Some(node), false) = (planned.step.on_node(), &wave.node, seen) {
+            if let (OnNode::Upgrades, Some(node), false) = (planned.step.on_node(), &node_step.node, seen) {
                 seen = true;
-                let stage = walk.stage(node, wave, snapshot, policy);
+                let stage = walk.stage(node, node_step, snapshot, policy);
                 walk.stages.push(stage);
             }
         }
@@ -176,7 +176,7 @@ impl Walk {
         }
     }
 
-    fn stage(&self, away: &NodeName, wave: &Wave, snapshot: &Snapshot, policy: &Policy) -> Stage {
+    fn stage(&self, away: &NodeName, node_step: &NodeStep, snapshot: &Snapshot, policy: &Policy) -> Stage {
         let mut taken: BTreeMap<&NodeName, u64> = snapshot.nodes.keys().map(|name| (name, 0)).collect();
         for (guest, node) in &self.at {
             if let (Some(guest), Some(bytes)) = (snapshot.guests.get(guest), taken.get_mut(node)) {
@@ -196,7 +196,7 @@ impl Walk {
         let least = others().min_by_key(|name| (free(name), *name));
         let all_free = others().map(|name| u128::from(free(name))).sum::<u128>();
         let bears = others().all(|lost| u128::from(taken[lost]) + u128::from(free(lost)) <= all_free);
-        let moves = wave.steps.iter().filter(|planned| planned.step.is_move()).count();
+        let moves = node_step.steps.iter().filter(|planned| planned.step.is_move()).count();
         Stage {
             node: away.clone(),
             moves,
@@ -213,11 +213,11 @@ fn twice((guest, (path, why)): (GuestId, (Vec<NodeName>, StepWhy))) -> Option<It
 }
 
 /// Whom HA will take elsewhere: failback is on, and the plan leaves it where its rules prefer another node.
-fn ha_moves(snapshot: &Snapshot, at: &BTreeMap<GuestId, NodeName>, owed: &[Step]) -> Vec<HaMove> {
+fn ha_moves(snapshot: &Snapshot, at: &BTreeMap<GuestId, NodeName>, to_undo: &[Step]) -> Vec<HaMove> {
     let Some(ha) = snapshot.ha.known() else { return Vec::new() };
     let names: Vec<NodeName> = snapshot.nodes.keys().cloned().collect();
     let own = |(guest, from): (&GuestId, &NodeName)| {
-        let to = pulled_at_the_end(ha, *guest, &names, owed)?;
+        let to = pulled_at_the_end(ha, *guest, &names, to_undo)?;
         let seen = snapshot.guests.get(guest)?;
         // Whom HA leaves where it is now it also leaves there then.
         let held = pulled_to(ha, *guest, &names).is_none();
@@ -238,9 +238,9 @@ fn counts(plan: &Plan, snapshot: &Snapshot) -> Counts {
         match step.kind().profile().on_guest {
             OnGuest::Moves(step) => {
                 let restarts = step.guest.kind == GuestKind::Ct;
-                let way = match step.travel {
-                    Travel::Offline => Way::Offline,
-                    Travel::Restart | Travel::Ha if restarts => Way::Restart,
+                let way = match step.mode {
+                    MoveMode::Offline => Way::Offline,
+                    MoveMode::Restart | MoveMode::Ha if restarts => Way::Restart,
                     _ => Way::Live,
                 };
                 ways.insert(guest, way);

@@ -9,7 +9,7 @@ use crate::planner::problem::instance::Move;
 use crate::planner::problem::{managed, media};
 use crate::policy::{ConsentKind, End};
 use crate::steps::{
-    EjectMedia, Failback, InsertMedia, Migrate, ShutdownGuest, StartGuest, StartMoved, Step, StopToMove, Travel, set,
+    EjectMedia, Failback, InsertMedia, Migrate, ShutdownGuest, StartGuest, StartMoved, Step, StopToMove, MoveMode, set,
 };
 
 use super::staging::{Leg, Stages};
@@ -47,13 +47,13 @@ impl Writer<'_> {
             let step = EjectMedia { guest: id, node: guest.node.clone(), drive, volid, lies_on };
             let back = step.back();
             self.add(draft, step, StepWhy::ImageOnNode, None);
-            self.owed.push(back.into());
+            self.to_undo.push(back.into());
         }
         // What becomes of it is known at the end of the plan.
         self.consents.insert((ConsentKind::EjectMedia, id), (0, String::new()));
     }
 
-    pub(super) fn travel(
+    pub(super) fn mode(
         &mut self,
         draft: &mut Draft,
         leaving: Option<usize>,
@@ -80,16 +80,16 @@ impl Writer<'_> {
         let Move { item, from, to } = leg.step;
         let Some(mover) = self.problem.movers[item].get(leg.mover) else { return };
         let why = StepWhy::Move(self.leg_why(leaving, leg.step, mover.guest));
-        let estimate = migration_s(mover.bytes, mover.travel == Travel::Ha, self.problem.policy);
+        let estimate = migration_s(mover.bytes, mover.mode == MoveMode::Ha, self.problem.policy);
         self.costs.moves += 1;
         self.costs.bytes = self.costs.bytes.saturating_add(mover.bytes);
         let (from, to) = (self.name(from).clone(), self.name(to).clone());
         self.at.insert(mover.guest, to.clone());
-        self.add(draft, Migrate { guest: mover.guest, from, to, travel: mover.travel }, why, Some(estimate));
-        if mover.guest.kind == GuestKind::Ct && mover.travel != Travel::Offline {
+        self.add(draft, Migrate { guest: mover.guest, from, to, mode: mover.mode }, why, Some(estimate));
+        if mover.guest.kind == GuestKind::Ct && mover.mode != MoveMode::Offline {
             // Local volumes are copied while it is down.
             // Between its stop here and its start there lie the same rounds of HA's manager and agents.
-            let rounds_s = if mover.travel == Travel::Ha { HA_ROUNDS_S } else { 0 };
+            let rounds_s = if mover.mode == MoveMode::Ha { HA_ROUNDS_S } else { 0 };
             let down = RESTART_S + rounds_s + mover.bytes.div_ceil(self.problem.policy.migration_bytes_per_s.max(1));
             let what = format!("{} is restarted on another node", mover.guest);
             self.down(draft, mover.guest, down, ConsentKind::RestartContainers, what);
@@ -121,26 +121,26 @@ impl Writer<'_> {
         for guest in self.problem.shut_down.get(&node).into_iter().flatten() {
             let step = ShutdownGuest { guest: *guest, node: name.clone() };
             self.add(draft, step, StepWhy::StaysDown, None);
-            self.owed.push(StartGuest { guest: *guest, node: name.clone() }.into());
+            self.to_undo.push(StartGuest { guest: *guest, node: name.clone() }.into());
         }
     }
 
     /// Guests that were stopped for their move and do not go on stopped are not left down until the end.
     pub(super) fn start_half_way(&mut self, draft: &mut Draft) {
-        if !self.waves.is_empty() {
+        if !self.node_steps.is_empty() {
             return;
         }
         let movers = || self.problem.movers.iter().flatten();
         let goes_on = |guest| movers().any(|mover| mover.guest == guest && self.problem.stops_to_move(mover));
         let starts = |step: &&Step| step.starts_moved().is_some_and(|guest| !goes_on(guest));
-        let left: Vec<Step> = self.owed.iter().filter(starts).cloned().collect();
+        let left: Vec<Step> = self.to_undo.iter().filter(starts).cloned().collect();
         for step in left {
             self.alone(draft, step, StepWhy::Undo);
         }
     }
     /// What of the ejected images is put back, and what cannot be.
     pub(super) fn put_back(&mut self, draft: &mut Draft) {
-        let back: Vec<InsertMedia> = self.owed.iter().filter_map(Step::puts_back).cloned().collect();
+        let back: Vec<InsertMedia> = self.to_undo.iter().filter_map(Step::puts_back).cloned().collect();
         for step in back {
             let here = self.problem.snapshot.guests.get(&step.guest).map(|guest| &guest.node);
             let Some(node) = self.at.get(&step.guest).or(here).cloned() else { continue };
@@ -180,7 +180,7 @@ impl Writer<'_> {
     /// Why a guest is to be where it ends.
     fn why_there(&self, guest: GuestId) -> MoveWhy {
         let ha_wants =
-            self.ha.is_some_and(|ha| pulled_at_the_end(ha, guest, &self.problem.names, &self.ongoing.owed).is_some());
+            self.ha.is_some_and(|ha| pulled_at_the_end(ha, guest, &self.problem.names, &self.ongoing.to_undo).is_some());
         match self.problem.policy.end {
             End::Anywhere | End::Balanced if ha_wants => MoveWhy::HaPrefers,
             _ => MoveWhy::Belongs,

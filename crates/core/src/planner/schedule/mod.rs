@@ -8,7 +8,7 @@ mod guests;
 mod nodes;
 pub mod overlap;
 mod staging;
-mod waves;
+mod node_steps;
 mod writer;
 
 use crate::plan::{Bound, BoundWhy, Costs, Plan};
@@ -19,15 +19,15 @@ use super::problem::{Ongoing, Problem, world};
 
 /// A solved puzzle as a plan.
 pub(super) fn written(problem: &Problem<'_>, solution: &Solution, ongoing: &Ongoing) -> Plan {
-    let waves::Written { waves, costs, consents } = waves::write(problem, solution, ongoing);
+    let node_steps::Written { node_steps, costs, consents } = node_steps::write(problem, solution, ongoing);
     let bound = bound_of(problem, &costs, solution.unmet);
-    let plan = Plan::new(ongoing.parent.clone(), problem.snapshot.taken, waves, costs, consents, bound);
+    let plan = Plan::new(ongoing.parent.clone(), problem.snapshot.taken, node_steps, costs, consents, bound);
     plan.for_world(world::digest(problem.snapshot, problem.policy))
 }
 
 /// What the same plan costs.
 pub(super) fn costs(problem: &Problem<'_>, solution: &Solution, ongoing: &Ongoing) -> Costs {
-    waves::write(problem, solution, ongoing).costs
+    node_steps::write(problem, solution, ongoing).costs
 }
 
 /// The bound in moves and in bytes, each by itself. Where wishes for the end are not met in full, that of a plan without
@@ -35,7 +35,7 @@ pub(super) fn costs(problem: &Problem<'_>, solution: &Solution, ongoing: &Ongoin
 fn bound_of(problem: &Problem<'_>, costs: &Costs, unmet: u64) -> Bound {
     let guests: Vec<u64> = problem.movers.iter().map(|movers| movers.len() as u64).collect();
     let bytes: Vec<u64> = problem.movers.iter().map(|movers| movers.iter().map(|mover| mover.bytes).sum()).collect();
-    let instance = if unmet == 0 { problem.instance.clone() } else { problem.instance.without_wishes() };
+    let instance = if unmet == 0 { problem.instance.clone() } else { problem.instance.without_preferences() };
     let least_of = |weights: &[u64], known| bound::least_beside(&instance, weights, known, bound::FEW_CHOICES);
     let (least, once) = (least_of(&guests, u64::from(costs.moves)), bound::once(&instance, &guests));
     let any_end = instance.spread.is_none() && instance.items.iter().all(|item| item.ends.is_none());

@@ -6,7 +6,7 @@ use crate::planner::problem::instance::Turn;
 use crate::policy::{ConsentKind, RebootWhen};
 use crate::snapshot::{DaemonKind, Node};
 use crate::steps::{
-    Maintenance, Noout, ProveBack, Rebalance, Reboot, SettleHa, Step, UpgradePackages, kernel_release, set, undo,
+    Maintenance, Noout, WaitBack, Rebalance, Reboot, WaitHaIdle, Step, UpgradePackages, kernel_release, set, undo,
 };
 
 use super::writer::{Draft, Writer};
@@ -17,8 +17,8 @@ impl Writer<'_> {
         let policy = self.problem.policy;
         let waits =
             turn.moves.iter().filter(|step| step.from == turn.node && !self.upgraded.contains(&step.to)).count();
-        let first = self.waves.is_empty();
-        if self.ongoing.under_work.as_ref() == Some(name) {
+        let first = self.node_steps.is_empty();
+        if self.ongoing.current_node.as_ref() == Some(name) {
             NodeWhy::Begun
         } else if policy.first.contains(name) {
             NodeWhy::WantedEarly
@@ -41,9 +41,9 @@ impl Writer<'_> {
     pub(super) fn quieten(&mut self, draft: &mut Draft) {
         let balances = self.problem.snapshot.options.known().is_some_and(|options| options.ha_auto_rebalance);
         let back = undo(Rebalance {});
-        if balances && self.ha_in_use() && !self.owes(&back) {
+        if balances && self.ha_in_use() && !self.undo(&back) {
             self.add(draft, set(Rebalance {}), StepWhy::HaBalances, None);
-            self.owed.push(back);
+            self.to_undo.push(back);
         }
     }
 
@@ -57,8 +57,8 @@ impl Writer<'_> {
 
     pub(super) fn set_noout(&mut self, draft: &mut Draft, name: &NodeName) -> bool {
         let Some(ceph) = self.problem.snapshot.ceph() else { return false };
-        let theirs = ceph.noout_set_for(name) && !self.owes(&undo(Noout { node: name.clone() }));
-        let begun = self.ongoing.under_work.as_ref() == Some(name);
+        let theirs = ceph.noout_set_for(name) && !self.undo(&undo(Noout { node: name.clone() }));
+        let begun = self.ongoing.current_node.as_ref() == Some(name);
         if ceph.osds_on(name).next().is_none() || (theirs && !begun) {
             return false;
         }
@@ -118,25 +118,25 @@ impl Writer<'_> {
     fn booted_in_this_turn(&self, node: &Node) -> bool {
         let deadlines = &self.problem.policy.deadlines;
         let turn_s = deadlines.boot_s + deadlines.rejoin_s + deadlines.ceph_clean_s + deadlines.ha_s;
-        self.ongoing.under_work.as_ref() == Some(&node.name)
+        self.ongoing.current_node.as_ref() == Some(&node.name)
             && node.packages.known().is_some_and(|packages| packages.pending.is_empty())
             && node.uptime_s.known().is_some_and(|uptime| *uptime < turn_s)
     }
 
     /// The second half of a turn: the node is back, and everything that was changed for it is given back.
     pub(super) fn give_back(&mut self, draft: &mut Draft, name: &NodeName, noout: bool, maintenance: bool) {
-        self.alone(draft, ProveBack { node: name.clone() }, StepWhy::ServesAgain);
+        self.alone(draft, WaitBack { node: name.clone() }, StepWhy::ServesAgain);
         let unset = undo(Noout { node: name.clone() });
-        if noout || self.owes(&unset) {
+        if noout || self.undo(&unset) {
             self.alone(draft, unset, StepWhy::Undo);
         }
         let leave = undo(Maintenance { node: name.clone() });
-        if maintenance || self.owes(&leave) {
+        if maintenance || self.undo(&leave) {
             self.alone(draft, leave, StepWhy::Undo);
         }
         draft.next_stage();
         let to_start: Vec<Step> =
-            self.owed.iter().filter(|step| step.starts().is_some() && step.node() == Some(name)).cloned().collect();
+            self.to_undo.iter().filter(|step| step.starts().is_some() && step.node() == Some(name)).cloned().collect();
         let before: u64 = draft.duration_s();
         for step in to_start {
             let Some(guest) = step.starts() else { continue };
@@ -153,7 +153,7 @@ impl Writer<'_> {
             self.add(draft, step, StepWhy::Undo, None);
         }
         if self.ha_in_use() {
-            self.alone(draft, SettleHa { node: name.clone() }, StepWhy::HaAtRest);
+            self.alone(draft, WaitHaIdle { node: name.clone() }, StepWhy::HaAtRest);
         }
     }
 }

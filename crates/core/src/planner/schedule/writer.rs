@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ids::{GuestId, NodeName, StepId};
-use crate::plan::{Costs, NodeWhy, PlannedStep, StepWhy, Wave};
+use crate::plan::{Costs, NodeWhy, PlannedStep, StepWhy, NodeStep};
 use crate::planner::problem::{Ongoing, Problem};
 use crate::policy::ConsentKind;
 use crate::snapshot::{Ha, Node};
@@ -39,14 +39,14 @@ pub(super) struct Writer<'a> {
     pub(super) ha: Option<&'a Ha>,
     pub(super) ongoing: &'a Ongoing,
     /// Steps that are owed and not in the plan yet, oldest first.
-    pub(super) owed: Vec<Step>,
+    pub(super) to_undo: Vec<Step>,
     pub(super) held: BTreeSet<GuestId>,
     pub(super) ejected: BTreeSet<GuestId>,
     /// Where guests are that have moved by now.
     pub(super) at: BTreeMap<GuestId, NodeName>,
     pub(super) costs: Costs,
     pub(super) consents: BTreeMap<(ConsentKind, GuestId), (u64, String)>,
-    pub(super) waves: Vec<Wave>,
+    pub(super) node_steps: Vec<NodeStep>,
     pub(super) ids: BTreeMap<String, u32>,
     pub(super) upgraded: BTreeSet<usize>,
 }
@@ -65,8 +65,8 @@ impl<'a> Writer<'a> {
     }
 
     /// Is what the step changes not our doing, but the administrator's?
-    pub(super) fn owes(&self, step: &Step) -> bool {
-        self.ongoing.owed.contains(step)
+    pub(super) fn undo(&self, step: &Step) -> bool {
+        self.ongoing.to_undo.contains(step)
     }
 
     pub(super) fn add(&mut self, draft: &mut Draft, step: impl Into<Step>, why: StepWhy, estimate_s: Option<u64>) {
@@ -78,7 +78,7 @@ impl<'a> Writer<'a> {
         *count += 1;
         let id = if *count == 1 { base } else { format!("{base}.{count}") };
         let estimate_s = estimate_s.unwrap_or_else(|| kind.profile().estimate_s);
-        self.owed.retain(|owed| *owed != step);
+        self.to_undo.retain(|to_undo| *to_undo != step);
         draft.steps.push(PlannedStep { id: StepId::new(id), stage: draft.stage, step, why, estimate_s, down_s: 0 });
     }
 
@@ -98,8 +98,8 @@ impl<'a> Writer<'a> {
         self.add(draft, step, why, None);
     }
 
-    pub(super) fn push_wave(&mut self, node: Option<NodeName>, why: NodeWhy, draft: Draft) {
+    pub(super) fn push_node_step(&mut self, node: Option<NodeName>, why: NodeWhy, draft: Draft) {
         self.costs.duration_s += draft.duration_s();
-        self.waves.push(Wave { node, why, steps: draft.steps });
+        self.node_steps.push(NodeStep { node, why, steps: draft.steps });
     }
 }

@@ -126,8 +126,8 @@ fn memory_of_a_guest_that_stays_or_is_to_be_started_again_is_not_given_away() {
     let policy = Policy { first: vec!["pve2".into()], ..Policy::default() };
     assert_eq!(moves_of(&planned(&pinned, &policy), moving)[0].1, "pve3");
     let down = Fixture::cluster(3).upgraded("pve1").vm(101, "pve1", 30).stopped(fixed).vm(102, "pve2", 35).snapshot();
-    let owed: Vec<Step> = vec![crate::steps::StartGuest { guest: fixed, node: "pve1".into() }.into()];
-    let begun = Ongoing { under_work: Some("pve1".into()), owed, ..ongoing() };
+    let to_undo: Vec<Step> = vec![crate::steps::StartGuest { guest: fixed, node: "pve1".into() }.into()];
+    let begun = Ongoing { current_node: Some("pve1".into()), to_undo, ..ongoing() };
     assert_eq!(moves_of(&plan(&down, &policy, &begun).unwrap(), moving)[0].1, "pve3");
     assert_eq!(moves_of(&planned(&down, &policy), moving)[0].1, "pve1", "stopped by others, it needs no memory");
 }
@@ -194,7 +194,7 @@ fn guests_that_change_places_do_not_count_on_each_others_memory_within_a_stage()
         planned(&snapshot, &Policy { first: vec!["pve1".into()], parallel_migrations: Some(8), ..Policy::default() });
     let stage = |guest: u32| {
         let of = |step: &&crate::plan::PlannedStep| matches!(&step.step, Step::Migrate(step) if step.guest == GuestId::vm(guest));
-        plan.waves[0].steps.iter().find(of).map(|step| step.stage)
+        plan.node_steps[0].steps.iter().find(of).map(|step| step.stage)
     };
     assert!(stage(102) < stage(101), "{:?} before {:?}", stage(102), stage(101));
     assert!(stage(102).is_some());
@@ -208,8 +208,8 @@ fn a_node_on_which_something_is_owed_comes_first_in_full_or_with_what_is_owed_al
             ha.nodes.insert("pve3".into(), crate::snapshot::HaNodeState::Maintenance);
         })
     };
-    let owed: Vec<Step> = vec![crate::steps::undo(crate::steps::Maintenance { node: "pve3".into() })];
-    let again = Ongoing { owed, ..ongoing() };
+    let to_undo: Vec<Step> = vec![crate::steps::undo(crate::steps::Maintenance { node: "pve3".into() })];
+    let again = Ongoing { to_undo, ..ongoing() };
     let full = plan(&base().snapshot(), &Policy::default(), &again).unwrap();
     assert_eq!(order(&full)[0], "pve3");
     assert!(step_ids(&full).contains(&"pve3.upgrade-packages"));

@@ -6,7 +6,7 @@ use crate::observed::Observed::{self, Known};
 use crate::plan::{NoPlan, NodeWhy, Plan};
 use crate::policy::{ConsentKind, GuestPolicy, Policy, RebootWhen, StoppedGuests};
 use crate::snapshot::Snapshot;
-use crate::steps::{Migrate, Step, Travel};
+use crate::steps::{Migrate, Step, MoveMode};
 
 use super::{Ongoing, plan};
 
@@ -16,7 +16,7 @@ mod policies;
 mod properties;
 mod puzzles;
 mod steadiness;
-mod wishes;
+mod preferences;
 
 fn ongoing() -> Ongoing {
     Ongoing::fresh("quorate-upgrade-test".into())
@@ -36,16 +36,16 @@ fn refused(snapshot: &Snapshot, policy: &Policy) -> NoPlan {
 /// Node and verbs of each wave, in order.
 fn verbs(plan: &Plan) -> Vec<(String, Vec<String>)> {
     let name = |node: Option<&crate::ids::NodeName>| node.map_or("cluster".to_owned(), ToString::to_string);
-    plan.waves
+    plan.node_steps
         .iter()
-        .map(|wave| {
-            (name(wave.node.as_ref()), wave.steps.iter().map(|step| step.step.kind().verb().to_owned()).collect())
+        .map(|node_step| {
+            (name(node_step.node.as_ref()), node_step.steps.iter().map(|step| step.step.kind().verb().to_owned()).collect())
         })
         .collect()
 }
 
 fn order(plan: &Plan) -> Vec<String> {
-    plan.waves.iter().filter_map(|wave| wave.node.as_ref().map(ToString::to_string)).collect()
+    plan.node_steps.iter().filter_map(|node_step| node_step.node.as_ref().map(ToString::to_string)).collect()
 }
 
 fn moves(plan: &Plan) -> Vec<&Migrate> {
@@ -54,9 +54,9 @@ fn moves(plan: &Plan) -> Vec<&Migrate> {
         .collect()
 }
 
-fn moves_of(plan: &Plan, guest: GuestId) -> Vec<(String, String, Travel)> {
+fn moves_of(plan: &Plan, guest: GuestId) -> Vec<(String, String, MoveMode)> {
     let of = moves(plan).into_iter().filter(|step| step.guest == guest);
-    of.map(|step| (step.from.to_string(), step.to.to_string(), step.travel)).collect()
+    of.map(|step| (step.from.to_string(), step.to.to_string(), step.mode)).collect()
 }
 
 fn step_ids(plan: &Plan) -> Vec<&str> {
@@ -67,15 +67,15 @@ fn step_ids(plan: &Plan) -> Vec<&str> {
 fn three_nodes_with_a_guest_each_are_planned_node_by_node_in_the_canonical_order() {
     let snapshot = Fixture::cluster(3).vm(101, "pve1", 4).vm(102, "pve2", 4).vm(103, "pve3", 4).snapshot();
     let plan = planned(&snapshot, &Policy::default());
-    let waves = verbs(&plan);
-    assert_eq!(waves.len(), 4);
-    for (_, verbs) in &waves[..3] {
+    let node_steps = verbs(&plan);
+    assert_eq!(node_steps.len(), 4);
+    for (_, verbs) in &node_steps[..3] {
         let rest = ["prove-empty", "upgrade-packages", "reboot", "prove-back"];
         assert_eq!(verbs[0], "refresh-packages");
         assert_eq!(verbs[verbs.len() - 4..], rest);
         assert!(verbs[1..verbs.len() - 4].iter().all(|verb| verb == "migrate"));
     }
-    assert_eq!(waves[3], ("cluster".to_owned(), vec!["final-check".to_owned()]));
+    assert_eq!(node_steps[3], ("cluster".to_owned(), vec!["final-check".to_owned()]));
     assert_eq!((plan.costs.moves, plan.bound.moves, plan.costs.reboots), (4, 4, 3));
     assert!(plan.bound.why.optimal && plan.bound.why.to_string().contains("proven optimal"), "{}", plan.bound.why);
     assert!(plan.consents.is_empty());
@@ -101,7 +101,7 @@ fn the_operators_first_and_last_and_the_node_under_work_decide_the_order() {
     let snapshot = Fixture::cluster(4).vm(101, "pve1", 4).snapshot();
     let policy = Policy { first: vec!["pve3".into()], last: vec!["pve4".into(), "pve2".into()], ..Policy::default() };
     assert_eq!(order(&planned(&snapshot, &policy)), ["pve3", "pve1", "pve4", "pve2"]);
-    let begun = Ongoing { under_work: Some("pve2".into()), ..ongoing() };
+    let begun = Ongoing { current_node: Some("pve2".into()), ..ongoing() };
     let plan = plan(&snapshot, &policy, &begun).unwrap();
     assert_eq!(order(&plan), ["pve2", "pve3", "pve1", "pve4"]);
 }
@@ -149,13 +149,13 @@ fn the_stages_of_a_wave_keep_to_the_limit_of_parallel_migrations() {
     let snapshot = fixture.snapshot();
     for parallel in [1, 2, 4] {
         let plan = planned(&snapshot, &Policy { parallel_migrations: Some(parallel), ..Policy::default() });
-        for wave in &plan.waves {
+        for node_step in &plan.node_steps {
             let mut stages: std::collections::BTreeMap<u32, u8> = std::collections::BTreeMap::new();
-            for step in wave.steps.iter().filter(|step| matches!(step.step, Step::Migrate(_))) {
+            for step in node_step.steps.iter().filter(|step| matches!(step.step, Step::Migrate(_))) {
                 *stages.entry(step.stage).or_default() += 1;
             }
             assert!(stages.values().all(|count| *count <= parallel), "{stages:?}");
-            assert!(wave.steps.windows(2).all(|pair| pair[0].stage <= pair[1].stage), "stages rise");
+            assert!(node_step.steps.windows(2).all(|pair| pair[0].stage <= pair[1].stage), "stages rise");
         }
     }
 }
@@ -182,13 +182,13 @@ fn guests_travel_as_their_kind_disks_and_ha_demand() {
         .guest(GuestId::vm(106), |guest| guest.status = Known(crate::snapshot::GuestStatus::Paused))
         .snapshot();
     let plan = planned(&snapshot, &Policy::default());
-    let travel = |guest| moves_of(&plan, guest)[0].2;
-    assert_eq!(travel(GuestId::vm(101)), Travel::Live);
-    assert_eq!(travel(GuestId::vm(102)), Travel::LiveWithDisks);
-    assert_eq!(travel(GuestId::ct(103)), Travel::Restart);
-    assert_eq!(travel(GuestId::vm(104)), Travel::Ha);
-    assert_eq!(travel(GuestId::ct(105)), Travel::Ha);
-    assert_eq!(travel(GuestId::vm(106)), Travel::Live);
+    let mode = |guest| moves_of(&plan, guest)[0].2;
+    assert_eq!(mode(GuestId::vm(101)), MoveMode::Live);
+    assert_eq!(mode(GuestId::vm(102)), MoveMode::LiveWithDisks);
+    assert_eq!(mode(GuestId::ct(103)), MoveMode::Restart);
+    assert_eq!(mode(GuestId::vm(104)), MoveMode::Ha);
+    assert_eq!(mode(GuestId::ct(105)), MoveMode::Ha);
+    assert_eq!(mode(GuestId::vm(106)), MoveMode::Live);
     let restarts: Vec<GuestId> = plan.consents.iter().map(|consent| consent.guest).collect();
     assert_eq!(restarts, [GuestId::ct(103), GuestId::ct(105)]);
     assert!(
@@ -202,7 +202,7 @@ fn a_stopped_guest_stays_unless_the_policy_moves_it() {
     let snapshot = Fixture::cluster(3).vm(101, "pve1", 200).stopped(GuestId::vm(101)).snapshot();
     assert!(moves(&planned(&snapshot, &Policy::default())).is_empty());
     let plan = planned(&snapshot, &Policy { stopped_guests: StoppedGuests::Move, ..Policy::default() });
-    assert_eq!(moves_of(&plan, GuestId::vm(101))[0].2, Travel::Offline);
+    assert_eq!(moves_of(&plan, GuestId::vm(101))[0].2, MoveMode::Offline);
 }
 
 #[test]
@@ -211,8 +211,8 @@ fn ha_maintenance_frames_the_upgrade_only_where_ha_is_in_use() {
     assert!(!step_ids(&without).iter().any(|id| id.contains("maintenance") || id.contains("settle-ha")));
     let with = Fixture::cluster(3).vm(101, "pve1", 4).managed(GuestId::vm(101)).snapshot();
     let plan = planned(&with, &Policy::default());
-    let (_, wave) = verbs(&plan).into_iter().find(|(node, _)| node == "pve2").unwrap();
-    let rest: Vec<&str> = wave.iter().map(String::as_str).filter(|verb| *verb != "migrate").collect();
+    let (_, node_step) = verbs(&plan).into_iter().find(|(node, _)| node == "pve2").unwrap();
+    let rest: Vec<&str> = node_step.iter().map(String::as_str).filter(|verb| *verb != "migrate").collect();
     let canonical = [
         "refresh-packages",
         "prove-empty",
@@ -481,7 +481,7 @@ fn a_cd_image_on_local_storage_is_ejected_if_the_operator_says_so() {
     let policy = Policy { guests: [(id, GuestPolicy::Eject)].into(), ..Policy::default() };
     let plan = planned(&snapshot, &policy);
     assert!(step_ids(&plan).contains(&"pve1.eject-media.vm:101.ide2"));
-    assert_eq!(moves_of(&plan, id)[0].2, Travel::Live);
+    assert_eq!(moves_of(&plan, id)[0].2, MoveMode::Live);
     assert_eq!(plan.consents[0].kind, ConsentKind::EjectMedia);
 }
 
@@ -524,14 +524,14 @@ fn a_turn_that_has_begun_is_written_in_full_and_everything_owed_is_in_the_plan()
             ha.nodes.insert("pve1".into(), crate::snapshot::HaNodeState::Maintenance);
         })
         .snapshot();
-    let owed: Vec<Step> = vec![
+    let to_undo: Vec<Step> = vec![
         crate::steps::undo(crate::steps::Failback { guest: GuestId::vm(102) }),
         crate::steps::StartGuest { guest: GuestId::vm(101), node: "pve1".into() }.into(),
         crate::steps::undo(crate::steps::Maintenance { node: "pve1".into() }),
     ];
-    let begun = Ongoing { under_work: Some("pve1".into()), owed: owed.clone(), ..ongoing() };
+    let begun = Ongoing { current_node: Some("pve1".into()), to_undo: to_undo.clone(), ..ongoing() };
     let plan = plan(&snapshot, &Policy::default(), &begun).unwrap();
-    let (node, wave) = verbs(&plan).remove(0);
+    let (node, node_step) = verbs(&plan).remove(0);
     assert_eq!(node, "pve1");
     let canonical = [
         "refresh-packages",
@@ -543,8 +543,8 @@ fn a_turn_that_has_begun_is_written_in_full_and_everything_owed_is_in_the_plan()
         "start-guest",
         "settle-ha",
     ];
-    assert_eq!(wave, canonical, "no reboot: the kernel is current");
-    for step in owed {
+    assert_eq!(node_step, canonical, "no reboot: the kernel is current");
+    for step in to_undo {
         assert_eq!(plan.steps().filter(|(_, planned)| planned.step == step).count(), 1, "{step:?}");
     }
 }
@@ -569,9 +569,9 @@ fn a_guest_tagged_quorate_last_puts_its_node_at_the_end_but_before_those_of_the_
     });
     let order = |policy: &Policy| -> Vec<String> {
         planned(&tagged.clone().snapshot(), policy)
-            .waves
+            .node_steps
             .iter()
-            .filter_map(|wave| wave.node.as_ref())
+            .filter_map(|node_step| node_step.node.as_ref())
             .map(ToString::to_string)
             .collect()
     };
@@ -579,7 +579,7 @@ fn a_guest_tagged_quorate_last_puts_its_node_at_the_end_but_before_those_of_the_
     let policy = Policy { last: vec!["pve3".into()], ..Policy::default() };
     assert_eq!(order(&policy)[2..], ["pve1", "pve3"]);
     let plan = planned(&tagged.clone().snapshot(), &policy);
-    let why = |node: &str| &plan.waves.iter().find(|wave| wave.node == Some(node.into())).expect("it has a turn").why;
+    let why = |node: &str| &plan.node_steps.iter().find(|node_step| node_step.node == Some(node.into())).expect("it has a turn").why;
     assert_eq!(*why("pve1"), NodeWhy::TaggedLast);
     assert_eq!(why("pve1").to_string(), "late: a guest on it has the tag quorate-last");
     assert_eq!(*why("pve3"), NodeWhy::WantedLate);

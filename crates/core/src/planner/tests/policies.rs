@@ -32,7 +32,7 @@ fn an_offline_move_is_stop_move_start_in_a_row_with_its_downtime_named_once() {
     let stop = at(&plan, "pve1.stop-to-move.vm:101");
     assert_eq!(step_ids(&plan)[stop + 1..stop + 3], ["pve1.migrate.vm:101", "pve1.start-moved.vm:101"]);
     assert_eq!(moves_of(&plan, ID).len(), 1, "each move would be another downtime");
-    assert_eq!(moves_of(&plan, ID)[0].2, Travel::Offline);
+    assert_eq!(moves_of(&plan, ID)[0].2, MoveMode::Offline);
     assert!(at(&plan, "pve1.start-moved.vm:101") < at(&plan, "pve1.prove-empty"), "it does not wait for the node");
     assert_eq!(plan.consents[0].kind, ConsentKind::MoveOffline);
     let (_, step) = plan.steps().nth(stop).unwrap();
@@ -51,7 +51,7 @@ fn an_offline_move_is_stop_move_start_in_a_row_with_its_downtime_named_once() {
 #[test]
 fn an_offline_move_is_only_for_guests_that_cannot_move_live_and_can_move_stopped() {
     let plain = Fixture::cluster(3).vm(101, "pve1", 4).snapshot();
-    assert_eq!(moves_of(&planned(&plain, &with(GuestPolicy::Offline)), ID)[0].2, Travel::Live);
+    assert_eq!(moves_of(&planned(&plain, &with(GuestPolicy::Offline)), ID)[0].2, MoveMode::Live);
     let raw = LocalResource { key: "hostpci0".into(), mapping: None, live_capable: false };
     let bound = mapped().facts(ID, |facts| facts.local_resources[0] = raw).snapshot();
     let finding = refused(&bound, &with(GuestPolicy::Offline)).findings.remove(0);
@@ -84,7 +84,7 @@ fn local_disks_are_copied_or_stay_as_the_policy_says_and_the_time_follows_from_t
         })
     };
     let snapshot = local(Fixture::cluster(3).vm(101, "pve1", 4)).snapshot();
-    assert_eq!(moves_of(&planned(&snapshot, &Policy::default()), ID)[0].2, Travel::LiveWithDisks);
+    assert_eq!(moves_of(&planned(&snapshot, &Policy::default()), ID)[0].2, MoveMode::LiveWithDisks);
     let stay = |policy: Option<GuestPolicy>| Policy {
         local_disks: crate::policy::LocalDisks::Stay,
         guests: policy.map(|policy| (ID, policy)).into_iter().collect(),
@@ -92,10 +92,10 @@ fn local_disks_are_copied_or_stay_as_the_policy_says_and_the_time_follows_from_t
     };
     let finding = refused(&snapshot, &stay(None)).findings.remove(0);
     assert!(finding.problem.contains("local disks (32.0 GiB) are not to be copied"), "{}", finding.problem);
-    assert_eq!(moves_of(&planned(&snapshot, &stay(Some(GuestPolicy::Copy))), ID)[0].2, Travel::LiveWithDisks);
+    assert_eq!(moves_of(&planned(&snapshot, &stay(Some(GuestPolicy::Copy))), ID)[0].2, MoveMode::LiveWithDisks);
     // Stopped they are copied too: 32 GiB at 500 MiB/s.
     let offline = planned(&snapshot, &stay(Some(GuestPolicy::Offline)));
-    assert_eq!((moves_of(&offline, ID)[0].2, offline.costs.downtime_s[&ID]), (Travel::Offline, 79 + 66));
+    assert_eq!((moves_of(&offline, ID)[0].2, offline.costs.downtime_s[&ID]), (MoveMode::Offline, 79 + 66));
     // Not where their snapshots cannot be sent.
     let with_snapshots = local(Fixture::cluster(3).vm(101, "pve1", 4)).facts(ID, |facts| facts.has_snapshots = true);
     let finding = refused(&with_snapshots.snapshot(), &with(GuestPolicy::Offline)).findings.remove(0);
@@ -131,38 +131,38 @@ fn an_image_is_put_back_at_the_end_where_it_lies_and_handed_over_by_name_where_n
 
 #[test]
 fn a_guest_that_was_stopped_half_way_goes_on_or_is_started_before_anything_else() {
-    let owed: Vec<Step> = vec![crate::steps::StartMoved { guest: ID }.into()];
-    let begun = |node: &str| Ongoing { under_work: Some(node.into()), owed: owed.clone(), ..ongoing() };
+    let to_undo: Vec<Step> = vec![crate::steps::StartMoved { guest: ID }.into()];
+    let begun = |node: &str| Ongoing { current_node: Some(node.into()), to_undo: to_undo.clone(), ..ongoing() };
     let policy = with(GuestPolicy::Offline);
     // Still on the node that it is to leave.
     let before = mapped().upgraded("pve2").upgraded("pve3").stopped(ID).snapshot();
     let plan = super::plan(&before, &policy, &begun("pve1")).unwrap();
-    assert_eq!(plan.steps().filter(|(_, planned)| planned.step == owed[0]).count(), 1);
+    assert_eq!(plan.steps().filter(|(_, planned)| planned.step == to_undo[0]).count(), 1);
     assert!(at(&plan, "pve1.migrate.vm:101") < at(&plan, "pve1.start-moved.vm:101"));
     assert!(at(&plan, "pve1.start-moved.vm:101") < at(&plan, "pve1.prove-empty"));
     verify(&plan, &before, &policy).unwrap();
     // Arrived on one that is upgraded.
     let after = mapped().upgraded("pve2").guest(ID, |guest| guest.node = "pve2".into()).stopped(ID).snapshot();
     let plan = super::plan(&after, &policy, &begun("pve1")).unwrap();
-    assert_eq!(plan.waves[0].steps[1].step, owed[0], "{:?}", step_ids(&plan));
+    assert_eq!(plan.node_steps[0].steps[1].step, to_undo[0], "{:?}", step_ids(&plan));
     assert!(moves_of(&plan, ID).is_empty());
 }
 
 #[test]
 fn a_container_that_is_down_half_way_is_started_first_and_moves_as_it_would_have() {
     let guest = GuestId::ct(201);
-    let owed: Vec<Step> = vec![crate::steps::StartMoved { guest }.into()];
-    let begun = Ongoing { under_work: Some("pve1".into()), owed: owed.clone(), ..ongoing() };
+    let to_undo: Vec<Step> = vec![crate::steps::StartMoved { guest }.into()];
+    let begun = Ongoing { current_node: Some("pve1".into()), to_undo: to_undo.clone(), ..ongoing() };
     let there = Fixture::cluster(3).ct(201, "pve1", 4).upgraded("pve2").upgraded("pve3");
     let down = there.clone().stopped(guest).snapshot();
     let plan = super::plan(&down, &Policy::default(), &begun).unwrap();
     assert!(at(&plan, "pve1.start-moved.ct:201") < at(&plan, "pve1.migrate.ct:201"), "{:?}", step_ids(&plan));
-    assert_eq!(moves_of(&plan, guest)[0].2, Travel::Restart);
+    assert_eq!(moves_of(&plan, guest)[0].2, MoveMode::Restart);
     verify(&plan, &down, &Policy::default()).unwrap();
     // It runs again by itself: the debt is found to be paid.
     let plan = super::plan(&there.snapshot(), &Policy::default(), &begun).unwrap();
-    assert_eq!(plan.steps().filter(|(_, planned)| planned.step == owed[0]).count(), 1);
+    assert_eq!(plan.steps().filter(|(_, planned)| planned.step == to_undo[0]).count(), 1);
     // Without the debt it is a guest that somebody has stopped.
-    let plan = super::plan(&down, &Policy::default(), &Ongoing { owed: Vec::new(), ..begun }).unwrap();
+    let plan = super::plan(&down, &Policy::default(), &Ongoing { to_undo: Vec::new(), ..begun }).unwrap();
     assert!(!step_ids(&plan).iter().any(|id| id.contains("start-moved")), "{:?}", step_ids(&plan));
 }

@@ -21,8 +21,8 @@ use crate::planner::{Ongoing, plan};
 
 /// So many cases, or as many as `PROPTEST_CASES` says: for a night.
 pub(super) fn cases(usual: u32) -> ProptestConfig {
-    let wished = ProptestConfig::default();
-    if wished.cases == UNSAID { ProptestConfig::with_cases(usual) } else { wished }
+    let preferred = ProptestConfig::default();
+    if preferred.cases == UNSAID { ProptestConfig::with_cases(usual) } else { preferred }
 }
 
 /// What proptest takes where `PROPTEST_CASES` is not set.
@@ -64,14 +64,14 @@ fn walk(snapshot: &Snapshot, policy: &Policy, plan: &Plan) -> Vec<String> {
         snapshot.guests.iter().map(|(id, guest)| (*id, guest.node.clone())).collect();
     let mut new: BTreeSet<&NodeName> =
         snapshot.nodes.values().filter(|node| node.is_up_to_date() == Some(true)).map(|node| &node.name).collect();
-    for wave in &plan.waves {
-        for stage in wave.steps.chunk_by(|one, next| one.stage == next.stage) {
-            if let (Some(node), OnNode::Upgrades) = (&wave.node, stage[0].step.on_node()) {
+    for node_step in &plan.node_steps {
+        for stage in node_step.steps.chunk_by(|one, next| one.stage == next.stage) {
+            if let (Some(node), OnNode::Upgrades) = (&node_step.node, stage[0].step.on_node()) {
                 let left = at.iter().filter(|(_, there)| *there == node);
                 broken.extend(left.map(|(id, _)| format!("{id} is left on {node}")));
                 new.insert(node);
             }
-            let away = |node: &NodeName| wave.node.as_ref() == Some(node) && !new.contains(node);
+            let away = |node: &NodeName| node_step.node.as_ref() == Some(node) && !new.contains(node);
             let moves: Vec<Move<'_>> = stage.iter().filter_map(|planned| planned.step.moves()).collect();
             for step in &moves {
                 let vm = step.guest.kind == GuestKind::Vm;
@@ -291,7 +291,7 @@ proptest! {
         let once = plan(&snapshot, &policy, &fresh());
         prop_assert_eq!(&once, &plan(&snapshot, &policy, &fresh()));
         match (once, plan(&turned, &policy, &fresh())) {
-            (Ok(once), Ok(turned)) => prop_assert_eq!(once.waves, turned.waves),
+            (Ok(once), Ok(turned)) => prop_assert_eq!(once.node_steps, turned.node_steps),
             (Err(_), Err(_)) => {}
             (once, turned) => prop_assert!(false, "{:?} against {:?}", once.is_ok(), turned.is_ok()),
         }
@@ -303,7 +303,7 @@ proptest! {
         fixture in cluster(),
         oddities in prop::collection::vec((0_u8..35, 0_usize..30), 1..5),
         policy in policy(),
-        under_work in prop::option::of(1_u32..7),
+        current_node in prop::option::of(1_u32..7),
     ) {
         let mut snapshot = fixture.clone().snapshot();
         for (what, which) in oddities {
@@ -311,7 +311,7 @@ proptest! {
         }
         let guests = snapshot.guests.keys().map(|id| (*id, GuestPolicy::Shutdown)).collect();
         let policy = Policy { guests, first: vec!["pve2".into(), "pve2".into()], last: vec!["pve2".into()], ..policy };
-        let ongoing = Ongoing { under_work: under_work.map(|number| NodeName::new(format!("pve{number}"))), ..fresh() };
+        let ongoing = Ongoing { current_node: current_node.map(|number| NodeName::new(format!("pve{number}"))), ..fresh() };
         let _ = crate::checks::run_all(&snapshot, &policy);
         match plan(&snapshot, &policy, &ongoing) {
             Err(none) => prop_assert!(!none.findings.is_empty()),

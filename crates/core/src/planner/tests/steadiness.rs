@@ -5,10 +5,10 @@ use crate::planner::steady::{Revision, revise};
 use crate::policy::{End, Overlap};
 
 /// Every step of the first waves has done what it says.
-fn after_waves(snapshot: &Snapshot, plan: &Plan, waves: usize) -> (Snapshot, Plan) {
+fn after_node_steps(snapshot: &Snapshot, plan: &Plan, node_steps: usize) -> (Snapshot, Plan) {
     let (mut state, mut rest) = (snapshot.clone(), plan.clone());
-    for wave in rest.waves.drain(..waves) {
-        for planned in &wave.steps {
+    for node_step in rest.node_steps.drain(..node_steps) {
+        for planned in &node_step.steps {
             planned.step.after(&mut state);
         }
     }
@@ -16,11 +16,11 @@ fn after_waves(snapshot: &Snapshot, plan: &Plan, waves: usize) -> (Snapshot, Pla
 }
 
 /// What is owed by then: failback that is held.
-fn ongoing_after(plan: &Plan, waves: usize) -> Ongoing {
-    let held = plan.waves[..waves].iter().flat_map(|wave| &wave.steps);
+fn ongoing_after(plan: &Plan, node_steps: usize) -> Ongoing {
+    let held = plan.node_steps[..node_steps].iter().flat_map(|node_step| &node_step.steps);
     let held = held.filter(|planned| planned.step.kind().verb() == "hold-failback");
-    let owed = held.filter_map(|planned| planned.step.undone_later_by());
-    Ongoing { owed: owed.collect(), ..ongoing() }
+    let to_undo = held.filter_map(|planned| planned.step.undone_later_by());
+    Ongoing { to_undo: to_undo.collect(), ..ongoing() }
 }
 
 fn demo_like() -> Fixture {
@@ -43,9 +43,9 @@ fn planning_again_after_every_wave_of_a_run_changes_nothing() {
     let overlap = Policy { overlap: Overlap::Reboot, ..Policy::default() };
     for policy in [Policy::default(), home, balanced, overlap] {
         let plan = planned(&snapshot, &policy);
-        for waves in 0..plan.waves.len() {
-            let (state, rest) = after_waves(&snapshot, &plan, waves);
-            let revision = revise(&rest, &state, &policy, &ongoing_after(&plan, waves));
+        for node_steps in 0..plan.node_steps.len() {
+            let (state, rest) = after_node_steps(&snapshot, &plan, node_steps);
+            let revision = revise(&rest, &state, &policy, &ongoing_after(&plan, node_steps));
             assert_eq!(revision, Ok(Revision::Keep), "after {waves} waves, {:?}", policy.end);
         }
     }
@@ -55,19 +55,19 @@ fn planning_again_after_every_wave_of_a_run_changes_nothing() {
 fn after_steps(snapshot: &Snapshot, plan: &Plan, count: usize) -> (Snapshot, Plan, Ongoing) {
     let (mut state, mut rest, mut then) = (snapshot.clone(), plan.clone(), ongoing());
     let mut left = count;
-    for wave in &mut rest.waves {
-        let done: Vec<_> = wave.steps.drain(..left.min(wave.steps.len())).collect();
+    for node_step in &mut rest.node_steps {
+        let done: Vec<_> = node_step.steps.drain(..left.min(node_step.steps.len())).collect();
         left -= done.len();
         for planned in &done {
             planned.step.after(&mut state);
-            then.owed.retain(|owed| *owed != planned.step);
-            then.owed.extend(planned.step.undone_later_by());
+            then.to_undo.retain(|to_undo| *to_undo != planned.step);
+            then.to_undo.extend(planned.step.undone_later_by());
         }
-        if !done.is_empty() && !wave.steps.is_empty() {
-            then.under_work.clone_from(&wave.node);
+        if !done.is_empty() && !node_step.steps.is_empty() {
+            then.current_node.clone_from(&node_step.node);
         }
     }
-    rest.waves.retain(|wave| !wave.steps.is_empty());
+    rest.node_steps.retain(|node_step| !node_step.steps.is_empty());
     (state, rest, then)
 }
 
@@ -99,8 +99,8 @@ fn a_guest_that_has_come_is_moved_too_and_the_rest_stays_as_it_was() {
     let snapshot = demo_like().snapshot();
     let policy = Policy::default();
     let plan = planned(&snapshot, &policy);
-    let (state, rest) = after_waves(&snapshot, &plan, 1);
-    let last = rest.waves.iter().rev().find_map(|wave| wave.node.clone()).expect("a node is left");
+    let (state, rest) = after_node_steps(&snapshot, &plan, 1);
+    let last = rest.node_steps.iter().rev().find_map(|node_step| node_step.node.clone()).expect("a node is left");
     let mut come = state;
     let mut guest = come.guests[&GuestId::vm(102)].clone();
     (guest.id, guest.node, guest.memory_bytes) = (GuestId::vm(150), last.clone(), 3 << 30);

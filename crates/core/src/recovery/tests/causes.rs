@@ -35,7 +35,7 @@ fn two_living_sides_are_a_cut_network_and_not_two_deaths() {
     let one = report(view(&["pve1", "pve2"], 4), vec![heard(30, HeardWhat::Vanished, "pve3")]);
     let other = report(view(&["pve3", "pve4"], 4), vec![heard(30, HeardWhat::Vanished, "pve1")]);
     let nodes = [("pve1", one.clone()), ("pve2", one), ("pve3", other.clone()), ("pve4", other)];
-    let diagnosis = diagnose(&survey(&nodes), &facts(&[]));
+    let diagnosis = diagnose(&quorum_views(&nodes), &facts(&[]));
     let cut: Vec<bool> = diagnosis.causes.iter().map(|cause| matches!(cause.kind, CauseKind::CutOff { .. })).collect();
     assert_eq!(cut, [true, true], "{diagnosis:#?}");
     assert!(matches!(diagnosis.remedies[0].kind, RemedyKind::MendLink { .. }));
@@ -43,11 +43,11 @@ fn two_living_sides_are_a_cut_network_and_not_two_deaths() {
 
 #[test]
 fn a_node_that_answers_without_corosync_is_to_be_joined_again() {
-    let mut survey = alone(3600, 30);
+    let mut quorum_views = alone(3600, 30);
     let mut idle = silent();
     idle.uptime_s = Known(25);
-    survey.nodes.insert(name("pve2"), idle);
-    let diagnosis = diagnose(&survey, &facts(&[]));
+    quorum_views.nodes.insert(name("pve2"), idle);
+    let diagnosis = diagnose(&quorum_views, &facts(&[]));
     assert!(diagnosis.causes.iter().any(|cause| cause.kind == CauseKind::CorosyncDown { node: name("pve2") }));
     let way = diagnosis.remedies.iter().find(|remedy| matches!(remedy.kind, RemedyKind::StartCorosync { .. })).unwrap();
     assert!(way.how.iter().any(|line| line == "pve2# systemctl start corosync pve-cluster"), "{way:#?}");
@@ -59,9 +59,9 @@ fn a_device_that_casts_no_vote_is_named() {
     (here.expected_votes, here.quorum) = (3, 2);
     here.qdevice = Some(Qdevice { votes: 1, casting: false });
     let lines = vec![heard(100, HeardWhat::Left, "pve2")];
-    let mut survey = survey(&[("pve1", report(here, lines)), ("pve2", silent())]);
-    survey.device_votes = Known(1);
-    let diagnosis = diagnose(&survey, &facts(&[]));
+    let mut quorum_views = quorum_views(&[("pve1", report(here, lines)), ("pve2", silent())]);
+    quorum_views.device_votes = Known(1);
+    let diagnosis = diagnose(&quorum_views, &facts(&[]));
     let kinds: Vec<&CauseKind> = diagnosis.causes.iter().map(|cause| &cause.kind).collect();
     assert_eq!(kinds, [&CauseKind::WentDown { node: name("pve2") }, &CauseKind::DeviceAway { votes: 1 }]);
     let ways: Vec<&RemedyKind> = diagnosis.remedies.iter().map(|remedy| &remedy.kind).collect();
@@ -74,19 +74,19 @@ fn a_link_that_was_lost_three_times_in_an_hour_flaps() {
     let lost = |at| Heard { at: ago(at), what: HeardWhat::LinkDown(name("pve2"), 0) };
     let here = |lines| report(view(&["pve1", "pve2"], 2), lines);
     let nodes = [("pve1", here(vec![lost(900), lost(600), lost(300)])), ("pve2", here(vec![]))];
-    let diagnosis = diagnose(&survey(&nodes), &facts(&[]));
+    let diagnosis = diagnose(&quorum_views(&nodes), &facts(&[]));
     assert!(diagnosis.causes.iter().any(|cause| cause.kind == CauseKind::LinkFlaps { node: name("pve2") }));
     let nodes = [("pve1", here(vec![lost(4000), lost(3700), lost(300)])), ("pve2", here(vec![]))];
-    assert!(diagnose(&survey(&nodes), &facts(&[])).causes.is_empty());
+    assert!(diagnose(&quorum_views(&nodes), &facts(&[])).causes.is_empty());
 }
 
 #[test]
 fn a_node_is_not_fenced_for_what_its_lrm_wrote_before_it_booted_nor_while_there_is_quorum() {
-    let mut survey = alone(40, 20);
-    survey.nodes.get_mut(&name("pve3")).unwrap().uptime_s = Known(5);
-    assert!(diagnose(&survey, &facts(&[])).fences.is_empty(), "it was reset, and begins idle");
+    let mut quorum_views = alone(40, 20);
+    quorum_views.nodes.get_mut(&name("pve3")).unwrap().uptime_s = Known(5);
+    assert!(diagnose(&quorum_views, &facts(&[])).fences.is_empty(), "it was reset, and begins idle");
     let here = report(view(&["pve1", "pve3"], 3), vec![heard(20, HeardWhat::Vanished, "pve2")]);
-    let quorate = super::survey(&[("pve1", here.clone()), ("pve2", silent()), ("pve3", here)]);
+    let quorate = super::quorum_views(&[("pve1", here.clone()), ("pve2", silent()), ("pve3", here)]);
     let diagnosis = diagnose(&quorate, &facts(&[]));
     assert!(diagnosis.fences.is_empty() && matches!(diagnosis.standing, Standing::Quorate { votes: 2, needed: 2 }));
     assert!(!diagnosis.remedies.iter().any(|remedy| remedy.kind == RemedyKind::LowerExpectedVotes));
@@ -94,9 +94,9 @@ fn a_node_is_not_fenced_for_what_its_lrm_wrote_before_it_booted_nor_while_there_
 
 #[test]
 fn a_node_that_should_have_been_reset_long_ago_is_said_to_be_overdue() {
-    let mut survey = alone(400, 300);
+    let mut quorum_views = alone(400, 300);
     let lrm = LrmReport { state: "active".to_owned(), written: ago(305) };
-    survey.nodes.get_mut(&name("pve3")).unwrap().lrm = Known(Some(lrm));
-    let diagnosis = diagnose(&survey, &facts(&[]));
+    quorum_views.nodes.get_mut(&name("pve3")).unwrap().lrm = Known(Some(lrm));
+    let diagnosis = diagnose(&quorum_views, &facts(&[]));
     assert!(diagnosis.fences[0].overdue && diagnosis.fences[0].left_s == 0, "{diagnosis:#?}");
 }

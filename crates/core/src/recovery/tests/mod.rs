@@ -5,7 +5,7 @@ mod refusals;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Heard, HeardWhat, LrmReport, NodeReport, RunFacts, Survey};
+use super::{Heard, HeardWhat, LrmReport, NodeReport, RunFacts, QuorumViews};
 use crate::ids::{NodeName, UnixMs};
 use crate::observed::Observed::{self, Known};
 use crate::snapshot::{EtcPve, Link, Member, QuorumView};
@@ -59,10 +59,10 @@ fn silent() -> NodeReport {
     NodeReport::silent("cat /proc/uptime", "No route to host")
 }
 
-fn survey(nodes: &[(&str, NodeReport)]) -> Survey {
+fn quorum_views(nodes: &[(&str, NodeReport)]) -> QuorumViews {
     let nodes: BTreeMap<NodeName, NodeReport> =
         nodes.iter().map(|(node, report)| (name(node), report.clone())).collect();
-    Survey {
+    QuorumViews {
         taken: UnixMs(NOW_S * 1000),
         votes: Known(nodes.keys().map(|node| (node.clone(), 1)).collect()),
         device_votes: Known(0),
@@ -81,11 +81,11 @@ fn facts(reboots: &[(&str, u64)]) -> RunFacts {
 }
 
 /// pve3 is alone: it heard pve1 leave and lost pve2 so many seconds ago.
-fn alone(pve1_ago_s: u64, pve2_ago_s: u64) -> Survey {
+fn alone(pve1_ago_s: u64, pve2_ago_s: u64) -> QuorumViews {
     let mut lines = vec![heard(pve1_ago_s, HeardWhat::Left, "pve1"), heard(pve2_ago_s, HeardWhat::Vanished, "pve2")];
     lines.push(Heard { at: ago(pve1_ago_s.min(pve2_ago_s)), what: HeardWhat::QuorumLost });
     lines.sort_by_key(|heard| heard.at);
-    survey(&[("pve1", silent()), ("pve2", silent()), ("pve3", report(view(&["pve3"], 3), lines))])
+    quorum_views(&[("pve1", silent()), ("pve2", silent()), ("pve3", report(view(&["pve3"], 3), lines))])
 }
 
 fn set(nodes: &[&str]) -> BTreeSet<NodeName> {

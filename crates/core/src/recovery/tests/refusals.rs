@@ -2,7 +2,7 @@
 
 use super::super::{AbsenceNotKnown, NotLowered, VotesNotKnown, lowering, words_for};
 use super::*;
-use crate::invariants::votes_lowered_only_if_attested::VotesTooLow;
+use crate::invariants::votes_lowered_only_if_confirmed_off::VotesTooLow;
 use crate::invariants::{Evidence, Grounds};
 
 fn words(nodes: &[&str]) -> Vec<String> {
@@ -10,8 +10,8 @@ fn words(nodes: &[&str]) -> Vec<String> {
 }
 
 /// An hour without the others, and both attested.
-fn refused(survey: &Survey, facts: &RunFacts, words: &[String]) -> Vec<NotLowered> {
-    lowering(survey, facts, words).expect_err("it must be refused")
+fn refused(quorum_views: &QuorumViews, facts: &RunFacts, words: &[String]) -> Vec<NotLowered> {
+    lowering(quorum_views, facts, words).expect_err("it must be refused")
 }
 
 #[test]
@@ -22,23 +22,23 @@ fn an_hour_away_silent_and_attested_is_enough_and_as_little_is_lowered_as_gives_
     let lower = crate::steps::set(step.clone());
     let command = lower.kind().command(&crate::snapshot::Snapshot::empty(UnixMs(0))).unwrap();
     assert_eq!(command.to_string(), "pve3# pvecm expected 1");
-    let owed = lower.undone_later_by().unwrap();
-    assert_eq!(owed.kind().title(), "expect 3 votes again, as configured");
+    let to_undo = lower.undone_later_by().unwrap();
+    assert_eq!(to_undo.kind().title(), "expect 3 votes again, as configured");
 
     // Two of five are left: three are enough to expect, not two, so that a further loss takes quorum again.
     let gone = ["pve1", "pve2", "pve3"];
     let lines: Vec<Heard> = gone.iter().map(|node| heard(3600, HeardWhat::Vanished, node)).collect();
     let here = report(view(&["pve4", "pve5"], 5), lines);
     let five =
-        survey(&[("pve1", silent()), ("pve2", silent()), ("pve3", silent()), ("pve4", here.clone()), ("pve5", here)]);
+        quorum_views(&[("pve1", silent()), ("pve2", silent()), ("pve3", silent()), ("pve4", here.clone()), ("pve5", here)]);
     assert_eq!(lowering(&five, &facts(&[]), &words(&gone)).unwrap().expected, 3);
 }
 
 #[test]
 fn refused_while_there_is_quorum() {
     let here = report(view(&["pve1", "pve3"], 3), vec![heard(3600, HeardWhat::Vanished, "pve2")]);
-    let survey = survey(&[("pve1", here.clone()), ("pve2", silent()), ("pve3", here)]);
-    assert_eq!(refused(&survey, &facts(&[]), &words(&["pve2"])), [NotLowered::HasQuorum { node: name("pve1") }]);
+    let quorum_views = quorum_views(&[("pve1", here.clone()), ("pve2", silent()), ("pve3", here)]);
+    assert_eq!(refused(&quorum_views, &facts(&[]), &words(&["pve2"])), [NotLowered::HasQuorum { node: name("pve1") }]);
 }
 
 #[test]
@@ -46,23 +46,23 @@ fn refused_while_another_partition_has_quorum_as_any_node_sees_it() {
     // pve3 is cut off, and asked for in good faith; pve1 and pve2 go on without it.
     let lost = vec![heard(3600, HeardWhat::Vanished, "pve1"), heard(3600, HeardWhat::Vanished, "pve2")];
     let others = report(view(&["pve1", "pve2"], 3), vec![heard(3600, HeardWhat::Vanished, "pve3")]);
-    let survey = survey(&[("pve1", others), ("pve2", silent()), ("pve3", report(view(&["pve3"], 3), lost))]);
-    assert_eq!(refused(&survey, &facts(&[]), &words(&["pve2"])), [NotLowered::HasQuorum { node: name("pve1") }]);
+    let quorum_views = quorum_views(&[("pve1", others), ("pve2", silent()), ("pve3", report(view(&["pve3"], 3), lost))]);
+    assert_eq!(refused(&quorum_views, &facts(&[]), &words(&["pve2"])), [NotLowered::HasQuorum { node: name("pve1") }]);
 }
 
 #[test]
 fn refused_where_nobody_tells_a_view() {
-    let survey = survey(&[("pve1", silent()), ("pve2", silent()), ("pve3", silent())]);
-    assert_eq!(refused(&survey, &facts(&[]), &words(&["pve1", "pve2"])), [NotLowered::NoView]);
+    let quorum_views = quorum_views(&[("pve1", silent()), ("pve2", silent()), ("pve3", silent())]);
+    assert_eq!(refused(&quorum_views, &facts(&[]), &words(&["pve1", "pve2"])), [NotLowered::NoView]);
 }
 
 #[test]
 fn refused_for_a_node_that_answers_however_firmly_it_is_attested() {
-    let mut survey = alone(3600, 3600);
+    let mut quorum_views = alone(3600, 3600);
     let mut lives = silent();
     lives.uptime_s = Known(90);
-    survey.nodes.insert(name("pve1"), lives);
-    let refusals = refused(&survey, &facts(&[]), &words(&["pve1", "pve2"]));
+    quorum_views.nodes.insert(name("pve1"), lives);
+    let refusals = refused(&quorum_views, &facts(&[]), &words(&["pve1", "pve2"]));
     assert!(refusals.contains(&NotLowered::StillAnswers { node: name("pve1") }), "{refusals:?}");
 }
 
@@ -75,9 +75,9 @@ fn refused_for_a_node_that_has_been_away_for_less_than_a_boot_may_take() {
 
 #[test]
 fn refused_where_it_is_not_known_since_when_a_node_is_away() {
-    let mut survey = alone(3600, 3600);
-    survey.nodes.get_mut(&name("pve3")).unwrap().heard = gap();
-    let refusals = refused(&survey, &facts(&[]), &words(&["pve1", "pve2"]));
+    let mut quorum_views = alone(3600, 3600);
+    quorum_views.nodes.get_mut(&name("pve3")).unwrap().heard = gap();
+    let refusals = refused(&quorum_views, &facts(&[]), &words(&["pve1", "pve2"]));
     assert_eq!(refusals.len(), 2, "{refusals:?}");
     assert!(
         refusals.iter().all(|refusal| matches!(
@@ -90,9 +90,9 @@ fn refused_where_it_is_not_known_since_when_a_node_is_away() {
 
 #[test]
 fn a_survivor_that_booted_itself_has_only_seen_the_absence_since_then() {
-    let mut survey = alone(3600, 3600);
-    survey.nodes.get_mut(&name("pve3")).unwrap().uptime_s = Known(300);
-    let refusals = refused(&survey, &facts(&[]), &words(&["pve1", "pve2"]));
+    let mut quorum_views = alone(3600, 3600);
+    quorum_views.nodes.get_mut(&name("pve3")).unwrap().uptime_s = Known(300);
+    let refusals = refused(&quorum_views, &facts(&[]), &words(&["pve1", "pve2"]));
     let short = |node| NotLowered::AwayTooShort { node: name(node), away_s: 300, needed_s: 1200 };
     assert_eq!(refusals, [short("pve1"), short("pve2")]);
 }
@@ -106,13 +106,13 @@ fn refused_for_a_node_that_this_run_told_to_reboot_while_its_time_is_not_over() 
 #[test]
 fn refused_without_a_sentence_for_each_absent_node_and_for_any_other_words() {
     let refusals = refused(&alone(3600, 3600), &facts(&[]), &words(&["pve1"]));
-    assert_eq!(refusals, [NotLowered::NotAttested { node: name("pve2") }]);
+    assert_eq!(refusals, [NotLowered::NotConfirmedOff { node: name("pve2") }]);
     let mut typed = words(&["pve1"]);
     typed.push("pve2 is off".to_owned());
     let other = NotLowered::OtherWords { words: "pve2 is off".to_owned() };
     assert_eq!(
         refused(&alone(3600, 3600), &facts(&[]), &typed),
-        [NotLowered::NotAttested { node: name("pve2") }, other]
+        [NotLowered::NotConfirmedOff { node: name("pve2") }, other]
     );
     let refusals = refused(&alone(3600, 3600), &facts(&[]), &words(&["pve1", "pve2", "pve3"]));
     assert_eq!(refusals, [NotLowered::OtherWords { words: words_for(&name("pve3")) }], "pve3 is here");
@@ -125,15 +125,15 @@ fn refused_where_a_member_does_not_tell_its_view_or_the_configured_votes_are_not
     let mut quiet = here.clone();
     quiet.view = gap();
     let nodes = [("pve1", silent()), ("pve3", here.clone()), ("pve4", quiet)];
-    let refusals = refused(&survey(&nodes), &facts(&[]), &words(&["pve1"]));
+    let refusals = refused(&quorum_views(&nodes), &facts(&[]), &words(&["pve1"]));
     assert!(refusals.iter().any(|refusal| refusal.to_string().contains("pve4 is a member and does not tell")));
     let pve4 =
         |refusal: &NotLowered| matches!(refusal, NotLowered::MemberNotKnown { node, .. } if *node == name("pve4"));
     assert!(refusals.iter().any(pve4), "{refusals:?}");
 
-    let mut survey = alone(3600, 3600);
-    survey.votes = gap();
-    let refusals = refused(&survey, &facts(&[]), &words(&["pve1", "pve2"]));
+    let mut quorum_views = alone(3600, 3600);
+    quorum_views.votes = gap();
+    let refusals = refused(&quorum_views, &facts(&[]), &words(&["pve1", "pve2"]));
     assert!(
         refusals.iter().any(|refusal| matches!(refusal, NotLowered::VotesNotKnown { why: VotesNotKnown::OfNodes(_) })),
         "{refusals:?}"
@@ -143,11 +143,11 @@ fn refused_where_a_member_does_not_tell_its_view_or_the_configured_votes_are_not
 #[test]
 fn the_rule_has_the_last_word() {
     // corosync.conf has a fourth node that nobody asked and nobody attested.
-    let mut survey = alone(3600, 3600);
-    survey.votes = Known(["pve1", "pve2", "pve3", "pve4"].map(|node| (name(node), 1)).into());
-    let refusals = refused(&survey, &facts(&[]), &words(&["pve1", "pve2"]));
+    let mut quorum_views = alone(3600, 3600);
+    quorum_views.votes = Known(["pve1", "pve2", "pve3", "pve4"].map(|node| (name(node), 1)).into());
+    let refusals = refused(&quorum_views, &facts(&[]), &words(&["pve1", "pve2"]));
     // Four votes are configured, and two of the three others are attested.
-    let pve3_expects = VotesTooLow::Expected { viewer: name("pve3"), expected: 1, configured: 4, attested: 2 };
-    let evidence = Grounds::new(Evidence::VotesLoweredOnlyIfAttested(pve3_expects), Vec::new());
+    let pve3_expects = VotesTooLow::Expected { viewer: name("pve3"), expected: 1, configured: 4, confirmed_off: 2 };
+    let evidence = Grounds::new(Evidence::VotesLoweredOnlyIfConfirmedOff(pve3_expects), Vec::new());
     assert_eq!(refusals, [NotLowered::RuleBroken { evidence }]);
 }

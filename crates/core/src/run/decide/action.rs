@@ -1,7 +1,7 @@
 //! What comes out of a decision: one thing to do.
 
 use crate::command::Command;
-use crate::heartbeat::Pace;
+use crate::migration_throttle::Throttle;
 use crate::ids::{NodeName, StepId};
 use crate::run::event::{Event, RunOutcome, StepOutcome};
 use crate::run::pause::Pause;
@@ -25,7 +25,7 @@ pub enum Action {
         events: Vec<Event>,
     },
     /// Ask every node for its own view of the votes.
-    Survey,
+    QuorumViews,
     /// Take or renew the driver's lock in the cluster.
     HoldLock,
     /// Look at the cluster.
@@ -54,9 +54,9 @@ pub enum Action {
         asks: Option<Pause>,
     },
     /// Let more or fewer guests travel than before.
-    ChangePace {
+    ChangeThrottle {
         /// How many from now on.
-        pace: Pace,
+        throttle: Throttle,
         /// The signs, one line each.
         why: Vec<String>,
     },
@@ -136,13 +136,13 @@ pub struct Start {
     /// What to send.
     pub command: Option<Command>,
     /// What is owed from now on.
-    pub owes: Option<Step>,
+    pub undo: Option<Step>,
 }
 
 impl Start {
     /// The same, begun waiting: nothing is sent, and nothing is owed.
     #[must_use]
     pub fn waiting(self) -> Self {
-        Self { attempt: 0, command: None, owes: None, ..self }
+        Self { attempt: 0, command: None, undo: None, ..self }
     }
 }

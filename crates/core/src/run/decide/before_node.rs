@@ -28,9 +28,9 @@ pub(super) fn forbids(finding: &Finding) -> bool {
 
 /// The next node, as long as nothing was done to it: its package lists may have been read again.
 fn still_full(state: &RunState) -> Option<NodeName> {
-    let waves = &state.plan.as_ref()?.waves;
-    let wave = waves.iter().find(|wave| wave.steps.iter().any(|step| !state.is_done(&step.id)))?;
-    let begun = wave.steps.iter().filter(|planned| state.steps.contains_key(&planned.id));
+    let node_steps = &state.plan.as_ref()?.node_steps;
+    let node_step = node_steps.iter().find(|node_step| node_step.steps.iter().any(|step| !state.is_done(&step.id)))?;
+    let begun = node_step.steps.iter().filter(|planned| state.steps.contains_key(&planned.id));
     let untouched = begun.map(|planned| &planned.step).chain(state.under_way().map(|(_, record)| &record.step));
-    untouched.into_iter().all(Step::leaves_nodes_as_they_are).then(|| wave.node.clone())?
+    untouched.into_iter().all(Step::leaves_nodes_as_they_are).then(|| node_step.node.clone())?
 }

@@ -11,7 +11,7 @@ pub(super) fn begin(context: &Context<'_>, planned: &PlannedStep) -> Action {
     let PlannedStep { id, step, .. } = planned;
     let perform = |attempt| Action::Perform(context.start(id, step, attempt));
     let replan = |why| Action::Replan { why, else_start: Some(context.start(id, step, 0)) };
-    if step.is_undo() && !context.pays_a_debt(step) {
+    if step.is_undo() && !context.is_to_undo(step) {
         // What an administrator set is not ours to clear.
         return conclude(id, step, StepOutcome::FoundDone);
     }

@@ -30,7 +30,7 @@ impl Context<'_> {
             step: step.clone(),
             attempt,
             command: if sends { step.kind().command(self.snapshot) } else { None },
-            owes: if sends { from_now_on(step.kind().undo()) } else { None },
+            undo: if sends { from_now_on(step.kind().undo()) } else { None },
         }
     }
 
@@ -40,14 +40,14 @@ impl Context<'_> {
         (self.guard)(step, &others, self.snapshot)
     }
 
-    pub(super) fn pays_a_debt(&self, step: &Step) -> bool {
-        self.state.obligations.iter().any(|open| open.pays == *step)
+    pub(super) fn is_to_undo(&self, step: &Step) -> bool {
+        self.state.open_changes.iter().any(|open| open.undo == *step)
     }
 
     /// A debt that cannot be paid. Nothing that a run still does that only undoes would make it possible, and no new plan
     /// brings an image to where the guest is.
     pub(super) fn left_to_the_operator(&self, step: &Step) -> bool {
-        self.pays_a_debt(step)
+        self.is_to_undo(step)
             && (self.state.only_undoes() || step.kind().profile().if_impossible == IfImpossible::HandOver)
     }
 }

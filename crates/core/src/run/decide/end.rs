@@ -18,7 +18,7 @@ pub(super) fn finish(state: &RunState, seen: &Seen) -> Action {
     }
     // To end a run that only waits for a word at its end leaves no node undone.
     let all_done = state.plan.as_ref().is_some_and(|plan| plan.steps().all(|(_, step)| state.is_done(&step.id)));
-    if state.aborting && !(all_done && state.obligations.is_empty()) {
+    if state.aborting && !(all_done && state.open_changes.is_empty()) {
         return Action::Finish(RunOutcome::Aborted);
     }
     if state.plan.is_none() {
@@ -26,9 +26,9 @@ pub(super) fn finish(state: &RunState, seen: &Seen) -> Action {
         let why = "the run was begun, and its driver ended before it had a plan".to_owned();
         return Action::Replan { why, else_start: None };
     }
-    match state.obligations.first() {
+    match state.open_changes.first() {
         None => completed(state, seen),
-        Some(open) => Action::Replan { why: format!("still owed: {}", open.pays.kind().title()), else_start: None },
+        Some(open) => Action::Replan { why: format!("still owed: {}", open.undo.kind().title()), else_start: None },
     }
 }
 

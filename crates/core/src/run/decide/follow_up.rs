@@ -28,7 +28,7 @@ pub(super) fn follow_up(context: &Context<'_>, id: &StepId, record: &StepRecord)
         StepStatus::Done => return act(conclude(id, step, done(record))),
         StepStatus::Impossible(why) => return impossible(context, id, record, why),
         StepStatus::Running(why) => vec![why.into()],
-        StepStatus::Blocked(why) if state.only_undoes() && record.command.is_none() && !context.pays_a_debt(step) => {
+        StepStatus::Blocked(why) if state.only_undoes() && record.command.is_none() && !context.is_to_undo(step) => {
             return act(conclude(id, step, StepOutcome::NoEffect(WhyNotDone::all(why))));
         }
         StepStatus::Blocked(why) => WhyNotDone::all(why),
@@ -71,7 +71,7 @@ fn ready(context: &Context<'_>, id: &StepId, record: &StepRecord, status: &StepS
     if half_done && record.command.is_none() {
         return FollowUp::Wait(vec![WhyNotDone::StartItYourself]);
     }
-    if state.only_undoes() && !context.pays_a_debt(step) && !half_done {
+    if state.only_undoes() && !context.is_to_undo(step) && !half_done {
         return act(conclude(id, step, StepOutcome::NoEffect(vec![WhyNotDone::Aborted])));
     }
     if state.paused.is_some() {

@@ -33,7 +33,7 @@ use follow_up::{FollowUp, follow_up};
 
 use super::pause::Pause;
 use super::state::RunState;
-use crate::heartbeat::{Pace, Restraint, restraint};
+use crate::migration_throttle::{Throttle, Restraint, restraint};
 use crate::ids::UnixMs;
 
 /// Steps that can end, and plans that can change, on one and the same snapshot. More is a fault of ours.
@@ -63,20 +63,20 @@ fn on_a_look(state: &RunState, seen: &Seen, look: &Look, now: UnixMs, guard: &Gu
         return Action::Pause(Pause::Endless);
     }
     quorum::lost(state, seen, look)
-        .or_else(|| pace(state, look))
+        .or_else(|| throttle(state, look))
         .or_else(|| before_node::found(state, look))
         .or_else(|| plan::to_review(state, look))
         .unwrap_or_else(|| steps(seen, &Context { state, snapshot: &look.snapshot, now, guard }))
 }
 
 /// Does the corosync watch let more or fewer guests travel now? Signs matter only while some do.
-fn pace(state: &RunState, look: &Look) -> Option<Action> {
-    let Restraint { pace, signs } = match restraint(&look.snapshot, state.current_node()) {
-        signs if look.travels => signs,
-        _ => Restraint { pace: Pace::AsPlanned, signs: Vec::new() },
+fn throttle(state: &RunState, look: &Look) -> Option<Action> {
+    let Restraint { throttle, signs } = match restraint(&look.snapshot, state.current_or_next_node()) {
+        signs if look.moves => signs,
+        _ => Restraint { throttle: Throttle::AsPlanned, signs: Vec::new() },
     };
     let why = signs.iter().map(ToString::to_string).collect();
-    (pace != state.pace.0).then_some(Action::ChangePace { pace, why })
+    (throttle != state.throttle.0).then_some(Action::ChangeThrottle { throttle, why })
 }
 
 /// What to do about the steps that are under way, and which one comes next.
@@ -108,7 +108,7 @@ fn steps(seen: &Seen, context: &Context<'_>) -> Action {
 }
 
 fn wait(state: &RunState, on: Vec<String>) -> Action {
-    let travels = state.under_way().any(|(_, record)| record.step.is_move());
-    let poll_s = if travels { POLL_S } else { POLL_CALMLY_S };
+    let moves = state.under_way().any(|(_, record)| record.step.is_move());
+    let poll_s = if moves { POLL_S } else { POLL_CALMLY_S };
     Action::Wait { on, poll_s, then: Depth::Changes }
 }

@@ -22,17 +22,17 @@ pub(super) enum Next {
 pub(super) fn next(context: &Context<'_>) -> Next {
     let state = context.state;
     let agenda = agenda(state);
-    let Some((wave, mut stage)) = agenda.first().map(|(wave, step)| (*wave, step.stage)) else {
+    let Some((node_step, mut stage)) = agenda.first().map(|(node_step, step)| (*node_step, step.stage)) else {
         return Next::Nothing;
     };
-    if let [(_, reboot), (next_wave, next), ..] = agenda.as_slice()
-        && wave == *next_wave
+    if let [(_, reboot), (next_node_step, next), ..] = agenda.as_slice()
+        && node_step == *next_node_step
         && next.step.is_move()
         && is_rebooting(state, reboot)
     {
         stage = next.stage;
     }
-    let stage = agenda.iter().filter(|(w, step)| *w == wave && step.stage == stage).map(|(_, step)| step);
+    let stage = agenda.iter().filter(|(w, step)| *w == node_step && step.stage == stage).map(|(_, step)| step);
     for planned in stage {
         if state.under_way().any(|(_, record)| record.step == planned.step) {
             continue;
@@ -53,18 +53,18 @@ pub(super) fn next(context: &Context<'_>) -> Next {
 /// The steps that are left, in order: the plan's, or those that undo what was changed, newest first.
 fn agenda(state: &RunState) -> Vec<(u32, PlannedStep)> {
     if state.only_undoes() {
-        let owed = state.obligations.iter().rev().enumerate().map(|(place, open)| {
-            let kind = open.pays.kind();
+        let to_undo = state.open_changes.iter().rev().enumerate().map(|(place, open)| {
+            let kind = open.undo.kind();
             let subject = kind.profile().about.subject().map_or_else(String::new, |subject| format!(".{subject}"));
             let id = StepId::new(format!("abort.{}.{}{subject}", open.opened_by, kind.verb()));
-            let (step, why) = (open.pays.clone(), StepWhy::Undo);
+            let (step, why) = (open.undo.clone(), StepWhy::Undo);
             (0, PlannedStep { id, stage: place as u32, step, why, estimate_s: 0, down_s: 0 })
         });
-        return owed.collect();
+        return to_undo.collect();
     }
     let Some(plan) = &state.plan else { return Vec::new() };
-    let waves = plan.waves.iter().enumerate();
-    let steps = waves.flat_map(|(number, wave)| wave.steps.iter().map(move |step| (number as u32, step.clone())));
+    let node_steps = plan.node_steps.iter().enumerate();
+    let steps = node_steps.flat_map(|(number, node_step)| node_step.steps.iter().map(move |step| (number as u32, step.clone())));
     steps.filter(|(_, step)| !state.is_done(&step.id)).collect()
 }
 

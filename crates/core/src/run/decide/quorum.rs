@@ -5,7 +5,7 @@
 
 use super::action::{Action, Depth};
 use super::seen::{Look, Seen};
-use crate::recovery::{Survey, diagnose, lowering};
+use crate::recovery::{QuorumViews, diagnose, lowering};
 use crate::run::event::StepOutcome;
 use crate::run::pause::{Pause, PauseCause};
 use crate::run::state::RunState;
@@ -18,8 +18,8 @@ const POLL_S: u64 = 5;
 /// While the run stands still for want of quorum: is it back?
 pub(super) fn still_lost(state: &RunState, seen: &Seen) -> Option<Action> {
     state.paused.as_ref().filter(|pause| pause.cause() == PauseCause::LostQuorum)?;
-    let Some(survey) = &seen.survey else { return Some(Action::Survey) };
-    if survey.views().any(|(_, view)| view.quorate) {
+    let Some(quorum_views) = &seen.quorum_views else { return Some(Action::QuorumViews) };
+    if quorum_views.views().any(|(_, view)| view.quorate) {
         return Some(Action::Resume { by: "Quorate itself: quorum is back".to_owned() });
     }
     let on = vec!["no quorum; the run goes on by itself when it is back".to_owned()];
@@ -36,8 +36,8 @@ pub(super) fn stands_still(state: &RunState, seen: &Seen) -> Option<Action> {
     if state.paused.is_some() {
         return None;
     }
-    let Some(survey) = &seen.survey else { return Some(Action::Survey) };
-    let diagnosis = survey.lost_quorum().then(|| diagnose(survey, &state.facts()))?;
+    let Some(quorum_views) = &seen.quorum_views else { return Some(Action::QuorumViews) };
+    let diagnosis = quorum_views.lost_quorum().then(|| diagnose(quorum_views, &state.facts()))?;
     Some(Action::Pause(Pause::LostQuorum { diagnosis }))
 }
 
@@ -49,8 +49,8 @@ fn is_lost(snapshot: &Snapshot) -> bool {
 
 /// Lowers expected votes, if nothing at all speaks against it.
 pub(super) fn lower(state: &RunState, seen: &Seen, words: Vec<String>, by: String) -> Action {
-    let Some(survey) = &seen.survey else { return Action::Survey };
-    match lowering(survey, &state.facts(), &words) {
+    let Some(quorum_views) = &seen.quorum_views else { return Action::QuorumViews };
+    match lowering(quorum_views, &state.facts(), &words) {
         Ok(step) => Action::LowerVotes { step, words, by },
         Err(refusals) => {
             let record = state.paused.as_ref().is_some_and(|pause| pause.cause() == PauseCause::LostQuorum);
@@ -60,7 +60,7 @@ pub(super) fn lower(state: &RunState, seen: &Seen, words: Vec<String>, by: Strin
 }
 
 /// Do the members expect so few votes now? A node that does not report leaves it to be undone.
-pub fn votes_lowered(seen: &Survey, step: &ExpectedVotes, answer: &str) -> StepOutcome {
+pub fn votes_lowered(seen: &QuorumViews, step: &ExpectedVotes, answer: &str) -> StepOutcome {
     match seen.nodes.get(&step.node).and_then(|node| node.view.known()) {
         Some(view) if view.expected_votes > step.expected => {
             let (node, expected) = (step.node.clone(), view.expected_votes);

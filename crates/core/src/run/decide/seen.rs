@@ -12,7 +12,7 @@ use crate::checks::{Finding, Severity, run_all};
 use crate::ids::UnixMs;
 use crate::plan::Plan;
 use crate::policy::Policy;
-use crate::recovery::Survey;
+use crate::recovery::QuorumViews;
 use crate::run::event::Request;
 use crate::run::planning::Planned;
 use crate::run::state::RunState;
@@ -27,7 +27,7 @@ pub struct Seen {
     /// Requests that are not heard yet, oldest first.
     pub asked: VecDeque<Asked>,
     /// Every node's own view of the votes.
-    pub survey: Option<Survey>,
+    pub quorum_views: Option<QuorumViews>,
     /// Is the driver's lock in the cluster ours?
     pub lock: Option<Hold>,
     /// The cluster.
@@ -84,7 +84,7 @@ pub struct Look {
     /// Is the plan to be held against it?
     pub(super) review: bool,
     /// Did guests travel by our hand then? Corosync's complaints are no sign otherwise.
-    pub(super) travels: bool,
+    pub(super) moves: bool,
 }
 
 /// What came of an attempt to plan.
@@ -115,7 +115,7 @@ impl Seen {
 
     /// How deep the next look must be: at everything where a node begins, or where a driver has just come.
     pub(super) fn depth(&self, state: &RunState) -> Depth {
-        if self.anew || self.looked_in != Some(current_wave(state)) { Depth::Everything } else { Depth::Changes }
+        if self.anew || self.looked_in != Some(current_node_step(state)) { Depth::Everything } else { Depth::Changes }
     }
 
     /// The requests were read.
@@ -150,7 +150,7 @@ impl Seen {
             look.review = !self.reviewed && may_review(state);
             self.reviewed = true;
         }
-        (self.anew, self.looked_in, self.decisions) = (false, Some(current_wave(state)), 0);
+        (self.anew, self.looked_in, self.decisions) = (false, Some(current_node_step(state)), 0);
         self.look = Some(look);
     }
 
@@ -175,7 +175,7 @@ impl Seen {
 
     /// Time has passed, or something was changed: it is looked, listened and asked again.
     pub fn turn(&mut self) {
-        (self.survey, self.lock, self.look, self.last_look, self.listened) = (None, None, None, None, false);
+        (self.quorum_views, self.lock, self.look, self.last_look, self.listened) = (None, None, None, None, false);
     }
 
     /// The same, and the next look is at everything.
@@ -194,8 +194,8 @@ impl Seen {
 impl Look {
     fn new(state: &RunState, snapshot: Arc<Snapshot>, depth: Depth) -> Self {
         let findings = (depth == Depth::Everything).then(|| run_all(&snapshot, &state.policy));
-        let travels = state.under_way().any(|(_, record)| record.step.is_move());
-        Self { snapshot, findings, review: false, travels }
+        let moves = state.under_way().any(|(_, record)| record.step.is_move());
+        Self { snapshot, findings, review: false, moves }
     }
 }
 
@@ -209,9 +209,9 @@ impl LastLook {
 }
 
 /// The part of the plan with the first step that is not done.
-fn current_wave(state: &RunState) -> Option<usize> {
+fn current_node_step(state: &RunState) -> Option<usize> {
     let plan = state.plan.as_ref()?;
-    plan.waves.iter().position(|wave| wave.steps.iter().any(|step| !state.is_done(&step.id)))
+    plan.node_steps.iter().position(|node_step| node_step.steps.iter().any(|step| !state.is_done(&step.id)))
 }
 
 /// Between two nodes nothing is under way, so that a fresh plan can be compared with the rest of the old one.

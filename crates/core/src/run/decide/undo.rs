@@ -10,11 +10,11 @@ use crate::steps::StepStatus;
 /// be done, which corosync does by itself with every node that joins.
 pub(super) fn votes(context: &Context<'_>) -> Option<Action> {
     let state = context.state;
-    let owed = state.obligations.iter().find(|open| open.pays.expected_votes().is_some())?;
-    if state.under_way().any(|(_, record)| record.step == owed.pays) {
+    let to_undo = state.open_changes.iter().find(|open| open.undo.expected_votes().is_some())?;
+    if state.under_way().any(|(_, record)| record.step == to_undo.undo) {
         return None;
     }
-    let (id, step) = (StepId::new(format!("{}.{}", owed.opened_by, owed.pays.kind().verb())), &owed.pays);
+    let (id, step) = (StepId::new(format!("{}.{}", to_undo.opened_by, to_undo.undo.kind().verb())), &to_undo.undo);
     match step.kind().status(context.snapshot) {
         StepStatus::Done => Some(conclude(&id, step, StepOutcome::FoundDone)),
         StepStatus::Ready if state.paused.is_none() => Some(Action::Perform(context.start(&id, step, 1))),

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use quorate_core::ids::GuestId;
 use quorate_core::policy::{ConsentKind, GuestPolicy, Policy};
-use quorate_trials::rehearsal::{Outcome, Rehearsal};
+use quorate_trials::simulated_run::{Outcome, SimulatedRun};
 use quorate_world::World;
 use quorate_world::cluster_file::{DEMO, world_from_toml};
 
@@ -47,9 +47,9 @@ impl Drop for JournalFile {
 }
 
 /// Holds a rehearsal over a world.
-pub(crate) fn hold(rehearsal: &Rehearsal, world: World) -> Outcome {
+pub(crate) fn hold(simulated_run: &SimulatedRun, world: World) -> Outcome {
     let journal = JournalFile::new();
-    block_on(rehearsal.hold(world, &journal.0)).unwrap()
+    block_on(simulated_run.hold(world, &journal.0)).unwrap()
 }
 
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {

@@ -17,7 +17,7 @@ fn a_lab_is_looked_at_broken_and_ended_from_another_process() {
     let status = json(&run(&["lab", "status", "--json"]));
     assert_eq!(status["nodes"].as_array().unwrap().len(), 3, "{status}");
     run(&["lab", "ledger"]).expect(0, &["The ledger is clean"]);
-    let ledger = json(&run(&["lab", "ledger", "--json"]));
+    let impact = json(&run(&["lab", "ledger", "--json"]));
     let counters = [
         "quorum_lost_s",
         "guests_lost",
@@ -31,9 +31,9 @@ fn a_lab_is_looked_at_broken_and_ended_from_another_process() {
         "moves",
     ];
     for counter in counters {
-        assert_eq!(ledger[counter], 0, "{counter} in {ledger}");
+        assert_eq!(impact[counter], 0, "{counter} in {ledger}");
     }
-    assert_eq!(ledger["clean"], true);
+    assert_eq!(impact["clean"], true);
 
     run(&["lab", "consent", "vm:116", "3600"]).expect(0, &[]);
     run(&["lab", "fault", "power-off", "pve2"]).expect(0, &[]);

@@ -134,19 +134,19 @@ fn a_disk_that_is_full_ends_the_driver_before_anything_that_is_not_written_down_
     // What was sent is what is written: no guest moves and no node goes down that the journal does not know of.
     let log = session.run(&["log"]).out;
     let begun = |verb: &str| log.matches(&format!("begin   {verb}")).count() as u64;
-    let ledger = || -> serde_json::Value {
+    let impact = || -> serde_json::Value {
         serde_json::from_str(&session.run(&["lab", "ledger", "--json", "--dir", "."]).out).unwrap()
     };
-    let harmless = |ledger: &serde_json::Value| {
-        ["guests_doubled", "fences", "rules_broken", "quorum_lost_s"].iter().all(|count| ledger[*count] == 0)
+    let harmless = |impact: &serde_json::Value| {
+        ["guests_doubled", "fences", "rules_broken", "quorum_lost_s"].iter().all(|count| impact[*count] == 0)
     };
     // A container on its way is down at this moment, and starts by itself where it arrives.
-    let then = ledger();
+    let then = impact();
     assert!(then["moves"].as_u64().unwrap() <= begun("migrate") && harmless(&then), "{then}\n{log}");
     session.run(&["log", "--verify"]).expect(0, &[]);
 
     session.run(&["resume"]).expect(0, &["completed"]);
-    let end = ledger();
+    let end = impact();
     let done = end["nodes_upgraded"] == 3 && end["obligations_open"] == 0 && end["guests_lost"] == 0;
     assert!(done && harmless(&end), "{end}");
 }

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 
 use quorate_core::run::{Event, StepOutcome};
 use quorate_core::steps::{Act, ChangeSetting, Setting, Step};
-use quorate_world::ledger::{Ledger, LedgerReport};
+use quorate_world::impact::{Impact, ImpactReport};
 use quorate_world::tasks::timestamp;
 
-use super::strikes::{Blow, Harm, Strike, may_do};
+use super::planned_faults::{FaultDrawn, Harm, PlannedFault, may_do};
 use super::{Case, Events};
 use crate::ports::SimPorts;
 
@@ -29,11 +29,11 @@ pub enum Ending {
 
 /// What became of a seed.
 #[derive(Clone, Debug)]
-pub struct Verdict {
+pub struct SeedOutcome {
     /// The case.
     pub case: Case,
     /// What befell it.
-    pub strikes: Vec<Strike>,
+    pub planned_faults: Vec<PlannedFault>,
     /// How it ended.
     pub ending: Ending,
     /// What is not as it must be; nothing, if all is well.
@@ -43,23 +43,23 @@ pub struct Verdict {
     /// Times it stood still.
     pub pauses: u32,
     /// What the world says.
-    pub ledger: LedgerReport,
+    pub impact: ImpactReport,
     /// Everything that happened.
     pub events: Events,
 }
 
 /// A run that did not begin.
-pub(super) fn refused(case: Case, sim: &SimPorts, why: Vec<String>) -> Verdict {
-    let ledger = Ledger::report(&sim.world(), 0, 0.0);
-    let harmed = !ledger.clean;
-    Verdict {
+pub(super) fn refused(case: Case, sim: &SimPorts, why: Vec<String>) -> SeedOutcome {
+    let impact = Impact::report(&sim.world(), 0, 0.0);
+    let harmed = !impact.clean;
+    SeedOutcome {
         case,
-        strikes: Vec::new(),
+        planned_faults: Vec::new(),
         ending: Ending::Refused(why),
         failures: if harmed { vec!["looking and planning did harm".to_owned()] } else { Vec::new() },
         steps: 0,
         pauses: 0,
-        ledger,
+        impact,
         events: Vec::new(),
     }
 }
@@ -71,7 +71,7 @@ pub(super) struct Story {
     /// Nodes that were up to date at that moment.
     pub(super) upgraded: u32,
     /// What befell it.
-    pub(super) strikes: Vec<Strike>,
+    pub(super) planned_faults: Vec<PlannedFault>,
     /// What was sent although there was a reason not to.
     pub(super) wrongs: Vec<String>,
     /// Everything that happened.
@@ -81,8 +81,8 @@ pub(super) struct Story {
 }
 
 /// Judges a run that began.
-pub(super) fn of(case: Case, sim: &SimPorts, story: Story) -> Verdict {
-    let Story { ending, upgraded, strikes, wrongs, events, pauses } = story;
+pub(super) fn of(case: Case, sim: &SimPorts, story: Story) -> SeedOutcome {
+    let Story { ending, upgraded, planned_faults, wrongs, events, pauses } = story;
     let mut world = sim.world();
     for (_, event) in &events {
         if let Event::StepEnded {
@@ -91,16 +91,16 @@ pub(super) fn of(case: Case, sim: &SimPorts, story: Story) -> Verdict {
             ..
         } = event
         {
-            Ledger::hand_over(&mut world, failback.guest);
+            Impact::hand_over(&mut world, failback.guest);
         }
     }
-    let ledger = Ledger::report(&world, 0, 0.0);
-    let excused = may_do(&strikes, &world);
+    let impact = Impact::report(&world, 0, 0.0);
+    let excused = may_do(&planned_faults, &world);
     let mut failures = wrongs;
-    failures.extend(unexplained(&ledger, &excused));
+    failures.extend(unexplained(&impact, &excused));
     match &ending {
         Ending::Completed => {
-            let behind = world.ledger.baseline.as_ref().map_or(0, |baseline| baseline.behind.len());
+            let behind = world.impact.baseline.as_ref().map_or(0, |baseline| baseline.behind.len());
             let done = upgraded as usize;
             if done < behind {
                 failures.push(format!("the run says that it is complete, and {done} of {behind} nodes are upgraded"));
@@ -110,32 +110,32 @@ pub(super) fn of(case: Case, sim: &SimPorts, story: Story) -> Verdict {
         Ending::Overtime => failures.push("it goes on without an end".to_owned()),
         Ending::Aborted | Ending::Refused(_) => {}
     }
-    let nothing_struck = strikes.iter().all(|strike| matches!(strike.what, Blow::Dies { .. }));
+    let nothing_struck = planned_faults.iter().all(|planned_fault| matches!(planned_fault.what, FaultDrawn::Dies { .. }));
     if nothing_struck && pauses > 0 {
         failures.push(format!("nothing befell the cluster, and it paused {pauses} times"));
     }
     let steps = events.iter().filter(|(_, event)| matches!(event, Event::StepStarted { .. })).count() as u64;
-    Verdict { case, strikes, ending, failures, steps, pauses, ledger, events }
+    SeedOutcome { case, planned_faults, ending, failures, steps, pauses, impact, events }
 }
 
 /// Harm that none of the faults can do by itself.
-fn unexplained(ledger: &LedgerReport, excused: &BTreeSet<Harm>) -> Vec<String> {
+fn unexplained(impact: &ImpactReport, excused: &BTreeSet<Harm>) -> Vec<String> {
     let counts = [
-        (Harm::Quorum, ledger.quorum_lost_s, "seconds without quorum"),
-        (Harm::Lost, u64::from(ledger.guests_lost), "guests lost"),
-        (Harm::Doubled, u64::from(ledger.guests_doubled), "guests running twice"),
-        (Harm::Down, ledger.unconsented_downtime_s, "seconds of downtime without consent"),
-        (Harm::Fence, u64::from(ledger.fences), "nodes fenced"),
-        (Harm::Rebalance, ledger.ceph_bytes_rebalanced, "bytes rebalanced"),
-        (Harm::Rules, u64::from(ledger.rules_broken), "rules broken"),
-        (Harm::Backward, u64::from(ledger.backward_moves), "moves to an older release"),
-        (Harm::Owed, u64::from(ledger.obligations_open), "obligations left"),
+        (Harm::Quorum, impact.quorum_lost_s, "seconds without quorum"),
+        (Harm::Lost, u64::from(impact.guests_lost), "guests lost"),
+        (Harm::Doubled, u64::from(impact.guests_doubled), "guests running twice"),
+        (Harm::Down, impact.unconsented_downtime_s, "seconds of downtime without consent"),
+        (Harm::Fence, u64::from(impact.fences), "nodes fenced"),
+        (Harm::Rebalance, impact.ceph_bytes_rebalanced, "bytes rebalanced"),
+        (Harm::Rules, u64::from(impact.rules_broken), "rules broken"),
+        (Harm::Backward, u64::from(impact.backward_moves), "moves to an older release"),
+        (Harm::ToUndo, u64::from(impact.still_to_undo), "obligations left"),
     ];
     let unexplained = counts.iter().filter(|(harm, count, _)| *count > 0 && !excused.contains(harm));
     unexplained.map(|(_, count, what)| format!("{count} {what}, and no fault explains it")).collect()
 }
 
-impl Verdict {
+impl SeedOutcome {
     /// All is well.
     pub fn passed(&self) -> bool {
         self.failures.is_empty()
@@ -173,15 +173,15 @@ impl Verdict {
         for rule in &self.case.file.rules {
             line(format!("  rule {} {:?} {:?}", rule.kind, rule.resources, rule.nodes));
         }
-        for strike in &self.strikes {
-            line(format!("  at {} + {} s: {:?}", strike.step, strike.delay_s, strike.what));
+        for planned_fault in &self.planned_faults {
+            line(format!("  at {} + {} s: {:?}", planned_fault.step, planned_fault.delay_s, planned_fault.what));
         }
         for (at, event) in &self.events {
             if let Some(told) = told(event) {
                 line(format!("{} {told}", timestamp(at.0)));
             }
         }
-        for event in &self.ledger.events {
+        for event in &self.impact.events {
             line(format!("ledger: {event}"));
         }
         for failure in &self.failures {
@@ -198,9 +198,9 @@ fn told(event: &Event) -> Option<String> {
         Event::CommandAnswered { id, answer, .. } => format!("      {id} answered: {answer}"),
         Event::Paused { pause } => format!("PAUSE {:?}: {}", pause.cause(), pause.lines().join(" | ")),
         Event::PlanAdopted { plan, why } => {
-            let waves: Vec<String> =
-                plan.waves.iter().map(|wave| wave.node.as_ref().map_or("-".to_owned(), ToString::to_string)).collect();
-            format!("plan  {} ({why})", waves.join(" "))
+            let node_steps: Vec<String> =
+                plan.node_steps.iter().map(|node_step| node_step.node.as_ref().map_or("-".to_owned(), ToString::to_string)).collect();
+            format!("plan  {} ({why})", node_steps.join(" "))
         }
         Event::OutputKept { lines, .. } => format!("      {}", lines.last()?),
         Event::RunStarted { .. } => return None,

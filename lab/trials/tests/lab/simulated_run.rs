@@ -9,18 +9,18 @@ use quorate_core::run::{Request, RunOutcome};
 use quorate_engine::Ended;
 use quorate_journal::{Journal, Mode};
 use quorate_trials::ports::SimPorts;
-use quorate_trials::rehearsal::{DiesAt, OperatorAt, Rehearsal, unless_it_dies};
+use quorate_trials::simulated_run::{DiesAt, OperatorAt, SimulatedRun, unless_it_dies};
 use quorate_world::cluster_file::{DEMO, world_from_toml};
-use quorate_world::ledger::{Ledger, LedgerReport};
+use quorate_world::impact::{Impact, ImpactReport};
 
 #[test]
 fn the_demo_cluster_is_upgraded_and_the_ledger_is_clean() {
-    let outcome = hold(&Rehearsal { policy: policy(), ..Rehearsal::default() }, demo());
+    let outcome = hold(&SimulatedRun { policy: policy(), ..SimulatedRun::default() }, demo());
     assert!(outcome.refused.is_empty(), "{:#?}", outcome.refused);
     assert_eq!(outcome.ended, Some(Ended::Over(RunOutcome::Completed)), "{}", tell(&outcome));
-    assert!(outcome.ledger.clean, "{:#?}", outcome.ledger);
-    assert_eq!((outcome.ledger.nodes_upgraded, outcome.ledger.moves), (3, outcome.ledger.moves_bound));
-    assert!(outcome.ledger.consented_downtime_s > 0, "the PCI guest was down");
+    assert!(outcome.impact.clean, "{:#?}", outcome.impact);
+    assert_eq!((outcome.impact.nodes_upgraded, outcome.impact.moves), (3, outcome.impact.moves_bound));
+    assert!(outcome.impact.consented_downtime_s > 0, "the PCI guest was down");
 }
 
 /// A point release of Ceph and nothing else: no kernel asks for a reboot, and Ceph's packages restart nothing.
@@ -29,52 +29,52 @@ fn where_only_ceph_is_renewed_its_daemons_run_the_new_version_in_the_end() {
     let mut world = demo();
     world.archive.versions.retain(|name, _| name.starts_with("ceph"));
     world.archive.kernels.clear();
-    let outcome = hold(&Rehearsal { policy: policy(), ..Rehearsal::default() }, world);
-    assert!(outcome.ledger.clean, "{:#?}\n{}", outcome.ledger, tell(&outcome));
+    let outcome = hold(&SimulatedRun { policy: policy(), ..SimulatedRun::default() }, world);
+    assert!(outcome.impact.clean, "{:#?}\n{}", outcome.impact, tell(&outcome));
     assert_eq!(outcome.ended, Some(Ended::Over(RunOutcome::Completed)), "{}", tell(&outcome));
-    assert_eq!(outcome.ledger.nodes_upgraded, 3, "its daemons count: {}", tell(&outcome));
+    assert_eq!(outcome.impact.nodes_upgraded, 3, "its daemons count: {}", tell(&outcome));
 }
 
 #[test]
 fn a_bound_guest_that_ha_manages_is_stopped_and_started_through_ha() {
     let bound = DEMO.replacen("id = \"vm:116\"", "id = \"vm:116\"\nha = \"started\"", 1);
-    let outcome = hold(&Rehearsal { policy: policy(), ..Rehearsal::default() }, world_from_toml(&bound, 1).unwrap());
+    let outcome = hold(&SimulatedRun { policy: policy(), ..SimulatedRun::default() }, world_from_toml(&bound, 1).unwrap());
     assert!(outcome.refused.is_empty(), "{:#?}", outcome.refused);
     assert_eq!(outcome.ended, Some(Ended::Over(RunOutcome::Completed)), "{}", tell(&outcome));
     // Had HA answered the shutdown with a restart, the guest would have run on a node that goes down.
-    assert!(outcome.ledger.clean && outcome.ledger.consented_downtime_s > 300, "{:#?}", outcome.ledger);
+    assert!(outcome.impact.clean && outcome.impact.consented_downtime_s > 300, "{:#?}", outcome.impact);
 }
 
 #[test]
 fn a_run_without_consent_is_refused_and_changes_nothing() {
     let mut policy = policy();
     policy.consents.clear();
-    let outcome = hold(&Rehearsal { policy, ..Rehearsal::default() }, demo());
+    let outcome = hold(&SimulatedRun { policy, ..SimulatedRun::default() }, demo());
     assert_eq!(outcome.ended, None);
     assert!(outcome.refused.iter().any(|line| line.contains("ct:201")), "{:#?}", outcome.refused);
-    assert!(outcome.ledger.clean && outcome.ledger.moves == 0, "{:#?}", outcome.ledger);
+    assert!(outcome.impact.clean && outcome.impact.moves == 0, "{:#?}", outcome.impact);
 }
 
 /// The tool dies at a step, then a new process takes the run up: the end is as if nothing had happened.
 fn dies_and_resumes(step: &str, after_calls: u64) {
     let dies = DiesAt { step: step.into(), after_calls };
-    let rehearsal = Rehearsal { policy: policy(), dies: Some(dies), ..Rehearsal::default() };
+    let simulated_run = SimulatedRun { policy: policy(), dies: Some(dies), ..SimulatedRun::default() };
     let world = Arc::new(Mutex::new(demo()));
     let file = JournalFile::new();
     let journal = Journal::open(&file.0, Mode::Drive).unwrap();
     let sim = SimPorts::new(world.clone());
-    let ended = block_on(unless_it_dies(&sim, rehearsal.begin(&sim, &journal)));
+    let ended = block_on(unless_it_dies(&sim, simulated_run.begin(&sim, &journal)));
     assert!(ended.is_none(), "it did not die at {step}: {:?}", ended.map(|outcome| outcome.unwrap().ended));
     drop(journal);
 
     let journal = Journal::open(&file.0, Mode::Drive).unwrap();
     let run = journal.latest_run().unwrap().unwrap();
-    let again = Rehearsal { dies: None, ..rehearsal };
+    let again = SimulatedRun { dies: None, ..simulated_run };
     let outcome = block_on(again.resume(&SimPorts::new(world.clone()), &journal, &run)).unwrap();
     assert_eq!(outcome.ended, Some(Ended::Over(RunOutcome::Completed)), "{}", tell(&outcome));
-    let ledger: LedgerReport = Ledger::report(&world.lock().unwrap(), 28, 0.0);
-    assert!(ledger.clean, "{ledger:#?}");
-    assert_eq!((ledger.nodes_upgraded, ledger.moves), (3, 28), "nothing twice");
+    let impact: ImpactReport = Impact::report(&world.lock().unwrap(), 28, 0.0);
+    assert!(impact.clean, "{ledger:#?}");
+    assert_eq!((impact.nodes_upgraded, impact.moves), (3, 28), "nothing twice");
     journal.verify_chain().unwrap();
 }
 
@@ -117,9 +117,9 @@ fn killed_during_the_reboot() {
 fn an_abort_in_the_middle_leaves_nothing_of_ours() {
     for step in ["pve2.migrate.vm:120", "pve2.set-noout", "pve2.upgrade-packages", "pve2.reboot"] {
         let operator = vec![OperatorAt { step: step.into(), request: Request::Abort }];
-        let outcome = hold(&Rehearsal { policy: policy(), operator, ..Rehearsal::default() }, demo());
+        let outcome = hold(&SimulatedRun { policy: policy(), operator, ..SimulatedRun::default() }, demo());
         assert_eq!(outcome.ended, Some(Ended::Over(RunOutcome::Aborted)), "{step}: {}", tell(&outcome));
-        assert!(outcome.ledger.clean, "{step}: {:#?}", outcome.ledger);
+        assert!(outcome.impact.clean, "{step}: {:#?}", outcome.impact);
     }
 }
 
@@ -136,13 +136,13 @@ fn locked_by_another_driver() -> quorate_world::World {
 #[test]
 fn a_second_driver_from_another_journal_is_refused_and_changes_nothing() {
     let file = JournalFile::new();
-    let rehearsal = Rehearsal { policy: policy(), ..Rehearsal::default() };
+    let simulated_run = SimulatedRun { policy: policy(), ..SimulatedRun::default() };
     let world = Arc::new(Mutex::new(locked_by_another_driver()));
     let journal = Journal::open(&file.0, Mode::Drive).unwrap();
-    match block_on(rehearsal.begin(&SimPorts::new(world.clone()), &journal)) {
+    match block_on(simulated_run.begin(&SimPorts::new(world.clone()), &journal)) {
         Ok(outcome) => assert!(outcome.refused.iter().any(|line| line.contains("admin@laptop")), "{outcome:#?}"),
         Err(error) => assert!(error.to_string().contains("admin@laptop"), "{error}"),
     }
-    let ledger = Ledger::report(&world.lock().unwrap(), 0, 0.0);
-    assert!(ledger.clean && ledger.moves == 0 && ledger.nodes_upgraded == 0, "{ledger:#?}");
+    let impact = Impact::report(&world.lock().unwrap(), 0, 0.0);
+    assert!(impact.clean && impact.moves == 0 && impact.nodes_upgraded == 0, "{ledger:#?}");
 }

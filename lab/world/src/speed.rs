@@ -2,7 +2,7 @@
 
 /// The pace of this cluster's machines.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pace {
+pub struct MachineSpeed {
     /// Seconds from power-on to the first answer of sshd, the shortest and the longest. Servers are said to need
     /// 45 to 130, with a long power-on self-test 5 to 10 minutes; containers that play nodes need half a minute.
     pub boot_s: (u64, u64),
@@ -12,7 +12,7 @@ pub struct Pace {
     pub package_ms: u64,
 }
 
-impl Default for Pace {
+impl Default for MachineSpeed {
     fn default() -> Self {
         Self { boot_s: (45, 130), download_ms: 20_000, package_ms: 7_000 }
     }

@@ -18,7 +18,7 @@ use quorate_engine::{Beginning, DriveError, Driver, Ended, Lists, Watcher, WhenP
 use quorate_journal::{Holder, Journal, JournalError, Mode};
 use quorate_world::World;
 use quorate_world::faults::{Fault, FaultKind};
-use quorate_world::ledger::{Ledger, LedgerReport};
+use quorate_world::impact::{Impact, ImpactReport};
 use serde::{Deserialize, Serialize};
 
 use crate::ports::{Kill, SimPorts};
@@ -26,7 +26,7 @@ use crate::ports::{Kill, SimPorts};
 /// How a run is rehearsed.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Rehearsal {
+pub struct SimulatedRun {
     /// What the operator allows.
     pub policy: Policy,
     /// Safety rules that are taken out, to show what they prevent.
@@ -95,14 +95,14 @@ pub struct Outcome {
     /// The first plan.
     pub plan: Option<Plan>,
     /// What the world says.
-    pub ledger: LedgerReport,
+    pub impact: ImpactReport,
     /// Every event, in order.
     pub events: Vec<(UnixMs, Event)>,
 }
 
 /// A rehearsal could not be held.
 #[derive(Debug, thiserror::Error)]
-pub enum RehearsalError {
+pub enum SimulatedRunError {
     /// The journal.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -113,7 +113,7 @@ pub enum RehearsalError {
 
 /// Strikes when a step begins, and keeps the events.
 struct Stage<'a> {
-    rehearsal: &'a Rehearsal,
+    simulated_run: &'a SimulatedRun,
     sim: SimPorts,
     journal: &'a Journal,
     run: RunId,
@@ -128,24 +128,24 @@ impl Watcher for Stage<'_> {
         if !self.struck.insert(id.clone()) {
             return;
         }
-        for strike in self.rehearsal.at_step.iter().filter(|strike| strike.step == *id) {
-            for kind in &strike.faults {
+        for planned_fault in self.simulated_run.at_step.iter().filter(|planned_fault| planned_fault.step == *id) {
+            for kind in &planned_fault.faults {
                 self.sim.world().inject(Fault { at_s: 0, kind: kind.clone() });
             }
         }
-        for strike in self.rehearsal.after_step.iter().filter(|strike| strike.step == *id) {
+        for planned_fault in self.simulated_run.after_step.iter().filter(|planned_fault| planned_fault.step == *id) {
             let mut world = self.sim.world();
-            let at_s = world.now_ms.saturating_sub(world.started_ms) / 1000 + strike.seconds;
-            world.inject(Fault { at_s, kind: strike.fault.clone() });
+            let at_s = world.now_ms.saturating_sub(world.started_ms) / 1000 + planned_fault.seconds;
+            world.inject(Fault { at_s, kind: planned_fault.fault.clone() });
         }
-        if let Some(dies) = self.rehearsal.dies.as_ref().filter(|dies| dies.step == *id) {
+        if let Some(dies) = self.simulated_run.dies.as_ref().filter(|dies| dies.step == *id) {
             let made = self.sim.calls();
             self.sim.kill(match dies.after_calls {
                 0 => Kill::Before(made + 1),
                 more => Kill::After(made + more),
             });
         }
-        for asked in self.rehearsal.operator.iter().filter(|asked| asked.step == *id) {
+        for asked in self.simulated_run.operator.iter().filter(|asked| asked.step == *id) {
             let posted = self.journal.post_request(&self.run, at, "the operator of the scenario", &asked.request);
             posted.expect("the rehearsal's own journal can be written");
         }
@@ -154,12 +154,12 @@ impl Watcher for Stage<'_> {
     fn waiting(&mut self, _at: UnixMs, _on: &[String]) {}
 }
 
-impl Rehearsal {
+impl SimulatedRun {
     /// Rehearses a whole run over a world, with a journal at `path`.
     ///
     /// # Errors
     /// The journal cannot be used, or another driver is at work.
-    pub async fn hold(&self, world: World, path: &Path) -> Result<Outcome, RehearsalError> {
+    pub async fn hold(&self, world: World, path: &Path) -> Result<Outcome, SimulatedRunError> {
         let sim = SimPorts::new(Arc::new(Mutex::new(world)));
         let journal = Journal::open(path, Mode::Drive)?;
         self.begin(&sim, &journal).await
@@ -169,8 +169,8 @@ impl Rehearsal {
     ///
     /// # Errors
     /// The journal cannot be used, or another driver is at work.
-    pub async fn begin(&self, sim: &SimPorts, journal: &Journal) -> Result<Outcome, RehearsalError> {
-        Ledger::begin(&mut sim.world());
+    pub async fn begin(&self, sim: &SimPorts, journal: &Journal) -> Result<Outcome, SimulatedRunError> {
+        Impact::begin(&mut sim.world());
         self.begin_within(sim, journal).await
     }
 
@@ -178,7 +178,7 @@ impl Rehearsal {
     ///
     /// # Errors
     /// The journal cannot be used, or another driver is at work.
-    pub async fn begin_within(&self, sim: &SimPorts, journal: &Journal) -> Result<Outcome, RehearsalError> {
+    pub async fn begin_within(&self, sim: &SimPorts, journal: &Journal) -> Result<Outcome, SimulatedRunError> {
         let ports = sim.ports();
         let run = new_run_id(ports.clock.now(), "rehearsal");
         let nodes = sim.world().nodes.keys().cloned().collect();
@@ -203,10 +203,10 @@ impl Rehearsal {
         }
         let bound = plan.as_ref().map_or(0, |plan| plan.bound.moves);
         let (Some(plan), true) = (plan.clone(), refused.is_empty()) else {
-            return Ok(Outcome { ended: None, refused, plan, ledger: report(sim, bound), events: Vec::new() });
+            return Ok(Outcome { ended: None, refused, plan, impact: report(sim, bound), events: Vec::new() });
         };
         for (guest, seconds) in consented_seconds(&plan, &self.policy) {
-            sim.world().ledger.consent(guest, seconds);
+            sim.world().impact.consent(guest, seconds);
         }
         let beginning = Beginning {
             run: run.clone(),
@@ -223,14 +223,14 @@ impl Rehearsal {
         let ended = driver.drive().await?;
         drop(driver);
         let events = stage.events;
-        Ok(Outcome { ended: Some(ended), refused, plan: Some(plan), ledger: report(sim, bound), events })
+        Ok(Outcome { ended: Some(ended), refused, plan: Some(plan), impact: report(sim, bound), events })
     }
 
     /// Takes up a run that a driver left behind, as `resume` does.
     ///
     /// # Errors
     /// The journal cannot be used, or another driver is at work.
-    pub async fn resume(&self, sim: &SimPorts, journal: &Journal, run: &RunId) -> Result<Outcome, RehearsalError> {
+    pub async fn resume(&self, sim: &SimPorts, journal: &Journal, run: &RunId) -> Result<Outcome, SimulatedRunError> {
         self.take_up(sim, journal, run, Request::Resume).await
     }
 
@@ -238,7 +238,7 @@ impl Rehearsal {
     ///
     /// # Errors
     /// The journal cannot be used, or another driver is at work.
-    pub async fn abort(&self, sim: &SimPorts, journal: &Journal, run: &RunId) -> Result<Outcome, RehearsalError> {
+    pub async fn abort(&self, sim: &SimPorts, journal: &Journal, run: &RunId) -> Result<Outcome, SimulatedRunError> {
         self.take_up(sim, journal, run, Request::Abort).await
     }
 
@@ -248,7 +248,7 @@ impl Rehearsal {
         journal: &Journal,
         run: &RunId,
         said: Request,
-    ) -> Result<Outcome, RehearsalError> {
+    ) -> Result<Outcome, SimulatedRunError> {
         let mut stage = self.stage(sim, journal, run);
         let holder = Holder::this_process("rehearsal");
         let mut driver = Driver::take_up(sim.ports(), journal, &holder, run.clone(), &mut stage)?
@@ -263,12 +263,12 @@ impl Rehearsal {
         drop(driver);
         let events = stage.events;
         let bound = plan.as_ref().map_or(0, |plan| plan.bound.moves);
-        Ok(Outcome { ended: Some(ended), refused: Vec::new(), plan, ledger: report(sim, bound), events })
+        Ok(Outcome { ended: Some(ended), refused: Vec::new(), plan, impact: report(sim, bound), events })
     }
 
     fn stage<'a>(&'a self, sim: &SimPorts, journal: &'a Journal, run: &RunId) -> Stage<'a> {
         Stage {
-            rehearsal: self,
+            simulated_run: self,
             sim: sim.clone(),
             journal,
             run: run.clone(),
@@ -284,8 +284,8 @@ pub fn consented_seconds(plan: &Plan, policy: &Policy) -> BTreeMap<GuestId, u64>
     plan.downtime_allowed_s(policy)
 }
 
-fn report(sim: &SimPorts, moves_bound: u32) -> LedgerReport {
-    Ledger::report(&sim.world(), moves_bound, 0.0)
+fn report(sim: &SimPorts, moves_bound: u32) -> ImpactReport {
+    Impact::report(&sim.world(), moves_bound, 0.0)
 }
 
 /// The state that a rehearsal's events add up to.
@@ -294,9 +294,9 @@ pub fn state_of(events: &[(UnixMs, Event)]) -> RunState {
 }
 
 /// Lets a rehearsal go on until it ends or the tool dies; none if it died.
-pub async fn unless_it_dies<T>(sim: &SimPorts, rehearsal: impl Future<Output = T>) -> Option<T> {
-    let mut rehearsal = std::pin::pin!(rehearsal);
-    std::future::poll_fn(|context| match rehearsal.as_mut().poll(context) {
+pub async fn unless_it_dies<T>(sim: &SimPorts, simulated_run: impl Future<Output = T>) -> Option<T> {
+    let mut simulated_run = std::pin::pin!(simulated_run);
+    std::future::poll_fn(|context| match simulated_run.as_mut().poll(context) {
         Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
         Poll::Pending if sim.is_dead() => Poll::Ready(None),
         Poll::Pending => Poll::Pending,

@@ -19,18 +19,18 @@ use crate::ports::Trouble;
 
 /// Something that befalls the run when a step begins.
 #[derive(Clone, Debug)]
-pub struct Strike {
+pub struct PlannedFault {
     /// The step.
     pub step: StepId,
     /// Seconds after its beginning.
     pub delay_s: u64,
     /// What.
-    pub what: Blow,
+    pub what: FaultDrawn,
 }
 
 /// What befalls a run.
 #[derive(Clone, Debug)]
-pub enum Blow {
+pub enum FaultDrawn {
     /// The cluster suffers.
     Fault(FaultKind),
     /// The tool dies after so many more calls, and somebody starts it again after so many seconds.
@@ -76,11 +76,11 @@ pub enum Harm {
     /// A guest moved to an older release.
     Backward,
     /// Something is left behind.
-    Owed,
+    ToUndo,
 }
 
 /// Draws what befalls a run that follows this plan.
-pub(super) fn draw(rng: &mut Rng, world: &World, plan: &Plan) -> Vec<Strike> {
+pub(super) fn draw(rng: &mut Rng, world: &World, plan: &Plan) -> Vec<PlannedFault> {
     let steps: Vec<(Option<&NodeName>, &StepId)> = plan.steps().map(|(node, step)| (node, &step.id)).collect();
     let nodes: Vec<NodeName> = world.nodes.keys().cloned().collect();
     let count = match rng.between(1, 100) {
@@ -89,33 +89,33 @@ pub(super) fn draw(rng: &mut Rng, world: &World, plan: &Plan) -> Vec<Strike> {
         56..=85 => 2,
         _ => 3,
     };
-    let mut strikes = Vec::new();
+    let mut planned_faults = Vec::new();
     for _ in 0..count {
         let Some((node, id)) = rng.pick(&steps).copied() else { break };
         let delay_s = if rng.percent(50) { rng.between(0, 5) } else { rng.between(0, 240) };
         let at_work = node.or(nodes.first());
         let target = if rng.percent(60) { at_work } else { rng.pick(&nodes) };
         let Some(kind) = target.and_then(|target| fault(rng, world, target)) else { continue };
-        strikes.push(Strike { step: id.clone(), delay_s, what: Blow::Fault(kind) });
+        planned_faults.push(PlannedFault { step: id.clone(), delay_s, what: FaultDrawn::Fault(kind) });
     }
-    let mut also = |percent: u64, rng: &mut Rng, what: Blow| {
+    let mut also = |percent: u64, rng: &mut Rng, what: FaultDrawn| {
         if let Some((_, id)) = rng.pick(&steps).copied().filter(|_| rng.between(1, 100) <= percent) {
-            strikes.push(Strike { step: id.clone(), delay_s: 0, what });
+            planned_faults.push(PlannedFault { step: id.clone(), delay_s: 0, what });
         }
     };
-    let dies = Blow::Dies { after_calls: rng.between(0, 150), back_after_s: rng.between(1, 1_800) };
+    let dies = FaultDrawn::Dies { after_calls: rng.between(0, 150), back_after_s: rng.between(1, 1_800) };
     also(30, rng, dies);
-    also(6, rng, Blow::Says(Request::Abort));
-    also(6, rng, Blow::Says(Request::Pause));
+    also(6, rng, FaultDrawn::Says(Request::Abort));
+    also(6, rng, FaultDrawn::Says(Request::Pause));
     let calls = if rng.percent(70) { rng.between(1, 5) } else { rng.between(5, 400) };
     let troubles = [401, 500, 595, 596].map(Trouble::Refuses);
     let trouble = if rng.percent(50) { Some(Trouble::LosesAnswer) } else { rng.pick(&troubles).copied() };
     if let Some(trouble) = trouble {
-        also(20, rng, Blow::Wire { calls, trouble });
+        also(20, rng, FaultDrawn::Wire { calls, trouble });
     }
     let seconds = i64::try_from(rng.between(1, 7_200)).unwrap_or(0) - 3_600;
-    also(5, rng, Blow::ClockSet { seconds });
-    strikes
+    also(5, rng, FaultDrawn::ClockSet { seconds });
+    planned_faults
 }
 
 fn fault(rng: &mut Rng, world: &World, target: &NodeName) -> Option<FaultKind> {
@@ -163,9 +163,9 @@ fn fault(rng: &mut Rng, world: &World, target: &NodeName) -> Option<FaultKind> {
 
 /// What these faults may do to a cluster by themselves. No fault doubles a guest, and none makes the tool forget what
 /// it owes.
-pub(super) fn may_do(strikes: &[Strike], world: &World) -> BTreeSet<Harm> {
+pub(super) fn may_do(planned_faults: &[PlannedFault], world: &World) -> BTreeSet<Harm> {
     let faults =
-        || strikes.iter().filter_map(|strike| if let Blow::Fault(kind) = &strike.what { Some(kind) } else { None });
+        || planned_faults.iter().filter_map(|planned_fault| if let FaultDrawn::Fault(kind) = &planned_fault.what { Some(kind) } else { None });
     let one_link = world.nodes.values().any(|node| node.links.len() < 2);
     let cut = faults().filter(|kind| matches!(kind, FaultKind::LinkDown { .. } | FaultKind::LinkFlaps { .. })).count();
     let mut harms = BTreeSet::new();

@@ -9,7 +9,7 @@ use crate::observed::WhyUnknown;
 /// What a rule says of a snapshot. `E` is the rule's own enum of what it can have to say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Verdict<E> {
+pub enum RuleOutcome<E> {
     /// It holds.
     Holds,
     /// It is broken, and this is the evidence.
@@ -18,7 +18,7 @@ pub enum Verdict<E> {
     Unknown(Grounds<E>),
 }
 
-impl<E> Verdict<E> {
+impl<E> RuleOutcome<E> {
     /// The evidence, or what is missing; none if the rule holds.
     pub fn grounds(&self) -> Option<&Grounds<E>> {
         match self {
@@ -28,11 +28,11 @@ impl<E> Verdict<E> {
     }
 
     /// The same in other terms.
-    pub fn map<F>(self, change: impl Fn(E) -> F) -> Verdict<F> {
+    pub fn map<F>(self, change: impl Fn(E) -> F) -> RuleOutcome<F> {
         match self {
-            Self::Holds => Verdict::Holds,
-            Self::Broken(grounds) => Verdict::Broken(grounds.map(change)),
-            Self::Unknown(grounds) => Verdict::Unknown(grounds.map(change)),
+            Self::Holds => RuleOutcome::Holds,
+            Self::Broken(grounds) => RuleOutcome::Broken(grounds.map(change)),
+            Self::Unknown(grounds) => RuleOutcome::Unknown(grounds.map(change)),
         }
     }
 }

@@ -21,7 +21,7 @@ const BLACKOUT_LIMIT_MS: u64 = 2_000;
 
 /// Harm as it is counted.
 #[derive(Clone, Debug, Default)]
-pub struct Ledger {
+pub struct Impact {
     /// What was true at the beginning.
     pub baseline: Option<Baseline>,
     /// Consented downtime per guest, seconds.
@@ -56,7 +56,7 @@ pub struct Ledger {
 
 /// What a run is judged by.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LedgerReport {
+pub struct ImpactReport {
     /// Always `ledger`.
     pub kind: String,
     /// No harm at all, nothing left open.
@@ -84,7 +84,7 @@ pub struct LedgerReport {
     /// Moves to an older release.
     pub backward_moves: u32,
     /// What was changed and not put back.
-    pub obligations_open: u32,
+    pub still_to_undo: u32,
     /// Completed moves.
     pub moves: u32,
     /// The planner's bound, handed in.
@@ -97,14 +97,14 @@ pub struct LedgerReport {
     pub events: Vec<String>,
 }
 
-impl Ledger {
+impl Impact {
     /// A run begins: baseline and clean pages.
     pub fn begin(world: &mut World) {
         let baseline = Baseline::of(world);
         let down = world.guests.values().filter(|guest| !guest.serves()).map(|guest| (guest.id, world.now_ms));
         let down_since_ms = down.collect();
         let no_quorum_since_ms = (!world.corosync.anywhere_quorate()).then_some(world.now_ms);
-        world.ledger = Ledger { baseline: Some(baseline), down_since_ms, no_quorum_since_ms, ..Ledger::default() };
+        world.impact = Impact { baseline: Some(baseline), down_since_ms, no_quorum_since_ms, ..Impact::default() };
     }
 
     /// The run declares that this guest may be down for so long in all.
@@ -119,7 +119,7 @@ impl Ledger {
         let runs = world.guests.get(&guest).and_then(|guest| guest.running_qemu.clone());
         let cannot_take = |node: &Node| !node.is_up() || node.installed("pve-qemu-kvm") < runs.as_ref();
         let harms = runs.is_some() && world.nodes.values().any(cannot_take);
-        if let Some(baseline) = world.ledger.baseline.as_mut().filter(|_| harms) {
+        if let Some(baseline) = world.impact.baseline.as_mut().filter(|_| harms) {
             baseline.failback.remove(&guest);
         }
     }
@@ -225,20 +225,20 @@ impl Ledger {
 
     /// How long each guest that did its work at the beginning was down up to now, in seconds.
     pub fn downtime_by_guest(world: &World) -> BTreeMap<GuestId, u64> {
-        let running = world.ledger.baseline.as_ref().map(|baseline| baseline.running.clone()).unwrap_or_default();
-        world.ledger.downtime_s(world.now_ms, &running)
+        let running = world.impact.baseline.as_ref().map(|baseline| baseline.running.clone()).unwrap_or_default();
+        world.impact.downtime_s(world.now_ms, &running)
     }
 
     /// The account up to now.
-    pub fn report(world: &World, moves_bound: u32, wall_s: f64) -> LedgerReport {
-        let ledger = &world.ledger;
+    pub fn report(world: &World, moves_bound: u32, wall_s: f64) -> ImpactReport {
+        let impact = &world.impact;
         let first = Baseline::default();
-        let baseline = ledger.baseline.as_ref().unwrap_or(&first);
+        let baseline = impact.baseline.as_ref().unwrap_or(&first);
         let now_ms = world.now_ms;
         let (mut consented, mut unconsented) = (0, 0);
-        let mut events: Vec<(u64, String)> = ledger.events.clone();
-        for (guest, seconds) in ledger.downtime_s(now_ms, &baseline.running) {
-            let allowed = ledger.consents.get(&guest).copied().unwrap_or(0);
+        let mut events: Vec<(u64, String)> = impact.events.clone();
+        for (guest, seconds) in impact.downtime_s(now_ms, &baseline.running) {
+            let allowed = impact.consents.get(&guest).copied().unwrap_or(0);
             consented += seconds.min(allowed);
             let over = seconds.saturating_sub(allowed);
             unconsented += over;
@@ -246,28 +246,28 @@ impl Ledger {
                 events.push((now_ms, format!("{guest} was down for {seconds} s, {over} s without consent")));
             }
         }
-        let gone = |id: &&GuestId| !ledger.excused.contains(id) && !world.guests.get(id).is_some_and(Guest::is_running);
+        let gone = |id: &&GuestId| !impact.excused.contains(id) && !world.guests.get(id).is_some_and(Guest::is_running);
         let lost: Vec<&GuestId> = baseline.running.iter().filter(gone).collect();
         events.extend(lost.iter().map(|id| (now_ms, format!("{id} ran at the beginning and does not run now"))));
-        let open = baseline.open_obligations(world);
+        let open = baseline.open_changes(world);
         events.extend(open.iter().map(|text| (now_ms, text.clone())));
-        let since_ms = ledger.no_quorum_since_ms.map_or(0, |since| now_ms.saturating_sub(since));
-        let mut report = LedgerReport {
+        let since_ms = impact.no_quorum_since_ms.map_or(0, |since| now_ms.saturating_sub(since));
+        let mut report = ImpactReport {
             kind: "ledger".to_owned(),
             clean: false,
             nodes_upgraded: baseline.upgraded(world),
-            quorum_lost_s: (ledger.no_quorum_ms + since_ms).div_ceil(1000),
+            quorum_lost_s: (impact.no_quorum_ms + since_ms).div_ceil(1000),
             guests_lost: lost.len() as u32,
-            guests_doubled: ledger.doubled.len() as u32,
+            guests_doubled: impact.doubled.len() as u32,
             unconsented_downtime_s: unconsented,
             consented_downtime_s: consented,
-            blackout_ms_max: ledger.blackout_ms_max,
-            fences: ledger.fences,
-            ceph_bytes_rebalanced: ledger.ceph_bytes_rebalanced,
-            rules_broken: ledger.rules_broken.len() as u32,
-            backward_moves: ledger.backward_moves,
-            obligations_open: open.len() as u32,
-            moves: ledger.moves,
+            blackout_ms_max: impact.blackout_ms_max,
+            fences: impact.fences,
+            ceph_bytes_rebalanced: impact.ceph_bytes_rebalanced,
+            rules_broken: impact.rules_broken.len() as u32,
+            backward_moves: impact.backward_moves,
+            still_to_undo: open.len() as u32,
+            moves: impact.moves,
             moves_bound,
             virtual_s: now_ms.saturating_sub(baseline.at_ms) / 1000,
             wall_s,
@@ -280,7 +280,7 @@ impl Ledger {
     }
 }
 
-impl LedgerReport {
+impl ImpactReport {
     /// Every count of harm is zero, and nothing is left open.
     fn no_harm(&self) -> bool {
         [
@@ -292,7 +292,7 @@ impl LedgerReport {
             self.ceph_bytes_rebalanced,
             u64::from(self.rules_broken),
             u64::from(self.backward_moves),
-            u64::from(self.obligations_open),
+            u64::from(self.still_to_undo),
         ]
         .iter()
         .all(|count| *count == 0)

@@ -7,7 +7,7 @@ use crate::ids::{GuestId, GuestKind, NodeName};
 /// How a guest travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Travel {
+pub enum MoveMode {
     /// A running VM, without a stop.
     Live,
     /// A running VM, without a stop, and its local disks with it.
@@ -30,16 +30,16 @@ pub struct Move<'a> {
     /// Where it goes.
     pub to: &'a NodeName,
     /// How.
-    pub travel: Travel,
+    pub mode: MoveMode,
 }
 
 impl Move<'_> {
     /// Does the guest stop on its way and start again by the same order?
     pub fn restarts(&self) -> bool {
-        match self.travel {
-            Travel::Restart => true,
-            Travel::Ha => self.guest.kind == GuestKind::Ct,
-            Travel::Live | Travel::LiveWithDisks | Travel::Offline => false,
+        match self.mode {
+            MoveMode::Restart => true,
+            MoveMode::Ha => self.guest.kind == GuestKind::Ct,
+            MoveMode::Live | MoveMode::LiveWithDisks | MoveMode::Offline => false,
         }
     }
 }

@@ -14,9 +14,9 @@ use crate::snapshot::{DiskUse, Guest, Snapshot};
 
 /// A guest's verdict.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fate {
+pub struct GuestOutcome {
     /// What happens.
-    pub kind: FateKind,
+    pub kind: GuestOutcomeKind,
     /// Why, or what goes with it; empty where there is nothing to say.
     pub why: String,
 }
@@ -24,7 +24,7 @@ pub struct Fate {
 /// What happens to a guest. Ordered: the worst is the greatest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum FateKind {
+pub enum GuestOutcomeKind {
     /// Nothing: it does not run, or its node has no turn.
     Untouched,
     /// It is stopped and moves as it is.
@@ -41,7 +41,7 @@ pub enum FateKind {
     Blocked,
 }
 
-impl std::fmt::Display for FateKind {
+impl std::fmt::Display for GuestOutcomeKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(match self {
             Self::Untouched => "untouched",
@@ -56,37 +56,37 @@ impl std::fmt::Display for FateKind {
 }
 
 /// The verdict on one guest.
-pub fn fate(snapshot: &Snapshot, policy: &Policy, guest: &Guest) -> Fate {
-    let is = |kind, why: &str| Fate { kind, why: why.to_owned() };
+pub fn guest_outcome(snapshot: &Snapshot, policy: &Policy, guest: &Guest) -> GuestOutcome {
+    let is = |kind, why: &str| GuestOutcome { kind, why: why.to_owned() };
     if snapshot.nodes.get(&guest.node).is_some_and(|node| !has_turn(node, policy)) {
-        return is(FateKind::Untouched, "its node is up to date");
+        return is(GuestOutcomeKind::Untouched, "its node is up to date");
     }
     if !guest.may_be_running() {
         let wanted = policy.stopped_guests == StoppedGuests::Move && !guest.template;
         return match stuck(snapshot, policy, guest).filter(|_| wanted) {
-            Some(reason) => is(FateKind::Untouched, &reason),
-            None if wanted => is(FateKind::Offline, ""),
-            None => is(FateKind::Untouched, "it does not run"),
+            Some(reason) => is(GuestOutcomeKind::Untouched, &reason),
+            None if wanted => is(GuestOutcomeKind::Offline, ""),
+            None => is(GuestOutcomeKind::Untouched, "it does not run"),
         };
     }
     if let Some(Some(lock)) = guest.lock.known() {
-        return is(FateKind::Blocked, &format!("locked: {}", lock.0));
+        return is(GuestOutcomeKind::Blocked, &format!("locked: {}", lock.0));
     }
     let Some(facts) = guest.migration.known() else {
-        return is(FateKind::Blocked, "what it hangs on is not known");
+        return is(GuestOutcomeKind::Blocked, "what it hangs on is not known");
     };
     if let Some(reason) = stuck(snapshot, policy, guest) {
         if policy.allows(guest, GuestPolicy::Shutdown) {
-            return is(FateKind::StaysDown, &reason);
+            return is(GuestOutcomeKind::StaysDown, &reason);
         }
         let down_s = offline_downtime_s(snapshot, policy, guest).filter(|_| policy.allows(guest, GuestPolicy::Offline));
         return match down_s {
-            Some(down_s) => is(FateKind::MovedStopped, &format!("down for about {}; {reason}", lasting(down_s))),
-            None => is(FateKind::Blocked, &reason),
+            Some(down_s) => is(GuestOutcomeKind::MovedStopped, &format!("down for about {}; {reason}", lasting(down_s))),
+            None => is(GuestOutcomeKind::Blocked, &reason),
         };
     }
     if guest.id.kind == GuestKind::Ct {
-        return is(FateKind::Restart, "containers move by a restart");
+        return is(GuestOutcomeKind::Restart, "containers move by a restart");
     }
     let mut with = Vec::new();
     if facts.local_disks.iter().any(|disk| disk.usage == DiskUse::Cdrom) {
@@ -96,5 +96,5 @@ pub fn fate(snapshot: &Snapshot, policy: &Policy, guest: &Guest) -> Fate {
     if copied > 0 {
         with.push(format!("{} of local disks travel along", super::support::gib(copied)));
     }
-    is(FateKind::Live, &with.join("; "))
+    is(GuestOutcomeKind::Live, &with.join("; "))
 }

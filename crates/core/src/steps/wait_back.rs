@@ -16,12 +16,12 @@ pub const NEEDED_SERVICES: [&str; 7] =
 
 /// Waits until a node serves again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProveBack {
+pub struct WaitBack {
     /// The node.
     pub node: NodeName,
 }
 
-impl ProveBack {
+impl WaitBack {
     /// Everything that is still missing; an error is a reading that is missing.
     fn missing(&self, snapshot: &Snapshot) -> Result<Vec<Why>, Why> {
         let mut missing = membership(snapshot, &self.node)?;
@@ -87,7 +87,7 @@ fn ceph_is_clean(snapshot: &mut Snapshot) {
     ceph.checks.retain(|code, check| check.muted || is_benign(code));
 }
 
-impl StepKind for ProveBack {
+impl StepKind for WaitBack {
     fn verb(&self) -> &'static str {
         "prove-back"
     }

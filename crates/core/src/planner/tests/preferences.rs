@@ -110,11 +110,11 @@ fn guests_of_the_next_node_travel_while_one_reboots_and_never_to_that_node() {
     let plan = planned(&snapshot, &policy);
     crate::forecast::verify(&plan, &snapshot, &policy).expect("the check agrees");
     let mut meanwhile = 0;
-    for wave in &plan.waves {
-        let Some(node) = &wave.node else { continue };
-        let reboot = wave.steps.iter().position(|planned| matches!(planned.step, Step::Reboot(_))).expect("it reboots");
-        let proof = wave.steps.iter().position(|planned| matches!(planned.step, Step::ProveBack(_))).expect("proven");
-        for planned in &wave.steps[reboot + 1..proof] {
+    for node_step in &plan.node_steps {
+        let Some(node) = &node_step.node else { continue };
+        let reboot = node_step.steps.iter().position(|planned| matches!(planned.step, Step::Reboot(_))).expect("it reboots");
+        let proof = node_step.steps.iter().position(|planned| matches!(planned.step, Step::WaitBack(_))).expect("proven");
+        for planned in &node_step.steps[reboot + 1..proof] {
             let Step::Migrate(step) = &planned.step else { panic!("{} while {node} reboots", planned.id) };
             assert!(step.to != *node && step.from != *node, "{} touches the node that is away", planned.id);
             meanwhile += 1;
@@ -167,9 +167,9 @@ fn a_guest_whose_failback_is_held_by_the_run_is_still_taken_back_when_it_is_plan
         (service.failback, service.node) = (false, Some("pve2".into()));
     });
     let snapshot = half.snapshot();
-    let owed = vec![crate::steps::undo(crate::steps::Failback { guest: pulled })];
+    let to_undo = vec![crate::steps::undo(crate::steps::Failback { guest: pulled })];
     let policy = Policy { last: vec!["pve1".into()], ..Policy::default() };
-    let plan = plan(&snapshot, &policy, &Ongoing { owed, ..ongoing() }).expect("there is a plan");
+    let plan = plan(&snapshot, &policy, &Ongoing { to_undo, ..ongoing() }).expect("there is a plan");
     assert_eq!(at_the_end(&snapshot, &plan)[&pulled], "pve1");
 }
 
@@ -185,7 +185,7 @@ fn what_ha_does_by_itself_because_no_plan_can_is_named_and_in_the_ratio() {
         .node_rule("prefer", &[one, two], &[("pve1", 2)], false)
         .ha(|ha| ha.services.get_mut(&two).unwrap().failback = false)
         .snapshot();
-    let ongoing = Ongoing { owed: vec![crate::steps::undo(crate::steps::Failback { guest: two })], ..ongoing() };
+    let ongoing = Ongoing { to_undo: vec![crate::steps::undo(crate::steps::Failback { guest: two })], ..ongoing() };
     let plan = plan(&snapshot, &Policy::default(), &ongoing).expect("there is a plan");
     let report = report(&plan, &snapshot, &Policy::default(), &ongoing);
     let [own] = report.ha_moves.as_slice() else { panic!("one does not fit: {:?}", report.ha_moves) };
@@ -217,9 +217,9 @@ fn what_is_to_travel_after_a_reboots_order_does_not_wait_for_its_end_and_everyth
     state.apply(now, &Event::PlanAdopted { plan: plan.clone(), why: "first".into() });
     // Everything up to the first reboot that something follows is done.
     let steps: Vec<_> = plan.steps().map(|(_, planned)| planned.clone()).collect();
-    let is_travel = |index: usize| matches!(steps[index].step, Step::Migrate(_));
+    let is_move = |index: usize| matches!(steps[index].step, Step::Migrate(_));
     let is_reboot = |index: usize| matches!(steps[index].step, Step::Reboot(_));
-    let at = (0..steps.len()).find(|index| is_reboot(*index) && is_travel(index + 1)).expect("something is hidden");
+    let at = (0..steps.len()).find(|index| is_reboot(*index) && is_move(index + 1)).expect("something is hidden");
     for planned in &steps[..at] {
         planned.step.after(&mut world);
         let (id, step) = (planned.id.clone(), planned.step.clone());
@@ -231,7 +231,7 @@ fn what_is_to_travel_after_a_reboots_order_does_not_wait_for_its_end_and_everyth
         step: reboot.step.clone(),
         attempt,
         command: reboot.step.kind().command(&world).filter(|_| attempt > 0),
-        owes: None,
+        undo: None,
     };
     let next = |state: &RunState, world: &Snapshot| decide(state, &Seen::of(state, world), now, &|_, _, _| Ok(()));
     // It waits for its own turn: nothing travels before its order is out.
@@ -244,7 +244,7 @@ fn what_is_to_travel_after_a_reboots_order_does_not_wait_for_its_end_and_everyth
     let action = next(&state, &world);
     assert!(matches!(&action, Action::Perform(start) if start.id == steps[at + 1].id), "{action:?}");
     // All of it under way or done: the proof that the node is back waits for the reboot.
-    let proof = (at..steps.len()).find(|index| matches!(steps[*index].step, Step::ProveBack(_))).expect("it is proven");
+    let proof = (at..steps.len()).find(|index| matches!(steps[*index].step, Step::WaitBack(_))).expect("it is proven");
     for planned in &steps[at + 1..proof] {
         planned.step.after(&mut world);
         let (id, step) = (planned.id.clone(), planned.step.clone());

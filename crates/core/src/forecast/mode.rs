@@ -3,7 +3,7 @@
 use crate::ids::GuestKind;
 use crate::observed::Observed;
 use crate::snapshot::{DiskUse, Guest, MigrationFacts, Node, Snapshot};
-use crate::steps::{Move, Travel};
+use crate::steps::{Move, MoveMode};
 
 /// Everything that speaks against a move, with what is not known.
 pub(super) fn faults(snapshot: &Snapshot, migrate: Move<'_>) -> Vec<String> {
@@ -51,7 +51,7 @@ fn on_the_way(migrate: Move<'_>, guest: &Guest, facts: &MigrationFacts, faults: 
     }
     let copied = |usage| !matches!(usage, DiskUse::Cdrom | DiskUse::CloudInit);
     let disk = facts.local_disks.iter().find(|disk| copied(disk.usage));
-    if let Some(disk) = disk.filter(|_| runs && migrate.travel == Travel::Live) {
+    if let Some(disk) = disk.filter(|_| runs && migrate.mode == MoveMode::Live) {
         faults.push(format!("{} is a local disk, which this move does not take along", disk.volid));
     }
     for resource in facts.local_resources.iter().filter(|resource| runs && !resource.live_capable) {
@@ -60,7 +60,7 @@ fn on_the_way(migrate: Move<'_>, guest: &Guest, facts: &MigrationFacts, faults: 
     for mount in &facts.local_mounts {
         faults.push(format!("{mount} exists on its host only"));
     }
-    let live = matches!(migrate.travel, Travel::Live | Travel::LiveWithDisks);
+    let live = matches!(migrate.mode, MoveMode::Live | MoveMode::LiveWithDisks);
     if live && guest.id.kind == GuestKind::Ct {
         faults.push("a container does not travel live".to_owned());
     }

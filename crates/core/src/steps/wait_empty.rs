@@ -11,12 +11,12 @@ use crate::snapshot::Snapshot;
 
 /// Waits until no guest, no task and no HA service is left on a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProveEmpty {
+pub struct WaitEmpty {
     /// The node.
     pub node: NodeName,
 }
 
-impl StepKind for ProveEmpty {
+impl StepKind for WaitEmpty {
     fn verb(&self) -> &'static str {
         "prove-empty"
     }

@@ -15,7 +15,7 @@ const FREE_BYTES: u64 = 40 << 30;
 const HA_ROUNDS_MS: u64 = 90_000;
 
 /// Mends everything. Nodes boot, daemons start and HA recovers in their own time afterwards.
-pub(super) fn heal(world: &mut World) {
+pub(super) fn repair(world: &mut World) {
     world.armed.waiting.clear();
     // He stops every move that is under way: one that hangs never ends by itself.
     let moving: Vec<GuestId> = world.migrations.running.keys().copied().collect();
@@ -28,7 +28,7 @@ pub(super) fn heal(world: &mut World) {
     }
     let nodes: Vec<NodeName> = world.nodes.keys().cloned().collect();
     for name in &nodes {
-        heal_node(world, name);
+        repair_node(world, name);
     }
     if let Some(device) = &mut world.corosync.qdevice {
         device.alive = true;
@@ -38,10 +38,10 @@ pub(super) fn heal(world: &mut World) {
     for id in osds {
         start_osd(world, id);
     }
-    if world.ledger.baseline.as_ref().is_some_and(|baseline| baseline.flags.contains("noout")) {
+    if world.impact.baseline.as_ref().is_some_and(|baseline| baseline.flags.contains("noout")) {
         world.inject(Fault { at_s: 0, kind: FaultKind::AdminNoout { set: false } });
     }
-    let his: Vec<NodeName> = world.ledger.baseline.iter().flat_map(|baseline| baseline.maintenance.clone()).collect();
+    let his: Vec<NodeName> = world.impact.baseline.iter().flat_map(|baseline| baseline.maintenance.clone()).collect();
     for node in his {
         world.inject(Fault { at_s: 0, kind: FaultKind::AdminMaintenance { node, on: false } });
     }
@@ -63,7 +63,7 @@ pub(super) fn takes_up_again(world: &mut World) {
     }
 }
 
-fn heal_node(world: &mut World, name: &NodeName) {
+fn repair_node(world: &mut World, name: &NodeName) {
     world.power_on(name);
     let Some(machine) = world.nodes.get_mut(name) else { return };
     machine.api_error = None;

@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::pace::Pace;
+use super::throttle::Throttle;
 use super::signs::{Restraint, Sign, restraint};
 use crate::ids::UnixMs;
 use crate::run::RunState;
 use crate::snapshot::Snapshot;
-use crate::steps::{Move, Step, Travel};
+use crate::steps::{Move, Step, MoveMode};
 
 /// On a single link the next guest sets out so much later: three times what a saturated link takes to complain.
 const RAMP_S: u64 = 15;
@@ -27,7 +27,7 @@ pub enum HeldBack {
     #[error("{WATCH} ({pace}): {sign}")]
     BySign {
         /// How many may travel.
-        pace: Pace,
+        throttle: Throttle,
         /// Why.
         sign: Sign,
     },
@@ -44,23 +44,23 @@ pub fn against(state: &RunState, step: &Step, snapshot: &Snapshot) -> Vec<HeldBa
     if !step.is_move() {
         return Vec::new();
     }
-    let travelling = state
+    let moving = state
         .under_way()
         .filter(|(_, record)| record.step.is_move() && record.command.is_some() && record.step != *step);
-    let set_out: Vec<UnixMs> = travelling
+    let set_out: Vec<UnixMs> = moving
         .map(|(_, record)| match record.step.moves() {
-            Some(Move { travel: Travel::Ha, .. }) => record.last_started.plus_s(HA_ROUNDS_S),
+            Some(Move { mode: MoveMode::Ha, .. }) => record.last_started.plus_s(HA_ROUNDS_S),
             _ => record.last_started,
         })
         .collect();
-    let Restraint { pace, signs } = restraint(snapshot, state.current_node());
-    let refused = match pace {
-        Pace::AsPlanned => false,
-        Pace::OneAtATime => !set_out.is_empty(),
-        Pace::Hold => true,
+    let Restraint { throttle, signs } = restraint(snapshot, state.current_or_next_node());
+    let refused = match throttle {
+        Throttle::AsPlanned => false,
+        Throttle::OneAtATime => !set_out.is_empty(),
+        Throttle::Hold => true,
     };
     if refused {
-        return signs.into_iter().map(|sign| HeldBack::BySign { pace, sign }).collect();
+        return signs.into_iter().map(|sign| HeldBack::BySign { throttle, sign }).collect();
     }
     let heard = set_out.iter().max().is_none_or(|last| snapshot.taken >= last.plus_s(RAMP_S));
     if heard || !has_one_link(snapshot) {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use futures_util::future::join_all;
 use quorate_core::ids::{NodeName, UnixMs};
 use quorate_core::observed::WhyUnknown;
-use quorate_core::recovery::{Heard, HeardWhat, LrmReport, NodeReport, Survey};
+use quorate_core::recovery::{Heard, HeardWhat, LrmReport, NodeReport, QuorumViews};
 use serde::Deserialize;
 
 use super::quorum;
@@ -26,7 +26,7 @@ const JOURNAL: [&str; 7] =
     ["journalctl", "--unit=corosync", "--since=-24h", "--lines=5000", "--output=short-unix", "--no-pager", "--quiet"];
 
 /// Asks every node, all at once. Ends in bounded time, and always with a survey.
-pub async fn survey(ports: &Ports, known_nodes: &[NodeName]) -> Survey {
+pub async fn quorum_views(ports: &Ports, known_nodes: &[NodeName]) -> QuorumViews {
     let reader = Reader::new(ports, &[], known_nodes);
     let confs = join_all(known_nodes.iter().map(|name| conf(&reader, name))).await;
     let conf = confs.into_iter().reduce(|one, other| if one.is_ok() { one } else { other });
@@ -45,7 +45,7 @@ pub async fn survey(ports: &Ports, known_nodes: &[NodeName]) -> Survey {
     let known = Known { ids, addresses };
     let reports = join_all(names.iter().map(|name| report(&reader, name, &known))).await;
     let votes = nodes.iter().map(|(name, node)| (name.clone(), node.quorum_votes.map_or(1, Int::small))).collect();
-    Survey {
+    QuorumViews {
         taken: ports.clock.now(),
         votes: conf.as_ref().map(|_| votes).map_err(Clone::clone).into(),
         device_votes: conf.as_ref().map(|conf| conf.device_votes).map_err(Clone::clone).into(),

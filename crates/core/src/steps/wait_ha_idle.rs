@@ -11,7 +11,7 @@ use crate::snapshot::{HaRequest, HaServiceState, Snapshot};
 
 /// Waits until the HA manager rests, before the next node is taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SettleHa {
+pub struct WaitHaIdle {
     /// The node whose turn ends.
     pub node: NodeName,
 }
@@ -26,7 +26,7 @@ fn ha_is_idle(snapshot: &mut Snapshot) {
     }
 }
 
-impl StepKind for SettleHa {
+impl StepKind for WaitHaIdle {
     fn verb(&self) -> &'static str {
         "settle-ha"
     }

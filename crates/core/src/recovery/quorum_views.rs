@@ -11,7 +11,7 @@ use crate::snapshot::{EtcPve, QuorumView};
 
 /// All nodes, asked one by one at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Survey {
+pub struct QuorumViews {
     /// When the asking ended, by our clock. Every other moment in here is by our clock too.
     pub taken: UnixMs,
     /// Votes of each node in corosync.conf.
@@ -150,7 +150,7 @@ impl NodeReport {
     }
 }
 
-impl Survey {
+impl QuorumViews {
     /// Views of the nodes that have one.
     pub fn views(&self) -> impl Iterator<Item = (&NodeName, &QuorumView)> {
         self.nodes.iter().filter_map(|(name, node)| Some((name, node.view.known()?)))

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ids::{GuestId, NodeName};
-use crate::plan::{Consent, Costs, NodeWhy, StepWhy, Wave};
+use crate::plan::{Consent, Costs, NodeWhy, StepWhy, NodeStep};
 use crate::planner::problem::instance::Solution;
 use crate::planner::problem::{Ongoing, Problem, has_turn, node_of};
-use crate::steps::{Failback, FinalCheck, ProveEmpty, RefreshPackages, undo};
+use crate::steps::{Failback, FinalCheck, WaitEmpty, RefreshPackages, undo};
 
 use super::overlap::{self, InTime};
 use super::staging::Stages;
@@ -14,7 +14,7 @@ use super::writer::{Draft, Writer};
 
 /// What comes out beside the waves.
 pub(super) struct Written {
-    pub(super) waves: Vec<Wave>,
+    pub(super) node_steps: Vec<NodeStep>,
     pub(super) costs: Costs,
     pub(super) consents: Vec<Consent>,
 }
@@ -25,18 +25,18 @@ pub(super) fn write(problem: &Problem<'_>, solution: &Solution, ongoing: &Ongoin
         problem,
         ha: problem.snapshot.ha.known(),
         ongoing,
-        owed: ongoing.owed.clone(),
+        to_undo: ongoing.to_undo.clone(),
         held: BTreeSet::new(),
         ejected: BTreeSet::new(),
         at: BTreeMap::new(),
         costs: Costs::default(),
         consents: BTreeMap::new(),
-        waves: Vec::new(),
+        node_steps: Vec::new(),
         ids: BTreeMap::new(),
         upgraded: problem.instance.ready().iter().collect(),
     };
     let mut stages = Stages::new(&problem.instance);
-    let begun = usize::from(ongoing.under_work.is_some()).min(solution.turns.len());
+    let begun = usize::from(ongoing.current_node.is_some()).min(solution.turns.len());
     let turns = overlap::in_time(problem, solution, |node| writer.reboot_why(node).is_some());
     for (number, turn) in turns.iter().enumerate() {
         if number == begun {
@@ -47,9 +47,9 @@ pub(super) fn write(problem: &Problem<'_>, solution: &Solution, ongoing: &Ongoin
     if begun == turns.len() {
         writer.debts();
     }
-    writer.last_wave();
+    writer.last_node_step();
     let say = |((kind, guest), (downtime_s, what))| Consent { kind, guest, downtime_s, what };
-    Written { waves: writer.waves, costs: writer.costs, consents: writer.consents.into_iter().map(say).collect() }
+    Written { node_steps: writer.node_steps, costs: writer.costs, consents: writer.consents.into_iter().map(say).collect() }
 }
 
 impl Writer<'_> {
@@ -60,25 +60,25 @@ impl Writer<'_> {
         self.quieten(&mut draft);
         self.start_half_way(&mut draft);
         self.prepare(&mut draft, &[turn.moves.as_slice(), meanwhile].concat());
-        self.travel(&mut draft, Some(turn.node), &turn.moves, stages);
+        self.mode(&mut draft, Some(turn.node), &turn.moves, stages);
         self.shut_down(&mut draft, turn.node, &name);
-        self.alone(&mut draft, ProveEmpty { node: name.clone() }, StepWhy::AskedFirst);
+        self.alone(&mut draft, WaitEmpty { node: name.clone() }, StepWhy::AskedFirst);
         let maintenance = self.enter_maintenance(&mut draft, &name);
         let noout = self.set_noout(&mut draft, &name);
         self.upgrade(&mut draft, &name);
         self.reboot(&mut draft, &name);
-        self.travel(&mut draft, *next, meanwhile, stages);
+        self.mode(&mut draft, *next, meanwhile, stages);
         self.give_back(&mut draft, &name, noout, maintenance);
         let why = self.turn_why(turn, &name);
         self.upgraded.insert(turn.node);
         self.prepare(&mut draft, &turn.back);
-        self.travel(&mut draft, None, &turn.back, stages);
-        self.push_wave(Some(name), why, draft);
+        self.mode(&mut draft, None, &turn.back, stages);
+        self.push_node_step(Some(name), why, draft);
     }
 
     /// Nodes that need nothing, but on which something of ours is still to be given back.
     fn debts(&mut self) {
-        let nodes: BTreeSet<NodeName> = self.owed.iter().filter_map(node_of).collect();
+        let nodes: BTreeSet<NodeName> = self.to_undo.iter().filter_map(node_of).collect();
         for name in nodes {
             // A node with a turn of its own gives back in it.
             if self.node(&name).is_some_and(|node| has_turn(node, self.ongoing)) {
@@ -86,21 +86,21 @@ impl Writer<'_> {
             }
             let mut draft = Draft::new(name.as_str());
             self.give_back(&mut draft, &name, false, false);
-            self.push_wave(Some(name), NodeWhy::ToUndo, draft);
+            self.push_node_step(Some(name), NodeWhy::ToUndo, draft);
         }
     }
 
-    fn last_wave(&mut self) {
+    fn last_node_step(&mut self) {
         let mut draft = Draft::new("cluster");
         let held: Vec<GuestId> = self.held.iter().copied().collect();
         for guest in held {
             self.add(&mut draft, undo(Failback { guest }), StepWhy::UndoFailback, None);
         }
         self.put_back(&mut draft);
-        for step in std::mem::take(&mut self.owed) {
+        for step in std::mem::take(&mut self.to_undo) {
             self.add(&mut draft, step, StepWhy::Undo, None);
         }
         self.alone(&mut draft, FinalCheck {}, StepWhy::LastLook);
-        self.push_wave(None, NodeWhy::Cluster, draft);
+        self.push_node_step(None, NodeWhy::Cluster, draft);
     }
 }

@@ -81,7 +81,7 @@ impl Baseline {
     }
 
     /// What the run changed and has not put back.
-    pub(super) fn open_obligations(&self, world: &World) -> Vec<String> {
+    pub(super) fn open_changes(&self, world: &World) -> Vec<String> {
         let mut open = Vec::new();
         for node in world.ha.manager.maintenance_requests.difference(&self.maintenance) {
             open.push(format!("left behind: {node} is in maintenance mode"));
@@ -104,7 +104,7 @@ impl Baseline {
                 open.push(format!("left behind: backup job {} is switched off", job.id));
             }
         }
-        for node in self.up.iter().filter(|node| !world.ledger.excused_nodes.contains(*node)) {
+        for node in self.up.iter().filter(|node| !world.impact.excused_nodes.contains(*node)) {
             if !world.nodes.get(node).is_some_and(|machine| machine.is_up() && machine.corosync_up) {
                 open.push(format!("left behind: {node} is not back in the cluster"));
             }

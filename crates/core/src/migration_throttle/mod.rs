@@ -11,12 +11,12 @@
 //! Speed is not limited (`bwlimit`): a guest that writes faster than its migration may send never arrives, and HA, whose
 //! watchdog is what a starved heartbeat sets off, takes no limit with its orders to migrate.
 
-mod pace;
+mod throttle;
 mod signs;
 #[cfg(test)]
 mod tests;
 mod watch;
 
-pub use pace::Pace;
+pub use throttle::Throttle;
 pub use signs::{Restraint, Sign, WINDOW_S, restraint};
 pub use watch::{HeldBack, WATCH, against};

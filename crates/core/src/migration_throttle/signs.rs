@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::pace::Pace;
+use super::throttle::Throttle;
 use crate::ids::NodeName;
 use crate::observed::WhyUnknown;
 use crate::snapshot::{CorosyncComplaints, Snapshot};
@@ -19,7 +19,7 @@ const MANY_RETRANSMITS: u32 = 4;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restraint {
     /// How many may travel.
-    pub pace: Pace,
+    pub throttle: Throttle,
     /// The signs. None if all is quiet.
     pub signs: Vec<Sign>,
 }
@@ -50,25 +50,25 @@ pub enum Sign {
 }
 
 /// Reads the signs. `under_work` may be away: that its links are lost is no sign.
-pub fn restraint(snapshot: &Snapshot, under_work: Option<&NodeName>) -> Restraint {
-    let mut restraint = Restraint { pace: Pace::AsPlanned, signs: Vec::new() };
+pub fn restraint(snapshot: &Snapshot, current_node: Option<&NodeName>) -> Restraint {
+    let mut restraint = Restraint { throttle: Throttle::AsPlanned, signs: Vec::new() };
     let online = |name: &NodeName| snapshot.nodes.get(name).is_some_and(|node| node.online.is(&true));
-    let is_away = under_work.is_some_and(|node| !online(node));
-    for (name, heard) in snapshot.heartbeat.iter().filter(|(name, _)| online(name)) {
+    let is_away = current_node.is_some_and(|node| !online(node));
+    for (name, heard) in snapshot.migration_throttle.iter().filter(|(name, _)| online(name)) {
         let node = name.clone();
-        let (pace, sign) = match heard.read() {
-            Err(why) => (Pace::OneAtATime, Sign::NotKnown { node, why: why.clone() }),
+        let (throttle, sign) = match heard.read() {
+            Err(why) => (Throttle::OneAtATime, Sign::NotKnown { node, why: why.clone() }),
             Ok(complaints) => {
                 let lost = if is_away { 0 } else { complaints.links_lost + complaints.tokens_lost };
-                let pace = match (lost, complaints.retransmits) {
-                    (1.., _) | (_, MANY_RETRANSMITS..) => Pace::Hold,
-                    (_, 1..) => Pace::OneAtATime,
+                let throttle = match (lost, complaints.retransmits) {
+                    (1.., _) | (_, MANY_RETRANSMITS..) => Throttle::Hold,
+                    (_, 1..) => Throttle::OneAtATime,
                     _ => continue,
                 };
-                (pace, Sign::Complains { node, complaints: *complaints })
+                (throttle, Sign::Complains { node, complaints: *complaints })
             }
         };
-        restraint.pace = restraint.pace.max(pace);
+        restraint.throttle = restraint.throttle.max(throttle);
         restraint.signs.push(sign);
     }
     restraint

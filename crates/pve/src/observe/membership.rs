@@ -17,7 +17,7 @@ const MAX_VIEWS: usize = 3;
 
 /// The members by configuration, and who is online.
 #[derive(Debug)]
-pub(super) struct Roster {
+pub(super) struct Membership {
     /// All nodes, sorted.
     pub(super) names: Vec<NodeName>,
     /// corosync's ids.
@@ -32,7 +32,7 @@ pub(super) struct Roster {
     pub(super) cluster_name: Observed<String>,
 }
 
-impl Roster {
+impl Membership {
     /// Is this node known to be offline?
     pub(super) fn is_offline(&self, node: &NodeName) -> bool {
         self.online.get(node).is_some_and(|online| online.is(&false))
@@ -59,7 +59,7 @@ struct View {
 }
 
 /// Reads the roster.
-pub(super) async fn read(reader: &Reader<'_>, look: &Look<'_>) -> Roster {
+pub(super) async fn read(reader: &Reader<'_>, look: &Look<'_>) -> Membership {
     let config_path = "/cluster/config/nodes";
     let (config, views) = tokio::join!(reader.get::<List<ConfigNode>>(config_path), views(reader));
     let mut config = config.map(|list| CorosyncConf { nodes: list.0, ..CorosyncConf::default() });
@@ -131,7 +131,7 @@ async fn config_from_shell(reader: &Reader<'_>, look: &Look<'_>) -> Option<Coros
     None
 }
 
-fn assemble(config: Result<CorosyncConf, WhyUnknown>, views: Result<Vec<View>, WhyUnknown>, look: &Look<'_>) -> Roster {
+fn assemble(config: Result<CorosyncConf, WhyUnknown>, views: Result<Vec<View>, WhyUnknown>, look: &Look<'_>) -> Membership {
     let seen = views.as_deref().unwrap_or_default();
     let configured: &[ConfigNode] = config.as_ref().map_or(&[], |conf| &conf.nodes);
     let mut names: BTreeSet<NodeName> = seen.iter().flat_map(|view| view.online.keys().cloned()).collect();
@@ -155,7 +155,7 @@ fn assemble(config: Result<CorosyncConf, WhyUnknown>, views: Result<Vec<View>, W
         (None, _, Err(why)) => Observed::Unknown(why.clone()),
         (None, _, Ok(_)) => Observed::unknown("GET /cluster/status", "this node belongs to no cluster"),
     };
-    Roster {
+    Membership {
         online: names.iter().map(|name| (name.clone(), online(name, &views, &look.avoid))).collect(),
         links: configured.iter().map(|node| (named(node), node.links())).collect(),
         names: names.into_iter().collect(),
@@ -219,8 +219,8 @@ mod tests {
     fn of_two_nodes_the_quorate_one_is_online_while_the_other_is_away_and_without_quorum_it_is_not_known() {
         let quorate = Ok(vec![seen_by("a", 1, &[("a", 1), ("b", 0)])]);
         assert_eq!(online(&"a".into(), &quorate, &[]), Observed::Known(true));
-        let under_work = Ok(vec![seen_by("a", 1, &[("a", 1), ("b", 1)])]);
-        assert_eq!(online(&"a".into(), &under_work, &["b".into()]), Observed::Known(true));
+        let current_node = Ok(vec![seen_by("a", 1, &[("a", 1), ("b", 1)])]);
+        assert_eq!(online(&"a".into(), &current_node, &["b".into()]), Observed::Known(true));
         let lost = Ok(vec![seen_by("a", 0, &[("a", 1), ("b", 0)])]);
         assert!(online(&"a".into(), &lost, &[]).known().is_none());
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// How many may travel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Pace {
+pub enum Throttle {
     /// As many as the plan has.
     #[default]
     AsPlanned,
@@ -17,7 +17,7 @@ pub enum Pace {
     Hold,
 }
 
-impl fmt::Display for Pace {
+impl fmt::Display for Throttle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::AsPlanned => "guests travel as planned",

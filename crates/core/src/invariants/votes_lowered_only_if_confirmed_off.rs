@@ -5,24 +5,24 @@ use thiserror::Error;
 
 use super::rule::{Context, Invariant};
 use super::support::{Findings, online_views};
-use super::verdict::{Missing, Verdict};
+use super::outcome::{Missing, RuleOutcome};
 use crate::ids::NodeName;
 use crate::snapshot::Snapshot;
 
 /// `votes-lowered-only-if-attested`. Never for a node that is merely rebooting.
-pub struct VotesLoweredOnlyIfAttested;
+pub struct VotesLoweredOnlyIfConfirmedOff;
 
 /// Nodes that expect fewer votes than is attested.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum VotesTooLow {
     #[error("{viewer} expects {expected} votes, configured are {configured}, attested dead {attested}")]
-    Expected { viewer: NodeName, expected: u64, configured: u64, attested: u64 },
+    Expected { viewer: NodeName, expected: u64, configured: u64, confirmed_off: u64 },
     #[error(transparent)]
     Missing(#[from] Missing),
 }
 
-impl Invariant for VotesLoweredOnlyIfAttested {
+impl Invariant for VotesLoweredOnlyIfConfirmedOff {
     type Evidence = VotesTooLow;
 
     fn id(&self) -> &'static str {
@@ -43,24 +43,24 @@ impl Invariant for VotesLoweredOnlyIfAttested {
         "Raise them again to the sum of /etc/pve/corosync.conf: pvecm expected N"
     }
 
-    fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> Verdict<VotesTooLow> {
+    fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> RuleOutcome<VotesTooLow> {
         let mut findings = Findings::new();
-        let Some(votes) = findings.read(&snapshot.configured_votes) else { return findings.verdict() };
+        let Some(votes) = findings.read(&snapshot.configured_votes) else { return findings.outcome() };
         let configured: u64 = votes.values().copied().map(u64::from).sum();
-        let is_dead = |node| context.attested_dead.contains(node);
+        let is_dead = |node| context.nodes_confirmed_off.contains(node);
         let dead = votes.iter().filter(|(node, _)| is_dead(*node));
         // A node that is online is not dead, whatever was attested.
         let dead = dead.filter(|(node, _)| snapshot.nodes.get(*node).is_some_and(|node| node.online.is(&false)));
-        let attested: u64 = dead.map(|(_, votes)| u64::from(*votes)).sum();
+        let confirmed_off: u64 = dead.map(|(_, votes)| u64::from(*votes)).sum();
         for (viewer, view) in online_views(snapshot, &mut findings) {
             // A device that does not cast may show no votes; then only those of the nodes are asked for.
             let device = view.qdevice.map_or(0, |device| if device.casting { u64::from(device.votes) } else { 0 });
             let expected = u64::from(view.expected_votes);
             let configured = configured + device;
-            if expected + attested < configured {
-                findings.broken(VotesTooLow::Expected { viewer: viewer.clone(), expected, configured, attested });
+            if expected + confirmed_off < configured {
+                findings.broken(VotesTooLow::Expected { viewer: viewer.clone(), expected, configured, confirmed_off });
             }
         }
-        findings.verdict()
+        findings.outcome()
     }
 }

@@ -18,8 +18,8 @@ pub(crate) fn node_taken_out(world: &mut World, node: &NodeName, how: &str) {
         world.nodes.keys().filter(|other| *other != node && is_out(world, other)).map(ToString::to_string).collect();
     if !others.is_empty() {
         let text = format!("{node} was taken out ({how}) while {} was out", others.join(", "));
-        world.ledger.rule_broken(world.now_ms, "one-node-out", node.as_str(), &text);
-        world.ledger.rule_mended("one-node-out", node.as_str());
+        world.impact.rule_broken(world.now_ms, "one-node-out", node.as_str(), &text);
+        world.impact.rule_mended("one-node-out", node.as_str());
     }
 }
 
@@ -33,12 +33,12 @@ pub fn is_out(world: &World, node: &NodeName) -> bool {
 
 /// A reboot stops a guest that nobody had moved away.
 pub(crate) fn guest_stopped_by_reboot(world: &mut World, guest: GuestId, node: &NodeName) {
-    if world.ledger.has_consent(guest) {
+    if world.impact.has_consent(guest) {
         return;
     }
     let text = format!("{guest} still ran on {node} when it went down");
-    world.ledger.rule_broken(world.now_ms, "no-guest-on-a-node-we-stop", &guest.to_string(), &text);
-    world.ledger.rule_mended("no-guest-on-a-node-we-stop", &guest.to_string());
+    world.impact.rule_broken(world.now_ms, "no-guest-on-a-node-we-stop", &guest.to_string(), &text);
+    world.impact.rule_mended("no-guest-on-a-node-we-stop", &guest.to_string());
 }
 
 /// A guest's process came to, or left, a node.
@@ -53,9 +53,9 @@ fn memory_fits(world: &mut World, node: &NodeName) {
     if used > machine.memory_bytes {
         let gib = |bytes: u64| bytes as f64 / (1u64 << 30) as f64;
         let text = format!("{node} holds {:.1} GiB on {:.1} GiB", gib(used), gib(machine.memory_bytes));
-        world.ledger.rule_broken(world.now_ms, "memory-fits", node.as_str(), &text);
+        world.impact.rule_broken(world.now_ms, "memory-fits", node.as_str(), &text);
     } else {
-        world.ledger.rule_mended("memory-fits", node.as_str());
+        world.impact.rule_mended("memory-fits", node.as_str());
     }
 }
 
@@ -78,8 +78,8 @@ fn keep_apart(world: &mut World, guest: GuestId) {
     }
     for (rule, broken) in verdicts {
         match broken {
-            Some(text) => world.ledger.rule_broken(world.now_ms, "keep-apart", &rule, &format!("{rule}: {text}")),
-            None => world.ledger.rule_mended("keep-apart", &rule),
+            Some(text) => world.impact.rule_broken(world.now_ms, "keep-apart", &rule, &format!("{rule}: {text}")),
+            None => world.impact.rule_mended("keep-apart", &rule),
         }
     }
 }
@@ -96,8 +96,8 @@ pub(crate) fn votes_lowered(world: &mut World, members: &BTreeSet<NodeName>, exp
     let living: Vec<String> = world.nodes.keys().filter(lives).map(ToString::to_string).collect();
     if !living.is_empty() {
         let text = format!("expected votes were lowered to {expected} while {} was not dead", living.join(", "));
-        world.ledger.rule_broken(world.now_ms, "votes-lowered-only-if-attested", "votes", &text);
-        world.ledger.rule_mended("votes-lowered-only-if-attested", "votes");
+        world.impact.rule_broken(world.now_ms, "votes-lowered-only-if-attested", "votes", &text);
+        world.impact.rule_mended("votes-lowered-only-if-attested", "votes");
     }
 }
 
@@ -105,22 +105,22 @@ pub(crate) fn votes_lowered(world: &mut World, members: &BTreeSet<NodeName>, exp
 pub(crate) fn one_side_speaks(world: &mut World) {
     let sides = world.quorate_sides();
     if sides.len() < 2 {
-        return world.ledger.rule_mended("one-quorate-partition", "cluster");
+        return world.impact.rule_mended("one-quorate-partition", "cluster");
     }
     let names: Vec<String> = sides.iter().map(ToString::to_string).collect();
     let text = format!("the partitions of {} both have quorum: each takes the other for dead", names.join(" and "));
-    world.ledger.rule_broken(world.now_ms, "one-quorate-partition", "cluster", &text);
+    world.impact.rule_broken(world.now_ms, "one-quorate-partition", "cluster", &text);
 }
 
 /// Somebody, or a package, stops corosync on a node: on no other may it be away by anybody's doing.
 pub(crate) fn corosync_stops(world: &mut World, node: &NodeName) {
     let away = |(name, machine): &(&NodeName, &Node)| {
-        *name != node && !machine.corosync_up && !world.ledger.excused_nodes.contains(*name)
+        *name != node && !machine.corosync_up && !world.impact.excused_nodes.contains(*name)
     };
     let others: Vec<String> = world.nodes.iter().filter(away).map(|(name, _)| name.to_string()).collect();
     if !others.is_empty() {
         let text = format!("corosync stopped on {node} while it was away on {}", others.join(", "));
-        world.ledger.rule_broken(world.now_ms, "corosync-one-at-a-time", node.as_str(), &text);
-        world.ledger.rule_mended("corosync-one-at-a-time", node.as_str());
+        world.impact.rule_broken(world.now_ms, "corosync-one-at-a-time", node.as_str(), &text);
+        world.impact.rule_mended("corosync-one-at-a-time", node.as_str());
     }
 }

@@ -132,7 +132,7 @@ def observed(lab, command, stdin=""):
         blackout_ms=ledger["blackout_ms_max"],
         downtime_s=ledger["unconsented_downtime_s"],
         clean=ledger["clean"],
-        owed=ledger["obligations_open"],
+        owed=ledger["still_to_undo"],
     )
 
 

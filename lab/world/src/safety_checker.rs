@@ -96,8 +96,8 @@ pub(crate) fn votes_lowered(world: &mut World, members: &BTreeSet<NodeName>, exp
     let living: Vec<String> = world.nodes.keys().filter(lives).map(ToString::to_string).collect();
     if !living.is_empty() {
         let text = format!("expected votes were lowered to {expected} while {} was not dead", living.join(", "));
-        world.impact.rule_broken(world.now_ms, "votes-lowered-only-if-attested", "votes", &text);
-        world.impact.rule_mended("votes-lowered-only-if-attested", "votes");
+        world.impact.rule_broken(world.now_ms, "votes-lowered-only-if-confirmed-off", "votes", &text);
+        world.impact.rule_mended("votes-lowered-only-if-confirmed-off", "votes");
     }
 }
 

@@ -70,7 +70,7 @@ fn has_section(page: &str, id: &str) -> bool {
     page.lines().filter(|line| line.starts_with('#')).any(|line| line.trim_matches(['#', ' ', '`']) == id)
 }
 
-/// `prove-empty` → `ProveEmpty`: tests may name the type.
+/// `wait-empty` → `ProveEmpty`: tests may name the type.
 fn camel_case(id: &str) -> String {
     let mut name = String::new();
     for part in id.split('-') {
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     const STEP: &str =
-        "impl StepKind for A {\n    fn verb(&self) -> &'static str {\n        \"prove-empty\"\n    }\n}\n";
+        "impl StepKind for A {\n    fn verb(&self) -> &'static str {\n        \"wait-empty\"\n    }\n}\n";
     const SETTING: &str = "pub(super) const VERBS: [&str; 2] = [\"set-noout\", \"unset-noout\"];\n";
     const CHECK: &str = "    const ID: &'static str;\n    const ID: &'static str = \"disk-space\";\n";
     const RULE: &str =
@@ -123,7 +123,7 @@ mod tests {
             ("crates/core/src/steps/prove_empty.rs", STEP),
             ("crates/core/src/checks/disk_space.rs", CHECK),
             ("crates/core/src/invariants/one_node_out.rs", RULE),
-            ("docs/steps.md", "## prove-empty\n## set-noout\n## unset-noout\n"),
+            ("docs/steps.md", "## wait-empty\n## set-noout\n## unset-noout\n"),
             ("docs/checks.md", "## `disk-space`\n"),
             ("docs/invariants.md", "### one-node-out\n"),
             ("crates/core/tests/all.rs", "ProveEmpty set-noout unset-noout \"disk-space\" one-node-out"),
@@ -139,8 +139,8 @@ mod tests {
     #[test]
     fn each_thing_that_is_missing_is_named() {
         let cases = [
-            (3, "docs/steps.md", "## set-noout\n## unset-noout\n", "prove-empty has no section in docs/steps.md"),
-            (3, "docs/steps.md", "## prove-empty\n## set-noout\n", "unset-noout has no section in docs/steps.md"),
+            (3, "docs/steps.md", "## set-noout\n## unset-noout\n", "wait-empty has no section in docs/steps.md"),
+            (3, "docs/steps.md", "## wait-empty\n## set-noout\n", "unset-noout has no section in docs/steps.md"),
             (
                 6,
                 "crates/core/tests/all.rs",

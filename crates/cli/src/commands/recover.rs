@@ -97,7 +97,7 @@ fn confirmed_off(args: &Args, seen: &QuorumViews) -> Result<Vec<String>, Failure
         page.print_err();
         let mut line = String::new();
         let read = std::io::stdin().read_line(&mut line);
-        read.map_err(|error| Failure::usage(format!("no answer could be read: {error}"), "Give it with --attest."))?;
+        read.map_err(|error| Failure::usage(format!("no answer could be read: {error}"), "Give it with --confirm-off."))?;
         words.push(line.trim_end_matches(['\n', '\r']).to_owned());
     }
     Ok(words)

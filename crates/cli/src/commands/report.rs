@@ -29,7 +29,7 @@ pub(super) fn perform(args: &Args, context: &Context) -> Result<Exit, Failure> {
             "nodes": view.nodes(), "moves": view.moves(), "reboots": view.reboots(),
             "promised": view.promised, "bound": view.bound, "downtimes": downtimes(&view),
             "replans": view.replans.len(), "pauses": view.pauses, "approvals": view.approvals,
-            "obligations_open": view.state.open_changes,
+            "still_to_undo": view.state.open_changes,
         })),
     }
     Ok(Exit::Ok)

@@ -155,7 +155,7 @@ mod tests {
             .guest(GuestId::vm(101), |guest| guest.name = hostile.to_owned())
             .snapshot();
         let finding = Finding {
-            check: "guest-verdict".to_owned(),
+            check: "guest-outcome".to_owned(),
             kind: "locked".to_owned(),
             severity: Severity::Blocking,
             subject: quorate_core::checks::Subject::Cluster,

@@ -1,6 +1,6 @@
 //! What each guest will experience in a run: one verdict, with its reason.
 //!
-//! Read from the same judgement as the check `guest-verdict`, so that the two cannot differ.
+//! Read from the same judgement as the check `guest-outcome`, so that the two cannot differ.
 
 use serde::{Deserialize, Serialize};
 

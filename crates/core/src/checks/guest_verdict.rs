@@ -48,7 +48,7 @@ kinds! {
 }
 
 impl Check for GuestOutcomes {
-    const ID: &'static str = "guest-verdict";
+    const ID: &'static str = "guest-outcome";
     const EXPLAIN: &'static str =
         "Every running guest on a node that is to be upgraded is judged by its configuration, by PVE's precondition call \
          and by what that call does not test: bridges, CPU features, active storages. A VM that moves live is no finding. A \

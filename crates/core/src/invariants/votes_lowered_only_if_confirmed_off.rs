@@ -9,7 +9,7 @@ use super::outcome::{Missing, RuleOutcome};
 use crate::ids::NodeName;
 use crate::snapshot::Snapshot;
 
-/// `votes-lowered-only-if-attested`. Never for a node that is merely rebooting.
+/// `votes-lowered-only-if-confirmed-off`. Never for a node that is merely rebooting.
 pub struct VotesLoweredOnlyIfConfirmedOff;
 
 /// Nodes that expect fewer votes than is attested.
@@ -26,7 +26,7 @@ impl Invariant for VotesLoweredOnlyIfConfirmedOff {
     type Evidence = VotesTooLow;
 
     fn id(&self) -> &'static str {
-        "votes-lowered-only-if-attested"
+        "votes-lowered-only-if-confirmed-off"
     }
 
     fn why(&self) -> &'static str {

@@ -2,7 +2,7 @@
 //!
 //! All of it must be so, and each thing that is not is told: quorum is lost, no partition anywhere has it, every absent
 //! node is silent, has been away for longer than a boot may take, and a person has seen that it is off. The step lowers
-//! by as little as gives quorum back, and the rule `votes-lowered-only-if-attested` has the last word on the outcome.
+//! by as little as gives quorum back, and the rule `votes-lowered-only-if-confirmed-off` has the last word on the outcome.
 
 use std::collections::BTreeSet;
 

@@ -90,9 +90,9 @@ fn the_table_has_every_verb_once() {
 #[test]
 fn each_answer_is_that_of_these_steps_and_no_others() {
     those(|step| step.on_node().puts_at_risk(), &["enter-maintenance", "set-noout", "upgrade-packages", "reboot"]);
-    those(|step| step.on_node().needs_it_empty(), &["prove-empty", "upgrade-packages", "reboot"]);
+    those(|step| step.on_node().needs_it_empty(), &["wait-empty", "upgrade-packages", "reboot"]);
     those(|step| step.on_node().needs_a_later_proof(), &["upgrade-packages", "reboot"]);
-    those(|step| step.on_node() == OnNode::WaitsBack, &["prove-back"]);
+    those(|step| step.on_node() == OnNode::WaitsBack, &["wait-back"]);
     those(|step| step.stops().is_some(), &["shutdown-guest", "stop-to-move"]);
     those(|step| step.starts().is_some(), &["start-guest", "start-moved"]);
     those(|step| step.takes_down().is_some(), &["shutdown-guest", "stop-to-move", "migrate"]);
@@ -101,9 +101,9 @@ fn each_answer_is_that_of_these_steps_and_no_others() {
     those(|step| step.expected_votes().is_some(), &["lower-votes", "restore-votes"]);
     those(
         |step| step.leaves_nodes_as_they_are(),
-        &["refresh-packages", "hold-rebalance", "settle-ha", "final-check", "lower-votes"],
+        &["refresh-packages", "hold-rebalance", "wait-ha-idle", "final-check", "lower-votes"],
     );
-    those(|step| !step.kind().effect().promise.is_nothing(), &["prove-back", "settle-ha"]);
+    those(|step| !step.kind().effect().promise.is_nothing(), &["wait-back", "wait-ha-idle"]);
     let profile = |step: &Step, what: fn(&Profile<'_>) -> bool| what(&step.kind().profile());
     let priced = ["eject-media", "migrate", "shutdown-guest", "stop-to-move"];
     those(|step| profile(step, |profile| profile.consent.is_some()), &priced);

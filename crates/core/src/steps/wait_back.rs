@@ -89,7 +89,7 @@ fn ceph_is_clean(snapshot: &mut Snapshot) {
 
 impl StepKind for WaitBack {
     fn verb(&self) -> &'static str {
-        "prove-back"
+        "wait-back"
     }
 
     fn title(&self) -> String {

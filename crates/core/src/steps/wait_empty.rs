@@ -18,7 +18,7 @@ pub struct WaitEmpty {
 
 impl StepKind for WaitEmpty {
     fn verb(&self) -> &'static str {
-        "prove-empty"
+        "wait-empty"
     }
 
     fn title(&self) -> String {

@@ -28,7 +28,7 @@ fn ha_is_idle(snapshot: &mut Snapshot) {
 
 impl StepKind for WaitHaIdle {
     fn verb(&self) -> &'static str {
-        "settle-ha"
+        "wait-ha-idle"
     }
 
     fn title(&self) -> String {

@@ -88,7 +88,7 @@ fn stuck(kind: &str) -> Option<Stuck> {
         "start-guest" => debt(ShutdownGuest { guest, node: node.clone() }, StartGuest { guest, node }, cluster()),
         "stop-to-move" => plain(StopToMove { guest, node }, cluster()),
         "start-moved" => debt(StopToMove { guest, node }, StartMoved { guest }, cluster()),
-        "prove-empty" => Stuck { mend: empties, ..plain(WaitEmpty { node }, cluster()) },
+        "wait-empty" => Stuck { mend: empties, ..plain(WaitEmpty { node }, cluster()) },
         "enter-maintenance" => plain(set(Maintenance { node }), managed()),
         "leave-maintenance" => debt(set(Maintenance { node: node.clone() }), undo(Maintenance { node }), managed()),
         "set-noout" => plain(set(Noout { node }), cluster()),
@@ -99,11 +99,11 @@ fn stuck(kind: &str) -> Option<Stuck> {
             let from_boot = world.clone().snapshot().nodes[&pve(3)].boot.known().unwrap().clone();
             plain(Reboot { node: pve(3), from_boot }, world)
         }
-        "prove-back" => {
+        "wait-back" => {
             let away = |node: &mut quorate_core::snapshot::Node| node.online = Known(false);
             Stuck { mend: brings_back, ..plain(WaitBack { node: pve(3) }, cluster().node("pve3", away)) }
         }
-        "settle-ha" => {
+        "wait-ha-idle" => {
             let busy = |ha: &mut quorate_core::snapshot::Ha| {
                 ha.services.get_mut(&vm()).unwrap().state = Some(HaServiceState::Migrate);
             };

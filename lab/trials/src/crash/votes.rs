@@ -37,7 +37,7 @@ const BACK_S: u64 = 30;
 const REST_MS: u64 = 1_800_000;
 
 /// The oracle's rules about who may speak for the cluster.
-const RULES: [&str; 2] = ["votes-lowered-only-if-attested", "one-quorate-partition"];
+const RULES: [&str; 2] = ["votes-lowered-only-if-confirmed-off", "one-quorate-partition"];
 
 fn power_off(world: &mut World) {
     for node in OFF {

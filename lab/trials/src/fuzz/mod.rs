@@ -3,7 +3,7 @@
 //! Two demands. *Safety*: whatever strikes, no command of ours does harm, judged on the truth when it is sent
 //! ([`crate::judge`]), and no harm is in the ledger that none of the seed's faults can do by itself. *Liveness*: once a
 //! person has mended the cluster and answered what he was asked, the run comes to its end in bounded time, every node
-//! is done and nothing is owed. `docs/safety/swarm.md` says how harm is told from bad luck, and why so.
+//! is done and nothing is owed. `docs/safety/fuzz.md` says how harm is told from bad luck, and why so.
 //!
 //! A seed says everything: the same seed holds the same run, to the byte.
 

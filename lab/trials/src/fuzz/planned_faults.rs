@@ -2,7 +2,7 @@
 //!
 //! A fault strikes when a step begins or a while after, so that it meets the run in the middle of something. The
 //! second half of this file is the heart of the attribution: what a fault can do to a cluster that nobody upgrades is
-//! the fault's; everything else is ours (see `docs/safety/swarm.md`).
+//! the fault's; everything else is ours (see `docs/safety/fuzz.md`).
 
 use std::collections::BTreeSet;
 

@@ -428,7 +428,7 @@ const ROWS: &[Row] = &[
         },
     },
     Row {
-        check: "guest-verdict",
+        check: "guest-outcome",
         words: "vm:111 web2 cannot leave",
         change: |world, _| {
             guest(world, GuestId::vm(111)).devices.insert("hostpci0".into(), "0000:01:00.0".into());

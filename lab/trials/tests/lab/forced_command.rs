@@ -1,4 +1,4 @@
-//! The forced command of `contrib/quorate-gate`: every command line of a whole run passes, and nothing else does.
+//! The forced command of `contrib/quorate-forced-command`: every command line of a whole run passes, and nothing else does.
 
 #![allow(clippy::disallowed_methods, reason = "the gate is a program, and is asked as one")]
 
@@ -22,7 +22,7 @@ use quorate_trials::ports::SimPorts;
 
 /// What the gate would do with each line, in their order.
 fn judged(lines: &[String]) -> Vec<String> {
-    let gate = concat!(env!("CARGO_MANIFEST_DIR"), "/../../contrib/quorate-gate");
+    let gate = concat!(env!("CARGO_MANIFEST_DIR"), "/../../contrib/quorate-forced-command");
     let mut child = Command::new(gate).arg("--check").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let text = lines.iter().map(|line| format!("{line}\n")).collect::<String>();
     let mut stdin = child.stdin.take().unwrap();
@@ -133,7 +133,7 @@ fn the_gate_refuses_what_a_run_never_needs() {
 
 #[test]
 fn a_line_break_in_the_command_is_refused_by_the_gate_itself() {
-    let gate = concat!(env!("CARGO_MANIFEST_DIR"), "/../../contrib/quorate-gate");
+    let gate = concat!(env!("CARGO_MANIFEST_DIR"), "/../../contrib/quorate-forced-command");
     for command in ["true\nid", "true\n", "\ntrue"] {
         let output = Command::new(gate).env("SSH_ORIGINAL_COMMAND", command).output().unwrap();
         assert_eq!(output.status.code(), Some(126), "{command:?}");

@@ -12,7 +12,7 @@ const KEPT: &[(u64, &str)] = &[
     (2090, "a move that hangs ends in a pause, and goes on once somebody has stopped it"),
 ];
 
-/// Each of these once found a fault; `docs/safety/swarm.md` says which.
+/// Each of these once found a fault; `docs/safety/fuzz.md` says which.
 const ONCE_FAILED: &[u64] = &[
     1_000_102,
     2_000_470,

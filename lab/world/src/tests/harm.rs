@@ -83,7 +83,7 @@ fn the_report_has_exactly_the_agreed_keys() {
         "ceph_bytes_rebalanced",
         "rules_broken",
         "backward_moves",
-        "obligations_open",
+        "still_to_undo",
         "moves",
         "moves_bound",
         "virtual_s",

@@ -38,7 +38,7 @@ fn a_healthy_cluster_asks_for_consent_to_a_restart_and_for_nothing_worse() {
     let found = run_all(&cluster(), &Policy::default());
     let above_info: Vec<&Finding> = found.iter().filter(|finding| finding.severity > Severity::Info).collect();
     assert_eq!(above_info.len(), 1, "{above_info:#?}");
-    assert_eq!((above_info[0].check.as_str(), above_info[0].severity), ("guest-verdict", Severity::Consent));
+    assert_eq!((above_info[0].check.as_str(), above_info[0].severity), ("guest-outcome", Severity::Consent));
     assert!(found.iter().all(|finding| !finding.remedy.is_empty() && !finding.problem.is_empty()));
 }
 

@@ -30,7 +30,7 @@ fn policy_for(id: GuestId, what: GuestPolicy) -> Policy {
 
 #[track_caller]
 fn outcome(snapshot: &Snapshot, policy: &Policy, id: GuestId, severity: Severity, words: &str) {
-    let found = by_id("guest-verdict").unwrap().run(snapshot, policy);
+    let found = by_id("guest-outcome").unwrap().run(snapshot, policy);
     let about = |finding: &&Finding| finding.subject == Subject::Guest(id);
     let hit = found.iter().filter(about).any(|it| it.severity == severity && it.problem.contains(words));
     assert!(hit, "no {severity:?} with {words:?} about {id} in {found:#?}");
@@ -48,7 +48,7 @@ fn guest_verdict_a_container_is_restarted_with_consent() {
 fn guest_verdict_a_device_of_the_host_blocks_until_the_policy_speaks() {
     let device = LocalResource { key: "hostpci0".to_owned(), mapping: None, live_capable: false };
     let snapshot = facts(VM, |facts| facts.local_resources.push(device));
-    fires("guest-verdict", &snapshot, Severity::Blocking, "vm:103 g103 cannot leave pve1: hostpci0");
+    fires("guest-outcome", &snapshot, Severity::Blocking, "vm:103 g103 cannot leave pve1: hostpci0");
     let shutdown = policy_for(VM, GuestPolicy::Shutdown);
     outcome(&snapshot, &shutdown, VM, Severity::Consent, "is shut down while its node is upgraded");
     // HA is asked to keep it stopped, so it may be shut down as well.
@@ -58,7 +58,7 @@ fn guest_verdict_a_device_of_the_host_blocks_until_the_policy_speaks() {
     outcome(&managed, &shutdown, VM, Severity::Consent, "is shut down while its node is upgraded");
     // A guest that can move is moved, whatever the policy allows.
     assert!(
-        !by_id("guest-verdict").unwrap().run(&cluster(), &shutdown).iter().any(|it| it.subject == Subject::Guest(VM))
+        !by_id("guest-outcome").unwrap().run(&cluster(), &shutdown).iter().any(|it| it.subject == Subject::Guest(VM))
     );
 }
 
@@ -70,7 +70,7 @@ fn guest_verdict_a_mapped_device_can_be_moved_stopped_and_a_raw_one_cannot() {
         live_capable: false,
     };
     let mapped = facts(VM, |facts| facts.local_resources.push(device(Some("dongle"))));
-    fires("guest-verdict", &mapped, Severity::Blocking, "usb0 is the mapped device dongle");
+    fires("guest-outcome", &mapped, Severity::Blocking, "usb0 is the mapped device dongle");
     let offline = policy_for(VM, GuestPolicy::Offline);
     outcome(
         &mapped,
@@ -89,7 +89,7 @@ fn guest_verdict_a_mapped_device_can_be_moved_stopped_and_a_raw_one_cannot() {
     assert_eq!(words(&raw), ["shutdown"]);
     let free =
         facts(VM, |facts| facts.local_resources.push(LocalResource { live_capable: true, ..device(Some("vgpu")) }));
-    assert!(!run("guest-verdict", &free).iter().any(|it| it.subject == Subject::Guest(VM)), "it travels live");
+    assert!(!run("guest-outcome", &free).iter().any(|it| it.subject == Subject::Guest(VM)), "it travels live");
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn guest_verdict_local_disks_have_their_size_and_time_and_replicas_their_nodes()
         })
     };
     fires(
-        "guest-verdict",
+        "guest-outcome",
         &local(|_| ()),
         Severity::Info,
         "takes 32.0 GiB of local disks along on each of its moves, about 1 min 6 s",
@@ -114,7 +114,7 @@ fn guest_verdict_local_disks_have_their_size_and_time_and_replicas_their_nodes()
     assert_eq!((questions.len(), questions[0].choices[0].policy), (1, GuestPolicy::Copy));
     assert_eq!(questions[0].choices[1].downtime_s, 79 + 66, "offline: with the time of the copy");
     fires(
-        "guest-verdict",
+        "guest-outcome",
         &local(|facts| facts.has_snapshots = true),
         Severity::Blocking,
         "is a local disk with snapshots",
@@ -139,12 +139,12 @@ fn guest_verdict_local_disks_have_their_size_and_time_and_replicas_their_nodes()
         snapshot
     };
     fires(
-        "guest-verdict",
+        "guest-outcome",
         &replicated(&["pve2"]),
         Severity::Info,
         "moves only to where its disks are replicated: pve2",
     );
-    fires("guest-verdict", &replicated(&[]), Severity::Blocking, "its disks are not replicated to pve2");
+    fires("guest-outcome", &replicated(&[]), Severity::Blocking, "its disks are not replicated to pve2");
 }
 
 #[test]
@@ -154,23 +154,23 @@ fn guest_verdict_unlike_processors_are_told_by_their_flags_with_the_model_that_b
         node_mut(&mut unlike, node).cpu.known_mut().unwrap().flags.clear();
     }
     node_mut(&mut unlike, "pve1").cpu.known_mut().unwrap().flags = ["aes", "avx2"].map(str::to_owned).into();
-    fires("guest-verdict", &unlike, Severity::Blocking, "differ (pve2 lacks aes, avx2); both could give it kvm64");
+    fires("guest-outcome", &unlike, Severity::Blocking, "differ (pve2 lacks aes, avx2); both could give it kvm64");
     let alike = facts(VM, |facts| facts.cpu_model = Some("host".to_owned()));
-    assert!(!run("guest-verdict", &alike).iter().any(|it| it.subject == Subject::Guest(VM)));
+    assert!(!run("guest-outcome", &alike).iter().any(|it| it.subject == Subject::Guest(VM)));
 }
 
 #[test]
 fn guest_verdict_a_machine_type_that_no_other_node_knows_is_told() {
     let machine = |machine: &str| facts(VM, |facts| facts.running_machine = Some(machine.to_owned()));
-    fires("guest-verdict", &machine("pc-q35-99.1+pve0"), Severity::Info, "the newest QEMU of the other nodes is");
-    assert!(!run("guest-verdict", &machine("pc-q35-6.2")).iter().any(|it| it.subject == Subject::Guest(VM)));
+    fires("guest-outcome", &machine("pc-q35-99.1+pve0"), Severity::Info, "the newest QEMU of the other nodes is");
+    assert!(!run("guest-outcome", &machine("pc-q35-6.2")).iter().any(|it| it.subject == Subject::Guest(VM)));
 }
 
 #[test]
 fn guest_verdict_a_local_image_is_ejected_with_consent() {
     let snapshot = facts(VM, |facts| facts.local_disks.push(disk("local:iso/debian.iso", DiskUse::Cdrom)));
-    fires("guest-verdict", &snapshot, Severity::Blocking, "local:iso/debian.iso");
-    let found = run("guest-verdict", &snapshot);
+    fires("guest-outcome", &snapshot, Severity::Blocking, "local:iso/debian.iso");
+    let found = run("guest-outcome", &snapshot);
     assert!(found.iter().any(|finding| finding.remedy.contains("\"vm:103\" = \"eject\"")), "{found:#?}");
     outcome(&snapshot, &policy_for(VM, GuestPolicy::Eject), VM, Severity::Consent, "ejected from ide2");
 }
@@ -178,9 +178,9 @@ fn guest_verdict_a_local_image_is_ejected_with_consent() {
 #[test]
 fn guest_verdict_a_lock_blocks_and_a_stopped_guest_is_left_alone() {
     let locked = |guest: &mut Guest| guest.lock = Known(Some(Lock("backup".to_owned())));
-    fires("guest-verdict", &with(VM, locked), Severity::Blocking, "vm:103 is locked (backup)");
-    let before = run("guest-verdict", &cluster());
-    assert_eq!(run("guest-verdict", &with(GuestId::vm(104), locked)), before);
+    fires("guest-outcome", &with(VM, locked), Severity::Blocking, "vm:103 is locked (backup)");
+    let before = run("guest-outcome", &cluster());
+    assert_eq!(run("guest-outcome", &with(GuestId::vm(104), locked)), before);
 }
 
 #[test]
@@ -205,33 +205,33 @@ fn guest_verdict_what_pve_does_not_test_is_tested() {
     for node in ["pve2", "pve3"] {
         node_mut(&mut snapshot, node).bridges = Known(["vmbr1".to_owned()].into());
     }
-    fires("guest-verdict", &snapshot, Severity::Blocking, "pve2: pve2 has no bridge vmbr0; pve3: pve3 has no bridge");
+    fires("guest-outcome", &snapshot, Severity::Blocking, "pve2: pve2 has no bridge vmbr0; pve3: pve3 has no bridge");
     node_mut(&mut snapshot, "pve3").bridges = Known(["vmbr0".to_owned()].into());
     outcome(&snapshot, &Policy::default(), GuestId::ct(201), Severity::Consent, "is restarted");
     let mut unlike = facts(VM, |facts| facts.cpu_model = Some("host".to_owned()));
     for node in ["pve2", "pve3"] {
         node_mut(&mut unlike, node).cpu.known_mut().unwrap().flags.insert("avx512f".to_owned());
     }
-    fires("guest-verdict", &unlike, Severity::Blocking, "CPU model is the host's");
+    fires("guest-outcome", &unlike, Severity::Blocking, "CPU model is the host's");
     let args = facts(VM, |facts| facts.has_raw_args = true);
-    fires("guest-verdict", &args, Severity::Warning, "raw QEMU arguments");
+    fires("guest-outcome", &args, Severity::Warning, "raw QEMU arguments");
     let refused = facts(VM, |facts| {
         for node in ["pve2", "pve3"] {
             facts.refused.insert(name(node), vec![TargetRefusal::Storages(vec!["local-lvm".into()])]);
         }
     });
-    fires("guest-verdict", &refused, Severity::Blocking, "PVE refuses pve2: it lacks storage local-lvm");
+    fires("guest-outcome", &refused, Severity::Blocking, "PVE refuses pve2: it lacks storage local-lvm");
     let mount = facts(GuestId::ct(201), |facts| facts.local_mounts.push("mp0".to_owned()));
-    fires("guest-verdict", &mount, Severity::Blocking, "mp0");
+    fires("guest-outcome", &mount, Severity::Blocking, "mp0");
     let copied = facts(VM, |facts| facts.local_disks.push(disk("local-lvm:vm-103-disk-0", DiskUse::Attached)));
-    fires("guest-verdict", &copied, Severity::Info, "32.0 GiB of local disks");
+    fires("guest-outcome", &copied, Severity::Info, "32.0 GiB of local disks");
 }
 
 #[test]
 fn guest_verdict_is_silent_about_guests_of_nodes_without_a_turn() {
     let mut snapshot = facts(VM, |facts| facts.local_mounts.push("mp0".to_owned()));
     node_mut(&mut snapshot, "pve1").packages.known_mut().unwrap().pending.clear();
-    assert_eq!(run("guest-verdict", &snapshot), []);
+    assert_eq!(run("guest-outcome", &snapshot), []);
 }
 
 #[test]

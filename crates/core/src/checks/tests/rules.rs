@@ -37,7 +37,7 @@ fn quorum_margin_counts_with_each_node_out_in_turn() {
 fn votes_that_were_lowered_by_hand_are_blocking() {
     let mut snapshot = cluster();
     view_mut(&mut snapshot, "pve1").expected_votes = 1;
-    fires("votes-lowered-only-if-attested", &snapshot, Severity::Blocking, "pve1 expects 1 votes, configured are 3");
+    fires("votes-lowered-only-if-confirmed-off", &snapshot, Severity::Blocking, "pve1 expects 1 votes, configured are 3");
 }
 
 #[test]

@@ -136,7 +136,7 @@ fn a_reboot_without_noout_is_found() {
 
 #[test]
 fn a_reboot_that_nothing_proves_is_found() {
-    found(&plan_of(without(node_steps(), "pve3.prove-back")), &cluster(), "nothing after pve3.reboot proves");
+    found(&plan_of(without(node_steps(), "pve3.wait-back")), &cluster(), "nothing after pve3.reboot proves");
 }
 
 #[test]

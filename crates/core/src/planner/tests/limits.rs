@@ -214,7 +214,7 @@ fn a_node_on_which_something_is_owed_comes_first_in_full_or_with_what_is_owed_al
     assert_eq!(order(&full)[0], "pve3");
     assert!(step_ids(&full).contains(&"pve3.upgrade-packages"));
     let alone = plan(&base().upgraded("pve3").snapshot(), &Policy::default(), &again).unwrap();
-    assert_eq!(verbs(&alone)[0].1, ["prove-back", "leave-maintenance", "settle-ha"]);
+    assert_eq!(verbs(&alone)[0].1, ["wait-back", "leave-maintenance", "wait-ha-idle"]);
     assert_eq!(order(&alone)[0], "pve3");
 }
 

@@ -70,7 +70,7 @@ fn three_nodes_with_a_guest_each_are_planned_node_by_node_in_the_canonical_order
     let node_steps = verbs(&plan);
     assert_eq!(node_steps.len(), 4);
     for (_, verbs) in &node_steps[..3] {
-        let rest = ["prove-empty", "upgrade-packages", "reboot", "prove-back"];
+        let rest = ["wait-empty", "upgrade-packages", "reboot", "wait-back"];
         assert_eq!(verbs[0], "refresh-packages");
         assert_eq!(verbs[verbs.len() - 4..], rest);
         assert!(verbs[1..verbs.len() - 4].iter().all(|verb| verb == "migrate"));
@@ -208,20 +208,20 @@ fn a_stopped_guest_stays_unless_the_policy_moves_it() {
 #[test]
 fn ha_maintenance_frames_the_upgrade_only_where_ha_is_in_use() {
     let without = planned(&Fixture::cluster(3).vm(101, "pve1", 4).snapshot(), &Policy::default());
-    assert!(!step_ids(&without).iter().any(|id| id.contains("maintenance") || id.contains("settle-ha")));
+    assert!(!step_ids(&without).iter().any(|id| id.contains("maintenance") || id.contains("wait-ha-idle")));
     let with = Fixture::cluster(3).vm(101, "pve1", 4).managed(GuestId::vm(101)).snapshot();
     let plan = planned(&with, &Policy::default());
     let (_, node_step) = verbs(&plan).into_iter().find(|(node, _)| node == "pve2").unwrap();
     let rest: Vec<&str> = node_step.iter().map(String::as_str).filter(|verb| *verb != "migrate").collect();
     let canonical = [
         "refresh-packages",
-        "prove-empty",
+        "wait-empty",
         "enter-maintenance",
         "upgrade-packages",
         "reboot",
-        "prove-back",
+        "wait-back",
         "leave-maintenance",
-        "settle-ha",
+        "wait-ha-idle",
     ];
     assert_eq!(rest, canonical);
 }
@@ -444,8 +444,8 @@ fn a_guest_bound_to_its_node_is_refused_or_shut_down_as_the_operator_says() {
     let plan = planned(&fixture().snapshot(), &policy);
     let ids = step_ids(&plan);
     let at = |id: &str| ids.iter().position(|other| *other == id).unwrap();
-    assert!(at("pve1.shutdown-guest.vm:101") < at("pve1.prove-empty"));
-    assert!(at("pve1.start-guest.vm:101") > at("pve1.prove-back"));
+    assert!(at("pve1.shutdown-guest.vm:101") < at("pve1.wait-empty"));
+    assert!(at("pve1.start-guest.vm:101") > at("pve1.wait-back"));
     assert_eq!(plan.consents[0].kind, ConsentKind::ShutdownGuests);
     assert!(plan.costs.downtime_s[&id] >= 300, "{:?}", plan.costs.downtime_s);
     // HA is asked to keep it stopped meanwhile, and its maintenance mode takes time as well.
@@ -535,13 +535,13 @@ fn a_turn_that_has_begun_is_written_in_full_and_everything_owed_is_in_the_plan()
     assert_eq!(node, "pve1");
     let canonical = [
         "refresh-packages",
-        "prove-empty",
+        "wait-empty",
         "enter-maintenance",
         "upgrade-packages",
-        "prove-back",
+        "wait-back",
         "leave-maintenance",
         "start-guest",
-        "settle-ha",
+        "wait-ha-idle",
     ];
     assert_eq!(node_step, canonical, "no reboot: the kernel is current");
     for step in to_undo {

@@ -33,7 +33,7 @@ fn an_offline_move_is_stop_move_start_in_a_row_with_its_downtime_named_once() {
     assert_eq!(step_ids(&plan)[stop + 1..stop + 3], ["pve1.migrate.vm:101", "pve1.start-moved.vm:101"]);
     assert_eq!(moves_of(&plan, ID).len(), 1, "each move would be another downtime");
     assert_eq!(moves_of(&plan, ID)[0].2, MoveMode::Offline);
-    assert!(at(&plan, "pve1.start-moved.vm:101") < at(&plan, "pve1.prove-empty"), "it does not wait for the node");
+    assert!(at(&plan, "pve1.start-moved.vm:101") < at(&plan, "pve1.wait-empty"), "it does not wait for the node");
     assert_eq!(plan.consents[0].kind, ConsentKind::MoveOffline);
     let (_, step) = plan.steps().nth(stop).unwrap();
     assert_eq!((step.down_s, plan.costs.downtime_s[&ID]), (79, 79), "stop 60, move 4, start 15");
@@ -139,7 +139,7 @@ fn a_guest_that_was_stopped_half_way_goes_on_or_is_started_before_anything_else(
     let plan = super::plan(&before, &policy, &begun("pve1")).unwrap();
     assert_eq!(plan.steps().filter(|(_, planned)| planned.step == to_undo[0]).count(), 1);
     assert!(at(&plan, "pve1.migrate.vm:101") < at(&plan, "pve1.start-moved.vm:101"));
-    assert!(at(&plan, "pve1.start-moved.vm:101") < at(&plan, "pve1.prove-empty"));
+    assert!(at(&plan, "pve1.start-moved.vm:101") < at(&plan, "pve1.wait-empty"));
     verify(&plan, &before, &policy).unwrap();
     // Arrived on one that is upgraded.
     let after = mapped().upgraded("pve2").guest(ID, |guest| guest.node = "pve2".into()).stopped(ID).snapshot();

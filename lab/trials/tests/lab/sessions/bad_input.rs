@@ -48,11 +48,11 @@ fn a_wrong_command_line_ends_with_2_and_help_with_0() {
     help.expect(0, &verbs);
     session.run(&["lab", "--help"]).expect(0, &["demo", "up", "status", "fault", "ledger", "consent", "down"]);
     session.run(&["explain", "exit-codes"]).expect(0, &["  8  Another process drives"]);
-    session.run(&["explain", "prove-empty"]).expect(0, &["prove-empty (step)"]);
+    session.run(&["explain", "wait-empty"]).expect(0, &["wait-empty (step)"]);
     session.run(&["explain", "quorum-margin"]).expect(0, &["quorum-margin (invariant)", "pvecm qdevice setup"]);
     session.run(&["explain", "disk-space/root-full"]).expect(0, &["(check)", "apt-get clean", "ends half-way"]);
     session.run(&["explain", "plan-immovable"]).expect(0, &["(reason for no plan)", "[policy.guests]"]);
-    session.run(&["explain", "nothing"]).expect(2, &["nothing is called nothing", "prove-empty"]);
+    session.run(&["explain", "nothing"]).expect(2, &["nothing is called nothing", "wait-empty"]);
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn a_lab_is_looked_at_broken_and_ended_from_another_process() {
         "ceph_bytes_rebalanced",
         "rules_broken",
         "backward_moves",
-        "obligations_open",
+        "still_to_undo",
         "moves",
     ];
     for counter in counters {

@@ -34,11 +34,11 @@ fn two_nodes_die_and_the_third_is_told_why_what_threatens_and_what_can_be_done()
 
     // Refused: nobody attested pve2, and "yes" is no attestation. Then the same at a terminal that answers nothing.
     let lower = ["recover", "--lower-expected-votes"];
-    let some = [&lower[..], &["--attest", "I have seen that pve1 is off", "--attest", "yes"]].concat();
+    let some = [&lower[..], &["--confirm-off", "I have seen that pve1 is off", "--confirm-off", "yes"]].concat();
     until(session, &some, 3, &["expected votes are not lowered", "nobody has attested pve2", "\"yes\""]);
     until(session, &lower, 3, &["Go and look", "nobody has attested pve1"]);
 
-    let both = ["--attest", "I have seen that pve1 is off", "--attest", "I have seen that pve2 is off"];
+    let both = ["--confirm-off", "I have seen that pve1 is off", "--confirm-off", "I have seen that pve2 is off"];
     until(session, &[&lower[..], &both].concat(), 0, &["lowered"]);
     until(session, &["recover"], 0, &["the cluster has quorum: 1 votes, 1 needed"]);
     session.run(&["status"]).expect(0, &["owed to the cluster", "expect 3 votes again"]);

@@ -147,6 +147,6 @@ fn a_disk_that_is_full_ends_the_driver_before_anything_that_is_not_written_down_
 
     session.run(&["resume"]).expect(0, &["completed"]);
     let end = impact();
-    let done = end["nodes_upgraded"] == 3 && end["obligations_open"] == 0 && end["guests_lost"] == 0;
+    let done = end["nodes_upgraded"] == 3 && end["still_to_undo"] == 0 && end["guests_lost"] == 0;
     assert!(done && harmless(&end), "{end}");
 }

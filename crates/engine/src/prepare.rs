@@ -69,8 +69,8 @@ pub async fn prepare(
 }
 
 fn refresh_failed(node: NodeName, why: &str) -> Finding {
-    let problem = format!("the package lists of {node} could not be read anew: {why}");
-    let remedy = format!("run `apt-get update` on {node} and mend the repository that it names");
+    let problem = format!("the package lists of {node} could not be refreshed: {why}");
+    let remedy = format!("run `apt-get update` on {node} and fix the repository that it names");
     WhyNoPlan::PackageLists.finding(Subject::Node(node), problem, remedy)
 }
 

@@ -80,7 +80,7 @@ fn describe(event: &Event) -> (String, Vec<String>) {
         Event::Waived { waiver, findings, by } => {
             (format!("{by} waives {waiver}: {}", waiver.reason), findings.clone())
         }
-        Event::ThrottleChanged { throttle, why } => (format!("corosync watch: {pace}"), why.clone()),
+        Event::ThrottleChanged { throttle, why } => (format!("corosync watch: {throttle}"), why.clone()),
         Event::ConfirmedOff { off: _, words, by } => (format!("{by} attests"), words.clone()),
         Event::StepStarted { id: _, step, attempt, command, undo } => {
             let again = if *attempt > 1 { format!(", attempt {attempt}") } else { String::new() };

@@ -44,7 +44,7 @@ pub(super) fn head(plan: &Plan, report: &Report) -> Page {
         let it_moves = report.ha_moves.iter().map(|own| own.bytes).fold(0, u64::saturating_add);
         let (count, it_moves) = (report.ha_moves.len(), bytes(it_moves));
         page.line(format!(
-            "HA will then move {count} guests, {travels}, by itself: in the ratio, and not in the moves"
+            "HA will then move {count} guests, {it_moves}, by itself: in the ratio, and not in the moves"
         ));
     }
     page
@@ -159,7 +159,7 @@ fn preferences(page: &mut Page, plan: &Plan, preferences: &[Price]) {
                 format!("{} moves instead of {}{time}{unmet}", tag.moves, plan.costs.moves)
             }
         };
-        page.line(format!("  {wish}: {what}: {price}"));
+        page.line(format!("  {preference}: {what}: {price}"));
     }
 }
 

@@ -85,7 +85,7 @@ fn held_back(view: &View, page: &mut Page) {
         return;
     }
     page.gap();
-    page.line(format!("corosync watch: {pace}"));
+    page.line(format!("corosync watch: {throttle}"));
     why.iter().for_each(|line| page.line(format!("  {line}")));
 }
 

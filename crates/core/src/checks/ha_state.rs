@@ -31,7 +31,7 @@ kinds! {
         ("HA has not taken {guest} up yet"),
         ("Wait a minute, then look at: ha-manager status");
     GoesBack { guest: GuestId, home: NodeName } => Blocking, guest,
-        ("{guest} is about to travel back to {home} by itself"),
+        ("{guest} is about to move back to {home} by itself"),
         ("Wait until it is back there: ha-manager status");
     LockLost { node: NodeName } => Blocking, node,
         ("{node} has lost its HA lock and may reset itself"),

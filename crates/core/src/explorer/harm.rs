@@ -36,7 +36,7 @@ fn guests(shape: &Shape, state: &State, found: &mut Vec<Harm>) {
             && state.nodes[*from].packages_new
             && !state.nodes[*to].packages_new
         {
-            found.push(format!("{id} travels from {} to {}, which has an older QEMU", name(*from), name(*to)));
+            found.push(format!("{id} moves from {} to {}, which has an older QEMU", name(*from), name(*to)));
         }
     }
     for node in 0..state.nodes.len() {
@@ -51,7 +51,7 @@ fn guests(shape: &Shape, state: &State, found: &mut Vec<Harm>) {
             found.push(format!("guests of {needed} GiB are on {}, which has 64", name(node)));
         }
         if shape.apart && present.contains(&0) && present.contains(&1) {
-            found.push(format!("vm:101 and vm:102 meet on {}, and are to be kept apart", name(node)));
+            found.push(format!("vm:101 and vm:102 meet on {}, and must be kept apart", name(node)));
         }
     }
 }

@@ -45,7 +45,7 @@ fn nodes_once(plan: &Plan, snapshot: &Snapshot, found: &mut Vec<Finding>) {
             bad(found, Subject::Node(node.clone()), format!("{node} is not a node of this cluster"));
         }
         if !seen.insert(node) {
-            bad(found, Subject::Node(node.clone()), format!("{node} has two turns"));
+            bad(found, Subject::Node(node.clone()), format!("{node} has two node steps"));
         }
     }
 }
@@ -61,7 +61,7 @@ fn order_in_node_step(node_step: &NodeStep, found: &mut Vec<Finding>) {
         let on_node = planned.step.on_node();
         let Some(node) = planned.step.node().filter(|_| on_node.puts_at_risk()) else { continue };
         if node_step.node.as_ref() != Some(node) {
-            bad(found, Subject::Node(node.clone()), format!("{} is not in the turn of {node}", planned.id));
+            bad(found, Subject::Node(node.clone()), format!("{} is not in the node step of {node}", planned.id));
         }
         let is_proof =
             |later: &&PlannedStep| later.step.on_node() == OnNode::WaitsBack && later.step.node() == Some(node);
@@ -81,7 +81,7 @@ fn debts_paid(plan: &Plan, snapshot: &Snapshot, found: &mut Vec<Finding>) {
             continue;
         };
         if !steps[index + 1..].iter().any(|later| later.step == to_undo) {
-            let problem = format!("{} is never paid back: {} is missing", planned.id, to_undo.kind().title());
+            let problem = format!("{} is never undone: {} is missing", planned.id, to_undo.kind().title());
             bad(found, subject_of(&planned.step), problem);
         }
     }
@@ -92,7 +92,7 @@ fn costs_consented(plan: &Plan, snapshot: &Snapshot, found: &mut Vec<Finding>) {
     for (_, planned) in plan.steps() {
         let Some((kind, guest)) = price(&planned.step, snapshot) else { continue };
         if !plan.consents.iter().any(|consent| consent.kind == kind && consent.guest == guest) {
-            let problem = format!("{} costs {guest} downtime or a drive, and the plan asks no consent", planned.id);
+            let problem = format!("{} costs {guest} downtime or a drive, and the plan asks for no consent", planned.id);
             bad(found, Subject::Guest(guest), problem);
         }
     }
@@ -112,10 +112,10 @@ fn nobody_forgotten(plan: &Plan, snapshot: &Snapshot, found: &mut Vec<Finding>) 
         let name = &node.name;
         match node.is_up_to_date() {
             Some(false) if !has_turn => {
-                bad(found, Subject::Node(name.clone()), format!("{name} has updates pending and no turn"));
+                bad(found, Subject::Node(name.clone()), format!("{name} has updates pending and no node step"));
             }
             None if !has_turn => {
-                let problem = format!("whether {name} is up to date is not known, and it has no turn");
+                let problem = format!("whether {name} is up to date is not known, and it has no node step");
                 found.push(finding(Subject::Node(name.clone()), problem, "Make the node answer, then plan again."));
             }
             _ => {}
@@ -126,7 +126,7 @@ fn nobody_forgotten(plan: &Plan, snapshot: &Snapshot, found: &mut Vec<Finding>) 
         let Some(Move { guest, mode, .. }) = planned.step.moves() else { continue };
         let managed = snapshot.ha_service(guest).is_some_and(|service| service.request == HaRequest::Started);
         if managed && !matches!(mode, MoveMode::Ha | MoveMode::Offline) {
-            let problem = format!("{} goes around HA, which keeps {guest} started and would answer", planned.id);
+            let problem = format!("{} bypasses HA, which keeps {guest} started and would answer", planned.id);
             bad(found, Subject::Guest(guest), problem);
         }
     }

@@ -62,6 +62,6 @@ fn on_the_way(migrate: Move<'_>, guest: &Guest, facts: &MigrationFacts, faults: 
     }
     let live = matches!(migrate.mode, MoveMode::Live | MoveMode::LiveWithDisks);
     if live && guest.id.kind == GuestKind::Ct {
-        faults.push("a container does not travel live".to_owned());
+        faults.push("a container cannot be migrated live".to_owned());
     }
 }

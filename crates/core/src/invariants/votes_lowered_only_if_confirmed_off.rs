@@ -16,7 +16,7 @@ pub struct VotesLoweredOnlyIfConfirmedOff;
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum VotesTooLow {
-    #[error("{viewer} expects {expected} votes, configured are {configured}, attested dead {attested}")]
+    #[error("{viewer} expects {expected} votes, configured are {configured}, attested dead {confirmed_off}")]
     Expected { viewer: NodeName, expected: u64, configured: u64, confirmed_off: u64 },
     #[error(transparent)]
     Missing(#[from] Missing),

@@ -24,7 +24,7 @@ pub const WATCH: &str = "corosync-watch";
 #[serde(rename_all = "kebab-case")]
 pub enum HeldBack {
     /// Corosync complains already.
-    #[error("{WATCH} ({pace}): {sign}")]
+    #[error("{WATCH} ({throttle}): {sign}")]
     BySign {
         /// How many may travel.
         throttle: Throttle,

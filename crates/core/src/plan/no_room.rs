@@ -164,7 +164,7 @@ pub(super) fn list(
 impl fmt::Display for NoRoom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { guests, bytes, node, upgraded, each, hole, help: _ } = self;
-        write!(f, "{} ({}) cannot leave {node} when its turn comes (upgraded by then: ", with(guests), gib(*bytes))?;
+        write!(f, "{} ({}) cannot leave {node} at its node step (upgraded by then: ", with(guests), gib(*bytes))?;
         if upgraded.is_empty() {
             f.write_str("none")?;
         }
@@ -209,7 +209,7 @@ impl fmt::Display for Help {
             }
             Self::Least(node, bytes) => write!(
                 f,
-                "no single concession was found that is enough; {node} is short least, by {}: free memory there and \
+                "no single relaxation was found that is enough; {node} is short least, by {}: free memory there and \
                  elsewhere, or shut guests down for the run",
                 gib(*bytes)
             ),

@@ -137,18 +137,18 @@ pub struct BoundWhy {
 impl fmt::Display for NodeWhy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Begun => f.write_str("its turn has begun"),
+            Self::Begun => f.write_str("its node step has begun"),
             Self::WantedEarly => f.write_str("the operator wants it early"),
             Self::WantedLate => f.write_str("the operator wants it late"),
             Self::TaggedLast => write!(f, "late: a guest on it has the tag {}", tags::LAST),
             Self::NothingMoves => f.write_str("nothing has to move"),
             Self::AllMoveOnce => f.write_str("all its guests go to nodes that are upgraded"),
             Self::SomeNodeIsFirst(again) => {
-                write!(f, "some node must be first, and {again} of its guests travel again later")
+                write!(f, "some node must be first, and {again} of its guests move again later")
             }
-            Self::SomeMoveAgain(again) => write!(f, "{again} of its guests travel again later"),
-            Self::ToUndo => f.write_str("something is still owed here"),
-            Self::Cluster => f.write_str("what is owed to the cluster, and a last look"),
+            Self::SomeMoveAgain(again) => write!(f, "{again} of its guests move again later"),
+            Self::ToUndo => f.write_str("something is still to be undone here"),
+            Self::Cluster => f.write_str("what is still to undo in the cluster, and a last look"),
         }
     }
 }
@@ -171,10 +171,10 @@ impl fmt::Display for StepWhy {
             Self::Packages(count) => return write!(f, "{count} packages"),
             Self::Reboot(why) => return why.fmt(f),
             Self::ServesAgain => "no other node is touched before this one serves again",
-            Self::HaAtRest => "HA is at rest before the next node is taken",
-            Self::Undo => "given back",
-            Self::UndoFailback => "given back: HA may take it back now",
-            Self::ImagePutBack => "given back: the image lies there too",
+            Self::HaAtRest => "HA is idle before the next node is taken",
+            Self::Undo => "set back",
+            Self::UndoFailback => "undone: HA may move it back now",
+            Self::ImagePutBack => "put back: the image is on this node too",
             Self::ImageOutOfReach(node) => {
                 return write!(f, "it CANNOT be: {node} does not have the image; the report hands it over to you");
             }
@@ -186,9 +186,9 @@ impl fmt::Display for StepWhy {
 impl fmt::Display for MoveWhy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Once => "upgraded already: it travels once",
-            Self::NoneUpgraded => "no node that it may be on is upgraded yet: it waits there and travels again",
-            Self::NoRoomYet => "no upgraded node has room for it yet: it waits there and travels again",
+            Self::Once => "already upgraded: it moves once",
+            Self::NoneUpgraded => "no node that it may be on is upgraded yet: it waits there and moves again",
+            Self::NoRoomYet => "no upgraded node has room for it yet: it waits there and moves again",
             Self::MakesRoomOnce => "makes room for others, on an upgraded node",
             Self::MakesRoom => "makes room for others",
             Self::HaPrefers => "HA prefers it there, and would take it there without asking",
@@ -218,7 +218,7 @@ impl fmt::Display for BoundWhy {
         match self.beyond_once {
             0 => {}
             count if self.for_the_end => {
-                write!(f, ", and {count} moves more because some node must be first and for the end")?;
+                write!(f, ", and {count} more moves because some node must be first and for the end")?;
             }
             count => write!(f, ", and {count} of them twice because some node must be first")?,
         }
@@ -227,7 +227,7 @@ impl fmt::Display for BoundWhy {
         }
         if self.end_left_out {
             f.write_str(
-                "; what is wished for the end, or preferred by HA, cannot be had in full, and is not counted here",
+                "; what is wanted for the end, or preferred by HA, cannot be had in full, and is not counted here",
             )?;
         }
         Ok(())

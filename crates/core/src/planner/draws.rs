@@ -1,4 +1,4 @@
-//! Draws that are always the same: what looks like chance, and is not.
+//! Pseudo-random numbers that are the same on every run.
 
 /// A number that looks random and is always the same for the same input (SplitMix64).
 pub(super) fn mix(seed: u64, value: u64) -> u64 {

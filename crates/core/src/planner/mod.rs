@@ -1,18 +1,18 @@
-//! From what was seen and what is allowed to a plan for the whole run. Pure and deterministic.
+//! Turns a snapshot and a policy into a plan for the whole run. Pure and deterministic.
 //!
-//! | room | in | out |
+//! | module | in | out |
 //! |---|---|---|
 //! | [`problem`] | snapshot, policy, state of the run | the placement problem, without names |
-//! | [`bound`] | the problem | what no plan can go below, what an order forces |
-//! | `placement` | the problem and an order of the nodes | where each guest goes, turn by turn |
-//! | [`order`] | the problem | the cheapest of many orders and ways |
+//! | [`bound`] | the problem | lower bounds for every plan, and what an order forces |
+//! | `placement` | the problem and an order of the nodes | where each guest goes, node step by node step |
+//! | [`order`] | the problem | the cheapest of many orders and placements |
 //! | [`schedule`] | the moves | the plan: steps with stages, reasons and costs |
-//! | [`report`] | the plan, or the guest that is stuck | what is told beside it, or why there is none |
+//! | [`report`] | the plan, or the guest that is stuck | what is reported beside it, or why there is none |
 //!
-//! Each knows only those above it, and [`cost`] and `draws`, which know none. [`plan`] and [`steady::revise`] go
-//! through all of them. Promises: every rule that it knows holds at each moment of each move; the same input gives the
-//! same plan; what is missing or in the way is named. Does not promise the least number of moves: the plan carries a
-//! bound that tells how far it is off at most.
+//! Each module knows only those above it, and [`cost`] and `draws`, which know none. [`plan`] and [`steady::revise`] go
+//! through all of them. Guarantees: every rule the planner knows holds at each moment of each move; the same input gives
+//! the same plan; what is missing or in the way is named. The least number of moves is not guaranteed: the plan carries
+//! a lower bound that says how far from it the plan can be at most.
 
 pub mod bound;
 pub mod cost;
@@ -35,7 +35,7 @@ pub use problem::Ongoing;
 /// Plans everything that is still to do.
 ///
 /// # Errors
-/// [`NoPlan`] names each reason: a reading that is missing, a guest that is stuck and by how much.
+/// [`NoPlan`] names each reason: a reading that is missing, or a guest that cannot leave its node and how much is short.
 pub fn plan(snapshot: &Snapshot, policy: &Policy, ongoing: &Ongoing) -> Result<Plan, NoPlan> {
     let problem = problem::reading::read(snapshot, policy, ongoing).map_err(NoPlan::because)?;
     let go_on = order::search::for_tries(order::search::usual_tries(&problem.instance));

@@ -1,8 +1,8 @@
 //! A plan for the rest of a run: the old one, unless there is a reason.
 //!
-//! Operators read a plan, agree to it and watch it. So the rest of it is kept as long as it fits; where the world has
-//! changed, what of it still can be done is done as it was said, and only what cannot is planned anew. A plan that is
-//! different as a whole must save more than a twentieth of the cost that is left.
+//! Operators read a plan, agree to it and watch it. So the rest of it is kept as long as it fits. Where the cluster has
+//! changed, whatever can still be done is done as planned, and only the remainder is planned again. An entirely
+//! different plan must save more than a twentieth of the remaining cost.
 
 use crate::forecast;
 use crate::plan::{NoPlan, Plan};
@@ -23,16 +23,16 @@ use super::schedule::written;
 pub enum Revision {
     /// It stays as it is.
     Keep,
-    /// It is done as far as it still can be, with what is needed beside.
+    /// It is followed as far as it still can be, with what is needed in addition.
     Mended(Box<Plan>),
-    /// Another plan as a whole: the old one cannot be mended, or saves more than a twentieth.
+    /// An entirely different plan: the old one cannot be fixed, or the new one saves more than a twentieth.
     Another(Box<Plan>),
 }
 
-/// Looks at the rest of a plan (what is done is left out of it) with the world as it is now.
+/// Checks the rest of a plan (what is done is left out of it) against the cluster as it is now.
 ///
 /// # Errors
-/// It does not fit any more, and there is no other one.
+/// The rest no longer fits, and there is no other plan.
 pub fn revise(rest: &Plan, snapshot: &Snapshot, policy: &Policy, ongoing: &Ongoing) -> Result<Revision, NoPlan> {
     let fits = forecast::verify(rest, snapshot, policy).is_ok();
     if fits && rest.world == world::digest(snapshot, policy) {
@@ -69,7 +69,7 @@ fn saves_enough(new: u64, old: u64) -> bool {
     u128::from(new) * 20 < u128::from(old) * 19
 }
 
-/// The moves of a plan in the terms of the puzzle. Guests that travel together are one move.
+/// The moves of a plan in the terms of the placement problem. Guests that move together are one move.
 fn read_back(plan: &Plan, problem: &Problem<'_>) -> Solution {
     let number = |name| problem.names.iter().position(|other| other == name);
     let item_of = |guest| problem.movers.iter().position(|movers| movers.iter().any(|mover| mover.guest == guest));
@@ -96,7 +96,7 @@ fn read_back(plan: &Plan, problem: &Problem<'_>) -> Solution {
     old
 }
 
-/// The order of the old plan, with nodes that are new in it at the end, and those first that come first by now.
+/// The order of the old plan: nodes that must come first by now at the front, nodes that it did not have at the end.
 fn in_order(old: &Solution, problem: &Problem<'_>) -> Vec<usize> {
     let due = problem.instance.with_turn();
     let mut order: Vec<usize> = Vec::new();

@@ -152,11 +152,11 @@ pub enum PauseCause {
     LostQuorum,
 }
 
-const ENDS: &str = "`quorate abort` pays back what is owed and stops";
+const ENDS: &str = "`quorate abort` undoes what the run changed and stops";
 
 const GUESTS_RUN: &str = "nothing else is begun; guests run where they are";
 
-const PLANS_AGAIN: &str = "mend the cause, then `quorate resume` plans again";
+const PLANS_AGAIN: &str = "fix the cause, then `quorate resume` plans again";
 
 const FAULT_OF_OURS: &str =
     "the plan changes without end on one and the same picture of the cluster: this is a fault in Quorate";
@@ -206,19 +206,19 @@ impl Pause {
                 format!("{node} is not drained: what was found since forbids that"),
                 findings,
                 "guests run where they are, and no node is out; what was upgraded stays upgraded",
-                &format!("mend it, then `quorate resume`; or {ENDS}"),
+                &format!("fix it, then `quorate resume`; or {ENDS}"),
             ),
             Self::FoundAtTheEnd { findings } => found(
                 "every node is upgraded, and this was found at the end".to_owned(),
                 findings,
-                "guests run, no node is out, nothing is owed; the cluster is not as it should be left",
-                "mend it, then `quorate resume` looks again; or `quorate abort` ends the run as it is",
+                "guests run, no node is out, nothing is left to undo; the cluster is not as it should be left",
+                "fix it, then `quorate resume` looks again; or `quorate abort` ends the run as it is",
             ),
             Self::NotWhole { why } => not_whole(why),
             Self::StepStuck { step, how, answer } => stuck(step, how, answer.as_deref()),
             Self::NoPlan { why, no_plan, by_abort } => without_a_plan(why, no_plan, by_abort.as_ref()),
             Self::SamePlan { why } => {
-                let same = "a new plan is the same as the old one: a person has to look".to_owned();
+                let same = "a new plan is the same as the old one: an administrator has to look".to_owned();
                 vec![why.clone(), same, GUESTS_RUN.to_owned(), format!("{PLANS_AGAIN}; or {ENDS}")]
             }
             Self::NoLock { why } => vec![
@@ -231,7 +231,7 @@ impl Pause {
             }
             Self::LostQuorum { diagnosis } => {
                 let goes_on =
-                    "nothing is begun; the run goes on by itself when quorum is back. `quorate recover` tells more";
+                    "nothing is begun; the run goes on by itself when quorum is back. `quorate recover` says more";
                 diagnosis.lines().into_iter().chain([goes_on.to_owned()]).collect()
             }
             Self::LoweringRefused { by, refusals } => {
@@ -267,7 +267,7 @@ fn found(happened: String, findings: &[Finding], means: &str, next: &str) -> Vec
 fn not_whole(why: &[Why]) -> Vec<String> {
     let mut lines = vec!["every node was upgraded, and then this was seen at the end".to_owned()];
     lines.extend(why.iter().map(ToString::to_string));
-    lines.push("mend it, then `quorate resume` looks again; or `quorate abort` ends the run as it is".to_owned());
+    lines.push("fix it, then `quorate resume` looks again; or `quorate abort` ends the run as it is".to_owned());
     lines
 }
 
@@ -291,7 +291,7 @@ fn stuck(step: &Step, how: &Stuck, answer: Option<&str>) -> Vec<String> {
     }
     lines.push(GUESTS_RUN.to_owned());
     lines
-        .push("mend the cause, then `quorate resume`; or `quorate abort` to pay back what is owed and stop".to_owned());
+        .push("fix the cause, then `quorate resume`; or `quorate abort` to undo what the run changed and stop".to_owned());
     lines
 }
 
@@ -302,7 +302,7 @@ fn without_a_plan(why: &str, no_plan: &NoPlan, by_abort: Option<&ByAbort>) -> Ve
     lines.extend(by_abort.map(|ByAbort { node, order }| {
         let order: Vec<&str> = order.iter().map(NodeName::as_str).collect();
         format!(
-            "another order is possible: `quorate abort` gives {node} back as it is, which is safe, and `quorate run` \
+            "another order is possible: `quorate abort` puts {node} back into service as it is, which is safe, and `quorate run` \
              begins anew with {}",
             order.join(", then ")
         )

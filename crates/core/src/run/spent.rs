@@ -65,7 +65,7 @@ impl fmt::Display for Shortfall {
         let Self { guest, spent_s, allowed_s, more_s } = self;
         write!(
             f,
-            "{guest} was down for {spent_s} s of the {allowed_s} s agreed to, and is to be for about {more_s} s more"
+            "{guest} was down for {spent_s} s of the {allowed_s} s agreed to, and would be for about {more_s} s more"
         )
     }
 }

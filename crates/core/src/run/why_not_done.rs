@@ -17,7 +17,7 @@ pub enum WhyNotDone {
     #[error(transparent)]
     Objection(#[from] Objection),
     /// Its command was sent, and its effect may take a moment to be seen.
-    #[error("no effect to be seen yet")]
+    #[error("no effect seen yet")]
     NoEffectYet,
     /// The guest arrived and is stopped, and no command of this step did that.
     #[error("it is there and does not run; start it, and the run goes on")]

@@ -47,7 +47,7 @@ impl StepKind for FinalCheck {
     }
 
     fn title(&self) -> String {
-        "every node a member and up to date, HA at rest, Ceph clean".to_owned()
+        "every node a member and up to date, HA idle, Ceph clean".to_owned()
     }
 
     fn profile(&self) -> Profile<'_> {

@@ -34,7 +34,7 @@ impl StepKind for RefreshPackages {
     }
 
     fn title(&self) -> String {
-        format!("read the package lists of {} anew", self.node)
+        format!("refresh the package lists of {}", self.node)
     }
 
     fn profile(&self) -> Profile<'_> {

@@ -180,7 +180,7 @@ pub enum Why {
     #[error("HA has not taken {0} up yet")]
     HaHasNotTaken(GuestId),
     /// Maintenance mode has moved it, and HA is about to move it back: guest and node.
-    #[error("{0} is about to travel back to {1}")]
+    #[error("{0} is about to move back to {1}")]
     AboutToReturn(GuestId, NodeName),
     /// With failback on, HA would move a running guest to an older release, whose QEMU may not read its state.
     #[error(
@@ -254,7 +254,7 @@ pub enum Why {
         boots: Version,
     },
     /// Another process holds dpkg's lock.
-    #[error("dpkg on {0} is locked by somebody")]
+    #[error("dpkg on {0} is locked by another process")]
     DpkgLocked(NodeName),
     /// The upgrade would take away what makes the node a node: node and package.
     #[error("the upgrade of {0} would remove {1}")]
@@ -279,13 +279,13 @@ pub enum Why {
     #[error("{0} was not asked for its view")]
     NoView(NodeName),
     /// No node's view of quorum is known.
-    #[error("no node tells how many votes it expects")]
+    #[error("no node reports how many votes it expects")]
     NoViews,
     /// The node's view of quorum is not known any more.
-    #[error("{0} does not tell its view any more")]
+    #[error("{0} no longer reports its view")]
     NoViewAnyMore(NodeName),
     /// Lowering is judged by a person and sent in that moment, or not at all.
-    #[error("it was not lowered; `quorate recover` judges anew")]
+    #[error("it was not lowered; `quorate recover` checks again")]
     NotLowered,
     /// The command had no effect.
     #[error("{node} still expects {expected} votes: {answer}")]

@@ -123,7 +123,7 @@ fn a_guest_is_not_stopped_for_longer_than_was_agreed_to() {
     let Action::Pause(pause @ Pause::MoreDowntime { .. }) = asks else { panic!("{asks:?}") };
     let why = pause.lines();
     assert_eq!(pause.cause(), PauseCause::NeedsConsent);
-    assert!(why[0].contains("was down for 100 s of the 199 s agreed to, and is to be for about 100 s more"), "{why:?}");
+    assert!(why[0].contains("was down for 100 s of the 199 s agreed to, and would be for about 100 s more"), "{why:?}");
     // To approve is to agree to what is spent and what is still planned, with the margin.
     assert_eq!(state.budget_for(&plan, &Policy::default(), world.taken)[&guest], 100 + 200);
 }

@@ -270,7 +270,7 @@ fn resume(point: Point) -> Result<End, String> {
     let TakenUp { sim, ended, to_undo, .. } = take_up(point, None)?;
     match (ended, to_undo) {
         (Ended::Over(RunOutcome::Completed), 0) => end_of(&mut sim.world()),
-        (ended, to_undo) => Err(format!("it ended as {ended:?}, and {owed} things are owed")),
+        (ended, to_undo) => Err(format!("it ended as {ended:?}, and {to_undo} things are owed")),
     }
 }
 
@@ -287,7 +287,7 @@ fn abort(mut point: Point) -> Result<(), String> {
         (Ended::Over(RunOutcome::Completed), 0) if was_over => Ok(()),
         // Whoever ends a run of which only the last look was left has no node left undone.
         (Ended::Over(RunOutcome::Completed), 0) if was_done => end_of(&mut sim.world()).map(drop),
-        (ended, to_undo) => Err(format!("it ended as {ended:?}, and {owed} things are owed")),
+        (ended, to_undo) => Err(format!("it ended as {ended:?}, and {to_undo} things are owed")),
     }
 }
 

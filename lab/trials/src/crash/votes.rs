@@ -89,7 +89,7 @@ pub(super) fn resume(point: Point) -> Result<(), String> {
     let taken = take_up(point, None)?;
     match (taken.ended, taken.to_undo) {
         (Ended::Over(RunOutcome::Recovered), 0) => at_the_end(&mut taken.sim.world(), &taken.events),
-        (ended, to_undo) => Err(format!("it ended as {ended:?}, and {owed} things are owed")),
+        (ended, to_undo) => Err(format!("it ended as {ended:?}, and {to_undo} things are owed")),
     }
 }
 

@@ -233,7 +233,7 @@ fn in_words(event: &Event) -> Option<Vec<String>> {
         }
         Event::Waived { waiver, .. } => Some(vec![format!("the operator waives {waiver}: {}", waiver.reason)]),
         Event::ThrottleChanged { throttle, why } => {
-            let mut lines = vec![format!("corosync watch: {pace}")];
+            let mut lines = vec![format!("corosync watch: {throttle}")];
             lines.extend(why.iter().cloned());
             Some(lines)
         }

@@ -89,12 +89,12 @@ async fn every_command_line_of_a_whole_run_passes_the_gate_and_none_that_is_wide
     let lines: Vec<String> = heard_in_a_whole_run().await.into_iter().collect();
     assert!(lines.len() > 40, "{lines:#?}");
     for outcome in judged(&lines) {
-        assert!(outcome.starts_with("allowed  "), "{verdict}");
+        assert!(outcome.starts_with("allowed  "), "{outcome}");
     }
     for widened in ["; id", " && reboot", " | sh", " $(id)", " `id`", " > /etc/passwd", " &", " -x", "\u{b}id", " '"] {
         let attempts: Vec<String> = lines.iter().map(|line| format!("{line}{widened}")).collect();
         for outcome in judged(&attempts) {
-            assert!(outcome.starts_with("refused  "), "{verdict}");
+            assert!(outcome.starts_with("refused  "), "{outcome}");
         }
     }
 }
@@ -127,7 +127,7 @@ fn the_gate_refuses_what_a_run_never_needs() {
     ];
     let lines = lines.map(str::to_owned);
     for (line, outcome) in lines.iter().zip(judged(&lines)) {
-        assert!(outcome.starts_with("refused  "), "{line}: {verdict}");
+        assert!(outcome.starts_with("refused  "), "{line}: {outcome}");
     }
 }
 

@@ -98,7 +98,7 @@ fn a_node_whose_etc_pve_is_read_only_by_itself_stops_the_run_with_what_to_do() {
     let why = pause.lines().join("\n");
     assert!(why.contains("quorum-margin") && why.contains("`systemctl restart pve-cluster`"), "{why}");
     let impact = &held.impact;
-    assert_eq!((impact.rules_broken, impact.guests_lost, impact.fences), (0, 0, 0), "{ledger:#?}");
+    assert_eq!((impact.rules_broken, impact.guests_lost, impact.fences), (0, 0, 0), "{impact:#?}");
     let upgrades = |event: &Event| matches!(event, Event::StepStarted { command: Some(_), id, .. } if id.as_str().ends_with("upgrade-packages"));
     assert!(!held.events.iter().any(|(_, event)| upgrades(event)), "no package is touched: {}", tell(&held));
 }

@@ -72,7 +72,7 @@ fn a_lock_that_was_renewed_a_moment_ago_keeps_a_second_laptop_out() {
     let world = world.lock().unwrap();
     assert!(world.files.contains_key(LOCK), "it is not ours to take");
     let impact = Impact::report(&world, 0, 0.0);
-    assert!(impact.clean && impact.moves == 0, "{ledger:#?}");
+    assert!(impact.clean && impact.moves == 0, "{impact:#?}");
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn a_guest_that_an_administrator_brings_to_a_half_done_node_goes_on_with_the_oth
     let first = block_on(SimulatedRun { after_step, ..calm() }.begin(&sim, &journal)).unwrap();
     let Some(Ended::Paused(pause)) = &first.ended else { panic!("{}", tell(&first)) };
     let why = pause.lines().join("\n");
-    assert!(why.contains("`quorate abort` gives pve2 back as it is") && why.contains("then pve2"), "{why}");
+    assert!(why.contains("`quorate abort` puts pve2 back into service as it is") && why.contains("then pve2"), "{why}");
 
     let run = journal.latest_run().unwrap().unwrap();
     let aborted = block_on(calm().abort(&sim, &journal, &run)).unwrap();
@@ -157,7 +157,7 @@ fn a_guest_that_an_administrator_brings_to_a_half_done_node_goes_on_with_the_oth
     let order = second.plan.unwrap().node_steps.iter().filter_map(|node_step| node_step.node.clone()).collect::<Vec<_>>();
     assert_eq!(order.last(), Some(&"pve2".into()), "{order:?}");
     let impact = second.impact;
-    assert_eq!((impact.backward_moves, impact.guests_lost, impact.unconsented_downtime_s), (0, 0, 0), "{ledger:#?}");
+    assert_eq!((impact.backward_moves, impact.guests_lost, impact.unconsented_downtime_s), (0, 0, 0), "{impact:#?}");
 }
 
 /// Sets the clock of the driver's machine when the first node is back. From then on another laptop tries to get the lock.

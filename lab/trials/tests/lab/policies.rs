@@ -162,7 +162,7 @@ fn a_driver_that_dies_in_the_middle_of_an_offline_move_goes_on_with_it() {
         let outcome = block_on(again.resume(&SimPorts::new(world.clone()), &journal, &run)).unwrap();
         assert_eq!(outcome.ended, Some(Ended::Over(RunOutcome::Completed)), "{step}: {}", tell(&outcome));
         let impact = Impact::report(&world.lock().unwrap(), 0, 0.0);
-        assert!(impact.clean, "{step}: {ledger:#?}");
+        assert!(impact.clean, "{step}: {impact:#?}");
     }
 }
 

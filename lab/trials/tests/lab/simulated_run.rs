@@ -73,7 +73,7 @@ fn dies_and_resumes(step: &str, after_calls: u64) {
     let outcome = block_on(again.resume(&SimPorts::new(world.clone()), &journal, &run)).unwrap();
     assert_eq!(outcome.ended, Some(Ended::Over(RunOutcome::Completed)), "{}", tell(&outcome));
     let impact: ImpactReport = Impact::report(&world.lock().unwrap(), 28, 0.0);
-    assert!(impact.clean, "{ledger:#?}");
+    assert!(impact.clean, "{impact:#?}");
     assert_eq!((impact.nodes_upgraded, impact.moves), (3, 28), "nothing twice");
     journal.verify_chain().unwrap();
 }
@@ -144,5 +144,5 @@ fn a_second_driver_from_another_journal_is_refused_and_changes_nothing() {
         Err(error) => assert!(error.to_string().contains("admin@laptop"), "{error}"),
     }
     let impact = Impact::report(&world.lock().unwrap(), 0, 0.0);
-    assert!(impact.clean && impact.moves == 0 && impact.nodes_upgraded == 0, "{ledger:#?}");
+    assert!(impact.clean && impact.moves == 0 && impact.nodes_upgraded == 0, "{impact:#?}");
 }

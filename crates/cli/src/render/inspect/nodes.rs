@@ -141,6 +141,6 @@ pub(super) fn links(snapshot: &Snapshot, page: &mut Page) {
             }
         }
         let outcome = if down.is_empty() { "all connected".to_owned() } else { format!("DOWN: {}", down.join(", ")) };
-        page.line(format!("  {name}: {} per node, {verdict}", view.configured_links));
+        page.line(format!("  {name}: {} per node, {outcome}", view.configured_links));
     }
 }

@@ -120,7 +120,7 @@ fn a_guest_that_was_left_out_is_found() {
 
 #[test]
 fn a_debt_that_is_never_paid_is_found() {
-    found(&plan_of(without(node_steps(), "pve2.unset-noout")), &cluster(), "pve2.set-noout is never paid back");
+    found(&plan_of(without(node_steps(), "pve2.unset-noout")), &cluster(), "pve2.set-noout is never undone");
     found(&plan_of(without(node_steps(), "pve2.leave-maintenance")), &cluster(), "pve2.enter-maintenance is never paid");
     // What an administrator had set already is not ours to clear.
     let mut snapshot = cluster();
@@ -150,10 +150,10 @@ fn a_price_without_a_consent_is_found() {
 fn a_forgotten_node_and_a_node_with_two_turns_are_found() {
     let mut plan = node_steps();
     plan.remove(1);
-    found(&plan_of(plan), &cluster(), "pve2 has updates pending and no turn");
+    found(&plan_of(plan), &cluster(), "pve2 has updates pending and no node step");
     let mut plan = node_steps();
     plan.push(node_step("pve1", Vec::new()));
-    found(&plan_of(plan), &cluster(), "pve1 has two turns");
+    found(&plan_of(plan), &cluster(), "pve1 has two node steps");
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn what_pve_does_not_check_is_found() {
 fn moving_around_ha_is_found() {
     let mut plan = node_steps();
     plan[0].steps[0].step = migrate(GuestId::vm(101), "pve1", "pve3", MoveMode::Live);
-    found(&plan_of(plan), &cluster(), "goes around HA");
+    found(&plan_of(plan), &cluster(), "bypasses HA");
 }
 
 #[test]
@@ -251,7 +251,7 @@ fn a_guest_may_be_shut_down_with_consent_and_is_started_again() {
     let asked = |consents: &[Consent], node_steps: &[NodeStep]| {
         Plan::new(None, UnixMs(0), node_steps.to_vec(), Costs::default(), consents.to_vec(), Bound::default())
     };
-    found(&asked(&consents, &plan), &snapshot, "the plan asks no consent");
+    found(&asked(&consents, &plan), &snapshot, "the plan asks for no consent");
     consents.push(consent(ConsentKind::ShutdownGuests, guest));
     assert_eq!(verify(&asked(&consents, &plan), &snapshot, &Policy::default()).map(|_| ()), Ok(()));
     ha_mut(&mut snapshot).rules.push(AffinityRule::Resource(ResourceAffinity {
@@ -260,5 +260,5 @@ fn a_guest_may_be_shut_down_with_consent_and_is_started_again() {
         together: true,
     }));
     plan[0].steps.pop();
-    found(&asked(&consents, &plan), &snapshot, "is never paid back");
+    found(&asked(&consents, &plan), &snapshot, "is never undone");
 }

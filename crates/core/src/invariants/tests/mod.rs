@@ -40,26 +40,26 @@ fn context<'a>(policy: &'a Policy, current_node: Option<&str>, moving: &[(GuestI
 
 #[track_caller]
 fn broken(outcome: &RuleOutcome<Evidence>, words: &str) {
-    let RuleOutcome::Broken(evidence) = outcome else { panic!("not broken: {verdict:?}") };
+    let RuleOutcome::Broken(evidence) = outcome else { panic!("not broken: {outcome:?}") };
     assert!(evidence.iter().any(|one| one.to_string().contains(words)), "{words:?} is not in {evidence:?}");
 }
 
 /// Broken in this way, by its type and its figures.
 #[track_caller]
 fn broken_by(outcome: &RuleOutcome<Evidence>, evidence: Evidence) {
-    let RuleOutcome::Broken(said) = outcome else { panic!("not broken: {verdict:?}") };
+    let RuleOutcome::Broken(said) = outcome else { panic!("not broken: {outcome:?}") };
     assert!(said.iter().any(|one| *one == evidence), "{evidence:?} is not in {said:?}");
 }
 
 #[track_caller]
 fn unknown(outcome: &RuleOutcome<Evidence>) {
-    assert!(matches!(outcome, RuleOutcome::Unknown(_)), "{verdict:?}");
+    assert!(matches!(outcome, RuleOutcome::Unknown(_)), "{outcome:?}");
 }
 
 /// Unknown for want of this.
 #[track_caller]
 fn unknown_for(outcome: &RuleOutcome<Evidence>, what: Evidence) {
-    let RuleOutcome::Unknown(said) = outcome else { panic!("not unknown: {verdict:?}") };
+    let RuleOutcome::Unknown(said) = outcome else { panic!("not unknown: {outcome:?}") };
     assert!(said.iter().any(|one| *one == what), "{what:?} is not in {said:?}");
 }
 
@@ -303,7 +303,7 @@ fn memory_fits_counts_configured_memory_on_both_ends() {
     snapshot.guests.insert(big.id, big);
     broken(&ask(RuleId::MemoryFits, &snapshot, None, &there), "guests on pve2");
     let outcome = ask(RuleId::MemoryFits, &snapshot, None, &there);
-    let RuleOutcome::Broken(evidence) = &outcome else { panic!("{verdict:?}") };
+    let RuleOutcome::Broken(evidence) = &outcome else { panic!("{outcome:?}") };
     let Some(Evidence::MemoryFits(TooFull::Node { node, need_bytes, total_bytes, .. })) = evidence.iter().next() else {
         panic!("{evidence:?}")
     };

@@ -1,10 +1,11 @@
-//! A cheap order of the nodes by what it forces alone, before anything is packed: local search.
+//! Local search for a cheap order of the nodes, judged only by the moves that the order forces, before guests are
+//! placed.
 
 use crate::planner::bound::forced::Forced;
 use crate::planner::draws::mix;
 use crate::planner::problem::instance::NodeSet;
 
-/// Moves single nodes to where they are cheapest until nothing gets better.
+/// Moves single nodes to their cheapest position in the order until nothing improves.
 fn descend(forced: &Forced, order: &mut Vec<usize>) -> u64 {
     let mut cost = forced.cost(order);
     let mut quiet = 0;
@@ -25,8 +26,8 @@ fn descend(forced: &Forced, order: &mut Vec<usize>) -> u64 {
     cost
 }
 
-/// How much is saved at most by taking one node elsewhere, and where. Walks it past its neighbours one by one:
-/// only the two that change places change their price.
+/// The most that is saved by moving one node to another position in the order, and that position. The node is walked
+/// past its neighbours one by one: only the two that swap change their cost.
 fn best_place(forced: &Forced, order: &[usize], from: usize) -> (u64, usize) {
     let node = order[from];
     let here: NodeSet = order[..from].iter().copied().collect();
@@ -55,7 +56,7 @@ fn best_place(forced: &Forced, order: &[usize], from: usize) -> (u64, usize) {
     (u64::try_from(best_gain).unwrap_or(0), best)
 }
 
-/// A cheap order of the free nodes: the cheapest of some descents, each from the best one slightly disturbed.
+/// A cheap order of the free nodes: the cheapest of several descents, each from a slightly changed best order.
 pub(in crate::planner) fn search(forced: &Forced, descents: u64) -> Vec<usize> {
     let mut best = forced.free().to_vec();
     best.sort_by_key(|node| (forced.price(*node, NodeSet::EMPTY), *node));
@@ -63,7 +64,7 @@ pub(in crate::planner) fn search(forced: &Forced, descents: u64) -> Vec<usize> {
     improve(forced, best, 1..descents)
 }
 
-/// An order that is no dearer: one descent for each round, from the best one slightly disturbed.
+/// An order that costs no more: one descent for each round, from a slightly changed best order.
 pub(in crate::planner) fn improve(forced: &Forced, mut best: Vec<usize>, rounds: std::ops::Range<u64>) -> Vec<usize> {
     let (mut least, count) = (forced.cost(&best), best.len() as u64);
     for round in rounds {

@@ -1,7 +1,7 @@
-//! Which node next: orders are judged by what they force, then tried.
+//! The search over orders of the nodes: an order is judged by the moves that it forces, then tried.
 //!
-//! Deterministic: the same instance gives the same solution. How long it looks is the caller's choice, as a question
-//! that is asked before each try; [`for_tries`] counts.
+//! Deterministic: the same instance gives the same solution. How long it searches is up to the caller, who is asked
+//! before each try; [`for_tries`] counts tries.
 
 use super::descent;
 use crate::planner::bound::crowding::Crowding;
@@ -15,22 +15,21 @@ use crate::planner::placement::packing;
 use crate::planner::problem::instance::{Instance, Solution, StuckItem};
 use crate::policy::Overlap;
 
-/// Work for one plan, in items placed. A tenth of a second or two for a big cluster, far less for a small one.
+/// Work for one plan, in guests placed: one or two tenths of a second for a big cluster, far less for a small one.
 const PLACEMENTS: usize = 1_500_000;
 
-/// At least so many tries, however big the cluster is.
+/// At least this many tries, however big the cluster is.
 const LEAST_TRIES: usize = 24;
 
-/// Most tries for a small cluster.
+/// At most this many tries, however small the cluster is.
 const MOST_TRIES: usize = 400;
 
-/// The number of tries that a plan is worth: the work is bounded, not the time, so that the plan does not depend on the
-/// machine.
+/// The number of tries for a plan: the work is bounded, not the time, so that the plan does not depend on the machine.
 pub fn usual_tries(instance: &Instance) -> usize {
     (PLACEMENTS / instance.items.len().max(1)).clamp(LEAST_TRIES, MOST_TRIES)
 }
 
-/// Goes on for so many tries.
+/// Continues for this many tries.
 pub fn for_tries(tries: usize) -> impl FnMut() -> bool {
     let mut left = tries;
     move || {
@@ -42,24 +41,24 @@ pub fn for_tries(tries: usize) -> impl FnMut() -> bool {
 /// Descents of the order search before the first plan, and after it.
 const DESCENTS: [u64; 2] = [3, 60];
 
-/// After so many tries the order search goes on for as many descents, again and again: between tries, for what an order
-/// forces no packing can save.
+/// After every this many tries the search for an order continues for as many descents: what an order forces, no
+/// placement can save.
 const DEEPER: u64 = 16;
 
-/// Up to so many free nodes every order is tried in turn.
+/// Up to this many free nodes, every order is tried one after the other.
 const MOST_FOR_ALL_ORDERS: usize = 5;
 
-/// Up to so many items chance is worth a try, and so is packing them as a whole: with more, something always goes wrong
-/// somewhere.
+/// Up to this many guests, random choices are worth a try, and so is placing all of them at once: with more, something
+/// always goes wrong somewhere.
 const MOST_FOR_CHANCE: usize = 200;
 
-/// After so many tries an order is packed as a whole, again and again.
+/// After every this many tries, all guests are placed at once for one order.
 const PACKED_EVERY: u64 = 32;
 
-/// Looks for the cheapest way for as long as `go_on` says so, or until no cheaper one can exist.
+/// Searches for the cheapest solution for as long as `go_on` says so, or until no cheaper one can exist.
 ///
 /// # Errors
-/// The item that was stuck in the try that came furthest.
+/// The guest that was stuck in the try that got furthest.
 pub fn solve(
     instance: &Instance,
     mut go_on: impl FnMut() -> bool,
@@ -90,7 +89,7 @@ pub fn solve(
     let weighed = weighed.map_or(0, |weighed| weighed.least);
     loop {
         let style = style(instance, round);
-        // A way that misses a wish is no limit for one that meets it.
+        // A solution that misses a preference does not limit one that meets it.
         let limit = best.as_ref().filter(|best| best.unmet == 0).map_or(u64::MAX, |best| best.cost);
         match construct(instance, &forced.whole(&candidate), &style, limit, None) {
             Ok(solution) if best.as_ref().is_none_or(|best| worth(&solution) < worth(best)) => {
@@ -160,7 +159,7 @@ pub fn solve(
     }
 }
 
-/// The way that journeys suggest.
+/// A solution built from the choice of positions that the bound suggests.
 fn by_journeys(instance: &Instance, choice: &journeys::Choice) -> Option<Solution> {
     let suggested = packing::as_moves(instance, choice);
     let ways = (0..6).map(|round| style(instance, round));
@@ -168,12 +167,12 @@ fn by_journeys(instance: &Instance, choice: &journeys::Choice) -> Option<Solutio
     ways.min_by_key(worth)
 }
 
-/// Wishes first, then what it costs.
+/// Preferences first, then the cost.
 fn worth(solution: &Solution) -> (u64, u64) {
     (solution.unmet, solution.cost)
 }
 
-/// How the way of this round is looked for.
+/// How this round searches.
 fn style(instance: &Instance, round: u64) -> Style {
     let parking = match round % 5 {
         0 | 2 => Parking::Late,
@@ -189,13 +188,13 @@ fn style(instance: &Instance, round: u64) -> Style {
     }
 }
 
-/// One order after the other, of those that do not force more than `limit`, cheap ones first.
+/// One order after the other, out of those that force less than `limit`, cheap ones first.
 fn one_of(all: &[(u64, Vec<usize>)], round: u64, limit: u64) -> Option<&Vec<usize>> {
     let promising = all.partition_point(|(cost, _)| *cost < limit).max(1);
     all.get((round % promising as u64) as usize).map(|(_, order)| order)
 }
 
-/// Small, and nothing is wished for that journeys by themselves do not know.
+/// The cluster is small, and has no preference that placing all guests at once does not know.
 fn may_be_packed(instance: &Instance) -> bool {
     instance.items.len() <= MOST_FOR_CHANCE
         && instance.spread.is_none()
@@ -203,7 +202,7 @@ fn may_be_packed(instance: &Instance) -> bool {
         && instance.items.iter().all(|item| item.ends.is_none())
 }
 
-/// A slightly different order that does not force more than `limit`: one free node elsewhere, or none.
+/// A slightly different order that forces less than `limit`: one free node at another position, or the same order.
 fn neighbour(forced: &Forced, crowding: &Crowding<'_>, order: &[usize], round: u64, limit: u64) -> Vec<usize> {
     let count = order.len() as u64;
     for draw in 0..16 {

@@ -1,7 +1,7 @@
-//! What a careful administrator would need, by hand.
+//! What a careful administrator would need by hand.
 //!
 //! One node after the other, in the order of their names, and each of its guests to the node with the most free memory
-//! that takes it then: every rule of a move is kept, and nobody looks further ahead than the next move. Guests stay
+//! that takes it then: every rule of a move is kept, without looking further ahead than the next move. Guests stay
 //! where that leaves them.
 
 use serde::{Deserialize, Serialize};
@@ -9,14 +9,14 @@ use serde::{Deserialize, Serialize};
 use crate::planner::placement::board::Board;
 use crate::planner::problem::Problem;
 
-/// What it comes to, in the units of a plan's costs.
+/// The total, in the units of a plan's costs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ByHand {
-    /// Moves of guests.
+    /// How many guests are migrated, each counted once per move.
     pub moves: u64,
-    /// Memory and local disks that travel, in bytes.
+    /// Memory and local disks that are copied, in bytes.
     pub bytes: u64,
-    /// Guests that find no room when their node is to go down.
+    /// Guests that find no room when their node is drained.
     pub left: u64,
 }
 
@@ -60,14 +60,14 @@ mod tests {
     }
 
     #[test]
-    fn each_guest_goes_to_the_most_free_node_and_waits_there_for_its_turn() {
+    fn each_guest_goes_to_the_node_with_the_most_free_memory_and_stays_until_that_node_is_drained() {
         let fixture = Fixture::cluster(3).vm(101, "pve1", 24).vm(102, "pve2", 16).vm(103, "pve3", 8);
         // 101 to pve3 and on to pve2, 102 and 103 to pve1.
         assert_eq!(of(fixture), ByHand { moves: 4, bytes: (24 + 16 + 8 + 24) << 30, left: 0 });
     }
 
     #[test]
-    fn who_finds_no_room_is_left_though_another_order_had_room_for_all() {
+    fn a_guest_without_room_is_left_behind_even_if_another_order_has_room_for_all() {
         let fixture = || Fixture::cluster(3).vm(101, "pve1", 40).vm(102, "pve2", 30).vm(103, "pve3", 30);
         assert_eq!(of(fixture()).left, 1);
         let (policy, ongoing) = (Policy::default(), Ongoing::fresh("unit".into()));

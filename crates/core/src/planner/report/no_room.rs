@@ -1,4 +1,5 @@
-//! No order was found in which every guest can leave its node in time: where it fails, what would help, what is proven.
+//! No order was found in which every guest can leave its node in time: where it fails, what would help, and what is
+//! proven.
 
 use crate::plan::{Help, Hindrance, Hole, NoRoom, Reason};
 use crate::planner::problem::Problem;
@@ -7,10 +8,10 @@ use crate::planner::problem::instance::StuckItem;
 use super::proofs::proofs;
 use super::relaxations::relaxations;
 
-/// Guests of a node that are named one by one.
+/// At most this many further stuck guests of the node are named.
 const MOST_STUCK: usize = 8;
 
-/// The attempt that came furthest, who was stuck in it, and what is proven beside.
+/// The attempt that got furthest, which guests were stuck in it, and proofs of infeasibility.
 pub(in crate::planner) fn no_room(problem: &Problem<'_>, stuck: &StuckItem) -> Vec<Reason> {
     let mut reasons = vec![reason(problem, stuck, help(problem, stuck))];
     let others = (0..problem.instance.items.len())
@@ -23,7 +24,7 @@ pub(in crate::planner) fn no_room(problem: &Problem<'_>, stuck: &StuckItem) -> V
     reasons
 }
 
-/// Has this item no node to go to at that moment?
+/// Does this guest have no node to go to at that moment?
 fn nowhere(problem: &Problem<'_>, stuck: &StuckItem, item: usize) -> bool {
     let spec = &problem.instance.items[item];
     spec.allowed.without(stuck.node).iter().all(|node| {

@@ -1,4 +1,4 @@
-//! What a wish that was not made would cost: the same cluster planned once more with it, with few tries.
+//! What a preference that is not set would cost: the same cluster planned once more with it, with few tries.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,34 +9,34 @@ use crate::planner::order::search::{for_tries, solve};
 use crate::planner::problem::{Ongoing, reading};
 use crate::planner::schedule::costs;
 
-/// Items times tries that one price may take: somebody waits for it.
+/// Guests times tries that one cost estimate may take: a person is waiting for it.
 const WORK: usize = 60_000;
 
-/// A wish and what it costs.
+/// A preference and what it would cost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Price {
-    /// The wish, as the configuration has it: `end = "home"`.
+    /// The preference as it is written in the configuration: `end = "home"`.
     pub preference: String,
-    /// In a few words: `everybody back home`.
+    /// In a few words: `all guests back home at the end`.
     pub what: String,
-    /// What a plan with it would cost; none if none was found.
+    /// What a plan with it would cost; none if no plan was found.
     pub costs: Option<PriceTag>,
 }
 
 /// What a plan would cost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PriceTag {
-    /// Moves of guests.
+    /// How many guests are migrated, each counted once per move.
     pub moves: u32,
-    /// Bytes that travel.
+    /// Bytes that are copied.
     pub bytes: u64,
     /// Expected duration in seconds.
     pub duration_s: u64,
-    /// Guests that would not end where the wish has them, or thousandths missing to balance; 0: it is met in full.
+    /// Guests that would not end where the preference puts them, or thousandths missing to balance; 0: met in full.
     pub unmet: u64,
 }
 
-/// The price of each wish that the policy does not have.
+/// The cost of each preference that the policy does not have.
 pub(super) fn prices(snapshot: &Snapshot, policy: &Policy, ongoing: &Ongoing) -> Vec<Price> {
     let mut preferences: Vec<(String, String, Policy)> = Vec::new();
     let mut preference = |key: String, what: &str, change: &dyn Fn(&mut Policy)| {
@@ -47,11 +47,11 @@ pub(super) fn prices(snapshot: &Snapshot, policy: &Policy, ongoing: &Ongoing) ->
         }
     };
     let points = policy.balance_points;
-    preference("end = \"home\"".to_owned(), "everybody back home at the end", &|with| with.end = End::Home);
+    preference("end = \"home\"".to_owned(), "all guests back home at the end", &|with| with.end = End::Home);
     let what = format!("nodes filled alike at the end, within {points} points");
     preference("end = \"balanced\"".to_owned(), &what, &|with| with.end = End::Balanced);
     if policy.end != End::Anywhere {
-        preference("end = \"anywhere\"".to_owned(), "guests stay where they are in the end", &|with| {
+        preference("end = \"anywhere\"".to_owned(), "guests stay where they are at the end", &|with| {
             with.end = End::Anywhere
         });
     }

@@ -1,32 +1,33 @@
-//! Proofs that no order of the nodes helps, where they are cheap: sums, sizes and groups. What is said here is certain;
-//! where nothing is said, there may still be no plan.
+//! Proofs of infeasibility where they are cheap: sums, sizes and groups. What is reported here is certain; where
+//! nothing is reported, there may still be no plan.
 
 use crate::plan;
 use crate::planner::problem::Problem;
 use crate::planner::problem::instance::{Instance, NodeSet};
 
-/// Why there can be no plan, whatever is tried.
+/// Why there can be no plan, whatever the order of the nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::planner) enum Proof {
     /// While this node is away, all guests need more memory than the others have.
     NoRoomWithout {
-        /// The node.
+        /// The node that is away.
         node: usize,
-        /// What all that moves takes.
+        /// Memory of all guests that can move.
         needed_bytes: u64,
-        /// What the others have.
+        /// Memory that the other nodes have for them.
         there_bytes: u64,
     },
-    /// No node that it may be on, but its own, is big enough for it, even empty.
+    /// No node that the guest may be on, except its own, is big enough for it, even when empty.
     TooBig {
-        /// What moves.
+        /// The guest that has to leave its node.
         item: usize,
         /// The biggest of these nodes, and what it has; none if there is none.
         biggest: Option<(usize, u64)>,
     },
-    /// So many that must not meet have only as many nodes, and one of these is away in its turn.
+    /// There are at least as many guests that must not meet as nodes for them, and one of these nodes is away while it
+    /// is upgraded.
     GroupTooWide {
-        /// Those that must not meet.
+        /// The guests that must not meet.
         items: Vec<usize>,
         /// The nodes that they may be on.
         nodes: NodeSet,

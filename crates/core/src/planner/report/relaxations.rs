@@ -1,7 +1,7 @@
-//! Where there is no plan: the smallest single thing of each kind that makes one possible if it is given up.
+//! Where there is no plan: for each kind of relaxation, the smallest single one that makes a plan possible.
 //!
-//! Each is checked by solving the problem again with it. Few tries each, so one that would do can be missed; one that is
-//! named does.
+//! Each is checked by solving the problem again with it. There are few tries for each, so one that would help can be
+//! missed; one that is named does help.
 
 use crate::placement::plannable_bytes;
 use crate::plan;
@@ -13,39 +13,39 @@ use crate::policy::Policy;
 /// Tries for each check, at least.
 const TRIES: usize = 12;
 
-/// Tries for each check of a small cluster, and what decides which one is small: items placed.
+/// Tries for each check of a small cluster, and what decides which one is small: guests placed.
 const MOST_TRIES: usize = 400;
 const PLACEMENTS: usize = 2400;
 
-/// Items times checks that all of this may take: a person waits for it.
+/// Guests times checks that all of this may take: a person is waiting for it.
 const WORK: usize = 400_000;
 
-/// Guests that are tried as the one to be shut down, small ones first.
+/// Guests that are tried as the one to shut down, small ones first.
 const MOST_SHUT_DOWN: usize = 24;
 
 /// Guests that are shut down together, at most.
 const MOST_TOGETHER: usize = 8;
 
-/// What memory is freed in.
+/// Memory is freed in steps of this size.
 pub(in crate::planner) const STEP: u64 = 1 << 29;
 
-/// Something given up.
+/// A requirement that is relaxed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::planner) enum Relaxation {
     /// These are down while their node is upgraded.
     ShutDown(Vec<usize>),
-    /// So many bytes more on a node.
+    /// This many more bytes on a node.
     Free(usize, u64),
     /// These two need not be apart.
     Relax(usize, usize),
-    /// This one may be on one node more.
+    /// This guest may be on one more node.
     Allow(usize, usize),
-    /// Less headroom: percent, and what that gives each node.
+    /// Less headroom: the percentage, and how many bytes that gives each node.
     Headroom(u8, Vec<u64>),
 }
 
 impl Relaxation {
-    /// The puzzle with it.
+    /// The placement problem with it.
     pub(in crate::planner) fn apply(&self, instance: &mut Instance) {
         match self {
             Self::ShutDown(items) => items.iter().for_each(|item| shut_down(instance, *item)),
@@ -86,7 +86,7 @@ impl Relaxation {
     }
 }
 
-/// It comes back where it is, so its memory stays taken there.
+/// The guest is started again on the same node, so its memory stays reserved there.
 fn shut_down(instance: &mut Instance, item: usize) {
     let (home, bytes) = (instance.items[item].home, instance.items[item].memory_bytes);
     let place = &mut instance.places[home];
@@ -105,7 +105,7 @@ struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    /// Would there be a plan with it?
+    /// Would there be a plan with this relaxation?
     fn would_do(&mut self, relaxation: &Relaxation) -> bool {
         if self.checks_left == 0 {
             return false;
@@ -113,17 +113,18 @@ impl Trial<'_> {
         self.checks_left -= 1;
         let mut instance = self.problem.instance.clone();
         relaxation.apply(&mut instance);
-        // Where there is little to place, more tries cost nothing, and less is missed.
+        // Where there is little to place, more tries cost next to nothing, and less is missed.
         let tries = (PLACEMENTS / instance.items.len().max(1)).clamp(TRIES, MOST_TRIES);
         solve(&instance, for_tries(tries), |_| {}).is_ok()
     }
 
-    /// One guest is down while its node is upgraded: the smallest that is enough. Else several of the stuck one's node.
+    /// One guest is down while its node is upgraded: the smallest that is enough. Otherwise several of the guests on the
+    /// stuck guest's node.
     fn shut_down(&mut self, stuck: &StuckItem) -> Option<Relaxation> {
         let items = &self.problem.instance.items;
         let mut candidates: Vec<usize> = (0..items.len()).filter(|item| items[*item].memory_bytes > 0).collect();
         candidates.sort_by_key(|item| (items[*item].memory_bytes, *item));
-        // Small ones do not help if not even the stuck one does, or one of its size.
+        // A guest much smaller than the stuck one is not tried: it would not free enough.
         candidates
             .retain(|item| *item == stuck.item || items[*item].memory_bytes * 8 >= items[stuck.item].memory_bytes);
         candidates.truncate(MOST_SHUT_DOWN);
@@ -136,7 +137,7 @@ impl Trial<'_> {
         self.shut_down_several(stuck)
     }
 
-    /// The biggest guests of the node, as many as it takes; then those are left out that are not needed.
+    /// The biggest guests of the node, as many as it takes; then those that turn out not to be needed are left out.
     fn shut_down_several(&mut self, stuck: &StuckItem) -> Option<Relaxation> {
         let items = &self.problem.instance.items;
         let mut big: Vec<usize> = (0..items.len()).filter(|item| items[*item].home == stuck.node).collect();
@@ -155,7 +156,7 @@ impl Trial<'_> {
         Some(Relaxation::ShutDown(needed))
     }
 
-    /// So much memory more on one node: the least, on whichever node.
+    /// The least additional memory on one node that is enough, on whichever node.
     fn free_memory(&mut self, stuck: &StuckItem) -> Option<Relaxation> {
         let most = self.problem.instance.items[stuck.item].memory_bytes.div_ceil(STEP);
         let mut best: Option<(u64, usize)> = None;
@@ -174,13 +175,13 @@ impl Trial<'_> {
         best.map(|(steps, node)| Relaxation::Free(node, steps * STEP))
     }
 
-    /// One pair that need not be apart.
+    /// One pair of guests that need not be apart.
     fn relax(&mut self, stuck: &StuckItem) -> Option<Relaxation> {
         let apart = self.problem.instance.items[stuck.item].apart.clone();
         apart.into_iter().map(|other| Relaxation::Relax(stuck.item, other)).find(|pair| self.would_do(pair))
     }
 
-    /// One node more for the stuck guest.
+    /// One more node for the stuck guest.
     fn allow(&mut self, stuck: &StuckItem) -> Option<Relaxation> {
         let refusals = &self.problem.refusals[stuck.item];
         refusals.keys().map(|node| Relaxation::Allow(stuck.item, *node)).find(|node| self.would_do(node))
@@ -206,7 +207,7 @@ impl Trial<'_> {
     }
 }
 
-/// One of each kind, if there is one.
+/// One relaxation of each kind, where one was found.
 pub(in crate::planner) fn relaxations(problem: &Problem<'_>, stuck: &StuckItem) -> Vec<Relaxation> {
     let work = problem.instance.items.len().max(1) * TRIES;
     let mut trial = Trial { problem, checks_left: WORK / work };

@@ -1,5 +1,6 @@
-//! What a person wants to see of a plan beside its steps: how good it is, how full the nodes get, who travels twice and
-//! why, how others would do it, and what other wishes would cost. Pure; nothing of it decides anything.
+//! What a person wants to see of a plan beside its steps: how good it is, how full the nodes get, which guests move
+//! twice and why, what it would take by hand, and what other preferences would cost. Pure; nothing here influences a
+//! decision.
 
 use std::collections::BTreeMap;
 
@@ -19,43 +20,43 @@ use crate::planner::problem::{Ongoing, reading};
 use super::by_hand::{ByHand, by_hand};
 use super::preferences::{self, Price};
 
-/// Everything that is shown.
+/// Everything that is shown beside a plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// Nodes of the cluster.
+    /// Number of nodes of the cluster.
     pub nodes: usize,
-    /// Nodes that have a turn.
+    /// Number of nodes that are upgraded.
     pub turns: usize,
-    /// What becomes of the guests.
+    /// How many guests are moved, and how.
     pub guests: Counts,
     /// Moves, those that HA will make among them, over the least number that any plan needs; 1.0 is proven optimal.
     pub moves_ratio: f64,
-    /// Combined cost of the same moves (bytes and a price for each) over its own lower bound.
+    /// Combined cost of the same moves (bytes and a fixed cost per move) over its own lower bound.
     pub cost_ratio: f64,
-    /// How full each node is while one is away, turn by turn.
+    /// How full each node is while one is away, node step by node step.
     pub stages: Vec<Stage>,
     /// Guests that move more than once.
     pub twice: Vec<Itinerary>,
-    /// Moves that HA will make by itself once failback is given back: from, to its choice. Not in the plan's costs.
+    /// Moves that HA will make by itself once failback is set back. Not in the plan's costs.
     pub ha_moves: Vec<HaMove>,
     /// What a careful administrator would need.
     pub by_hand: Option<ByHand>,
-    /// Wishes that were not made.
+    /// Preferences that are not set, with what each would cost.
     pub wanted: Vec<Price>,
 }
 
-/// What becomes of the guests.
+/// How many guests are moved, and how.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// Running guests in all.
+    /// All running guests.
     pub running: usize,
-    /// Move live.
+    /// VMs that are migrated live.
     pub live: usize,
     /// Containers that are restarted elsewhere.
     pub restart: usize,
-    /// Shut down while their node is upgraded.
+    /// Guests that are shut down while their node is upgraded.
     pub stay_down: usize,
-    /// Are not touched.
+    /// Running guests that are left alone.
     pub untouched: usize,
     /// Stopped guests that are moved.
     pub offline: usize,
@@ -63,44 +64,44 @@ pub struct Counts {
     pub stopped_to_move: usize,
 }
 
-/// A turn as the nodes see it: the moment when its node is away.
+/// The cluster at the moment when the node of a node step is away.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stage {
     /// The node that is away.
     pub node: NodeName,
-    /// Moves of this turn.
+    /// Moves of this node step.
     pub moves: usize,
     /// Memory of the running guests of each node, in percent of its whole memory.
     pub percent: BTreeMap<NodeName, u64>,
     /// The least memory that is left for guests on any other node, in bytes.
     pub least_free_bytes: u64,
-    /// Where that is.
+    /// The node with the least memory left.
     pub least_free_on: Option<NodeName>,
-    /// Would the guests of any one more node find room on the rest, by their sum?
+    /// If any one more node failed, would its guests fit on the rest, by the sum of their memory?
     pub bears_another_loss: bool,
 }
 
-/// The journeys of a guest that moves more than once.
+/// The moves of a guest that moves more than once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Itinerary {
-    /// The guest.
+    /// The guest that moves more than once.
     pub guest: GuestId,
-    /// From where it is, through every stop.
+    /// From the node where it is now, through every node that it moves to.
     pub path: Vec<NodeName>,
-    /// Why it does not travel once: the reason of its first journey.
+    /// Why one move is not enough: the reason for its first move.
     pub why: StepWhy,
 }
 
-/// A move that is HA's own.
+/// A move that HA makes by itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HaMove {
-    /// The guest.
+    /// The guest that HA will move.
     pub guest: GuestId,
     /// Where the plan leaves it.
     pub from: NodeName,
-    /// Where HA may take it.
+    /// Nodes that HA may move it to.
     pub to: Vec<NodeName>,
-    /// What travels.
+    /// Memory that is copied, in bytes.
     pub bytes: u64,
 }
 
@@ -115,7 +116,8 @@ pub fn report(plan: &Plan, snapshot: &Snapshot, policy: &Policy, ongoing: &Ongoi
         let cost = problem.cost_of(plan).saturating_add(problem.cost_of_guests(ha_moves.iter().map(|own| own.guest)));
         let mut least = bound::least_beside(&problem.instance, &costs, cost, journeys::MOST_CHOICES);
         if cost < least {
-            // No plan that meets the wishes is so cheap: this one misses some, and is held against plans without any.
+            // No plan that meets the preferences is this cheap: this one misses some, so it is compared with plans that
+            // have none.
             least = bound::least(&problem.instance.without_preferences(), &costs);
         }
         cost_ratio = cost as f64 / least.max(1) as f64;
@@ -135,7 +137,7 @@ pub fn report(plan: &Plan, snapshot: &Snapshot, policy: &Policy, ongoing: &Ongoi
     }
 }
 
-/// A guest's stops and the reason of its first journey.
+/// The nodes of each guest's moves, and the reason for its first move.
 type Paths = BTreeMap<GuestId, (Vec<NodeName>, StepWhy)>;
 
 struct Walk {
@@ -212,14 +214,14 @@ fn twice((guest, (path, why)): (GuestId, (Vec<NodeName>, StepWhy))) -> Option<It
     (path.len() > 2).then_some(Itinerary { guest, path, why })
 }
 
-/// Whom HA will take elsewhere: failback is on, and the plan leaves it where its rules prefer another node.
+/// Guests that HA will move by itself: failback is on, and the plan leaves them where their rules prefer another node.
 fn ha_moves(snapshot: &Snapshot, at: &BTreeMap<GuestId, NodeName>, to_undo: &[Step]) -> Vec<HaMove> {
     let Some(ha) = snapshot.ha.known() else { return Vec::new() };
     let names: Vec<NodeName> = snapshot.nodes.keys().cloned().collect();
     let own = |(guest, from): (&GuestId, &NodeName)| {
         let to = pulled_at_the_end(ha, *guest, &names, to_undo)?;
         let seen = snapshot.guests.get(guest)?;
-        // Whom HA leaves where it is now it also leaves there then.
+        // A guest that HA leaves where it is now stays there at the end as well.
         let held = pulled_to(ha, *guest, &names).is_none();
         let pulled = !to.contains(from) && (held || seen.node != *from);
         let bytes = if guest.kind == GuestKind::Vm { seen.memory_bytes } else { 0 };
@@ -246,7 +248,7 @@ fn counts(plan: &Plan, snapshot: &Snapshot) -> Counts {
                 ways.insert(guest, way);
             }
             OnGuest::Stops => drop(ways.insert(guest, Way::Down)),
-            // What is started wherever it is was stopped for its move.
+            // A guest that is started wherever it is was stopped for its move.
             OnGuest::Starts if step.starts_moved().is_some() => drop(ways.insert(guest, Way::Stopped)),
             OnGuest::Starts | OnGuest::Configures | OnGuest::Nothing => {}
         }

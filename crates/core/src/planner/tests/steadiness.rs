@@ -46,7 +46,7 @@ fn planning_again_after_every_wave_of_a_run_changes_nothing() {
         for node_steps in 0..plan.node_steps.len() {
             let (state, rest) = after_node_steps(&snapshot, &plan, node_steps);
             let revision = revise(&rest, &state, &policy, &ongoing_after(&plan, node_steps));
-            assert_eq!(revision, Ok(Revision::Keep), "after {waves} waves, {:?}", policy.end);
+            assert_eq!(revision, Ok(Revision::Keep), "after {node_steps} waves, {:?}", policy.end);
         }
     }
 }

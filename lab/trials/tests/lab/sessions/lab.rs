@@ -31,7 +31,7 @@ fn a_lab_is_looked_at_broken_and_ended_from_another_process() {
         "moves",
     ];
     for counter in counters {
-        assert_eq!(impact[counter], 0, "{counter} in {ledger}");
+        assert_eq!(impact[counter], 0, "{counter} in {impact}");
     }
     assert_eq!(impact["clean"], true);
 

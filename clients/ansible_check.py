@@ -1,4 +1,4 @@
-"""Ansible with community.proxmox runs a playbook whose assertions hold the cluster file against the API."""
+"""Ansible with community.proxmox runs a playbook whose assertions compare the cluster file with the API."""
 
 import json
 import os
@@ -12,7 +12,7 @@ ASSERTED = '"msg": "All assertions passed"'
 
 
 def variables(lab, login):
-    """What the playbook is told: how to log in, and what it must find."""
+    """The variables of the playbook: how to log in, and what it must find."""
     host, port = lab.endpoints[lab.first_node()].split(":")
     access = {"api_host": host, "api_port": port, "api_user": "root@pam", "validate_certs": False}
     if login == "token":

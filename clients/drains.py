@@ -1,4 +1,4 @@
-"""Peers that empty a node: each is let loose on the same cluster, and the lab itself says what came of it.
+"""Peers that empty a node: each drains a node of the same cluster, and the lab itself says what happened.
 
 `cargo xtask clients drains` prints the table of docs/guide/other-clients.md, at the genuine speed of time.
 """
@@ -14,7 +14,7 @@ from harness import THREE_NODES, Lab, options, program
 
 DRAINED = "pve1"
 
-# HA takes its turn every ten seconds and migrates one after the other; what has not moved by then stays.
+# HA works in rounds of ten seconds and migrates one guest after the other; what has not moved by then stays.
 SETTLE_S = 180
 
 
@@ -170,7 +170,7 @@ PEERS = {
 
 COLUMNS = [
     "peer", "moves", "moved", "says it is done after", "exit code", "still there then", "gone after another",
-    "HA's task OK before its guest had left", "stays", "end on", "longest pause", "downtime", "ledger",
+    "HA's task OK before its guest had left", "stays", "end on", "longest pause", "downtime", "impact report",
 ]
 
 
@@ -183,7 +183,7 @@ def row(name, drain):
         ", ".join(drain.left_when_said) or "nobody", f"{drain.late_s:.0f} s" if drain.late_s else "-",
         ", ".join(f"{seconds} s" for seconds in drain.early_s) or "-",
         ", ".join(drain.left_at_end) or "nobody", on, f"{drain.blackout_ms} ms", f"{drain.downtime_s} s",
-        "clean" if drain.clean else f"not clean, {drain.owed} owed",
+        "clean" if drain.clean else f"not clean, {drain.owed} still to undo",
     ]
     return "| " + " | ".join(map(str, cells)) + " |"
 

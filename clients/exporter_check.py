@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 
 def free_port():
-    """A port that nobody has just now."""
+    """A port that is free now."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return found.getsockname()[1]

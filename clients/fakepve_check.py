@@ -32,11 +32,11 @@ USER, PASSWORD = "root@pam", "secret"
 TOKEN, SECRET = "root@pam!quorate", "5b1c4e0e-5d7e-4f43-9d8c-3a1d5a0c9e11"
 
 # Where fakepve models nothing, it answers with fillers that fit the schema's types and mean nothing. A cluster never
-# says these, and Quorate takes none of them for an answer: that is right, and has to stay so.
+# sends these, and Quorate accepts none of them as an answer: that is right, and has to stay so.
 FILLERS = {
     # A service that is neither a virtual machine nor a container; half a view of HA is none.
     ("GET /cluster/ha/resources", 'unknown service "fake"'),
-    # The cluster lists a job `100-0`, the node knows a job `fake`: whether replication is in order nobody says.
+    # The cluster lists a job `100-0`, the node knows a job `fake`: nothing says whether replication is in order.
     ("GET /nodes/*/replication", "no node knows the state of job 100-0"),
     # The node reports a file of repositories that it cannot read.
     ("GET /nodes/pve1/apt/repositories", "fake: fake"),
@@ -243,7 +243,7 @@ def looks(asked, checks, directory, front, config):
         finally:
             front.garbled = None
         assert "GET /storage" in sources, sources
-    with checks.check("preflight reads the fake, and says that what SSH should tell is unknown"):
+    with checks.check("preflight reads the fake, and says that what SSH should answer is unknown"):
         done = quorate(asked, directory, config, "preflight", "--json")
         assert done.returncode not in (0, 2), f"exit code {done.returncode}: {done.stderr}"
         assert "ssh" in done.stdout.lower(), done.stdout[:500]

@@ -1,7 +1,7 @@
 """What the scripts in this folder share: a lab of its own for each of them, checks that are counted, and deadlines.
 
 A script starts `quorate-lab up` in a fresh directory, lets a client that knows nothing of Quorate talk to it, and
-compares what the client says with the cluster file and with the lab's own ledger. The lab ends with the script,
+compares what the client says with the cluster file and with the lab's own impact report. The lab ends with the script,
 however that ends. Nothing here knows how Quorate works inside; it uses the binary as a person would.
 """
 
@@ -30,7 +30,7 @@ THREE_NODES = CLIENTS / "three-nodes.toml"
 # Asked to end, a script leaves its `with` blocks, and the lab goes down.
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
-# Two more users, so that there is somebody who may see less than root.
+# Two more users, so that there is one who may see less than root.
 MORE_USERS = """
 [[token]]
 name = "auditor@pve!look"
@@ -102,7 +102,7 @@ class Lab:
         done = subprocess.run(
             list(map(str, command)), capture_output=True, text=True, timeout=ASK_S, env=self.environment
         )
-        # 10 is the exit code of a ledger with harm in it.
+        # 10 is the exit code of an impact report with harm in it.
         if done.returncode not in (0, 10):
             raise RuntimeError(f"quorate-lab {verb}: exit code {done.returncode}: {done.stderr.strip()}")
         return json.loads(done.stdout) if done.stdout.strip() else None
@@ -160,13 +160,13 @@ def started(command, log, environment, stdout=None):
 
 
 def ends_with_its_parent():
-    """Even a script that is killed leaves nothing behind: Linux tells the program when its parent is gone."""
+    """Even a script that is killed leaves nothing behind: Linux signals the program when its parent is gone."""
     set_parent_death_signal = 1
     ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM)
 
 
 def ended(process):
-    """Ends a program politely, and otherwise."""
+    """Ends a program politely, and by force if it does not end."""
     process.terminate()
     try:
         process.wait(timeout=10)
@@ -224,7 +224,7 @@ class Checks:
 
 
 def options():
-    """What every script is told: where `quorate` and `quorate-lab` are, and a directory that it may fill."""
+    """The arguments of every script: where `quorate` and `quorate-lab` are, and a directory that it may fill."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--programs", required=True, type=pathlib.Path)
     parser.add_argument("--work", required=True, type=pathlib.Path)

@@ -1,4 +1,4 @@
-"""proxlb reads the whole cluster, and empties a node that is in maintenance for it, once."""
+"""proxlb reads the whole cluster, and empties a node that its configuration puts into maintenance, once."""
 
 import json
 
@@ -17,7 +17,7 @@ def main():
 
 def reads(lab, checks):
     """A dry run, with its picture of the cluster as JSON."""
-    with checks.check("a dry run reads nodes and running guests as the file has them, and moves nobody"):
+    with checks.check("a dry run reads nodes and running guests as the file has them, and moves no guest"):
         config = proxlb_config(lab, enable=False)
         done = lab.run([program("python"), "-m", "proxlb", "--config", config, "--dry-run", "--json"])
         equal(done.returncode, 0, done.stderr[-1500:])
@@ -35,10 +35,10 @@ def drains(lab, checks):
     with checks.check("a node in maintenance is emptied: four moves, exit code 0"):
         equal(drain.exit_code, 0, drain.output[-1500:])
         equal((drain.moves, drain.left_at_end), (4, []), "moves, left at the end")
-    with checks.check("it waits for the true migration: nobody is left when it ends"):
+    with checks.check("it waits for the migration itself: no guest is left when it ends"):
         equal(drain.left_when_said, [], f"on {DRAINED} when it ended")
-    with checks.check("no guest was down, and nothing is owed"):
-        equal((drain.downtime_s, drain.owed, drain.clean), (0, 0, True), "downtime, owed, clean")
+    with checks.check("no guest was down, and nothing is left to undo"):
+        equal((drain.downtime_s, drain.owed, drain.clean), (0, 0, True), "downtime, still to undo, clean")
 
 
 main()

@@ -1,4 +1,4 @@
-"""proxmoxer, the library on which most Python clients of Proxmox VE stand, makes the calls that such clients make."""
+"""proxmoxer, the library that most Python clients of Proxmox VE use, makes the calls that such clients make."""
 
 from proxmoxer import AuthenticationError, ProxmoxAPI, ResourceException
 from proxmoxer.tools import Tasks
@@ -84,7 +84,7 @@ def reads(lab, checks, api):
         status = api.cluster.status.get()
         equal([entry["quorate"] for entry in status if entry["type"] == "cluster"], [1], "quorate")
         equal({entry["name"] for entry in status if entry["type"] == "node"}, names, "nodes")
-    with checks.check("the resources hold every guest where the file has it, with name, memory and state"):
+    with checks.check("the resources list every guest where the file has it, with name, memory and state"):
         seen = {entry["vmid"]: entry for entry in api.cluster.resources.get(type="vm")}
         equal(set(seen), set(lab.guests()), "guests")
         for vmid, wanted in lab.guests().items():
@@ -200,7 +200,7 @@ def rights(lab, checks):
         error = refused(auditor.nodes("pve1").qemu(113).migrate.post, target="pve2", online=1)
         equal(error.status_code, 403, "status")
         assert "VM.Migrate" in str(error), error
-    with checks.check("somebody without rights gets a shorter list and no error"):
+    with checks.check("a user without rights gets a shorter list and no error"):
         equal(nobody.cluster.resources.get(type="vm"), [], "guests")
         equal(nobody.nodes("pve1").qemu.get(), [], "machines")
         equal(refused(nobody.nodes("pve1").qemu(113).config.get).status_code, 403, "configuration")

@@ -1,5 +1,5 @@
-//! `cargo xtask bench plan …` and `cargo xtask bench optima`: what they measure is in `research/planner`; here it is only
-//! built for release, run and passed on.
+//! `cargo xtask bench plan …` and `cargo xtask bench optima`: what they measure is in `research/planner`; here it is
+//! only built for release, run and passed on.
 
 use crate::run::{Outcome, cargo};
 

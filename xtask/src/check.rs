@@ -1,5 +1,5 @@
-//! `cargo xtask check`: the quick answer while one works. Format, house rules, and of the crates that changed clippy and
-//! the tests beside the code.
+//! `cargo xtask check`: the quick answer while one works. Format, house rules, and of the crates that changed clippy
+//! and the tests beside the code.
 //!
 //! What changed is asked of git: against the commit at which this branch left `main`, and what is not committed yet.
 //! Crates that only use a changed one are compiled by clippy as well; their tests are for `cargo xtask test`.

@@ -12,11 +12,11 @@ const WIDTH: usize = 120;
 
 const CHECKS: &str = "Checks before a run";
 const ABOUT_CHECKS: [&str; 2] = [
-    "`quorate preflight` asks every check of one snapshot (`crates/core/src/checks/`, one file per check), and every \
-     [safety rule](invariants.md) of now and with each node out in turn. A finding is *blocking* (no run while it stands), \
-     asks for *consent*, is a *warning*, or is for *information*. Every finding names what was seen and what to do about \
-     it. Its id (`disk-space/root-full`) stays the same when its words change. What could not be read is found by \
-     `unknown-readings` alone; what a rule says stands under the rule's own id, and no check repeats it.",
+    "`quorate preflight` makes every check on one snapshot (`crates/core/src/checks/`, one file per check), and every \
+     [safety rule](invariants.md), for now and with each node out, one after the other. A finding is *blocking* (no \
+     run until it is gone), needs *consent*, is a *warning*, or is *information*. Every finding names what was seen and \
+     what to do about it. Its id (`disk-space/root-full`) stays the same when its words change. What could not be read \
+     is found by `unknown-readings` alone; what a rule finds is listed under the rule's own id, and no check repeats it.",
     "`quorate explain ID` prints these texts. They are written in the code; this page is made from it by `cargo xtask \
      docs`.",
 ];
@@ -25,10 +25,10 @@ const RULES: &str = "Safety rules";
 const ABOUT_RULES: [&str; 3] = [
     "Each rule is a predicate over one snapshot (`crates/core/src/invariants/`, one file per rule). A step that takes a \
      risk is begun only if every rule holds now, while it runs and after it, together with everything that is under way. \
-     A step that gives something back must merely break no rule that holds. A reading that is missing on a node that is \
+     A step that undoes something must merely break no rule that holds. A reading that is missing on a node that is \
      online makes a rule *unknown*, and unknown lets nothing pass.",
-    "Before a run preflight asks every rule as well, of now (`RULE/now`) and with each node out in turn as it will be \
-     during its reboot (`RULE/node-out`); what a rule cannot tell for another reason than a reading that is missing is \
+    "Before a run preflight checks every rule as well, for now (`RULE/now`) and with each node out, one after the other, \
+     as during its reboot (`RULE/node-out`); what a rule cannot decide for another reason than a missing reading is \
      `RULE/cannot-tell`. All of it is blocking and never waived.",
     "`quorate explain ID` prints these texts. They are written in the code; this page is made from it by `cargo xtask \
      docs`.",

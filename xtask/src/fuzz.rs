@@ -1,7 +1,8 @@
 //! `cargo xtask fuzz`, `cargo xtask crash-matrix` and `cargo xtask bench observe`: what needs speed, built for release.
 //!
-//! What they do is in the package of the lab ([`PACKAGE`]); here they are only built, run and passed on. None is a stage
-//! of `cargo xtask test`: there the tests of that package hold every point of the crash matrix and a fixed list of seeds.
+//! What they do is in the package of the lab ([`PACKAGE`]); here they are only built, run and passed on. None is a
+//! stage of `cargo xtask test`: there the tests of that package cover every point of the crash matrix and a fixed list
+//! of seeds.
 
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,19 +11,19 @@ use clap::Args;
 
 use crate::run::{Outcome, cargo};
 
-/// Whose examples these are.
+/// The package that has these examples.
 const PACKAGE: &str = "quorate-trials";
 
 /// Two minutes of fresh seeds, if nothing else is asked for.
 const SECONDS: u64 = 120;
 
-/// What to hold.
+/// Which seeds to run.
 #[derive(Args)]
 pub(crate) struct Fuzz {
-    /// Hold this seed only and print its story
+    /// Run this seed only and print its story
     #[arg(long, conflicts_with_all = ["from", "seconds", "count", "json"])]
     seed: Option<u64>,
-    /// The first seed; without it, seeds that nobody has held before
+    /// The first seed; without it, seeds that were never run before
     #[arg(long)]
     from: Option<u64>,
     /// For how long, in seconds of real time [default: 120, unless there is a count]
@@ -36,7 +37,7 @@ pub(crate) struct Fuzz {
     json: bool,
 }
 
-/// Which points to take.
+/// Which points to test.
 #[derive(Args)]
 pub(crate) struct CrashMatrix {
     /// Only the points after an event of the journal
@@ -80,8 +81,8 @@ pub(crate) fn observe(root: &Path, arguments: &[String]) -> bool {
     example(root, "observe", arguments)
 }
 
-/// A seed at which nobody has begun: a thousand of them in a second are never held.
-#[allow(clippy::disallowed_methods, reason = "the clock is where seeds are taken from that were never held")]
+/// A first seed that was never used: no machine runs a thousand seeds in a second.
+#[allow(clippy::disallowed_methods, reason = "fresh seeds are taken from the clock")]
 fn fresh() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() * 1000)
 }

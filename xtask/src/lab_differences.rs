@@ -1,5 +1,5 @@
-//! `docs/lab-differences.md`: where the lab is not a Proxmox cluster. Its tables are those that the tests of the lab use;
-//! the words around them are in `lab_differences.md` beside this file.
+//! `docs/lab-differences.md`: where the lab is not a Proxmox cluster. Its tables are those that the tests of the lab
+//! use; the words around them are in `lab_differences.md` beside this file.
 //!
 //! What differs for the same reason and in the same place is one line of the page.
 

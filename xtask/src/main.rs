@@ -1,7 +1,7 @@
-//! What the project checks itself with: `cargo xtask test` is everything, `cargo xtask check` the quick part of it.
+//! The checks of the project: `cargo xtask test` is everything, `cargo xtask check` the quick part of it.
 //!
 //! It promises that a clone which passes `cargo xtask test` here passes the same checks anywhere: no stage depends on
-//! a service or on the order of other work, and only the last, the clients that others wrote, needs a package index
+//! a service or on the order of other work, and only the last, the third-party clients, needs a package index
 //! for Python. It needs cargo, rustfmt, clippy and python3, and says so if one is missing; cargo-nextest and cargo-deny
 //! are used where they are installed.
 
@@ -24,7 +24,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// What the project checks itself with.
+/// The checks of the project.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
 struct Cli {
@@ -34,25 +34,26 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Everything: format, house rules, lints, links of the documentation, all tests, clients that others wrote
+    /// Everything: format, house rules, lints, links of the documentation, all tests, third-party clients
     Test,
-    /// The quick part, while you work: format, house rules; of the crates that changed, lints and the tests beside the code
+    /// The quick part, while you work: format, house rules; of the crates that changed, lints and the tests beside the
+    /// code
     Check,
     /// Only the house rules (xtask/src/tidy), and whether pages that are made from the code are stale
     Tidy,
     /// Writes the pages of the documentation that are made from the code
     Docs,
-    /// Runs over made-up clusters with faults, seed after seed; two minutes of fresh seeds if nothing else is asked for
+    /// Runs over random clusters with faults, seed after seed; two minutes of fresh seeds by default
     Fuzz(fuzz::Fuzz),
-    /// Kills the engine at every point of a run, and takes the run up
+    /// Kills the engine at every point of a run, and resumes the run
     CrashMatrix(fuzz::CrashMatrix),
-    /// How near the planner comes to its bound (plan, optima), and how long a look at a large cluster takes (observe)
+    /// How close the planner comes to its bound (plan, optima), and how long a look at a large cluster takes (observe)
     Bench {
         /// plan, optima or observe, and what each takes; `plan --help` has a list
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
         arguments: Vec<String>,
     },
-    /// Clients that others wrote, against the lab: all of them, or those that are named; `drains` makes the table of the docs
+    /// Third-party clients, against the lab: all of them, or those that are named; `drains` makes the table of the docs
     Clients {
         /// proxmoxer, pvecontrol, proxlb, exporter, ansible, fakepve, drains
         names: Vec<String>,

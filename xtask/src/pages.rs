@@ -1,5 +1,5 @@
-//! Pages of the documentation that are made from the code: `cargo xtask docs` writes them, and the house rules say which
-//! of them is stale. A generator is one line here.
+//! Pages of the documentation that are made from the code: `cargo xtask docs` writes them, and the house rules say
+//! which of them is stale. A generator is one line here.
 
 use std::path::Path;
 

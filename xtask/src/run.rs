@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 
-/// How a stage came out.
+/// The result of a stage.
 pub(crate) enum Outcome {
     Passed,
     Failed(String),
@@ -107,7 +107,7 @@ fn pass_on(
     thread::spawn(move || {
         for line in BufReader::new(from).split(b'\n').map_while(Result::ok) {
             let line = String::from_utf8_lossy(&line);
-            // Whoever listened may be gone; the stage goes on all the same.
+            // The reader of our output may be gone; the stage continues all the same.
             let _ = writeln!(to, "{line}");
             if let Some(count) = count_in(&line) {
                 let _ = counts.send(count);

@@ -1,7 +1,7 @@
 //! The stages of `cargo xtask test`, each with its time, the quick ones first. It stops at the first that fails.
 //!
 //! Everything is compiled once: clippy checks, the tests build, and what comes after uses what they have built. Nothing
-//! here is drawn by lot: whatever turns a stage red is in the change. Seeds that nobody has held before are
+//! here is random: whatever turns a stage red is in the change. Fresh seeds are
 //! `cargo xtask fuzz`.
 
 use std::path::Path;
@@ -67,7 +67,7 @@ pub(crate) fn tests(root: &Path, packages: &[&str], count: &mut Count) -> Outcom
     cargo_counted(root, &[&["test"], packages, &targets].concat(), count)
 }
 
-/// Runs stages up to the first that fails, and prints what each came to and how long it took.
+/// Runs stages up to the first that fails, and prints the result of each and how long it took.
 pub(crate) fn run(root: &Path, stages: &[(&str, impl Fn(&Path, &mut Count) -> Outcome)]) -> bool {
     let begun = now();
     let mut count = Count::default();

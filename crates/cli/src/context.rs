@@ -10,14 +10,14 @@ use crate::config::{self, Config, DEFAULT_FILE};
 use crate::exit::Exit;
 use crate::failure::Failure;
 
-/// Options of every command.
+/// Options common to all commands.
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 pub(crate) struct Common {
     /// Configuration file
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Journal; without it, the one that the configuration names
+    /// Journal file; default: the one named in the configuration
     #[arg(long, global = true, value_name = "FILE")]
     journal: Option<PathBuf>,
     /// Print JSON
@@ -28,7 +28,7 @@ pub(crate) struct Common {
 /// What the output looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// For people.
+    /// Pages for people.
     Text,
     /// For programs: one value per line.
     Json,
@@ -50,25 +50,25 @@ impl Context {
         if self.common.json { Format::Json } else { Format::Text }
     }
 
-    /// Where the configuration is, or is to be.
+    /// Path of the configuration file, whether it exists yet or not.
     pub(crate) fn config_path(&self) -> &Path {
         self.common.config.as_deref().unwrap_or(Path::new(DEFAULT_FILE))
     }
 
-    /// The configuration.
+    /// Loads and checks the configuration file.
     pub(crate) fn config(&self) -> Result<Config, Failure> {
         let path = self.config_path();
         config::load(path).map_err(|error| {
             let next = if path.exists() {
                 "Correct the file. docs/guide/configuration.md describes every key."
             } else {
-                "Write one with `quorate init ADDRESS`, or name it with --config FILE."
+                "Write one with `quorate init ADDRESS`, or name yours with --config FILE."
             };
             Failure::usage(error.to_string(), next)
         })
     }
 
-    /// The policy of the configuration; the defaults if there is no configuration and none was asked for.
+    /// The policy in the configuration; the defaults if there is no configuration and none was named.
     pub(crate) fn policy(&self) -> Result<Policy, Failure> {
         if self.common.config.is_none() && !Path::new(DEFAULT_FILE).exists() {
             return Ok(Policy::default());
@@ -76,7 +76,7 @@ impl Context {
         Ok(self.config()?.policy)
     }
 
-    /// The journal's file.
+    /// Path of the journal file.
     pub(crate) fn journal_path(&self) -> Result<PathBuf, Failure> {
         match &self.common.journal {
             Some(path) => Ok(path.clone()),
@@ -84,7 +84,7 @@ impl Context {
         }
     }
 
-    /// Opens the journal, and finds the run: the one asked for, or else the latest.
+    /// Opens the journal and finds the run: the one asked for, or else the latest.
     pub(crate) fn journal_and_run(&self, mode: Mode, run: Option<&str>) -> Result<(Journal, RunId), Failure> {
         let journal = Journal::open(&self.journal_path()?, mode)?;
         let runs = journal.runs()?;
@@ -99,7 +99,7 @@ impl Context {
                 Some(asked) => {
                     (format!("the journal {path} has no run {asked}"), format!("It has: {}.", known.join(", ")))
                 }
-                None => (format!("the journal {path} holds no run"), "Begin one with `quorate run`.".to_owned()),
+                None => (format!("the journal {path} holds no run"), "Start one with `quorate run`.".to_owned()),
             };
             return Err(Failure::new(Exit::Journal, happened, "Nothing was changed on the cluster.", &[&next]));
         };

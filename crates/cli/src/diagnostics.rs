@@ -1,7 +1,7 @@
-//! `-v` and `--log-file`: what happens on the connections, so that a failure in the field can be understood.
+//! `-v` and `--log-file`: what happens on the connections, to diagnose failures in the field.
 //!
-//! Each event is one line, cleaned like everything else that others may have written a part of. Secrets are in none:
-//! what is logged of a call is its method, path and status.
+//! Each event is one line, cleaned like all text that may come from outside. It contains no secrets: of a call, only
+//! the method, path and status are logged.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -15,20 +15,20 @@ use crate::failure::Failure;
 use crate::private_file;
 use crate::render::page::clean;
 
-/// Options of every command.
+/// Options common to all commands.
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 pub(crate) struct Options {
-    /// Log to standard error: -v connections and failures, -vv also each call and command, -vvv also what the TLS and
-    /// SSH libraries log
+    /// Log to standard error: -v connections and failures, -vv also each call and command, -vvv also the logs of the
+    /// TLS and SSH libraries
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
-    /// Log into this file instead, at least as much as with -vv; only its owner can read it
+    /// Log to this file instead, at least as much as with -vv; only its owner can read it
     #[arg(long, global = true, value_name = "FILE")]
     log_file: Option<PathBuf>,
 }
 
-/// From here on events are written where the options say; without them, nowhere.
+/// Starts logging to where the options say; without them, nothing is logged.
 pub(crate) fn begin(options: &Options) -> Result<(), Failure> {
     let (verbosity, writer) = match &options.log_file {
         None if options.verbose == 0 => return Ok(()),

@@ -7,25 +7,25 @@ use std::process::ExitCode;
 pub enum Exit {
     /// Done as asked.
     Ok = 0,
-    /// A fault in Quorate itself.
+    /// A bug in Quorate itself.
     Internal = 1,
     /// The command line, the configuration file or an input file is wrong.
     Usage = 2,
-    /// Findings forbid a run.
+    /// Blocking findings forbid the upgrade.
     Blocked = 3,
-    /// The plan needs the operator's word.
+    /// The plan needs the operator's consent.
     NeedsConsent = 4,
-    /// The cluster cannot be reached, is not the one that is pinned, or does not let us in.
+    /// The cluster cannot be reached, does not show what is pinned, or refuses the credentials.
     Cluster = 5,
     /// There is no plan that keeps every rule.
     NoPlan = 6,
-    /// The run stands still and waits for the operator.
+    /// The run is paused and waits for the operator.
     Paused = 7,
-    /// Another process drives, or nobody does where somebody must.
+    /// Another process works on the run already, or none does where one is needed.
     Driver = 8,
     /// The journal cannot be read or written, or holds no run.
     Journal = 9,
-    /// The lab's ledger shows harm.
+    /// The lab's impact report shows harm.
     Harm = 10,
     /// The run was ended by the operator before all nodes were done.
     Aborted = 11,
@@ -34,24 +34,24 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// All of them, with the meaning that the documentation gives.
+    /// All exit codes, with the meaning given in the documentation.
     pub(crate) const ALL: &[(Self, &str)] = &[
         (Self::Ok, "Done as asked."),
-        (Self::Internal, "A fault in Quorate itself."),
+        (Self::Internal, "A bug in Quorate itself."),
         (Self::Usage, "The command line, the configuration file or an input file is wrong."),
-        (Self::Blocked, "Findings forbid a run."),
-        (Self::NeedsConsent, "The plan needs the operator's word."),
-        (Self::Cluster, "The cluster cannot be reached, is not the one that is pinned, or does not let us in."),
+        (Self::Blocked, "Blocking findings forbid the upgrade."),
+        (Self::NeedsConsent, "The plan needs the operator's consent."),
+        (Self::Cluster, "The cluster cannot be reached, does not show what is pinned, or refuses the credentials."),
         (Self::NoPlan, "There is no plan that keeps every rule."),
-        (Self::Paused, "The run stands still and waits for the operator."),
-        (Self::Driver, "Another process drives, or nobody does where somebody must."),
+        (Self::Paused, "The run is paused and waits for the operator."),
+        (Self::Driver, "Another process works on the run already, or none does where one is needed."),
         (Self::Journal, "The journal cannot be read or written, or holds no run."),
-        (Self::Harm, "The lab's ledger shows harm."),
+        (Self::Harm, "The lab's impact report shows harm."),
         (Self::Aborted, "The run was ended by the operator before all nodes were done."),
         (Self::NoQuorum, "The cluster has no quorum."),
     ];
 
-    /// The number.
+    /// The exit status as a number.
     pub(crate) fn code(self) -> u8 {
         self as u8
     }

@@ -1,4 +1,4 @@
-//! The one error type at the edge: what happened, what it means for the cluster now, what to do next.
+//! The one error type shown to the user: what happened, what it means for the cluster now, what to do next.
 //!
 //! Errors of the libraries become a [`Failure`] here and nowhere else, so that each kind has one message and one exit
 //! code.
@@ -12,7 +12,7 @@ use crate::exit::Exit;
 use crate::render::page::Page;
 use crate::render::units::moment;
 
-/// A command that could not do what was asked.
+/// Why a command could not do what was asked.
 #[derive(Debug)]
 pub struct Failure {
     pub(crate) exit: Exit,
@@ -30,20 +30,20 @@ impl Failure {
         Self { exit, happened: happened.into(), means: means.into(), next }
     }
 
-    /// Something wrong with what the operator gave us; found before anything was sent.
+    /// Something is wrong with the operator's input; found before anything was sent.
     pub(crate) fn usage(happened: impl Into<String>, next: &str) -> Self {
         Self::new(Exit::Usage, happened, UNTOUCHED, &[next])
     }
 
-    /// Found while looking; nothing but reads were sent.
+    /// Found while reading the cluster; nothing but reads was sent.
     pub(crate) fn cluster(happened: impl Into<String>, next: &[&str]) -> Self {
         Self::new(Exit::Cluster, happened, UNTOUCHED, next)
     }
 
-    /// For standard error; `program` is the name that it begins with.
+    /// The page for standard error; it begins with the name `program`.
     pub(crate) fn page(&self, program: &str) -> Page {
         let mut page = Page::default();
-        // The first line may be a whole message with a snippet; each of its lines is a line here.
+        // `happened` may be a message of several lines, with a snippet; each becomes a line here.
         for (index, line) in self.happened.lines().enumerate() {
             page.line(if index == 0 { format!("{program}: {line}") } else { line.to_owned() });
         }
@@ -54,7 +54,7 @@ impl Failure {
         page
     }
 
-    /// For scripts.
+    /// The JSON object for scripts.
     pub(crate) fn json(&self) -> serde_json::Value {
         let Self { exit, happened, means, next } = self;
         json!({ "kind": "error", "exit": exit.code(), "happened": happened, "means": means, "next": next })
@@ -75,8 +75,8 @@ impl From<ApiError> for Failure {
                     &format!(
                         "On {node} itself, compare: openssl x509 -in /etc/pve/local/pve-ssl.pem -noout -fingerprint -sha256"
                     ),
-                    "(with a certificate of your own: /etc/pve/local/pveproxy-ssl.pem). If the node shows the new one, \
-                     put it into the configuration; if not, somebody is between you and the node.",
+                    "(with your own certificate: /etc/pve/local/pveproxy-ssl.pem). If the node prints the new one, put \
+                     it into the configuration; if not, someone is intercepting the connection.",
                 ],
             ),
             ApiError::Unauthorized { .. } => Self::cluster(
@@ -86,16 +86,14 @@ impl From<ApiError> for Failure {
             ),
             ApiError::Forbidden { .. } => Self::cluster(
                 happened,
-                &[
-                    "Give the token the role that the README shows; `pveum user token permissions USER TOKEN` shows what \
-                   it has.",
-                ],
+                &["Give the token the role shown in the README; `pveum user token permissions USER TOKEN` lists what \
+                   it has."],
             ),
             ApiError::Refused { .. } => {
                 Self::cluster(happened, &["Read the message above; `quorate inspect` shows the cluster's state."])
             }
             ApiError::InDoubt { .. } => {
-                Self::cluster(happened, &["Try again; if it persists, look at pveproxy there."])
+                Self::cluster(happened, &["Try again; if it persists, check pveproxy on that node."])
             }
         }
     }
@@ -113,8 +111,8 @@ impl From<ShellError> for Failure {
                 happened,
                 &[
                     &format!("On {node} itself, compare: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub"),
-                    "If the node was installed anew, put the new key into the configuration; if not, somebody is \
-                     between you and the node.",
+                    "If the node was reinstalled, put the new key into the configuration; if not, someone is \
+                     intercepting the connection.",
                 ],
             ),
             ShellError::Unauthorized { node, .. } => Self::cluster(
@@ -123,7 +121,7 @@ impl From<ShellError> for Failure {
                     "Check [auth] ssh-key, and that its public half is in /root/.ssh/authorized_keys on {node}."
                 )],
             ),
-            ShellError::InDoubt { .. } => Self::cluster(happened, &["Try again; if it persists, look at the network."]),
+            ShellError::InDoubt { .. } => Self::cluster(happened, &["Try again; if it persists, check the network."]),
         }
     }
 }
@@ -132,7 +130,7 @@ impl From<JournalError> for Failure {
     fn from(error: JournalError) -> Self {
         let means = match &error {
             JournalError::Write { .. } | JournalError::LeaseLost { .. } => {
-                "This process stopped. What is under way on the cluster goes on by itself."
+                "This process stopped. Whatever is in progress on the cluster continues by itself."
             }
             _ => UNTOUCHED,
         };
@@ -141,21 +139,21 @@ impl From<JournalError> for Failure {
                 Exit::Driver,
                 match lease {
                     Some(lease) => format!(
-                        "{} drives run {} already; its last sign of life was at {}",
+                        "{} works on run {} already; its last sign of life was at {}",
                         lease.holder.text,
                         lease.run,
                         moment(lease.renewed)
                     ),
                     None => error.to_string(),
                 },
-                "`quorate status` shows what it does; `quorate pause` or `quorate abort` talk to it. If it hangs, end \
-                 that process: then `quorate resume` takes the run up.",
+                "`quorate status` shows what it does; `quorate pause` and `quorate abort` send it a request. If it \
+                 hangs, end that process: then `quorate resume` continues the run.",
             ),
             JournalError::LeaseLost { .. } => {
-                (Exit::Driver, error.to_string(), "`quorate status` shows what the other one does.")
+                (Exit::Driver, error.to_string(), "`quorate status` shows what the other process does.")
             }
             JournalError::Missing { .. } => {
-                (Exit::Journal, error.to_string(), "Check [journal] path, or begin with `quorate run`.")
+                (Exit::Journal, error.to_string(), "Check [journal] path, or start a run with `quorate run`.")
             }
             JournalError::Open { .. } | JournalError::Read { .. } => {
                 (Exit::Journal, error.to_string(), "Check the file, its directory and their permissions.")
@@ -169,12 +167,12 @@ impl From<JournalError> for Failure {
                 (Exit::Journal, error.to_string(), "Make room or repair the disk, then `quorate resume`.")
             }
             JournalError::Unreadable { .. } => {
-                (Exit::Journal, error.to_string(), "Use the Quorate that wrote it; keep the file as it is.")
+                (Exit::Journal, error.to_string(), "Use the version of Quorate that wrote it; do not change the file.")
             }
             JournalError::ChainBroken { .. } => (
                 Exit::Journal,
                 error.to_string(),
-                "Find out who changed it. Restore it from a copy, or begin anew with another file: \
+                "Find out who changed it. Restore it from a copy, or start again with another file: \
                  `quorate inspect` shows what is still set (noout, maintenance).",
             ),
         };
@@ -190,10 +188,10 @@ impl From<DriveError> for Failure {
                 Exit::Driver,
                 error.to_string(),
                 UNTOUCHED,
-                &["Ask whoever that is; from where that process runs, `quorate status` shows what it does."],
+                &["Ask its operator; on the machine where it runs, `quorate status` shows what it does."],
             ),
             DriveError::NoRun(_) => {
-                Self::new(Exit::Journal, error.to_string(), UNTOUCHED, &["`quorate run` begins one."])
+                Self::new(Exit::Journal, error.to_string(), UNTOUCHED, &["`quorate run` starts one."])
             }
         }
     }

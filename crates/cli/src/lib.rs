@@ -1,7 +1,7 @@
 //! The program `quorate`: reads the command line and the configuration, calls the other crates, prints.
 //!
-//! Standard output is data, standard error is talk. Every "no" says what happened, what it means for the cluster and
-//! what to do, and ends with one of the exit codes in [`exit`].
+//! Standard output is data, standard error is messages. Every refusal says what happened, what it means for the cluster
+//! and what to do, and ends with one of the exit codes in [`exit`].
 
 mod clock;
 mod commands;
@@ -34,7 +34,7 @@ struct CommandLine {
     verb: commands::Verb,
 }
 
-/// Does what the command line says; the first argument is the program's own name.
+/// Runs the command line; the first argument is the program's own name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let CommandLine { common, diagnostics, verb } = CommandLine::parse_from(arguments);
     let context = Context::new(common);

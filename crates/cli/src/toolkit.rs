@@ -1,6 +1,6 @@
-//! What another program needs to speak as `quorate` does: exit codes, refusals, pages, and a whole run on the terminal.
+//! What another program needs to behave like `quorate`: exit codes, refusals, pages, and a whole run on the terminal.
 //!
-//! Everything else in this crate is private. `quorate-lab` is the other program.
+//! Everything else in this crate is private. That other program is `quorate-lab`.
 
 use std::process::ExitCode;
 
@@ -15,10 +15,10 @@ pub use crate::render::table::Table;
 pub use crate::render::units::{bytes, duration};
 pub use crate::whole_run::{Came, Pages, whole_run};
 
-/// Runs a command to its end, says why if it could not do what was asked, and gives the exit code.
+/// Runs a command to its end, prints why if it failed, and returns the exit code.
 pub fn conclude(program: &str, format: Format, command: impl Future<Output = Result<Exit, Failure>>) -> ExitCode {
     let outcome = tokio::runtime::Runtime::new()
-        .map_err(|error| Failure::new(Exit::Internal, error.to_string(), "Nothing was begun.", &["Try again."]))
+        .map_err(|error| Failure::new(Exit::Internal, error.to_string(), "Nothing was started.", &["Try again."]))
         .and_then(|runtime| runtime.block_on(command));
     match outcome {
         Ok(exit) => exit.into(),

@@ -1,7 +1,7 @@
 //! A whole run on the terminal in one go, each page under its own heading: inspect, preflight, plan, run, report.
 //!
-//! It reaches the cluster as every verb does, through a configuration file, and drives with the same engine; it only
-//! leaves out what is asked of an operator between the pages. `quorate-lab demo` shows it.
+//! It reaches the cluster as every verb does, through a configuration file, and uses the same engine; it only leaves
+//! out the questions to an operator between the pages. `quorate-lab demo` uses it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,16 +25,16 @@ use crate::render;
 use crate::render::page::Page;
 use crate::render::plan::Detail;
 
-/// How far a whole run came.
+/// How far a whole run got.
 #[derive(Debug)]
 pub struct Came {
-    /// How it ended.
+    /// The exit code of the whole run.
     pub exit: Exit,
-    /// Its first plan, if there was one.
+    /// The first plan, if there was one.
     pub plan: Option<Plan>,
 }
 
-/// Pages with headings between them, for people; nothing of it is printed where programs listen.
+/// Pages with headings between them, for people; nothing is printed in JSON format.
 #[derive(Clone, Copy, Debug)]
 pub struct Pages(pub Format);
 
@@ -56,7 +56,7 @@ impl Pages {
     }
 }
 
-/// Looks, plans, runs and reports. Before the run begins, `agreed` is given the downtime that is agreed to, seconds by
+/// Inspects, plans, runs and reports. Before the run starts, `agreed` receives the agreed downtime in seconds per
 /// guest.
 ///
 /// # Errors
@@ -71,11 +71,11 @@ pub async fn whole_run(
     let connection = connect(&config).await?;
     let Connection { ref ports, ref policy, .. } = connection;
     let run = new_run_id(ports.clock.now(), "demo");
-    pages.title("Inspect: one picture of the cluster");
+    pages.title("Inspect: a snapshot of the cluster");
     let prepared = prepare(ports, connection.known_nodes(), policy, &run, Lists::Refresh).await;
     let Prepared { snapshot, findings, plan } = prepared;
     pages.page(&render::inspect::snapshot(&snapshot));
-    pages.title("Preflight: what could be in the way");
+    pages.title("Preflight: what could prevent the upgrade");
     pages.page(&render::preflight::findings(&findings));
     if blocks(&findings) {
         return Ok(Came { exit: Exit::Blocked, plan: None });
@@ -84,7 +84,7 @@ pub async fn whole_run(
         Ok((plan, _)) => plan,
         Err(none) => return Ok(Came { exit: no_plan(&none, pages.0), plan: None }),
     };
-    pages.title("Plan: every step, checked by code other than the code that made it");
+    pages.title("Plan: every step, verified by code independent of the planner");
     pages.page(&render::plan::plan(&plan, &snapshot, policy, Detail::Steps));
     agreed(plan.downtime_allowed_s(policy));
 

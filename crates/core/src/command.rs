@@ -1,4 +1,4 @@
-//! What is sent to the cluster, as data: a dry run prints it, one interpreter per transport sends it.
+//! What is sent to the cluster, as data: a dry run prints it, each transport's interpreter sends it.
 
 use std::fmt;
 
@@ -10,18 +10,18 @@ use crate::ids::NodeName;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Method {
-    /// Reads.
+    /// Reads something.
     Get,
     /// Starts or creates.
     Post,
-    /// Changes.
+    /// Changes something.
     Put,
-    /// Removes.
+    /// Removes something.
     Delete,
 }
 
 impl Method {
-    /// As it stands in the request line.
+    /// As it is written in the request line.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Get => "GET",
@@ -38,7 +38,7 @@ impl Method {
 pub enum Command {
     /// A call of the PVE API; any node may serve it.
     Api {
-        /// HTTP method.
+        /// The call's HTTP method.
         method: Method,
         /// Below `/api2/json`: `/nodes/pve1/qemu/101/migrate`.
         path: String,
@@ -47,7 +47,7 @@ pub enum Command {
     },
     /// A program on one node, by argument vector; quoting is the transport's business.
     Shell {
-        /// The node.
+        /// The node on which it runs.
         node: NodeName,
         /// Program and arguments.
         argv: Vec<String>,

@@ -1,6 +1,6 @@
-//! Clusters for tests, written as a few words: `Fixture::cluster(3).vm(101, "pve1", 4).snapshot()`.
+//! Clusters for tests, written in one line: `Fixture::cluster(3).vm(101, "pve1", 4).snapshot()`.
 //!
-//! Everything is known and healthy, every node has updates with a new kernel pending, and all guests lie on shared
+//! Everything is known and healthy, every node has updates with a new kernel pending, and all guests are on shared
 //! storage. A test changes what its scenario is about, with [`Fixture::node`], [`Fixture::guest`] and the like.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +11,7 @@ use crate::snapshot::{
     AffinityRule, Ceph, CephDaemon, Cpu, DaemonKind, EtcPve, Guest, GuestStatus, Ha, HaNodeState, HaRequest, HaService,
     HaServiceState, HealthLevel, HostFacts, Kernel, Link, LocalGuest, LrmMode, LrmStatus, Member, Memory,
     MigrationFacts, Node, NodeAffinity, Options, Osd, Packages, PendingPackage, PgState, QuorumView, ResourceAffinity,
-    Service, Snapshot, SafeToStop, Storage, StorageOnNode, SubscriptionStatus,
+    SafeToStop, Service, Snapshot, Storage, StorageOnNode, SubscriptionStatus,
 };
 use crate::steps::NEEDED_SERVICES;
 
@@ -57,7 +57,7 @@ impl Fixture {
         Self(snapshot)
     }
 
-    /// A running VM with so many GiB.
+    /// Adds a running VM with this much memory in GiB.
     #[must_use]
     pub fn vm(self, vmid: u32, node: &str, gib: u64) -> Self {
         let mut facts = MigrationFacts { running_machine: Some("pc-q35-9.2+pve1".to_owned()), ..usual_facts() };
@@ -65,7 +65,7 @@ impl Fixture {
         self.add(GuestId::vm(vmid), node, gib, facts)
     }
 
-    /// A running container with so many GiB.
+    /// Adds a running container with this much memory in GiB.
     #[must_use]
     pub fn ct(self, vmid: u32, node: &str, gib: u64) -> Self {
         self.add(GuestId::ct(vmid), node, gib, usual_facts())
@@ -93,7 +93,7 @@ impl Fixture {
         self
     }
 
-    /// A guest that is there already does not run.
+    /// Stops a guest that was added before.
     #[must_use]
     pub fn stopped(mut self, id: GuestId) -> Self {
         if let Some(guest) = self.0.guests.get_mut(&id) {
@@ -106,7 +106,7 @@ impl Fixture {
         self
     }
 
-    /// Changes a guest.
+    /// Changes a guest that was added before.
     #[must_use]
     pub fn guest(mut self, id: GuestId, change: impl FnOnce(&mut Guest)) -> Self {
         change(self.0.guests.get_mut(&id).expect("a test changes guests that it has added"));
@@ -119,20 +119,20 @@ impl Fixture {
         self.guest(id, |guest| change(guest.migration.known_mut().expect("a fixture's facts are known")))
     }
 
-    /// Changes a node.
+    /// Changes a node of the cluster.
     #[must_use]
     pub fn node(mut self, name: &str, change: impl FnOnce(&mut Node)) -> Self {
         change(self.0.nodes.get_mut(&NodeName::new(name)).expect("a test changes nodes of its cluster"));
         self
     }
 
-    /// A node with so many GiB.
+    /// Gives a node this much memory in GiB.
     #[must_use]
     pub fn memory(self, name: &str, gib: u64) -> Self {
         self.node(name, |node| node.memory = Known(Memory { total_bytes: gib * GIB, used_bytes: 0, host_bytes: 0 }))
     }
 
-    /// A node that has been upgraded and rebooted already.
+    /// Makes a node one that has been upgraded and rebooted already.
     #[must_use]
     pub fn upgraded(self, name: &str) -> Self {
         self.node(name, |node| {
@@ -154,7 +154,7 @@ impl Fixture {
         })
     }
 
-    /// HA manages a guest that is there already: started, failback on.
+    /// Puts a guest that was added before under HA: started, failback on.
     #[must_use]
     pub fn managed(mut self, id: GuestId) -> Self {
         let service = HaService {
@@ -183,14 +183,14 @@ impl Fixture {
         ha
     }
 
-    /// Changes HA.
+    /// Changes the state of HA.
     #[must_use]
     pub fn ha(mut self, change: impl FnOnce(&mut Ha)) -> Self {
         change(self.ha_active());
         self
     }
 
-    /// A rule that these HA guests prefer, or must be on, these nodes with these priorities.
+    /// Adds a rule that these HA guests prefer, or must be on, these nodes with these priorities.
     #[must_use]
     pub fn node_rule(self, id: &str, guests: &[GuestId], nodes: &[(&str, u32)], strict: bool) -> Self {
         let nodes = nodes.iter().map(|(name, priority)| ((*name).into(), *priority)).collect();
@@ -198,21 +198,21 @@ impl Fixture {
         self.ha(|ha| ha.rules.push(AffinityRule::Node(rule)))
     }
 
-    /// A rule that these HA guests are each on another node.
+    /// Adds a rule that keeps these HA guests on different nodes.
     #[must_use]
     pub fn apart(self, id: &str, guests: &[GuestId]) -> Self {
         let rule = ResourceAffinity { id: id.to_owned(), guests: guests.iter().copied().collect(), together: false };
         self.ha(|ha| ha.rules.push(AffinityRule::Resource(rule)))
     }
 
-    /// A rule that these HA guests are on one node.
+    /// Adds a rule that keeps these HA guests on one node.
     #[must_use]
     pub fn together(self, id: &str, guests: &[GuestId]) -> Self {
         let rule = ResourceAffinity { id: id.to_owned(), guests: guests.iter().copied().collect(), together: true };
         self.ha(|ha| ha.rules.push(AffinityRule::Resource(rule)))
     }
 
-    /// A clean Ceph with one OSD and one monitor on each node.
+    /// Adds a clean Ceph with one OSD and one monitor on each node.
     #[must_use]
     pub fn ceph(mut self) -> Self {
         let names: Vec<NodeName> = self.0.nodes.keys().cloned().collect();
@@ -248,14 +248,14 @@ impl Fixture {
         self
     }
 
-    /// Changes anything.
+    /// Changes anything else in the snapshot.
     #[must_use]
     pub fn change(mut self, change: impl FnOnce(&mut Snapshot)) -> Self {
         change(&mut self.0);
         self
     }
 
-    /// What was built.
+    /// The snapshot that was built.
     pub fn snapshot(self) -> Snapshot {
         self.0
     }

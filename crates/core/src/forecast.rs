@@ -1,15 +1,15 @@
 //! Walks a whole plan over a copy of the snapshot and asks every safety rule at every stage.
 //!
-//! The second pair of eyes: it shares the steps' forecasts and the rules with the planner, and nothing of how the
-//! planner chooses. It promises that a plan it lets pass breaks no rule on the way, if every step does what it says.
-//! It does not promise that the plan is cheap, nor that the cluster holds still: the guard looks again at each step.
+//! A second, independent check: it shares the steps' forecasts and the rules with the planner, and nothing of how the
+//! planner chooses. It promises that a plan it accepts breaks no rule on the way, if every step does what it says.
+//! It does not promise that the plan is cheap, nor that the cluster stays as it is: the guard looks again at each step.
 
 mod findings;
 mod form;
+mod mode;
 mod node_out;
 #[cfg(test)]
 mod tests;
-mod mode;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,10 +17,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::checks::{Finding, Subject};
 use crate::ids::{GuestId, NodeName, StepId};
-use crate::invariants::{Context, Refusal, RuleOutcomes, refusals, outcomes, outcomes_of_moves, with_moves};
+use crate::invariants::{Context, Refusal, RuleOutcomes, outcomes, outcomes_of_moves, refusals, with_moves};
 use crate::observed::Observed;
 use crate::placement::footprint_bytes;
-use crate::plan::{Plan, PlannedStep, NodeStep};
+use crate::plan::{NodeStep, Plan, PlannedStep};
 use crate::policy::{ConsentKind, Policy};
 use crate::snapshot::{AffinityRule, Lock, Snapshot, TargetRefusal};
 use crate::steps::{Change, Class, IfImpossible, OnNode, Step, StepStatus, Why};
@@ -29,7 +29,7 @@ pub(crate) use node_out::node_out;
 
 use findings::{finding, subject_of};
 
-/// More findings than this say nothing new.
+/// More findings than this would add nothing.
 const FINDINGS_MAX: usize = 20;
 
 /// What the plan leads to, step by step; for display.
@@ -89,8 +89,8 @@ pub fn verify(plan: &Plan, snapshot: &Snapshot, policy: &Policy) -> Result<Forec
     if walk.findings.is_empty() { Ok(walk.forecast) } else { Err(walk.findings) }
 }
 
-/// A plan spans hours. What runs at the moment (tasks, backup locks, somebody's apt) is left out of its forecast, and
-/// so is what PVE says about guests that meet now: rules are asked at each stage instead. The guard sees all of it
+/// A plan spans hours. What runs at the moment (tasks, backup locks, someone else's apt) is left out of its forecast,
+/// and so is what PVE says about guests that meet now: rules are asked at each stage instead. The guard sees all of it
 /// when the time comes, and preflight names it.
 fn at_rest(snapshot: &Snapshot) -> Snapshot {
     let mut state = snapshot.clone();
@@ -126,14 +126,14 @@ struct Walk<'a> {
     policy: &'a Policy,
     findings: Vec<Finding>,
     forecast: Forecast,
-    /// What the running guests of each node may take.
+    /// Memory that the running guests of each node may take.
     memory: BTreeMap<NodeName, u64>,
     /// What the rules said of the state as it is, if nothing has been changed since.
     said: Option<RuleOutcomes>,
 }
 
 impl Walk<'_> {
-    /// Steps of one stage may overlap in any way, so they are judged as if all ran at the same time.
+    /// Steps of one stage may overlap in any way, so they are checked as if all ran at the same time.
     fn stage(&mut self, node_step: &NodeStep, may_be_down: &BTreeSet<GuestId>, stage: &[PlannedStep]) {
         for planned in stage {
             self.status(planned);
@@ -143,9 +143,12 @@ impl Walk<'_> {
                 }
             }
         }
-        let context =
-            Context { may_be_down: may_be_down.clone(), current_node: node_step.node.clone(), ..Context::new(self.policy) };
-        // A step that is done already does nothing, and so takes no risk.
+        let context = Context {
+            may_be_down: may_be_down.clone(),
+            current_node: node_step.node.clone(),
+            ..Context::new(self.policy)
+        };
+        // A step that is already done does nothing, and so takes no risk.
         let to_do = stage.iter().filter(|planned| planned.step.kind().status(&self.state) != StepStatus::Done);
         let steps: Vec<&Step> = to_do.map(|planned| &planned.step).collect();
         let before = (!steps.is_empty()).then(|| {
@@ -174,7 +177,7 @@ impl Walk<'_> {
         }
     }
 
-    /// What travels in the stages after a reboot's order does so while the node is away.
+    /// Guests that move in the stages after the reboot command do so while the node is away.
     fn leave(&mut self, reboot: &Step) {
         reboot.during(&mut self.state);
         self.said = None;
@@ -190,7 +193,7 @@ impl Walk<'_> {
         self.said.take().unwrap_or_else(|| outcomes(&self.state, context))
     }
 
-    /// While a stage runs. Most steps change nothing then but who is on its way: so the state is copied only where it
+    /// While a stage runs. Most steps then change only which guests are moving, so the state is copied only where it
     /// must be, and the guests, of which there are thousands, only where they change.
     fn during(&mut self, steps: &[&Step], context: &Context<'_>, now: &RuleOutcomes) -> RuleOutcomes {
         let together = with_moves(context, steps);
@@ -240,12 +243,12 @@ impl Walk<'_> {
         self.forecast.steps.push(StepForecast { id: planned.id.clone(), guest_memory_bytes });
     }
 
-    /// A step that takes a risk must be ready, done or under way when its turn comes. Waiting for others is what the
+    /// A step that takes a risk must be ready, done or under way when it is its turn. Waiting for others is what the
     /// restoring ones are for.
     fn status(&mut self, planned: &PlannedStep) {
         let profile = planned.step.kind().profile();
         match planned.step.kind().status(&self.state) {
-            // What cannot be undone at the end is handed over in the report; that is part of the plan.
+            // What cannot be undone at the end is left to the operator in the report; that is part of the plan.
             StepStatus::Impossible(_) if profile.if_impossible == IfImpossible::HandOver => {}
             StepStatus::Impossible(why) => self.find(planned, why.to_string(), "Plan again."),
             StepStatus::Blocked(why) if profile.class == Class::RiskTaking => {
@@ -272,12 +275,13 @@ impl Walk<'_> {
         }
     }
 
-    /// A group that HA keeps together may be split on its way, and not at the end of a turn.
+    /// A group that HA keeps together may be split on its way, but not at the end of a node step.
     fn still_whole(&mut self, node_step: &NodeStep, whole: &BTreeSet<String>) {
         let now = groups_that_are_whole(&self.state);
         for rule in whole.difference(&now) {
-            let turn = node_step.node.as_ref().map_or("the last wave".to_owned(), |node| format!("the turn of {node}"));
-            let problem = format!("{turn} leaves guests on different nodes that rule {rule} keeps together");
+            let node = node_step.node.as_ref();
+            let place = node.map_or("the end of the plan".to_owned(), |node| format!("the node step of {node}"));
+            let problem = format!("{place} leaves guests on different nodes that rule {rule} keeps together");
             self.findings.push(finding(Subject::Cluster, problem, "Plan again."));
         }
     }
@@ -293,7 +297,7 @@ fn is_move(stage: &[PlannedStep]) -> bool {
     stage.iter().all(|planned| planned.step.is_move())
 }
 
-/// One step that takes a risk makes a risk of all.
+/// One step that takes a risk makes the whole stage risk-taking.
 fn class_of(steps: &[&Step]) -> Class {
     let risk = steps.iter().any(|step| step.kind().profile().class == Class::RiskTaking);
     if risk { Class::RiskTaking } else { Class::Restoring }

@@ -1,4 +1,4 @@
-//! Names of things. Newtypes, so that a node's name cannot be handed over as a storage's.
+//! Names of things. Newtypes, so that a node's name cannot be passed where a storage's is expected.
 
 use std::fmt;
 
@@ -67,7 +67,7 @@ text_id!(
     PlanId
 );
 text_id!(
-    /// A step within a run, readable and stable over new plans: `pve1.migrate.vm:101`.
+    /// A step within a run, readable and stable across new plans: `pve1.migrate.vm:101`.
     StepId
 );
 
@@ -168,7 +168,7 @@ impl fmt::Display for OsdId {
     }
 }
 
-/// A moment, in milliseconds since 1970 UTC, by whichever clock drives the run (in the lab: the lab's).
+/// A moment, in milliseconds since 1970 UTC, by the clock of whatever runs it (in the lab: the lab's).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct UnixMs(pub u64);
@@ -195,7 +195,7 @@ impl UnixMs {
         if self < other { -distance } else { distance }
     }
 
-    /// The moment so many milliseconds later, or earlier if negative.
+    /// The moment this many milliseconds later, or earlier if negative.
     #[must_use]
     pub fn shifted(self, ms: i64) -> Self {
         Self(self.0.saturating_add_signed(ms))

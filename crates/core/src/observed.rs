@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Observed<T> {
-    /// It was read.
+    /// It was read, and this is the value.
     Known(T),
     /// It could not be read, and this is why.
     Unknown(WhyUnknown),
@@ -15,7 +15,7 @@ pub enum Observed<T> {
 /// Why a reading is missing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WhyUnknown {
-    /// The call or command that should have told: `GET /cluster/status on pve1`, `corosync-cfgtool -n on pve2`.
+    /// The call or command that should have answered: `GET /cluster/status on pve1`, `corosync-cfgtool -n on pve2`.
     pub source: String,
     /// What came instead, in words for the administrator.
     pub reason: String,

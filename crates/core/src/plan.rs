@@ -19,33 +19,33 @@ pub use no_room::{Help, Hindrance, Hole, NoRoom, Proof, Relaxation};
 pub use why::{BoundWhy, MoveWhy, NodeWhy, RebootWhy, StepWhy};
 pub use why_no_plan::WhyNoPlan;
 
-/// The whole run as it is meant to go. Waves are done one after the other.
+/// The whole run as it is meant to go. Node steps are done one after the other.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// SHA-256 over everything else.
     pub id: PlanId,
     /// The plan that this one replaces.
     pub parent: Option<PlanId>,
-    /// When the snapshot was taken that it was made from.
+    /// When the snapshot that it was made from was taken.
     pub snapshot_taken: UnixMs,
-    /// One wave per node, then a last one for the whole cluster.
+    /// One per node, then a last one for the whole cluster.
     pub node_steps: Vec<NodeStep>,
     /// What it costs.
     pub costs: Costs,
-    /// What it needs the operator's word for, whether given already or not.
+    /// What it needs the operator's consent for, whether already given or not.
     pub consents: Vec<Consent>,
-    /// What no plan can go below.
+    /// The number of moves that no plan can go below.
     pub bound: Bound,
-    /// SHA-256 over what it was made for and does not change itself: guests, nodes, rules, wishes. While that is the
-    /// same, planning again would be idle.
+    /// SHA-256 over what it was made for and does not change itself: guests, nodes, rules, preferences. While that
+    /// is the same, planning again would change nothing.
     #[serde(default)]
     pub world: String,
 }
 
-/// The steps that belong to one node's turn.
+/// The steps that upgrade one node: "node 2 of 5".
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NodeStep {
-    /// The node; none for the last wave, which is about the whole cluster.
+    /// The node; none for the last node step, which is about the whole cluster.
     pub node: Option<NodeName>,
     /// Why this node now.
     pub why: NodeWhy,
@@ -54,14 +54,14 @@ pub struct NodeStep {
 }
 
 impl NodeStep {
-    /// Expected duration in seconds: steps of one stage run together, and what travels after a reboot's order does so
-    /// while the node is away.
+    /// Expected duration in seconds: steps of one stage run together, and guests that move after the reboot command do
+    /// so while the node is away.
     pub fn duration_s(&self) -> u64 {
         duration_s(&self.steps)
     }
 }
 
-/// The same for the steps of a wave, or the first of them.
+/// The same for the steps of a node step, or the first of them.
 pub(crate) fn duration_s(steps: &[PlannedStep]) -> u64 {
     let (mut total, mut hidden_in) = (0_u64, 0_u64);
     for stage in steps.chunk_by(|one, next| one.stage == next.stage) {
@@ -81,7 +81,7 @@ pub(crate) fn duration_s(steps: &[PlannedStep]) -> u64 {
 /// A step with its place.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlannedStep {
-    /// `pve1.migrate.vm:101`: the wave's node, the verb, the subject. Stable over new plans.
+    /// `pve1.migrate.vm:101`: the node of the node step, the verb, the subject. Stable across new plans.
     pub id: StepId,
     /// Steps of one stage may run together, within the policy's limits; a stage begins when the one before has ended.
     pub stage: u32,
@@ -101,7 +101,7 @@ pub struct PlannedStep {
 pub struct Costs {
     /// Moves of guests, of any kind.
     pub moves: u32,
-    /// Memory and local disks that travel, in bytes.
+    /// Memory and local disks that are transferred, in bytes.
     pub bytes: u64,
     /// Expected downtime in seconds, by guest; guests without downtime are left out.
     pub downtime_s: BTreeMap<GuestId, u64>,
@@ -111,7 +111,7 @@ pub struct Costs {
     pub duration_s: u64,
 }
 
-/// One thing that needs the operator's word.
+/// One thing that needs the operator's consent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Consent {
     /// What kind.
@@ -136,7 +136,7 @@ pub struct Bound {
 }
 
 impl Plan {
-    /// Puts a plan together and names it by its content.
+    /// Builds a plan and names it by its content.
     pub fn new(
         parent: Option<PlanId>,
         snapshot_taken: UnixMs,
@@ -169,9 +169,11 @@ impl Plan {
         self.costs.downtime_s.iter().map(|(guest, planned_s)| (*guest, policy.with_margin_s(*planned_s))).collect()
     }
 
-    /// All steps in order, with the node of their wave.
+    /// All steps in order, with the node of their node step.
     pub fn steps(&self) -> impl Iterator<Item = (Option<&NodeName>, &PlannedStep)> {
-        self.node_steps.iter().flat_map(|node_step| node_step.steps.iter().map(move |step| (node_step.node.as_ref(), step)))
+        self.node_steps
+            .iter()
+            .flat_map(|node_step| node_step.steps.iter().map(move |step| (node_step.node.as_ref(), step)))
     }
 }
 

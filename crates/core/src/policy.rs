@@ -1,4 +1,4 @@
-//! What the operator allows and wants. Comes from the configuration file; the planner reads nothing else of it.
+//! What the operator allows and prefers. Comes from the configuration file; the planner reads nothing else of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,27 +7,27 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{GuestId, NodeName};
 use crate::snapshot::{Guest, Snapshot};
 
-/// The operator's wishes for a run.
+/// The operator's preferences for a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Policy {
-    /// Nodes to take first, in this order.
+    /// Nodes to upgrade first, in this order.
     pub first: Vec<NodeName>,
-    /// Nodes to take last, in this order. The node that Quorate itself depends on belongs here.
+    /// Nodes to upgrade last, in this order. The node that Quorate itself depends on belongs here.
     pub last: Vec<NodeName>,
     /// Part of a node's memory that stays free of guests, in percent of the total.
     pub headroom_percent: u8,
     /// Virtual processors that the running guests of a node may have, in percent of its processors: 400 is four to one.
-    /// None: processors are no limit.
+    /// None means no limit.
     pub cpu_limit_percent: Option<u32>,
-    /// Nodes that are kept free of guests outside of a run: they come first, take guests on the way, and are empty again
+    /// Nodes that are kept free of guests outside of a run: they come first, take guests during it, and are empty again
     /// at the end.
     pub spare: Vec<NodeName>,
     /// Where guests are at the end.
     pub end: End,
-    /// How far the fullest and the emptiest node may be apart at a balanced end, in points of percent.
+    /// How far the fullest and the emptiest node may be apart at a balanced end, in percentage points.
     pub balance_points: u8,
-    /// What goes on while a node reboots.
+    /// What happens meanwhile when a node reboots.
     pub overlap: Overlap,
     /// Migrations at the same time; see [`Policy::parallel`].
     pub parallel_migrations: Option<u8>,
@@ -45,16 +45,16 @@ pub struct Policy {
     pub downtime_margin_percent: u32,
     /// What the operator has agreed to beforehand.
     pub consents: BTreeSet<ConsentKind>,
-    /// Findings that the operator takes as they are.
+    /// Findings that the operator accepts.
     pub waive: Vec<Waiver>,
-    /// Upper limits of waiting, in seconds.
+    /// Upper limits for waiting, in seconds.
     pub deadlines: Deadlines,
     /// Assumed speed of one migration, in bytes per second, for forecasts of time.
     pub migration_bytes_per_s: u64,
 }
 
-/// Tags on guests that say the same as the configuration, for clusters in which guests have owners of their own. What the
-/// configuration says of a guest counts more.
+/// Tags on guests that say the same as the configuration, for clusters in which guests have owners of their own. What
+/// the configuration says about a guest takes precedence.
 pub mod tags {
     /// Not touched at all.
     pub const SKIP: &str = "quorate-skip";
@@ -68,12 +68,12 @@ pub mod tags {
     pub const COPY: &str = "quorate-copy";
     /// As [`super::GuestPolicy::Refuse`].
     pub const REFUSE: &str = "quorate-refuse";
-    /// Its node is among the last.
+    /// Its node is upgraded among the last.
     pub const LAST: &str = "quorate-last";
 }
 
 impl Policy {
-    /// What is done with a guest if it cannot move: the configuration's word, or else its tag's.
+    /// What is done with a guest if it cannot move: as the configuration says, or else its tag.
     pub fn of(&self, guest: &Guest) -> Option<GuestPolicy> {
         let tagged = |tag: &str| guest.tags.contains(tag);
         let by_tag = match () {
@@ -97,12 +97,12 @@ impl Policy {
         self.local_disks == LocalDisks::Copy || self.of(guest) == Some(GuestPolicy::Copy)
     }
 
-    /// How long a guest may be down where so much is planned, in seconds.
+    /// How long a guest may be down in all if this much is planned, in seconds.
     pub fn with_margin_s(&self, planned_s: u64) -> u64 {
         planned_s.saturating_add(planned_s.saturating_mul(u64::from(self.downtime_margin_percent)) / 100)
     }
 
-    /// Nodes that are taken last: those of guests that are tagged so, then those of the configuration.
+    /// Nodes that are upgraded last: those of guests with the tag, then those of the configuration.
     pub fn last_nodes(&self, snapshot: &Snapshot) -> Vec<NodeName> {
         let tagged = snapshot.guests.values().filter(|guest| guest.tags.contains(tags::LAST)).map(|guest| &guest.node);
         let tagged: BTreeSet<&NodeName> =
@@ -138,8 +138,8 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// Migrations at the same time: as many as the operator says; else so many that they fill the link and one more,
-    /// which bridges the pauses of the others; two if the link is not known. More would send dirty pages again and again.
+    /// Migrations at the same time: as many as the operator says; else as many as fill the link, and one more, which
+    /// bridges the pauses of the others; two if the link is not known. More would send dirty pages again and again.
     pub fn parallel(&self) -> usize {
         let by_link = |link: u64| link.div_ceil(self.migration_bytes_per_s.max(1)).saturating_add(1).min(32);
         let chosen = self.parallel_migrations.map(u64::from).or_else(|| self.link_bytes_per_s.map(by_link));
@@ -160,7 +160,7 @@ pub enum End {
     Home,
 }
 
-/// What goes on while a node is upgraded and reboots.
+/// What happens meanwhile when a node is upgraded and reboots.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Overlap {
@@ -187,7 +187,7 @@ pub enum StoppedGuests {
 pub enum RebootWhen {
     /// If the kernel that would boot is not the one that runs.
     Needed,
-    /// Always.
+    /// Always, also without a new kernel.
     Always,
 }
 
@@ -218,7 +218,7 @@ pub enum GuestPolicy {
 }
 
 impl GuestPolicy {
-    /// Its word in the configuration.
+    /// How it is written in the configuration.
     pub fn word(self) -> &'static str {
         match self {
             Self::Shutdown => "shutdown",
@@ -230,7 +230,7 @@ impl GuestPolicy {
     }
 }
 
-/// A kind of cost that needs the operator's word.
+/// A kind of cost that needs the operator's consent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ConsentKind {
@@ -244,7 +244,7 @@ pub enum ConsentKind {
     EjectMedia,
 }
 
-/// The operator's word that a finding is taken as it is. Which findings may be waived is said by their checks.
+/// The operator's statement that a finding is accepted. Which findings may be waived is decided by their checks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Waiver {
@@ -253,7 +253,7 @@ pub struct Waiver {
     /// What the finding is about, as it is shown: `pve1`, `vm:101`, `cluster`; none means any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
-    /// Words that stand in the finding, for a check that tells of several things; none means any.
+    /// Words from the finding's text, for a check that reports several things; none means any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
     /// Why; never empty.
@@ -292,21 +292,21 @@ impl std::fmt::Display for Waiver {
     }
 }
 
-/// Upper limits of waiting, in seconds. When one has passed, the run pauses with a diagnosis.
+/// Upper limits for waiting, in seconds. When one has passed, the run pauses with a diagnosis.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Deadlines {
-    /// One guest's move.
+    /// For the migration of one guest.
     pub migration_s: u64,
-    /// The package upgrade of one node.
+    /// For the package upgrade of one node.
     pub upgrade_s: u64,
-    /// From the order to reboot until the node's shell answers again.
+    /// From the reboot command until the node's shell answers again.
     pub boot_s: u64,
     /// From there until quorum, links, services and storages are back.
     pub rejoin_s: u64,
     /// Until Ceph is clean again.
     pub ceph_clean_s: u64,
-    /// Until HA has settled.
+    /// Until HA is idle again.
     pub ha_s: u64,
 }
 
@@ -321,7 +321,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn so_many_migrations_run_at_once_as_fill_the_link_and_one_more() {
+    fn as_many_migrations_run_at_once_as_fill_the_link_and_one_more() {
         let policy = |parallel_migrations, link_bytes_per_s| Policy {
             parallel_migrations,
             link_bytes_per_s,
@@ -331,7 +331,7 @@ mod tests {
         assert_eq!(policy(None, None).parallel(), 2, "nothing is known");
         assert_eq!(policy(None, Some(1_250_000_000)).parallel(), 4, "10 Gbit/s, 600 MB/s each");
         assert_eq!(policy(None, Some(125_000_000)).parallel(), 2, "1 Gbit/s");
-        assert_eq!(policy(Some(3), Some(1_250_000_000)).parallel(), 3, "the operator's word");
+        assert_eq!(policy(Some(3), Some(1_250_000_000)).parallel(), 3, "as the operator says");
         assert_eq!(policy(Some(0), None).parallel(), 1);
     }
 }

@@ -1,6 +1,6 @@
 //! Texts for people, in lines.
 
-/// The words of a text in lines of at most so many characters; a longer word has a line of its own.
+/// The words of a text in lines of at most `width` characters; a longer word has a line of its own.
 pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub struct Version(String);
 
 impl Version {
-    /// Wraps a version as it stands in a package list.
+    /// Wraps a version as it is written in a package list.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }

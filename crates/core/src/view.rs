@@ -1,4 +1,4 @@
-//! A run as people want to see it: what is going on, how far it is, what it has cost. A fold over the journal.
+//! A run as people want to see it: what is happening, how far it is, what it has cost. A fold over the journal.
 //!
 //! Status, log, report and live progress are made from this and nothing else, so that they cannot disagree. Where
 //! [`RunState`] forgets what decisions do not need (earlier attempts of a step, earlier plans), this remembers.
@@ -14,12 +14,12 @@ use crate::policy::{ConsentKind, Waiver};
 use crate::run::{Event, Pause, RunOutcome, RunState, Spent, StepOutcome};
 use crate::steps::{OnNode, Step};
 
-/// Everything there is to be told of a run.
+/// Everything there is to report about a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct View {
     /// Where it stands.
     pub state: RunState,
-    /// The Quorate that began it.
+    /// The version of Quorate that started it.
     pub version: String,
     /// The process that drove it last.
     pub driver: Option<String>,
@@ -29,13 +29,13 @@ pub struct View {
     pub bound: Bound,
     /// Why there was a new plan, each time.
     pub replans: Vec<(UnixMs, String)>,
-    /// Every step that was begun or found done, in order.
+    /// Every step that was started or found done, in order.
     pub steps: Vec<StepView>,
-    /// Every time it stood still.
+    /// Every pause.
     pub pauses: Vec<PauseView>,
     /// What was agreed to during the run.
     pub approvals: Vec<ApprovalView>,
-    /// Findings that the operator took as they are.
+    /// Findings that the operator accepted as they are.
     pub waivers: Vec<WaiverView>,
     /// What the last look found, after the last node.
     pub final_check: Option<FinalCheckView>,
@@ -45,12 +45,12 @@ pub struct View {
     order: Vec<NodeName>,
 }
 
-/// One step from its begin to its end.
+/// One step from its start to its end.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct StepView {
-    /// Its id.
+    /// The step's id.
     pub id: StepId,
-    /// The node whose turn it belongs to; none for the end of the run.
+    /// The node whose node step it belongs to; none for the end of the run.
     pub node: Option<NodeName>,
     /// What it does, in one line.
     pub title: String,
@@ -66,12 +66,12 @@ pub struct StepView {
     pub answer: Option<String>,
 }
 
-/// A time in which the run stood still.
+/// A time in which the run was paused.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PauseView {
     /// From here.
     pub from: UnixMs,
-    /// To here; none while it stands still.
+    /// To here; none while it is paused.
     pub to: Option<UnixMs>,
     /// Why, with all that is known about it.
     pub pause: Pause,
@@ -86,16 +86,16 @@ pub struct WaiverView {
     pub at: UnixMs,
     /// What is waived, and why.
     pub waiver: Waiver,
-    /// By whom.
+    /// Who waived it.
     pub by: String,
-    /// What it spoke of.
+    /// What the finding was about.
     pub findings: Vec<String>,
 }
 
 /// The look at the whole cluster when every node was done.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FinalCheckView {
-    /// When.
+    /// The time of the event.
     pub at: UnixMs,
     /// The node that was done last.
     pub node: NodeName,
@@ -106,11 +106,11 @@ pub struct FinalCheckView {
 /// Something that the operator agreed to during the run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ApprovalView {
-    /// When.
+    /// The time of the event.
     pub at: UnixMs,
-    /// What.
+    /// The kinds of cost.
     pub kinds: BTreeSet<ConsentKind>,
-    /// Who.
+    /// Who agreed.
     pub by: String,
 }
 
@@ -135,9 +135,9 @@ pub struct NodeView {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NodePhase {
-    /// Its turn has not come.
+    /// Its node step has not begun.
     Waiting,
-    /// It is its turn.
+    /// It is the current node.
     Working,
     /// All of its steps are done.
     Done,
@@ -147,19 +147,19 @@ pub enum NodePhase {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RunPhase {
-    /// It goes on, if somebody drives it.
+    /// It is in progress, if a driver is working on it.
     Running,
-    /// It stands still.
+    /// It is paused.
     Paused,
-    /// It pays back what is owed, and ends then.
+    /// It undoes what it changed, and then ends.
     Aborting,
     /// All nodes are done, or a recovery is.
     Completed,
-    /// It was ended by the operator.
+    /// It was aborted by the operator.
     Aborted,
 }
 
-/// How long a guest was down by our hand: from the order to the proof, so never less than it really was.
+/// How long a guest was down because of us: from the command to the proof, so never less than the real downtime.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Downtime {
     /// Seconds, up to the last event.
@@ -265,7 +265,7 @@ impl View {
         &mut self.steps[index]
     }
 
-    /// The node in whose turn the plan has the step.
+    /// The node in whose node step the plan has the step.
     fn node_of(&self, id: &StepId) -> Option<NodeName> {
         let plan = self.state.plan.as_ref()?;
         plan.steps().find(|(_, planned)| planned.id == *id).and_then(|(node, _)| node.cloned())
@@ -309,7 +309,7 @@ impl View {
         }
     }
 
-    /// Steps that were begun and have not ended.
+    /// Steps that were started and have not ended.
     pub fn under_way(&self) -> impl Iterator<Item = &StepView> {
         self.steps.iter().filter(|step| step.ended.is_none())
     }
@@ -329,7 +329,7 @@ impl View {
         self.done_by_us().filter(|step| step.step.on_node() == OnNode::Reboots).count()
     }
 
-    /// Guests that were down by our hand.
+    /// Guests that were down because of us.
     pub fn downtimes(&self) -> BTreeMap<GuestId, Downtime> {
         let now = self.state.last_event;
         let down = |spent: &Spent| Downtime { seconds: spent.seconds(now), still_down: spent.since.is_some() };
@@ -337,7 +337,7 @@ impl View {
         all.filter(|(_, down)| down.seconds > 0 || down.still_down).collect()
     }
 
-    /// Seconds from the begin to the end, or to the last event.
+    /// Seconds from the start to the end, or to the last event.
     pub fn duration_s(&self) -> u64 {
         self.ended.unwrap_or(self.state.last_event).since_s(self.state.started)
     }

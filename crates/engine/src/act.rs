@@ -1,4 +1,4 @@
-//! Performs one action: reads what is asked for, sends what is to be sent, and records it. Nothing is decided here.
+//! Performs one action: reads, sends and records what the action asks for. Nothing is decided here.
 
 use std::time::Duration;
 
@@ -13,20 +13,20 @@ use quorate_pve::observe::quorum_views;
 use crate::drive::{DriveError, Driver, Ended};
 use crate::perform;
 
-/// So long after the command the views are asked whether it took: corosync tells its members at once.
+/// How long after the command the views are asked whether it took effect: corosync informs its members at once.
 const SETTLE: Duration = Duration::from_secs(3);
 
 /// Were the expected votes lowered?
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lowered {
-    /// Yes, and that is owed back.
+    /// Yes, and that is still to undo.
     Yes,
     /// No, for these reasons.
     Not(Vec<String>),
 }
 
 impl Driver<'_> {
-    /// Performs an action. What it returns is the end of driving.
+    /// Performs an action. Returns how driving ended, if it ends here.
     pub(crate) async fn act(&mut self, action: Action) -> Result<Option<Ended>, DriveError> {
         match action {
             Action::Listen => self.listen()?,
@@ -159,14 +159,14 @@ impl Driver<'_> {
         }
     }
 
-    /// Written down as something to undo before it is done; then the nodes themselves are asked whether it took.
+    /// Written down as something to undo before it is done; then the nodes themselves are asked whether it took effect.
     pub(crate) async fn lower(
         &mut self,
         step: ExpectedVotes,
         words: Vec<String>,
         by: String,
     ) -> Result<Lowered, DriveError> {
-        // It is judged at this moment only: a driver that comes later must not find the request again.
+        // It is checked at this moment only: a driver that comes later must not find the request again.
         self.heard()?;
         let now = self.ports.clock.now();
         self.append(Event::ConfirmedOff { off: step.off.clone(), words, by })?;

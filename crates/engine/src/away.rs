@@ -1,8 +1,8 @@
-//! Guests that came back while nobody drove.
+//! Guests that came back while no process worked on the run.
 //!
-//! A guest's downtime is counted from the order to the proof. If the driver is gone between the two, the proof comes
-//! whenever somebody resumes, and hours in which the guest did its work would count as its downtime. So of an outage
-//! that began before this driver came, the cluster is asked how long the guest has been running. Where that cannot be
+//! A guest's downtime is counted from the command to the proof. If the driver is gone between the two, the proof comes
+//! when someone resumes the run, and hours in which the guest ran would count as its downtime. So for an outage that
+//! began before this driver came, the cluster is asked how long the guest has been running. Where that cannot be
 //! read, the outage is counted up to now: never less than it was.
 
 use quorate_core::ids::{GuestId, UnixMs};
@@ -15,7 +15,7 @@ use quorate_pve::wire::lenient;
 use crate::drive::{DriveError, Driver};
 
 impl Driver<'_> {
-    /// Before a step ends an outage, or begins one anew: says when the outage really ended, if the guest runs.
+    /// Before a step ends an outage, or begins another one: records when the outage really ended, if the guest runs.
     pub(crate) async fn count_only_real_downtime(&mut self, step: &Step) -> Result<(), DriveError> {
         let Some((guest, began)) = self.state.outage_of(step) else { return Ok(()) };
         if began >= self.came {
@@ -27,7 +27,7 @@ impl Driver<'_> {
         }
     }
 
-    /// By the uptime of its process. Read before the clock is: the moment is the real one or a little later.
+    /// From the uptime of its process. Read before the clock is: the moment is the real one or a little later.
     async fn runs_since(&self, guest: GuestId) -> Option<UnixMs> {
         let node = &self.seen.look.as_ref()?.snapshot.guests.get(&guest)?.node;
         let path = format!("/nodes/{node}/{}/{}/status/current", guest.kind.api(), guest.vmid);

@@ -1,8 +1,8 @@
-//! The driver's lock in the cluster itself, so that two administrators on two laptops cannot both roll.
+//! The driver's lock in the cluster itself, so that two administrators on two laptops cannot both upgrade it.
 //!
 //! It is a directory under `/etc/pve/priv/lock`: making it is atomic over the whole cluster, it needs quorum, and
-//! pmxcfs itself lets go of one that was not touched for two minutes and whose unlock somebody asks for by setting
-//! its time to 0 (pve-cluster, `memdb_lock_expired`). So a dead driver does not hold it for ever. Beside it lies a
+//! pmxcfs itself releases one that was not touched for two minutes and whose unlock someone requests by setting
+//! its time to 0 (pve-cluster, `memdb_lock_expired`). So a dead driver does not hold it for ever. Beside it is a
 //! file that says who holds it; it is for people and for ourselves after a crash.
 
 use std::time::Duration;
@@ -15,13 +15,13 @@ use quorate_pve::ports::{Exit, Ports, ShellOutput};
 /// The lock.
 const LOCK: &str = "/etc/pve/priv/lock/quorate";
 
-/// Who holds it.
+/// The driver that holds it.
 const HOLDER: &str = "/etc/pve/priv/quorate-driver.json";
 
-/// pmxcfs lets go after 120 s; three renewals may fail before that.
+/// pmxcfs releases it after 120 s; three renewals may fail before that.
 const RENEW_S: u64 = 30;
 
-/// Without a renewal for so long the lock may be somebody else's: nothing is begun then.
+/// After this long without a renewal another driver may have the lock: nothing is started then.
 const SURE_S: u64 = 100;
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -39,15 +39,15 @@ impl ClusterLock {
         Self { run, holder, renewed: None }
     }
 
-    /// Takes the lock, or renews it when it is time to.
+    /// Takes the lock, or renews it when that is due.
     pub(crate) async fn hold(&mut self, ports: &Ports, nodes: &[NodeName]) -> Hold {
         let now = ports.clock.now();
-        // A clock that was set back tells nothing about the time since then: the lock is looked at, not believed.
+        // A clock that was set back says nothing about the time since then: the lock is read again.
         let age_s = self.renewed.map(|renewed| if now < renewed { u64::MAX } else { now.since_s(renewed) });
         if age_s.is_some_and(|age_s| age_s < RENEW_S) {
             return Hold::Ours;
         }
-        // Only while the name beside it is ours: after a long silence somebody else may have taken it.
+        // Only while the name beside it is ours: after a long silence another driver may have taken it.
         let ours =
             age_s.is_some() && self.named_holder(ports, nodes).await.is_some_and(|lock| lock.run == self.run.as_str());
         let hold = if ours { self.took(ports, nodes, now).await } else { self.take(ports, nodes, now).await };
@@ -64,16 +64,14 @@ impl ClusterLock {
                 // Our own, of a driver that died: the journal's lease says that it is gone.
                 Some(lock) if lock.run == self.run.as_str() => return self.took(ports, nodes, now).await,
                 other => {
-                    // pmxcfs lets go only if nobody renewed it for two minutes.
+                    // pmxcfs releases it only if it was not renewed for two minutes.
                     let _ = self.on_any(ports, nodes, &["touch", "-c", "-d", "@0", LOCK]).await;
                     made = self.on_any(ports, nodes, &["mkdir", LOCK]).await;
                     match other {
                         Some(lock) if exists(&made) => return Hold::Theirs(lock.holder),
                         None if exists(&made) => {
-                            // A driver that died in the middle of taking it, or one that has just begun.
-                            return Hold::Unsure(
-                                "somebody took it and left no name; it runs out in two minutes".into(),
-                            );
+                            // A driver that died in the middle of taking it, or one that has just started.
+                            return Hold::Unsure("someone took it and left no name; it expires in two minutes".into());
                         }
                         _ => {}
                     }
@@ -111,7 +109,7 @@ impl ClusterLock {
         serde_json::from_str(&output.stdout).ok()
     }
 
-    /// Lets go. A lock that stays behind runs out by itself.
+    /// Releases the lock. One that stays behind expires by itself.
     pub(crate) async fn release(&mut self, ports: &Ports, nodes: &[NodeName]) {
         if self.renewed.take().is_some() {
             let _ = self.on_any(ports, nodes, &["rm", "-f", HOLDER]).await;

@@ -1,4 +1,4 @@
-//! Round and round: decide, perform, record, until the run is over or this process is to leave it.
+//! The loop: decide, perform, record, until the run is over or this process has to leave it.
 
 use quorate_core::run::{Action, Asked, Pause, Request};
 
@@ -29,7 +29,7 @@ impl Driver<'_> {
         }
     }
 
-    /// Lowers expected votes, if nothing at all speaks against it, and does nothing else.
+    /// Lowers expected votes, if there is nothing at all against it, and does nothing else.
     ///
     /// # Errors
     /// The journal cannot be written.

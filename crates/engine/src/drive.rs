@@ -1,13 +1,13 @@
-//! A driver: how it begins a run or takes one up, what it holds, and how it decides and records.
+//! A driver: how it starts or continues a run, what it holds, and how it decides and records.
 //!
-//! What happens is in the journal before it happens: a step is recorded before its command is sent, its end after
-//! the cluster was seen to be so. A driver that is killed leaves a journal from which the next driver goes on.
+//! Everything is in the journal before it happens: a step is recorded before its command is sent, its end once the
+//! effect was seen. A driver that is killed leaves a journal from which the next driver continues.
 
-use quorate_core::migration_throttle;
 use quorate_core::ids::{NodeName, RunId, UnixMs};
 #[cfg(feature = "without-rules")]
 use quorate_core::invariants::RuleId;
 use quorate_core::invariants::guard;
+use quorate_core::migration_throttle;
 use quorate_core::policy::Policy;
 use quorate_core::run::{Action, Asked, Event, Objection, Pause, Request, RunKind, RunOutcome, RunState, Seen, decide};
 use quorate_core::snapshot::Snapshot;
@@ -34,7 +34,7 @@ const LEASE_RENEW_S: u64 = 20;
 pub enum WhenPaused {
     /// Keep the lease and wait for `resume`, `approve` or `abort`.
     Stay,
-    /// End the process; `resume` takes the run up.
+    /// End the process; `resume` continues the run.
     Leave,
 }
 
@@ -43,21 +43,21 @@ pub enum WhenPaused {
 pub enum Ended {
     /// The run is over.
     Over(RunOutcome),
-    /// It stands still, and the driver was told to leave then.
+    /// The run is paused, and the driver was told to leave then.
     Paused(Pause),
 }
 
-/// Driving had to stop. The cluster is left as it is; what is under way there goes on by itself.
+/// Driving had to stop. The cluster is left as it is; what is under way there continues by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum DriveError {
-    /// The journal cannot be read or written, or somebody else drives.
+    /// The journal cannot be read or written, or another driver holds the lease.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// Another driver is at work on the same cluster, from another journal.
-    #[error("{0} drives this cluster already; nothing was changed. Wait for it to end, or stop it there")]
+    /// Another driver is working on the same cluster, from another journal.
+    #[error("{0} is already upgrading this cluster; nothing was changed. Wait for it to end, or stop it there")]
     OtherDriver(String),
     /// The journal has no such run.
-    #[error("the journal has no run {0}: begin one with `quorate run`")]
+    #[error("the journal has no run {0}: start one with `quorate run`")]
     NoRun(RunId),
 }
 
@@ -75,15 +75,15 @@ pub struct Driver<'a> {
     /// When this driver came, by the run's clock.
     pub(crate) came: UnixMs,
     pub(crate) lock: ClusterLock,
-    /// What it has seen and heard.
+    /// What it has read.
     pub(crate) seen: Seen,
 }
 
 impl<'a> Driver<'a> {
-    /// Begins a run: the lease is taken, and the plan is in the journal before anything is done.
+    /// Starts a run: the lease is taken, and the plan is in the journal before anything is done.
     ///
     /// # Errors
-    /// Somebody else drives, or the journal cannot be written.
+    /// Another driver holds the lease, or the journal cannot be written.
     pub fn begin(
         ports: Ports,
         journal: &'a Journal,
@@ -98,10 +98,10 @@ impl<'a> Driver<'a> {
         Ok(driver)
     }
 
-    /// Begins a run that only undoes what it changes: for a cluster that lost quorum outside of a run.
+    /// Starts a run that only undoes what it changes: for a cluster that lost quorum outside of a run.
     ///
     /// # Errors
-    /// Somebody else drives, or the journal cannot be written.
+    /// Another driver holds the lease, or the journal cannot be written.
     pub fn begin_recovery(
         ports: Ports,
         journal: &'a Journal,
@@ -110,7 +110,7 @@ impl<'a> Driver<'a> {
         policy: Policy,
         watcher: &'a mut dyn Watcher,
     ) -> Result<Self, DriveError> {
-        // Without quorum no node can be believed about the cluster's name.
+        // Without quorum no node is a reliable source for the cluster's name.
         let cluster = "without quorum".to_owned();
         Self::start(ports, journal, holder, run, (RunKind::Recovery, cluster, policy), watcher)
     }
@@ -131,10 +131,10 @@ impl<'a> Driver<'a> {
         Ok(driver)
     }
 
-    /// Takes up a run that the journal has: after a crash, after a pause, or from another machine.
+    /// Continues a run that the journal has: after a crash, after a pause, or from another machine.
     ///
     /// # Errors
-    /// Somebody else drives, there is no such run, or the journal cannot be read or written.
+    /// Another driver holds the lease, there is no such run, or the journal cannot be read or written.
     pub fn take_up(
         ports: Ports,
         journal: &'a Journal,
@@ -193,7 +193,7 @@ impl<'a> Driver<'a> {
         self
     }
 
-    /// Takes safety rules out, and the corosync watch if asked to, so that a test can show what they are for.
+    /// Switches safety rules off, and the migration throttle if asked to, so that a test can show what they are for.
     #[cfg(feature = "without-rules")]
     #[must_use]
     pub fn without_rules(mut self, rules: std::collections::BTreeSet<RuleId>, without_corosync_watch: bool) -> Self {
@@ -206,7 +206,7 @@ impl<'a> Driver<'a> {
         &self.state
     }
 
-    /// Records something that the operator said on the way here: a resume, an approval, an abort.
+    /// Records what the operator said with the command that started this driver: a resume, an approval, an abort.
     ///
     /// # Errors
     /// The journal cannot be written.
@@ -218,9 +218,9 @@ impl<'a> Driver<'a> {
         Ok(())
     }
 
-    /// Ends driving without an end of the run: the lease is given back.
+    /// Ends driving without ending the run: the lease is released.
     pub fn leave(&mut self) {
-        // A lease that cannot be given back runs out by itself.
+        // A lease that cannot be released expires by itself.
         let _ = self.journal.release_lease();
     }
 
@@ -255,7 +255,7 @@ impl<'a> Driver<'a> {
         Ok(())
     }
 
-    /// The oldest request is heard: what follows from it is written first, so that none is lost.
+    /// The oldest request is handled: what follows from it is written first, so that none is lost.
     pub(crate) fn hear(&mut self, events: Vec<Event>) -> Result<(), DriveError> {
         events.into_iter().try_for_each(|event| self.append(event))?;
         self.heard()
@@ -268,7 +268,7 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// Writes an event, then takes it into the state, then tells whoever watches: in this order.
+    /// Writes an event, then applies it to the state, then reports it to the watcher: in this order.
     pub(crate) fn append(&mut self, event: Event) -> Result<(), DriveError> {
         let at = self.ports.clock.now();
         let seq = self.journal.append(&self.run, at, &event)?;

@@ -1,7 +1,7 @@
 //! The loop: observe, decide, perform, append. Thin and async; every decision is made in `quorate_core`.
 //!
 //! [`prepare`] looks and plans without changing anything. [`Driver`] drives a run from the journal: a fresh run and
-//! one that was killed take the same path, because each step is asked where it stands.
+//! one that was killed take the same path, because the status of each step is asked first.
 
 mod act;
 mod away;

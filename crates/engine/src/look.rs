@@ -1,4 +1,4 @@
-//! Looks at the cluster, as deep as it was decided.
+//! Looks at the cluster, as deep as was decided.
 
 use std::sync::Arc;
 
@@ -51,13 +51,13 @@ impl Looker {
         snapshot
     }
 
-    /// Looks at everything, as a new plan needs it. PVE's checker has no say in that, and is not run again.
+    /// Looks at everything, as a new plan needs it. PVE's checker plays no part in that, and is not run again.
     pub(crate) async fn look_at_everything(&mut self, ports: &Ports, state: &RunState) -> Arc<Snapshot> {
         self.look_deeply(ports, state, Vec::new()).await
     }
 
-    /// Looks at everything, and runs PVE's checker on every node: what it said between two turns was of a cluster
-    /// half-way, of daemons in different versions for one.
+    /// Looks at everything, and runs PVE's checker on every node: what it said between two node steps was about
+    /// a half-upgraded cluster, with daemons of different versions for example.
     pub(crate) async fn look_at_the_end(&mut self, ports: &Ports, state: &RunState) -> Arc<Snapshot> {
         self.look_deeply(ports, state, self.known_nodes()).await
     }
@@ -70,31 +70,32 @@ impl Looker {
         snapshot
     }
 
-    /// What was seen before the run began: it is not all read again at its first step.
+    /// What was seen before the run started, so that not all of it is read again at the first step.
     pub(crate) fn has_seen(&mut self, snapshot: Snapshot) {
         self.last = Some(Arc::new(snapshot));
     }
 }
 
-/// The node whose turn is over and the one whose turn comes: PVE's checker is run on both between the turns. Before
-/// the first turn it has just been run, and after the last one the final check runs it.
+/// The node that was upgraded last and the one that is next: PVE's checker is run on both between the node steps.
+/// Before the first node step it has just been run, and after the last one the final check runs it.
 fn nodes_in_turn(state: &RunState) -> Vec<NodeName> {
     let node_steps = state.plan.iter().flat_map(|plan| &plan.node_steps);
-    let next =
-        node_steps.filter(|node_step| node_step.steps.iter().any(|step| !state.is_done(&step.id))).find_map(|node_step| node_step.node.clone());
+    let next = node_steps
+        .filter(|node_step| node_step.steps.iter().any(|step| !state.is_done(&step.id)))
+        .find_map(|node_step| node_step.node.clone());
     match (next, state.node_done_last()) {
         (Some(next), Some(done)) => vec![next, done.clone()],
         _ => Vec::new(),
     }
 }
 
-/// The node under work may go away in the middle of a call.
+/// The current node may go away in the middle of a call.
 fn avoid(state: &RunState) -> Vec<NodeName> {
     state.current_or_next_node().cloned().into_iter().collect()
 }
 
-/// The node under work is read closely, packages and `ok-to-stop` included, except while guests are moving: an
-/// upgrade simulation at each look would slow the drain down and tell nothing.
+/// The current node is read in full, packages and `ok-to-stop` included, except while guests are moving: an upgrade
+/// simulation at each look would slow the drain down and show nothing new.
 fn focus(state: &RunState) -> Vec<NodeName> {
     let next = state.plan.iter().flat_map(|plan| plan.steps()).find(|(_, planned)| !state.is_done(&planned.id));
     let next_moves = next.is_some_and(|(_, planned)| planned.step.is_move());

@@ -1,4 +1,4 @@
-//! Sends what a step wants sent, and reads up why something did not work. One interpreter per transport.
+//! Sends the command of a step, and reads the logs if something did not work. One interpreter per transport.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use quorate_core::steps::{OnNode, UpgradePackages};
 use quorate_pve::ports::{ApiRequest, Ports};
 use serde_json::Value;
 
-/// A command returns at once, or soon: all long work is a task of PVE or a unit of systemd.
+/// A command returns at once, or soon: all long work is a PVE task or a systemd unit.
 const COMMAND_DEADLINE: Duration = Duration::from_secs(60);
 
 /// Lines of a log that are kept in the journal: enough for a diagnosis, bounded for a run of many steps.
@@ -20,11 +20,11 @@ const KEPT_LINES: usize = 20;
 pub(crate) struct Answer {
     /// In words.
     pub(crate) text: String,
-    /// PVE's task, if it began one.
+    /// PVE's task, if it started one.
     pub(crate) job: Option<Upid>,
 }
 
-/// Sends a command. Whether it took effect is not told by the answer: the next look at the cluster tells.
+/// Sends a command. The answer does not say whether it took effect: the next look at the cluster shows that.
 pub(crate) async fn send(ports: &Ports, command: &Command, avoid: Option<&NodeName>) -> Answer {
     match command {
         Command::Api { method, path, params } => {
@@ -54,7 +54,7 @@ fn last_line(text: &str) -> &str {
     text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no output")
 }
 
-/// The last lines that tell how a step's work went: of its task's log, or of its unit's output.
+/// The last lines that show how a step's work went: of its task's log, or of its unit's output.
 pub(crate) async fn log_of(ports: &Ports, snapshot: &Snapshot, record: &StepRecord) -> Option<(NodeName, Vec<String>)> {
     if let Some(job) = &record.job {
         return task_log(ports, job).await;
@@ -74,7 +74,7 @@ pub(crate) async fn log_of(ports: &Ports, snapshot: &Snapshot, record: &StepReco
 
 async fn task_log(ports: &Ports, job: &Upid) -> Option<(NodeName, Vec<String>)> {
     let node = job.as_str().split(':').nth(1)?;
-    // Colons and bangs of a UPID are legal in a path; `@` and the rest as well. Nothing else occurs in one.
+    // Colons and exclamation marks of a UPID are legal in a path; `@` and the rest as well. Nothing else occurs in one.
     let mut request = ApiRequest::get(format!("/nodes/{node}/tasks/{job}/log"));
     request.params = vec![("limit".to_owned(), "0".to_owned())];
     let data = ports.api.call(request).await.ok()?;

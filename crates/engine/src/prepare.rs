@@ -1,4 +1,4 @@
-//! Looks and plans. Nothing of the cluster is changed; package lists are read anew if asked.
+//! Looks and plans. Nothing in the cluster is changed; package lists are refreshed if asked.
 
 use quorate_core::checks::{self, Finding, Subject};
 use quorate_core::forecast::Forecast;
@@ -24,10 +24,10 @@ pub struct Prepared {
     pub plan: Result<(Plan, Forecast), NoPlan>,
 }
 
-/// What a run begins with.
+/// What a run starts with.
 #[derive(Clone, Debug)]
 pub struct Beginning {
-    /// Its id.
+    /// The run's id.
     pub run: RunId,
     /// The cluster's name.
     pub cluster: String,
@@ -42,7 +42,7 @@ pub struct Beginning {
 pub enum Lists {
     /// Leave them: nothing at all is changed.
     AsTheyAre,
-    /// Read them anew, as a plan that is about to be followed needs it.
+    /// Refresh them, as a plan that is about to be followed needs it.
     Refresh,
 }
 

@@ -1,4 +1,4 @@
-//! Reads the package lists anew before a plan is made, so that the plan is about what will really be installed.
+//! Refreshes the package lists before a plan is made, so that the plan is about what will really be installed.
 //!
 //! The only thing that is changed before an operator agrees, and the same that PVE itself does every night.
 
@@ -17,7 +17,8 @@ const DEADLINE_S: u64 = 300;
 /// Between two looks at a task.
 const POLL: Duration = Duration::from_secs(2);
 
-/// Refreshes the lists of every online node on which they are old. Returns what failed, by node; an empty list is well.
+/// Refreshes the lists of every online node on which they are old. Returns what failed, by node; an empty list means
+/// success.
 pub async fn refresh(ports: &Ports, snapshot: &Snapshot) -> Vec<(NodeName, String)> {
     let stale = snapshot.nodes.values().filter(|node| {
         let age_s = node.packages.known().and_then(|packages| packages.lists_age_s);
@@ -30,7 +31,7 @@ pub async fn refresh(ports: &Ports, snapshot: &Snapshot) -> Vec<(NodeName, Strin
         let request = ApiRequest { method: Method::Post, path, params: Vec::new(), avoid: Vec::new() };
         match ports.api.call(request).await {
             Ok(Value::String(upid)) => tasks.push((node.name.clone(), upid)),
-            Ok(other) => failed.push((node.name.clone(), format!("no task was begun: {other}"))),
+            Ok(other) => failed.push((node.name.clone(), format!("no task was started: {other}"))),
             Err(error) => failed.push((node.name.clone(), error.to_string())),
         }
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use quorate_core::invariants::RuleId;
 use quorate_core::run::Objection;
 
-/// What is switched off.
+/// The rules that are switched off.
 #[derive(Default)]
 pub(crate) struct SwitchedOff {
     pub(crate) rules: BTreeSet<RuleId>,
@@ -14,7 +14,7 @@ pub(crate) struct SwitchedOff {
 }
 
 impl SwitchedOff {
-    /// Is what objects switched off?
+    /// Is the rule that objects switched off?
     pub(crate) fn has(&self, objection: &Objection) -> bool {
         match objection {
             Objection::Rule(refusal) => self.rules.contains(&refusal.rule),

@@ -1,17 +1,17 @@
-//! Whoever wants to see a run while it goes.
+//! An observer of a run in progress.
 
 use quorate_core::ids::UnixMs;
 use quorate_core::run::Event;
 
-/// Is told of each event once it is in the journal, and of each wait.
+/// Receives each event once it is in the journal, and each wait.
 pub trait Watcher: Send {
     /// An event was written.
     fn event(&mut self, seq: u64, at: UnixMs, event: &Event);
-    /// Nothing to do but to wait, for these reasons.
+    /// The run waits, for these reasons.
     fn waiting(&mut self, at: UnixMs, on: &[String]);
 }
 
-/// Nobody watches.
+/// Ignores everything.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;
 

@@ -6,7 +6,7 @@ use std::future::Future;
 
 use fake::{Cluster, Fake, Listens};
 use quorate_core::ids::{NodeName, RunId, StepId, UnixMs};
-use quorate_core::plan::{Bound, Costs, NodeWhy, Plan, PlannedStep, StepWhy, NodeStep};
+use quorate_core::plan::{Bound, Costs, NodeStep, NodeWhy, Plan, PlannedStep, StepWhy};
 use quorate_core::policy::Policy;
 use quorate_core::recovery::words_for;
 use quorate_core::run::{Event, Pause, Request, RunKind, RunOutcome, StepOutcome};
@@ -26,7 +26,7 @@ fn run() -> RunId {
     RunId::new("r1")
 }
 
-/// Rebalancing is switched off, and on again: not in the turn of any node.
+/// Rebalancing is switched off, and on again: outside any node step of a node.
 fn plan() -> Plan {
     let steps: [(&str, Step); 2] =
         [("cluster.hold-rebalance", set(Rebalance {})), ("cluster.restore-rebalance", undo(Rebalance {}))];
@@ -42,7 +42,7 @@ fn plan() -> Plan {
     Plan::new(None, UnixMs(0), vec![node_step], Costs::default(), Vec::new(), Bound::default())
 }
 
-/// A journal in which the run has switched rebalancing off and nobody drives; the cluster is so.
+/// A journal in which the run has switched rebalancing off and no process works on it; the cluster agrees.
 fn half_way(fake: &Fake) -> Journal {
     let journal = Journal::in_memory().unwrap();
     let hold = set(Rebalance {});
@@ -69,7 +69,7 @@ fn half_way(fake: &Fake) -> Journal {
     journal
 }
 
-/// Takes the run up, says this, and drives until it ends or stands still.
+/// Continues the run, records this, and drives until it ends or pauses.
 fn drive(fake: &Fake, journal: &Journal, says: Option<Request>) -> (Result<Ended, DriveError>, Vec<Event>) {
     drive_while(fake, journal, says, |_| {})
 }
@@ -110,15 +110,15 @@ fn a_step_is_written_before_its_command_is_sent_and_the_answer_after() {
         "event command-answered",
         "event step-ended",
         "event run-ended",
-        "lock given back",
+        "lock released",
     ];
     assert!(order.map(|line| fake.at(line)).is_sorted(), "{:#?}", fake.cluster().log);
     assert!(fake.cluster().rebalances);
-    assert_eq!(journal.driver(UnixMs(0)).unwrap(), None, "the lease is given back");
+    assert_eq!(journal.driver(UnixMs(0)).unwrap(), None, "the lease is released");
 }
 
 #[test]
-fn while_one_driver_holds_the_lease_no_other_takes_the_run_up() {
+fn while_one_driver_holds_the_lease_no_other_continues_the_run() {
     let fake = Fake::new();
     let journal = half_way(&fake);
     let (mut one, mut other) = (Listens::new(&fake, &journal), Listens::new(&fake, &journal));
@@ -141,7 +141,7 @@ fn a_driver_that_finds_the_lock_of_another_changes_nothing() {
 }
 
 #[test]
-fn a_lock_that_is_lost_for_ten_minutes_makes_the_run_stand_still() {
+fn a_lock_that_is_lost_for_ten_minutes_pauses_the_run() {
     let fake = Fake::new();
     let journal = half_way(&fake);
     fake.cluster().writable = false;
@@ -154,7 +154,7 @@ fn a_lock_that_is_lost_for_ten_minutes_makes_the_run_stand_still() {
 }
 
 #[test]
-fn a_request_is_heard_before_anything_else_and_only_once() {
+fn a_request_is_handled_before_anything_else_and_only_once() {
     let fake = Fake::new();
     let journal = half_way(&fake);
     journal.post_request(&run(), UnixMs(0), "ben", &Request::Pause).unwrap();
@@ -177,7 +177,7 @@ fn a_pause_is_kept_by_the_driver_that_comes_next() {
 }
 
 #[test]
-fn where_nothing_can_be_read_the_run_looks_for_a_quarter_of_an_hour_and_stands_still_without_a_plan() {
+fn where_nothing_can_be_read_the_run_looks_for_a_quarter_of_an_hour_and_pauses_without_a_plan() {
     let fake = Fake::new();
     let journal = half_way(&fake);
     let begun = fake.cluster().now;
@@ -189,7 +189,7 @@ fn where_nothing_can_be_read_the_run_looks_for_a_quarter_of_an_hour_and_stands_s
 }
 
 #[test]
-fn a_run_begins_with_its_kind_the_agreement_and_the_plan() {
+fn a_run_starts_with_its_kind_the_agreement_and_the_plan() {
     let (fake, journal) = (Fake::new(), Journal::in_memory().unwrap());
     let mut watcher = Listens::new(&fake, &journal);
     let beginning = Beginning { run: run(), cluster: "fake".into(), policy: Policy::default(), plan: plan() };
@@ -221,7 +221,7 @@ fn a_recovery_lowers_the_votes_undoes_that_when_nodes_are_back_and_ends() {
     assert_eq!((fake.cluster().expected, driver.state().open_changes.len()), (3, 0));
     drop(driver);
     let order =
-        ["event run-started", "event attested", "event step-started", "sent pvecm expected 1", "event step-ended"];
+        ["event run-started", "event confirmed-off", "event step-started", "sent pvecm expected 1", "event step-ended"];
     assert!(order.map(|line| fake.at(line)).is_sorted(), "{:#?}", fake.cluster().log);
     let events: Vec<Event> = journal.events(&run()).unwrap().into_iter().map(|entry| entry.event).collect();
     assert!(matches!(&events[0], Event::RunStarted { kind: RunKind::Recovery, .. }));
@@ -229,19 +229,19 @@ fn a_recovery_lowers_the_votes_undoes_that_when_nodes_are_back_and_ends() {
 }
 
 #[test]
-fn votes_are_not_lowered_for_nodes_that_no_one_attests() {
+fn votes_are_not_lowered_for_nodes_that_no_one_confirmed_off() {
     let (fake, journal) = (Fake::new(), Journal::in_memory().unwrap());
     let mut watcher = Listens::new(&fake, &journal);
     let mut driver = recovery(&fake, &journal, &mut watcher);
     let words = vec![words_for(&NodeName::from("pve2"))];
     let lowered = block_on(driver.lower_votes(words, "anna".to_owned())).unwrap();
     let Lowered::Not(why) = lowered else { panic!("{lowered:?}") };
-    assert!(why.iter().any(|line| line.contains("nobody has attested pve3")), "{why:?}");
+    assert!(why.iter().any(|line| line.contains("nobody has confirmed that pve3 is off")), "{why:?}");
     assert!(fake.sent().is_empty() && driver.state().steps.is_empty());
 }
 
 #[test]
-fn without_quorum_a_run_stands_still_and_goes_on_by_itself_when_it_is_back() {
+fn without_quorum_a_run_pauses_and_continues_by_itself_when_it_is_back() {
     let fake = Fake::new();
     let journal = half_way(&fake);
     fake.cluster().off = ["pve2", "pve3"].map(str::to_owned).into();

@@ -1,9 +1,9 @@
-//! The chain of hashes over the events.
+//! The hash chain over the events.
 
 use quorate_core::ids::{RunId, UnixMs};
 use sha2::{Digest, Sha256};
 
-/// What the first event has for the hash of the one before.
+/// What the first event has as the hash of the one before.
 pub(crate) const BEGINNING: &str = "";
 
 /// One event as the hash sees it.
@@ -17,7 +17,7 @@ pub(crate) struct Link<'a> {
 }
 
 impl Link<'_> {
-    /// SHA-256 in hexadecimal. Each field goes in with its length, so that no two events hash the same bytes.
+    /// SHA-256 in hexadecimal. Each field is hashed with its length, so that no two events hash the same bytes.
     pub(crate) fn hash(&self) -> String {
         let seq = self.seq.to_string();
         let at = self.at.0.to_string();

@@ -12,7 +12,7 @@ pub type Result<T> = std::result::Result<T, JournalError>;
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// There is no such file, and the mode does not make one.
-    #[error("there is no journal at {path}: no run was ever begun with it")]
+    #[error("there is no journal at {path}: no run was ever started with it")]
     Missing {
         /// The file.
         path: PathBuf,
@@ -25,8 +25,8 @@ pub enum JournalError {
         /// Why.
         reason: String,
     },
-    /// The file is something else.
-    #[error("{path} is no journal of Quorate: {reason}")]
+    /// The file is not a journal of Quorate.
+    #[error("{path} is not a journal of Quorate: {reason}")]
     NotOurs {
         /// The file.
         path: PathBuf,
@@ -41,9 +41,9 @@ pub enum JournalError {
     Newer {
         /// The file.
         path: PathBuf,
-        /// Its format.
+        /// The format of the file.
         found: Format,
-        /// Ours.
+        /// The newest format that this Quorate knows.
         known: Format,
     },
     /// A newer Quorate wrote it; this one can read it and must not write it.
@@ -54,9 +54,9 @@ pub enum JournalError {
     NewerReadOnly {
         /// The file.
         path: PathBuf,
-        /// Its format.
+        /// The format of the file.
         found: Format,
-        /// Ours.
+        /// The newest format that this Quorate knows.
         known: Format,
     },
     /// The file is of an older format, and reading does not migrate it.
@@ -66,31 +66,31 @@ pub enum JournalError {
     Older {
         /// The file.
         path: PathBuf,
-        /// Its format.
+        /// The format of the file.
         found: Format,
-        /// Ours.
+        /// The newest format that this Quorate knows.
         known: Format,
     },
-    /// A write did not succeed: nothing of it is in the file.
+    /// A write failed: nothing of it is in the file.
     #[error(
         "the journal {path} could not be written: {source}. Nothing is done without a record of it, so the run stops \
-         here; what was begun on the cluster goes on by itself. See to the file (space, permissions, disk), then resume"
+         here; whatever is in progress on the cluster continues. Fix the file (space, permissions, disk), then resume"
     )]
     Write {
         /// The file.
         path: PathBuf,
-        /// SQLite's words.
+        /// The error as SQLite words it.
         source: rusqlite::Error,
     },
-    /// A read did not succeed.
+    /// A read failed.
     #[error("the journal {path} could not be read: {source}")]
     Read {
         /// The file.
         path: PathBuf,
-        /// SQLite's words.
+        /// The error as SQLite words it.
         source: rusqlite::Error,
     },
-    /// A row holds what this Quorate cannot read.
+    /// A row has content that this Quorate cannot read.
     #[error("row {seq} of the journal {path} cannot be understood: {reason}")]
     Unreadable {
         /// The file.
@@ -100,32 +100,32 @@ pub enum JournalError {
         /// Why.
         reason: String,
     },
-    /// The chain of hashes does not hold: the file was changed by something else than Quorate.
+    /// The hash chain is broken: the file was changed by something other than Quorate.
     #[error("the journal {path} was tampered with: at event {seq}, {why}. Do not resume from it")]
     ChainBroken {
         /// The file.
         path: PathBuf,
-        /// The first event that does not fit.
+        /// The first event that does not match.
         seq: u64,
-        /// What does not fit.
+        /// What does not match.
         why: String,
     },
-    /// Somebody else drives.
-    #[error("{} by the journal {path}", who_drives(.lease.as_deref()))]
+    /// Another process drives the run already.
+    #[error("{} with the journal {path}", who_drives(.lease.as_deref()))]
     Held {
         /// The file.
         path: PathBuf,
-        /// Who, what, since when; none while a driver on this machine has only just begun.
+        /// Which process, which run, since when; none while a driver on this machine has only just started.
         lease: Option<Box<Lease>>,
     },
     /// The lease that this process held is gone: another driver took over, so this one must stop.
     #[error(
-        "this process does not hold the lease in the journal {path} any more: {now}. It stops; the other one goes on"
+        "this process does not hold the lease in the journal {path} any more: {now}. It stops; the other one continues"
     )]
     LeaseLost {
         /// The file.
         path: PathBuf,
-        /// Who holds it now, in words.
+        /// Which process holds it now, in words.
         now: String,
     },
 }
@@ -135,6 +135,6 @@ fn who_drives(lease: Option<&Lease>) -> String {
         Some(Lease { holder, run, renewed, .. }) => {
             format!("{} drives run {run} (last sign of life at {} ms since 1970)", holder.text, renewed.0)
         }
-        None => "another process on this machine begins to drive".to_owned(),
+        None => "another process on this machine starts to drive a run".to_owned(),
     }
 }

@@ -1,29 +1,29 @@
-//! The process that drives, and until when it holds the lease.
+//! The process that drives a run, and how long it holds the lease.
 
 use std::fs;
 
 use quorate_core::ids::{RunId, UnixMs};
 use serde::{Deserialize, Serialize};
 
-/// A process that drives.
+/// A process that drives a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
-    /// Who and where, for people: `root@admin, process 4711`. No two drivers have the same.
+    /// User, host and process, for people: `root@admin, process 4711`. No two drivers have the same.
     pub text: String,
-    /// Its machine: host name and machine id. Machines that were cloned share one of them, rarely both.
+    /// Its machine: host name and machine id. Cloned machines may share one of them, rarely both.
     pub machine: String,
 }
 
-/// A lease as it stands.
+/// A lease as stored in the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
-    /// Who holds it.
+    /// The process that holds it.
     pub holder: Holder,
-    /// The run that it drives.
+    /// The run that this process drives.
     pub run: RunId,
-    /// Its last sign of life, by the wall clock.
+    /// When the holder last renewed it, by the wall clock.
     pub renewed: UnixMs,
-    /// Until when it holds without another one.
+    /// When it expires unless renewed, by the wall clock.
     pub expires: UnixMs,
 }
 

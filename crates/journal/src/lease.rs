@@ -3,7 +3,7 @@
 //! On one machine a lock of the operating system decides: it is free as soon as its holder is gone, so a run can be
 //! resumed at once after a crash. For drivers on other machines, with the journal on shared storage, a lease in the
 //! journal ends when it is released or when its time has passed.
-//! A driver that lost the lease cannot append: one that slept through its time wakes up to an error.
+//! A driver that lost the lease cannot append: one that was suspended past its expiry gets an error when it wakes up.
 
 use std::io;
 
@@ -29,8 +29,8 @@ impl Journal {
         Ok(is_live.then_some(lease))
     }
 
-    /// Takes the lease for `run` until `ttl_s` seconds from `now` (wall clock). From here on this handle appends only
-    /// while the lease is its own.
+    /// Takes the lease for `run` until `ttl_s` seconds from `now` (wall clock). From now on this handle can append only
+    /// while it holds the lease.
     ///
     /// # Errors
     /// [`JournalError::Held`] names the driver that has it.
@@ -38,7 +38,7 @@ impl Journal {
         self.take_lock()?;
         let taken = self.write(|transaction| {
             if let Some(lease) = self.read_lease(transaction)?
-                // This machine's lock is ours: a driver that had the lease here is gone.
+                // This machine's lock is ours, so a driver here that had the lease is gone.
                 && lease.holder.machine != holder.machine
                 && now < lease.expires
             {
@@ -86,7 +86,7 @@ impl Journal {
         }
     }
 
-    /// Gives a sign of life.
+    /// Renews the lease.
     ///
     /// # Errors
     /// [`JournalError::LeaseLost`]: another driver has taken over, and this one must stop.
@@ -101,10 +101,10 @@ impl Journal {
         })
     }
 
-    /// Gives the lease back, if it is still ours.
+    /// Releases the lease, if it is still ours.
     ///
     /// # Errors
-    /// The file cannot be written; on another machine the lease then ends with its time.
+    /// The file cannot be written; for other machines the lease then ends when it expires.
     pub fn release_lease(&self) -> Result<()> {
         let holder = self.holder().take();
         let released = match holder {
@@ -131,7 +131,7 @@ impl Journal {
         match self.read_lease(connection)? {
             Some(lease) if lease.holder == holder => Ok(()),
             Some(lease) => lost(format!("{} holds it", lease.holder.text)),
-            None => lost("nobody holds it".to_owned()),
+            None => lost("no process holds it".to_owned()),
         }
     }
 

@@ -4,14 +4,14 @@
 //! - An event that [`Journal::append`] has acknowledged is on disk: WAL with `synchronous=FULL`.
 //! - Events are never changed or removed: triggers refuse it, and each event carries the hash of the one before, so
 //!   that [`Journal::verify_chain`] finds a row that was changed behind SQLite's back.
-//! - One driver at a time: [`Journal::acquire_lease`]. On one machine a lock sees to that, between machines a lease. A
+//! - One driver at a time: [`Journal::acquire_lease`]. On one machine a lock ensures it, between machines a lease. A
 //!   driver whose lease was taken over cannot append any more.
-//! - A file of a newer major format is refused, one of a newer minor format can be read and not written.
+//! - A file in a newer major format is refused, one in a newer minor format can be read but not written.
 //!
-//! Not promised: events cut off the end by somebody with access to the file are not noticed. The journal is a record
-//! for its owner, no evidence against him.
+//! Not promised: events removed from the end by someone with access to the file go unnoticed. The journal is a record
+//! for its owner, not evidence against them.
 //!
-//! Every reading of the state is a fold over [`Journal::events`]; nothing else about a run is kept.
+//! The state of a run is always a fold over [`Journal::events`]; nothing else about a run is stored.
 
 mod chain;
 mod error;
@@ -42,7 +42,7 @@ pub use requests::PostedRequest;
 pub struct Journal {
     path: PathBuf,
     connection: Mutex<Connection>,
-    /// The lease that this handle has acquired: from then on it appends only while that lease is its own.
+    /// The holder with which this handle acquired the lease: from then on it appends only while it holds the lease.
     held_by: Mutex<Option<Holder>>,
     /// The lock that keeps other drivers on this machine out, while this handle has it.
     lock: Mutex<Option<File>>,
@@ -57,11 +57,11 @@ impl Journal {
         Ok(Self::new(path.to_owned(), schema::open(path, mode)?))
     }
 
-    /// A journal that is gone when it is dropped: the same tables and the same rules, without the disk. For rehearsals
-    /// by the thousand; what a run writes in earnest is always a file.
+    /// A journal in memory: the same tables and the same rules, without the disk. For thousands of simulated runs; a
+    /// real run always writes a file.
     ///
     /// # Errors
-    /// There is no memory for it.
+    /// There is not enough memory.
     pub fn in_memory() -> Result<Self> {
         Ok(Self::new(PathBuf::from(schema::IN_MEMORY), schema::open_in_memory()?))
     }
@@ -70,18 +70,18 @@ impl Journal {
         Self { path, connection: Mutex::new(connection), held_by: Mutex::new(None), lock: Mutex::new(None) }
     }
 
-    /// No other process can open it.
+    /// Is it in memory, so that no other process can open it?
     fn is_in_memory(&self) -> bool {
         self.path == Path::new(schema::IN_MEMORY)
     }
 
-    /// The file.
+    /// Path of the journal file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
-        // A panic while the lock was held leaves the database itself whole: its transaction was rolled back.
+        // A panic while the lock was held leaves the database intact: its transaction was rolled back.
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -93,7 +93,7 @@ impl Journal {
         self.lock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs `work` in one transaction that holds the write lock from its beginning.
+    /// Runs `work` in one transaction that holds the write lock from the start.
     fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
         let failed = |source| JournalError::Write { path: self.path.clone(), source };
         let mut connection = self.connection();
@@ -112,12 +112,12 @@ impl Journal {
     }
 }
 
-/// SQLite keeps signed 64-bit integers; ours are never negative and far from the limit.
+/// SQLite stores signed 64-bit integers; ours are never negative and far below the limit.
 fn to_sql(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-/// The other way; a negative value cannot have come from us and counts as 0.
+/// The inverse; a negative value cannot come from us and counts as 0.
 fn from_sql(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
 }

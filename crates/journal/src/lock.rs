@@ -1,5 +1,5 @@
 //! The lock that keeps a second driver on the same machine out: an exclusive lock of the operating system on a file
-//! beside the journal. The process that holds it drives; when that process ends, however it ends, the lock is free.
+//! beside the journal. Its holder drives the run; when that process ends, for whatever reason, the lock is free.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -12,18 +12,18 @@ use std::time::Duration;
 const TRIES: u32 = 200;
 const BETWEEN_TRIES: Duration = Duration::from_millis(5);
 
-/// `run.db.lock` beside `run.db`. One journal has one lock, by whatever link it is opened.
+/// `run.db.lock` beside `run.db`. A journal has one lock, even if it is opened through a link.
 fn path(journal: &Path) -> io::Result<PathBuf> {
     let mut path = journal.canonicalize()?.into_os_string();
     path.push(".lock");
     Ok(path.into())
 }
 
-/// Takes the lock; it lasts until the file is dropped. None: another process has it.
+/// Takes the lock, which is held until the file is dropped. None: another process has it.
 #[allow(clippy::disallowed_methods, reason = "the rare wait is for another process here, not for the cluster")]
 pub(crate) fn take(journal: &Path) -> io::Result<Option<File>> {
     let path = path(journal)?;
-    // The file stays for ever: were it removed, two drivers could each lock one of that name.
+    // The file is never removed: otherwise two drivers could each lock a file of that name.
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
     for _ in 0..TRIES {
         match file.try_lock() {
@@ -39,7 +39,7 @@ pub(crate) fn take(journal: &Path) -> io::Result<Option<File>> {
     Ok(None)
 }
 
-/// Does any process drive by this journal?
+/// Does any process drive a run with this journal?
 pub(crate) fn is_taken(journal: &Path) -> io::Result<bool> {
     match File::open(path(journal)?) {
         Ok(file) => is_exclusive(&file),
@@ -48,7 +48,7 @@ pub(crate) fn is_taken(journal: &Path) -> io::Result<bool> {
     }
 }
 
-/// A driver's lock lets no other beside it; a look's does.
+/// A driver's lock is exclusive; that of a mere look is shared.
 fn is_exclusive(file: &File) -> io::Result<bool> {
     match file.try_lock_shared() {
         Ok(()) => file.unlock().map(|()| false),

@@ -8,14 +8,14 @@ use crate::chain::{BEGINNING, Link};
 use crate::error::{JournalError, Result};
 use crate::{Journal, from_sql, to_sql};
 
-/// One event as it stands in the journal.
+/// One event as stored in the journal.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
-    /// Its number, over all runs: 1, 2, 3, …
+    /// Its sequence number, over all runs: 1, 2, 3, …
     pub seq: u64,
     /// The run it belongs to.
     pub run: RunId,
-    /// When, by the clock that drives the run.
+    /// When it happened, by the clock of the run.
     pub at: UnixMs,
     /// What happened.
     pub event: Event,
@@ -54,7 +54,7 @@ impl Raw {
 }
 
 impl Journal {
-    /// Writes one event; when this returns, it is on disk. Gives its number.
+    /// Writes one event and returns its number; when this returns, the event is on disk.
     ///
     /// # Errors
     /// [`JournalError::Write`]: nothing was written, and the run must stop. [`JournalError::LeaseLost`]: another
@@ -86,7 +86,7 @@ impl Journal {
     /// All events of one run, oldest first.
     ///
     /// # Errors
-    /// The file cannot be read, or holds an event that this version does not know.
+    /// The file cannot be read, or has an event that this version does not know.
     pub fn events(&self, run: &RunId) -> Result<Vec<Entry>> {
         self.events_after(run, 0)
     }
@@ -102,7 +102,7 @@ impl Journal {
         rows.into_iter().map(|raw| self.understand(raw)).collect()
     }
 
-    /// The run that was begun last.
+    /// The run that was started last.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -110,7 +110,7 @@ impl Journal {
         Ok(self.runs()?.pop())
     }
 
-    /// All runs, in the order in which they were begun.
+    /// All runs, in the order in which they were started.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -124,10 +124,10 @@ impl Journal {
         Ok(runs.map_err(|source| self.read_failed(source))?.into_iter().map(RunId::new).collect())
     }
 
-    /// Checks every event against its hash and the hash of the one before; gives their number.
+    /// Checks every event against its hash and the hash of the one before; returns how many there are.
     ///
     /// # Errors
-    /// [`JournalError::ChainBroken`] names the first event that does not fit.
+    /// [`JournalError::ChainBroken`] names the first event that does not match.
     pub fn verify_chain(&self) -> Result<u64> {
         let mut prev = BEGINNING.to_owned();
         let mut count = 0;

@@ -3,10 +3,10 @@
 /// What a journal is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// To drive a run: the file is made if there is none, and migrated if it is older.
+    /// To drive a run: the file is created if it does not exist, and migrated if it is older.
     Drive,
-    /// To post requests to whoever drives: the file must be there.
+    /// To post requests to the driver: the file must exist.
     Ask,
-    /// To look: the file must be there and is not changed.
+    /// To read: the file must exist and is not changed.
     Read,
 }

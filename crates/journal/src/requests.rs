@@ -1,4 +1,4 @@
-//! Requests: what another process asks of the driver.
+//! Requests: what other processes ask of the driver.
 
 use quorate_core::ids::{RunId, UnixMs};
 use quorate_core::run::Request;
@@ -7,22 +7,22 @@ use rusqlite::params;
 use crate::error::{JournalError, Result};
 use crate::{Journal, from_sql, to_sql};
 
-/// A request as the driver takes it.
+/// A request as the driver receives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PostedRequest {
     /// Its number, for [`Journal::request_heard`].
     pub seq: u64,
     /// What is asked.
     pub request: Request,
-    /// Who asks, in words.
+    /// Who asks: `anna@desk`.
     pub by: String,
 }
 
 impl Journal {
-    /// Asks something of whoever drives `run`. `at` is the wall clock's time.
+    /// Posts a request to the driver of `run`. `at` is the wall clock's time.
     ///
     /// # Errors
-    /// The file cannot be written; the driver will not hear of it.
+    /// The file cannot be written; the driver does not receive it.
     pub fn post_request(&self, run: &RunId, at: UnixMs, by: &str, request: &Request) -> Result<()> {
         let body = serde_json::to_string(request).expect("a request is plain data and always serialises");
         self.write(|transaction| {
@@ -34,7 +34,7 @@ impl Journal {
         })
     }
 
-    /// All requests for `run` that no driver has heard yet, oldest first.
+    /// All requests for `run` that no driver has handled yet, oldest first.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -62,8 +62,8 @@ impl Journal {
         Ok(pending)
     }
 
-    /// Records that a request was heard. To be called once its event is written: a driver that dies in between hears
-    /// it again, which changes nothing, and no word of an operator is lost.
+    /// Records that a request was handled. Call it once its event is written: if the driver dies in between, the
+    /// request is handled again, which changes nothing, and no request is lost.
     ///
     /// # Errors
     /// The file cannot be written.

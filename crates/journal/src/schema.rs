@@ -1,4 +1,4 @@
-//! The file: what makes it ours, its format, its tables, its migrations.
+//! The file: how it is recognised, its format, its tables, its migrations.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
@@ -11,13 +11,13 @@ use crate::error::{JournalError, Result};
 use crate::format::Format;
 use crate::mode::Mode;
 
-/// `QORT`: SQLite's header field that tells our files from others'.
+/// `QORT`: the header field of SQLite that distinguishes our files from others.
 const APPLICATION_ID: i64 = 0x514F_5254;
 
-/// How long to wait for another process that writes; its transactions take milliseconds.
+/// How long to wait while another process writes; its transactions take milliseconds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Every format there ever was, oldest first, with the statements that lead to it from the one before.
+/// Every format so far, oldest first, with the statements that migrate to it from the one before.
 const MIGRATIONS: &[(Format, &str)] = &[(
     Format { major: 1, minor: 0 },
     "CREATE TABLE event (
@@ -79,10 +79,10 @@ pub(crate) fn open(path: &Path, mode: Mode) -> Result<Connection> {
     Ok(connection)
 }
 
-/// What stands for the path of a journal that has no file.
+/// Used as the path of a journal in memory.
 pub(crate) const IN_MEMORY: &str = ":memory:";
 
-/// An empty journal that has no file.
+/// An empty journal in memory.
 pub(crate) fn open_in_memory() -> Result<Connection> {
     let refused = |error: rusqlite::Error| JournalError::Open { path: IN_MEMORY.into(), reason: error.to_string() };
     let mut connection = Connection::open_in_memory().map_err(refused)?;
@@ -90,7 +90,7 @@ pub(crate) fn open_in_memory() -> Result<Connection> {
     Ok(connection)
 }
 
-/// The journal names guests and keeps program output: nobody but its owner reads it. SQLite gives its side files the
+/// The journal names guests and stores program output, so only its owner may read it. SQLite gives its side files the
 /// same mode.
 fn make_private_file(path: &Path) -> std::io::Result<()> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map(drop)
@@ -126,14 +126,14 @@ fn accept(found: Option<Format>, path: &Path, mode: Mode) -> Result<()> {
 }
 
 fn make_durable(connection: &Connection) -> rusqlite::Result<()> {
-    // WAL: readers in other processes never make the driver wait. FULL: a commit that returned survives a power cut.
+    // WAL: readers in other processes never make the driver wait. FULL: a commit that returned survives a power loss.
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "FULL")
 }
 
 fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    // Read again under the write lock: another process may have made the tables meanwhile.
+    // Read again under the write lock: another process may have created the tables meanwhile.
     let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let found = Format::of_user_version(version);
     for (format, statements) in MIGRATIONS.iter().filter(|(format, _)| *format > found) {

@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use crate::ports::{ApiData, ApiError};
 
-/// Reads the answer of one node: its status, its reason phrase, and its body where that is JSON.
+/// Reads the answer of one node: its status, its reason phrase, and its body if that is JSON.
 ///
 /// # Errors
-/// PVE refused, or said that all is well in something that is not JSON.
+/// PVE refused, or reported success with a body that is not JSON.
 pub fn meaning(node: &NodeName, status: u16, reason: &str, body: Option<Value>) -> Result<ApiData, ApiError> {
     if (200..300).contains(&status) {
         return match body {

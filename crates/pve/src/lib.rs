@@ -1,8 +1,9 @@
-//! How to see and touch a Proxmox VE cluster.
+//! How to read and change a Proxmox VE cluster.
 //!
 //! [`ports`] is the whole boundary: three traits. [`wire`] has the shapes of API answers and command outputs as they
-//! really come, [`observe`] turns them into a [`quorate_core::snapshot::Snapshot`], and [`live`] implements the ports
-//! over HTTPS, SSH and the wall clock. [`answer`] says what an answer of the API means. [`recorded`] answers from files, for tests and for a look without a cluster.
+//! really are, [`observe`] turns them into a [`quorate_core::snapshot::Snapshot`], and [`live`] implements the ports
+//! over HTTPS, SSH and the wall clock. [`answer`] interprets an answer of the API. [`recorded`] answers from files, for
+//! tests and to look at a recorded cluster.
 
 pub mod answer;
 pub mod live;

@@ -24,7 +24,7 @@ pub struct ApiRequest {
     pub path: String,
     /// Parameters in order: query for GET and DELETE, form body for POST and PUT.
     pub params: Vec<(String, String)>,
-    /// Endpoints not to use: the node under work.
+    /// Endpoints not to use: the current node.
     pub avoid: Vec<NodeName>,
 }
 
@@ -43,19 +43,19 @@ pub fn percent_encoded(text: &str) -> String {
     utf8_percent_encode(text, RESERVED).to_string()
 }
 
-/// A call that was answered with success: the `data` of the body.
+/// The result of a successful call: the `data` of the body.
 pub type ApiData = Value;
 
-/// A call that did not succeed.
+/// A call that failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ApiError {
     /// No endpoint could be reached; nothing was sent.
     #[error("no node answers the API: {0}")]
     Unreachable(String),
-    /// An endpoint shows another certificate than the pinned one; nothing was sent.
+    /// An endpoint shows a certificate other than the pinned one; nothing was sent.
     #[error("{node} shows the certificate {seen}, but {pinned} is pinned")]
     Fingerprint {
-        /// The endpoint.
+        /// The node whose endpoint it is.
         node: NodeName,
         /// SHA-256 of the certificate that it showed.
         seen: String,
@@ -65,33 +65,33 @@ pub enum ApiError {
     /// PVE does not accept the token or ticket (401).
     #[error("{node} does not accept the credentials: {reason}")]
     Unauthorized {
-        /// The endpoint.
+        /// The node whose endpoint it is.
         node: NodeName,
-        /// PVE's words.
+        /// PVE's message.
         reason: String,
     },
     /// A privilege is missing (403): `Permission check failed (/vms/101, VM.Migrate)`.
     #[error("{reason}")]
     Forbidden {
-        /// PVE's words, with path and privilege.
+        /// PVE's message, with path and privilege.
         reason: String,
     },
-    /// PVE answered, and refused (400, 500, 501, 595, 596, …).
+    /// PVE answered with a refusal (400, 500, 501, 595, 596, …).
     #[error("{status} {reason}")]
     Refused {
-        /// HTTP status; 595 and 596 are pveproxy's words for "the node that it concerns is down".
+        /// HTTP status; with 595 and 596, pveproxy says that the node concerned is down.
         status: u16,
-        /// The full message: the body's, or else the reason phrase.
+        /// The full message: that of the body, or else the reason phrase.
         reason: String,
         /// Per-parameter errors, `name: text`.
         errors: Vec<String>,
     },
-    /// The request was sent, and no whole answer came: it may or may not have taken effect.
+    /// The request was sent, but no complete answer came: it may or may not have taken effect.
     #[error("{node} was asked and did not answer: {reason}")]
     InDoubt {
-        /// The endpoint.
+        /// The node whose endpoint it is.
         node: NodeName,
-        /// What came instead.
+        /// What happened instead.
         reason: String,
     },
 }
@@ -117,9 +117,9 @@ pub struct ShellOutput {
 /// How a remote program ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// With this status.
+    /// It exited with this status.
     Status(i32),
-    /// By this signal: `KILL`.
+    /// It was killed by this signal: `KILL`.
     Signal(String),
 }
 
@@ -138,17 +138,17 @@ pub enum ShellError {
     Unreachable {
         /// The node.
         node: NodeName,
-        /// The transport's words.
+        /// The transport's error message.
         reason: String,
     },
-    /// The node shows another host key than the known one; nothing was run.
+    /// The node shows a host key other than the known one; nothing was run.
     #[error("{node} shows the host key {seen}, but {known} is known")]
     HostKey {
         /// The node.
         node: NodeName,
-        /// Fingerprint that it showed.
+        /// The fingerprint it showed.
         seen: String,
-        /// Fingerprint that is known.
+        /// The known fingerprint.
         known: String,
     },
     /// The node does not accept our key; nothing was run.
@@ -156,15 +156,15 @@ pub enum ShellError {
     Unauthorized {
         /// The node.
         node: NodeName,
-        /// The transport's words.
+        /// The transport's error message.
         reason: String,
     },
-    /// The connection broke after the program was started: it may go on, or have ended, or not.
+    /// The connection broke after the program was started: it may have ended or may still run.
     #[error("the connection to {node} was lost while the program ran: {reason}")]
     InDoubt {
         /// The node.
         node: NodeName,
-        /// The transport's words.
+        /// The transport's error message.
         reason: String,
     },
 }
@@ -182,13 +182,13 @@ pub trait Shell: Send + Sync {
 
 /// Time. In the lab it runs faster than the wall clock.
 pub trait Clock: Send + Sync {
-    /// Now.
+    /// The current time of this clock.
     fn now(&self) -> UnixMs;
-    /// Waits that long, in this clock's time.
+    /// Waits that long in this clock's time.
     fn sleep(&self, duration: Duration) -> PortFuture<'_, ()>;
 }
 
-/// All three, as the engine and the observation use them.
+/// All three ports, as the engine and the observation use them.
 #[derive(Clone)]
 pub struct Ports {
     /// The API.

@@ -1,7 +1,7 @@
 //! Ports that answer from files: recorded calls of a genuine cluster.
 //!
-//! For tests, and to look at a recording as at a cluster. What was not recorded is not answered, and says so; nothing
-//! is made up. Time stands still at the moment that the recording's `clock` file names. Writes are refused.
+//! For tests, and to look at a recording like at a cluster. A call that was not recorded is an error that says so;
+//! nothing is made up. The time is always that in the recording's `clock` file. Writes are refused.
 //!
 //! A recording is a folder: `clock` (milliseconds since 1970), `api/*.json` (one call each: `path`, `params`,
 //! `asked_node`, `status`, `reason`, `body`) and `shell/*.txt` (`$ command    # on node, …`, output, exit status).
@@ -42,7 +42,7 @@ pub enum RecordingError {
     },
 }
 
-/// A recording, loaded.
+/// A loaded recording.
 #[derive(Debug, Default)]
 pub struct RecordedPorts {
     calls: Vec<RecordedCall>,
@@ -78,7 +78,7 @@ impl RecordedPorts {
         Ok(recorded)
     }
 
-    /// As ports.
+    /// The recording as ports.
     pub fn ports(self) -> Ports {
         let recorded = Arc::new(self);
         Ports { api: recorded.clone(), shell: recorded.clone(), clock: recorded }
@@ -92,7 +92,7 @@ impl RecordedPorts {
                 errors: vec![],
             });
         }
-        // `type` only narrows a list, and whoever asks narrows it again; any other parameter must have been recorded.
+        // `type` only narrows a list, and the caller narrows it again; any other parameter must have been recorded.
         let asked: BTreeMap<String, String> = request.params.iter().filter(|(key, _)| key != "type").cloned().collect();
         let fits = |call: &&RecordedCall| {
             call.path == request.path
@@ -124,12 +124,12 @@ fn shape(path: &Path, reason: &str) -> RecordingError {
     RecordingError::Shape { path: path.display().to_string(), reason: reason.to_owned() }
 }
 
-/// Takes a recorded program apart: `$ qm list    # on pve1, …`, its output, `--- stderr:`, `--- exit status: 0`.
+/// Parses a recorded program: `$ qm list    # on pve1, …`, its output, `--- stderr:`, `--- exit status: 0`.
 pub fn program(text: &str) -> Option<(NodeName, String, ShellOutput)> {
     let (head, rest) = text.split_once('\n')?;
     let (command, place) = head.strip_prefix("$ ")?.split_once("    # on ")?;
     let node = NodeName::from(place.split(',').next()?);
-    // The recording was made under a time limit, which is no part of the command.
+    // The recording was made with a time limit, which is not part of the command.
     let command = command.strip_prefix("timeout 30 ").unwrap_or(command);
     let (output, status) = rest.rsplit_once("--- exit status: ")?;
     let (stdout, stderr) = output.split_once("--- stderr:\n").unwrap_or((output, ""));
@@ -153,7 +153,7 @@ impl Shell for RecordedPorts {
     ) -> PortFuture<'a, Result<ShellOutput, ShellError>> {
         let command = quote_all(argv);
         let command = command.strip_prefix("env LC_ALL=C ").unwrap_or(&command).to_owned();
-        // `ok-to-stop` answers in JSON with and without being asked to.
+        // `ok-to-stop` answers in JSON with or without `-f json`.
         let plain = command.strip_suffix(" -f json").unwrap_or(&command).to_owned();
         let found = [command, plain].into_iter().find_map(|command| self.programs.get(&(node.clone(), command)));
         let output = found.cloned().unwrap_or_else(|| ShellOutput {

@@ -1,9 +1,9 @@
-//! The lab's ledger of harm.
+//! The lab's impact report as text.
 
 use quorate::toolkit::{Page, bytes, duration};
 use quorate_world::impact::ImpactReport;
 
-/// One line per count, harm first, with what happened.
+/// One line per count, harm first, then what happened.
 pub(crate) fn impact_page(impact: &ImpactReport) -> Page {
     let mut page = Page::default();
     let harm: [(&str, String, bool); 9] = [
@@ -15,7 +15,7 @@ pub(crate) fn impact_page(impact: &ImpactReport) -> Page {
         ("rebalanced by Ceph", bytes(impact.ceph_bytes_rebalanced), impact.ceph_bytes_rebalanced > 0),
         ("rules broken", impact.rules_broken.to_string(), impact.rules_broken > 0),
         ("moves to an older release", impact.backward_moves.to_string(), impact.backward_moves > 0),
-        ("still owed", impact.still_to_undo.to_string(), impact.still_to_undo > 0),
+        ("still to undo", impact.still_to_undo.to_string(), impact.still_to_undo > 0),
     ];
     for (what, figure, is_harm) in harm {
         page.line(format!("  {} {what:<27}{figure}", if is_harm { "!" } else { " " }));
@@ -39,11 +39,15 @@ pub(crate) fn impact_page(impact: &ImpactReport) -> Page {
         }
     }
     page.gap();
-    page.line(if impact.clean { "The ledger is clean: no harm was done." } else { "The ledger is NOT clean." });
+    page.line(if impact.clean {
+        "The impact report is clean: no harm was done."
+    } else {
+        "The impact report is NOT clean."
+    });
     page
 }
 
-/// A lab that nobody planned for knows no bound.
+/// Completed moves, with the plan's lower bound if there was a plan.
 fn moves(impact: &ImpactReport) -> String {
     match impact.moves_bound {
         0 => impact.moves.to_string(),

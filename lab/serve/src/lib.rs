@@ -1,12 +1,12 @@
-//! The program `quorate-lab`: a cluster that is not there, served on loopback over HTTPS and SSH.
+//! The program `quorate-lab`: a simulated cluster, served on loopback over HTTPS and SSH.
 //!
-//! `demo` upgrades one with Quorate in the same process; `up` serves one until it is ended, and the other verbs talk to the
-//! lab of a directory through its control door. None of them touches any other cluster. For tests, [`Lab`] serves a world
-//! in the process of the caller.
+//! `demo` upgrades one with Quorate in the same process; `up` serves one until it is ended, and the other verbs talk to
+//! the lab of a directory through its control socket. None of them touches any other cluster. For tests, [`Lab`] serves
+//! a world in the caller's process.
 
 mod commands;
-mod lab;
 mod impact_page;
+mod lab;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -16,7 +16,7 @@ use quorate::toolkit::{Format, conclude};
 
 pub use lab::{Endpoint, Lab, LabClock, LabError, LabOptions, Port};
 
-/// A Proxmox VE cluster that is not there: served on loopback, broken on purpose, with a ledger of harm.
+/// A simulated Proxmox VE cluster: served on loopback, broken on purpose, with an impact report
 #[derive(Debug, Parser)]
 #[command(name = "quorate-lab", version, arg_required_else_help = true, infer_subcommands = false)]
 struct CommandLine {

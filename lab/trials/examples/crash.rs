@@ -1,6 +1,6 @@
-//! Kills the engine at every point of both reference runs and takes the run up each time.
+//! Kills the engine at every point of both reference runs and resumes the run each time.
 //!
-//! What `cargo xtask crash-matrix` builds and runs. `--point N` takes one point only,
+//! What `cargo xtask crash-matrix` builds and runs. `--point N` tests one point only,
 //! `--votes` only the run that lowers votes. The exit code is 1 if a point failed.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this program talks to a developer")]
@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use quorate_trials::crash::{CrashMatrixError, Matrix, Points, matrix, votes_matrix};
 
-/// A third of a run is memory taken and given back.
+/// A third of a run is spent allocating and freeing memory.
 #[global_allocator]
 static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -27,12 +27,12 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    // Both are told, whatever the first came to.
+    // Both are reported, whatever the outcome of the first.
     let clean: Vec<bool> = held.into_iter().map(tell).collect();
     if clean.iter().all(|clean| *clean) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Prints what a matrix came to; true if nothing failed.
+/// Prints the result of a matrix; true if nothing failed.
 fn tell(held: Result<Matrix, CrashMatrixError>) -> bool {
     let Matrix { points, resumed, aborts, failures, verbs } = match held {
         Ok(matrix) => matrix,
@@ -46,6 +46,6 @@ fn tell(held: Result<Matrix, CrashMatrixError>) -> bool {
     }
     println!("steps: {}", verbs.join(", "));
     let failed = failures.len();
-    println!("{points} points, {resumed} of them unlike and taken up, {aborts} aborted, {failed} failed");
+    println!("{points} points, {resumed} of them distinct and resumed, {aborts} aborted, {failed} failed");
     failures.is_empty()
 }

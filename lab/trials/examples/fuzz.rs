@@ -1,7 +1,7 @@
-//! Holds the runs of many seeds and tells which did harm or came to no end: what `cargo xtask swarm` builds and runs.
+//! Runs many seeds and reports which did harm or never ended: what `cargo xtask fuzz` builds and runs.
 //!
-//! `swarm --from SEED --seconds N [--count N] [--json]` holds seed after seed on all processors; `swarm --seed SEED`
-//! holds one and tells its story. The last line of `--json` has the figures. The exit code is 1 if a seed failed.
+//! `fuzz --from SEED --seconds N [--count N] [--json]` runs seed after seed on all processors; `fuzz --seed SEED`
+//! runs one and prints its story. The last line of `--json` has the figures. The exit code is 1 if a seed failed.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this program talks to a developer")]
 
@@ -13,12 +13,12 @@ use std::time::{Duration, Instant};
 use quorate_trials::fuzz::{Ending, SeedOutcome, hold};
 use serde_json::json;
 
-/// A third of a run is memory taken and given back.
+/// A third of a run is spent allocating and freeing memory.
 #[global_allocator]
 static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const USAGE: &str = "usage: cargo xtask swarm --from SEED (--seconds N | --count N) [--json]
-       cargo xtask swarm --seed SEED";
+const USAGE: &str = "usage: cargo xtask fuzz --from SEED (--seconds N | --count N) [--json]
+       cargo xtask fuzz --seed SEED";
 
 #[derive(Default)]
 struct Request {
@@ -72,7 +72,7 @@ fn parse() -> Result<Request, String> {
             "--from" => request.from = value,
             "--seconds" => request.seconds = Some(value),
             "--count" => request.count = Some(value),
-            _ => return Err(format!("{name}: what is that?")),
+            _ => return Err(format!("unknown argument {name}")),
         }
     }
     match (request.seed, request.seconds, request.count) {
@@ -82,14 +82,14 @@ fn parse() -> Result<Request, String> {
 }
 
 fn one(seed: u64) -> SeedOutcome {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime without I/O always begins");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime without I/O always starts");
     match runtime.block_on(hold(seed)) {
         Ok(seed_outcome) => seed_outcome,
         Err(error) => panic!("seed {seed}: {error}"),
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "how long the swarm may fly is a matter of the real clock")]
+#[allow(clippy::disallowed_methods, reason = "how long to fuzz is a matter of the real clock")]
 fn many(request: &Request) -> ExitCode {
     let begun = Instant::now();
     let until = request.seconds.map(|seconds| begun + Duration::from_secs(seconds));
@@ -157,7 +157,7 @@ fn count(totals: &mut Totals, seed: u64, seed_outcome: Option<&SeedOutcome>, jso
         return;
     }
     totals.failed.push(seed);
-    let replay = format!("cargo xtask swarm --seed {seed}");
+    let replay = format!("cargo xtask fuzz --seed {seed}");
     if json {
         println!("{}", json!({ "seed": seed, "failures": failures, "replay": replay }));
     } else {

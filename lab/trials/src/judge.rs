@@ -1,13 +1,13 @@
-//! Every command of ours is judged when it is about to reach the cluster, on the truth.
+//! The lab's checker: every command of ours is checked against the truth when it is about to reach the cluster.
 //!
-//! This is the oracle of the swarm, written apart from the tool's own rules and read from the world, not from a
-//! snapshot. What a command does wrong counts only if it could have been known: a condition must have been there for
-//! [`KNOWABLE_MS`], because a node that lost its power this second is seen by nobody yet.
+//! It is what fuzzing relies on, written apart from the tool's own rules, and it reads the world, not a snapshot.
+//! What a command does wrong counts only if it could have been known: a condition must have been there for
+//! [`KNOWABLE_MS`], because nothing notices yet a node that lost its power this second.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use quorate_core::ids::{GuestId, NodeName};
-use quorate_core::steps::{Act, ChangeSetting, Setting, Step, MoveMode};
+use quorate_core::steps::{Act, ChangeSetting, MoveMode, Setting, Step};
 use thiserror::Error;
 
 use quorate_world::World;
@@ -18,7 +18,7 @@ use quorate_world::safety_checker::is_out;
 /// Corosync notices a lost node after up to 10 s, Ceph after 20 s, and a look takes a few seconds more.
 const KNOWABLE_MS: u64 = 40_000;
 
-/// Why a node must not be stopped now. The oracle's own reasons, named after the rules that ought to see them.
+/// Why a node must not be stopped now. The checker's own reasons, named after the rules that should catch them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Error)]
 enum WhyNotStop {
     #[error("one-node-out: {0} is out")]
@@ -48,7 +48,7 @@ pub(crate) struct Judge {
 }
 
 impl Judge {
-    /// Looks at the truth; to be called as often as anything happens.
+    /// Looks at the truth; to be called whenever anything happens.
     pub(crate) fn look(&mut self, world: &World) {
         let now = world.now_ms;
         let reasons: BTreeSet<Reason> = world
@@ -81,7 +81,7 @@ impl Judge {
                 wrongs.extend(in_words(others));
             }
             Step::Migrate(migrate) => {
-                // A stopped guest travels as files; its memory counts when it is started.
+                // A stopped guest is moved as files; its memory counts when it is started.
                 if world.guests.get(&migrate.guest).is_some_and(Guest::is_running) {
                     wrongs.extend(self.does_not_fit(world, migrate.guest, &migrate.to));
                 }
@@ -94,7 +94,7 @@ impl Judge {
             Step::ShutdownGuest(shutdown) if !world.impact.has_consent(shutdown.guest) => {
                 wrongs.push(format!("{} is shut down without consent", shutdown.guest));
             }
-            // Harmless to what this judge looks at: guests, votes and copies stay as they are, or come back.
+            // Harmless to what this checker looks at: guests, votes and copies stay as they are, or come back.
             Step::RefreshPackages(_)
             | Step::ChangeSetting(_)
             | Step::EjectMedia(_)
@@ -116,7 +116,7 @@ impl Judge {
         old.map(|((_, why), _)| why.clone()).collect()
     }
 
-    /// More than the machine has, by what was on it all the while.
+    /// More than the machine has, counting what was on it all the while.
     fn does_not_fit(&self, world: &World, guest: GuestId, to: &NodeName) -> Option<String> {
         let machine = world.nodes.get(to)?;
         let least = self.committed.iter().filter_map(|(_, of)| of.get(to)).min()?;

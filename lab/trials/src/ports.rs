@@ -37,7 +37,7 @@ pub type SharedWorld = Arc<Mutex<World>>;
 pub enum Kill {
     /// This call is not sent.
     Before(u64),
-    /// This call takes effect, and its answer is never seen.
+    /// This call takes effect, and its answer is lost.
     After(u64),
 }
 
@@ -46,7 +46,7 @@ pub enum Kill {
 pub enum Trouble {
     /// The API answers with this status and does nothing; a shell is not reached.
     Refuses(u16),
-    /// The call takes effect, and its answer is lost on the way.
+    /// The call takes effect, and its answer does not arrive.
     LosesAnswer,
 }
 
@@ -88,7 +88,7 @@ impl SimPorts {
 
     /// With these credentials.
     pub fn with_credentials(world: SharedWorld, credentials: Credentials) -> Self {
-        // Nobody looks at these certificates; a fixed one per node keeps the answers the same from run to run.
+        // Nothing checks these certificates; a fixed one per node keeps the answers the same from run to run.
         let gate = {
             let world = world.lock().unwrap_or_else(PoisonError::into_inner);
             let names = world.nodes.keys();
@@ -99,21 +99,21 @@ impl SimPorts {
         Self { inner: Arc::new(Inner { world, wire, credentials, calls: Mutex::default(), tap: None }) }
     }
 
-    /// With somebody who looks at the world after each call.
+    /// With an observer that looks at the world after each call.
     #[must_use]
     pub fn tapped(world: SharedWorld, tap: Tap) -> Self {
         let mut ports = Self::new(world);
-        let inner = Arc::get_mut(&mut ports.inner).expect("nobody else has seen these ports yet");
+        let inner = Arc::get_mut(&mut ports.inner).expect("nothing else uses these ports yet");
         inner.tap = Some(tap);
         ports
     }
 
-    /// As the engine takes them.
+    /// In the form that the engine takes.
     pub fn ports(&self) -> Ports {
         Ports { api: Arc::new(self.clone()), shell: Arc::new(self.clone()), clock: Arc::new(self.clone()) }
     }
 
-    /// The world.
+    /// The world behind these ports.
     pub fn world(&self) -> MutexGuard<'_, World> {
         self.inner.world()
     }
@@ -128,7 +128,7 @@ impl SimPorts {
         self.inner.calls().kill = Some(kill);
     }
 
-    /// Lets the next calls meet trouble.
+    /// Makes the next calls go wrong.
     pub fn trouble(&self, calls: u64, trouble: Trouble) {
         let mut inner = self.inner.calls();
         inner.trouble = Some((inner.made + calls, trouble));
@@ -160,7 +160,7 @@ impl Inner {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The trouble that the call under way meets.
+    /// What goes wrong with the call under way.
     fn met(&self) -> Option<Trouble> {
         let calls = self.calls();
         calls.trouble.filter(|(until, _)| calls.made <= *until).map(|(_, trouble)| trouble)
@@ -277,7 +277,7 @@ fn later(now_ms: u64, time: Duration) -> u64 {
     now_ms.saturating_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// The request as it would travel: parameters of GET and DELETE behind the path, all others as a form.
+/// The request as it would be sent: parameters of GET and DELETE behind the path, all others as a form.
 fn wire_request(asked: &NodeName, request: &ApiRequest, credentials: &Credentials) -> quorate_wire::ApiRequest {
     use quorate_core::command::Method;
     let pairs =
@@ -351,7 +351,7 @@ impl Clock for SimPorts {
     }
 }
 
-/// Lets the others have their turn once: a caller that only ever sleeps virtually would never give it.
+/// Lets the other tasks run once: a caller that only ever sleeps virtually would never let them.
 #[derive(Default)]
 struct Yield {
     yielded: bool,

@@ -1,7 +1,7 @@
-//! A whole run of the real engine over a world, in virtual time: what tests, scenarios and swarms are made of.
+//! A whole run of the real engine over a world, in virtual time: what tests, scenarios and fuzzing are made of.
 //!
 //! Everything above the ports is the code that ships: observation, rules, planner, decision, journal. The world below
-//! is ground truth, and its ledger is what a rehearsal is judged by, never the tool's own opinion.
+//! is ground truth, and its impact report decides about a simulated run, never the tool's own opinion.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -23,19 +23,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::ports::{Kill, SimPorts};
 
-/// How a run is rehearsed.
+/// How a simulated run is set up.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct SimulatedRun {
     /// What the operator allows.
     pub policy: Policy,
-    /// Safety rules that are taken out, to show what they prevent.
+    /// Safety rules that are switched off, to show what they prevent.
     pub without_rules: BTreeSet<RuleId>,
     /// Without the corosync watch, to show what it prevents.
     pub without_corosync_watch: bool,
-    /// Faults that strike when a step is begun (its command is about to be sent).
+    /// Faults that happen when a step is begun (its command is about to be sent).
     pub at_step: Vec<AtStep>,
-    /// Faults that strike some time after a step was begun.
+    /// Faults that happen some time after a step was begun.
     pub after_step: Vec<AfterStep>,
     /// Requests of an operator when a step is begun.
     pub operator: Vec<OperatorAt>,
@@ -85,7 +85,7 @@ pub struct OperatorAt {
     pub request: Request,
 }
 
-/// How a rehearsal went.
+/// How a simulated run went.
 #[derive(Debug)]
 pub struct Outcome {
     /// How driving ended; a refusal before the run began has no end.
@@ -94,24 +94,24 @@ pub struct Outcome {
     pub refused: Vec<String>,
     /// The first plan.
     pub plan: Option<Plan>,
-    /// What the world says.
+    /// The impact report: what the lab itself counted.
     pub impact: ImpactReport,
     /// Every event, in order.
     pub events: Vec<(UnixMs, Event)>,
 }
 
-/// A rehearsal could not be held.
+/// A simulated run could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum SimulatedRunError {
-    /// The journal.
+    /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// The engine.
+    /// The engine cannot go on.
     #[error(transparent)]
     Drive(#[from] DriveError),
 }
 
-/// Strikes when a step begins, and keeps the events.
+/// Makes faults happen when a step begins, and keeps the events.
 struct Stage<'a> {
     simulated_run: &'a SimulatedRun,
     sim: SimPorts,
@@ -147,7 +147,7 @@ impl Watcher for Stage<'_> {
         }
         for asked in self.simulated_run.operator.iter().filter(|asked| asked.step == *id) {
             let posted = self.journal.post_request(&self.run, at, "the operator of the scenario", &asked.request);
-            posted.expect("the rehearsal's own journal can be written");
+            posted.expect("the run's own journal can be written");
         }
     }
 
@@ -155,7 +155,7 @@ impl Watcher for Stage<'_> {
 }
 
 impl SimulatedRun {
-    /// Rehearses a whole run over a world, with a journal at `path`.
+    /// Simulates a whole run over a world, with a journal at `path`.
     ///
     /// # Errors
     /// The journal cannot be used, or another driver is at work.
@@ -174,7 +174,7 @@ impl SimulatedRun {
         self.begin_within(sim, journal).await
     }
 
-    /// The same as a part of something longer, whose ledger goes on.
+    /// The same as a part of something longer, whose impact report continues.
     ///
     /// # Errors
     /// The journal cannot be used, or another driver is at work.
@@ -226,7 +226,7 @@ impl SimulatedRun {
         Ok(Outcome { ended: Some(ended), refused, plan: Some(plan), impact: report(sim, bound), events })
     }
 
-    /// Takes up a run that a driver left behind, as `resume` does.
+    /// Continues a run that a driver left behind, as `resume` does.
     ///
     /// # Errors
     /// The journal cannot be used, or another driver is at work.
@@ -234,7 +234,7 @@ impl SimulatedRun {
         self.take_up(sim, journal, run, Request::Resume).await
     }
 
-    /// Pays back what a run owes and ends it, as `abort` does when nobody drives.
+    /// Undoes what a run changed and ends it, as `abort` does when no process works on the run.
     ///
     /// # Errors
     /// The journal cannot be used, or another driver is at work.
@@ -256,7 +256,7 @@ impl SimulatedRun {
             .when_paused(WhenPaused::Leave)
             .without_rules(self.without_rules.clone(), self.without_corosync_watch);
         if said == Request::Abort || driver.state().paused.is_some() {
-            driver.say(said, "the operator of the rehearsal")?;
+            driver.say(said, "the operator of the simulated run")?;
         }
         let ended = driver.drive().await?;
         let plan = driver.state().plan.clone();
@@ -278,8 +278,8 @@ impl SimulatedRun {
     }
 }
 
-/// The ledger counts a guest's downtime as consented up to what whoever begins the run agrees to: what its plan names,
-/// with the policy's margin for real machines.
+/// The impact report counts a guest's downtime as consented up to what was agreed to at the start of the run: what its
+/// plan names, with the policy's margin for real machines.
 pub fn consented_seconds(plan: &Plan, policy: &Policy) -> BTreeMap<GuestId, u64> {
     plan.downtime_allowed_s(policy)
 }
@@ -288,12 +288,12 @@ fn report(sim: &SimPorts, moves_bound: u32) -> ImpactReport {
     Impact::report(&sim.world(), moves_bound, 0.0)
 }
 
-/// The state that a rehearsal's events add up to.
+/// The state that the run's events add up to.
 pub fn state_of(events: &[(UnixMs, Event)]) -> RunState {
     RunState::of(events.iter().map(|(at, event)| (*at, event)))
 }
 
-/// Lets a rehearsal go on until it ends or the tool dies; none if it died.
+/// Lets a simulated run continue until it ends or the tool dies; none if it died.
 pub async fn unless_it_dies<T>(sim: &SimPorts, simulated_run: impl Future<Output = T>) -> Option<T> {
     let mut simulated_run = std::pin::pin!(simulated_run);
     std::future::poll_fn(|context| match simulated_run.as_mut().poll(context) {

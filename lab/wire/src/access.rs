@@ -1,7 +1,7 @@
 //! Who sent a request: API tokens, tickets and their CSRF tokens. What a caller may do is the world's access list.
 //!
-//! It promises PVE's rules for tickets (two hours, five minutes of tolerance, a CSRF token for every change). It does
-//! not know second factors or realms of its own.
+//! It promises PVE's rules for tickets (two hours, five minutes of tolerance, a CSRF token for every change). It
+//! does not model second factors or additional realms.
 
 use std::collections::BTreeMap;
 
@@ -14,12 +14,12 @@ use super::answer::Refusal;
 use super::schema::Release;
 use super::text::base64;
 
-/// How long a ticket is good for.
+/// How long a ticket is valid.
 const TICKET_LIFE_S: u64 = 7200;
 /// How far ahead of our clock the clock of the node that made a ticket may be.
 const TICKET_SKEW_S: u64 = 300;
 
-/// What stands at the door beside the world: the key that signs tickets, and the certificate that each node shows.
+/// What authentication needs in addition to the world: the key that signs tickets, and each node's certificate.
 #[derive(Clone, Debug, Default)]
 pub struct Gate {
     /// Signs tickets and CSRF tokens.
@@ -28,7 +28,7 @@ pub struct Gate {
     pub fingerprints: BTreeMap<NodeName, String>,
 }
 
-/// Somebody who was let in.
+/// An authenticated caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// `root@pam`.
@@ -43,7 +43,7 @@ impl Caller {
         Self { user: "root@pam".to_owned(), token: None }
     }
 
-    /// As it stands in task ids and in the access list: `root@pam!quorate`.
+    /// The caller as written in task ids and in the access list: `root@pam!quorate`.
     pub fn auth_id(&self) -> String {
         match &self.token {
             Some(token) => format!("{}!{token}", self.user),
@@ -69,7 +69,7 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Those of an API token, `user@realm!id` and its secret.
+    /// The credentials of an API token, `user@realm!id` and its secret.
     pub fn token(id: &str, secret: &str) -> Self {
         Self { authorization: Some(format!("PVEAPIToken={id}={secret}")), ..Self::default() }
     }
@@ -78,9 +78,9 @@ impl Credentials {
 /// Does a request change something? A ticket then needs its CSRF token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Intent {
-    /// GET.
+    /// A read: GET.
     Read,
-    /// Everything else.
+    /// A change: any other method.
     Change,
 }
 
@@ -94,7 +94,7 @@ impl Gate {
         now_s: u64,
         release: Release,
     ) -> Result<Caller, Refusal> {
-        // One text for all since early 2026; before, the reason was told.
+        // The same text for all reasons since early 2026; before, it named the reason.
         let failed = |reason: &str| {
             let told = if release >= Release::parse("9.1.5") { "Authentication failed!" } else { reason };
             Refusal::Unauthorized(told.to_owned())
@@ -173,7 +173,7 @@ fn cookie(header: &str, name: &str) -> Option<String> {
     pairs.find(|(key, _)| *key == name).map(|(_, value)| percent_decode(value))
 }
 
-/// Decodes `%2F`; whatever is no such sequence stays as it is.
+/// Decodes `%2F`; anything that is not such a sequence stays as it is.
 pub(crate) fn percent_decode(text: &str) -> String {
     percent_decode_str(text).decode_utf8_lossy().into_owned()
 }

@@ -10,7 +10,7 @@ use super::text::{Moment, gzip};
 /// PVE answers no 401 before this much time has passed since the request came in.
 const UNAUTHORIZED_DELAY: Duration = Duration::from_secs(3);
 
-/// What goes back.
+/// An answer of the API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiAnswer {
     /// HTTP status; 595 and 596 are PVE's own.
@@ -25,10 +25,10 @@ pub struct ApiAnswer {
     pub delay: Duration,
 }
 
-/// What an answer carries: bytes are made of it only where it travels as bytes.
+/// The body of an answer: it is turned into bytes only where it is sent as bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// Not a byte.
+    /// An empty body.
     Nothing,
     /// JSON.
     Json(Value),
@@ -37,7 +37,7 @@ pub enum Body {
 }
 
 impl Body {
-    /// As it travels.
+    /// The body as it is sent.
     pub fn bytes(&self) -> Vec<u8> {
         match self {
             Self::Nothing => Vec::new(),
@@ -46,7 +46,7 @@ impl Body {
         }
     }
 
-    /// Unpacked and read; `null` for no body.
+    /// The body, unpacked and parsed; `null` for an empty body.
     pub fn into_json(self) -> Value {
         match self {
             Self::Nothing => Value::Null,
@@ -54,14 +54,14 @@ impl Body {
         }
     }
 
-    /// Is there not a byte?
+    /// Is the body empty?
     pub fn is_empty(&self) -> bool {
         *self == Self::Nothing
     }
 }
 
 impl ApiAnswer {
-    /// What a proxy or a worker without memory of the call answers: a status, and no body.
+    /// The answer of a proxy, or of a worker that does not know the call: a status without a body.
     pub fn refusal(status: u16) -> Self {
         let reason = match status {
             401 => "authentication failure",
@@ -78,7 +78,7 @@ impl ApiAnswer {
     }
 }
 
-/// What an endpoint has to say.
+/// The result of an endpoint.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Reply {
     data: Value,
@@ -93,7 +93,7 @@ impl From<Value> for Reply {
 }
 
 impl Reply {
-    /// Without the wrapping.
+    /// Not wrapped in `{"data":…}`.
     pub(super) fn into_data(self) -> Value {
         self.data
     }
@@ -103,13 +103,13 @@ impl Reply {
         Self { packed: true, ..self }
     }
 
-    /// A list that was cut, with the length of the whole.
+    /// A list that was cut, with its full length.
     pub(super) fn page(data: Vec<Value>, total: usize) -> Self {
         Self { data: Value::Array(data), total: Some(total), packed: false }
     }
 }
 
-/// Why PVE does not do it.
+/// Why PVE refuses a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     /// 401 before anything else was looked at: an empty body.
@@ -129,17 +129,17 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    /// The handler died.
+    /// A refusal because the handler died.
     pub(crate) fn failed(text: impl Into<String>) -> Self {
         Self::Failed(text.into())
     }
 
-    /// One parameter is wrong.
+    /// A refusal because one parameter is wrong.
     pub(crate) fn parameter(name: &str, text: impl Into<String>) -> Self {
         Self::Parameters(BTreeMap::from([(name.to_owned(), text.into())]))
     }
 
-    /// What is said to a person: the text that the reason phrase begins with.
+    /// The text for people, with which the reason phrase begins.
     pub(crate) fn message(&self) -> String {
         match self {
             Self::Unauthorized(text) | Self::Failed(text) => text.clone(),

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::answer::object;
 
-/// Flags that every OSD map of these releases has.
+/// Flags that are set in every OSD map of these releases.
 const PERMANENT: [&str; 4] = ["sortbitwise", "recovery_deletes", "purged_snapdirs", "pglog_hardlimit"];
 
 /// With the list of affected things under each check, or without.
@@ -221,7 +221,7 @@ pub(super) fn ok_to_stop(verdict: &OkToStop) -> Value {
     map.into()
 }
 
-/// Why OSDs may not be stopped, as ceph puts it.
+/// Why OSDs may not be stopped, in Ceph's words.
 pub(super) fn unsafe_to_stop(verdict: &OkToStop) -> String {
     format!("unsafe to stop osd(s) at this time ({} PGs are or would become offline)", verdict.not_ok_pgs)
 }

@@ -1,11 +1,11 @@
 //! The world as PVE shows it: answers of the API and outputs of the node's programs, to the byte where it matters.
 //!
-//! Written by hand from recorded answers of a genuine cluster, never from the tool's own readers: a fault that both
-//! sides shared would stay unseen. What lags behind the truth in PVE lags here, what is a string there is one here, and
-//! what is left out there is left out here. Nothing is shaped to please.
+//! Written by hand from recorded answers of a genuine cluster, never from the tool's own parsers: an error that both
+//! sides shared would go unnoticed. What lags behind the true state in PVE lags here, what is a string there is one
+//! here, and what is left out there is left out here. Nothing is adapted to suit the tool.
 //!
 //! [`Wire::api`] answers one request at one node, [`Wire::shell`] runs one command line as root on one node. Both take
-//! the world's time as it is; [`Wire::advance`] moves it on and takes the samples that PVE broadcasts.
+//! the world's time as it is; [`Wire::advance`] advances it and takes the samples that PVE broadcasts.
 
 pub mod access;
 pub mod answer;
@@ -34,7 +34,7 @@ pub use text::fingerprint;
 use quorate_world::World;
 use quorate_world::node::{DownStage, Node, Power};
 
-/// The world's outside: what is needed beside the world to answer for it.
+/// The world's interfaces: what is needed in addition to the world to answer requests.
 #[derive(Clone, Debug, Default)]
 pub struct Wire {
     pub(crate) gate: Gate,
@@ -47,7 +47,7 @@ impl Wire {
         Self { gate, samples: samples::Samples::default() }
     }
 
-    /// Moves the world on to `now_ms`, and takes the status samples that fall due on the way.
+    /// Advances the world to `now_ms`, and takes the status samples that fall due on the way.
     pub fn advance(&mut self, world: &mut World, now_ms: u64) {
         self.samples.advance(world, now_ms);
     }
@@ -62,7 +62,7 @@ impl Wire {
         shell::run(self, world, node, command_line)
     }
 
-    /// What a program that waits for some work prints at its end, and how it ends; none as long as it has not.
+    /// What a program that waits for some work prints at its end, and how it ends; none while it still runs.
     pub fn followed(&self, world: &mut World, node: &NodeName, follow: &Follow) -> Option<ShellAnswer> {
         shell::followed(world, node, follow)
     }
@@ -92,7 +92,7 @@ pub(crate) fn sees(world: &World, viewer: &NodeName, node: &NodeName) -> bool {
 fn connect_failure(node: &Node) -> (&'static str, Duration) {
     match node.power {
         Power::On | Power::GoingDown { .. } => ("Connection refused", Duration::ZERO),
-        // Nobody answers to the address: the kernel gives up its neighbour discovery after three seconds.
+        // No machine answers at the address: the kernel gives up neighbour discovery after three seconds.
         Power::Off | Power::Hung | Power::Booting { .. } => ("No route to host", Duration::from_secs(3)),
     }
 }

@@ -1,6 +1,6 @@
-//! Parameters of API calls, read from query, form or JSON. What they may be is the schema's business.
+//! Parameters of API calls, read from query, form or JSON. Which values are allowed is up to the schema.
 //!
-//! A key that comes more than once, and an array in JSON, is one text with commas: PVE's lists are read alike.
+//! A key that occurs more than once, or an array in JSON, becomes one text with commas: PVE reads such lists alike.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use super::schema::boolean;
 pub(crate) struct Args(BTreeMap<String, String>);
 
 impl Args {
-    /// From pairs.
+    /// Parameters from pairs of name and value.
     pub(crate) fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         Self(pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
     }
@@ -53,37 +53,37 @@ impl Args {
         self.0.get(name).map(String::as_str)
     }
 
-    /// A parameter that the table says is there.
+    /// A parameter that the schema requires.
     pub(crate) fn text(&self, name: &str) -> &str {
         self.get(name).unwrap_or_default()
     }
 
-    /// A switch; left out means off.
+    /// The value of a switch; left out means off.
     pub(crate) fn is_on(&self, name: &str) -> bool {
         self.get(name).and_then(boolean) == Some(true)
     }
 
-    /// A switch, if it is there.
+    /// The value of a switch, if it was given.
     pub(crate) fn switch(&self, name: &str) -> Option<bool> {
         self.get(name).and_then(boolean)
     }
 
-    /// A number.
+    /// A parameter as a number.
     pub(crate) fn number(&self, name: &str) -> Option<u64> {
         self.get(name)?.parse().ok()
     }
 
-    /// Adds what the path says.
+    /// Adds a parameter from the path.
     pub(crate) fn insert(&mut self, name: &str, value: &str) {
         self.0.insert(name.to_owned(), value.to_owned());
     }
 
-    /// Takes a parameter out.
+    /// Removes a parameter.
     pub(crate) fn take(&mut self, name: &str) -> Option<String> {
         self.0.remove(name)
     }
 
-    /// All, in order of their names.
+    /// All parameters, in order of their names.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }

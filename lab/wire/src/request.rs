@@ -11,14 +11,14 @@ pub struct ApiRequest {
     pub asked: NodeName,
     /// `GET`, `POST`, `PUT`, `DELETE`.
     pub method: String,
-    /// Below `/api2/json`, percent-encoded as it came.
+    /// The path below `/api2/json`, percent-encoded as received.
     pub path: String,
-    /// What stood behind the question mark.
+    /// The query string, after the question mark.
     pub query: String,
-    /// The body.
+    /// The request's body.
     pub body: Vec<u8>,
     /// The `Content-Type` header.
     pub content_type: Option<String>,
-    /// Who sent it, by its own account.
+    /// Credentials sent with it, not yet checked.
     pub credentials: Credentials,
 }

@@ -1,7 +1,7 @@
-//! What the nodes tell each other about guests, every ten seconds: PVE's cluster-wide lists are made of these samples,
-//! not of the truth.
+//! What the nodes report to each other about guests, every ten seconds: PVE's cluster-wide lists are made from these
+//! samples, not from the true state.
 //!
-//! A sample of a node that has left stays good for five minutes: its guests are shown as running on it all that time.
+//! A sample of a node that has left stays valid for five minutes: its guests are shown as running on it all that time.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,11 +33,11 @@ struct Sample {
 /// State of a guest in a cluster-wide list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Seen {
-    /// Ran when the sample was taken.
+    /// The guest ran when the sample was taken.
     Running,
-    /// Did not.
+    /// The guest did not run when the sample was taken.
     Stopped,
-    /// No sample knows it.
+    /// No sample contains it.
     Unknown,
 }
 

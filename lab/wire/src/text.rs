@@ -1,4 +1,4 @@
-//! Small spellings that several answers need: base64, SHA-1-like digests, times, sizes.
+//! Small encodings that several answers need: base64, SHA-1-like digests, times, sizes.
 
 use jiff::Timestamp;
 use ring::digest;

@@ -4,7 +4,7 @@
 //! redirections `2>&1`, `>/dev/null`, `2>/dev/null`, `</dev/null`, `> FILE`, and a script's arguments `$1`, `$2`, ….
 //! Other variables, globs, loops and substitutions are not: `$` and `*` stay as they are.
 
-/// Commands one after the other, and when each runs.
+/// A sequence of pipelines, and when each runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Line {
     /// In order.
@@ -42,7 +42,7 @@ pub(crate) enum Sink {
     /// To its own stream.
     #[default]
     Own,
-    /// Away.
+    /// Discarded.
     Null,
     /// To the other stream: `2>&1`, `>&2`.
     Other,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cluster_file::ClusterFile;
 
-/// Roles that PVE has by itself, as `GET /access/roles` of 9.1 gives them.
+/// PVE's built-in roles, as `GET /access/roles` of 9.1 returns them.
 const ROLES: &[(&str, &str)] = &[
     (
         "Administrator",
@@ -49,36 +49,36 @@ const ROLES: &[(&str, &str)] = &[
     ("NoAccess", ""),
 ];
 
-/// Who may do what.
+/// Users and their permissions.
 #[derive(Clone, Debug, Default)]
 pub struct Access {
     /// Users (`root@pam`) and their passwords.
     pub users: BTreeMap<String, User>,
     /// Tokens by full name, `root@pam!upgrader`.
     pub tokens: BTreeMap<String, Token>,
-    /// Roles as sets of privileges.
+    /// Roles by name, each a set of privileges.
     pub roles: BTreeMap<String, BTreeSet<String>>,
-    /// ACL entries.
+    /// Access control entries.
     pub acl: Vec<AclEntry>,
 }
 
-/// A user.
+/// A user account.
 #[derive(Clone, Debug)]
 pub struct User {
     /// Password, in the clear: this is a simulation.
     pub password: String,
-    /// May log in?
+    /// May the user log in?
     pub enabled: bool,
 }
 
 /// An API token.
 #[derive(Clone, Debug)]
 pub struct Token {
-    /// Its owner.
+    /// The user it belongs to.
     pub user: String,
-    /// The secret.
+    /// The token's secret.
     pub secret: String,
-    /// Rights are the intersection of its own and its owner's?
+    /// Are its rights limited to the intersection of its own and its owner's?
     pub privsep: bool,
 }
 
@@ -89,15 +89,15 @@ pub struct AclEntry {
     pub path: String,
     /// User or token.
     pub who: String,
-    /// Role.
+    /// Role granted on the path.
     pub role: String,
-    /// For all below, too?
+    /// Does it also apply to everything below the path?
     pub propagate: bool,
 }
 
-/// The token every world has.
+/// The token that every world has.
 pub const TOKEN: &str = "root@pam!quorate";
-/// Its secret. There is nothing to protect.
+/// Secret of that token. There is nothing to protect.
 pub const TOKEN_SECRET: &str = "5f0c7a52-0d0e-4e0c-9a51-6d1f3c2b7a10";
 /// The password of root@pam.
 pub const ROOT_PASSWORD: &str = "quorate";
@@ -143,18 +143,18 @@ impl Access {
         self.by_acl(who, path)
     }
 
-    /// Has `who` this privilege on `path`?
+    /// Does `who` have this privilege on `path`?
     pub fn allows(&self, who: &str, path: &str, privilege: &str) -> bool {
         let token = self.tokens.get(who);
         match token {
             Some(token) if !token.privsep => self.allows(&token.user, path, privilege),
-            // Asked once per guest and storage of every list: no map is built for those who may do everything.
+            // Called for each guest and storage of every list: no map is built for callers that may do everything.
             None if who == "root@pam" => self.everything().is_some_and(|all| all.contains(privilege)),
             _ => self.privileges(who, path).contains_key(privilege),
         }
     }
 
-    /// Every privilege that there is: the administrator's role has them all.
+    /// Every privilege: the administrator's role has them all.
     fn everything(&self) -> Option<&BTreeSet<String>> {
         self.roles.get("Administrator")
     }

@@ -1,35 +1,35 @@
-//! Faults that wait for their occasion: the next boot, the next move, the next package.
+//! Faults that wait for an event: the next boot, the next move, the next package.
 
 use quorate_core::ids::{GuestId, NodeName};
 
 use super::faults::FaultKind;
 
-/// Faults that wait for their occasion.
+/// Faults that wait for an event.
 #[derive(Clone, Debug, Default)]
 pub struct Armed {
     /// In the order they were armed.
     pub waiting: Vec<FaultKind>,
 }
 
-/// What becomes of a move.
+/// What a fault does to a move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MigrationOutcome {
-    /// No progress.
+    /// The move makes no progress.
     Hang,
-    /// Breaks at this share.
+    /// The move fails when this share of the memory is copied.
     Fail(u8),
-    /// Moves, and reports failure.
+    /// The guest moves, and the task reports failure.
     Lie,
 }
 
-/// One time less; true while it is not used up.
+/// Counts one use; true while uses are left.
 fn again(times: &mut u32) -> bool {
     *times = times.saturating_sub(1);
     *times > 0
 }
 
 impl Armed {
-    /// Takes the first waiting fault that `pick` recognises; `pick` says whether it stays for another time.
+    /// Takes the first waiting fault that `pick` recognises; `pick` says whether it stays armed.
     fn take<T>(&mut self, mut pick: impl FnMut(&mut FaultKind) -> Option<(T, bool)>) -> Option<T> {
         let found = self.waiting.iter_mut().enumerate().find_map(|(index, fault)| Some((index, pick(fault)?)));
         let (index, (value, stays)) = found?;

@@ -1,14 +1,14 @@
-//! Scheduled backups: while a guest is saved its configuration is locked, and nothing moves it.
+//! Scheduled backups: while a guest is backed up its configuration is locked, and it cannot be moved.
 
 use quorate_core::ids::{GuestId, NodeName, Upid};
 
 use super::World;
 use super::events::Event;
 
-/// One guest's backup: a constant, and its disks at this speed.
+/// Duration of one guest's backup: a constant, plus its disks at this speed.
 const CONSTANT_MS: u64 = 10_000;
 const BYTES_PER_S: u64 = 400 << 20;
-/// The schedules of this world are daily.
+/// All schedules in this world are daily.
 const DAY_S: u64 = 86_400;
 
 impl World {
@@ -19,7 +19,7 @@ impl World {
         }
     }
 
-    /// A job's time has come: each node saves its own guests, one after another.
+    /// A job is due: each node backs up its own guests, one after another.
     pub(crate) fn on_backup_starts(&mut self, id: &str) {
         let now_ms = self.now_ms;
         let Some(job) = self.backup_jobs.iter_mut().find(|job| job.id == id) else { return };
@@ -46,7 +46,7 @@ impl World {
         }
     }
 
-    /// The guest in hand is saved; on to the next.
+    /// The current guest is backed up; continue with the next.
     pub(crate) fn on_backup_next(
         &mut self,
         node: &NodeName,
@@ -56,7 +56,7 @@ impl World {
         failed: u32,
     ) {
         if !self.task_runs(&upid) {
-            // The node died, or somebody stopped the task. vzdump unlocks on a stop; a dead node leaves the lock.
+            // The node died, or someone stopped the task. vzdump unlocks on a stop; a dead node leaves the lock.
             let alive = self.nodes.get(node).is_some_and(super::node::Node::is_up);
             if alive {
                 self.unlock_backup(done);

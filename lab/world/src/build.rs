@@ -32,7 +32,7 @@ impl World {
             nodes.insert(part.name.clone(), node);
         }
         if nodes.is_empty() || nodes.len() != file.nodes.len() {
-            return Err(ClusterFileError::Contradiction("no node, or two nodes of one name".to_owned()));
+            return Err(ClusterFileError::Contradiction("no node, or two nodes with the same name".to_owned()));
         }
         let storages: BTreeMap<StorageId, Storage> =
             file.storages.iter().map(|part| (part.id.clone(), build_storage(part))).collect();
@@ -117,7 +117,7 @@ impl World {
                 "keep-apart" => RuleKind::KeepApart,
                 "keep-together" => RuleKind::KeepTogether,
                 "node-affinity" => RuleKind::NodeAffinity { nodes: part.nodes.clone(), strict: part.strict },
-                other => return Err(ClusterFileError::Contradiction(format!("no rule is of kind {other:?}"))),
+                other => return Err(ClusterFileError::Contradiction(format!("no rule kind is called {other:?}"))),
             };
             let resources: BTreeSet<GuestId> = part.resources.iter().copied().collect();
             self.ha.rules.insert(part.id.clone(), Rule { kind, resources, disabled: false, comment: None });
@@ -145,7 +145,7 @@ impl World {
         Ok(())
     }
 
-    /// Everything at rest: views, HA's state, Ceph's mapping; and the rounds begin.
+    /// Sets everything to rest (views, HA's state, Ceph's mapping) and starts the periodic rounds.
     fn settle(&mut self) {
         self.form_membership();
         self.ha_settle();
@@ -154,7 +154,7 @@ impl World {
         }
         let names: Vec<NodeName> = self.nodes.keys().cloned().collect();
         for (index, name) in names.into_iter().enumerate() {
-            // Daemons of different nodes do not beat in step.
+            // Daemons of different nodes do not run in step.
             self.events.at(self.now_ms + 1_000 + (index as u64 * 700) % 5_000, Event::LrmRound(name));
         }
         self.events.at(self.now_ms + 4_000, Event::CrmRound);

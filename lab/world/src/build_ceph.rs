@@ -1,4 +1,4 @@
-//! Ceph's part of a cluster file, made into a healthy Ceph.
+//! Builds a healthy Ceph from its part of a cluster file.
 
 use std::collections::{BTreeMap, BTreeSet};
 

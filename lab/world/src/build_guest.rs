@@ -1,4 +1,4 @@
-//! A guest's part of a cluster file, made into a guest that has no process yet.
+//! Builds a guest, still without a process, from its part of a cluster file.
 
 use std::collections::{BTreeMap, BTreeSet};
 

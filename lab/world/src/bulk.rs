@@ -1,37 +1,37 @@
 //! Many guests in one task: start, stop, suspend or move all of a node, a few at a time.
 //!
-//! The task itself only starts others and waits for them. It ends OK when all were tried, however each of them fared:
-//! that is PVE's way, and a trap.
+//! The task itself only starts others and waits for them. It ends OK when all were tried, whether or not they
+//! succeeded: that is how PVE does it, and a trap.
 
 use quorate_core::ids::{GuestId, NodeName, Upid};
 
 /// What is done to each guest.
 #[derive(Clone, Debug)]
 pub enum BulkKind {
-    /// Those that do not run are started.
+    /// Start those that do not run.
     Start,
-    /// Those that run are shut down.
+    /// Shut down those that run.
     Shutdown {
-        /// How long each may take.
+        /// Seconds that each may take.
         timeout_s: u64,
         /// Stop those that do not end in time?
         force: bool,
     },
-    /// Those that run are shut down and started again.
+    /// Shut down those that run and start them again.
     Reboot {
-        /// How long each may take.
+        /// Seconds that each may take.
         timeout_s: u64,
     },
-    /// Running ones live, containers by restart, stopped ones as they are.
+    /// Move running VMs live, containers by restart, stopped guests offline.
     Migrate {
-        /// Where to.
+        /// Target node.
         target: NodeName,
         /// Copy disks that the target does not see?
         with_local_disks: bool,
     },
 }
 
-/// A bulk task under way.
+/// A bulk task that is running.
 #[derive(Clone, Debug)]
 pub struct Bulk {
     pub(crate) upid: Upid,

@@ -1,4 +1,4 @@
-//! How a task for many guests goes on, a few of them at a time.
+//! How a task for many guests proceeds, a few of them at a time.
 
 use quorate_core::ids::{GuestId, NodeName, Upid};
 
@@ -28,7 +28,7 @@ impl World {
         upid
     }
 
-    /// Looks what has ended, and starts what comes next.
+    /// Checks what has ended, and starts what comes next.
     pub(crate) fn on_bulk_step(&mut self, mut bulk: Bulk) {
         if !self.task_runs(&bulk.upid) {
             return;
@@ -54,7 +54,7 @@ impl World {
         self.events.at(self.now_ms + 1_000, Event::BulkStep(Box::new(bulk)));
     }
 
-    /// A reboot waits for the guest's end, and starts it where it was.
+    /// A reboot waits for the guest to stop, and starts it where it was.
     fn reboot_step(&mut self, mut bulk: Bulk) {
         let BulkKind::Reboot { timeout_s } = bulk.kind else { return };
         let Some(id) = bulk.waiting.last().copied() else { return };
@@ -73,7 +73,7 @@ impl World {
         self.events.at(self.now_ms + 1_000, Event::BulkStep(Box::new(bulk)));
     }
 
-    /// Begins with one guest; what cannot be done is a line in the log and nothing more.
+    /// Starts the action for one guest; what cannot be done is only a line in the log.
     fn bulk_one(&mut self, bulk: &Bulk, id: GuestId) -> Option<Upid> {
         let guest = self.guests.get(&id)?;
         let (node, runs, vmid) = (guest.node.clone(), guest.is_running(), id.vmid);

@@ -8,7 +8,7 @@ use quorate_core::version::Version;
 /// The Ceph cluster.
 #[derive(Clone, Debug)]
 pub struct Ceph {
-    /// Its id.
+    /// The cluster's fsid.
     pub fsid: String,
     /// Release name (`squid`).
     pub release: String,
@@ -26,13 +26,13 @@ pub struct Ceph {
     pub active_mds: Option<String>,
     /// File system name, if there is one.
     pub fs_name: Option<String>,
-    /// OSDs.
+    /// OSDs by number.
     pub osds: BTreeMap<OsdId, Osd>,
     /// Pools by number.
     pub pools: BTreeMap<u32, Pool>,
-    /// Placement groups.
+    /// All placement groups.
     pub pgs: Vec<Pg>,
-    /// Cluster-wide flags that were set (`noout`, ...), besides the permanent ones.
+    /// Cluster-wide flags that were set (`noout`, ...), in addition to the permanent ones.
     pub flags: BTreeSet<String>,
     /// CRUSH host names (and `osd.N`) in the noout group.
     pub noout_group: BTreeSet<String>,
@@ -46,28 +46,28 @@ pub struct Ceph {
     pub recovery_bytes_per_s: u64,
     /// Share of a placement group that is written per hour while a copy is away (in permille).
     pub churn_permille_per_hour: u64,
-    /// Until when monitors complain of clock skew, by name (after a boot).
+    /// Until when monitors report clock skew, by name (after a boot).
     pub skew_until_ms: BTreeMap<String, u64>,
-    /// Monitors whose machine's clock is off, as of the monitors' last look.
+    /// Monitors whose machine's clock is off, as of the monitors' last check.
     pub clock_off: BTreeSet<String>,
     /// `mon dump` times out until this moment (after a monitor was lost).
     pub busy_until_ms: u64,
-    /// Is recovery under way (a tick is scheduled)?
+    /// Is recovery in progress (a tick is scheduled)?
     pub ticking: bool,
     /// Bytes moved because OSDs were put out.
     pub moved_bytes: u64,
-    /// Pools with placement groups that do not serve.
+    /// Pools with placement groups that do not serve I/O.
     pub stalled_pools: BTreeSet<String>,
 }
 
 /// A monitor, manager or metadata server.
 #[derive(Clone, Debug)]
 pub struct Daemon {
-    /// Its node.
+    /// The node it runs on.
     pub host: NodeName,
     /// Rank among its kind.
     pub rank: u32,
-    /// Process running?
+    /// Is the process running?
     pub running: bool,
     /// For monitors: in quorum; others: known to the map.
     pub in_map: bool,
@@ -80,32 +80,32 @@ pub struct Daemon {
 pub struct Osd {
     /// Its CRUSH host.
     pub host: NodeName,
-    /// Process running?
+    /// Is the process running?
     pub running: bool,
-    /// Up in the map.
+    /// Is it up in the map?
     pub up: bool,
-    /// In.
+    /// Is it in?
     pub in_: bool,
-    /// Was it put out by the monitors (so that it comes back in by itself)?
+    /// Was it put out by the monitors (so that it comes back in automatically)?
     pub auto_out: bool,
-    /// Size.
+    /// Capacity in bytes.
     pub total_bytes: u64,
     /// When it was marked down.
     pub down_since_ms: Option<u64>,
     /// Version of the running process.
     pub version: Version,
-    /// Will it start after the next boot? (a fault says no)
+    /// Will it start after the next boot? (A fault can prevent it.)
     pub returns: bool,
 }
 
 /// A pool.
 #[derive(Clone, Debug)]
 pub struct Pool {
-    /// Name.
+    /// Name of the pool.
     pub name: String,
-    /// Copies.
+    /// Number of copies (`size`).
     pub size: u32,
-    /// Copies needed to serve.
+    /// Copies needed to serve I/O (`min_size`).
     pub min_size: u32,
     /// Placement groups.
     pub pg_num: u32,
@@ -118,9 +118,9 @@ pub struct Pool {
 /// A placement group.
 #[derive(Clone, Debug)]
 pub struct Pg {
-    /// Pool.
+    /// Number of its pool.
     pub pool: u32,
-    /// Number within it.
+    /// Number within the pool.
     pub seq: u32,
     /// OSDs it belongs on now (host-disjoint), first is primary.
     pub up: Vec<OsdId>,
@@ -141,24 +141,24 @@ pub struct HealthCheck {
     pub code: String,
     /// `HEALTH_WARN` or `HEALTH_ERR`.
     pub severity: String,
-    /// One line.
+    /// One-line summary.
     pub summary: String,
-    /// Count in the summary.
+    /// The count shown in the summary.
     pub count: u64,
     /// Detail lines.
     pub detail: Vec<String>,
 }
 
-/// Answer to `ceph osd ok-to-stop`.
+/// The answer to `ceph osd ok-to-stop`.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct OkToStop {
-    /// All groups stay active?
+    /// Do all groups stay active?
     pub ok: bool,
     /// The OSDs asked about.
     pub osds: Vec<OsdId>,
-    /// Groups that stay well enough.
+    /// Number of groups that stay active.
     pub ok_pgs: u32,
-    /// Groups that do not.
+    /// Number of groups that do not.
     pub not_ok_pgs: u32,
     /// Ids of those that would become degraded.
     pub become_degraded: Vec<String>,

@@ -1,4 +1,4 @@
-//! What Ceph says of itself: placement group states, health checks, `ok-to-stop`.
+//! What Ceph reports about itself: placement group states, health checks, `ok-to-stop`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,7 +46,7 @@ impl Ceph {
         states
     }
 
-    /// OSDs a group is served by now, the primary first.
+    /// OSDs that serve a group now, the primary first.
     pub fn acting(&self, pg: &Pg) -> Vec<OsdId> {
         pg.up.iter().copied().filter(|id| self.osds.get(id).is_some_and(|osd| osd.up)).collect()
     }
@@ -165,7 +165,7 @@ impl Ceph {
         }
     }
 
-    /// Object copies that are missing, and all there should be (objects of 4 MiB).
+    /// Object copies that are missing, and how many there should be (objects of 4 MiB).
     pub fn degraded_objects(&self) -> (u64, u64) {
         let (mut missing, mut all) = (0, 0);
         for pg in &self.pgs {
@@ -203,7 +203,7 @@ impl Ceph {
         answer
     }
 
-    /// `19.2.3` out of the running daemon's package version.
+    /// The upstream part of the running daemon's package version, like `19.2.3`.
     pub fn short_version(version: &quorate_core::version::Version) -> String {
         version.as_str().split('-').next().unwrap_or_default().to_owned()
     }

@@ -1,4 +1,4 @@
-//! Which OSDs hold which placement group, and which copies are there.
+//! Which OSDs hold which placement group, and which copies are available.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,11 @@ use quorate_core::ids::{NodeName, OsdId};
 
 use super::ceph::{Ceph, Daemon, Pg};
 
-/// Peering after a change of an OSD.
+/// How long peering takes after a change of an OSD.
 pub(super) const PEERING_MS: u64 = 2_500;
 
 impl Ceph {
-    /// Maps every placement group from what is in.
+    /// Maps every placement group to the OSDs that are in.
     pub(crate) fn map_all(&mut self) {
         let mut pgs = Vec::new();
         for (pool, part) in &self.pools {
@@ -54,18 +54,18 @@ impl Ceph {
         self.pools.get(&pool).map_or(0, |pool| pool.stored_bytes / u64::from(pool.pg_num.max(1)))
     }
 
-    /// Copies of a group that are there now.
+    /// Copies of a group that are available now.
     pub(crate) fn live(&self, pg: &Pg) -> usize {
         pg.up.iter().filter(|id| self.osds.get(id).is_some_and(|osd| osd.up) && !pg.backfill.contains_key(id)).count()
     }
 
-    /// Does the group serve (peering aside)?
+    /// Does the group serve I/O (ignoring peering)?
     pub(crate) fn serves(&self, pg: &Pg) -> bool {
         let min_size = self.pools.get(&pg.pool).map_or(1, |pool| pool.min_size as usize);
         self.live(pg) >= min_size.max(1)
     }
 
-    /// Is this OSD kept from being put out?
+    /// Is this OSD protected from being marked out?
     pub(super) fn has_noout(&self, id: OsdId) -> bool {
         let host = self.osds.get(&id).map(|osd| osd.host.to_string()).unwrap_or_default();
         self.flags.contains("noout") || self.noout_group.contains(&host) || self.noout_group.contains(&id.to_string())
@@ -97,7 +97,7 @@ impl Ceph {
     }
 }
 
-/// A good mixer of 64 bits.
+/// A 64-bit hash mixer.
 fn mix(value: u64) -> u64 {
     let z = (value.wrapping_add(0x9E37_79B9_7F4A_7C15) ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -105,7 +105,7 @@ fn mix(value: u64) -> u64 {
 }
 
 impl Ceph {
-    /// What is written to one group in this time; never nothing.
+    /// Bytes written to one group in this time; never zero.
     pub(super) fn written(&self, pool: u32, away_ms: u64) -> u64 {
         let bytes = self.pg_bytes(pool) / 1000 * self.churn_permille_per_hour * away_ms / 3_600_000;
         bytes.clamp(4 << 20, self.pg_bytes(pool).max(4 << 20))

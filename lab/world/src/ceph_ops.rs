@@ -11,7 +11,7 @@ use super::{World, WorldError};
 
 /// Recovery is counted in steps of this length.
 const TICK_MS: u64 = 2_000;
-/// How long a monitor that has just booted complains of its clock.
+/// How long a monitor that has just booted reports clock skew.
 const SKEW_MS: u64 = 75_000;
 /// `mon_clock_drift_allowed`.
 const CLOCK_DRIFT_ALLOWED_MS: u64 = 50;
@@ -65,7 +65,7 @@ impl World {
         Ok(())
     }
 
-    /// Without noout, what has been down for too long goes out at once.
+    /// Without noout, OSDs that have been down for too long go out at once.
     fn look_again_at_outs(&mut self) {
         let Some(ceph) = &self.ceph else { return };
         let (now_ms, wait_ms) = (self.now_ms, ceph.down_out_interval_ms);
@@ -83,7 +83,7 @@ impl World {
         self.ceph_stop_daemons(node, "ceph");
     }
 
-    /// The machine is gone without a word: the monitors notice after 6 to 20 seconds.
+    /// The machine vanished without notice: the monitors notice after 6 to 20 seconds.
     pub(crate) fn ceph_vanishes_on(&mut self, node: &NodeName) {
         self.ceph_processes_end(node, "ceph");
         let after_ms = self.rng.between(6_000, 20_000);
@@ -102,13 +102,13 @@ impl World {
         }
     }
 
-    /// Some daemons of a node stop orderly.
+    /// Some daemons of a node stop in an orderly way.
     pub(crate) fn ceph_stop_daemons(&mut self, node: &NodeName, which: &str) {
         self.ceph_processes_end(node, which);
         self.ceph_marks_down(node);
     }
 
-    /// The maps follow what has happened to the processes of a host.
+    /// Updates the maps to what has happened to the processes of a host.
     pub(crate) fn ceph_marks_down(&mut self, node: &NodeName) {
         let now_ms = self.now_ms;
         let Some(ceph) = &mut self.ceph else { return };
@@ -161,7 +161,7 @@ impl World {
         self.remap();
     }
 
-    /// New places for the groups; a copy that was never there is made from the others.
+    /// Maps the groups again; a copy on an OSD that never had it is made from the others.
     fn remap(&mut self) {
         let now_ms = self.now_ms;
         let Some(ceph) = &mut self.ceph else { return };
@@ -177,7 +177,7 @@ impl World {
                 pg.strays.insert(*id, now_ms);
             }
             for id in next.iter().filter(|id| !pg.up.contains(id)) {
-                // A copy that only was away for a while is still on its disk and lacks what was written since.
+                // A copy that was only away for a while is still on its disk and lacks what was written since.
                 match pg.strays.remove(id) {
                     Some(since) => drop(pg.behind.insert(*id, ceph.written(pg.pool, now_ms.saturating_sub(since)))),
                     None => drop(pg.backfill.insert(*id, bytes)),
@@ -193,7 +193,7 @@ impl World {
         self.start_recovery();
     }
 
-    /// Does a daemon on the node run another version than the one that is installed there?
+    /// Does a daemon on the node run a version other than the one installed there?
     pub fn runs_old_ceph(&self, node: &NodeName) -> bool {
         let (Some(ceph), Some(machine)) = (&self.ceph, self.nodes.get(node)) else { return false };
         let old = |package: &str, runs: &Version| machine.installed(package).is_some_and(|installed| installed != runs);
@@ -314,7 +314,7 @@ impl World {
         ceph.clock_off = ceph.mons.iter().filter(|(_, mon)| off(mon)).map(|(name, _)| name.clone()).collect();
     }
 
-    /// Which pools serve; guests on the others stand still.
+    /// Updates which pools serve I/O; guests on the others stand still.
     fn update_stalls(&mut self) {
         let Some(ceph) = &mut self.ceph else { return };
         let bad: BTreeSet<u32> = ceph.pgs.iter().filter(|pg| !ceph.serves(pg)).map(|pg| pg.pool).collect();

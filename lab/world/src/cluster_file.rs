@@ -1,7 +1,7 @@
-//! A cluster described in TOML, and the world made of it.
+//! A cluster described in TOML, and the world built from it.
 //!
-//! A file says what differs from a plain, healthy Proxmox VE 9.1 cluster; everything else has a default. The same
-//! shapes are filled by [`synthetic`] for large clusters.
+//! A file says what differs from a plain, healthy Proxmox VE 9.1 cluster; everything else has a default. [`synthetic`]
+//! fills the same structures for large clusters.
 
 mod defaults;
 mod from_snapshot;
@@ -29,7 +29,7 @@ pub use crate::synthetic::synthetic;
 /// Why a cluster file cannot be used.
 #[derive(Debug, Error)]
 pub enum ClusterFileError {
-    /// Not TOML, or not of this shape.
+    /// Not TOML, or not the expected structure.
     #[error("the cluster file cannot be read: {0}")]
     Shape(#[from] toml::de::Error),
     /// It contradicts itself.
@@ -43,7 +43,7 @@ pub const DEMO: &str = include_str!("../clusters/demo.toml");
 /// A small cluster of three nodes with HA and Ceph: a run over it takes every kind of step.
 pub const EVERY_STEP: &str = include_str!("../clusters/every-step.toml");
 
-/// Noon on 22 November 2026, UTC: when a world begins unless its file says otherwise.
+/// Noon on 22 November 2026, UTC: when a world starts unless its file says otherwise.
 const START_UNIX_S: u64 = 1_795_348_800;
 
 /// The whole file.
@@ -57,10 +57,10 @@ pub struct ClusterFile {
     pub options: OptionsPart,
     /// Packages installed on every node.
     pub installed: BTreeMap<String, String>,
-    /// What the repositories have that is newer.
+    /// Newer packages in the repositories.
     #[serde(default)]
     pub archive: BTreeMap<String, String>,
-    /// Kernels.
+    /// Running and available kernels.
     pub kernel: KernelPart,
     /// Ceph, if the cluster is hyper-converged.
     pub ceph: Option<CephPart>,
@@ -82,10 +82,10 @@ pub struct ClusterFile {
     /// Replication jobs.
     #[serde(rename = "replication", default)]
     pub replications: Vec<ReplicationPart>,
-    /// API tokens besides the default one.
+    /// API tokens in addition to the default one.
     #[serde(rename = "token", default)]
     pub tokens: Vec<TokenPart>,
-    /// Faults that will strike.
+    /// Faults that will happen.
     #[serde(rename = "fault", default)]
     pub faults: Vec<Fault>,
 }
@@ -94,7 +94,7 @@ pub struct ClusterFile {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClusterPart {
-    /// Its name.
+    /// The cluster's name.
     pub name: String,
     /// Version of corosync.conf.
     #[serde(default = "five")]
@@ -103,7 +103,7 @@ pub struct ClusterPart {
     pub token_ms: Option<u64>,
     /// Votes of a quorum device.
     pub qdevice_votes: Option<u32>,
-    /// When the world begins, Unix seconds.
+    /// When the world starts, Unix seconds.
     #[serde(default = "start")]
     pub start_unix_s: u64,
     /// How long ago all machines booted.
@@ -123,7 +123,7 @@ pub struct OptionsPart {
     pub migration_type: Option<String>,
     /// Network for migrations.
     pub migration_network: Option<String>,
-    /// Corosync link that migrations share, if they do.
+    /// Corosync link that migrations share, if any.
     pub migration_link: Option<usize>,
     /// Speed of that network per node, MiB/s.
     pub migration_mib_per_s: Option<u64>,
@@ -135,7 +135,7 @@ pub struct OptionsPart {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KernelPart {
-    /// Running everywhere.
+    /// The kernel running on every node.
     pub running: String,
     /// The newer one that the archive's metapackage pulls in.
     pub upcoming: Option<String>,
@@ -153,7 +153,7 @@ pub struct CephPart {
     /// Recovery speed of the cluster.
     #[serde(default = "recovery")]
     pub recovery_mib_per_s: u64,
-    /// Permille of the data that is written anew per hour.
+    /// Permille of the data that is rewritten per hour.
     #[serde(default = "churn")]
     pub churn_permille_per_hour: u64,
     /// Size of each OSD.
@@ -175,14 +175,14 @@ pub struct PoolPart {
     /// Copies.
     #[serde(default = "three")]
     pub size: u32,
-    /// Copies needed to serve.
+    /// Copies needed to serve I/O.
     #[serde(default = "two")]
     pub min_size: u32,
     /// Placement groups.
     pub pg_num: u32,
     /// Application.
     pub application: String,
-    /// Stored, one copy.
+    /// Stored data in GiB, one copy.
     #[serde(default)]
     pub stored_gib: u64,
 }
@@ -202,13 +202,13 @@ pub struct NodePart {
     /// Votes.
     #[serde(default = "one")]
     pub votes: u32,
-    /// Memory the host needs itself.
+    /// Memory that the host itself needs.
     #[serde(default = "six")]
     pub host_used_gib: u64,
-    /// OSDs on it.
+    /// Number of OSDs on it.
     #[serde(default)]
     pub osds: u32,
-    /// Ceph daemons besides OSDs: `mon`, `mgr`, `mds`.
+    /// Ceph daemons other than OSDs: `mon`, `mgr`, `mds`.
     #[serde(default)]
     pub ceph: Vec<String>,
     /// Packages that differ from `[installed]`.
@@ -226,7 +226,7 @@ pub struct StoragePart {
     pub id: StorageId,
     /// Type.
     pub kind: String,
-    /// Seen by all alike?
+    /// Is it shared by all nodes?
     #[serde(default)]
     pub shared: bool,
     /// Content types.
@@ -238,7 +238,7 @@ pub struct StoragePart {
     pub pool: Option<String>,
     /// Size.
     pub total_gib: u64,
-    /// Used by other things.
+    /// Space used by other things.
     #[serde(default)]
     pub used_gib: u64,
     /// Files and their size in MiB: `iso/debian.iso`.
@@ -279,16 +279,16 @@ pub struct GuestPart {
     pub devices: BTreeMap<String, String>,
     /// HA state: `started`, `stopped`, `disabled`, `ignored`.
     pub ha: Option<String>,
-    /// HA failback.
+    /// Does HA move it back to its preferred node?
     #[serde(default = "yes")]
     pub failback: bool,
-    /// Start with the node.
+    /// Does it start with its node?
     #[serde(default = "yes")]
     pub onboot: bool,
-    /// Guest agent.
+    /// Does it have a guest agent?
     #[serde(default = "yes")]
     pub agent: bool,
-    /// Dirty rate.
+    /// How fast it dirties memory.
     #[serde(default = "twenty")]
     pub dirty_mib_per_s: u64,
     /// Time an orderly shutdown takes.
@@ -319,7 +319,7 @@ pub struct RulePart {
     /// Nodes and priorities.
     #[serde(default)]
     pub nodes: BTreeMap<NodeName, u32>,
-    /// Only these nodes?
+    /// May the guests run on these nodes only?
     #[serde(default)]
     pub strict: bool,
 }
@@ -363,7 +363,7 @@ pub struct TokenPart {
     pub role: String,
 }
 
-/// A file of one line.
+/// A file of a single line, for a made-up cluster.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct MadeUp {
@@ -378,8 +378,8 @@ struct Size {
 }
 
 impl ClusterFile {
-    /// Reads a file's text. One that says nothing of packages has those of a plain PVE 9.1; one that only says
-    /// `synthetic = { nodes = 16, guests = 64 }` is made up.
+    /// Reads a file's text. A file without packages gets those of a plain PVE 9.1; one that only says
+    /// `synthetic = { nodes = 16, guests = 64 }` describes a made-up cluster.
     pub fn parse(text: &str) -> Result<Self, ClusterFileError> {
         let file: toml::Table = toml::from_str(text)?;
         if file.contains_key("synthetic") {
@@ -387,7 +387,7 @@ impl ClusterFile {
             return synthetic(nodes, guests);
         }
         if file.contains_key("installed") {
-            // From the text, so that a complaint can name its line.
+            // Parsed from the text, so that an error can name its line.
             return Ok(toml::from_str(text)?);
         }
         Ok(plain::with_packages(file).try_into()?)

@@ -1,7 +1,7 @@
-//! Membership and quorum: who sees whom, how many votes that is, and when a change is noticed.
+//! Membership and quorum: which nodes see each other, how many votes that is, and when a change is noticed.
 //!
 //! Each node has a view of its own. A clean stop is noticed at once, a vanished node after the token and consensus
-//! timeouts. Quorum is `max((expected+2)/2, (total+2)/2)` and never goes down by itself when nodes leave.
+//! timeouts. Quorum is `max((expected+2)/2, (total+2)/2)` and is never lowered automatically when nodes leave.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,13 +23,13 @@ pub struct Corosync {
     pub token_ms: u64,
     /// Quorum device.
     pub qdevice: Option<Qdevice>,
-    /// What each running corosync sees. No entry: not running there.
+    /// The view of each running corosync. No entry: it does not run there.
     pub views: BTreeMap<NodeName, View>,
     /// Counts membership changes; part of the ring id.
     pub ring_seq: u32,
-    /// Nodes to which no token gets through on the link that migrations share.
+    /// Nodes that no token reaches on the link that migrations share.
     pub starved: BTreeSet<NodeName>,
-    /// Nodes with more streams on that link than corosync stands; starved once the timeouts are over.
+    /// Nodes with more streams on that link than corosync can bear; starved once the timeouts are over.
     pub drowned: BTreeSet<NodeName>,
     /// Nodes whose link is saturated: they retransmit.
     pub strained: BTreeSet<NodeName>,
@@ -61,7 +61,7 @@ pub struct View {
     pub expected: u32,
     /// Votes needed.
     pub quorum: u32,
-    /// Has it quorum?
+    /// Does it have quorum?
     pub quorate: bool,
     /// Does the quorum device vote for this partition?
     pub qdevice_votes: u32,
@@ -80,7 +80,7 @@ impl Corosync {
         self.token_ms + self.token_ms * 12 / 10
     }
 
-    /// Has this node quorum, in its own view? A node without corosync has none.
+    /// Does this node have quorum, in its own view? A node without corosync has none.
     pub fn quorate(&self, node: &NodeName) -> bool {
         self.views.get(node).is_some_and(|view| view.quorate)
     }
@@ -92,7 +92,7 @@ impl Corosync {
 }
 
 impl World {
-    /// Forms the membership from what is really there: who runs corosync and can reach whom.
+    /// Forms the membership from what is really there: which nodes run corosync and reach each other.
     pub(crate) fn form_membership(&mut self) {
         let groups = self.partitions();
         // The device votes for the larger part; of two equal ones, for that with the lowest node id.
@@ -172,7 +172,7 @@ impl World {
         self.split_may_have_begun();
     }
 
-    /// Something vanished without a word: the others notice after the token and consensus timeouts.
+    /// Something vanished without notice: the others notice after the token and consensus timeouts.
     pub(crate) fn membership_after_loss(&mut self) {
         let at = self.now_ms + self.corosync.detection_ms();
         self.events.at(at, Event::Membership);
@@ -221,7 +221,7 @@ impl World {
         Ok(())
     }
 
-    /// A cable goes out or in.
+    /// A cable is pulled out or plugged in.
     pub fn set_link(&mut self, node: &NodeName, number: usize, up: bool) {
         let Some(link) = self.nodes.get_mut(node).and_then(|machine| machine.links.get_mut(number)) else { return };
         if link.up == up {
@@ -233,7 +233,7 @@ impl World {
         self.membership_after_loss();
     }
 
-    /// Somebody at the console has given the network cards their names back: sshd was there all the time.
+    /// Someone at the console has restored the names of the network cards: sshd was running all the time.
     fn reached_again(&mut self, node: &NodeName) {
         let named = |machine: &&mut super::node::Node| machine.nics_renamed && machine.links.iter().all(|link| link.up);
         if let Some(machine) = self.nodes.get_mut(node).filter(named) {

@@ -8,11 +8,11 @@ use super::World;
 use super::corosync::View;
 use super::node::JournalLine;
 
-/// Lines that a node's journal keeps.
+/// How many lines a node's journal keeps.
 const KEPT: usize = 2_000;
 
 impl World {
-    /// A line in a node's journal.
+    /// Adds a line to a node's journal.
     pub(crate) fn journal(&mut self, node: &NodeName, unit: &'static str, text: String) {
         let at_ms = self.clock_ms(node);
         let Some(machine) = self.nodes.get_mut(node) else { return };
@@ -22,7 +22,7 @@ impl World {
         }
     }
 
-    /// A link of this node went down or came up: every running member that it leads to says so.
+    /// A link of this node went down or came up: every running member at its other end logs it.
     pub(super) fn link_heard(&mut self, node: &NodeName, link: usize, up: bool) {
         let Some(nodeid) = self.nodes.get(node).map(|machine| machine.nodeid) else { return };
         let peers = self.nodes.values().filter(|peer| peer.name != *node && peer.corosync_up && peer.is_up());

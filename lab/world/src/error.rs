@@ -9,7 +9,7 @@ pub enum WorldError {
     /// 400 with `errors.{field}`.
     #[error("Parameter verification failed.")]
     Parameter {
-        /// Parameter.
+        /// Name of the parameter.
         field: String,
         /// What is wrong with it.
         message: String,
@@ -31,7 +31,7 @@ pub enum WorldError {
     /// The guest's configuration is not on the node asked.
     #[error("Configuration file 'nodes/{node}/{}/{}.conf' does not exist", config_dir(.id), .id.vmid)]
     NotHere {
-        /// Node asked.
+        /// The node that was asked.
         node: NodeName,
         /// Guest.
         id: GuestId,
@@ -41,7 +41,7 @@ pub enum WorldError {
     Locked {
         /// VM or container.
         kind: GuestKind,
-        /// Which lock.
+        /// Name of the lock.
         lock: String,
     },
     /// The node is not in corosync.conf.
@@ -56,7 +56,7 @@ pub enum WorldError {
     /// Cannot run on the machine now: it is off or unreachable (wire makes 595 of it).
     #[error("No route to host")]
     Unreachable(NodeName),
-    /// Anything else that dies with a text in PVE (status 500).
+    /// Anything else for which PVE dies with a text (status 500).
     #[error("{0}")]
     Die(String),
 }
@@ -69,7 +69,7 @@ fn config_dir(id: &GuestId) -> &'static str {
 }
 
 impl WorldError {
-    /// A death with this text.
+    /// An error that dies with this text.
     pub fn die(text: impl Into<String>) -> Self {
         Self::Die(text.into())
     }

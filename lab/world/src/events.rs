@@ -9,7 +9,7 @@ use super::faults::FaultKind;
 /// Something that will happen.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// Corosync forms the membership anew from what is really there.
+    /// Corosync forms the membership again from what is really there.
     Membership,
     /// A master round of HA.
     CrmRound,
@@ -17,7 +17,7 @@ pub enum Event {
     LrmRound(NodeName),
     /// Has the watchdog of this node run out?
     Watchdog(NodeName),
-    /// Next stage of a shutdown; `boots` guards against a later life of the machine.
+    /// Next stage of a shutdown; `boots` guards against a later boot of the machine.
     Down(NodeName, u32),
     /// Next stage of a boot.
     Boot(NodeName, u32, BootStage),
@@ -25,7 +25,7 @@ pub enum Event {
     UnitStep(NodeName, UnitName, u32, usize),
     /// A move's phase is over, if the generation still fits.
     Migration(GuestId, u64),
-    /// A move under way says how far it is.
+    /// A running move reports its progress.
     MigrationTalk(GuestId, Upid),
     /// A guest's start is done.
     GuestStarted(GuestId, NodeName, Option<Upid>),
@@ -33,7 +33,7 @@ pub enum Event {
     GuestStopped(GuestId, NodeName, Option<Upid>, u32),
     /// A guest did not go down in time.
     ShutdownTimedOut(GuestId, NodeName, Option<Upid>),
-    /// A task of no consequence ends with this status.
+    /// A task without further effects ends with this status.
     TaskEnds(Upid, String),
     /// apt update ends.
     AptUpdated(Upid),
@@ -41,7 +41,7 @@ pub enum Event {
     CephNotices(NodeName),
     /// An OSD has been down for long enough to be put out.
     OsdOut(OsdId, u64),
-    /// Recovery goes on.
+    /// Recovery continues.
     CephTick,
     /// Ceph daemons of a node come up (guarded by boots): all of them (`ceph`), a kind, or one.
     CephUp(NodeName, u32, String),
@@ -49,19 +49,19 @@ pub enum Event {
     CorosyncUp(NodeName, u32),
     /// pve-guests starts onboot guests once there is quorum.
     StartAll(NodeName, u32),
-    /// A backup job's time has come.
+    /// A backup job is due.
     BackupStarts(String),
-    /// A node has saved a guest and goes on to the next; with the failures so far.
+    /// A node has backed up a guest and continues with the next; with the failures so far.
     BackupNext(NodeName, Upid, GuestId, Vec<GuestId>, u32),
     /// sshd answers again (guarded by boots).
     SshBack(NodeName, u32),
-    /// dpkg's lock is given back.
+    /// dpkg's lock is released.
     DpkgUnlocked(NodeName),
     /// The LRM daemon is back after its package's restart.
     LrmStarts(NodeName, u32),
-    /// An LRM that was told to stop looks whether it can go.
+    /// An LRM that was told to stop checks whether it can exit.
     LrmLeaving(NodeName),
-    /// The schedulers look which replication jobs are due.
+    /// The schedulers check which replication jobs are due.
     ReplicationMinute,
     /// A run of a replication job from this source ends.
     Replicated(String, NodeName),
@@ -69,11 +69,11 @@ pub enum Event {
     CorosyncStrain(NodeName),
     /// The token does not get through to these nodes, if the storm still lasts.
     Starved(BTreeSet<NodeName>),
-    /// A split brain has lasted for long enough that each side takes the other for dead; guarded by the ring.
+    /// A split brain has lasted long enough that each side assumes the other is dead; guarded by the ring.
     SplitRecovery(u32),
-    /// A task over many guests looks what has ended.
+    /// A task for many guests checks what has ended.
     BulkStep(Box<super::bulk::Bulk>),
-    /// A fault strikes.
+    /// A fault happens.
     Fault(FaultKind),
 }
 
@@ -94,7 +94,7 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// Adds an event.
+    /// Schedules an event.
     pub fn at(&mut self, due_ms: u64, event: Event) {
         self.seq += 1;
         self.due.insert((due_ms, self.seq), event);

@@ -1,4 +1,4 @@
-//! What each fault does to the world when it strikes.
+//! What each fault does to the world when it happens.
 
 use quorate_core::ids::{GuestId, GuestKind, NodeName, OsdId};
 
@@ -15,7 +15,7 @@ impl World {
         self.ceph_stop_daemons(&node, &id.to_string());
     }
 
-    /// Lets a fault strike at its time, or at once if that is past.
+    /// Schedules a fault for its time, or applies it at once if that is past.
     pub fn inject(&mut self, fault: Fault) {
         let at = (self.started_ms + fault.at_s * 1000).max(self.now_ms);
         self.events.at(at, Event::Fault(fault.kind));
@@ -68,7 +68,7 @@ impl World {
             }
             FaultKind::OsdFails { osd } => self.osd_fails(osd),
             FaultKind::AdminMaintenance { node, on } => {
-                // He sits at whichever node takes his word: one that boots has no `/etc/pve` to write to.
+                // The administrator uses any node that accepts it: one that boots has no `/etc/pve` to write to.
                 let all: Vec<NodeName> = self.nodes.keys().cloned().collect();
                 if all.iter().any(|at| self.ha_maintenance(at, node.as_str(), on).is_ok()) {
                     self.impact.admin_maintenance(node, on);
@@ -78,7 +78,7 @@ impl World {
             FaultKind::AdminStops { guest } => self.admin(guest, Action::Stop),
             FaultKind::AdminMoves { guest, target } => self.admin(guest, Action::Move(target)),
             FaultKind::AdminNoout { set } => {
-                // An administrator's own flag is his; it is in the baseline from now on.
+                // A flag that an administrator set belongs to them; it is in the baseline from now on.
                 let _ = self.ceph_flag("noout", set);
                 self.impact.admin_noout(set);
             }
@@ -106,7 +106,7 @@ impl World {
         }
     }
 
-    /// Down at once, up after half of the time, down again.
+    /// The link goes down at once, comes up after half of the interval, and goes down again.
     fn link_flaps(&mut self, node: &NodeName, link: usize, times: u32, every_s: u64) {
         for round in 0..u64::from(times) {
             let down_ms = self.now_ms + round * every_s * 1000;
@@ -116,7 +116,7 @@ impl World {
         }
     }
 
-    /// What an administrator does behind everybody's back; refusals are his problem.
+    /// What an administrator does without telling anyone; refusals are their problem.
     fn admin(&mut self, id: GuestId, action: Action) {
         let Some(node) = self.guests.get(&id).map(|guest| guest.node.clone()) else { return };
         let user = "root@pam";

@@ -1,15 +1,15 @@
 //! Faults as a person types them: `power-off pve2`, `boot-slow pve2 900`, `migration-fail any 50 1`.
 //!
 //! One table names every fault, its arguments in order, and what it does in one line. The command line, the lab's
-//! control door and scenarios read this form; a cluster file has the same faults as TOML. A test compares the table
-//! with [`FaultKind`], so that a fault that nobody can type does not exist.
+//! control socket and scenarios read this form; a cluster file has the same faults as TOML. A test compares the table
+//! with [`FaultKind`], so that every fault can be typed.
 
 use serde_json::{Map, Value, json};
 
 use crate::World;
 use crate::faults::FaultKind;
 
-/// What stands in one place of a fault's line.
+/// The type of one argument of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Argument {
     /// A node: `pve2`.
@@ -33,11 +33,11 @@ pub enum Argument {
 /// One fault: its name, its arguments, what it does.
 #[derive(Clone, Copy, Debug)]
 pub struct FaultForm {
-    /// `power-off`.
+    /// The word that names it: `power-off`.
     pub name: &'static str,
-    /// In this order.
+    /// Its arguments, in this order.
     pub arguments: &'static [Argument],
-    /// In one line.
+    /// What it does, in one line.
     pub does: &'static str,
 }
 
@@ -47,17 +47,17 @@ const fn form(name: &'static str, arguments: &'static [Argument], does: &'static
 
 use Argument::{AnyGuest, Guest, Node, Number, Osd, Switch, Text, TextOrNone};
 
-/// All of them.
+/// Every fault.
 pub const FAULTS: &[FaultForm] = &[
     form("power-off", &[Node("node")], "the node loses power, and stays off"),
-    form("power-on", &[Node("node")], "somebody presses the node's button"),
-    form("boot-slow", &[Node("node"), Number("seconds")], "the node's next boot takes so many seconds"),
+    form("power-on", &[Node("node")], "someone presses the node's power button"),
+    form("boot-slow", &[Node("node"), Number("seconds")], "the node's next boot takes this many seconds"),
     form("boot-old-kernel", &[Node("node")], "the node's next boot brings up the kernel that runs now"),
     form("boot-never", &[Node("node")], "the node's next boot does not come up"),
     form(
         "migration-fail",
         &[AnyGuest("guest"), Number("percent"), Number("times")],
-        "the next moves break when that much of the memory is copied",
+        "the next moves fail when that much of the memory is copied",
     ),
     form("migration-hang", &[AnyGuest("guest"), Number("times")], "the next moves make no progress"),
     form("migration-lies", &[AnyGuest("guest")], "the next move reports failure although the guest has moved"),
@@ -67,21 +67,21 @@ pub const FAULTS: &[FaultForm] = &[
         &[Node("node"), Text("package"), Number("times")],
         "the upgrade fails at this package, which stays half configured",
     ),
-    form("disk-full", &[Node("node"), Number("free_bytes")], "the node's / has only so many bytes left"),
-    form("ssh-down", &[Node("node"), Number("seconds")], "the node's sshd does not answer for so long"),
+    form("disk-full", &[Node("node"), Number("free_bytes")], "the node's / has only this many bytes left"),
+    form("ssh-down", &[Node("node"), Number("seconds")], "the node's sshd does not answer for that long"),
     form("qdevice", &[Switch("alive")], "the quorum device answers, or does not"),
     form(
         "etc-pve-read-only",
         &[Node("node")],
         "the node's pmxcfs loses corosync: /etc/pve is read-only there until pve-cluster is restarted",
     ),
-    form("apt-locked", &[Node("node"), Number("seconds")], "somebody holds the node's dpkg lock for so long"),
+    form("apt-locked", &[Node("node"), Number("seconds")], "another process holds the node's dpkg lock for that long"),
     form("link-down", &[Node("node"), Number("link")], "a corosync link of the node goes down"),
     form("link-up", &[Node("node"), Number("link")], "a corosync link of the node comes back"),
     form(
         "link-flaps",
         &[Node("node"), Number("link"), Number("times"), Number("every_s")],
-        "a corosync link of the node goes down and comes back, so often and in this rhythm",
+        "a corosync link of the node goes down and comes back, this often and at this interval",
     ),
     form(
         "boot-renames-nics",
@@ -105,20 +105,20 @@ pub const FAULTS: &[FaultForm] = &[
     form(
         "api-error",
         &[Node("node"), TextOrNone("text")],
-        "every API call on the node fails with this text; none ends it",
+        "every API call on the node fails with this text; `none` ends it",
     ),
-    form("clock-skew", &[Node("node"), Number("skew_ms")], "the node's clock is off by so many milliseconds"),
+    form("clock-skew", &[Node("node"), Number("skew_ms")], "the node's clock is off by this many milliseconds"),
 ];
 
 impl Argument {
-    /// Its name.
+    /// The argument's name.
     pub fn name(self) -> &'static str {
         let (Node(name) | Guest(name) | AnyGuest(name) | Osd(name) | Number(name) | Switch(name) | Text(name)
         | TextOrNone(name)) = self;
         name
     }
 
-    /// As it stands in a usage line: `NODE`, `GUEST|any`, `SECONDS`.
+    /// The argument as it appears in a usage line: `NODE`, `GUEST|any`, `SECONDS`.
     fn usage(self) -> String {
         let name = self.name().to_uppercase();
         match self {
@@ -158,7 +158,7 @@ impl Argument {
 }
 
 impl FaultForm {
-    /// `boot-slow NODE SECONDS`.
+    /// The usage line: `boot-slow NODE SECONDS`.
     pub fn usage(&self) -> String {
         let mut words = vec![self.name.to_owned()];
         words.extend(self.arguments.iter().map(|argument| argument.usage()));
@@ -170,7 +170,7 @@ impl FaultForm {
 pub fn read_fault<S: AsRef<str>>(words: &[S]) -> Result<FaultKind, String> {
     let name = words.first().map_or("", AsRef::as_ref);
     let form = FAULTS.iter().find(|form| form.name == name);
-    let form = form.ok_or_else(|| format!("no fault is called {name:?}; `quorate-lab fault list` names all"))?;
+    let form = form.ok_or_else(|| format!("no fault is called {name:?}; `quorate-lab fault list` shows all"))?;
     let given = &words[1..];
     let wrong = || format!("it is: {}", form.usage());
     if given.len() != form.arguments.len() {
@@ -185,7 +185,7 @@ pub fn read_fault<S: AsRef<str>>(words: &[S]) -> Result<FaultKind, String> {
     serde_json::from_value(Value::Object(object)).map_err(|error| format!("{error}; {}", wrong()))
 }
 
-/// A fault as one would type it: `power-off pve2`.
+/// A fault as an administrator would type it: `power-off pve2`.
 pub fn in_words(fault: &FaultKind) -> String {
     let value = serde_json::to_value(fault).unwrap_or_default();
     let Some(form) = FAULTS.iter().find(|form| value["fault"] == form.name) else { return format!("{fault:?}") };
@@ -194,7 +194,7 @@ pub fn in_words(fault: &FaultKind) -> String {
     words.join(" ")
 }
 
-/// What a fault speaks of and this world has not: a node, a guest, an OSD. The first of them.
+/// The first name in a fault that this world does not have: a node, a guest or an OSD.
 pub fn stranger(world: &World, fault: &FaultKind) -> Option<String> {
     let fault = serde_json::to_value(fault).ok()?;
     let form = FAULTS.iter().find(|form| fault["fault"] == form.name)?;
@@ -247,7 +247,7 @@ mod tests {
             let read_again = serde_json::to_value(&fault).unwrap();
             assert_eq!(read_again.as_object().unwrap().len(), 1 + form.arguments.len(), "{}: all arguments", form.name);
             assert_eq!(stranger(&world_from_toml(DEMO, 1).unwrap(), &fault), None);
-            assert_eq!(in_words(&fault), words.join(" "), "what is typed is what is told");
+            assert_eq!(in_words(&fault), words.join(" "), "what is typed is what is reported");
         }
     }
 
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_not_in_the_cluster_is_named() {
+    fn a_name_that_is_not_in_the_cluster_is_reported() {
         let world = world_from_toml(DEMO, 1).unwrap();
         let stranger = |words: &[&str]| stranger(&world, &read_fault(words).unwrap());
         assert_eq!(stranger(&["power-off", "pve9"]), Some("this cluster has no node pve9".to_owned()));

@@ -5,13 +5,13 @@ use serde::{Deserialize, Serialize};
 
 pub use super::armed::{Armed, MigrationOutcome};
 
-/// A fault and when it strikes.
+/// A fault and when it happens.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fault {
     /// Seconds after the world's start; 0 is at once.
     #[serde(default)]
     pub at_s: u64,
-    /// What happens.
+    /// What goes wrong.
     #[serde(flatten)]
     pub kind: FaultKind,
 }
@@ -22,199 +22,199 @@ pub struct Fault {
 pub enum FaultKind {
     /// The node loses power.
     PowerOff {
-        /// Node.
+        /// The node concerned.
         node: NodeName,
     },
-    /// Somebody presses its button.
+    /// Someone presses the node's power button.
     PowerOn {
-        /// Node.
+        /// The node concerned.
         node: NodeName,
     },
     /// The next boot takes this long.
     BootSlow {
-        /// Node.
+        /// The node concerned.
         node: NodeName,
         /// Seconds from power-on to SSH.
         seconds: u64,
     },
     /// The next boot brings up the kernel that runs now.
     BootOldKernel {
-        /// Node.
+        /// The node concerned.
         node: NodeName,
     },
     /// The next boot does not come up.
     BootNever {
-        /// Node.
+        /// The node concerned.
         node: NodeName,
     },
     /// The next moves of a guest (or of any guest) fail.
     MigrationFail {
-        /// Guest; none means any.
+        /// The guest; none means any.
         guest: Option<GuestId>,
         /// At this share of the memory phase.
         percent: u8,
-        /// How often.
+        /// How many times.
         times: u32,
     },
     /// The next move of a guest makes no progress.
     MigrationHang {
-        /// Guest; none means any.
+        /// The guest; none means any.
         guest: Option<GuestId>,
-        /// How often.
+        /// How many times.
         times: u32,
     },
     /// The next move reports failure although the guest has moved.
     MigrationLies {
-        /// Guest; none means any.
+        /// The guest; none means any.
         guest: Option<GuestId>,
     },
     /// `apt update` fails on a node.
     AptUpdateFail {
-        /// Node.
+        /// The node concerned.
         node: NodeName,
-        /// How often.
+        /// How many times.
         times: u32,
     },
     /// dist-upgrade fails on a node at a package, which stays half configured.
     AptFail {
-        /// Node.
+        /// The node concerned.
         node: NodeName,
-        /// Package.
+        /// Name of the package.
         package: String,
-        /// How often.
+        /// How many times.
         times: u32,
     },
-    /// `/` is full: dist-upgrade fails at once. No bytes free until somebody makes room.
+    /// `/` is full: dist-upgrade fails at once. No bytes are free until someone makes room.
     DiskFull {
-        /// Node.
+        /// The node concerned.
         node: NodeName,
         /// Bytes that are left.
         free_bytes: u64,
     },
     /// sshd of a node does not answer.
     SshDown {
-        /// Node.
+        /// The node concerned.
         node: NodeName,
-        /// For so long.
+        /// Seconds that it lasts.
         seconds: u64,
     },
-    /// The quorum device stops or begins to answer.
+    /// The quorum device stops or starts to answer.
     Qdevice {
         /// Does it answer?
         alive: bool,
     },
-    /// Somebody holds dpkg's lock.
+    /// Another process holds dpkg's lock.
     AptLocked {
-        /// Node.
+        /// The node concerned.
         node: NodeName,
-        /// For so long.
+        /// Seconds that it lasts.
         seconds: u64,
     },
     /// pmxcfs of a node loses corosync: `/etc/pve` is read-only there, although the node has its vote and quorum.
     EtcPveReadOnly {
-        /// Node.
+        /// The node concerned.
         node: NodeName,
     },
     /// A corosync link of a node goes down.
     LinkDown {
-        /// Node.
+        /// The node concerned.
         node: NodeName,
         /// Link number.
         link: usize,
     },
     /// A link comes back.
     LinkUp {
-        /// Node.
+        /// The node concerned.
         node: NodeName,
         /// Link number.
         link: usize,
     },
     /// A link goes down and comes back, again and again.
     LinkFlaps {
-        /// Node.
+        /// The node concerned.
         node: NodeName,
         /// Link number.
         link: usize,
-        /// How often.
+        /// How many times.
         times: u32,
         /// Seconds from one loss to the next; it is down for half of that.
         every_s: u64,
     },
-    /// The next boot finds the network cards under other names: all links stay down, nobody gets in.
+    /// The next boot finds the network cards under other names: all links stay down, and no login is possible.
     BootRenamesNics {
-        /// Node.
+        /// The node concerned.
         node: NodeName,
     },
     /// The next upgrade of a package asks what to do with a changed configuration file.
     AptAsks {
-        /// Node.
+        /// The node concerned.
         node: NodeName,
-        /// Package.
+        /// Name of the package.
         package: String,
     },
     /// A node's enterprise repository is switched on and has no valid subscription.
     NoSubscription {
-        /// Node.
+        /// The node concerned.
         node: NodeName,
     },
     /// The next runs of a guest's replication fail.
     ReplicationFail {
-        /// Guest.
+        /// The guest concerned.
         guest: GuestId,
-        /// How often.
+        /// How many times.
         times: u32,
     },
     /// An OSD does not start at the next boot of its node.
     OsdStaysDown {
-        /// OSD.
+        /// Number of the OSD.
         osd: OsdId,
     },
     /// An OSD fails now, and does not start again by itself.
     OsdFails {
-        /// OSD.
+        /// Number of the OSD.
         osd: OsdId,
     },
     /// An administrator puts a node into maintenance mode, or takes it out.
     AdminMaintenance {
-        /// Node.
+        /// The node concerned.
         node: NodeName,
-        /// Into it.
+        /// True puts it into maintenance, false takes it out.
         on: bool,
     },
     /// An administrator starts a guest.
     AdminStarts {
-        /// Guest.
+        /// The guest concerned.
         guest: GuestId,
     },
     /// An administrator stops a guest.
     AdminStops {
-        /// Guest.
+        /// The guest concerned.
         guest: GuestId,
     },
     /// An administrator migrates a guest.
     AdminMoves {
-        /// Guest.
+        /// The guest concerned.
         guest: GuestId,
-        /// Target.
+        /// Target node.
         target: NodeName,
     },
-    /// Somebody sets or clears noout.
+    /// An administrator sets or clears noout.
     AdminNoout {
         /// Set or clear.
         set: bool,
     },
-    /// Every API call on the node fails with this text; none heals it.
+    /// Every API call on the node fails with this text, until the fault is injected with none.
     ApiError {
-        /// Node.
+        /// The node concerned.
         node: NodeName,
-        /// Text.
+        /// The error text; none ends the fault.
         text: Option<String>,
     },
     /// The node's clock is off.
     ClockSkew {
-        /// Node.
+        /// The node concerned.
         node: NodeName,
-        /// Milliseconds.
+        /// Clock error in milliseconds.
         skew_ms: i64,
     },
 }

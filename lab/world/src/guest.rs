@@ -10,11 +10,11 @@ use quorate_core::version::Version;
 pub struct Guest {
     /// Kind and number.
     pub id: GuestId,
-    /// Its name.
+    /// The guest's name.
     pub name: String,
-    /// Where its configuration file lies.
+    /// The node that holds its configuration file.
     pub node: NodeName,
-    /// Where it has a process. More than one entry is the disaster called *doubled*.
+    /// Nodes on which it has a process. More than one entry is the disaster called *doubled*.
     pub runs_on: BTreeSet<NodeName>,
     /// What the process is doing.
     pub activity: Activity,
@@ -42,9 +42,9 @@ pub struct Guest {
     pub nets: Vec<Net>,
     /// Raw host devices: `hostpci0` -> `0000:01:00.0`, `usb0` -> `host=1-2`, `serial0` -> `/dev/ttyS0`.
     pub devices: BTreeMap<String, String>,
-    /// Any other configuration, as it stands.
+    /// Any other configuration, verbatim.
     pub extra: BTreeMap<String, String>,
-    /// Tags.
+    /// Tags of the guest.
     pub tags: Vec<String>,
     /// When the guest's present process (or the first of its chain of live moves) was started.
     pub started_ms: u64,
@@ -56,24 +56,24 @@ pub struct Guest {
     pub pid: u32,
     /// How fast it dirties memory.
     pub dirty_bytes_per_s: u64,
-    /// How long an orderly shutdown takes; more than the caller's timeout means it fails.
+    /// How long an orderly shutdown takes; it fails if this exceeds the caller's timeout.
     pub shutdown_ms: u64,
     /// Is its storage refusing I/O (Ceph placement groups inactive)?
     pub stalled: bool,
-    /// Replication jobs' guests cannot go elsewhere; snapshots of the guest by name.
+    /// Names of the guest's snapshots.
     pub snapshots: Vec<String>,
 }
 
-/// What a guest's process does.
+/// What a guest's process is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activity {
-    /// No process.
+    /// It has no process.
     Stopped,
-    /// The start task is at work.
+    /// The start task is running.
     Starting,
-    /// Running.
+    /// It runs.
     Running,
-    /// An orderly shutdown is under way.
+    /// An orderly shutdown is in progress.
     ShuttingDown,
 }
 
@@ -118,7 +118,7 @@ impl Guest {
         !self.runs_on.is_empty()
     }
 
-    /// Does it do its work now: a process, and storage that answers?
+    /// Does it serve now: does it have a process, and storage that answers?
     pub fn serves(&self) -> bool {
         self.is_running() && !self.stalled && matches!(self.activity, Activity::Running)
     }

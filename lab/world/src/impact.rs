@@ -1,8 +1,8 @@
-//! The ledger of harm, computed in the world as it happens, on what really is.
+//! The impact report: harm to the cluster, counted in the world as it happens, from its true state.
 //!
-//! The world tells it of every change that matters; it never looks at what a tool thinks. A run begins with
-//! [`Ledger::begin`], which takes the baseline, declares the downtime it has consent for out of band, and ends with
-//! [`Ledger::report`]. Without `begin` the baseline is the world's first moment.
+//! The world reports every relevant change to it; it never looks at what a tool believes. A run begins with
+//! [`Impact::begin`], which takes the baseline, declares separately the downtime that it has consent for, and ends with
+//! [`Impact::report`]. Without `begin` the baseline is the world's first moment.
 
 mod baseline;
 
@@ -19,20 +19,20 @@ use crate::node::Node;
 /// A live migration's pause up to here is a blackout; beyond, it is downtime.
 const BLACKOUT_LIMIT_MS: u64 = 2_000;
 
-/// Harm as it is counted.
+/// Harm to the cluster, counted as it happens.
 #[derive(Clone, Debug, Default)]
 pub struct Impact {
-    /// What was true at the beginning.
+    /// The state at the beginning.
     pub baseline: Option<Baseline>,
     /// Consented downtime per guest, seconds.
     pub consents: BTreeMap<GuestId, u64>,
     /// What happened, for people: time (Unix ms) and text.
     pub events: Vec<(u64, String)>,
-    /// Guests that an administrator stopped himself.
+    /// Guests that an administrator stopped.
     pub excused: BTreeSet<GuestId>,
-    /// Nodes that a fault took down: not the doing of any run.
+    /// Nodes that a fault took down: no run is responsible for that.
     pub excused_nodes: BTreeSet<NodeName>,
-    /// Guests that ran twice.
+    /// Guests that ran on two nodes at once.
     pub doubled: BTreeSet<GuestId>,
     /// Nodes reset by their watchdog.
     pub fences: u32,
@@ -54,22 +54,22 @@ pub struct Impact {
     no_quorum_ms: u64,
 }
 
-/// What a run is judged by.
+/// The counts by which a run is checked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ImpactReport {
     /// Always `ledger`.
     pub kind: String,
-    /// No harm at all, nothing left open.
+    /// True if there is no harm and nothing is still to undo.
     pub clean: bool,
     /// Nodes that were behind and are up to date now: packages, kernel, Ceph's daemons.
     pub nodes_upgraded: u32,
     /// Seconds in which no partition had quorum.
     pub quorum_lost_s: u64,
-    /// Guests that did their work at the beginning and do not run now.
+    /// Guests that served at the beginning and do not run now.
     pub guests_lost: u32,
     /// Guests that ran on two nodes at once.
     pub guests_doubled: u32,
-    /// Downtime nobody had consented to.
+    /// Downtime without consent.
     pub unconsented_downtime_s: u64,
     /// Downtime within consents.
     pub consented_downtime_s: u64,
@@ -83,22 +83,22 @@ pub struct ImpactReport {
     pub rules_broken: u32,
     /// Moves to an older release.
     pub backward_moves: u32,
-    /// What was changed and not put back.
+    /// Changes that were not undone.
     pub still_to_undo: u32,
     /// Completed moves.
     pub moves: u32,
-    /// The planner's bound, handed in.
+    /// The planner's bound, given by the caller.
     pub moves_bound: u32,
     /// Virtual seconds since the beginning.
     pub virtual_s: u64,
-    /// Wall seconds, handed in.
+    /// Wall-clock seconds, given by the caller.
     pub wall_s: f64,
     /// Harm lines for people.
     pub events: Vec<String>,
 }
 
 impl Impact {
-    /// A run begins: baseline and clean pages.
+    /// A run begins: takes the baseline and clears all counts.
     pub fn begin(world: &mut World) {
         let baseline = Baseline::of(world);
         let down = world.guests.values().filter(|guest| !guest.serves()).map(|guest| (guest.id, world.now_ms));
@@ -107,14 +107,14 @@ impl Impact {
         world.impact = Impact { baseline: Some(baseline), down_since_ms, no_quorum_since_ms, ..Impact::default() };
     }
 
-    /// The run declares that this guest may be down for so long in all.
+    /// The run declares how many seconds in total this guest may be down.
     pub fn consent(&mut self, guest: GuestId, max_s: u64) {
         let entry = self.consents.entry(guest).or_default();
         *entry = (*entry).max(max_s);
     }
 
-    /// An aborted run has told the operator that it leaves this guest's failback off. That is no debt if giving it back
-    /// would do harm: the guest runs with a QEMU that another node does not have yet, or that node is away.
+    /// An aborted run has reported to the operator that it leaves this guest's failback off. That does not count as
+    /// still to undo if setting it back would do harm: another node does not have the guest's QEMU yet, or is away.
     pub fn hand_over(world: &mut World, guest: GuestId) {
         let runs = world.guests.get(&guest).and_then(|guest| guest.running_qemu.clone());
         let cannot_take = |node: &Node| !node.is_up() || node.installed("pve-qemu-kvm") < runs.as_ref();
@@ -129,23 +129,23 @@ impl Impact {
         self.consents.get(&guest).is_some_and(|max_s| *max_s > 0)
     }
 
-    /// A line of harm.
+    /// Adds a line of harm.
     pub(crate) fn event(&mut self, now_ms: u64, text: String) {
         self.events.push((now_ms, text));
     }
 
-    /// A line that is no harm by itself (a fault, a timeout that ran out).
+    /// Adds a line that is not harm by itself (a fault, an expired timeout).
     pub(crate) fn note(&mut self, now_ms: u64, text: String) {
         self.events.push((now_ms, format!("({text})")));
     }
 
-    /// An administrator stops the guest himself.
+    /// An administrator stops the guest.
     pub(crate) fn excuse(&mut self, guest: GuestId) {
         self.excused.insert(guest);
         self.down_since_ms.remove(&guest);
     }
 
-    /// An administrator sets or clears noout: his, from now on.
+    /// An administrator sets or clears noout: part of the baseline from now on.
     pub(crate) fn admin_noout(&mut self, set: bool) {
         let Some(baseline) = &mut self.baseline else { return };
         if set {
@@ -155,7 +155,7 @@ impl Impact {
         }
     }
 
-    /// An administrator puts a node into maintenance mode, or takes it out: his, from now on.
+    /// An administrator puts a node into maintenance mode, or takes it out: part of the baseline from now on.
     pub(crate) fn admin_maintenance(&mut self, node: NodeName, on: bool) {
         let Some(baseline) = &mut self.baseline else { return };
         if on {
@@ -165,7 +165,7 @@ impl Impact {
         }
     }
 
-    /// The guest does its work, or does not.
+    /// The guest serves, or does not.
     pub(crate) fn note_serving(&mut self, now_ms: u64, guest: GuestId, serves: bool) {
         if serves {
             if let Some(since) = self.down_since_ms.remove(&guest) {
@@ -200,7 +200,7 @@ impl Impact {
         }
     }
 
-    /// A rule is broken for this subject; counted once until it is mended.
+    /// A rule is broken for this subject; counted once until it holds again.
     pub(crate) fn rule_broken(&mut self, now_ms: u64, rule: &str, subject: &str, evidence: &str) {
         if self.broken_now.insert((rule.to_owned(), subject.to_owned())) {
             self.rules_broken.push((now_ms, rule.to_owned(), evidence.to_owned()));
@@ -213,7 +213,7 @@ impl Impact {
         self.broken_now.remove(&(rule.to_owned(), subject.to_owned()));
     }
 
-    /// Down for so long up to now, by guest.
+    /// Downtime up to now, by guest.
     fn downtime_s(&self, now_ms: u64, of: &BTreeSet<GuestId>) -> BTreeMap<GuestId, u64> {
         let mut all = self.down_ms.clone();
         for (guest, since) in &self.down_since_ms {
@@ -223,13 +223,13 @@ impl Impact {
         all.into_iter().map(|(guest, ms)| (guest, ms.div_ceil(1000))).collect()
     }
 
-    /// How long each guest that did its work at the beginning was down up to now, in seconds.
+    /// Downtime up to now of each guest that served at the beginning, in seconds.
     pub fn downtime_by_guest(world: &World) -> BTreeMap<GuestId, u64> {
         let running = world.impact.baseline.as_ref().map(|baseline| baseline.running.clone()).unwrap_or_default();
         world.impact.downtime_s(world.now_ms, &running)
     }
 
-    /// The account up to now.
+    /// The report up to now.
     pub fn report(world: &World, moves_bound: u32, wall_s: f64) -> ImpactReport {
         let impact = &world.impact;
         let first = Baseline::default();
@@ -281,7 +281,7 @@ impl Impact {
 }
 
 impl ImpactReport {
-    /// Every count of harm is zero, and nothing is left open.
+    /// Is every count of harm zero, and nothing still to undo?
     fn no_harm(&self) -> bool {
         [
             self.quorum_lost_s,

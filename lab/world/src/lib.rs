@@ -1,9 +1,9 @@
-//! The cluster that is not there, as it really is: nodes, quorum, HA, guests, Ceph, packages, tasks, in virtual time.
+//! The true state of a simulated cluster: nodes, quorum, HA, guests, Ceph, packages, tasks, in virtual time.
 //!
-//! A deterministic discrete-event world. It does no I/O and reads no clock: [`World::advance_to`] is handed the time
+//! A deterministic discrete-event world. It does no I/O and reads no clock: [`World::advance_to`] is given the time
 //! (Unix milliseconds, virtual) and processes what is due, in order. The same seed and the same calls give the same
-//! world. It is written from the facts about Proxmox VE and knows nothing of the tool that is tried on it; harm is
-//! counted on what really happened ([`crate::ledger`]), never on anybody's opinion.
+//! world. It is written from the facts about Proxmox VE and knows nothing about the tool under test; harm is
+//! counted from what really happened ([`crate::impact`]), never from what a tool reports.
 
 pub mod access;
 mod armed;
@@ -33,13 +33,13 @@ pub mod migration;
 mod migration_rates;
 mod migration_steps;
 pub mod node;
-pub mod safety_checker;
-pub mod speed;
 pub mod packages;
 pub mod pmxcfs;
 pub mod power;
 pub mod replication;
+pub mod safety_checker;
 pub mod services;
+pub mod speed;
 mod split;
 pub mod store;
 pub mod storm;
@@ -61,23 +61,23 @@ use events::Event;
 pub struct World {
     /// Virtual time, Unix milliseconds.
     pub now_ms: u64,
-    /// When the world began.
+    /// When the world started.
     pub started_ms: u64,
     /// Seeded randomness.
     pub rng: events::Rng,
-    /// Machines.
+    /// The nodes' machines.
     pub nodes: BTreeMap<NodeName, node::Node>,
     /// Guests.
     pub guests: BTreeMap<GuestId, guest::Guest>,
-    /// Storages.
+    /// Storages by id.
     pub storages: BTreeMap<StorageId, store::Storage>,
-    /// HA.
+    /// The HA manager's state.
     pub ha: ha::Ha,
     /// Ceph, if it is hyper-converged.
     pub ceph: Option<ceph::Ceph>,
     /// Membership and quorum.
     pub corosync: corosync::Corosync,
-    /// Tasks.
+    /// PVE's tasks.
     pub tasks: tasks::Tasks,
     /// Running moves.
     pub migrations: migration::Migrations,
@@ -91,24 +91,24 @@ pub struct World {
     pub backup_jobs: Vec<store::BackupJob>,
     /// Replication jobs.
     pub replication_jobs: Vec<store::ReplicationJob>,
-    /// What the schedulers keep of those.
+    /// What the schedulers remember about those jobs.
     pub replication_runs: replication::Runs,
-    /// Faults waiting for their occasion.
+    /// Faults that wait for an event.
     pub armed: faults::Armed,
     /// How fast its machines are.
     pub speed: speed::MachineSpeed,
-    /// What happens when.
+    /// The queue of future events.
     pub events: events::Queue,
     /// Harm so far.
     pub impact: crate::impact::Impact,
-    /// What lies below `/etc/pve/priv` by somebody's hand.
+    /// Files and locks that clients put below `/etc/pve/priv`.
     pub files: pmxcfs::Files,
-    /// For ids that need a number.
+    /// A counter for ids that need a number.
     pub counter: u64,
 }
 
 impl World {
-    /// Goes on to this moment, processing what is due in order. Time never goes back.
+    /// Advances to this moment and processes what is due, in order. Time never goes back.
     pub fn advance_to(&mut self, now_ms: u64) {
         while let Some((due_ms, event)) = self.events.pop(now_ms) {
             self.now_ms = self.now_ms.max(due_ms);
@@ -117,7 +117,7 @@ impl World {
         self.now_ms = self.now_ms.max(now_ms);
     }
 
-    /// When something happens next.
+    /// When the next event is due.
     pub fn next_due_ms(&self) -> Option<u64> {
         self.events.next_due_ms()
     }
@@ -170,7 +170,7 @@ impl World {
         }
     }
 
-    /// A guest came to or left a node: the rules about that are looked at.
+    /// A guest came to or left a node: checks the rules about that.
     pub(crate) fn safety_check_guest(&mut self, guest: GuestId, node: &NodeName) {
         crate::safety_checker::guest_placed(self, guest, node);
     }

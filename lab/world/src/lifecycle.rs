@@ -1,5 +1,5 @@
 //! Starting, stopping and changing guests. Every process begins and ends in the two functions at the bottom, so that
-//! the ledger misses nothing.
+//! the impact report misses nothing.
 
 use quorate_core::ids::{GuestId, GuestKind, NodeName, Upid};
 use quorate_core::version::Version;
@@ -9,7 +9,7 @@ use super::guest::{Activity, Guest};
 use super::ha::RequestState;
 use super::{World, WorldError};
 
-/// How long a guest takes from the start task to its service.
+/// How long a guest takes from the start task until it serves.
 const VM_START_MS: u64 = 4_000;
 const CT_START_MS: u64 = 2_000;
 
@@ -27,7 +27,7 @@ impl World {
         }
     }
 
-    /// Does HA look after it? A resource that HA ignores behaves like any other guest.
+    /// Does HA manage it? A resource that HA ignores behaves like any other guest.
     pub fn ha_managed(&self, id: GuestId) -> bool {
         let wanted = |resource: &super::ha::Resource| resource.state != RequestState::Ignored;
         self.ha.resources.get(&id).is_some_and(wanted) && !self.ha_ignores_all()
@@ -75,7 +75,7 @@ impl World {
     fn may_start(&self, node: &NodeName, id: GuestId) -> Result<(), String> {
         let guest = self.guest_here(node, id).map_err(|e| e.to_string())?;
         self.need_quorum(node).map_err(|e| e.to_string())?;
-        // Whether it runs on another node nobody here can know: that is what fencing is for.
+        // This node cannot know whether the guest runs on another one: that is what fencing is for.
         if guest.runs_on.contains(node) || guest.activity == Activity::Starting {
             return Err(match id.kind {
                 GuestKind::Vm => format!("VM {} already running", id.vmid),
@@ -144,7 +144,7 @@ impl World {
         Ok(upid)
     }
 
-    /// Begins an orderly shutdown. After the timeout the guest is killed, or goes on and the task fails.
+    /// Begins an orderly shutdown. After the timeout the guest is killed, or it keeps running and the task fails.
     pub(crate) fn shut_down(&mut self, node: &NodeName, id: GuestId, timeout_ms: u64, force: bool, task: Option<Upid>) {
         let Some(boots) = self.nodes.get(node).map(|machine| machine.boots) else { return };
         let Some(guest) = self.guests.get_mut(&id) else { return };
@@ -233,7 +233,7 @@ impl World {
         Ok(())
     }
 
-    /// A start has come to its end.
+    /// A start has ended.
     pub(crate) fn on_guest_started(&mut self, id: GuestId, node: &NodeName, task: Option<Upid>) {
         let wanted = self.guests.get(&id).is_some_and(|g| g.node == *node && !g.runs_on.contains(node));
         if !wanted || !self.nodes.get(node).is_some_and(super::node::Node::is_up) {
@@ -248,7 +248,7 @@ impl World {
         }
     }
 
-    /// A shutdown or stop has come to its end.
+    /// A shutdown or stop has ended.
     pub(crate) fn on_guest_stopped(&mut self, id: GuestId, node: &NodeName, task: Option<Upid>, boots: u32) {
         if self.nodes.get(node).is_some_and(|machine| machine.boots == boots) {
             self.process_ends(id, node);
@@ -259,7 +259,7 @@ impl World {
         }
     }
 
-    /// The guest did not go down in time.
+    /// The guest did not shut down in time.
     pub(crate) fn on_shutdown_timed_out(&mut self, id: GuestId, task: Option<Upid>) {
         if let Some(guest) = self.guests.get_mut(&id).filter(|guest| guest.activity == Activity::ShuttingDown) {
             guest.activity = Activity::Running;
@@ -301,7 +301,7 @@ impl World {
         self.safety_check_guest(id, node);
     }
 
-    /// A process of the guest ends on a node, however that came about.
+    /// A process of the guest ends on a node, for whatever reason.
     pub(crate) fn process_ends(&mut self, id: GuestId, node: &NodeName) {
         if let Some(machine) = self.nodes.get_mut(node) {
             machine.processes.remove(&id);
@@ -319,7 +319,7 @@ impl World {
         self.safety_check_guest(id, node);
     }
 
-    /// Tells the ledger whether the guest does its work now.
+    /// Reports to the impact report whether the guest serves now.
     pub(crate) fn serving_may_have_changed(&mut self, id: GuestId) {
         let serves = self.guests.get(&id).is_some_and(Guest::serves);
         self.impact.note_serving(self.now_ms, id, serves);
@@ -334,7 +334,7 @@ pub(crate) fn config_path(node: &NodeName, id: GuestId) -> String {
     }
 }
 
-/// The newest machine type that a QEMU package knows: `10.1.2-4` makes `pc-i440fx-10.1+pve0`.
+/// The newest machine type that a QEMU package supports: `10.1.2-4` makes `pc-i440fx-10.1+pve0`.
 pub fn newest_machine(qemu: &Version) -> String {
     let mut parts = qemu.as_str().split(['.', '-']);
     let (major, minor) = (parts.next().unwrap_or("0"), parts.next().unwrap_or("0"));

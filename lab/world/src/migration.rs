@@ -24,27 +24,27 @@ pub struct MigrateRequest {
 /// How a guest moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// VM, running.
+    /// A running VM, live.
     Live,
-    /// CT: shut down, move, start.
+    /// A container: shut down, move, start.
     Restart,
-    /// Not running.
+    /// A guest that does not run.
     Offline,
 }
 
-/// Who asked for a move.
+/// Who requested a move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
     /// A caller of the API.
     ByUser,
-    /// The LRM, which forces what a caller may not.
+    /// The LRM, which may force what a caller may not.
     ByHa,
 }
 
 /// Phases of a move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Checks.
+    /// Checks before the move.
     Prepare,
     /// QEMU starts on the target, and the tunnel to it.
     Target,
@@ -58,20 +58,20 @@ pub enum Phase {
     Cleanup,
 }
 
-/// A move under way, by its task.
+/// A running move.
 #[derive(Clone, Debug)]
 pub struct Migration {
-    /// Its task.
+    /// The move's task.
     pub upid: Upid,
-    /// Guest.
+    /// The guest that moves.
     pub guest: GuestId,
-    /// From.
+    /// Source node.
     pub source: NodeName,
-    /// To.
+    /// Target node.
     pub target: NodeName,
-    /// How.
+    /// Live, by restart, or offline.
     pub mode: Mode,
-    /// Phase.
+    /// Present phase.
     pub phase: Phase,
     /// When the task began.
     pub started_ms: u64,
@@ -83,56 +83,56 @@ pub struct Migration {
     pub phase_left_bytes: u64,
     /// When `phase_left_bytes` was last counted.
     pub counted_ms: u64,
-    /// Present rate.
+    /// Present rate, in bytes per second.
     pub bytes_per_s: u64,
     /// Bytes of local disks to copy.
     pub disk_bytes: u64,
-    /// Allowed to copy local disks?
+    /// May it copy local disks?
     pub with_local_disks: bool,
-    /// Ordered by the LRM (force, root@pam)?
+    /// Was it requested by the LRM (force, root@pam)?
     pub by_ha: bool,
     /// Invalidates events of an older rate.
     pub generation: u64,
-    /// Breaks at the end of its memory phase (a fault).
+    /// Fails at the end of its memory phase (a fault).
     pub fails: bool,
     /// Makes no progress (a fault).
     pub hangs: bool,
-    /// Moves, and reports that it has not (a fault).
+    /// Moves the guest, and reports failure (a fault).
     pub lies: bool,
 }
 
 /// Running moves.
 #[derive(Clone, Debug, Default)]
 pub struct Migrations {
-    /// By guest: one at a time each.
+    /// By guest: each guest has at most one.
     pub running: BTreeMap<GuestId, Migration>,
     /// Blackout of each completed live move, milliseconds, newest last.
     pub blackouts_ms: Vec<(GuestId, u64)>,
 }
 
-/// What `GET .../migrate` says, in the world's own terms.
+/// The answer of `GET .../migrate`, in the world's own terms.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Precondition {
-    /// Is it running?
+    /// Is the guest running?
     pub running: bool,
-    /// Other nodes where nothing is in the way.
+    /// Other nodes to which nothing prevents a move.
     pub allowed: Vec<NodeName>,
-    /// Nodes with reasons.
+    /// Nodes to which it cannot move, with reasons.
     pub refused: BTreeMap<NodeName, Refusal>,
     /// Drives on local storage, by index into the guest's disks.
     pub local_disks: Vec<super::guest::Disk>,
     /// `hostpci0`, `usb1`, ...
     pub local_resources: Vec<String>,
-    /// HA resources that would go along.
+    /// HA resources that would move with it.
     pub dependent_ha: Vec<GuestId>,
 }
 
-/// Why a node does not do.
+/// Why a guest cannot move to a node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Refusal {
-    /// Storages it does not have.
+    /// Storages that the node does not have.
     pub unavailable_storages: Vec<String>,
-    /// HA resources in the way and the cause.
+    /// HA resources that prevent it, and the cause.
     pub blocking_ha: Vec<(GuestId, String)>,
 }
 
@@ -260,7 +260,7 @@ impl World {
         upid
     }
 
-    /// What has to be copied of local disks: of replicated ones only what was written since.
+    /// What has to be copied of local disks: of replicated ones only what was written since the last run.
     fn local_disk_bytes(&self, id: GuestId, target: &NodeName) -> u64 {
         let Some(guest) = self.guests.get(&id) else { return 0 };
         let local = |disk: &&super::guest::Disk| {
@@ -271,8 +271,8 @@ impl World {
         if self.has_replica(id, target) { all / super::replication::SHARE_WRITTEN } else { all }
     }
 
-    /// A stopped guest may be starting: its start holds the lock of its configuration. Then it runs, and is not moved as
-    /// one that does not (qemu-server, pve-container).
+    /// A stopped guest may be starting: its start holds the lock of its configuration. Then it runs, and is not moved
+    /// like one that does not (qemu-server, pve-container).
     pub(crate) fn must_be_stopped(&self, m: &Migration) -> Result<(), String> {
         let guest = self.guests.get(&m.guest).filter(|_| m.mode == Mode::Offline);
         let (vmid, vm) = (m.guest.vmid, m.guest.kind == GuestKind::Vm);
@@ -298,7 +298,7 @@ impl World {
         self.migrations.running.values().filter(comes).map(memory).sum()
     }
 
-    /// Phase 1 failed: nothing has happened. What fails before that phase has no line about its end.
+    /// Phase 1 failed: nothing has happened. A failure before that phase logs no line about its end.
     pub(crate) fn abort_early(&mut self, m: &Migration, reason: &str) {
         if reason.starts_with("Problem found") {
             self.say(m, "aborting phase 1 - cleanup resources");
@@ -320,12 +320,12 @@ impl World {
         self.end_task(&m.upid, "migration problems");
     }
 
-    /// Somebody stops the task, or the source goes down.
+    /// Someone stops the task, or the source goes down.
     pub(crate) fn cancel_migration(&mut self, id: GuestId) {
         self.fail_migration(id, "received interrupt");
     }
 
-    /// Breaks the guest's migration off, for a reason that its task says.
+    /// Breaks off the guest's migration, with a reason that its task logs.
     pub fn fail_migration(&mut self, id: GuestId, reason: &str) {
         let Some(m) = self.migrations.running.get(&id).cloned() else { return };
         self.abort_late(&m, reason);
@@ -369,7 +369,7 @@ impl World {
         }
     }
 
-    /// A move that breaks after this share of its memory.
+    /// A move that fails after this share of its memory.
     pub(crate) fn fail_at(&mut self, id: GuestId, percent: u8) {
         if let Some(m) = self.migrations.running.get_mut(&id) {
             m.fails = true;

@@ -1,4 +1,4 @@
-//! How fast moves go: streams share the network of both their ends, and a busy guest dirties what was sent already.
+//! How fast moves are: streams share the network of both their ends, and a busy guest dirties memory already sent.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::events::Event;
 use super::migration::{Migration, Phase};
 use super::migration_steps::size;
 
-/// A stream never exceeds this, whatever the network carries: one QEMU channel, encrypted.
+/// A stream never exceeds this, whatever the network can carry: one QEMU channel, encrypted.
 const STREAM_BYTES_PER_S: u64 = 600 << 20;
 
 impl World {
@@ -51,7 +51,7 @@ impl World {
         self.events.at(now_ms + 10_000, Event::MigrationTalk(id, upid.clone()));
     }
 
-    /// The set of streams has changed: counts what was sent, shares the links anew, schedules the ends.
+    /// The set of streams has changed: counts what was sent, shares the links again, schedules the ends.
     pub(crate) fn rates_changed(&mut self) {
         let mut streams: BTreeMap<NodeName, u64> = BTreeMap::new();
         for m in self.migrations.running.values().filter(|m| m.sends()) {
@@ -85,7 +85,7 @@ impl Migration {
         matches!(self.phase, Phase::Disks | Phase::Memory)
     }
 
-    /// Bytes per second by which the rest shrinks: a busy guest dirties what was sent already.
+    /// Bytes per second by which the rest shrinks: a busy guest dirties memory that was already sent.
     fn drain(&self, dirty_bytes_per_s: u64) -> u64 {
         match self.phase {
             Phase::Memory => self.bytes_per_s.saturating_sub(dirty_bytes_per_s).max(self.bytes_per_s / 10),

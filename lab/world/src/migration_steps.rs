@@ -10,15 +10,15 @@ use super::lifecycle::newest_machine;
 use super::migration::{Migration, Mode, Phase};
 use super::units::{GIB, MIB};
 
-/// The pause that QEMU may take at first.
+/// The pause that QEMU is allowed at first.
 const DOWNTIME_LIMIT_MS: u64 = 100;
-/// How long a migration waits for the lock that replication holds too.
+/// How long a migration waits for the lock that it shares with replication.
 const LOCK_WAIT_MS: u64 = 10_000;
-/// Until QEMU waits on the target and the tunnel stands: 6, 6, 9 and 9 s in four recorded logs of a genuine cluster.
+/// Until QEMU waits on the target and the tunnel is up: 6, 6, 9 and 9 s in four recorded logs of a genuine cluster.
 const TARGET_MS: u64 = 7_500;
 /// From the end of the memory phase to the end of the task: 5, 5 and 6 s there.
 const CLEANUP_MS: u64 = 5_000;
-/// What the copies of local disks add to that on the source: 10 s in all there.
+/// What copies of local disks add to that on the source: 10 s in total there.
 const CLEANUP_DISKS_MS: u64 = 5_000;
 
 impl World {
@@ -146,7 +146,7 @@ impl World {
         {
             return Err(format!("start failed: QEMU exited with code 1: unsupported machine type '{machine}'"));
         }
-        // What is coming in live is counted already, this very guest included.
+        // Guests that are coming in live are already counted, including this one.
         let used = self.node_committed_bytes(&m.target);
         let fits = |node: &super::node::Node| node.host_used_bytes + used <= node.memory_bytes;
         if !self.nodes.get(&m.target).is_some_and(fits) {
@@ -263,7 +263,7 @@ impl World {
         if let Some(guest) = self.guests.get_mut(&m.guest) {
             guest.lock = None;
         }
-        // A replication job to the new node turns round by itself.
+        // A replication job to the new node reverses its direction automatically.
         for job in self.replication_jobs.iter_mut().filter(|job| job.guest == m.guest && job.target == m.target) {
             std::mem::swap(&mut job.source, &mut job.target);
         }
@@ -286,7 +286,7 @@ impl World {
         }
     }
 
-    /// The process on the target takes over in the same moment; QEMU's pause is in the ledger already.
+    /// The process on the target takes over in the same moment; QEMU's pause is already in the impact report.
     fn hand_over(&mut self, m: &Migration) {
         let qemu = self.nodes.get(&m.target).and_then(|n| n.installed("pve-qemu-kvm").cloned());
         let pid = self.new_pid(&m.target);
@@ -353,13 +353,13 @@ impl World {
     }
 }
 
-/// `10.1` out of `pc-i440fx-10.1+pve0`, as numbers.
+/// The version in a machine type, as numbers: `10.1` of `pc-i440fx-10.1+pve0`.
 fn machine_number(machine: &str) -> (u32, u32) {
     let number = machine.rsplit('-').next().unwrap_or_default().split('+').next().unwrap_or_default();
     release_of(number)
 }
 
-/// Major and minor number.
+/// Major and minor number of a version.
 fn release_of(version: &str) -> (u32, u32) {
     let mut parts = version.split(['.', '-']).map(|part| part.parse().unwrap_or(0));
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
@@ -375,7 +375,7 @@ pub(super) fn size(bytes: u64) -> String {
 }
 
 impl World {
-    /// Begins a phase of fixed length.
+    /// Starts a phase of fixed length.
     pub(crate) fn enter(&mut self, id: GuestId, phase: Phase, takes_ms: u64) {
         let now_ms = self.now_ms;
         let Some(m) = self.migrations.running.get_mut(&id) else { return };

@@ -1,4 +1,5 @@
-//! A machine: power, boots, kernels, packages, services. Types only; what happens to it is in `power`, `packages`, `services`.
+//! A machine: power, boots, kernels, packages, services. Types only; the behaviour is in `power`, `packages` and
+//! `services`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,9 +36,9 @@ pub struct Node {
     pub cpu_model: String,
     /// Feature flags from /proc/cpuinfo.
     pub cpu_flags: Vec<String>,
-    /// Kernels.
+    /// Running, bootable and pinned kernels.
     pub kernel: Kernel,
-    /// Packages.
+    /// Installed and available packages.
     pub packages: Packages,
     /// Services by systemd name without `.service`.
     pub services: BTreeMap<String, Service>,
@@ -65,27 +66,27 @@ pub struct Node {
     pub ssh_up: bool,
     /// Does pveproxy answer?
     pub api_up: bool,
-    /// pveproxy restarts: refused until this moment.
+    /// pveproxy restarts: connections are refused until this moment.
     pub api_refused_until_ms: u64,
     /// Is corosync running here?
     pub corosync_up: bool,
-    /// Corosync's version in the running process (packages change it by a restart only).
+    /// Version of the running corosync process (a package upgrade changes it only by a restart).
     pub corosync_running: Version,
     /// Is this the first join since boot (so that onboot guests wait for quorum)?
     pub startall_pending: bool,
     /// If set, every API call that reaches this node fails with this text (a fault).
     pub api_error: Option<String>,
-    /// The journal, as far as the world writes it; the newest lines, across boots.
+    /// The journal, as far as the world writes one; the newest lines, across boots.
     pub journal: Vec<JournalLine>,
     /// Did this boot find its network cards under other names, so that nothing reaches it?
     pub nics_renamed: bool,
     /// Has pmxcfs lost corosync? Then `/etc/pve` is read-only here whatever the votes, until it is restarted.
     pub pmxcfs_alone: bool,
-    /// What its operating system has besides.
+    /// Other properties of its operating system.
     pub surroundings: Surroundings,
 }
 
-/// What a machine's operating system has besides, and what its tools tell of it.
+/// Other properties of a machine's operating system, as its tools report them.
 #[derive(Clone, Debug)]
 pub struct Surroundings {
     /// File system of `/`.
@@ -96,7 +97,7 @@ pub struct Surroundings {
     pub efi_free_bytes: u64,
     /// Modules that are built on the machine, as `dkms status` lists them.
     pub dkms: Vec<String>,
-    /// Lines that PVE's checker tells besides: `FAIL: systemd-boot meta-package installed`.
+    /// Additional lines that PVE's checker prints: `FAIL: systemd-boot meta-package installed`.
     pub checker_says: Vec<String>,
 }
 
@@ -115,11 +116,11 @@ impl Default for Surroundings {
 /// A partition that proxmox-boot-tool writes kernels to.
 #[derive(Clone, Debug)]
 pub struct BootPartition {
-    /// Its file system's id.
+    /// Id of its file system.
     pub uuid: String,
-    /// Size.
+    /// Size in bytes.
     pub size_bytes: u64,
-    /// Kernels on it; none means those that are installed.
+    /// Kernels on it; none means the installed ones.
     pub kernels: Option<Vec<String>>,
     /// Is the disk still there?
     pub present: bool,
@@ -128,9 +129,9 @@ pub struct BootPartition {
 /// One corosync link of one node.
 #[derive(Clone, Debug)]
 pub struct Link {
-    /// Address.
+    /// IP address.
     pub address: String,
-    /// Is the cable in?
+    /// Is the cable plugged in?
     pub up: bool,
 }
 
@@ -141,18 +142,18 @@ pub enum Power {
     On,
     /// systemd is stopping it.
     GoingDown {
-        /// Since when.
+        /// When this began.
         since_ms: u64,
-        /// What comes after.
+        /// What follows.
         then: AfterDown,
-        /// How far it is.
+        /// Present stage.
         stage: DownStage,
     },
     /// No power, or halted.
     Off,
     /// From power-on to the first service.
     Booting {
-        /// Since when.
+        /// When this began.
         since_ms: u64,
     },
     /// Powered, but the system does not come up (a fault).
@@ -182,9 +183,9 @@ pub enum DownStage {
 /// Kernels, as `uname -r` writes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kernel {
-    /// Running.
+    /// The running kernel.
     pub running: Version,
-    /// Bootable.
+    /// Bootable kernels.
     pub installed: Vec<Version>,
     /// Pinned for every boot.
     pub pinned: Option<Version>,
@@ -195,7 +196,7 @@ pub struct Kernel {
 /// Packages of one node.
 #[derive(Clone, Debug, Default)]
 pub struct Packages {
-    /// Installed versions (as far as the world knows packages).
+    /// Installed versions (of the packages that the world knows).
     pub installed: BTreeMap<String, Version>,
     /// Candidates in this node's package lists, as of its last `apt update`.
     pub lists: BTreeMap<String, Version>,
@@ -229,13 +230,13 @@ pub struct Unit {
     pub name: UnitName,
     /// Where its output goes.
     pub log_path: Option<String>,
-    /// Start.
+    /// When it started.
     pub started_ms: u64,
     /// Main process.
     pub pid: u32,
     /// Was dpkg told what to do with changed configuration files (`--force-confold`, `--force-confdef`)?
     pub answers_itself: bool,
-    /// Running or ended.
+    /// Whether it runs or how it ended.
     pub state: UnitState,
 }
 
@@ -253,7 +254,7 @@ pub enum UnitState {
 pub struct Repository {
     /// File under /etc/apt.
     pub path: String,
-    /// Switched on?
+    /// Is it switched on?
     pub enabled: bool,
     /// URI.
     pub uri: String,
@@ -264,7 +265,7 @@ pub struct Repository {
 }
 
 impl Node {
-    /// Is the machine executing anything of ours (guests can live on it)?
+    /// Is the operating system up, so that guests can run?
     pub fn is_up(&self) -> bool {
         matches!(self.power, Power::On | Power::GoingDown { .. })
     }
@@ -296,7 +297,7 @@ impl Kernel {
 /// One line of a node's journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JournalLine {
-    /// When.
+    /// Unix milliseconds.
     pub at_ms: u64,
     /// The unit, without `.service`.
     pub unit: &'static str,

@@ -16,20 +16,20 @@ pub struct Archive {
     pub versions: BTreeMap<String, Version>,
     /// Origin text as apt prints it, by package; `Proxmox:stable` if there is none.
     pub origins: BTreeMap<String, String>,
-    /// Packages that metas pull in anew, by the kernel release they bring: `proxmox-kernel-6.17.4-1-pve-signed`.
+    /// New packages that metapackages pull in, by the kernel release they bring: `proxmox-kernel-6.17.4-1-pve-signed`.
     pub kernels: BTreeMap<String, Version>,
 }
 
 /// One line of `apt-get -s dist-upgrade`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pending {
-    /// Package.
+    /// Name of the package.
     pub name: String,
     /// Installed version; none for a new one.
     pub from: Option<Version>,
-    /// Candidate.
+    /// Candidate version.
     pub to: Version,
-    /// Origin.
+    /// Origin, as apt prints it.
     pub origin: String,
 }
 
@@ -107,7 +107,7 @@ impl World {
         });
     }
 
-    /// `dpkg --configure -a`: finishes what was begun. False if another process holds the lock.
+    /// `dpkg --configure -a`: finishes what was interrupted. False if another process holds the lock.
     pub fn dpkg_configure(&mut self, node: &NodeName) -> bool {
         let Some(machine) = self.nodes.get_mut(node).filter(|machine| machine.packages.locked_by.is_none()) else {
             return false;
@@ -227,7 +227,7 @@ impl World {
         self.events.at(self.now_ms + pause_ms, Event::UnitStep(node.clone(), unit.clone(), boots, step + 1));
     }
 
-    /// A changed configuration file: dpkg keeps the old one if it was told to, or asks, and nobody is there.
+    /// A changed configuration file: dpkg keeps the old one if told to; otherwise it asks, and nothing can answer.
     fn answer_question(&mut self, node: &NodeName, job: &Unit, package: &str) -> bool {
         let file = format!("/etc/{package}.conf");
         self.unit_says(node, &job.name, format!("Configuration file '{file}'"));
@@ -267,7 +267,7 @@ impl World {
         if let Some(machine) = self.nodes.get_mut(node) {
             machine.packages.locked_by = Some(job.pid);
         }
-        // Units whose ExecStartPre is `dpkg --configure -a` have it done by now.
+        // A unit whose ExecStartPre is `dpkg --configure -a` has already run it.
         if self.nodes.get(node).is_some_and(|machine| machine.packages.interrupted) {
             let line = "E: dpkg was interrupted, you must manually run 'dpkg --configure -a' to correct the problem.";
             self.unit_says(node, &job.name, line);
@@ -323,7 +323,7 @@ impl World {
         self.unit_ends(node, unit, 100);
     }
 
-    /// The machine goes down under a running dpkg: harm, and a package in the middle.
+    /// The machine goes down while dpkg runs: this is harm, and leaves a package half configured.
     pub(crate) fn interrupted_upgrade(&mut self, node: &NodeName) {
         let Some(machine) = self.nodes.get(node) else { return };
         let at_work = machine.units.values().any(|unit| unit.state == UnitState::Running);

@@ -1,7 +1,7 @@
-//! Files and locks that somebody puts below `/etc/pve/priv`: one content for the whole cluster.
+//! Files and locks that clients put below `/etc/pve/priv`: the same content in the whole cluster.
 //!
-//! A directory below `priv/lock` is a lock. Whoever sets its time to 0 asks for its release, which is granted once it
-//! was not touched for 120 s (pve-cluster, `memdb_lock_expired`); any other time that is set renews it.
+//! A directory below `priv/lock` is a lock. Setting its time to 0 requests its release, which is granted once it
+//! has not been touched for 120 s (pve-cluster, `memdb_lock_expired`); setting any other time renews it.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,10 @@ use super::World;
 /// A lock that is not renewed for longer may be taken away, in milliseconds.
 const LOCK_TIMEOUT_MS: u64 = 120_000;
 
-/// Below here directories are locks.
+/// Directories below this path are locks.
 const LOCKS: &str = "/etc/pve/priv/lock/";
 
-/// What lies below `/etc/pve/priv` by somebody's hand.
+/// What clients put below `/etc/pve/priv`.
 pub type Files = BTreeMap<String, File>;
 
 /// A file or directory.
@@ -23,7 +23,7 @@ pub type Files = BTreeMap<String, File>;
 pub struct File {
     /// Its text; none for a directory.
     pub text: Option<String>,
-    /// When it was changed last.
+    /// When it was last changed.
     pub changed_ms: u64,
 }
 
@@ -40,7 +40,7 @@ impl World {
         if self.writable(node) { Ok(()) } else { Err("Permission denied") }
     }
 
-    /// `mkdir`.
+    /// Does what `mkdir` does.
     pub fn pmxcfs_mkdir(&mut self, node: &NodeName, path: &str) -> Result<(), Refusal> {
         self.need_writable(node)?;
         if self.files.contains_key(path) {
@@ -50,20 +50,20 @@ impl World {
         Ok(())
     }
 
-    /// `rmdir`, `rm`.
+    /// Does what `rmdir` and `rm` do.
     pub fn pmxcfs_remove(&mut self, node: &NodeName, path: &str) -> Result<(), Refusal> {
         self.need_writable(node)?;
         self.files.remove(path).map(drop).ok_or("No such file or directory")
     }
 
-    /// A file is written anew.
+    /// Writes a file, replacing its content.
     pub fn pmxcfs_write(&mut self, node: &NodeName, path: &str, text: &str) -> Result<(), Refusal> {
         self.need_writable(node)?;
         self.files.insert(path.to_owned(), File { text: Some(text.to_owned()), changed_ms: self.now_ms });
         Ok(())
     }
 
-    /// `touch`: a time of 0 on a lock asks for its release.
+    /// `touch`: a time of 0 on a lock requests its release.
     pub fn pmxcfs_touch(&mut self, node: &NodeName, path: &str, to_zero: bool) -> Result<(), Refusal> {
         self.need_writable(node)?;
         let now_ms = self.now_ms;
@@ -85,7 +85,7 @@ mod tests {
     use crate::cluster_file::{DEMO, world_from_toml};
 
     #[test]
-    fn a_lock_that_is_renewed_stays_and_one_that_is_not_runs_out() {
+    fn a_lock_that_is_renewed_stays_and_one_that_is_not_expires() {
         let mut world = world_from_toml(DEMO, 1).unwrap();
         let (node, lock) = (NodeName::new("pve1"), "/etc/pve/priv/lock/x");
         world.pmxcfs_mkdir(&node, lock).unwrap();

@@ -1,4 +1,4 @@
-//! Power, shutdown and boot of a machine, along the timeline that was measured: after the order the API serves on for
+//! Power, shutdown and boot of a machine, along the measured timeline: after the order the API keeps serving for
 //! about 25 s, services stop, the machine goes down, boots for 45 to 130 s; SSH comes first, the API later, Ceph last.
 
 use quorate_core::ids::{GuestId, NodeName};
@@ -11,13 +11,13 @@ use super::store::ShutdownPolicy;
 use super::{World, WorldError};
 use crate::safety_checker;
 
-/// From the order to the end of the API, if nothing has to be waited for.
+/// From the order to the end of the API, if there is nothing to wait for.
 const SERVES_ON_MS: u64 = 25_000;
 /// How long pve-guests waits for guests before it kills them.
 const GUESTS_DEADLINE_MS: u64 = 180_000;
 /// How long the start of onboot guests waits for storage.
 const STORAGE_WAIT_MS: u64 = 300_000;
-/// How long HA may hold a shutdown up.
+/// How long HA may delay a shutdown.
 const HA_DEADLINE_MS: u64 = 600_000;
 
 impl World {
@@ -52,7 +52,7 @@ impl World {
         }
     }
 
-    /// One look at a shutdown under way.
+    /// One check of a running shutdown.
     pub(crate) fn on_down(&mut self, node: &NodeName, boots: u32) {
         let Some(machine) = self.nodes.get(node).filter(|machine| machine.boots == boots) else { return };
         let Power::GoingDown { since_ms, then, stage } = machine.power else { return };
@@ -117,7 +117,7 @@ impl World {
         // What began or came in while the services were stopping dies with the machine.
         let late: Vec<GuestId> = self.nodes.get(node).into_iter().flat_map(|m| m.processes.iter().copied()).collect();
         for id in late {
-            self.kill(id, node, "had come to its node while that went down, and died with it");
+            self.kill(id, node, "arrived on its node while that was shutting down, and died with it");
         }
         self.ceph_stops_on(node);
         self.set_corosync(node, false);
@@ -136,7 +136,7 @@ impl World {
         }
     }
 
-    /// Everything that ends when the power does. The cluster is not told: that is the callers' business.
+    /// Ends everything that ends with the power. Callers have to notify the cluster.
     fn machine_off(&mut self, node: &NodeName) {
         self.interrupted_upgrade(node);
         let Some(machine) = self.nodes.get_mut(node) else { return };
@@ -155,7 +155,7 @@ impl World {
         self.lose_migrations(node);
     }
 
-    /// The machine loses power this moment: its guests die, the others notice in their own time.
+    /// The machine loses power this moment: its guests die, the other nodes notice later.
     pub fn power_off(&mut self, node: &NodeName) {
         let Some(machine) = self.nodes.get(node) else { return };
         if matches!(machine.power, Power::Off) {
@@ -178,7 +178,7 @@ impl World {
         self.ceph_vanishes_on(node);
     }
 
-    /// A process is killed: harm, whoever did it.
+    /// A process is killed: that is harm, whatever the cause.
     pub(crate) fn kill(&mut self, id: GuestId, node: &NodeName, why: &str) {
         self.impact.event(self.now_ms, format!("{id} on {node} {why}"));
         self.process_ends(id, node);
@@ -206,7 +206,7 @@ impl World {
         self.events.at(self.now_ms + seconds * 1000, event);
     }
 
-    /// A stage of the boot is reached.
+    /// The boot has reached a stage.
     pub(crate) fn on_boot(&mut self, node: &NodeName, boots: u32, stage: BootStage) {
         if self.nodes.get(node).is_none_or(|machine| machine.boots != boots) {
             return;
@@ -258,14 +258,14 @@ impl World {
         self.lrm_starts(node);
     }
 
-    /// `pve-guests` starts the onboot guests that HA does not look after, once there is quorum.
+    /// `pve-guests` starts the onboot guests that HA does not manage, once there is quorum.
     pub(crate) fn on_start_all(&mut self, node: &NodeName, boots: u32) {
         let Some(machine) = self.nodes.get(node).filter(|m| m.boots == boots && m.startall_pending) else { return };
         if !machine.api_up || !self.writable(node) {
             self.events.at(self.now_ms + 2_000, Event::StartAll(node.clone(), boots));
             return;
         }
-        // Storage comes up later than the rest; pve-guests waits for it, though not for ever.
+        // Storage comes up later than the rest; pve-guests waits for it, but not forever.
         let waited_ms = self.now_ms.saturating_sub(machine.booted_ms);
         let stalled = self.ceph.as_ref().is_some_and(|ceph| !ceph.stalled_pools.is_empty());
         if stalled && waited_ms < STORAGE_WAIT_MS {
@@ -274,7 +274,7 @@ impl World {
         }
         let wanted = |id: &GuestId| {
             let guest = self.guests.get(id)?;
-            // A locked one is refused: somebody moves it just now.
+            // A locked guest is refused: it is being moved.
             let may = guest.onboot && guest.lock.is_none() && !guest.template && !guest.is_running();
             (may && !self.ha.resources.contains_key(id)).then_some(*id)
         };
@@ -289,12 +289,12 @@ impl World {
         }
     }
 
-    /// The watchdog of a node was not fed: it resets the machine, and with it all guests.
+    /// The watchdog of a node was not fed: it resets the machine, and all guests with it.
     pub(crate) fn on_watchdog(&mut self, node: &NodeName) {
         let lost = self.ha.lrm.get(node).is_some_and(|lrm| lrm.state == LrmState::LostAgentLock);
         let requested = self.fence_requested(node);
         if lost && self.writable(node) && !requested {
-            // Back in time; but until the LRM's next round it may be lost again.
+            // Quorum is back in time, but until the LRM's next round it may be lost again.
             return self.events.at(self.now_ms + 5_000, Event::Watchdog(node.clone()));
         }
         let armed = self.ha.lrm.get(node).is_some_and(|lrm| self.now_ms >= lrm.watchdog_fed_ms + 60_000)

@@ -1,8 +1,8 @@
-//! Storage replication: periodic runs, their failures, and what they keep waiting.
+//! Storage replication: periodic runs, their failures, and what has to wait for them.
 //!
-//! The scheduler of the source looks once a minute. A job that is due while its target is away fails once; then it is
-//! held until the target is back, and tried again five minutes after the last try for each failure in a row, thirty at
-//! most. A run takes the lock that a migration of the guest needs.
+//! The source's scheduler checks once a minute. A job that is due while its target is away fails once; then it is held
+//! until the target is back, and tried again later: five minutes after the last try for each failure in a row, at most
+//! thirty. A run takes the lock that a migration of the guest needs.
 
 use std::collections::BTreeMap;
 
@@ -14,34 +14,34 @@ use super::guest::Media;
 use super::store::ReplicationJob;
 
 const MINUTE_MS: u64 = 60_000;
-/// For each failure in a row.
+/// Added to the delay for each failure in a row.
 const RETRY_MS: u64 = 300_000;
 /// At most this many times that.
 const RETRY_AT_MOST: u64 = 6;
 /// A run's constant part: snapshots on both ends.
 const CONSTANT_MS: u64 = 4_000;
-/// What a run has to send: a hundredth of the guest's local disks.
+/// The share that a run has to send: a hundredth of the guest's local disks.
 pub(super) const SHARE_WRITTEN: u64 = 100;
 const BYTES_PER_S: u64 = 100 << 20;
-/// Due every quarter of an hour, if the schedule says nothing else that this world understands.
+/// A job is due every quarter of an hour unless its schedule says something else that this world understands.
 const DEFAULT_MINUTES: u64 = 15;
 
 /// Runs of the jobs, by job.
 pub type Runs = BTreeMap<String, Run>;
 
-/// What the scheduler keeps of a job.
+/// What the scheduler remembers about a job.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Run {
-    /// When it was tried last, Unix milliseconds.
+    /// When it was last tried, Unix milliseconds.
     pub last_try_ms: u64,
     /// How long the last run took.
     pub duration_ms: u64,
-    /// Under way until then.
+    /// The running run ends at this moment.
     pub running_until_ms: Option<u64>,
 }
 
 impl World {
-    /// The scheduler's minute.
+    /// The scheduler's check, once a minute.
     pub(crate) fn on_replication_minute(&mut self) {
         self.events.at(self.now_ms + MINUTE_MS, Event::ReplicationMinute);
         for index in 0..self.replication_jobs.len() {
@@ -102,7 +102,7 @@ impl World {
         self.events.at(self.now_ms + takes_ms, Event::Replicated(job.id.clone(), job.source.clone()));
     }
 
-    /// A run has come to its end, unless one of its ends is gone.
+    /// A run ends, unless its source or target is gone.
     pub(crate) fn on_replicated(&mut self, id: &str, source: &NodeName) {
         let now_ms = self.now_ms;
         let Some(run) = self.replication_runs.get_mut(id) else { return };

@@ -1,8 +1,8 @@
-//! Rules on ground truth, looked at whenever something they are about has changed.
+//! Rules on ground truth, checked whenever something they depend on has changed.
 //!
-//! The rules are the tool's own invariants, but evaluated here on what really is: at most one node is taken out at a
-//! time, nobody's guest is stopped by a reboot, guests that must be kept apart are apart, memory fits, a pool never has
-//! fewer copies than it needs. Breaking one is an entry in the ledger.
+//! The rules are the tool's own invariants, but evaluated here on the true state: at most one node is taken out at a
+//! time, no guest is stopped by a reboot, guests that must be kept apart are apart, memory fits, a pool never has fewer
+//! copies than it needs. Breaking one is an entry in the impact report.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use crate::World;
 use crate::ha::{NodeStatus, RuleKind};
 use crate::node::{Node, Power};
 
-/// Somebody takes a node out: no other may be out then.
+/// A node is taken out: no other may be out then.
 pub(crate) fn node_taken_out(world: &mut World, node: &NodeName, how: &str) {
     let others: Vec<String> =
         world.nodes.keys().filter(|other| *other != node && is_out(world, other)).map(ToString::to_string).collect();
@@ -31,7 +31,7 @@ pub fn is_out(world: &World, node: &NodeName) -> bool {
     machine.power != Power::On || !machine.corosync_up || asked || status == Some(&NodeStatus::Maintenance)
 }
 
-/// A reboot stops a guest that nobody had moved away.
+/// A reboot stops a guest that was not moved away.
 pub(crate) fn guest_stopped_by_reboot(world: &mut World, guest: GuestId, node: &NodeName) {
     if world.impact.has_consent(guest) {
         return;
@@ -84,7 +84,7 @@ fn keep_apart(world: &mut World, guest: GuestId) {
     }
 }
 
-/// Expected votes are lowered: whoever is absent is declared dead. One that runs, boots or goes down to boot is not.
+/// Expected votes are lowered: this declares absent nodes dead. A node that runs, boots or reboots is not dead.
 pub(crate) fn votes_lowered(world: &mut World, members: &BTreeSet<NodeName>, expected: u32) {
     if expected >= world.corosync.configured_votes() {
         return;
@@ -101,7 +101,7 @@ pub(crate) fn votes_lowered(world: &mut World, members: &BTreeSet<NodeName>, exp
     }
 }
 
-/// The membership has changed: at most one partition may speak for the cluster.
+/// The membership has changed: at most one partition may have quorum.
 pub(crate) fn one_side_speaks(world: &mut World) {
     let sides = world.quorate_sides();
     if sides.len() < 2 {
@@ -112,7 +112,7 @@ pub(crate) fn one_side_speaks(world: &mut World) {
     world.impact.rule_broken(world.now_ms, "one-quorate-partition", "cluster", &text);
 }
 
-/// Somebody, or a package, stops corosync on a node: on no other may it be away by anybody's doing.
+/// Someone, or a package, stops corosync on a node: it must not be stopped on any other node then.
 pub(crate) fn corosync_stops(world: &mut World, node: &NodeName) {
     let away = |(name, machine): &(&NodeName, &Node)| {
         *name != node && !machine.corosync_up && !world.impact.excused_nodes.contains(*name)

@@ -1,4 +1,4 @@
-//! Services of a node: start, stop, restart, and what hangs on them.
+//! Services of a node: start, stop, restart, and what depends on them.
 
 use std::collections::BTreeMap;
 
@@ -12,17 +12,17 @@ use super::{World, WorldError};
 /// What to do with a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServiceAction {
-    /// Start.
+    /// Start it.
     Start,
-    /// Stop.
+    /// Stop it.
     Stop,
-    /// Restart.
+    /// Stop it and start it again.
     Restart,
-    /// Reload.
+    /// Reload its configuration.
     Reload,
 }
 
-/// Services of an installed node: name, description, and whether it is there.
+/// Services of an installed node: name, description, and whether it is enabled.
 const SERVICES: &[(&str, &str, &str)] = &[
     ("chrony", "chrony, an NTP client/server", "enabled"),
     ("corosync", "Corosync Cluster Engine", "enabled"),
@@ -141,7 +141,7 @@ impl World {
         let (now_ms, clock_ms) = (self.now_ms, self.clock_ms(node));
         let lrm = self.ha.lrm.entry(node.clone()).or_insert_with(|| super::ha::idle_lrm(now_ms));
         if !lrm.running {
-            // A fresh process has no lock, whatever the last one had when it was killed.
+            // A new process has no lock, whatever the last one held when it was killed.
             lrm.state = super::ha::LrmState::WaitForAgentLock;
         }
         lrm.running = true;
@@ -150,7 +150,7 @@ impl World {
         lrm.mode = LrmMode::Active;
     }
 
-    /// What a node's clock says.
+    /// The time by a node's clock.
     pub fn clock_ms(&self, node: &NodeName) -> u64 {
         self.now_ms.saturating_add_signed(self.nodes.get(node).map_or(0, |machine| machine.clock_skew_ms))
     }

@@ -1,8 +1,8 @@
-//! A split brain: two partitions that both believe to be the cluster, because somebody lowered the votes of one.
+//! A split brain: two partitions that both believe they are the cluster, because someone lowered the votes of one.
 //!
 //! Each has its own copy of /etc/pve and its own HA master. What the other side runs looks dead from here: its node is
-//! not seen, is taken for fenced a minute later, its lock runs out after two more, and its services are recovered,
-//! although they run. The world has one HA manager; of the second only this recovery is told here, because it is the
+//! not seen, is assumed to be fenced a minute later, its lock runs out after two more, and its services are recovered,
+//! although they run. The world has one HA manager; of the second only this recovery is modelled, because that does
 //! harm. Guests on storages that let only one client write at a time do not come up twice and are left out.
 
 use quorate_core::ids::{GuestId, NodeName};
@@ -24,14 +24,14 @@ impl World {
         views.map(|(name, _)| name.clone()).collect()
     }
 
-    /// Looked at whenever the membership has changed.
+    /// Checked whenever the membership has changed.
     pub(crate) fn split_may_have_begun(&mut self) {
         if self.quorate_sides().len() > 1 {
             self.events.at(self.now_ms + RECOVERY_MS, Event::SplitRecovery(self.corosync.ring_seq));
         }
     }
 
-    /// The split has lasted for long enough, if the membership is still the same: each side takes what the other runs.
+    /// The split has lasted for long enough, if the membership is still the same: each side starts what the other runs.
     pub(crate) fn on_split_recovery(&mut self, ring_seq: u32) {
         let sides = self.quorate_sides();
         if sides.len() < 2 || self.corosync.ring_seq != ring_seq {
@@ -46,7 +46,7 @@ impl World {
         }
     }
 
-    /// Services that run, but outside of this side, on disks that anybody may write to.
+    /// Services that run, but outside this side, on disks that any node may write to.
     fn taken_for_dead(&self, side: &NodeName) -> Vec<GuestId> {
         let Some(view) = self.corosync.views.get(side) else { return Vec::new() };
         if self.nodes.get(side).is_none_or(|node| node.power != Power::On) {

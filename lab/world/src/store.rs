@@ -1,4 +1,4 @@
-//! Storages, cluster options and scheduled jobs: what the cluster's files say. No behaviour.
+//! Storages, cluster options and scheduled jobs, as in the cluster's files. No behaviour.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,11 +7,11 @@ use quorate_core::ids::{GuestId, NodeName, StorageId};
 /// A storage in `storage.cfg`.
 #[derive(Clone, Debug)]
 pub struct Storage {
-    /// Its id.
+    /// Its identifier.
     pub id: StorageId,
     /// `rbd`, `cephfs`, `nfs`, `dir`, `lvmthin`, `zfspool`.
     pub kind: String,
-    /// Seen by all nodes alike?
+    /// Is it shared by all nodes?
     pub shared: bool,
     /// Content types: `images`, `rootdir`, `iso`, `backup`.
     pub content: Vec<String>,
@@ -37,7 +37,7 @@ impl Storage {
         self.nodes.is_empty() || self.nodes.contains(node)
     }
 
-    /// Does a file of it lie on this node?
+    /// Is a file of it present on this node?
     pub fn has_file(&self, volume: &str, node: &NodeName) -> bool {
         self.files.contains_key(volume)
             && self.is_on(node)
@@ -56,11 +56,11 @@ pub struct Options {
     pub migration_type: String,
     /// Migration network, if one is set.
     pub migration_network: Option<String>,
-    /// Corosync link over which migrations go (the number), or none for a network of its own.
+    /// Number of the corosync link that carries migrations, or none if they have a network of their own.
     pub migration_link: Option<usize>,
     /// Bandwidth of that link per node.
     pub migration_bytes_per_s: u64,
-    /// `bwlimit: migration=`, for each move; none means as fast as it goes.
+    /// `bwlimit: migration=`, for each move; none means unlimited.
     pub migration_limit_bytes_per_s: Option<u64>,
     /// With migrations over a corosync link that they saturate: more streams than this per node starve the token.
     pub streams_that_starve_corosync: u32,
@@ -71,22 +71,22 @@ pub struct Options {
 /// `ha: shutdown_policy=`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ShutdownPolicy {
-    /// Freeze on reboot, recover on power-off.
+    /// Freeze services on reboot, recover them on power-off.
     Conditional,
-    /// Always freeze.
+    /// Always freeze services.
     Freeze,
-    /// Always recover elsewhere.
+    /// Always recover services elsewhere.
     Failover,
-    /// Drain first.
+    /// Move the services away first.
     Migrate,
 }
 
 /// A backup job.
 #[derive(Clone, Debug)]
 pub struct BackupJob {
-    /// Its id.
+    /// Its identifier.
     pub id: String,
-    /// Switched on?
+    /// Is it switched on?
     pub enabled: bool,
     /// Calendar expression.
     pub schedule: String,
@@ -96,7 +96,7 @@ pub struct BackupJob {
     pub guests: Vec<GuestId>,
     /// Target storage.
     pub storage: StorageId,
-    /// Bound to one node?
+    /// The only node that runs it, if it is bound to one.
     pub node: Option<NodeName>,
     /// `snapshot`, `suspend`, `stop`.
     pub mode: String,
@@ -107,7 +107,7 @@ pub struct BackupJob {
 pub struct ReplicationJob {
     /// `101-0`.
     pub id: String,
-    /// Guest.
+    /// Guest that is replicated.
     pub guest: GuestId,
     /// Source node.
     pub source: NodeName,
@@ -115,12 +115,12 @@ pub struct ReplicationJob {
     pub target: NodeName,
     /// Calendar expression.
     pub schedule: String,
-    /// Switched on?
+    /// Is it switched on?
     pub enabled: bool,
     /// Last success, Unix seconds.
     pub last_sync_s: u64,
     /// Failures in a row.
     pub fail_count: u32,
-    /// Last error.
+    /// Error text of the last failure.
     pub error: Option<String>,
 }

@@ -3,8 +3,8 @@
 //! A node's link is *saturated* while its streams carry at least nine tenths of what it can. That alone costs
 //! retransmits, which corosync writes into its journal. With more streams than
 //! [`Options::streams_that_starve_corosync`](super::store::Options) on a saturated link no token gets through: over that
-//! link nobody is reached. Another link that is up carries on; without one the node leaves the membership after token
-//! and consensus timeouts. A limited rate (`bwlimit`) that leaves the link room does none of that, however many streams.
+//! link no node is reached. Another link that is up takes over; without one the node leaves the membership after token
+//! and consensus timeouts. A rate limit (`bwlimit`) that leaves room on the link prevents all that.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,9 +13,9 @@ use quorate_core::ids::NodeName;
 use super::World;
 use super::events::Event;
 
-/// From this share of its capacity (in percent) a link is saturated.
+/// A link is saturated from this share of its capacity (in percent).
 pub const SATURATED_PERCENT: u64 = 90;
-/// While a link is saturated corosync complains this often.
+/// How often corosync logs retransmits while a link is saturated.
 const COMPLAINT_MS: u64 = 5_000;
 
 impl World {
@@ -59,9 +59,9 @@ impl World {
         self.events.at(self.now_ms + COMPLAINT_MS, Event::CorosyncStrain(node.clone()));
     }
 
-    /// The token's and the consensus' time is over. Who is still drowned is reached by nobody over that link.
+    /// The token and consensus timeouts are over. A node that is still starved is unreachable over that link.
     pub(crate) fn on_starved(&mut self, drowned: &BTreeSet<NodeName>) {
-        // Another storm has begun or this one has calmed down meanwhile: its own event is on its way.
+        // Another storm has begun or this one has calmed down meanwhile: its own event is scheduled.
         if *drowned != self.corosync.drowned || *drowned == self.corosync.starved {
             return;
         }

@@ -1,4 +1,4 @@
-//! Large clusters, made up: for tests of scale and for rehearsals of size.
+//! Large made-up clusters, for tests of scale and large simulated runs.
 
 use std::collections::BTreeMap;
 

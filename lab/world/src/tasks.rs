@@ -1,4 +1,4 @@
-//! PVE's tasks: UPID, log, end.
+//! PVE's tasks: UPID, log and exit status.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ pub struct Tasks {
     pub all: BTreeMap<Upid, Task>,
     /// Per node, oldest first.
     pub by_node: BTreeMap<NodeName, Vec<Upid>>,
-    /// Those without an end.
+    /// Tasks that still run.
     pub running: BTreeSet<Upid>,
     /// Last process id handed out, per node.
     pub last_pid: BTreeMap<NodeName, u32>,
@@ -28,7 +28,7 @@ pub struct Task {
     pub upid: Upid,
     /// Node it runs on.
     pub node: NodeName,
-    /// Process.
+    /// Process id.
     pub pid: u32,
     /// Start of the process in jiffies since boot.
     pub pstart: u64,
@@ -40,7 +40,7 @@ pub struct Task {
     pub id: String,
     /// User or `user!token`.
     pub user: String,
-    /// Its end.
+    /// How it ended, if it has.
     pub end: Option<TaskEnd>,
     /// Log lines so far.
     pub log: Vec<String>,
@@ -88,14 +88,14 @@ impl World {
         *last
     }
 
-    /// A line in a task's log, as it stands.
+    /// Adds a line to a task's log, verbatim.
     pub(crate) fn task_says(&mut self, upid: &Upid, line: impl Into<String>) {
         if let Some(task) = self.tasks.all.get_mut(upid) {
             task.log.push(line.into());
         }
     }
 
-    /// A line with the time in front, as migrations write them.
+    /// Adds a line with the time in front, as migrations write it.
     pub(crate) fn task_says_at(&mut self, upid: &Upid, line: &str) {
         let stamp = timestamp(self.now_ms);
         self.task_says(upid, format!("{stamp} {line}"));
@@ -113,7 +113,7 @@ impl World {
         task.end = Some(TaskEnd { endtime_s: now_s, exitstatus: exitstatus.to_owned() });
     }
 
-    /// A short task of no consequence: its effect is already there, its end comes in a second.
+    /// A short task without further effects: its effect has already happened, it ends in a second.
     pub fn quick_task(&mut self, node: &NodeName, kind: &str, id: &str, user: &str, line: &str) -> Upid {
         let upid = self.new_task(node, kind, id, user);
         if !line.is_empty() {
@@ -123,7 +123,7 @@ impl World {
         upid
     }
 
-    /// The machine is gone, and every task on it: no end was ever written.
+    /// The machine is gone, and every task on it: no end was written.
     pub(crate) fn lose_tasks(&mut self, node: &NodeName) {
         let now_s = self.now_ms / 1000;
         let prefix = format!("UPID:{node}:");
@@ -153,7 +153,7 @@ impl World {
         Ok(())
     }
 
-    /// Does the task still run?
+    /// Is the task still running?
     pub fn task_runs(&self, upid: &Upid) -> bool {
         self.tasks.running.contains(upid)
     }
@@ -164,7 +164,7 @@ pub fn timestamp(unix_ms: u64) -> String {
     calendar(unix_ms).strftime("%F %T").to_string()
 }
 
-/// A moment of the world on the calendar, UTC; at most the last one that the calendar has.
+/// A moment of the world as a calendar date, UTC; limited to the last one that can be expressed.
 pub fn calendar(unix_ms: u64) -> Timestamp {
     i64::try_from(unix_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(Timestamp::MAX)
 }

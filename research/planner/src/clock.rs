@@ -1,8 +1,9 @@
-//! How long a plan takes: a simple reckoning, the same for everybody, not calibrated on any cluster.
+//! How long a plan takes: a simple estimate, the same for every plan, not calibrated on any cluster.
 //!
-//! One source at a time, so many migrations in parallel as `ceil(link/stream)+1`; each takes a fixed time and its bytes
-//! at its share of the link, with pages that are sent again for guests that write much. A node's upgrade, reboot and
-//! proof are a fixed time. With overlap, what the planner says can travel meanwhile begins when the node goes down.
+//! One source node at a time, with `ceil(link/stream)+1` migrations in parallel; each takes a fixed time plus its bytes
+//! at its share of the link, and guests that write a lot have pages sent again. Upgrade, reboot and the checks after it
+//! take a fixed time per node. With overlap, moves that the planner allows during a reboot begin when the node goes
+//! down.
 
 use quorate_core::planner::problem::instance::{Instance, Move, Solution};
 use quorate_core::planner::schedule::overlap;
@@ -13,7 +14,7 @@ const PARALLEL: usize = 4;
 const AROUND_S: f64 = 4.0;
 const AWAY_S: f64 = 480.0;
 
-/// Seconds: one thing after the other, and with the next drain begun while a node is away.
+/// Seconds: everything in sequence, and with the next drain begun while a node is away.
 pub(super) fn seconds(instance: &Instance, solution: &Solution) -> (f64, f64) {
     let mut one_by_one = 0.0;
     for turn in &solution.turns {
@@ -28,12 +29,12 @@ pub(super) fn seconds(instance: &Instance, solution: &Solution) -> (f64, f64) {
     (one_by_one, overlapped)
 }
 
-/// Moves in their order, a few at a time: each begins where one has ended.
+/// Moves in their order, a few at a time: each begins when an earlier one has ended.
 fn mode(instance: &Instance, moves: &[Move]) -> f64 {
     let rate = STREAM_BYTES_PER_S.min(LINK_BYTES_PER_S / PARALLEL as f64);
     let mut lanes = [0.0_f64; PARALLEL];
     for step in moves {
-        // Every fifth guest writes 40 to 200 MB/s: those pages travel again.
+        // Every fifth guest writes 40 to 200 MB/s: those pages are sent again.
         let draw = step.item as u64 * 2_654_435_761 % 1000;
         let dirty = if draw.is_multiple_of(5) { 40e6 + draw as f64 * 160e3 } else { 0.0 };
         let bytes = instance.items[step.item].memory_bytes as f64;
@@ -50,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_needs_not_the_node_that_reboots_is_hidden_behind_its_reboot() {
+    fn moves_that_do_not_need_the_rebooting_node_are_hidden_behind_its_reboot() {
         let all = NodeSet::first(3);
         let place = Place { capacity_bytes: 1 << 40, has_turn: true, ..Place::default() };
         let item = |home| Item { memory_bytes: 60_000_000_000, cost: 1, home, allowed: all, ..Item::default() };

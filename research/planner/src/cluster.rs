@@ -1,6 +1,6 @@
-//! A drawn puzzle as a whole cluster: the snapshot that `quorate plan --from` could read.
+//! A random placement problem as a whole cluster: a snapshot that `quorate plan --from` could read.
 //!
-//! Goes the long way round: what the planner reads out of it must be the same puzzle again.
+//! From this snapshot the planner must read the same placement problem again.
 
 use std::collections::BTreeMap;
 
@@ -13,18 +13,18 @@ use quorate_core::snapshot::{Memory, Snapshot, TargetRefusal};
 
 use super::family::Case;
 
-/// The policy that leaves the puzzle as it is: no headroom, for the capacities are without it already.
+/// The policy that leaves the placement problem unchanged: no headroom, because the capacities already exclude it.
 pub(super) fn policy() -> Policy {
     Policy { headroom_percent: 0, parallel_migrations: Some(4), ..Policy::default() }
 }
 
-/// Writes the puzzle as a snapshot.
+/// Turns the placement problem into a snapshot.
 pub(super) fn snapshot(case: &Case) -> Snapshot {
     let nodes = case.instance.places.len();
     let name = |node: usize| NodeName::new(format!("pve{}", node + 1));
     let mut fixture = Fixture::cluster(nodes as u32);
     for (node, place) in case.instance.places.iter().enumerate() {
-        // Usable memory is reckoned in whole hundredths.
+        // Usable memory is computed in whole percent.
         let total_bytes = place.capacity_bytes.div_ceil(100) * 100;
         fixture = fixture.node(name(node).as_str(), |node| {
             node.memory = Observed::Known(Memory { total_bytes, used_bytes: 0, host_bytes: 0 })

@@ -1,50 +1,50 @@
-//! Is there anything cheaper? A branch and bound over the journeys of every guest, for small clusters: the oracle that
-//! plans of the small families are held against.
+//! Is there anything cheaper? A branch and bound over the paths of every guest (a `Journey` in the code), for small
+//! clusters: plans of the small families are checked against it.
 //!
-//! For each order of the nodes it chooses for every item where it is while each node is away, and looks at memory and
-//! meetings at these moments only, not on the way between them. So it may find what no plan can do, but where it finds
-//! nothing cheaper, there is nothing cheaper. It knows nothing of the planner's bounds.
+//! For each order of the nodes it chooses for every guest where it is while each node is away, and checks memory and
+//! meetings at these moments only, not during the moves between them. So it may find what no plan can do, but where it
+//! finds nothing cheaper, there is nothing cheaper. It does not use the planner's bounds.
 
 use quorate_core::planner::problem::instance::{Instance, NodeSet};
 
-/// What is known about ways that cost less than `cost`.
+/// What is known about solutions that cost less than `cost`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     /// There is none.
     None,
-    /// The relaxed puzzle has one that costs so much.
+    /// The relaxed problem has one with this cost.
     Relaxed(u64),
-    /// Given up after so many choices.
+    /// Not known: the choices were used up.
     Open,
 }
 
-/// One item's journey in one order: where it is at each stage, and what that costs.
+/// The path of a guest in one order: its node at each stage, and what that costs.
 #[derive(Clone, Debug)]
 struct Journey {
     at: Vec<u8>,
     cost: u64,
 }
 
-/// An item with its journeys, cheap ones first.
+/// A guest with its paths, cheap ones first.
 type Choices = (usize, Vec<Journey>);
 
 struct Search<'a> {
     instance: &'a Instance,
-    /// Items, hard ones first, with their journeys, cheap ones first.
+    /// Guests, hard ones first, with their paths, cheap ones first.
     items: Vec<Choices>,
-    /// The least that this item and all after it cost.
+    /// The least that this guest and all after it cost.
     rest: Vec<u64>,
     /// Free memory by stage and node.
     free: Vec<Vec<u64>>,
-    /// Memory of this item and all after it.
+    /// Memory of this guest and all after it.
     memory: Vec<u64>,
-    /// Where items are that have been placed, by item.
+    /// The paths of guests that have been placed, by guest.
     placed: Vec<Option<Vec<u8>>>,
     limit: u64,
     steps: u64,
 }
 
-/// Looks for a way that costs less than `cost`, with at most `steps` choices in all.
+/// Searches for a solution that costs less than `cost`, with at most `steps` choices in all.
 pub(super) fn cheaper_than(instance: &Instance, cost: u64, steps: u64) -> Answer {
     let mut left = steps;
     let mut open = false;
@@ -60,7 +60,7 @@ pub(super) fn cheaper_than(instance: &Instance, cost: u64, steps: u64) -> Answer
     if open { Answer::Open } else { Answer::None }
 }
 
-/// Every order of the nodes with a turn. First and last are not set in the families that this is for.
+/// Every order of the nodes that are upgraded. `first` and `last` are not set in the families that this is for.
 fn orders(instance: &Instance) -> Vec<Vec<usize>> {
     let mut all: Vec<Vec<usize>> = vec![Vec::new()];
     for node in instance.with_turn().iter() {
@@ -73,7 +73,7 @@ fn orders(instance: &Instance) -> Vec<Vec<usize>> {
 }
 
 impl<'a> Search<'a> {
-    /// None if even the cheapest journeys together cost too much, or somebody has none.
+    /// None if even the cheapest paths together cost too much, or a guest has no path.
     fn new(instance: &'a Instance, order: &[usize], limit: u64, steps: u64) -> Option<Self> {
         let mut items: Vec<Choices> = Vec::new();
         for number in 0..instance.items.len() {
@@ -108,7 +108,7 @@ impl<'a> Search<'a> {
         Some(Self { instance, items, rest, free, memory, placed, limit, steps })
     }
 
-    /// The cost of a way for this item and all after it, with what those before cost.
+    /// The cost of a solution, with this guest and all after it still to place, and `cost` for those before.
     fn go(&mut self, place: usize, cost: u64) -> Option<u64> {
         if place == self.items.len() {
             return Some(cost);
@@ -153,8 +153,7 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Every journey of an item that keeps to its nodes and to the releases, in which it moves only to leave a node that
-/// goes down or to make room.
+/// Every path of a guest that keeps to its allowed nodes and never goes to an older release.
 fn journeys(instance: &Instance, number: usize, order: &[usize]) -> Vec<Journey> {
     let item = &instance.items[number];
     let mut all = vec![Journey { at: Vec::new(), cost: 0 }];
@@ -185,7 +184,7 @@ mod tests {
 
     use super::*;
 
-    /// Two nodes of 10, a guest of 4 on each: the first one's guest goes to and fro, the other one's once.
+    /// Two nodes of 10, a guest of 4 on each: the first one's guest moves there and back, the other one's once.
     #[test]
     fn the_optimum_of_two_nodes_is_three_moves_and_nothing_is_cheaper() {
         let place =

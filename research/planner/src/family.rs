@@ -1,20 +1,20 @@
-//! Clusters to measure with: drawn from a seed, the same on every machine.
+//! Random clusters for measurements: drawn from a seed, the same on every machine.
 //!
-//! Sizes and rules are a guess of practice. Tightness is the guests' memory as a share of what is left with the biggest
-//! node away. Every cluster begins within its memory and with every rule kept; that a plan exists is not promised.
+//! Sizes and rules are a guess at real clusters. Tightness is the guests' memory as a share of what is left with the
+//! biggest node away. Every cluster starts within its memory and with every rule kept; a plan need not exist.
 
 use quorate_core::planner::cost::PER_MOVE;
 use quorate_core::planner::problem::instance::{Instance, Item, NodeSet, Place, Release};
 
 const GIB: u64 = 1 << 30;
 
-/// A cluster's size.
+/// The size of a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Family {
     pub(super) name: &'static str,
     nodes: usize,
     guests: usize,
-    /// Sizes in GiB halves, with their weights.
+    /// Guest sizes in units of half a GiB, with their weights.
     sizes: &'static [(u64, u64)],
 }
 
@@ -32,14 +32,14 @@ pub(super) const FAMILIES: [Family; 5] = [
     Family { name: "X64", nodes: 64, guests: 10_000, sizes: LARGE },
 ];
 
-/// What the cluster is like.
+/// How uniform the cluster is, and whether it has rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scenario {
     /// Equal nodes, no rules.
     Plain,
     /// Every third node is twice as big.
     Hetero,
-    /// As hetero, with pinned guests, CPU generations, replicas, HA nodes, guests apart and together.
+    /// Like `Hetero`, with pinned guests, CPU generations, replicas, HA nodes, guests apart and together.
     Real,
     /// Half of the nodes are four times as big; no rules.
     Uneven,
@@ -58,11 +58,11 @@ impl Scenario {
     }
 }
 
-/// A cluster as a puzzle.
+/// A cluster as a placement problem.
 #[derive(Clone, Debug)]
 pub(super) struct Case {
     pub(super) instance: Instance,
-    /// Guests of each item.
+    /// How many guests move together in each item.
     pub(super) guests: Vec<u64>,
 }
 
@@ -95,7 +95,7 @@ impl Dice {
     }
 }
 
-/// What a guest, or guests together, are bound by.
+/// What restricts a guest, or guests that stay together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Bond {
     Free,
@@ -123,7 +123,7 @@ pub(super) fn draw(family: Family, scenario: Scenario, percent: u64, seed: u64) 
     let unit = total * 100 / percent.max(1) / share.max(1);
     let capacity: Vec<u64> = weights.iter().map(|weight| weight * unit).collect();
     let mut drafts = bonds(&sizes, scenario, &mut dice);
-    // Groups apart first, then big ones: so everybody finds a place.
+    // Groups that are apart first, then big guests, so that all of them fit.
     drafts.sort_by_key(|draft| (!matches!(draft.bond, Bond::Apart(_)), std::cmp::Reverse(draft.bytes)));
     place(&drafts, &capacity, &mut dice)
 }
@@ -231,7 +231,7 @@ fn place(drafts: &[Draft], capacity: &[u64], dice: &mut Dice) -> Case {
     case
 }
 
-/// The freer of two nodes drawn, of those where it fits; else the freest of all.
+/// The freer of two random nodes where it fits; if it fits nowhere, the freest of all.
 fn home(free: &[u64], bytes: u64, taken: &[usize], dice: &mut Dice) -> usize {
     let fits = |node: &usize| free[*node] >= bytes && !taken.contains(node);
     let fitting: Vec<usize> = (0..free.len()).filter(fits).collect();

@@ -1,15 +1,15 @@
-//! How near the planner comes to its bound, and how others do on the same cluster: `cargo xtask bench plan`.
+//! How close the planner gets to its lower bound, and how others do on the same cluster: `cargo xtask bench plan`.
 //!
-//! Nothing of this is in the product: clusters that are drawn from a seed ([`family`]), models of other tools
-//! ([`rivals`]), a second reading of the rules of a move ([`walk`]), proofs that nothing is cheaper ([`exact`],
-//! [`optima`]), a reckoning of time ([`clock`]).
+//! Nothing of this is in the product: random clusters drawn from a seed ([`family`]), models of other tools
+//! ([`rivals`]), a second implementation of the rules of a move ([`walk`]), proofs that nothing is cheaper ([`exact`],
+//! [`optima`]), an estimate of time ([`clock`]).
 //!
-//! One JSON object per strategy. `ratio` is the combined cost of all moves (bytes and a fixed price per move) over what
-//! no plan can go below; a strategy that leaves work undone or breaks a rule can be below 1 and is not `clean`.
-//! Figures of time are processor time, and worth something in a release build only.
+//! One JSON object per strategy. `ratio` is the combined cost of all moves (bytes and a fixed cost per move) over the
+//! lower bound; a strategy that leaves work undone or breaks a rule can be below 1 and is not `clean`. Times are
+//! processor time, and meaningful only in a release build.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this program talks to a developer")]
-#![allow(clippy::disallowed_methods, reason = "a benchmark asks the real clock, and nothing else does")]
+#![allow(clippy::disallowed_methods, reason = "a benchmark reads the real clock, and nothing else does")]
 
 mod clock;
 mod cluster;
@@ -37,7 +37,7 @@ use rivals::Strategy;
 const USAGE: &str = "usage: cargo xtask bench optima, or: cargo xtask bench plan [--family H3|S5|M16|L32|X64|all] \
 [--scenario plain|hetero|real|uneven|all] [--tightness 50..95|all] [--seed N] [--seconds S] [--end anywhere|balanced|home] [--overlap] [--only STRATEGY] [--dump DIR] [--json]";
 
-/// What is asked for.
+/// The parsed arguments.
 struct Request {
     families: Vec<Family>,
     scenarios: Vec<(&'static str, Scenario)>,
@@ -51,14 +51,14 @@ struct Request {
     json: bool,
 }
 
-/// How far nodes may be apart at a balanced end, in thousandths.
+/// How much the fullness of nodes may differ at a balanced end, in thousandths.
 const SPREAD: u64 = 100;
 
-/// Choices of journeys that the bound of a balanced end of three nodes may look at: some seconds, where it must.
+/// Choices of paths that the bound of a balanced end of three nodes may consider: some seconds, at worst.
 const CHOICES: u64 = 100_000_000;
 
 impl Request {
-    /// The same cluster with what is wished for.
+    /// The same cluster with the requested preferences.
     fn preferences(&self, mut case: Case) -> Case {
         case.instance.overlap = self.overlap;
         match self.end {
@@ -77,7 +77,7 @@ pub fn run(arguments: &[&str]) -> bool {
     let request = match arguments.split_first() {
         Some((&"optima", _)) => return optima::print(),
         Some((&"plan", rest)) => parse(rest),
-        _ => Err("what is to be measured?".to_owned()),
+        _ => Err("what should be measured?".to_owned()),
     };
     match request {
         Ok(request) => measure(&request),
@@ -193,16 +193,16 @@ fn strategies(request: &Request, case: &Case, about: &serde_json::Value, seed: u
     sound
 }
 
-/// What our own plan came to.
+/// The result of our own plan.
 struct Ours {
     result: serde_json::Value,
-    /// It breaks no rule. No plan is no mistake: there may be none.
+    /// It breaks no rule. Having no plan is not a mistake: there may be none.
     clean: bool,
-    /// What no plan goes below, if there is one.
+    /// The lower bound for every plan, if there is a plan.
     least: Option<f64>,
 }
 
-/// Our own plan, walked again.
+/// Makes our own plan and checks it independently.
 fn ours(request: &Request, case: &Case) -> Ours {
     let watch = Watch::start();
     let (mut first, mut best, mut tries) = (None, Duration::ZERO, 1_u64);
@@ -218,7 +218,7 @@ fn ours(request: &Request, case: &Case) -> Ours {
     let solution = match solved {
         Ok(solution) => solution,
         Err(stuck) => {
-            let why = format!("item {} is stuck on node {}", stuck.item, stuck.node);
+            let why = format!("guest {} is stuck on node {}", stuck.item, stuck.node);
             let result = json!({ "strategy": "quorate", "clean": false, "no_plan": why, "tries": tries });
             return Ours { result, clean: true, least: None };
         }
@@ -245,7 +245,8 @@ fn ours(request: &Request, case: &Case) -> Ours {
     Ours { result, clean: broken.is_empty(), least: Some(least) }
 }
 
-/// The same cluster as a snapshot, and the plan that `plan` makes of it, as files; how long that took and what it costs.
+/// Writes the same cluster as a snapshot, and the plan that the planner makes of it, to files; returns how long that
+/// took and what the plan costs.
 fn dump(case: &Case, about: &serde_json::Value, directory: &Path) -> std::io::Result<serde_json::Value> {
     let (snapshot, policy) = (cluster::snapshot(case), cluster::policy());
     let watch = Watch::start();
@@ -276,8 +277,8 @@ fn dump(case: &Case, about: &serde_json::Value, directory: &Path) -> std::io::Re
     }
 }
 
-/// The bound as others reckon it: everything once, and of each set of items with the same allowed nodes the lightest
-/// node's twice. Weaker than ours, and good for comparing figures with theirs.
+/// A simpler bound, as others compute it: every guest moves once, and of each set of guests with the same allowed nodes
+/// those of the lightest node move twice. Weaker than ours, and useful for comparing figures.
 fn simple_bound(case: &Case) -> u64 {
     let mut classes: BTreeMap<NodeSet, BTreeMap<usize, u64>> = BTreeMap::new();
     for item in &case.instance.items {
@@ -319,8 +320,8 @@ fn print(request: &Request, about: &serde_json::Value, result: &serde_json::Valu
     );
 }
 
-/// Time on the processor where the system tells it: this program has one thread, and others may be at work beside it.
-/// Else time by the clock.
+/// Processor time where the system reports it, because other programs may run at the same time (this one has a single
+/// thread). Otherwise wall-clock time.
 struct Watch {
     clock: Instant,
     processor: Option<Duration>,
@@ -344,7 +345,7 @@ fn on_processor() -> Option<Duration> {
     text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
 }
 
-/// The most memory that this process ever had, in MiB; 0 where the system does not tell.
+/// The peak memory of this process in MiB; 0 where the system does not report it.
 fn peak_mib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

@@ -1,8 +1,8 @@
 //! What is known about the small families: the optimum where it is proven, the best plan and its bound where it is not.
 //!
-//! `cargo xtask bench optima` prints them, and what it printed is stored beside this file. The test plans every cluster
-//! again: a plan that is cheaper than a proven optimum shows a mistake in a rule, one that is dearer a planner that has
-//! become worse.
+//! `cargo xtask bench optima` prints this, and its output is stored beside this file. The test plans every cluster
+//! again: a plan that is cheaper than a proven optimum shows a mistake in a rule, a more expensive one shows that the
+//! planner has become worse.
 
 use quorate_core::planner::bound;
 use quorate_core::planner::order::search;
@@ -18,7 +18,7 @@ const STEPS: u64 = 400_000_000;
 /// Tries for each plan.
 const TRIES: usize = 3000;
 
-/// How a figure is known.
+/// How the cost of the best plan is known to be optimal, or that it is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Proof {
@@ -26,11 +26,11 @@ enum Proof {
     Bound,
     /// Branch and bound found nothing cheaper.
     Search,
-    /// Not proven either way.
+    /// Not proven to be optimal.
     Open,
 }
 
-/// One cluster.
+/// What is known about one cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Known {
     family: String,
@@ -63,7 +63,7 @@ fn clusters() -> Vec<(Known, Case)> {
     all
 }
 
-/// Proves what can be proven, and prints it.
+/// Proves as much as possible, and prints it.
 pub(super) fn print() -> bool {
     let mut complete = true;
     for (mut known, case) in clusters() {
@@ -92,13 +92,13 @@ mod tests {
     #[test]
     fn plans_of_small_clusters_cost_what_is_stored_and_never_less_than_a_proven_optimum() {
         let stored: Vec<Known> =
-            STORED.lines().map(|line| serde_json::from_str(line).expect("what is stored is ours")).collect();
+            STORED.lines().map(|line| serde_json::from_str(line).expect("the stored lines are valid")).collect();
         assert_eq!(stored.len(), 72);
         for ((drawn, case), known) in clusters().into_iter().zip(stored) {
             let place = (&known.family, &known.scenario, known.tightness, known.seed);
             assert_eq!((&drawn.family, &drawn.scenario, drawn.tightness, drawn.seed), place);
             let least = bound::least_beside(&case.instance, &bound::costs(&case.instance), known.cost, CHOICES);
-            assert_eq!(least, known.bound, "{place:?}: the bound is another");
+            assert_eq!(least, known.bound, "{place:?}: the bound is different");
             let solution = search::solve(&case.instance, search::for_tries(1000), |_| {}).expect("there is a plan");
             assert_ne!(known.proof, Proof::Open, "{place:?}");
             assert_eq!(solution.cost, known.cost, "{place:?}");
@@ -111,7 +111,7 @@ mod tests {
             let solution = search::solve(&case.instance, search::for_tries(400), |_| {}).expect("there is a plan");
             let answer = cheaper_than(&case.instance, solution.cost, 3_000_000);
             assert_eq!(answer, Answer::None, "{} {} {}", known.scenario, known.tightness, known.seed);
-            // And it is no fault of the search: a little dearer, and it finds one.
+            // And the search works: with a slightly higher limit it finds one.
             let found = cheaper_than(&case.instance, solution.cost + 1, 3_000_000);
             assert!(matches!(found, Answer::Relaxed(cost) if cost == solution.cost), "{found:?}");
         }
@@ -124,7 +124,7 @@ mod tests {
             let place = (&known.scenario, known.tightness, known.seed);
             let least = bound::least(&case.instance, &bound::costs(&case.instance));
             let solution = search::solve(&case.instance, search::for_tries(200), |_| {}).expect("there is a plan");
-            assert_eq!(solution.unmet, 0, "{place:?}: the wish can be met");
+            assert_eq!(solution.unmet, 0, "{place:?}: the preference can be met");
             assert!(solution.cost >= least, "{place:?}: {} is below the bound {least}", solution.cost);
             assert!(solution.cost * 100 <= least * 110, "{place:?}: {} is far above {least}", solution.cost);
         }

@@ -1,4 +1,5 @@
-//! Walks a solution move by move and names every rule that it breaks. Shares nothing with the planner but the puzzle.
+//! Walks a solution move by move and names every rule that it breaks. Shares nothing with the planner except the
+//! placement problem.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +14,7 @@ pub(super) fn broken_rules(instance: &Instance, solution: &Solution) -> Vec<Stri
     let turns: Vec<usize> = solution.turns.iter().map(|turn| turn.node).collect();
     let due: BTreeSet<usize> = (0..nodes).filter(|node| instance.places[*node].has_turn).collect();
     if turns.len() != due.len() || turns.iter().copied().collect::<BTreeSet<_>>() != due {
-        broken.push(format!("turns {turns:?}, due {due:?}"));
+        broken.push(format!("order {turns:?}, nodes to upgrade {due:?}"));
     }
     let mut load = vec![0_u64; nodes];
     for (item, node) in instance.items.iter().zip(&at) {
@@ -32,7 +33,7 @@ pub(super) fn broken_rules(instance: &Instance, solution: &Solution) -> Vec<Stri
                 leave(turn.node, &at, &mut new, &mut broken);
             }
             let item = &instance.items[step.item];
-            let mut say = |what: &str| broken.push(format!("item {} {} -> {}: {what}", step.item, step.from, step.to));
+            let mut say = |what: &str| broken.push(format!("guest {} {} -> {}: {what}", step.item, step.from, step.to));
             if at[step.item] != step.from || step.from == step.to {
                 say("is not where it should be");
             }
@@ -49,7 +50,7 @@ pub(super) fn broken_rules(instance: &Instance, solution: &Solution) -> Vec<Stri
                 say("does not fit");
             }
             if instance.places[step.to].cpus.is_some_and(|limit| cpus[step.to] + item.cpus > limit) {
-                say("finds no processors");
+                say("has too few processors");
             }
             if item.apart.iter().any(|other| at[*other] == step.to) {
                 say("meets one that it must be apart from");
@@ -75,19 +76,19 @@ pub(super) fn broken_rules(instance: &Instance, solution: &Solution) -> Vec<Stri
     let uneven = instance.spread.map_or(0, |spread| (most - least).saturating_sub(u128::from(spread)));
     let unmet = u128::from(astray) + uneven;
     if unmet != u128::from(solution.unmet) {
-        broken.push(format!("{} of the wishes are given as not met, {unmet} are counted", solution.unmet));
+        broken.push(format!("{} preferences are reported as unmet, {unmet} are counted", solution.unmet));
     }
     if cost != solution.cost {
-        broken.push(format!("cost {} is given, {cost} is counted", solution.cost));
+        broken.push(format!("cost {} is reported, {cost} is counted", solution.cost));
     }
     broken
 }
 
-/// The node goes down: nobody may be left on it. Then it is upgraded.
+/// The node goes down: no guest may be left on it. Then it is upgraded.
 fn leave(node: usize, at: &[usize], new: &mut BTreeSet<usize>, broken: &mut Vec<String>) {
     let left = at.iter().filter(|there| **there == node).count();
     if left > 0 {
-        broken.push(format!("{left} items are left on node {node} when it goes down"));
+        broken.push(format!("{left} guests are left on node {node} when it goes down"));
     }
     new.insert(node);
 }
@@ -108,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_guest_that_goes_to_and_fro_breaks_nothing_and_each_mistake_is_seen() {
+    fn a_guest_that_moves_there_and_back_breaks_no_rule_and_each_mistake_is_detected() {
         let (instance, solution) = two_nodes();
         assert_eq!(broken_rules(&instance, &solution), Vec::<String>::new());
         type Change = fn(&mut Instance, &mut Solution);
@@ -116,7 +117,7 @@ mod tests {
             ("does not fit", |instance, _| instance.places[1].capacity_bytes = 3),
             ("not allowed", |instance, _| instance.items[0].allowed = NodeSet::EMPTY.with(0)),
             ("left on node", |_, solution| solution.turns[0].moves.clear()),
-            ("turns", |_, solution| drop(solution.turns.pop())),
+            ("nodes to upgrade", |_, solution| drop(solution.turns.pop())),
             ("counted", |_, solution| solution.cost = 9),
             ("meets", |instance, _| {
                 let other = Item { home: 1, apart: vec![0], ..instance.items[0].clone() };
@@ -133,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn going_back_to_an_old_release_is_seen() {
+    fn going_back_to_an_old_release_is_detected() {
         let (mut instance, mut solution) = two_nodes();
         instance.places.push(instance.places[0].clone());
         instance.items[0].allowed = NodeSet::first(3);

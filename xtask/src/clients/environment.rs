@@ -1,7 +1,7 @@
 //! The Python environment of the clients, below the target directory, made once for each set of pinned packages.
 //!
 //! pip takes the package index from the machine's own configuration. Where Python cannot make environments, on a
-//! Debian as a build server has it, the missing package is installed, and that is said.
+//! Debian as a build server has it, the missing package is installed, with a message.
 
 #![allow(clippy::disallowed_methods, reason = "running programs and making directories is what this module is for")]
 
@@ -29,7 +29,8 @@ pub(super) struct Environment {
 }
 
 impl Environment {
-    /// Makes ready what is not: the packages, and `quorate` and `quorate-lab` of this tree, which cargo builds with these arguments.
+    /// Makes ready what is not: the packages, and `quorate` and `quorate-lab` of this tree, which cargo builds with
+    /// these arguments.
     pub(super) fn ready(root: &Path, build: &[&str]) -> Result<Self, String> {
         let scripts = root.join("clients");
         let own = std::env::current_exe().map_err(|error| format!("where is xtask? {error}"))?;

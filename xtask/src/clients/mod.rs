@@ -1,8 +1,8 @@
-//! Clients that others wrote, run against the lab: the stage `third-party clients`, and `cargo xtask clients`.
+//! Third-party clients, run against the lab: the stage `third-party clients`, and `cargo xtask clients`.
 //!
 //! The folder `clients/` has a script for each. They get a Python environment with the pinned packages and the
 //! programs of this tree; what they check counts as tests. It promises that a stage ends within a bounded time, that
-//! no lab outlives it, and that it fails with a reason where packages cannot be had: only who says so skips it.
+//! no lab outlives it, and that it fails with a reason where packages cannot be had: it is skipped only on request.
 
 mod environment;
 mod process;
@@ -32,7 +32,7 @@ const CLIENTS: &[Client] = &[
     Client { name: "fakepve", script: "fakepve_check.py", deadline: Duration::from_secs(240) },
 ];
 
-/// Not a check: prints the table of what peers that drain a node did, at the true speed of time.
+/// Not a check: prints the table of what peers that drain a node did, in real time.
 const DRAINS: Client = Client { name: "drains", script: "drains.py", deadline: Duration::from_secs(1200) };
 
 /// What cargo builds for a developer who asks for clients alone.

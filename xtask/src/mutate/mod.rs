@@ -1,9 +1,10 @@
 //! `cargo xtask mutate`: takes each rule, guard and constraint out by itself and shows which test goes red.
 //!
-//! No stage of the checks: it runs the tests of the core once for each mutation. It works on a copy of the sources, in
-//! which every mutation is behind a switch, so that all of them are compiled once. A mutation that survives is a rule
-//! without a test. `mutations.txt` has them: a name, a file, an expression that stands there once, and what stands there
-//! instead. That each of them still finds its place is a test. Why not by cargo-mutants: `docs/design/0013-mutations.md`.
+//! Not a stage of the checks: it runs the tests of the core once for each mutation. It works on a copy of the sources,
+//! in which every mutation is behind a switch, so that all of them are compiled once. A mutation that survives is a
+//! rule without a test. `mutations.txt` has them: a name, a file, an expression that occurs there once, and what takes
+//! its place. That each of them still finds its place is a test. Why not by cargo-mutants:
+//! `docs/design/0013-mutations.md`.
 
 #![allow(clippy::disallowed_methods, reason = "it copies the sources, changes the copy and runs cargo on it")]
 

@@ -23,8 +23,8 @@ pub(super) fn hold_no_example_to_run(tree: &Tree) -> Vec<Complaint> {
     complaints
 }
 
-/// What is public says what it is: functions, types, traits, constants, modules. A field or a variant needs a comment only
-/// where its name does not say it all, so the lint `missing_docs`, which knows no difference, is no help.
+/// Public things have a comment: functions, types, traits, constants, modules. A field or a variant needs a comment
+/// only where its name does not say it all, so the lint `missing_docs`, which knows no difference, is no help.
 pub(super) fn say_what_public_items_are(tree: &Tree) -> Vec<Complaint> {
     const ITEMS: &[&str] = &["fn", "struct", "enum", "trait", "type", "const", "static", "async"];
     let mut complaints = Vec::new();
@@ -56,13 +56,13 @@ fn is_documented(above: &[&str]) -> bool {
     false
 }
 
-/// Articles and the like, which say nothing about what they stand before.
+/// Articles and the like, which say nothing about the word after them.
 const FILLERS: &[&str] = &["a", "an", "the", "its", "this", "of", "which", "all", "every"];
 
 /// A doc comment of one line that only repeats the name below it: `/// The node.` on `node: NodeName`.
 ///
-/// Not among the rules yet: the tree has hundreds of them, to be taken out in one go.
-#[cfg_attr(not(test), allow(dead_code, reason = "it becomes a rule once the tree is rid of them"))]
+/// Not among the rules yet: the tree has hundreds of them, to be fixed in one go.
+#[cfg_attr(not(test), allow(dead_code, reason = "it becomes a rule once the tree has none left"))]
 pub(super) fn do_not_repeat_the_name(tree: &Tree) -> Vec<Complaint> {
     let mut complaints = Vec::new();
     for (path, text) in rust(tree) {

@@ -1,4 +1,4 @@
-//! The crates stand in one line, each knows only those before it: first what is shipped as `quorate`, then the lab. So
+//! The crates are in one order, each knows only those before it: first what is shipped as `quorate`, then the lab. So
 //! the product knows nothing of the lab, not even in its tests.
 
 use super::tree::{Complaint, Tree};
@@ -52,7 +52,7 @@ fn order(folder: &str) -> String {
     format!("the order is {}", names.join(" → "))
 }
 
-/// Crates of the two folders that the line does not name: nothing would be asked of them.
+/// Crates of the two folders that the line does not name: nothing would check them.
 fn unlisted(tree: &Tree) -> Vec<Complaint> {
     let manifests = tree.keys().filter_map(|path| Some((path, path.strip_suffix("/Cargo.toml")?)));
     let crates = manifests.filter(|(_, folder)| folder.starts_with("crates/") || folder.starts_with("lab/"));

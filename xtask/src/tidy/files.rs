@@ -2,7 +2,7 @@
 
 use super::tree::{Complaint, Tree, code_lines, is_test_file, rust};
 
-/// A file fits a head: who needs more has two subjects.
+/// A file fits in one's head: one that needs more has two subjects.
 const MAX_LINES: usize = 400;
 
 /// Tests are lists; they may be longer.

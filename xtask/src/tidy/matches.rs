@@ -1,6 +1,7 @@
-//! Who asks a step what it is asks the step: no `match` over steps with an arm for all others.
+//! What depends on the kind of a step is asked of the step itself: no `match` over steps with an arm for all others.
 //!
-//! With such an arm a new step compiles without anybody having thought of it. Inside `steps/` it is the step that answers.
+//! With such an arm a new step compiles without anyone having thought of it. Inside `steps/` it is the step that
+//! answers.
 
 use super::source::{Token, after_group, at, code};
 use super::tree::{Complaint, Tree, is_test_file, rust};

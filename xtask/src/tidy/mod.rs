@@ -1,7 +1,7 @@
 //! The house rules as tests, over the text of the project.
 //!
-//! A rule is a pure function from a [`tree::Tree`] to complaints, each of which names a file, a line where there is one, and
-//! what to do. There are no exceptions to be listed: a rule that needs one is wrong.
+//! A rule is a pure function from a [`tree::Tree`] to complaints, each of which names a file, a line where there is
+//! one, and what to do. There are no exceptions to be listed: a rule that needs one is wrong.
 
 mod circles;
 mod comments;

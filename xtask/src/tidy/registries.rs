@@ -8,7 +8,7 @@ use super::tree::{Complaint, Tree, is_test_file, rust};
 struct Registry {
     /// One file per entry below here.
     folder: &'static str,
-    /// What stands before the ids: strings up to `end`.
+    /// What comes before the ids: strings up to `end`.
     begin: &'static str,
     end: &'static str,
     /// The page with a section per id.
@@ -70,7 +70,7 @@ fn has_section(page: &str, id: &str) -> bool {
     page.lines().filter(|line| line.starts_with('#')).any(|line| line.trim_matches(['#', ' ', '`']) == id)
 }
 
-/// `wait-empty` → `ProveEmpty`: tests may name the type.
+/// `wait-empty` → `WaitEmpty`: tests may name the type.
 fn camel_case(id: &str) -> String {
     let mut name = String::new();
     for part in id.split('-') {
@@ -126,7 +126,7 @@ mod tests {
             ("docs/steps.md", "## wait-empty\n## set-noout\n## unset-noout\n"),
             ("docs/checks.md", "## `disk-space`\n"),
             ("docs/invariants.md", "### one-node-out\n"),
-            ("crates/core/tests/all.rs", "ProveEmpty set-noout unset-noout \"disk-space\" one-node-out"),
+            ("crates/core/tests/all.rs", "WaitEmpty set-noout unset-noout \"disk-space\" one-node-out"),
             ("crates/core/src/steps/settings/noout.rs", SETTING),
         ]
     }
@@ -144,7 +144,7 @@ mod tests {
             (
                 6,
                 "crates/core/tests/all.rs",
-                "disk-spaces one-node-out ProveEmpty set-noout unset-noout",
+                "disk-spaces one-node-out WaitEmpty set-noout unset-noout",
                 "no test and no scenario names disk-space",
             ),
             (2, "crates/core/src/invariants/mod.rs", "", "with an id in it"),

@@ -1,7 +1,7 @@
 //! Rust source as a row of words and signs, without comments, contents of strings, and tests.
 //!
-//! Rules that look at names need no more than this: `a::b` is three tokens wherever it stands. What a macro makes of its
-//! arguments is not known here.
+//! Rules that look at names need no more than this: `a::b` is three tokens wherever it occurs. What a macro makes of
+//! its arguments is not known here.
 
 /// One word or sign, and the line it is on.
 #[derive(Clone, Debug, PartialEq, Eq)]

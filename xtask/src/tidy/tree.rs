@@ -61,7 +61,7 @@ pub(super) fn rust(tree: &Tree) -> impl Iterator<Item = (&str, &str)> {
     tree.iter().filter(|(path, _)| path.ends_with(".rs")).map(|(path, text)| (path.as_str(), text.as_str()))
 }
 
-/// A file that holds nothing but tests.
+/// A file that contains nothing but tests.
 pub(super) fn is_test_file(path: &str) -> bool {
     path.contains("/tests/") || path.ends_with("/tests.rs")
 }

@@ -2,7 +2,7 @@
 
 use super::tree::{Complaint, Tree};
 
-/// Beginnings of paths that exist on one machine only. Put together here, so that this file does not hold them.
+/// Beginnings of paths that exist on one machine only. Put together here, so that this file does not contain them.
 const PATHS: &[&str] = &[
     concat!("/wo", "rk/"),
     concat!("/tmp/ba", "sh"),
@@ -33,7 +33,7 @@ pub(super) fn nothing_of_this_machine(tree: &Tree) -> Vec<Complaint> {
     complaints
 }
 
-/// Does a path begin here? `a/work/b` holds one that begins elsewhere.
+/// Does a path begin here? `a/work/b` contains one that begins elsewhere.
 fn has_path(line: &str, path: &str) -> bool {
     let inside = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | '}' | ')');
     line.match_indices(path).any(|(at, _)| !line[..at].chars().next_back().is_some_and(inside))

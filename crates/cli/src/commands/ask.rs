@@ -1,6 +1,7 @@
-//! `quorate pause`, `approve`, `abort`, `resume`: a word to whoever drives the run, by a row in the journal.
+//! `quorate pause`, `approve`, `abort`, `resume`: a request to the process that works on the run, as a row in the
+//! journal.
 //!
-//! If nobody drives, all but `pause` take the run up here, in the foreground, and say the word themselves.
+//! If no process does, all but `pause` continue the run here, in the foreground, and make the request themselves.
 
 use std::collections::BTreeSet;
 
@@ -26,7 +27,7 @@ pub(crate) struct PauseArgs {}
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ApproveArgs {
-    /// What you agree to; without it, all that the plan asks for and nobody has given
+    /// What you consent to; default: everything that the plan needs and that was not given yet
     kinds: Vec<ConsentArg>,
 }
 
@@ -35,7 +36,7 @@ pub(crate) struct AbortArgs {}
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ResumeArgs {
-    /// Take a finding that the run paused over as it is, for a reason; may be given several times
+    /// Accept a finding that paused the run, for a reason; may be repeated
     #[arg(long, value_name = "CHECK[:SUBJECT]=REASON", value_parser = parse_waiver)]
     waive: Vec<Waiver>,
 }
@@ -64,7 +65,7 @@ impl From<ConsentArg> for ConsentKind {
     }
 }
 
-/// A run that is not over, and its journal.
+/// A run that has not ended, and its journal.
 struct Open {
     journal: Journal,
     run: RunId,
@@ -77,32 +78,32 @@ impl Open {
         let entries = journal.events(&run)?;
         let state = RunState::of(entries.iter().map(|entry| (entry.at, &entry.event)));
         if let Some(outcome) = &state.ended {
-            let happened = format!("run {run} is over: {}", render::log::ended(outcome));
+            let happened = format!("run {run} has ended: {}", render::log::ended(outcome));
             return Err(Failure::new(
                 Exit::Driver,
                 happened,
-                "Nothing is under way.",
-                &["`quorate run` begins another."],
+                "Nothing is in progress.",
+                &["`quorate run` starts another."],
             ));
         }
         Ok(Self { journal, run, state })
     }
 
-    /// Who drives this run now.
+    /// The process that works on this run now.
     fn driver(&self) -> Result<Option<String>, Failure> {
         let lease = self.journal.driver(wall_now())?.filter(|lease| lease.run == self.run);
         Ok(lease.map(|lease| lease.holder.text))
     }
 }
 
-/// Who speaks: for the journal and for whoever reads it.
+/// Who makes the request, for the journal: `anna@desk`.
 pub(crate) fn speaker() -> String {
     let user = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("{}@{}", user.unwrap_or_else(|| "somebody".to_owned()), host.trim())
+    format!("{}@{}", user.unwrap_or_else(|| "unknown".to_owned()), host.trim())
 }
 
-/// This process as a driver.
+/// This process, as the one that works on a run.
 pub(crate) fn this_driver() -> Holder {
     Holder::this_process(format!("{}, process {}", speaker(), std::process::id()))
 }
@@ -110,12 +111,12 @@ pub(crate) fn this_driver() -> Holder {
 pub(super) fn pause(_: &PauseArgs, context: &Context) -> Result<Exit, Failure> {
     let open = Open::find(context)?;
     match open.driver()? {
-        Some(driver) => post(&open, &driver, &[Request::Pause], "it stands still at the next safe point"),
+        Some(driver) => post(&open, &driver, &[Request::Pause], "it pauses at the next safe point"),
         None => Err(Failure::new(
             Exit::Driver,
-            format!("nobody drives run {}: there is nothing to pause", open.run),
-            "Nothing new is begun. What was begun on the cluster goes on by itself.",
-            &["`quorate status` shows what is owed; `quorate resume` or `quorate abort` takes the run up."],
+            format!("no process works on run {}: there is nothing to pause", open.run),
+            "Nothing new is started. Whatever is in progress on the cluster continues by itself.",
+            &["`quorate status` shows what is left to undo; `quorate resume` or `quorate abort` continues the run."],
         )),
     }
 }
@@ -125,34 +126,34 @@ pub(super) async fn approve(args: &ApproveArgs, context: &Context) -> Result<Exi
     let asked = open.state.plan.iter().flat_map(|plan| &plan.consents).map(|consent| consent.kind);
     let missing: BTreeSet<ConsentKind> = asked.filter(|kind| !open.state.consents.contains(kind)).collect();
     let kinds = if args.kinds.is_empty() { missing } else { args.kinds.iter().map(|kind| (*kind).into()).collect() };
-    // It may also be the downtime that is used up: to that belongs no kind.
+    // The run may also ask because the agreed downtime is used up; no kind of consent belongs to that.
     let asked = open.state.paused.as_ref().is_some_and(|pause| pause.cause() == PauseCause::NeedsConsent);
     if kinds.is_empty() && !asked {
         return Err(Failure::usage(
-            "the plan asks for no consent that was not given",
+            "the plan needs no consent beyond those given",
             "`quorate status` shows why it waits.",
         ));
     }
     let words: Vec<&str> = kinds.iter().map(|kind| render::log::consent(*kind)).collect();
     let words = match words[..] {
-        [] => "agreed to the downtime that is still planned".to_owned(),
-        _ => format!("agreed to {}", words.join(", ")),
+        [] => "consent to the downtime that is still planned".to_owned(),
+        _ => format!("consent to {}", words.join(", ")),
     };
     say(open, vec![Request::Approve { kinds }], &words, context).await
 }
 
 pub(super) async fn abort(_: &AbortArgs, context: &Context) -> Result<Exit, Failure> {
     let open = Open::find(context)?;
-    say(open, vec![Request::Abort], "it pays back what is owed and ends", context).await
+    say(open, vec![Request::Abort], "it undoes what is left to undo and ends", context).await
 }
 
 pub(super) async fn resume(args: &ResumeArgs, context: &Context) -> Result<Exit, Failure> {
     let open = Open::find(context)?;
     let waivers = args.waive.iter().map(|waiver| Request::Waive { waiver: waiver.clone(), findings: Vec::new() });
-    say(open, waivers.chain([Request::Resume]).collect(), "it goes on", context).await
+    say(open, waivers.chain([Request::Resume]).collect(), "it continues", context).await
 }
 
-/// Tells the driver, or becomes it and tells itself.
+/// Sends the requests to the process that works on the run, or continues the run in this process.
 async fn say(open: Open, requests: Vec<Request>, effect: &str, context: &Context) -> Result<Exit, Failure> {
     match open.driver()? {
         Some(driver) => post(&open, &driver, &requests, effect),
@@ -165,7 +166,7 @@ fn post(open: &Open, driver: &str, requests: &[Request], effect: &str) -> Result
         open.journal.post_request(&open.run, wall_now(), &speaker(), request)?;
     }
     let mut page = Page::default();
-    page.line(format!("Told {driver}, who drives run {}: {effect}. `quorate status` shows it.", open.run));
+    page.line(format!("Sent to {driver}, which works on run {}: {effect}. `quorate status` shows it.", open.run));
     page.print_err();
     Ok(Exit::Ok)
 }
@@ -194,7 +195,7 @@ async fn take_up(open: Open, requests: Vec<Request>, context: &Context) -> Resul
     })
 }
 
-/// The exit code of a process that drove.
+/// The exit code of a process that worked on a run.
 pub(crate) fn how_it_ended(ended: &Ended) -> Exit {
     match ended {
         Ended::Over(RunOutcome::Completed | RunOutcome::Recovered) => Exit::Ok,

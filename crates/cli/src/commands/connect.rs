@@ -1,8 +1,8 @@
-//! From the configuration to the ports of the cluster that it names, or one clear message.
+//! From the configuration to the ports of its cluster, or one clear message.
 //!
-//! Every node is tried by itself, API and SSH, before anything else. A wrong certificate or host key at any node ends the
-//! command; so do credentials that no node accepts. A node that is silent does not: it may be down, and that is then a
-//! reading of the snapshot. Nor does one that alone refuses what others accept: tokens and root's authorized_keys lie in
+//! Every node is tried on its own, API and SSH, before anything else. A wrong certificate or host key on any node ends
+//! the command; so do credentials that no node accepts. A silent node does not: it may be down, and the snapshot will
+//! say so. Nor does a single node that refuses what the others accept: tokens and root's authorized_keys are in
 //! `/etc/pve`, which a node does not have while it boots. Nothing but reads is sent.
 
 use std::sync::Arc;
@@ -18,10 +18,10 @@ use crate::clock::wall_now;
 use crate::config::{Config, HostKeyConfig, LabConfig};
 use crate::failure::Failure;
 
-/// A login and `true` on a healthy node take well below a second.
+/// On a healthy node, a login and `true` take well under a second.
 const SHELL_DEADLINE: Duration = Duration::from_secs(20);
 
-/// A cluster that let us in.
+/// A cluster that accepted our credentials.
 pub(crate) struct Connection {
     pub(crate) ports: Ports,
     pub(crate) policy: Policy,
@@ -29,13 +29,13 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Nodes of the configuration, for when no API answers.
+    /// The nodes in the configuration, for when no API answers.
     pub(crate) fn known_nodes(&self) -> Vec<NodeName> {
         self.nodes.clone()
     }
 }
 
-/// Connects to the cluster of the configuration.
+/// Connects to the cluster named in the configuration.
 pub(crate) async fn connect(config: &Config) -> Result<Connection, Failure> {
     let connection = connect_alone(config)?;
     let Connection { ports, nodes, .. } = &connection;
@@ -45,8 +45,8 @@ pub(crate) async fn connect(config: &Config) -> Result<Connection, Failure> {
     Ok(connection)
 }
 
-/// The ports, and nobody is tried: for when most may be silent. Certificates and host keys are compared all the same,
-/// with every connection that is made.
+/// The ports, without trying any node: for when most may be silent. Certificates and host keys are still compared on
+/// every connection.
 pub(crate) fn connect_alone(config: &Config) -> Result<Connection, Failure> {
     let ports = live::ports(live_config(config), Arc::new(clock(config.lab.as_ref())))?;
     let nodes: Vec<NodeName> = config.nodes.iter().map(|node| node.name.clone()).collect();
@@ -80,7 +80,7 @@ fn clock(lab: Option<&LabConfig>) -> LiveClock {
     LiveClock::scaled(UnixMs(start.0.saturating_add(passed_ms)), *time_factor)
 }
 
-/// Asks the API of each node by itself for its version.
+/// Asks each node's own API for its version.
 async fn try_api(ports: &Ports, nodes: &[NodeName]) -> Result<(), Failure> {
     let mut asked = JoinSet::new();
     for node in nodes {
@@ -110,12 +110,12 @@ async fn try_api(ports: &Ports, nodes: &[NodeName]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// That of the first node by name, so that the same fault gives the same message.
+/// The error of the first node by name, so that the same fault gives the same message.
 fn first<E>(errors: Vec<(NodeName, E)>) -> Option<E> {
     errors.into_iter().min_by(|(one, _), (other, _)| one.cmp(other)).map(|(_, error)| error)
 }
 
-/// Logs in to each node by itself.
+/// Logs in to each node directly.
 async fn try_shells(ports: &Ports, nodes: &[NodeName]) -> Result<(), Failure> {
     let mut asked = JoinSet::new();
     for node in nodes {
@@ -138,9 +138,9 @@ async fn try_shells(ports: &Ports, nodes: &[NodeName]) -> Result<(), Failure> {
     first(strangers).or(refusal).map_or(Ok(()), |error| Err(error.into()))
 }
 
-/// The configuration names the nodes that the cluster has, all of them and no other.
+/// Checks that the configuration names exactly the nodes of the cluster.
 async fn compare_members(ports: &Ports, nodes: &[NodeName]) -> Result<(), Failure> {
-    // What cannot be read here is a reading that is missing from the snapshot; that blocks by itself.
+    // What cannot be read here is missing from the snapshot as well, which is a blocking finding of its own.
     let Ok(status) = ports.api.call(ApiRequest::get("/cluster/status")).await else { return Ok(()) };
     let entries = status.as_array().into_iter().flatten().filter(|entry| entry["type"] == "node");
     let members: Vec<NodeName> = entries.filter_map(|entry| entry["name"].as_str()).map(NodeName::from).collect();
@@ -149,11 +149,11 @@ async fn compare_members(ports: &Ports, nodes: &[NodeName]) -> Result<(), Failur
     }
     let all = members.iter().map(NodeName::as_str).collect::<Vec<_>>().join(", ");
     if let Some(unknown) = nodes.iter().find(|node| !members.contains(node)) {
-        let what = format!("the configuration names a node {unknown}, and the cluster has none of that name");
+        let what = format!("the configuration names a node {unknown}, but the cluster has no such node");
         return Err(Failure::usage(what, &format!("Correct [cluster] nodes. The cluster's nodes are {all}.")));
     }
     if let Some(missing) = members.iter().find(|member| !nodes.contains(member)) {
-        let what = format!("the cluster has a node {missing}, and the configuration does not name it");
+        let what = format!("the cluster has a node {missing}, but the configuration does not name it");
         let next = format!("Add it to [cluster] nodes: Quorate must see every node. The cluster's nodes are {all}.");
         return Err(Failure::usage(what, &next));
     }
@@ -166,7 +166,7 @@ impl From<LiveError> for Failure {
             LiveError::Token => "Check [auth] token-id and its secret.",
             LiveError::Key { .. } => "Check [auth] ssh-key: private keys in OpenSSH's format, readable by you.",
             LiveError::HostKey { .. } => "Name the node's key with host-key, or add it to the known-hosts file.",
-            LiveError::Tls(_) => "This is a fault of the system that Quorate runs on.",
+            LiveError::Tls(_) => "The problem is on the system that Quorate runs on.",
         };
         Self::usage(error.to_string(), next)
     }

@@ -1,5 +1,5 @@
-//! `quorate explain ID`: what a check, a safety rule, a step or a reason for no plan is about. Checks and rules hold their
-//! texts themselves; those of steps and reasons are the pages of the documentation.
+//! `quorate explain ID`: explains a check, a safety rule, a step or a reason for no plan. Checks and rules contain
+//! their own texts; those of steps and reasons are sections of the documentation.
 
 use quorate_core::checks;
 use quorate_core::invariants::{self, RuleId};
@@ -11,21 +11,21 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::render::page::{Page, print_json};
 
-/// The pages with a section per id that are written by hand; `cargo xtask tidy` sees to it that none is missing.
+/// The hand-written pages with a section per id; `cargo xtask tidy` checks that none is missing.
 const PAGES: &[(&str, &str)] = &[
     ("step", include_str!("../../../../docs/steps.md")),
     ("reason for no plan", include_str!("../../../../docs/plan.md")),
 ];
 
-/// A terminal of usual width, with room for a frame.
+/// Fits a terminal of usual width.
 const WIDTH: usize = 100;
 
-/// Not an id of anything, but asked for as often.
+/// Not the id of anything, but just as useful to look up.
 const EXIT_CODES: &str = "exit-codes";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The id, as it stands in findings, plans and the log; or `exit-codes`
+    /// The id, as shown in findings, plans and the log; or `exit-codes`
     id: String,
 }
 
@@ -53,7 +53,7 @@ pub(super) fn perform(args: &Args, context: &Context) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-/// Everything that is called so, by what it is. `disk-space/root-full` is explained with its check.
+/// The texts for an id, with what kind of thing it is. `disk-space/root-full` is explained with its check.
 fn texts(id: &str) -> Vec<(&'static str, String)> {
     let (id, _) = id.split_once('/').unwrap_or((id, ""));
     let check = checks::by_id(id).map(|check| ("check", paragraphs(&check.paragraphs())));
@@ -78,7 +78,7 @@ fn exit_codes(context: &Context) {
     page.print();
 }
 
-/// The id that a heading is about.
+/// The id in a heading.
 fn heading(line: &str) -> Option<&str> {
     line.starts_with('#').then(|| line.trim_matches(['#', ' ', '`']))
 }
@@ -97,7 +97,7 @@ fn unknown(id: &str) -> Failure {
     let headings = PAGES.iter().flat_map(|(_, page)| page.lines().filter_map(heading));
     let ids = checks.chain(headings).filter(|id| id.chars().all(|c| c.is_ascii_lowercase() || c == '-'));
     let ids: Vec<&str> = ids.collect();
-    Failure::usage(format!("nothing is called {id}"), &format!("These are: {}.", ids.join(", ")))
+    Failure::usage(format!("there is no check, rule or step called {id}"), &format!("Known ids: {}.", ids.join(", ")))
 }
 
 #[cfg(test)]
@@ -108,7 +108,7 @@ mod tests {
     fn every_check_and_rule_is_explained_by_its_own_text() {
         let ids = checks::ALL.iter().map(|check| check.id).chain(invariants::ALL.iter().map(|rule| rule.id()));
         for id in ids {
-            let [(_, text)] = &texts(id)[..] else { panic!("{id} has another number of texts than one") };
+            let [(_, text)] = &texts(id)[..] else { panic!("{id} does not have exactly one text") };
             assert!(text.len() > 100 && text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
         }
         assert_eq!(texts("disk-space/root-full"), texts("disk-space"));

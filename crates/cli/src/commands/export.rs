@@ -1,4 +1,4 @@
-//! `quorate export`: a snapshot into a file, to plan without the cluster or to ask others for help.
+//! `quorate export`: writes a snapshot to a file, to plan without the cluster or to ask others for help.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::render::page::{Page, print_json};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// File to write; it must not exist. Without it, standard output
+    /// File to write; it must not exist yet. Default: standard output
     file: Option<PathBuf>,
     #[command(flatten)]
     source: source::Args,
@@ -32,7 +32,7 @@ pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Fail
     })?;
     let mut page = Page::default();
     page.line(format!(
-        "{}: {} nodes, {} guests, {} readings missing. It names your nodes, guests and addresses; it holds no secret.",
+        "{}: {} nodes, {} guests, {} readings missing. It has your names and addresses in it, but no secrets.",
         path.display(),
         snapshot.nodes.len(),
         snapshot.guests.len(),
@@ -42,7 +42,7 @@ pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Fail
     Ok(Exit::Ok)
 }
 
-/// Never over another file.
+/// Never overwrites a file.
 fn write(path: &Path, snapshot: &Snapshot) -> std::io::Result<()> {
     let mut file = private_file::create(path)?;
     serde_json::to_writer_pretty(&mut file, snapshot)?;

@@ -1,5 +1,5 @@
-//! What is to be done with guests that cannot move while they run: asked at a terminal and written into the
-//! configuration; elsewhere the lines are printed that say it.
+//! What to do with guests that cannot move while they run: at a terminal the operator is asked, and the answer is
+//! written to the configuration; elsewhere the lines to add are printed.
 
 use std::io::{BufRead, IsTerminal};
 use std::path::Path;
@@ -16,10 +16,10 @@ use crate::private_file;
 use crate::render::page::Page;
 use crate::render::units::duration;
 
-/// The table of the configuration that the answers go into.
+/// The table in the configuration for the answers.
 const TABLE: &str = "[policy.guests]";
 
-/// Puts every open question. True if there were answers: they are in the policy by then, and the plan is to be made anew.
+/// Asks every open question. True if there were answers: they are now in the policy, and the plan must be made again.
 pub(super) fn ask(snapshot: &Snapshot, policy: &mut Policy, context: &Context) -> Result<bool, Failure> {
     let questions = open_questions(snapshot, policy);
     if questions.is_empty() || context.format() == Format::Json {
@@ -43,7 +43,7 @@ pub(super) fn ask(snapshot: &Snapshot, policy: &mut Policy, context: &Context) -
     let mut page = Page::default();
     let path = context.config_path();
     match write(path, &answers)? {
-        Written::Yes => page.line(format!("Written into {}.", path.display())),
+        Written::Yes => page.line(format!("Written to {}.", path.display())),
         Written::No => {
             page.line(format!("Add this to {} by hand, for the next time:", path.display()));
             in_lines(&answers).iter().for_each(|line| page.line(format!("  {line}")));
@@ -53,10 +53,10 @@ pub(super) fn ask(snapshot: &Snapshot, policy: &mut Policy, context: &Context) -
     Ok(true)
 }
 
-/// For whoever is not at a terminal: every line that would help, to choose from.
+/// Without a terminal: every line that would help, to choose from.
 fn lines_to_add(questions: &[Question]) -> Page {
     let mut page = Page::default();
-    page.line("Guests that cannot move while they run. Say what to do with each, in the configuration:");
+    page.line("These guests cannot move while they run. Choose what to do with each, in the configuration:");
     page.line(format!("  {TABLE}"));
     for Question { guest, name, why, choices } in questions {
         page.line(format!("  # {guest} {name}: {why}"));
@@ -69,7 +69,7 @@ fn lines_to_add(questions: &[Question]) -> Page {
             ));
         }
         if choices.is_empty() {
-            page.line("  # nothing helps but to remove that");
+            page.line("  # no policy helps: remove the cause");
         }
     }
     page
@@ -79,12 +79,12 @@ fn down(seconds: u64) -> String {
     if seconds == 0 { "no downtime".to_owned() } else { format!("down ~{}", duration(seconds)) }
 }
 
-/// The choices of one guest, numbered; the last is always to leave it alone.
+/// The choices for one guest, numbered; the last is always to leave it alone.
 fn words(question: &Question) -> Vec<(GuestPolicy, String)> {
     let choices = question.choices.iter();
-    let told = choices.map(|choice| (choice.policy, format!("{}: {}", down(choice.downtime_s), choice.what)));
-    let refuse = "it is not touched, and there is no run while its node has a turn".to_owned();
-    told.chain([(GuestPolicy::Refuse, refuse)]).collect()
+    let offered = choices.map(|choice| (choice.policy, format!("{}: {}", down(choice.downtime_s), choice.what)));
+    let refuse = "it is left alone, and the upgrade cannot start while it is on a node to be upgraded".to_owned();
+    offered.chain([(GuestPolicy::Refuse, refuse)]).collect()
 }
 
 fn put(question: &Question, place: usize, of: usize) -> Page {
@@ -95,11 +95,11 @@ fn put(question: &Question, place: usize, of: usize) -> Page {
     for (number, (policy, what)) in words(question).iter().enumerate() {
         page.line(format!("  {}  {:<9} {what}", number + 1, policy.word()));
     }
-    page.line("Which? A number or a word; an empty line decides nothing.");
+    page.line("Which? Type a number or a word; an empty line leaves it open.");
     page
 }
 
-/// What was answered; none for an empty line, or three answers that are no choice.
+/// The answer; none for an empty line or after three invalid answers.
 fn answer(question: &Question, input: &mut dyn BufRead) -> Option<GuestPolicy> {
     let choices = words(question);
     for _ in 0..3 {
@@ -114,7 +114,7 @@ fn answer(question: &Question, input: &mut dyn BufRead) -> Option<GuestPolicy> {
             return Some(*policy);
         }
         let mut page = Page::default();
-        page.line(format!("{said:?} is none of these: a number from 1 to {}, or a word.", choices.len()));
+        page.line(format!("{said:?} is not one of these: a number from 1 to {}, or a word.", choices.len()));
         page.print_err();
     }
     None
@@ -124,27 +124,27 @@ fn in_lines(answers: &[(GuestId, GuestPolicy)]) -> Vec<String> {
     answers.iter().map(|(guest, policy)| config_line(*guest, *policy)).collect()
 }
 
-/// Did the answers go into the file?
+/// Were the answers written to the file?
 #[derive(Debug, PartialEq, Eq)]
 enum Written {
     Yes,
     No,
 }
 
-/// Puts the lines into the file, and nothing else about it changes. A file that cannot take them is left as it is.
+/// Adds the lines to the file and changes nothing else in it. A file that cannot take them is left as it is.
 fn write(path: &Path, answers: &[(GuestId, GuestPolicy)]) -> Result<Written, Failure> {
     let Ok(text) = std::fs::read_to_string(path) else { return Ok(Written::No) };
     let Some(new) = with_lines(&text, &in_lines(answers)) else { return Ok(Written::No) };
     if config::parse(path, &new).is_err() {
         return Ok(Written::No);
     }
-    let next = "Nothing of it was changed. Add the lines by hand.";
+    let next = "The file was not changed. Add the lines by hand.";
     private_file::overwrite(path, &new)
         .map_err(|error| Failure::usage(format!("{} cannot be written: {error}", path.display()), next))?;
     Ok(Written::Yes)
 }
 
-/// The text with these lines in its table of guests; none where that stands in the line of `guests = {…}`.
+/// The text with these lines in its table of guests; none if the file has that as an inline table, `guests = {…}`.
 fn with_lines(text: &str, lines: &[String]) -> Option<String> {
     let file: toml::Table = toml::from_str(text).ok()?;
     let has_guests = file.get("policy").and_then(|policy| policy.get("guests")).is_some();
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lines_go_into_the_table_of_guests_and_nothing_else_changes() {
+    fn the_lines_are_added_to_the_table_of_guests_and_nothing_else_changes() {
         let lines = ["\"vm:116\" = \"offline\"".to_owned()];
         let appended = with_lines("[policy]\nfirst = []\n", &lines).unwrap();
         assert_eq!(appended, "[policy]\nfirst = []\n\n[policy.guests]\n\"vm:116\" = \"offline\"\n");

@@ -1,4 +1,4 @@
-//! `quorate inspect`: one look at the cluster.
+//! `quorate inspect`: shows one snapshot of the cluster.
 
 use super::source::{self, Args};
 use crate::context::{Context, Format};

@@ -11,13 +11,13 @@ use crate::render::page::print_json;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The run; without it, the latest
+    /// The run; default: the latest
     #[arg(long, value_name = "ID")]
     run: Option<String>,
-    /// Only the last events
+    /// Only this many of the last events
     #[arg(long, value_name = "NUMBER")]
     last: Option<usize>,
-    /// Only check the whole journal: each event against its hash and against the event before it
+    /// Only verify the whole journal: each event against its hash and the event before it
     #[arg(long, conflicts_with = "last")]
     verify: bool,
 }

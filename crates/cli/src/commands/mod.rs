@@ -1,4 +1,4 @@
-//! One file per verb. A verb reads its arguments, calls the libraries, prints, and says how it ended.
+//! One file per verb. A verb reads its arguments, calls the libraries, prints, and returns an exit code.
 
 pub(crate) mod ask;
 pub(crate) mod connect;
@@ -21,32 +21,32 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
-/// Everything that `quorate` can be asked to do.
+/// The verbs of `quorate`.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Verb {
-    /// First contact: find the nodes, pin what they show, check the token, write the configuration
+    /// First contact: find the nodes, pin their certificates and host keys, check the token, write the configuration
     Init(init::Args),
-    /// Show the cluster: nodes, votes, links, guests, HA, Ceph, and what is not known
+    /// Show the cluster: nodes, votes, links, guests, HA, Ceph, and what is unknown
     Inspect(source::Args),
-    /// Write a snapshot to a file, for --from
+    /// Write a snapshot of the cluster to a file, for --from
     Export(export::Args),
-    /// Show what is in the way of a run, and how to mend it
+    /// Show what prevents the upgrade, and how to fix it
     Preflight(preflight::Args),
-    /// Show every step of a run, its cost and the consents that it needs
+    /// Show every step of the upgrade, its cost and the consents it needs
     Plan(plan::Args),
     /// Upgrade the cluster
     Run(run::Args),
-    /// Show where the run stands
+    /// Show the state of the run
     Status(status::Args),
-    /// Let the run stand still at the next safe point
+    /// Pause the run at the next safe point
     Pause(ask::PauseArgs),
-    /// Agree to costs, and let the run go on
+    /// Consent to what the plan costs, and let the run continue
     Approve(ask::ApproveArgs),
-    /// Pay back what is owed to the cluster, and end the run
+    /// Set back flags, maintenance mode and stopped guests, then end the run
     Abort(ask::AbortArgs),
-    /// Let the run go on; take it up if nobody drives it
+    /// Continue a paused run, or one whose process has ended
     Resume(ask::ResumeArgs),
-    /// Tell why there is no quorum, what that threatens, and what can be done
+    /// Show why quorum is lost, what is at risk, and what you can do
     Recover(recover::Args),
     /// Show what happened, event by event
     Log(log::Args),
@@ -56,7 +56,7 @@ pub(crate) enum Verb {
     Explain(explain::Args),
 }
 
-/// Does it.
+/// Performs a verb and returns the exit code.
 pub(crate) async fn perform(verb: Verb, context: &Context) -> Result<Exit, Failure> {
     match verb {
         Verb::Init(args) => init::perform(&args, context).await,

@@ -1,4 +1,4 @@
-//! `quorate plan`: every step of a run, without doing any.
+//! `quorate plan`: shows every step of a run without performing any.
 
 use quorate_core::plan::{NoPlan, Plan};
 use quorate_core::planner::Ongoing;
@@ -49,7 +49,7 @@ pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Fail
     let missing = consents_missing(&plan, &policy);
     let exit = if blocks(&findings) {
         talk.line(format!(
-            "A run is refused for now ({}): see `quorate preflight`.",
+            "The upgrade cannot start yet ({}): see `quorate preflight`.",
             render::preflight::summary(&findings)
         ));
         Exit::Blocked
@@ -58,7 +58,7 @@ pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Fail
     } else {
         let kinds: Vec<String> = missing.iter().map(|kind| format!("\"{}\"", render::log::consent(*kind))).collect();
         talk.line(format!(
-            "A run needs your consent: in the configuration, [policy] consents = [{}].",
+            "The upgrade needs your consent: in the configuration, [policy] consents = [{}].",
             kinds.join(", ")
         ));
         Exit::NeedsConsent

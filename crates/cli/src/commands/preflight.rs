@@ -1,4 +1,4 @@
-//! `quorate preflight`: what is in the way of a run, and what each guest will experience.
+//! `quorate preflight`: what prevents the upgrade, and what happens to each guest.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,17 +18,17 @@ use crate::render::page::{Page, print_json};
 use crate::render::units::time_of_day;
 use crate::render::{self, checker, guest_outcomes};
 
-/// Between two looks of `--watch`: a look is a few dozen calls per node, and nobody mends faster.
+/// Between two looks of `--watch`: a look is a few dozen calls per node, and nothing gets fixed faster than this.
 const WATCH_PAUSE: Duration = Duration::from_secs(15);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     source: PlanArgs,
-    /// Write all of it into one HTML page as well
+    /// Also write everything to one HTML page
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Look again and again until nothing is blocking any more
+    /// Repeat until nothing is blocking any more
     #[arg(long, conflicts_with = "from")]
     watch: bool,
 }
@@ -54,7 +54,7 @@ pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Fail
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "a person watches, by the clock on the wall, and ends it with ctrl-c")]
+#[allow(clippy::disallowed_methods, reason = "a person watches in real time, and ends it with ctrl-c")]
 async fn pause() {
     tokio::time::sleep(WATCH_PAUSE).await;
 }
@@ -85,7 +85,7 @@ fn show(context: &Context, snapshot: &Snapshot, policy: &Policy, findings: &[Fin
     }
 }
 
-/// What is no finding: each guest's verdict and the checker's matrix.
+/// Everything but the findings: each guest's outcome and the checker's matrix.
 fn rest_as_json(snapshot: &Snapshot, policy: &Policy) -> Value {
     let guests: Vec<Value> = guest_outcomes::all(snapshot, policy)
         .into_iter()
@@ -103,7 +103,7 @@ fn write_html(path: &Path, html: &str) -> Result<(), Failure> {
     })
 }
 
-/// By the worst finding.
+/// The exit code for the worst finding.
 fn worst(findings: &[Finding]) -> Exit {
     match findings.iter().map(|finding| finding.severity).max() {
         Some(Severity::Blocking) => Exit::Blocked,
@@ -112,7 +112,7 @@ fn worst(findings: &[Finding]) -> Exit {
     }
 }
 
-/// Without quorum everything else that was found follows from that: one message instead of many.
+/// Without quorum, all other findings follow from that: one message instead of many.
 pub(crate) fn demand_quorum(snapshot: &Snapshot) -> Result<(), Failure> {
     let views = || snapshot.quorum.iter().filter_map(|(name, view)| Some((name, view.known()?)));
     if views().any(|(_, view)| view.quorate) {
@@ -125,13 +125,13 @@ pub(crate) fn demand_quorum(snapshot: &Snapshot) -> Result<(), Failure> {
         format!("the cluster has no quorum: {name} sees {total} of {expected} votes, {quorum} are needed"),
         "Nothing was changed. Without quorum no guest can be moved or started, and nodes with active HA reset themselves.",
         &[
-            "`quorate recover` says why, who resets himself when, and what can be done, least risk first.",
-            "`quorate inspect` and `quorate preflight` show what else can be seen.",
+            "`quorate recover` says why, which nodes reset themselves when, and what you can do, least risk first.",
+            "`quorate inspect` and `quorate preflight` show everything else that can be read.",
         ],
     ))
 }
 
-/// Does any of these forbid a run?
+/// Does any finding forbid a run?
 pub(crate) fn blocks(findings: &[Finding]) -> bool {
     findings.iter().any(|finding| finding.severity == Severity::Blocking)
 }

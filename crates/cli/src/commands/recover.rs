@@ -1,11 +1,11 @@
-//! `quorate recover`: why there is no quorum, what that threatens, and what can be done, least risk first.
+//! `quorate recover`: why quorum is lost, what is at risk, and what can be done, least risk first.
 //!
-//! Nothing is changed unless `--lower-expected-votes` is given, and then only if nothing at all speaks against it: the
-//! judgement is [`lowering`]. It is made here, so that all reasons can be told, and made again by whoever drives the run,
-//! who alone sends the command and writes down that it is owed.
+//! Nothing is changed unless `--lower-expected-votes` is given, and then only if nothing at all speaks against it, as
+//! decided by [`lowering`]. It is called here, so that all reasons can be shown, and called again by the process that
+//! works on the run, which alone sends the command and records that it must be undone.
 
 use quorate_core::ids::NodeName;
-use quorate_core::recovery::{Diagnosis, RunFacts, Standing, QuorumViews, diagnose, lowering, words_for};
+use quorate_core::recovery::{Diagnosis, QuorumViews, RunFacts, Standing, diagnose, lowering, words_for};
 use quorate_core::run::{Request, RunState};
 use quorate_engine::{Driver, Lowered, WhenPaused, new_run_id};
 use quorate_journal::{Journal, Mode};
@@ -24,10 +24,10 @@ use crate::render::page::{Page, print_json};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Lower the expected votes, so that the nodes that are left have quorum. The last resort
+    /// Lower the expected votes so that the remaining nodes have quorum. The last resort
     #[arg(long)]
     lower_expected_votes: bool,
-    /// "I have seen that NODE is off", once for each absent node; without it, you are asked for each
+    /// "I have seen that NODE is off", once per absent node; without it you are asked for each
     #[arg(long, value_name = "WORDS", requires = "lower_expected_votes")]
     confirm_off: Vec<String>,
 }
@@ -51,26 +51,26 @@ pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Fail
     let words = confirmed_off(args, &seen)?;
     if let Err(refusals) = lowering(&seen, &facts, &words) {
         let reasons: Vec<String> = refusals.iter().map(ToString::to_string).collect();
-        let next: Vec<&str> = reasons.iter().map(String::as_str).chain(["Nothing of this can be waived."]).collect();
+        let next: Vec<&str> = reasons.iter().map(String::as_str).chain(["None of these can be waived."]).collect();
         let what = "expected votes are not lowered";
         return Err(Failure::new(Exit::Blocked, what, "Nothing was changed on the cluster. The reasons:", &next));
     }
     lower(words, connection, state, context).await
 }
 
-/// With quorum, all is well. Without it there is something to do; where nobody answers, not even that is known.
+/// With quorum, all is well. Without it there is something to do; if no node answers, not even that is known.
 fn exit_of(diagnosis: &Diagnosis) -> Result<Exit, Failure> {
     match diagnosis.standing {
         Standing::Quorate { .. } => Ok(Exit::Ok),
         Standing::Lost { .. } => Ok(Exit::NoQuorum),
         Standing::NotKnown => Err(Failure::cluster(
-            "no node tells whether there is quorum",
+            "no node answers whether there is quorum",
             &["Check the network and `ssh` in the configuration; then go to the machines."],
         )),
     }
 }
 
-/// The run that is not over, if there is one.
+/// The run that has not ended, if there is one.
 fn open_run(context: &Context) -> Result<Option<RunState>, Failure> {
     let path = context.journal_path()?;
     if !path.exists() {
@@ -92,18 +92,21 @@ fn confirmed_off(args: &Args, seen: &QuorumViews) -> Result<Vec<String>, Failure
     let mut words = Vec::new();
     for node in absent {
         let mut page = Page::default();
-        page.line(format!("{node} is absent. If it lives, its guests' disks are destroyed by what follows."));
-        page.line(format!("Go and look. Then type, letter by letter: {}", words_for(&node)));
+        page.line(format!("{node} is absent. If it is still running, the next step destroys its guests' disks."));
+        page.line(format!("Go and look at the machine. Then type exactly: {}", words_for(&node)));
         page.print_err();
         let mut line = String::new();
         let read = std::io::stdin().read_line(&mut line);
-        read.map_err(|error| Failure::usage(format!("no answer could be read: {error}"), "Give it with --confirm-off."))?;
+        read.map_err(|error| {
+            Failure::usage(format!("no answer could be read: {error}"), "Give it with --confirm-off.")
+        })?;
         words.push(line.trim_end_matches(['\n', '\r']).to_owned());
     }
     Ok(words)
 }
 
-/// Tells whoever drives, or takes the run up, or begins one that only pays this back.
+/// Sends the request to the process that works on the run, or continues the run here, or starts one that only undoes
+/// this.
 async fn lower(
     words: Vec<String>,
     connection: Connection,
@@ -117,7 +120,8 @@ async fn lower(
         if let Some(lease) = journal.driver(wall_now())?.filter(|lease| lease.run == *run) {
             journal.post_request(run, wall_now(), &speaker(), &Request::LowerVotes { words })?;
             let mut page = Page::default();
-            page.line(format!("Told {}, who drives run {run}: it judges once more, and lowers.", lease.holder.text));
+            let holder = &lease.holder.text;
+            page.line(format!("Sent to {holder}, which works on run {run}: it checks once more, then lowers them."));
             page.print_err();
             return Ok(Exit::Ok);
         }
@@ -143,8 +147,8 @@ async fn lower(
         let why: Vec<&str> = why.iter().map(String::as_str).collect();
         return Err(Failure::new(Exit::Blocked, "expected votes were not lowered", "The cluster is as it was.", &why));
     }
-    page.line("The expected votes are lowered. That is owed back: corosync raises them by itself as nodes join, and");
-    page.line("`quorate resume` sees to the rest. Until then no other run can be begun.");
+    page.line("The expected votes are lowered. This must be undone: corosync raises them by itself as nodes join, and");
+    page.line("`quorate resume` does the rest. Until then no other run can start.");
     page.print_err();
     Ok(Exit::Ok)
 }

@@ -12,7 +12,7 @@ use crate::render::page::print_json;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The run; without it, the latest
+    /// The run; default: the latest
     #[arg(long, value_name = "ID")]
     run: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! `quorate run`: looks, plans, and upgrades the cluster if nothing forbids it.
+//! `quorate run`: inspects, plans, and upgrades the cluster if nothing forbids it.
 
 use quorate_core::checks::{Finding, means, parse_waiver};
 use quorate_core::plan::WhyNoPlan;
@@ -22,7 +22,7 @@ use crate::render::plan::consents_missing;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Take a finding as it is, for a reason that is written into the journal; may be given several times
+    /// Accept a finding as it is, for a reason that is recorded in the journal; may be repeated
     #[arg(long, value_name = "CHECK[:SUBJECT]=REASON", value_parser = parse_waiver)]
     waive: Vec<Waiver>,
 }
@@ -42,7 +42,7 @@ pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Fail
     let answered = guests::ask(&snapshot, &mut policy, context)?;
     let Prepared { snapshot, findings, plan } = match answered {
         true => {
-            // That a repository failed is no matter of the snapshot.
+            // That a repository failed is not part of the snapshot.
             let lists = findings.into_iter().filter(|finding| WhyNoPlan::PackageLists.is(finding));
             let again = Prepared::of(snapshot, &policy, &run);
             Prepared { findings: lists.chain(again.findings).collect(), ..again }
@@ -80,7 +80,7 @@ pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Fail
     Ok(how_it_ended(&ended))
 }
 
-/// Each waiver that took something out of the way, with what that was.
+/// Each waiver that matched a finding, with the findings it waived.
 fn waivers_used(policy: &Policy, findings: &[Finding]) -> Vec<(Waiver, Vec<String>)> {
     let meant = |waiver: &Waiver| {
         let waived = findings.iter().filter(|finding| finding.waived.is_some() && means(waiver, finding));
@@ -97,9 +97,9 @@ fn demand_no_open_run(journal: &Journal) -> Result<(), Failure> {
     if view.state.ended.is_some() {
         return Ok(());
     }
-    let happened = format!("run {run} in {} is not over", journal.path().display());
-    let next = "`quorate resume` takes it up; `quorate abort` pays back what it owes and ends it.";
-    Err(Failure::new(Exit::Driver, happened, "Nothing was begun.", &[next]))
+    let happened = format!("run {run} in {} has not ended", journal.path().display());
+    let next = "`quorate resume` continues it; `quorate abort` undoes what it still has to undo and ends it.";
+    Err(Failure::new(Exit::Driver, happened, "Nothing was started.", &[next]))
 }
 
 fn consent_needed(missing: &std::collections::BTreeSet<quorate_core::policy::ConsentKind>) -> Failure {
@@ -107,7 +107,7 @@ fn consent_needed(missing: &std::collections::BTreeSet<quorate_core::policy::Con
     Failure::new(
         Exit::NeedsConsent,
         format!("the plan needs your consent to {}", kinds.join(", ")),
-        "Nothing was begun.",
+        "Nothing was started.",
         &[&format!("See `quorate plan`; then, in the configuration: [policy] consents = [{}].", kinds.join(", "))],
     )
 }

@@ -12,11 +12,11 @@ use super::connect::connect;
 use crate::context::Context;
 use crate::failure::Failure;
 
-/// Arguments of commands that look.
+/// Arguments of commands that read the cluster.
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 pub(crate) struct Args {
-    /// Use this exported snapshot instead of a cluster
+    /// Use this exported snapshot instead of the cluster
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
 }
@@ -27,17 +27,18 @@ pub(crate) struct Args {
 pub(crate) struct PlanArgs {
     #[command(flatten)]
     source: Args,
-    /// Read the package lists of every node anew first, as a run does (apt-get update)
+    /// First refresh the package lists of every node, as a run does (apt-get update)
     #[arg(long, conflicts_with = "from")]
     refresh: bool,
 }
 
-/// Everything that an operator should see before a run, and the policy that it is judged by.
+/// Everything that an operator should see before a run, and the policy that it is checked against.
 pub(super) async fn prepared(args: &PlanArgs, context: &Context) -> Result<(Prepared, Policy), Failure> {
     if let Some(path) = &args.source.from {
         let (snapshot, policy) = (read(path)?, context.policy()?);
         let cluster = snapshot.cluster_name.known().map_or("", String::as_str);
-        // The id only names the upgrade units; from the snapshot's own moment, so that a file always gives one plan.
+        // The id only names the upgrade units; taken from the snapshot's time, so that a file always gives the same
+        // plan.
         let run = new_run_id(snapshot.taken, cluster);
         return Ok((Prepared::of(snapshot, &policy, &run), policy));
     }
@@ -61,7 +62,7 @@ pub(super) async fn look(args: &Args, context: &Context) -> Result<Snapshot, Fai
     }
 }
 
-/// Only what every format has.
+/// The part that every format has.
 #[derive(Deserialize)]
 struct Head {
     format: u32,
@@ -70,17 +71,18 @@ struct Head {
 /// A snapshot from a file.
 ///
 /// # Errors
-/// The file cannot be read, or is no snapshot of this version's format.
+/// The file cannot be read, or is not a snapshot in this version's format.
 pub fn read(path: &Path) -> Result<Snapshot, Failure> {
-    const NEXT: &str = "Name a file that `quorate export` of this version wrote.";
+    const NEXT: &str = "Name a file written by `quorate export` of this version.";
     let name = path.display();
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::usage(format!("the snapshot {name} cannot be read: {error}"), NEXT))?;
-    let head: Head =
-        serde_json::from_str(&text).map_err(|error| Failure::usage(format!("{name} is no snapshot: {error}"), NEXT))?;
+    let head: Head = serde_json::from_str(&text)
+        .map_err(|error| Failure::usage(format!("{name} is not a snapshot: {error}"), NEXT))?;
     if head.format != SNAPSHOT_FORMAT {
         let what = format!("the snapshot {name} has format {}, and this Quorate reads {SNAPSHOT_FORMAT}", head.format);
         return Err(Failure::usage(what, NEXT));
     }
-    serde_json::from_str(&text).map_err(|error| Failure::usage(format!("{name} is no whole snapshot: {error}"), NEXT))
+    serde_json::from_str(&text)
+        .map_err(|error| Failure::usage(format!("{name} is not a complete snapshot: {error}"), NEXT))
 }

@@ -1,4 +1,4 @@
-//! `quorate status`: where the run stands, from the journal alone.
+//! `quorate status`: the state of the run, from the journal alone.
 
 use quorate_core::view::View;
 use quorate_journal::{Journal, Mode};
@@ -13,7 +13,7 @@ use crate::render::page::print_json;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The run; without it, the latest
+    /// The run; default: the latest
     #[arg(long, value_name = "ID")]
     run: Option<String>,
 }
@@ -34,7 +34,7 @@ pub(super) fn perform(args: &Args, context: &Context) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-/// The fold of one run.
+/// The state of one run, folded from its events.
 pub(crate) fn view(journal: &Journal, run: &quorate_core::ids::RunId) -> Result<View, Failure> {
     let entries = journal.events(run)?;
     Ok(View::of(entries.iter().map(|entry| (entry.at, &entry.event))))

@@ -17,7 +17,7 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    /// In that format.
+    /// Prints in the given format.
     pub(crate) fn new(format: Format) -> Self {
         Self { format, waiting: Vec::new() }
     }

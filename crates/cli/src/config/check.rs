@@ -1,4 +1,4 @@
-//! From the file as it stands to what the rest of the program uses: every value is checked here, once.
+//! From the file as written to what the rest of the program uses: every value is checked here, once.
 
 use std::fmt;
 use std::ops::Range;
@@ -14,16 +14,16 @@ use super::{AuthTable, ConfigError, DEFAULT_JOURNAL, File, LabTable, NodeTable};
 const API_PORT: u16 = 8006;
 const SSH_PORT: u16 = 22;
 
-/// Everything that the configuration says.
+/// The checked configuration.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     /// Nodes in the order of the file.
     pub(crate) nodes: Vec<NodeConfig>,
-    /// How to get in.
+    /// Credentials for API and SSH.
     pub(crate) auth: AuthConfig,
     /// The lab's time; none for a real cluster.
     pub(crate) lab: Option<LabConfig>,
-    /// The journal's file.
+    /// Path of the journal file.
     pub(crate) journal: PathBuf,
     /// What the operator allows.
     pub(crate) policy: Policy,
@@ -53,7 +53,7 @@ pub(crate) enum HostKeyConfig {
     KnownHosts(PathBuf),
 }
 
-/// Which time it is in a lab.
+/// The clock of a lab.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct LabConfig {
     /// How much faster than the wall clock it runs.
@@ -92,7 +92,7 @@ impl Source<'_> {
         ConfigError::at(self.path, self.text, span, message)
     }
 
-    /// Paths in the file are meant from the file's own directory.
+    /// Paths in the file are relative to its own directory.
     fn beside(&self, path: &Path) -> PathBuf {
         self.path.parent().unwrap_or(Path::new("")).join(path)
     }
@@ -131,7 +131,7 @@ fn nodes(
         }
         let node_name = NodeName::new(name.get_ref().clone());
         if nodes.iter().any(|node| node.name == node_name) {
-            return Err(source.wrong(&name.span(), format!("{node_name} is there twice")));
+            return Err(source.wrong(&name.span(), format!("{node_name} is listed twice")));
         }
         let api_address = address(source, api, API_PORT)?;
         let ssh = match ssh {
@@ -147,7 +147,7 @@ fn nodes(
                 (Some(host_key), _) => HostKeyConfig::Fingerprint(key_fingerprint(source, host_key)?),
                 (None, Some(path)) => HostKeyConfig::KnownHosts(path.to_owned()),
                 (None, None) => {
-                    let what = "the node's SSH key is not known: name it with host-key here, or a file with \
+                    let what = "the node's SSH key is not known: give it with host-key here, or a file with \
                                 known-hosts in [auth]";
                     return Err(source.wrong(&table.span(), what));
                 }
@@ -155,7 +155,7 @@ fn nodes(
         });
     }
     if nodes.is_empty() {
-        return Err(source.wrong(&tables.span(), "no node is named: every node of the cluster belongs here"));
+        return Err(source.wrong(&tables.span(), "no node is listed: every node of the cluster belongs here"));
     }
     Ok(nodes)
 }
@@ -168,7 +168,7 @@ fn certificate_fingerprint(source: &Source<'_>, text: &Spanned<String>) -> Resul
     let digits: Vec<char> = text.get_ref().chars().filter(|c| *c != ':').collect();
     if digits.len() != 64 || !digits.iter().all(char::is_ascii_hexdigit) {
         let what = format!(
-            "a fingerprint is the SHA-256 of the certificate, 64 hexadecimal digits; here are {} characters. \
+            "a fingerprint is the SHA-256 of the certificate, 64 hexadecimal digits; this has {} characters. \
              `openssl x509 -in /etc/pve/local/pve-ssl.pem -noout -fingerprint -sha256` on the node prints it",
             digits.len()
         );
@@ -183,7 +183,7 @@ fn key_fingerprint(source: &Source<'_>, text: &Spanned<String>) -> Result<String
     match text.get_ref().trim_end_matches('=').strip_prefix("SHA256:") {
         Some(hash) if hash.len() == 43 && hash.chars().all(base64) => Ok(format!("SHA256:{hash}")),
         _ => {
-            let what = "a host key is named by its fingerprint, `SHA256:` and 43 characters; \
+            let what = "a host key is given as its fingerprint, `SHA256:` and 43 characters; \
                         `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on the node prints it";
             Err(source.wrong(&text.span(), what))
         }
@@ -228,7 +228,7 @@ fn policy(source: &Source<'_>, table: Option<Spanned<Policy>>, nodes: &[NodeConf
     let mut named = policy.first.iter().chain(&policy.last).chain(&policy.spare);
     let unknown = named.find(|name| !nodes.iter().any(|node| node.name == **name));
     if let Some(name) = unknown {
-        return Err(source.wrong(&span, format!("policy names the node {name}, which [cluster] nodes does not have")));
+        return Err(source.wrong(&span, format!("policy names the node {name}, which is not in [cluster] nodes")));
     }
     if let Some(name) = policy.first.iter().find(|name| policy.last.contains(name)) {
         return Err(source.wrong(&span, format!("policy has {name} both first and last")));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use unicode_width::UnicodeWidthStr;
 
-/// One mistake.
+/// One mistake, with its place in the file if it has one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ConfigError {
     path: PathBuf,
@@ -29,7 +29,7 @@ struct Place {
 }
 
 impl ConfigError {
-    /// A mistake that is nowhere in particular.
+    /// A mistake without a place in the file.
     pub(crate) fn whole_file(path: &Path, message: impl Into<String>) -> Self {
         Self { path: path.to_owned(), place: None, message: message.into() }
     }
@@ -61,7 +61,7 @@ impl fmt::Display for ConfigError {
         let Some(Place { line, column, text, indent, width }) = &self.place else {
             return write!(f, "{path}: {}", self.message);
         };
-        // toml puts what it expected on a second line.
+        // toml prints what it expected on a second line.
         let message = self.message.lines().collect::<Vec<_>>().join("; ");
         let margin = line.to_string().len();
         writeln!(f, "{path}:{line}:{column}: {message}")?;

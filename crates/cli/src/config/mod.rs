@@ -1,4 +1,4 @@
-//! The configuration file: which cluster, how to get in, what the operator allows.
+//! The configuration file: which cluster, which credentials, what the operator allows.
 //!
 //! It is read completely before anything else happens. A mistake is shown with file, line, column and the line itself.
 
@@ -16,13 +16,13 @@ pub(crate) use address::address;
 pub(crate) use check::{Config, HostKeyConfig, LabConfig, NodeConfig};
 pub(crate) use error::ConfigError;
 
-/// Where the file is looked for if `--config` does not say.
+/// The file that is read without `--config`.
 pub(crate) const DEFAULT_FILE: &str = "quorate.toml";
 
-/// A journal beside the configuration file, if it does not say.
+/// The default journal, in the directory of the configuration file.
 const DEFAULT_JOURNAL: &str = "quorate.db";
 
-/// The file as it stands.
+/// The file as written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {

@@ -35,7 +35,7 @@ fn a_complete_file_is_understood_and_what_it_leaves_out_has_defaults() {
 }
 
 #[test]
-fn an_unknown_key_is_named_with_its_place_and_the_line_itself() {
+fn an_unknown_key_is_reported_with_its_place_and_the_line_itself() {
     let text = file(&node("pve1", "a"), AUTH, "[policy]\nheadrom-percent = 5\n");
     let message = error(&text);
     let lines: Vec<&str> = message.lines().collect();
@@ -56,15 +56,15 @@ fn the_mark_stands_below_the_mistake_where_letters_are_wide() {
 }
 
 #[test]
-fn each_mistake_is_told_at_its_place() {
+fn each_mistake_is_reported_at_its_place() {
     let good = node("pve1", "a");
     let cases = [
-        (file("", AUTH, ""), "q.toml:2:9", "no node is named"),
-        (file(&(good.clone() + &good), AUTH, ""), "q.toml:4:12", "pve1 is there twice"),
+        (file("", AUTH, ""), "q.toml:2:9", "no node is listed"),
+        (file(&(good.clone() + &good), AUTH, ""), "q.toml:4:12", "pve1 is listed twice"),
         (file(&node("pve 1", "a"), AUTH, ""), "q.toml:3:12", "short host name"),
         (file(&node("pve1", "a:99999"), AUTH, ""), "q.toml:3:26", "port"),
         (file(&node("pve1", "a/b"), AUTH, ""), "q.toml:3:26", "an address is"),
-        (file(&good.replace(FINGERPRINT, "00:11"), AUTH, ""), "q.toml:3:45", "64 hexadecimal digits; here are 4"),
+        (file(&good.replace(FINGERPRINT, "00:11"), AUTH, ""), "q.toml:3:45", "64 hexadecimal digits; this has 4"),
         (file(&good.replace(HOST_KEY, "ssh-ed25519 AAAA"), AUTH, ""), "q.toml:3", "SHA256:"),
         (file(&good, "token-id = \"root\"\ntoken-secret = \"x\"", ""), "q.toml:7:12", "user@realm!name"),
         (file(&good, "token-id = \"root@pam!q\"", ""), "q.toml:6", "exactly one of"),
@@ -73,7 +73,7 @@ fn each_mistake_is_told_at_its_place() {
             "q.toml:8:21",
             "none cannot be read",
         ),
-        (file(&good, AUTH, "[policy]\nlast = [\"pve9\"]"), "q.toml", "pve9, which [cluster] nodes does not have"),
+        (file(&good, AUTH, "[policy]\nlast = [\"pve9\"]"), "q.toml", "pve9, which is not in [cluster] nodes"),
         (file(&good, AUTH, "[policy]\nguests = { \"105\" = \"shutdown\" }"), "q.toml:10:12", "not a guest id"),
         (file(&good, AUTH, "[policy]\nreboot = \"never\""), "q.toml:10:10", "unknown variant `never`"),
         (file(&good, AUTH, "[lab]\ntime-factor = 0\nstart-ms = 1\nbegan-ms = 1"), "q.toml:10:15", "from 1 to 100000"),

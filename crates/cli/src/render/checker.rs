@@ -9,7 +9,7 @@ use quorate_core::snapshot::{CheckerLevel, CheckerLine, Snapshot};
 use super::page::Page;
 use super::table::Table;
 
-/// Columns beyond this do not fit on any screen: the names are listed instead.
+/// More columns than this do not fit on a screen: then the nodes are listed by name.
 const MOST_COLUMNS: usize = 12;
 
 /// One row of the matrix.
@@ -17,9 +17,9 @@ const MOST_COLUMNS: usize = 12;
 pub(crate) struct Row {
     /// What the checker says.
     pub(crate) text: String,
-    /// Cannot be otherwise before a node is drained.
+    /// It stays until the node is drained.
     pub(crate) inherent: bool,
-    /// On which node at which level.
+    /// The level on each node that reports it.
     pub(crate) levels: BTreeMap<NodeName, CheckerLevel>,
 }
 
@@ -41,13 +41,13 @@ pub(crate) fn rows(snapshot: &Snapshot) -> Vec<Row> {
     rows
 }
 
-/// Nodes on which a checker was run.
+/// Nodes on which the checker was run.
 pub(crate) fn asked(snapshot: &Snapshot) -> Vec<NodeName> {
     let nodes = snapshot.nodes.values().filter(|node| matches!(node.host.checker.known(), Some(Some(_))));
     nodes.map(|node| node.name.clone()).collect()
 }
 
-/// The page; empty where no checker was run.
+/// The page; empty if the checker was not run anywhere.
 pub(crate) fn matrix(snapshot: &Snapshot) -> Page {
     let mut page = Page::default();
     let nodes = asked(snapshot);
@@ -57,7 +57,7 @@ pub(crate) fn matrix(snapshot: &Snapshot) -> Page {
     let rows = rows(snapshot);
     page.line("PVE's own upgrade checker, on every node:");
     if rows.is_empty() {
-        page.line("  it passes everything");
+        page.line("  everything passes");
         return page;
     }
     let wide = nodes.len() <= MOST_COLUMNS;
@@ -74,7 +74,7 @@ pub(crate) fn matrix(snapshot: &Snapshot) -> Page {
             let names = row.levels.keys().map(NodeName::as_str).collect::<Vec<_>>().join(" ");
             vec![level, if all { "all".to_owned() } else { names }]
         };
-        let note = if row.inherent { " (only the drain of the node changes that)" } else { "" };
+        let note = if row.inherent { " (goes away only when the node is drained)" } else { "" };
         cells.push(format!("{}{note}", row.text));
         table.row(cells);
     }
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_on_two_nodes_is_one_row_and_what_a_drain_mends_comes_last() {
+    fn one_line_on_two_nodes_is_one_row_and_what_a_drain_fixes_comes_last() {
         let line = |level, text: &str| CheckerLine { level, section: "X".to_owned(), text: text.to_owned() };
         let report = |lines| Known(Some(CheckerReport { tool: "pve8to9".to_owned(), lines, finished: true }));
         let running = || line(CheckerLevel::Warn, "2 running guest(s) detected");
@@ -99,8 +99,8 @@ mod tests {
             .node("pve1", |node| node.host.checker = report(vec![running(), line(CheckerLevel::Fail, "no")]))
             .node("pve2", |node| node.host.checker = report(vec![running(), line(CheckerLevel::Pass, "yes")]))
             .snapshot();
-        let expected = "PVE's own upgrade checker, on every node:\n  pve1  pve2  it says\n  FAIL  ·     no\n  WARN  WARN  2 \
-                        running guest(s) detected (only the drain of the node changes that)\n";
+        let expected = "PVE's own upgrade checker, on every node:\n  pve1  pve2  it says\n  FAIL  ·     no\n  \
+                        WARN  WARN  2 running guest(s) detected (goes away only when the node is drained)\n";
         assert_eq!(matrix(&snapshot).as_str(), expected);
     }
 }

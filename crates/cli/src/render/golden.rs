@@ -1,6 +1,6 @@
-//! Whole pages of one small cluster and one run on it, so that a change of words is read as a difference of files.
+//! Whole pages for one small cluster and one run on it, so that a change of wording shows up as a diff.
 //!
-//! `INSTA_UPDATE=always cargo nextest run -p quorate golden` writes them again; a person then reads the difference.
+//! `INSTA_UPDATE=always cargo nextest run -p quorate golden` writes them again; then read the diff.
 
 use std::collections::BTreeSet;
 
@@ -51,7 +51,7 @@ fn a_plan() -> Plan {
     planner::plan(&snapshot(), &policy(), &ongoing()).expect("there is room for all")
 }
 
-/// A run whose steps take as long as planned, one after the other; how many of them, all if none is said.
+/// A run whose steps take as long as planned, one after the other: this many of them, or all.
 fn run(steps: Option<usize>) -> View {
     let plan = a_plan();
     let planned: Vec<PlannedStep> = plan.node_steps.iter().flat_map(|node_step| node_step.steps.clone()).collect();
@@ -85,7 +85,7 @@ fn run(steps: Option<usize>) -> View {
         events.push((now, Event::StepEnded { id, step, outcome: StepOutcome::Done }));
     }
     match steps {
-        // The last one is still under way.
+        // The last step is still in progress.
         Some(_) => drop(events.pop()),
         None => events.push((now, Event::RunEnded { outcome: RunOutcome::Completed })),
     }

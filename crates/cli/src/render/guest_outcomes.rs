@@ -9,7 +9,7 @@ use quorate_core::snapshot::{Guest, Snapshot};
 use super::page::Page;
 use super::table::Table;
 
-/// Every guest with its verdict, the worst first.
+/// Every guest with its outcome, the worst first.
 pub(crate) fn all<'a>(snapshot: &'a Snapshot, policy: &Policy) -> Vec<(&'a Guest, GuestOutcome)> {
     let mut guest_outcomes: Vec<(&Guest, GuestOutcome)> =
         snapshot.guests.values().map(|guest| (guest, guest_outcome(snapshot, policy, guest))).collect();
@@ -28,15 +28,15 @@ pub(crate) fn summary(guest_outcomes: &[(&Guest, GuestOutcome)]) -> String {
     format!("{} {word}: {}", guest_outcomes.len(), if parts.is_empty() { "-".to_owned() } else { parts.join(", ") })
 }
 
-/// The page: all that is not simply live or untouched.
+/// The page: every guest that is not simply moved live or left alone.
 pub(crate) fn guests(snapshot: &Snapshot, policy: &Policy) -> Page {
     let guest_outcomes = all(snapshot, policy);
     let mut page = Page::default();
     page.line(summary(&guest_outcomes));
-    let told: Vec<_> = guest_outcomes.iter().filter(|(_, guest_outcome)| is_told(guest_outcome)).collect();
-    if !told.is_empty() {
-        let mut table = Table::new(&["guest", "name", "node", "verdict", "why"]);
-        for (guest, GuestOutcome { kind, why }) in told {
+    let listed: Vec<_> = guest_outcomes.iter().filter(|(_, guest_outcome)| is_listed(guest_outcome)).collect();
+    if !listed.is_empty() {
+        let mut table = Table::new(&["guest", "name", "node", "outcome", "why"]);
+        for (guest, GuestOutcome { kind, why }) in listed {
             table.row([
                 guest.id.to_string(),
                 guest.name.clone(),
@@ -50,10 +50,13 @@ pub(crate) fn guests(snapshot: &Snapshot, policy: &Policy) -> Page {
     page
 }
 
-fn is_told(guest_outcome: &GuestOutcome) -> bool {
+fn is_listed(guest_outcome: &GuestOutcome) -> bool {
     match guest_outcome.kind {
         GuestOutcomeKind::Untouched | GuestOutcomeKind::Offline => false,
         GuestOutcomeKind::Live => !guest_outcome.why.is_empty(),
-        GuestOutcomeKind::Restart | GuestOutcomeKind::MovedStopped | GuestOutcomeKind::StaysDown | GuestOutcomeKind::Blocked => true,
+        GuestOutcomeKind::Restart
+        | GuestOutcomeKind::MovedStopped
+        | GuestOutcomeKind::StaysDown
+        | GuestOutcomeKind::Blocked => true,
     }
 }

@@ -1,8 +1,8 @@
-//! The preflight as one page that needs nothing else: no script, no font, no picture, nothing from any network.
+//! The preflight as one self-contained page: no script, no font, no image, nothing loaded from a network.
 
 use std::fmt::Write as _;
 
-use quorate_core::checks::{GuestOutcome, GuestOutcomeKind, Finding, Severity};
+use quorate_core::checks::{Finding, GuestOutcome, GuestOutcomeKind, Severity};
 use quorate_core::policy::Policy;
 use quorate_core::snapshot::{CheckerLevel, Snapshot};
 
@@ -20,7 +20,7 @@ th, td { text-align: left; vertical-align: top; padding: .35rem .6rem; border-bo
 th { white-space: nowrap } td.level { white-space: nowrap; font-variant-numeric: tabular-nums }
 code { font-size: .92em; white-space: nowrap } .blocking, .FAIL, .BLOCKED { color: var(--bad); font-weight: 600 }
 .consent, .stays { color: var(--ask); font-weight: 600 } .warning, .WARN, .restart { color: var(--warn) } .PASS, .live { color: var(--ok) }
-.quiet { opacity: .7 } .verdict { font-size: 1.1rem }
+.quiet { opacity: .7 } .summary { font-size: 1.1rem }
 ";
 
 /// The page.
@@ -49,18 +49,18 @@ pub(crate) fn preflight_page(snapshot: &Snapshot, policy: &Policy, findings: &[F
 fn outcome(html: &mut String, findings: &[Finding]) {
     let worst = findings.iter().map(|finding| finding.severity).max();
     let (class, words) = match worst {
-        Some(Severity::Blocking) => ("blocking", "No run while what is blocking stands."),
-        Some(Severity::Consent) => ("consent", "A run is possible once you have agreed to what it costs."),
-        Some(Severity::Warning) => ("warning", "A run is possible. Look at the warnings first."),
-        Some(Severity::Waived | Severity::Info) | None => ("PASS", "Nothing is in the way of a run."),
+        Some(Severity::Blocking) => ("blocking", "The upgrade cannot start until these are fixed."),
+        Some(Severity::Consent) => ("consent", "The upgrade can start once you consent to what it costs."),
+        Some(Severity::Warning) => ("warning", "The upgrade can start. Look at the warnings first."),
+        Some(Severity::Waived | Severity::Info) | None => ("PASS", "The upgrade can start."),
     };
     let summary = if findings.is_empty() { "no findings".to_owned() } else { preflight::summary(findings) };
     let _ =
-        writeln!(html, "<p class=\"verdict {class}\">{words} <span class=\"quiet\">({})</span></p>", text(&summary));
+        writeln!(html, "<p class=\"summary {class}\">{words} <span class=\"quiet\">({})</span></p>", text(&summary));
 }
 
 fn found(html: &mut String, findings: &[Finding]) {
-    html.push_str("<h2>Findings</h2>\n<table><tr><th>severity</th><th>subject</th><th>what was found, and what to do</th><th>check</th></tr>\n");
+    html.push_str("<h2>Findings</h2>\n<table><tr><th>severity</th><th>subject</th><th>finding, and what to do</th><th>check</th></tr>\n");
     for Finding { check, kind: _, severity, subject, problem, remedy, waived } in findings {
         let what_to_do = waived.as_ref().map_or_else(|| remedy.clone(), |reason| format!("waived: {reason}"));
         let level = preflight::word(*severity);
@@ -78,8 +78,12 @@ fn found(html: &mut String, findings: &[Finding]) {
 
 fn guests(html: &mut String, snapshot: &Snapshot, policy: &Policy) {
     let guest_outcomes = guest_outcomes::all(snapshot, policy);
-    let _ = writeln!(html, "<h2>What each guest will experience</h2>\n<p>{}</p>", text(&guest_outcomes::summary(&guest_outcomes)));
-    html.push_str("<table><tr><th>guest</th><th>name</th><th>node</th><th>verdict</th><th>why</th></tr>\n");
+    let _ = writeln!(
+        html,
+        "<h2>What happens to each guest</h2>\n<p>{}</p>",
+        text(&guest_outcomes::summary(&guest_outcomes))
+    );
+    html.push_str("<table><tr><th>guest</th><th>name</th><th>node</th><th>outcome</th><th>why</th></tr>\n");
     for (guest, GuestOutcome { kind, why }) in &guest_outcomes {
         let class = match kind {
             GuestOutcomeKind::Blocked => "BLOCKED",
@@ -118,13 +122,13 @@ fn checker_matrix(html: &mut String, snapshot: &Snapshot) {
             let _ = write!(html, "<td class=\"level {class}\">{level}</td>");
         }
         let note =
-            if row.inherent { " <span class=\"quiet\">(only the drain of the node changes that)</span>" } else { "" };
+            if row.inherent { " <span class=\"quiet\">(goes away only when the node is drained)</span>" } else { "" };
         let _ = writeln!(html, "<td>{}{note}</td></tr>", text(&row.text));
     }
     html.push_str("</table>\n");
 }
 
-/// Names, task words and logs are written by others: nothing of them is markup here, and nothing is invisible.
+/// Names, task messages and logs come from outside: none of it becomes markup here, and nothing in it is invisible.
 fn text(raw: &str) -> String {
     let mut safe = String::with_capacity(raw.len());
     for c in clean(raw).chars() {
@@ -148,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hostile_guest_name_is_text_and_the_page_asks_for_nothing_from_outside() {
+    fn a_hostile_guest_name_is_text_and_the_page_loads_nothing_from_outside() {
         let hostile = "<script>alert('x')</script>\u{202e}\"&\x1b[2J";
         let snapshot = Fixture::cluster(3)
             .vm(101, "pve1", 4)
@@ -168,6 +172,6 @@ mod tests {
             assert!(!page.contains(forbidden), "{forbidden:?} is in the page");
         }
         assert_eq!(page.matches("&lt;script&gt;alert(&#39;x&#39;)").count(), 3);
-        assert!(page.contains("No run while what is blocking stands."));
+        assert!(page.contains("The upgrade cannot start until these are fixed."));
     }
 }

@@ -1,4 +1,4 @@
-//! A snapshot on a page or two: `quorate inspect`. What is not known is a `?` here and a line under "Not known".
+//! A snapshot on a page or two: `quorate inspect`. An unknown reading is a `?` here and a line under "Unknown".
 
 mod ceph;
 mod guests;
@@ -12,7 +12,7 @@ use super::page::Page;
 use super::table::Table;
 use super::units::{bytes, moment};
 
-/// Gaps that are listed; an unreachable node has about thirty.
+/// How many gaps are listed; an unreachable node has about thirty.
 const GAPS_LISTED: usize = 40;
 
 /// The page.
@@ -94,7 +94,7 @@ fn rights(snapshot: &Snapshot, page: &mut Page) {
     page.gap();
     page.line("The token");
     if blind {
-        page.line("  does NOT see all guests: the list above is short (it lacks VM.Audit somewhere)");
+        page.line("  does NOT see all guests: the list above is incomplete (VM.Audit is missing somewhere)");
     }
     for privilege in lacks.into_iter().flatten() {
         page.line(format!("  lacks {privilege}"));
@@ -105,14 +105,14 @@ fn gaps(snapshot: &Snapshot, page: &mut Page) {
     let gaps = snapshot.gaps();
     page.gap();
     if gaps.is_empty() {
-        page.line("Nothing that was asked for is unknown.");
+        page.line("Every reading succeeded; nothing is unknown.");
         return;
     }
-    page.line(format!("Not known ({})", gaps.len()));
+    page.line(format!("Unknown ({})", gaps.len()));
     for gap in gaps.iter().take(GAPS_LISTED) {
         page.line(format!("  {}: {}", gap.place, gap.why));
     }
     if gaps.len() > GAPS_LISTED {
-        page.line(format!("  and {} more (--json has them all)", gaps.len() - GAPS_LISTED));
+        page.line(format!("  and {} more (all with --json)", gaps.len() - GAPS_LISTED));
     }
 }

@@ -1,4 +1,4 @@
-//! Events as lines: for `quorate log`, and for whoever watches a run.
+//! Events as lines: for `quorate log`, and for the terminal of a running `quorate run`.
 
 use quorate_core::checks::Finding;
 use quorate_core::ids::{NodeName, UnixMs};
@@ -26,10 +26,10 @@ pub(crate) fn log(entries: &[Entry]) -> Page {
     page
 }
 
-/// The chain over the whole journal holds.
+/// The hash chain over the whole journal is intact.
 pub(crate) fn verified(events: u64) -> Page {
     let mut page = Page::default();
-    page.line(format!("{events} events, each as it was written and each after the one before: nothing was changed."));
+    page.line(format!("{events} events, each unchanged since it was written and in the original order."));
     page
 }
 
@@ -51,13 +51,13 @@ fn describe(event: &Event) -> (String, Vec<String>) {
                 RunKind::Upgrade => "run",
                 RunKind::Recovery => "recovery",
             };
-            (format!("{what} {run} begins on cluster {cluster}, Quorate {version}"), Vec::new())
+            (format!("{what} {run} starts on cluster {cluster}, Quorate {version}"), Vec::new())
         }
-        Event::DriverTookOver { driver } => (format!("driven by {driver}"), Vec::new()),
+        Event::DriverTookOver { driver } => (format!("run by {driver}"), Vec::new()),
         Event::PlanAdopted { plan, why } => {
             let steps = plan.steps().count();
             let what = format!(
-                "plan {}: {steps} steps, {} moves, about {} ({why})",
+                "plan {}: {steps} steps, {} migrations, about {} ({why})",
                 short(plan.id.as_str()),
                 plan.costs.moves,
                 duration(plan.costs.duration_s)
@@ -66,13 +66,13 @@ fn describe(event: &Event) -> (String, Vec<String>) {
         }
         Event::Consented { kinds, by } => {
             let kinds: Vec<&str> = kinds.iter().map(|kind| consent(*kind)).collect();
-            (format!("{by} agrees to {}", kinds.join(", ")), Vec::new())
+            (format!("{by} consents to {}", kinds.join(", ")), Vec::new())
         }
         Event::DowntimeAgreed { allowed_s, margin_percent, by } => {
             let total: u64 = allowed_s.values().sum();
             let each = allowed_s.iter().map(|(guest, seconds)| format!("{guest} at most {}", duration(*seconds)));
             let what = format!(
-                "{by} agrees to at most {} of downtime ({margin_percent} % above the plan's estimate)",
+                "{by} consents to at most {} of downtime ({margin_percent} % above the plan's estimate)",
                 duration(total)
             );
             (what, each.collect())
@@ -80,14 +80,14 @@ fn describe(event: &Event) -> (String, Vec<String>) {
         Event::Waived { waiver, findings, by } => {
             (format!("{by} waives {waiver}: {}", waiver.reason), findings.clone())
         }
-        Event::ThrottleChanged { throttle, why } => (format!("corosync watch: {throttle}"), why.clone()),
-        Event::ConfirmedOff { off: _, words, by } => (format!("{by} attests"), words.clone()),
+        Event::ThrottleChanged { throttle, why } => (format!("migration throttle: {throttle}"), why.clone()),
+        Event::ConfirmedOff { off: _, words, by } => (format!("{by} confirms"), words.clone()),
         Event::StepStarted { id: _, step, attempt, command, undo } => {
             let again = if *attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
-            let waits = if *attempt == 0 { ", waiting until it can begin" } else { "" };
+            let waits = if *attempt == 0 { ", waiting until it can start" } else { "" };
             let mut more: Vec<String> = command.iter().map(ToString::to_string).collect();
-            more.extend(undo.iter().map(|to_undo| format!("owed from now on: {}", to_undo.kind().title())));
-            (format!("begin   {}{again}{waits}", step.kind().title()), more)
+            more.extend(undo.iter().map(|to_undo| format!("to undo later: {}", to_undo.kind().title())));
+            (format!("start   {}{again}{waits}", step.kind().title()), more)
         }
         Event::CommandAnswered { id, answer, job } => {
             let answer = match job {
@@ -98,10 +98,10 @@ fn describe(event: &Event) -> (String, Vec<String>) {
             (format!("answer  {id}: {answer}"), Vec::new())
         }
         Event::StepEnded { id: _, step, outcome } => {
-            (format!("{} {}", judged(outcome), step.kind().title()), because(outcome))
+            (format!("{} {}", ended_word(outcome), step.kind().title()), because(outcome))
         }
         Event::GuestRanSince { guest, since } => {
-            (format!("{guest} runs since {}: its downtime is counted up to then", time_of_day(*since)), Vec::new())
+            (format!("{guest} was back at {}: its downtime is counted up to then", time_of_day(*since)), Vec::new())
         }
         Event::OutputKept { id, node, lines } => {
             let lines = lines.iter().map(|line| format!("| {line}")).collect();
@@ -111,7 +111,7 @@ fn describe(event: &Event) -> (String, Vec<String>) {
         Event::Paused { pause } => (format!("PAUSED  {}", paused(pause.cause())), pause.lines()),
         Event::Resumed { by } => (format!("resumed by {by}"), Vec::new()),
         Event::AbortBegun { by } => {
-            (format!("abort, asked for by {by}: from here on only what is owed is done"), Vec::new())
+            (format!("abort requested by {by}: from now on only what is left to undo is done"), Vec::new())
         }
         Event::RunEnded { outcome } => (format!("run {}", ended(outcome)), Vec::new()),
     }
@@ -124,13 +124,13 @@ fn final_check(node: &NodeName, findings: &[Finding]) -> (String, Vec<String>) {
         many => format!("{many} findings"),
     };
     let each = findings.iter().map(|finding| format!("{:<8}  {}", word(finding.severity), problem(finding)));
-    (format!("looked again after the last node, {node}: {what}"), each.collect())
+    (format!("final check after the last node, {node}: {what}"), each.collect())
 }
 
-fn judged(outcome: &StepOutcome) -> &'static str {
+fn ended_word(outcome: &StepOutcome) -> &'static str {
     match outcome {
         StepOutcome::Done => "done   ",
-        StepOutcome::FoundDone => "is so  ",
+        StepOutcome::FoundDone => "already",
         StepOutcome::NoEffect(_) => "no effect of",
         StepOutcome::Abandoned(_) => "given up",
         StepOutcome::HandedOver(_) => "LEFT TO YOU:",
@@ -146,7 +146,7 @@ pub(crate) fn short(hash: &str) -> &str {
     hash.get(..8).unwrap_or(hash)
 }
 
-/// A kind of consent as it stands in the configuration and on the command line.
+/// A kind of consent as it is written in the configuration and on the command line.
 pub(crate) fn consent(kind: ConsentKind) -> &'static str {
     match kind {
         ConsentKind::RestartContainers => "restart-containers",
@@ -156,22 +156,22 @@ pub(crate) fn consent(kind: ConsentKind) -> &'static str {
     }
 }
 
-/// Why a run stands still, in words.
+/// Why a run is paused, in words.
 pub(crate) fn paused(cause: PauseCause) -> &'static str {
     match cause {
         PauseCause::Operator => "by the operator",
-        PauseCause::NeedsConsent => "a consent is needed",
-        PauseCause::Findings => "something was found that no run is begun with",
+        PauseCause::NeedsConsent => "your consent is needed",
+        PauseCause::Findings => "a finding that forbids a run",
         PauseCause::Stuck => "stuck",
-        PauseCause::LostQuorum => "no quorum; it goes on by itself when that is back",
+        PauseCause::LostQuorum => "no quorum; it continues by itself when quorum is back",
     }
 }
 
 /// How a run ended, in words.
 pub(crate) fn ended(outcome: &RunOutcome) -> &'static str {
     match outcome {
-        RunOutcome::Completed => "completed: every node is done and nothing is owed",
-        RunOutcome::Aborted => "aborted: not every node is done, and nothing is owed",
-        RunOutcome::Recovered => "recovered: the configured votes are expected again, and nothing is owed",
+        RunOutcome::Completed => "completed: every node is done and nothing is left to undo",
+        RunOutcome::Aborted => "aborted: not every node is done, and nothing is left to undo",
+        RunOutcome::Recovered => "recovered: the configured votes are expected again, and nothing is left to undo",
     }
 }

@@ -1,5 +1,5 @@
-//! The only way to the terminal. Guests' names, tasks' words and logs are written by others: a control character in
-//! them could forge lines, hide text or drive the terminal. Whatever goes through here cannot.
+//! The only way to the terminal. Guest names, task messages and logs come from outside: a control character in them
+//! could forge lines, hide text or control the terminal. Nothing that goes through here can.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -30,7 +30,7 @@ impl Page {
         &self.0
     }
 
-    /// Prints to standard output. A reader that has gone away (`| head`) is no error.
+    /// Prints to standard output. A reader that has gone away (`| head`) is not an error.
     pub fn print(&self) {
         write_all(io::stdout().lock(), self.as_str());
     }
@@ -48,11 +48,11 @@ pub fn print_json(value: &impl serde::Serialize) {
 }
 
 fn write_all(mut to: impl Write, text: &str) {
-    // Nobody is left to be told if this fails.
+    // If this fails, there is nowhere left to report it.
     let _ = to.write_all(text.as_bytes()).and_then(|()| to.flush());
 }
 
-/// Makes everything visible that a terminal would act upon: `\x1b`, `\u{202e}`.
+/// Makes everything visible that a terminal would act on: `\x1b`, `\u{202e}`.
 pub(crate) fn clean(text: &str) -> String {
     let mut cleaned = String::with_capacity(text.len());
     for c in text.chars() {
@@ -72,7 +72,7 @@ pub(crate) fn clean(text: &str) -> String {
     cleaned
 }
 
-/// JSON escapes the control characters below space by itself; the others only ever stand inside strings.
+/// JSON itself escapes the control characters below space; the others only ever occur inside strings.
 fn clean_json(text: &str) -> String {
     let mut cleaned = String::with_capacity(text.len());
     for c in text.chars() {

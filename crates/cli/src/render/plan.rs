@@ -1,8 +1,8 @@
-//! A plan: waves of numbered steps, then what it costs and what it asks for.
+//! A plan: numbered steps node by node, then what it costs and what it needs consent for.
 
 use std::collections::BTreeSet;
 
-use quorate_core::plan::{Consent, Plan, PlannedStep, StepWhy, NodeStep};
+use quorate_core::plan::{Consent, NodeStep, Plan, PlannedStep, StepWhy};
 use quorate_core::planner::report::Report;
 use quorate_core::policy::{ConsentKind, Policy};
 use quorate_core::snapshot::Snapshot;
@@ -13,10 +13,10 @@ use super::page::Page;
 use super::plan_report;
 use super::units::{bytes, duration, moment};
 
-/// What stands under each step.
+/// What is printed under each step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Detail {
-    /// Nothing.
+    /// Nothing further.
     Steps,
     /// The literal command.
     Commands,
@@ -30,7 +30,7 @@ pub(crate) fn plan(plan: &Plan, snapshot: &Snapshot, policy: &Policy, detail: De
     page
 }
 
-/// The page with what the planner says about its plan: counts before the steps, the rest after the costs.
+/// The page with the planner's report on its plan: counts before the steps, the rest after the costs.
 pub(crate) fn with_report(plan: &Plan, report: &Report, snapshot: &Snapshot, policy: &Policy, detail: Detail) -> Page {
     let mut page = title_line(plan, snapshot);
     page.page(&plan_report::head(plan, report));
@@ -44,7 +44,7 @@ fn title_line(plan: &Plan, snapshot: &Snapshot) -> Page {
     let mut page = Page::default();
     let cluster = snapshot.cluster_name.known().map_or("?", String::as_str);
     let (id, taken) = (short(plan.id.as_str()), moment(plan.snapshot_taken));
-    page.line(format!("Plan {id} for cluster {cluster}, from the picture of {taken}"));
+    page.line(format!("Plan {id} for cluster {cluster}, from the snapshot of {taken}"));
     page
 }
 
@@ -53,7 +53,7 @@ fn node_steps(plan: &Plan, snapshot: &Snapshot, detail: Detail) -> Page {
     let mut number = 0;
     for (index, node_step) in plan.node_steps.iter().enumerate() {
         page.gap();
-        page.line(node_step_heading(index, node_step));
+        page.line(node_step_heading(plan, index, node_step));
         let mut why_before = None;
         for planned in &node_step.steps {
             number += 1;
@@ -63,7 +63,7 @@ fn node_steps(plan: &Plan, snapshot: &Snapshot, detail: Detail) -> Page {
                 let command = planned.step.kind().command(snapshot);
                 page.line(format!(
                     "        {}",
-                    command.map_or("(sends nothing)".to_owned(), |command| command.to_string())
+                    command.map_or("(no command)".to_owned(), |command| command.to_string())
                 ));
             }
         }
@@ -71,13 +71,20 @@ fn node_steps(plan: &Plan, snapshot: &Snapshot, detail: Detail) -> Page {
     page
 }
 
-fn node_step_heading(index: usize, node_step: &NodeStep) -> String {
-    let subject = node_step.node.as_ref().map_or("the cluster".to_owned(), ToString::to_string);
-    let time = node_step.duration_s();
-    format!("Wave {}, {subject}, about {}: {}", index + 1, duration(time), node_step.why)
+/// `Node 1 of 3: pve2, about 9 min. All its guests move to nodes that are already upgraded.`
+fn node_step_heading(plan: &Plan, index: usize, node_step: &NodeStep) -> String {
+    let nodes = |steps: &[NodeStep]| steps.iter().filter(|step| step.node.is_some()).count();
+    let subject = match &node_step.node {
+        Some(node) => format!("Node {} of {}: {node}", nodes(&plan.node_steps[..=index]), nodes(&plan.node_steps)),
+        None => "Whole cluster".to_owned(),
+    };
+    let why = node_step.why.to_string();
+    let mut letters = why.chars();
+    let why: String = letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
+    format!("{subject}, about {}. {why}", duration(node_step.duration_s()))
 }
 
-/// One line. A reason is not repeated: a step without one has that of the step before.
+/// One line. A reason is not repeated: a step without one has the same reason as the step before it.
 fn step(
     page: &mut Page,
     number: usize,
@@ -92,7 +99,7 @@ fn step(
         remarks.push(format!("~{}", duration(planned.estimate_s)));
     }
     if let Some(seconds) = planned.step.takes_down().and_then(|guest| plan.costs.downtime_s.get(&guest)) {
-        remarks.push(format!("DOWN, ~{} in the whole run", duration(*seconds)));
+        remarks.push(format!("DOWN, ~{} in total", duration(*seconds)));
     }
     if why_before != Some(&planned.why) {
         remarks.push(planned.why.to_string());
@@ -101,7 +108,7 @@ fn step(
     page.line(format!("  {number:>4}  {title}{remarks}"));
 }
 
-/// The step's title, with the guest's name beside its number.
+/// The step's title, with the guest's name after its id.
 fn title(step: &Step, snapshot: &Snapshot) -> String {
     let title = step.kind().title();
     match step.guest().and_then(|guest| snapshot.guests.get(&guest)) {
@@ -114,14 +121,14 @@ fn footer(page: &mut Page, plan: &Plan, snapshot: &Snapshot, policy: &Policy) {
     let (costs, bound) = (&plan.costs, &plan.bound);
     page.gap();
     page.line(format!(
-        "Costs     {} moves ({}), {} reboots, about {}",
+        "Cost      {} migrations ({}), {} reboots, about {}",
         costs.moves,
         bytes(costs.bytes),
         costs.reboots,
         duration(costs.duration_s)
     ));
     page.line(format!(
-        "Bound     no plan has fewer than {} moves ({}): {}",
+        "Minimum   no plan needs fewer than {} migrations ({}): {}",
         bound.moves,
         bytes(bound.bytes),
         bound.why
@@ -132,7 +139,7 @@ fn footer(page: &mut Page, plan: &Plan, snapshot: &Snapshot, policy: &Policy) {
         let total: u64 = costs.downtime_s.values().sum();
         let agreed: u64 = plan.downtime_allowed_s(policy).values().sum();
         page.line(format!(
-            "Downtime  {}, {} in all; who begins the run agrees to {} ({} % more than planned)",
+            "Downtime  {}, {} in total; starting the run consents to up to {} ({} % more than planned)",
             guests(costs.downtime_s.len()),
             duration(total),
             duration(agreed),
@@ -167,7 +174,7 @@ fn guests(count: usize) -> String {
     if count == 1 { "1 guest".to_owned() } else { format!("{count} guests") }
 }
 
-/// The kinds of consent that the plan asks for and nobody has given.
+/// The kinds of consent that the plan needs and that have not been given.
 pub(crate) fn consents_missing(plan: &Plan, policy: &Policy) -> BTreeSet<ConsentKind> {
     let asked = plan.consents.iter().map(|consent| consent.kind);
     asked.filter(|kind| !policy.consents.contains(kind)).collect()

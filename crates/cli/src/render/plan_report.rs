@@ -1,5 +1,5 @@
-//! What is told about a plan beside its steps: how good it is, how full the nodes get, who travels twice, what it
-//! would take by hand, what other wishes would cost.
+//! What a plan page says besides the steps: how good the plan is, how full the nodes get, which guests move twice,
+//! what the same upgrade would take by hand, what other preferences would cost.
 
 use quorate_core::plan::Plan;
 use quorate_core::planner::report::{ByHand, Price, Report, Stage};
@@ -9,22 +9,22 @@ use super::page::Page;
 use super::table::Table;
 use super::units::{bytes, duration};
 
-/// Up to so many nodes each has a column of its own; with more only the fullest is named.
+/// Up to this many nodes, each has its own column; with more, only the fullest is named.
 const MOST_COLUMNS: usize = 8;
 
 /// More guests than this are counted, not named.
 const MOST_NAMED: usize = 20;
 
-/// Under the title: the whole plan in a few lines.
+/// Below the title: the whole plan in a few lines.
 pub(super) fn head(plan: &Plan, report: &Report) -> Page {
     let mut page = Page::default();
     let guests = &report.guests;
     let mut parts = vec![format!("{} live", guests.live), format!("{} by restart", guests.restart)];
     if guests.stopped_to_move > 0 {
-        parts.push(format!("{} shut down to be moved", guests.stopped_to_move));
+        parts.push(format!("{} shut down for the move", guests.stopped_to_move));
     }
     parts.push(format!("{} down with their node", guests.stay_down));
-    parts.push(format!("{} not touched", guests.untouched));
+    parts.push(format!("{} left alone", guests.untouched));
     let stopped = match guests.offline {
         0 => String::new(),
         stopped => format!("; moved stopped: {stopped}"),
@@ -32,11 +32,11 @@ pub(super) fn head(plan: &Plan, report: &Report) -> Page {
     page.line(format!("{} nodes; running guests: {} ({}){stopped}", report.nodes, guests.running, parts.join(", ")));
     let (moves, least) = (plan.costs.moves, plan.bound.moves);
     let near = match moves.saturating_sub(least) {
-        0 => "no plan has fewer: proven optimal".to_owned(),
-        above => format!("at least {least} in any plan ({:.3}x: at most {above} too many)", report.moves_ratio),
+        0 => "proven optimal: no plan needs fewer".to_owned(),
+        above => format!("any plan needs at least {least} ({:.3}x: at most {above} too many)", report.moves_ratio),
     };
     page.line(format!(
-        "{moves} moves, {near}; {} over the network; about {}",
+        "{moves} migrations, {near}; {} over the network; about {}",
         bytes(plan.costs.bytes),
         duration(plan.costs.duration_s)
     ));
@@ -44,7 +44,7 @@ pub(super) fn head(plan: &Plan, report: &Report) -> Page {
         let it_moves = report.ha_moves.iter().map(|own| own.bytes).fold(0, u64::saturating_add);
         let (count, it_moves) = (report.ha_moves.len(), bytes(it_moves));
         page.line(format!(
-            "HA will then move {count} guests, {it_moves}, by itself: in the ratio, and not in the moves"
+            "HA will then move {count} guests, {it_moves}, by itself: counted in the ratio, not in the migrations"
         ));
     }
     page
@@ -71,7 +71,7 @@ fn memory(page: &mut Page, report: &Report) {
         return;
     }
     page.gap();
-    page.line("Memory that guests may take, of the whole of each node, while one is away");
+    page.line("Memory that guests may use on each node, in percent of the node, while one node is away");
     let columns: Vec<_> = report.stages.iter().flat_map(|stage| stage.percent.keys()).collect();
     let columns: std::collections::BTreeSet<_> = columns.into_iter().collect();
     let mut heading = vec!["away"];
@@ -81,7 +81,7 @@ fn memory(page: &mut Page, report: &Report) {
     } else {
         heading.push("fullest");
     }
-    heading.extend(["least room", "one more lost"]);
+    heading.extend(["least free", "one more node lost"]);
     let mut table = Table::new(&heading);
     for stage in &report.stages {
         let mut row = vec![stage.node.to_string()];
@@ -95,7 +95,7 @@ fn memory(page: &mut Page, report: &Report) {
         }
         let on = stage.least_free_on.as_ref().map_or(String::new(), |name| format!(" on {name}"));
         row.push(format!("{}{on}", bytes(stage.least_free_bytes)));
-        row.push(if stage.bears_another_loss { "room for its guests" } else { "NOT room for all" }.to_owned());
+        row.push(if stage.bears_another_loss { "its guests fit" } else { "NOT all fit" }.to_owned());
         table.row(row);
     }
     table.write(page, "  ");
@@ -111,18 +111,18 @@ fn twice(page: &mut Page, report: &Report, snapshot: &Snapshot) {
     let name = |guest| snapshot.guests.get(guest).map_or("", |guest| guest.name.as_str());
     if !report.twice.is_empty() {
         page.gap();
-        page.line(format!("Move more than once: {}", report.twice.len()));
+        page.line(format!("Guests that move more than once: {}", report.twice.len()));
         for guest in report.twice.iter().take(MOST_NAMED) {
             let path: Vec<&str> = guest.path.iter().map(|node| node.as_str()).collect();
             page.line(format!("  {} {}: {} ({})", guest.guest, name(&guest.guest), path.join(" → "), guest.why));
         }
         if report.twice.len() > MOST_NAMED {
-            page.line(format!("  and {} more: --json has all", report.twice.len() - MOST_NAMED));
+            page.line(format!("  and {} more (all with --json)", report.twice.len() - MOST_NAMED));
         }
     }
     if !report.ha_moves.is_empty() {
         page.gap();
-        page.line("HA will move these by itself at the end, when failback is given back, without a look at memory");
+        page.line("HA will move these by itself at the end, when failback is enabled again, without checking memory");
         for own in report.ha_moves.iter().take(MOST_NAMED) {
             let to: Vec<&str> = own.to.iter().map(|node| node.as_str()).collect();
             page.line(format!("  {} {}: {} → {}", own.guest, name(&own.guest), own.from, to.join(" or ")));
@@ -135,7 +135,7 @@ fn by_hand(page: &mut Page, plan: &Plan, by_hand: Option<ByHand>) {
     page.gap();
     let left = if left == 0 { String::new() } else { format!(", and {left} guests would find no room in time") };
     page.line(format!(
-        "By hand, node after node, each guest to the most free node that takes it: {moves} moves, {}{left}",
+        "By hand, node by node, each guest to the emptiest node that accepts it: {moves} migrations, {}{left}",
         bytes(mode)
     ));
 }
@@ -145,18 +145,18 @@ fn preferences(page: &mut Page, plan: &Plan, preferences: &[Price]) {
         return;
     }
     page.gap();
-    page.line("What other wishes would cost ([policy] in the configuration)");
+    page.line("What other preferences would cost ([policy] in the configuration)");
     for Price { preference, what, costs } in preferences {
         let price = match costs {
-            None => "no plan was found".to_owned(),
+            None => "no plan found".to_owned(),
             Some(tag) => {
                 let time = match tag.duration_s.abs_diff(plan.costs.duration_s) {
                     0 => String::new(),
                     seconds if tag.duration_s > plan.costs.duration_s => format!(", {} longer", duration(seconds)),
                     seconds => format!(", {} shorter", duration(seconds)),
                 };
-                let unmet = if tag.unmet > 0 { ", and not met in full" } else { "" };
-                format!("{} moves instead of {}{time}{unmet}", tag.moves, plan.costs.moves)
+                let unmet = if tag.unmet > 0 { ", and not fully met" } else { "" };
+                format!("{} migrations instead of {}{time}{unmet}", tag.moves, plan.costs.moves)
             }
         };
         page.line(format!("  {preference}: {what}: {price}"));
@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plan_is_told_with_bars_itineraries_comparisons_and_prices() {
+    fn a_plan_page_has_bars_paths_a_comparison_and_the_cost_of_preferences() {
         let snapshot = Fixture::cluster(3)
             .vm(101, "pve1", 24)
             .vm(102, "pve2", 16)
@@ -185,13 +185,13 @@ mod tests {
         let about = report(&plan, &snapshot, &policy, &ongoing);
         let text = [head(&plan, &about), rest(&plan, &about, &snapshot)].map(|page| page.as_str().to_owned()).concat();
         for words in [
-            "3 nodes; running guests: 3 (2 live, 1 by restart, 0 down with their node, 0 not touched)",
+            "3 nodes; running guests: 3 (2 live, 1 by restart, 0 down with their node, 0 left alone)",
             "proven optimal",
             "away",
             "█",
-            "Move more than once: 1\n",
-            "By hand, node after node, each guest to the most free node that takes it: ",
-            "end = \"home\": everybody back home at the end: 6 moves instead of 4",
+            "Guests that move more than once: 1\n",
+            "By hand, node by node, each guest to the emptiest node that accepts it: ",
+            "end = \"home\": all guests back home at the end: 6 migrations instead of 4",
             "overlap = \"reboot\"",
         ] {
             assert!(text.contains(words), "{words} is missing in\n{text}");

@@ -8,7 +8,7 @@ use super::page::Page;
 pub(crate) fn findings(findings: &[Finding]) -> Page {
     let mut page = Page::default();
     if findings.is_empty() {
-        page.line("No findings: nothing is in the way of a run.");
+        page.line("No findings: the upgrade can start.");
         return page;
     }
     page.line(summary(findings));
@@ -32,7 +32,7 @@ pub(crate) fn findings(findings: &[Finding]) -> Page {
     page
 }
 
-/// What is wrong with what. Many a sentence begins with its subject; that is not said twice.
+/// What is wrong, and with what. A sentence that already begins with its subject does not repeat it.
 pub(crate) fn problem(Finding { subject, problem, .. }: &Finding) -> String {
     let subject = subject.to_string();
     let names_it = problem.strip_prefix(&subject).is_some_and(|rest| rest.starts_with(' '));
@@ -54,7 +54,7 @@ pub(crate) fn summary(findings: &[Finding]) -> String {
     parts.collect::<Vec<_>>().join(", ")
 }
 
-/// A severity in one word.
+/// A severity as one word.
 pub(crate) fn word(severity: Severity) -> &'static str {
     match severity {
         Severity::Blocking => "blocking",
@@ -67,10 +67,10 @@ pub(crate) fn word(severity: Severity) -> &'static str {
 
 fn heading(severity: Severity) -> &'static str {
     match severity {
-        Severity::Blocking => "BLOCKING: no run while these stand",
-        Severity::Consent => "CONSENT: a run needs your word for these",
-        Severity::Warning => "WARNING: look at these; a run is possible",
-        Severity::Waived => "WAIVED: you take these as they are",
+        Severity::Blocking => "BLOCKING: the upgrade cannot start until these are fixed",
+        Severity::Consent => "CONSENT: the upgrade needs your consent to these",
+        Severity::Warning => "WARNING: the upgrade can start; look at these first",
+        Severity::Waived => "WAIVED: you accept these as they are",
         Severity::Info => "NOTE",
     }
 }
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_sentence_that_begins_with_its_subject_does_not_say_it_twice() {
-        let told = |words: &str| {
+        let shown = |words: &str| {
             problem(&Finding {
                 check: "a".to_owned(),
                 kind: String::new(),
@@ -94,9 +94,9 @@ mod tests {
                 waived: None,
             })
         };
-        assert_eq!(told("pve1 is up to date"), "pve1 is up to date");
-        assert_eq!(told("pve10 is up to date"), "pve1: pve10 is up to date");
-        assert_eq!(told("/ on pve1 is full"), "pve1: / on pve1 is full");
+        assert_eq!(shown("pve1 is up to date"), "pve1 is up to date");
+        assert_eq!(shown("pve10 is up to date"), "pve1: pve10 is up to date");
+        assert_eq!(shown("/ on pve1 is full"), "pve1: / on pve1 is full");
     }
 
     #[test]
@@ -106,7 +106,7 @@ mod tests {
             kind: String::new(),
             severity,
             subject,
-            problem: "it is so".to_owned(),
+            problem: "it is full".to_owned(),
             remedy: "change it".to_owned(),
             waived: None,
         };
@@ -115,8 +115,9 @@ mod tests {
             finding("b", Severity::Blocking, Subject::Node("pve1".into())),
             finding("c", Severity::Blocking, Subject::Cluster),
         ];
-        let expected = "2 blocking, 1 note\n\nBLOCKING: no run while these stand\n  cluster: it is so\n    c → change it\n  \
-                        pve1: it is so\n    b → change it\n\nNOTE\n  cluster: it is so\n    a → change it\n";
+        let expected = "2 blocking, 1 note\n\nBLOCKING: the upgrade cannot start until these are fixed\n  \
+                        cluster: it is full\n    c → change it\n  \
+                        pve1: it is full\n    b → change it\n\nNOTE\n  cluster: it is full\n    a → change it\n";
         assert_eq!(findings(&list).as_str(), expected);
     }
 }

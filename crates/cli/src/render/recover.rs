@@ -5,7 +5,7 @@ use quorate_core::recovery::{Diagnosis, Standing};
 use super::page::Page;
 use super::table::Table;
 
-/// The page: how it stands, every node, why, what threatens, what can be done.
+/// The page: the state, every node, the causes, what is at risk, what can be done.
 pub(crate) fn page(diagnosis: &Diagnosis) -> Page {
     let mut page = Page::default();
     page.line(diagnosis.headline());
@@ -26,7 +26,7 @@ pub(crate) fn page(diagnosis: &Diagnosis) -> Page {
     threats(diagnosis, &mut page);
     if !diagnosis.remedies.is_empty() {
         page.gap();
-        page.line("What can be done, least risk first");
+        page.line("What you can do, least risk first");
         for (number, remedy) in diagnosis.remedies.iter().enumerate() {
             page.line(format!("  {}. {}", number + 1, remedy.title));
             remedy.how.iter().for_each(|line| page.line(format!("     {line}")));
@@ -42,13 +42,13 @@ fn threats(diagnosis: &Diagnosis, page: &mut Page) {
     }
     page.gap();
     page.line("What it means");
-    page.line("  /etc/pve is read-only: no guest starts, moves or is configured. Guests that run go on, but for this:");
+    page.line("  /etc/pve is read-only: no guest can be started, moved or configured. Running guests keep on, except:");
     if diagnosis.fences.is_empty() {
-        page.line("  no node that answers has active HA: none resets itself");
+        page.line("  no node that answers has active HA, so none resets itself");
     }
     for fence in &diagnosis.fences {
         page.line(match fence.overdue {
-            true => format!("  {} has active HA and was to be reset by now: look at its watchdog", fence.node),
+            true => format!("  {} has active HA and should have reset itself by now: check its watchdog", fence.node),
             false => {
                 let left = fence.left_s;
                 format!(

@@ -17,8 +17,8 @@ pub(crate) fn report(view: &View) -> Page {
     page.line(format!("Report of run {run} on cluster {}", view.state.cluster));
     page.line(match (&view.state.ended, view.phase()) {
         (Some(outcome), _) => log::ended(outcome).to_owned(),
-        (None, RunPhase::Paused) => "not over: it is paused".to_owned(),
-        (None, _) => "not over".to_owned(),
+        (None, RunPhase::Paused) => "not finished: it is paused".to_owned(),
+        (None, _) => "not finished".to_owned(),
     });
     let end = view.ended.map_or("now".to_owned(), moment);
     page.line(format!("{} to {end}, {}", moment(view.state.started), duration(view.duration_s())));
@@ -32,7 +32,7 @@ pub(crate) fn report(view: &View) -> Page {
     left_to_you(view, &mut page);
     if view.state.open_changes.is_empty() {
         page.gap();
-        page.line("Nothing is owed to the cluster: every flag and mode that the run set is cleared.");
+        page.line("Nothing is left to undo: every flag and mode that the run set has been cleared.");
     }
     page
 }
@@ -55,9 +55,9 @@ fn nodes(view: &View, page: &mut Page) {
 fn costs(view: &View, page: &mut Page) {
     let (promised, bound) = (&view.promised, &view.bound);
     page.gap();
-    let mut table = Table::new(&["", "done", "planned", "no plan below"]);
+    let mut table = Table::new(&["", "done", "planned", "minimum"]);
     table.row([
-        "moves".to_owned(),
+        "migrations".to_owned(),
         view.moves().to_string(),
         promised.moves.to_string(),
         format!("{} ({})", bound.moves, bound.why),
@@ -76,7 +76,7 @@ fn downtime(view: &View, page: &mut Page) {
         page.line("No guest was stopped.");
         return;
     }
-    page.line("Guests that were stopped, with consent (at most this long):");
+    page.line("Guests that were stopped, with your consent (each at most as long as agreed):");
     let mut table = Table::new(&["guest", "down", "planned", "agreed"]);
     for (guest, down) in &downtimes {
         let still = if down.still_down { ", and still is" } else { "" };
@@ -93,7 +93,7 @@ fn downtime(view: &View, page: &mut Page) {
     }
 }
 
-/// What an aborted run could not give back without harm.
+/// What an aborted run could not undo without harm.
 fn left_to_you(view: &View, page: &mut Page) {
     let left = view.steps.iter().filter_map(|step| match &step.ended {
         Some((_, StepOutcome::HandedOver(why))) => Some((&step.title, why)),
@@ -104,14 +104,14 @@ fn left_to_you(view: &View, page: &mut Page) {
         return;
     }
     page.gap();
-    page.line("Left to you, because it could not be given back without harm, or not at all:");
+    page.line("Left to you, because the run could not undo it without harm, or not at all:");
     for (title, why) in left {
         page.line(format!("  {title}"));
         page.line(format!("    {why}"));
     }
 }
 
-/// What the operator took as it is.
+/// Findings that the operator accepted as they are.
 fn waived(view: &View, page: &mut Page) {
     if view.waivers.is_empty() {
         return;
@@ -126,12 +126,12 @@ fn waived(view: &View, page: &mut Page) {
     }
 }
 
-/// What the last look found.
+/// What the final check found.
 fn final_check(view: &View, page: &mut Page) {
     let Some(FinalCheckView { at, node, findings }) = &view.final_check else { return };
     page.gap();
     let asked = format!(
-        "After the last node, {node}, PVE's checker and the checks of nodes were asked again on all, {}:",
+        "After the last node, {node}, PVE's checker and Quorate's node checks were run again on all nodes, {}:",
         moment(*at)
     );
     if findings.is_empty() {
@@ -148,7 +148,7 @@ fn final_check(view: &View, page: &mut Page) {
     }
 }
 
-/// Everything that did not go as first planned.
+/// Everything that did not go as originally planned.
 fn troubles(view: &View, page: &mut Page) {
     let mut lines = Vec::new();
     for (at, why) in &view.replans {
@@ -168,12 +168,12 @@ fn troubles(view: &View, page: &mut Page) {
     }
     for approval in &view.approvals {
         let kinds: Vec<&str> = approval.kinds.iter().map(|kind| log::consent(*kind)).collect();
-        lines.push(format!("{}  {} agreed to {}", moment(approval.at), approval.by, kinds.join(", ")));
+        lines.push(format!("{}  {} consented to {}", moment(approval.at), approval.by, kinds.join(", ")));
     }
     if !lines.is_empty() {
         lines.sort();
         page.gap();
-        page.line("What did not go as first planned:");
+        page.line("What did not go as planned:");
         for line in lines {
             page.line(format!("  {line}"));
         }

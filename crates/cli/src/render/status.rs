@@ -1,4 +1,4 @@
-//! Where a run stands: `quorate status`.
+//! The state of a run: `quorate status`.
 
 use quorate_core::migration_throttle::Throttle;
 use quorate_core::view::{NodePhase, RunPhase, View};
@@ -8,7 +8,7 @@ use super::page::Page;
 use super::table::Table;
 use super::units::{duration, moment};
 
-/// Steps under way that are listed; there are rarely more than the parallel migrations.
+/// How many steps in progress are listed; there are rarely more than the parallel migrations.
 const LISTED: usize = 20;
 
 /// The page. The run's time may differ from the wall clock's (lab), so durations end at its last event.
@@ -16,7 +16,7 @@ pub(crate) fn status(view: &View, driver: Option<&str>) -> Page {
     let mut page = Page::default();
     page.line(headline(view, driver));
     page.line(format!(
-        "since {}, {}; {} moves, {} reboots so far",
+        "since {}, {}; {} migrations, {} reboots so far",
         moment(view.state.started),
         duration(view.duration_s()),
         view.moves(),
@@ -47,18 +47,20 @@ pub(crate) fn status(view: &View, driver: Option<&str>) -> Page {
 
 fn headline(view: &View, driver: Option<&str>) -> String {
     let run = view.state.run.as_ref().map(ToString::to_string).unwrap_or_default();
-    let driver = match driver {
-        Some(driver) => format!("driven by {driver}"),
-        None => "nobody drives: `quorate resume` takes it up".to_owned(),
+    let cluster = &view.state.cluster;
+    let phase = match (view.phase(), driver) {
+        (RunPhase::Completed, _) => return format!("run {run} on {cluster}: completed"),
+        (RunPhase::Aborted, _) => return format!("run {run} on {cluster}: aborted"),
+        (RunPhase::Paused, _) => "PAUSED",
+        (RunPhase::Running, Some(_)) => "running",
+        (RunPhase::Running, None) => "STOPPED",
+        (RunPhase::Aborting, Some(_)) => "aborting",
+        (RunPhase::Aborting, None) => "STOPPED while aborting",
     };
-    let phase = match view.phase() {
-        RunPhase::Completed => return format!("run {run} on {}: completed", view.state.cluster),
-        RunPhase::Aborted => return format!("run {run} on {}: aborted", view.state.cluster),
-        RunPhase::Running => "running",
-        RunPhase::Paused => "PAUSED",
-        RunPhase::Aborting => "aborting",
-    };
-    format!("run {run} on {}: {phase}; {driver}", view.state.cluster)
+    match driver {
+        Some(driver) => format!("run {run} on {cluster}: {phase} ({driver})"),
+        None => format!("run {run} on {cluster}: {phase}: no process works on this run. `quorate resume` continues it"),
+    }
 }
 
 fn under_way(view: &View, page: &mut Page) {
@@ -67,10 +69,10 @@ fn under_way(view: &View, page: &mut Page) {
         return;
     }
     page.gap();
-    page.line("under way");
+    page.line("in progress");
     for step in steps.iter().take(LISTED) {
         let so_far = duration(view.state.last_event.since_s(step.started));
-        let waits = if step.attempts == 0 { ", waiting until it can begin" } else { "" };
+        let waits = if step.attempts == 0 { ", waiting until it can start" } else { "" };
         page.line(format!("  {} (for {so_far}{waits})", step.title));
     }
     if steps.len() > LISTED {
@@ -78,14 +80,14 @@ fn under_way(view: &View, page: &mut Page) {
     }
 }
 
-/// What the corosync watch holds back; nothing is said while guests travel as planned.
+/// What the migration throttle holds back; nothing is printed while guests move as planned.
 fn held_back(view: &View, page: &mut Page) {
     let (throttle, why) = &view.state.throttle;
     if *throttle == Throttle::AsPlanned {
         return;
     }
     page.gap();
-    page.line(format!("corosync watch: {throttle}"));
+    page.line(format!("migration throttle: {throttle}"));
     why.iter().for_each(|line| page.line(format!("  {line}")));
 }
 
@@ -98,13 +100,13 @@ fn standing_still(view: &View, page: &mut Page) {
     }
 }
 
-/// What is owed, oldest first; nothing is said if nothing is.
+/// What is still to be undone, oldest first; no section if there is nothing.
 pub(crate) fn to_undo(view: &View, page: &mut Page) {
     if view.state.open_changes.is_empty() {
         return;
     }
     page.gap();
-    page.line("owed to the cluster");
+    page.line("still to undo");
     for open in &view.state.open_changes {
         page.line(format!("  {} (since {})", open.undo.kind().title(), moment(open.since)));
     }

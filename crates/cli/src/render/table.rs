@@ -1,4 +1,4 @@
-//! Columns. Widths are those of the widest cell, in columns of the terminal; what is cleaned is measured as it will be
+//! Tables. A column is as wide as its widest cell, in columns of the terminal; cleaned text is measured as it will be
 //! printed.
 
 use unicode_width::UnicodeWidthStr;
@@ -22,7 +22,7 @@ impl Table {
         self.rows.push(cells.into_iter().map(|cell| clean(&cell)).collect());
     }
 
-    /// Writes it, each line with `indent` before it.
+    /// Writes the table, each line indented by `indent`.
     pub fn write(&self, page: &mut Page, indent: &str) {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| {
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn a_letter_that_takes_two_columns_counts_twice_and_one_that_is_cleaned_as_often_as_it_is_shown() {
+    fn a_wide_letter_counts_as_two_columns_and_a_cleaned_one_as_wide_as_it_is_printed() {
         let mut table = Table::new(&["guest", "node"]);
         for name in ["網頁伺服器", "db 🚀", "cafe\u{301}", "web\u{7}"] {
             table.row([name.to_owned(), "pve1".to_owned()]);

@@ -1,4 +1,4 @@
-//! Figures for people: bytes, durations, moments.
+//! Numbers for people: bytes, durations, moments.
 
 use jiff::Timestamp;
 use quorate_core::ids::UnixMs;
@@ -38,7 +38,7 @@ pub(crate) fn time_of_day(at: UnixMs) -> String {
 }
 
 /// The one place where a moment becomes text. One beyond the year 9999 comes from a broken clock, and is shown as the
-/// last that can be.
+/// last possible one.
 fn formatted(at: UnixMs, format: &str) -> String {
     let timestamp = i64::try_from(at.0).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
     timestamp.unwrap_or(Timestamp::MAX).strftime(format).to_string()

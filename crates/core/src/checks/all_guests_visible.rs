@@ -20,7 +20,7 @@ kinds! {
 impl Check for AllGuestsVisible {
     const ID: &'static str = "all-guests-visible";
     const EXPLAIN: &'static str =
-        "PVE leaves guests that a token may not see out of every list, without a word. A guest that was not seen would be \
+        "PVE silently leaves guests that a token may not see out of every list. A guest that was not seen would be \
          rebooted with its node. So the token needs VM.Audit on /vms, and the lists of the API are compared with what \
          `qm list` and `pct list` show on each node itself. To fix it, give the token the role on / with propagation.";
     const WAIVABLE: Waivable = Waivable::Never(UNSEEN);

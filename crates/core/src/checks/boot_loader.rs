@@ -19,7 +19,7 @@ kinds! {
         ("Switch to proxmox-boot-tool, or at least never run zpool upgrade on that pool");
     EfiFull { node: NodeName, free_bytes: u64 } => Warning, node,
         ("/boot/efi on {node} has {} MiB free", free_bytes >> 20),
-        ("Look what fills it: ls -R /boot/efi on {node}");
+        ("See what fills it: ls -R /boot/efi on {node}");
     ToolComplains { node: NodeName, complaint: String } => Warning, node,
         ("proxmox-boot-tool on {node}: {complaint}"),
         ("On {node}: proxmox-boot-tool clean; proxmox-boot-tool status");
@@ -34,13 +34,13 @@ kinds! {
 impl Check for BootLoader {
     const ID: &'static str = "boot-loader";
     const EXPLAIN: &'static str =
-        "A node that was installed on ZFS boots from EFI system partitions that proxmox-boot-tool fills with kernels. All \
-         findings are warnings. A partition that lacks a kernel which another has boots an old one from that disk \
+        "A node that was installed on ZFS boots from EFI system partitions that proxmox-boot-tool fills with kernels. \
+         All findings are warnings. A partition that lacks a kernel which another has boots an old one from that disk \
          (proxmox-boot-tool refresh); one that is too small for one more kernel keeps the new one out (apt-get \
-         autoremove); one that is listed and gone should be taken off the list (proxmox-boot-tool clean). / on ZFS without \
-         any such partition is GRUB that reads the pool itself: with a new feature of the pool the node does not boot any \
-         more; see the administration guide, ZFS, before any zpool upgrade. A full /boot/efi keeps GRUB's own update out. \
-         Have the node's console at hand.";
+         autoremove); one that is listed but gone should be removed from the list (proxmox-boot-tool clean). / on ZFS \
+         without any such partition means that GRUB reads the pool itself: once the pool has a new feature, the node \
+         no longer boots; see the administration guide, ZFS, before any zpool upgrade. A full /boot/efi makes GRUB's \
+         own update fail. Have the node's console at hand.";
     const WAIVABLE: Waivable = Waivable::Yes;
     const ASKED: Asked = Asked::BeforeARun;
     type Found = Found;

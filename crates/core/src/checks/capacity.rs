@@ -1,5 +1,5 @@
-//! Room for every node's guests with that node out. Not the rule `memory-fits`, which is about moves, but a bound of it:
-//! by the same figures, without a placement.
+//! Room for every node's guests with that node out. Not the rule `memory-fits`, which is about moves, but a bound on it
+//! from the same figures, without a placement.
 
 use super::check::{Asked, Check, PLAN, Waivable, kinds};
 use super::stuck::stuck;
@@ -17,8 +17,8 @@ kinds! {
             gib(need), gib(room), gib(need - room)),
         ("Shut guests down for the run, lower their memory, or lower headroom-percent");
     LargestGuest { guest: GuestId, node: NodeName, bytes: u64, hole: u64 } => Warning, guest,
-        ("{guest} on {node} needs {}, the largest hole elsewhere has {}", gib(bytes), gib(hole)),
-        ("Others have to make room first; the plan tells whether they can");
+        ("{guest} on {node} needs {}, no other node has more than {} free", gib(bytes), gib(hole)),
+        ("Other guests have to make room first; the plan says whether they can");
     Tightest { node: NodeName, spare: u64 } => Info, Cluster,
         ("it is tightest with {node} out: {} are left for guests then", gib(spare)),
         ("Nothing to do.");
@@ -29,9 +29,9 @@ impl Check for Capacity {
     const EXPLAIN: &'static str =
         "With each node out in turn: does the configured memory of its running guests, with overhead, fit into what is \
          free on the others under the headroom limit? Simple sums, and so a lower bound: if they do not fit, no plan \
-         exists, and it is blocking. If the largest guest of a node is larger than the largest hole elsewhere it is a \
-         warning: others must make room first, or it cannot go. Shut guests down for the run, lower their memory, or lower \
-         headroom-percent in the configuration.";
+         exists, and it is blocking. If the largest guest of a node is larger than the free memory of any other, it is \
+         a warning: others must make room first, or it cannot go. Shut guests down for the run, lower their memory, or \
+         lower headroom-percent in the configuration.";
     const WAIVABLE: Waivable = Waivable::WarningsOnly(PLAN);
     const ASKED: Asked = Asked::BeforeARun;
     type Found = Found;

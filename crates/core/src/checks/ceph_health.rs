@@ -1,4 +1,4 @@
-//! Ceph beside its safety rules: flags in the way of coming back, checks that stop nothing, a manager without standby.
+//! Ceph beyond its safety rules: flags that keep data from coming back, health checks that block nothing, no standby.
 
 use super::check::{Asked, Check, Waivable, kinds};
 use crate::policy::Policy;
@@ -15,7 +15,7 @@ kinds! {
         ("the flag {flag} is set for all OSDs: Ceph will not become clean after a reboot"),
         ("Clear it: ceph osd unset {flag}");
     FlagHinders { flag: String } => Warning, Cluster,
-        ("the flag {flag} is set for all OSDs: Ceph heals less than it could"),
+        ("the flag {flag} is set for all OSDs: Ceph recovers less than it could"),
         ("Clear it if it is not meant to stay: ceph osd unset {flag}");
     FlagSet { flag: String, meaning: &'static str } => Info, Cluster,
         ("the flag {flag} is set for all OSDs: {meaning}"),
@@ -34,12 +34,12 @@ kinds! {
 impl Check for CephHealth {
     const ID: &'static str = "ceph-health";
     const EXPLAIN: &'static str =
-        "What there is to know of Ceph beside the rule ceph-redundancy, which judges placement groups, pools, monitors and \
-         every health check that is about redundancy. Flags that keep data from coming back after a reboot (nobackfill, \
-         norecover, noup, pause) are blocking; those that keep Ceph from healing fully, flags of one host and a manager \
-         without standby are warnings. Health checks that are muted or say nothing about redundancy (a recent crash that \
-         is not archived, a late scrub) are for information. A noout that is set already is respected and left as it is. \
-         Look with `ceph health detail`.";
+        "What there is to know about Ceph beyond the rule ceph-redundancy, which covers placement groups, pools, \
+         monitors and every health check that is about redundancy. Flags that keep data from coming back after a \
+         reboot (nobackfill, norecover, noup, pause) are blocking; those that keep Ceph from recovering fully, flags \
+         of one host and a manager without standby are warnings. Health checks that are muted or say nothing about \
+         redundancy (a recent crash that is not archived, a late scrub) are for information. A noout that is set \
+         already is respected and left as it is. Look with `ceph health detail`.";
     const WAIVABLE: Waivable =
         Waivable::WarningsOnly("a node counts as back only when Ceph is clean, and with these flags it never is");
     const ASKED: Asked = Asked::BeforeARun;
@@ -66,7 +66,7 @@ fn flags(ceph: &Ceph, found: &mut Vec<Found>) {
         name if FLAGS_IN_THE_WAY.contains(&name) => Found::FlagInTheWay { flag },
         "norebalance" | "nodown" | "noin" => Found::FlagHinders { flag },
         "noout" => Found::FlagSet { flag, meaning: "it is respected and not cleared by a run" },
-        _ => Found::FlagSet { flag, meaning: "it has no part in a run" },
+        _ => Found::FlagSet { flag, meaning: "it plays no part in a run" },
     }));
     for (host, flags) in &ceph.node_flags {
         found.extend(flags.iter().cloned().map(|flag| Found::HostFlag { flag, host: host.clone() }));

@@ -27,18 +27,19 @@ kinds! {
         ("Set the repository back to the release that runs, and upgrade Ceph by its own procedure");
     NewKeyCipher { node: NodeName, coming: Version, first: &'static str } => Warning, node,
         ("the upgrade of {node} brings Ceph {coming}: from {first} on CephX has another cipher"),
-        ("Read the release notes before: old clients of CephFS and RBD outside of the cluster may lose access");
+        ("Read the release notes first: old clients of CephFS and RBD outside of the cluster may lose access");
 }
 
 impl Check for CephVersions {
     const ID: &'static str = "ceph-versions";
     const EXPLAIN: &'static str =
-        "Inside one major release of Ceph a node's daemons may restart together, as a reboot does. A new major needs its \
-         own order over all nodes: monitors, managers, OSDs, metadata servers. So daemons of different majors are \
-         blocking, and so are pending Ceph packages of another major than the one that runs: upgrade Ceph first, by its \
-         own procedure. Different builds of one major are for information, and so is a daemon that still runs what was \
-         installed before: packages of Ceph restart nothing, the reboot of its node does. Point releases that change the \
-         cipher of CephX keys (19.2.6, 20.2.4) are a warning: clients outside of the cluster may be too old for them.";
+        "Inside one major release of Ceph a node's daemons may restart together, as a reboot does. A new major needs \
+         its own order over all nodes: monitors, managers, OSDs, metadata servers. So daemons of different majors are \
+         blocking, and so are pending Ceph packages of another major than the one that runs: upgrade Ceph first, by \
+         its own procedure. Different builds of one major are for information, and so is a daemon that still runs what \
+         was installed before: packages of Ceph restart nothing, the reboot of its node does. Point releases that \
+         change the cipher of CephX keys (19.2.6, 20.2.4) are a warning: clients outside of the cluster may be too old \
+         for them.";
     const WAIVABLE: Waivable = Waivable::Never("a new major release of Ceph has an order of its own over all nodes");
     const ASKED: Asked = Asked::BeforeARun;
     type Found = Found;
@@ -73,7 +74,7 @@ impl Check for CephVersions {
     }
 }
 
-/// Point releases that bring another cipher for CephX keys: clients that are older may not get in any more.
+/// Point releases that bring another cipher for CephX keys: clients that are older may no longer get in.
 const NEW_KEYS: [&str; 2] = ["19.2.6", "20.2.4"];
 
 fn keys_that_change(snapshot: &Snapshot, running: &BTreeSet<&Version>, found: &mut Vec<Found>) {

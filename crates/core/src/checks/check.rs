@@ -4,9 +4,9 @@ use super::finding::{Finding, Severity, Subject};
 use crate::policy::Policy;
 use crate::snapshot::Snapshot;
 
-/// A check, as its file writes it down. Nothing here has a default: who adds a check decides all of it.
+/// A check, as its file states it. Nothing here has a default: the author of a check decides all of it.
 pub(super) trait Check {
-    /// Its id, as in findings and `quorate explain`.
+    /// The id under which findings and `quorate explain` name it.
     const ID: &'static str;
     /// What it is for, what a finding looks like, how to fix it: the text of `quorate explain` and of `docs/checks.md`.
     const EXPLAIN: &'static str;
@@ -20,37 +20,37 @@ pub(super) trait Check {
     fn look(snapshot: &Snapshot, policy: &Policy, found: &mut Vec<Self::Found>);
 }
 
-/// May a finding be waived? It may if it is advice: an administrator who knows better may go on, with a reason that is
-/// written into the journal. What a safety rule, a step or the proof after a reboot depends on is never waived: the run
-/// would stand still there with a node half drained.
+/// May a finding be waived? It may if it is advice: an administrator who knows better may continue, with a reason that
+/// is written into the journal. What a safety rule, a step or the wait after a reboot depends on is never waived: the
+/// run would stop there with a node half drained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waivable {
-    /// Yes.
+    /// All of its findings may.
     Yes,
-    /// Yes, but for findings of this kind, for this reason.
+    /// All but findings of this kind may, for this reason.
     Except(&'static str, &'static str),
     /// Its warnings may; what it finds blocking may not, for this reason.
     WarningsOnly(&'static str),
-    /// No, for this reason.
+    /// None of its findings may, for this reason.
     Never(&'static str),
 }
 
 /// What was not seen.
-pub(super) const UNSEEN: &str = "what was not seen is never taken for good";
-/// A rule says the same.
+pub(super) const UNSEEN: &str = "what was not seen is never assumed to be good";
+/// A safety rule refuses for the same cause.
 pub(super) const RULE: &str = "a safety rule holds the run up at this point anyway";
-/// The proof after a reboot asks for it.
+/// The wait for the node after its reboot depends on it.
 pub(super) const PROOF: &str =
-    "a node counts as back only when this is well: the run would stand still after the first reboot";
-/// Packages.
-pub(super) const HALF: &str = "an upgrade that begins like this ends half-way";
-/// The planner asks for it.
-pub(super) const PLAN: &str = "there is no plan, or another one, while this stands";
+    "a node counts as back only when this is in order: the run would stop after the first reboot";
+/// The package upgrade would fail.
+pub(super) const HALF: &str = "an upgrade that starts like this stops half-way";
+/// The plan depends on it.
+pub(super) const PLAN: &str = "there is no plan, or a different one, while this remains";
 
 /// When a check is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
-    /// Before a run. While it goes on, rules and steps see to what the check is about.
+    /// Before a run. During the run, rules and steps take care of what the check is about.
     BeforeARun,
     /// Also before each further node is drained: nothing else would notice in time.
     BeforeEachNode,
@@ -137,7 +137,7 @@ impl AnyCheck {
         self.names.iter().map(|name| kebab(name)).collect()
     }
 
-    /// What `quorate explain` and `docs/checks.md` say of it, one paragraph after the other.
+    /// What `quorate explain` and `docs/checks.md` say about it, one paragraph after the other.
     pub fn paragraphs(&self) -> [String; 2] {
         let waivable = match self.waivable {
             Waivable::Yes => "With a reason, all of it can be waived.".to_owned(),

@@ -1,7 +1,7 @@
 //! What can be done with a guest that cannot move while it runs: each policy that helps, with its downtime.
 //!
-//! Asked at plan time and named in findings, so that nobody has to guess a word. Promises that a policy which is named
-//! here takes the guest out of the way by what is known of it now; does not promise room for it, which the plan tells.
+//! Asked at plan time and named in findings, so that nobody has to guess the right word. A policy that is named here
+//! gets the guest out of the way, as far as is known now; whether there is room for it is for the plan to say.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,18 +16,18 @@ use crate::snapshot::{Guest, GuestStatus, HaRequest, Snapshot};
 /// One policy that helps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Choice {
-    /// The policy.
+    /// The policy to set for the guest.
     pub policy: GuestPolicy,
     /// Expected downtime in seconds.
     pub downtime_s: u64,
-    /// What happens then, in words.
+    /// What happens to the guest with it, in words.
     pub what: String,
 }
 
 /// A guest that is in the way, and what helps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Question {
-    /// The guest.
+    /// The guest that cannot move.
     pub guest: GuestId,
     /// Its name.
     pub name: String,
@@ -37,12 +37,12 @@ pub struct Question {
     pub choices: Vec<Choice>,
 }
 
-/// The line of the configuration's `[policy.guests]` that says so.
+/// The line of the configuration's `[policy.guests]` that sets this policy.
 pub fn config_line(guest: GuestId, policy: GuestPolicy) -> String {
     format!("\"{guest}\" = \"{}\"", policy.word())
 }
 
-/// Guests that are in the way of a run and of which nobody has said what to do, in order.
+/// Guests that are in the way of a run and for which the policy does not say what to do, in order.
 pub fn open_questions(snapshot: &Snapshot, policy: &Policy) -> Vec<Question> {
     let turn = |guest: &&Guest| snapshot.nodes.get(&guest.node).is_none_or(|node| has_turn(node, policy));
     let asked = snapshot.guests.values().filter(|guest| guest.may_be_running() && policy.of(guest).is_none());
@@ -66,7 +66,7 @@ pub fn choices(snapshot: &Snapshot, policy: &Policy, guest: &Guest) -> Vec<Choic
     let mut choices = Vec::new();
     let mut add = |policy, downtime_s, what: &str| choices.push(Choice { policy, downtime_s, what: what.to_owned() });
     if moves_with(GuestPolicy::Eject) {
-        add(GuestPolicy::Eject, 0, "its CD image is ejected, it moves live, and the image is put back where it lies");
+        add(GuestPolicy::Eject, 0, "its CD image is ejected, it moves live, and the image is put back where possible");
     }
     if moves_with(GuestPolicy::Copy) {
         add(GuestPolicy::Copy, 0, "its local disks are copied while it runs");
@@ -85,7 +85,7 @@ pub fn choices(snapshot: &Snapshot, policy: &Policy, guest: &Guest) -> Vec<Choic
     choices
 }
 
-/// How long an offline move would take it down; none where it cannot be moved stopped either.
+/// How long an offline move would keep it down; none where it cannot be moved stopped either.
 pub(super) fn offline_downtime_s(snapshot: &Snapshot, policy: &Policy, guest: &Guest) -> Option<u64> {
     if !guest.status.is(&GuestStatus::Running) || stuck_stopped(snapshot, policy, guest).is_some() {
         return None;

@@ -23,11 +23,11 @@ kinds! {
 impl Check for ClockSkew {
     const ID: &'static str = "clock-skew";
     const EXPLAIN: &'static str =
-        "HA judges by time stamps that other nodes wrote, Ceph's monitors want their clocks within 50 ms, and certificates \
-         and tickets are about time. The clock of each node is compared with the middle one of all nodes, so that a wrong \
-         clock on this machine is no finding. More than 2 s off is a warning, more than 30 s blocking: HA might take a \
-         node for dead. Look at `chronyc tracking` on the node.";
-    const WAIVABLE: Waivable = Waivable::WarningsOnly("HA judges by the clocks of the nodes");
+        "HA relies on time stamps that other nodes wrote, Ceph's monitors want their clocks within 50 ms, and \
+         certificates and tickets depend on the time. The clock of each node is compared with the median of all nodes, \
+         so that a wrong clock on this machine is no finding. More than 2 s off is a warning, more than 30 s blocking: \
+         HA might consider a node dead. Look at `chronyc tracking` on the node.";
+    const WAIVABLE: Waivable = Waivable::WarningsOnly("HA relies on the clocks of the nodes");
     const ASKED: Asked = Asked::BeforeEachNode;
     type Found = Found;
 

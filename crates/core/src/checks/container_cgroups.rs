@@ -18,10 +18,10 @@ impl Check for ContainerCgroups {
     const ID: &'static str = "container-cgroups";
     const EXPLAIN: &'static str =
         "Raw settings that begin with `lxc.cgroup.` are meant for the first generation of cgroups. PVE 9 has only the \
-         second: a limit or a device permission that was set this way is gone once the container is started there, and a \
-         container moves by a restart. A warning. Write `lxc.cgroup2.` instead, in /etc/pve/lxc/ID.conf, with the names of \
-         the second generation. Whether the system in a container is too old for it (systemd before 232: CentOS 7, Ubuntu \
-         16.04) is looked up by PVE's own checker; see upgrade-checker.";
+         second: a limit or a device permission that was set this way is gone once the container is started there, and \
+         a container moves by a restart. A warning. Write `lxc.cgroup2.` instead, in /etc/pve/lxc/ID.conf, with the \
+         names of the second generation. Whether the system in a container is too old for it (systemd before 232: \
+         CentOS 7, Ubuntu 16.04) is looked up by PVE's own checker; see upgrade-checker.";
     const WAIVABLE: Waivable = Waivable::Yes;
     const ASKED: Asked = Asked::BeforeARun;
     type Found = Found;

@@ -1,4 +1,4 @@
-//! How many links corosync has. That all of them are up is for the rule `corosync-one-at-a-time` to say.
+//! How many links corosync has. Whether all of them are up is checked by the rule `corosync-one-at-a-time`.
 
 use super::check::{Asked, Check, Waivable, kinds};
 use super::support::views;
@@ -9,16 +9,16 @@ pub(super) struct CorosyncLinks;
 
 kinds! {
     OneLink => Warning, Cluster,
-        ("corosync has one link only: if that network shakes while a node is out, the cluster stops"),
+        ("corosync has one link only: if that network falters while a node is out, the cluster stops"),
         ("Add a second link (ring1_addr in /etc/pve/corosync.conf)");
 }
 
 impl Check for CorosyncLinks {
     const ID: &'static str = "corosync-links";
     const EXPLAIN: &'static str =
-        "With a single link between the members, the cluster depends on one network: if it shakes while a node is out, \
-         quorum is lost. A warning. Add a second link on another network (ring1_addr in /etc/pve/corosync.conf). A link \
-         that is configured and down is the business of the rule corosync-one-at-a-time, and blocking.";
+        "With a single link between the members, the cluster depends on one network: if it falters while a node is \
+         out, quorum is lost. A warning. Add a second link on another network (ring1_addr in /etc/pve/corosync.conf). \
+         A link that is configured and down is reported by the rule corosync-one-at-a-time, and blocking.";
     const WAIVABLE: Waivable = Waivable::Yes;
     const ASKED: Asked = Asked::BeforeARun;
     type Found = Found;

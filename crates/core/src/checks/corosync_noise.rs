@@ -1,4 +1,4 @@
-//! What corosync complained of in the last day.
+//! What corosync complained about in the last day.
 
 use super::check::{Asked, Check, Waivable, kinds};
 use super::support::online;
@@ -21,11 +21,11 @@ kinds! {
 impl Check for CorosyncNoise {
     const ID: &'static str = "corosync-noise";
     const EXPLAIN: &'static str =
-        "corosync writes into its journal when packets had to be sent again, when a link was lost, and when the token of \
-         its ring did not come round. A network that does this in quiet times will do worse while guests migrate, and a \
-         node with active HA that loses the others resets itself. More than a few retransmits in the last day, or a lost \
-         link or token that no reboot explains, are a warning. Look at the switch, at MTU and at what shares the network: \
-         `journalctl -u corosync --since -24h`.";
+        "corosync writes into its journal when packets had to be sent again, when a link was lost, and when the token \
+         of its ring did not come round. A network that does this in quiet times will do worse while guests migrate, \
+         and a node with active HA that loses the others resets itself. More than a few retransmits in the last day, \
+         or a lost link or token that no reboot explains, are a warning. Look at the switch, at MTU and at what shares \
+         the network: `journalctl -u corosync --since -24h`.";
     const WAIVABLE: Waivable = Waivable::Yes;
     const ASKED: Asked = Asked::BeforeARun;
     type Found = Found;

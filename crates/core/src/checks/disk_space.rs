@@ -8,9 +8,9 @@ use crate::snapshot::Snapshot;
 
 pub(super) struct DiskSpace;
 
-/// A PVE upgrade downloads up to 1 GiB and unpacks as much beside what it replaces.
+/// A PVE upgrade downloads up to 1 GiB and unpacks as much again beside what it replaces.
 const ROOT_NEEDED_BYTES: u64 = 2 << 30;
-/// What leaves room for logs and a second try.
+/// Enough to leave room for logs and a second attempt.
 const ROOT_WISHED_BYTES: u64 = 5 << 30;
 /// A kernel with its initial RAM disk takes 100 to 150 MiB.
 const BOOT_WISHED_BYTES: u64 = 200 << 20;
@@ -30,9 +30,9 @@ kinds! {
 impl Check for DiskSpace {
     const ID: &'static str = "disk-space";
     const EXPLAIN: &'static str =
-        "dpkg that runs out of space leaves packages half unpacked. Less than 2 GiB free on / is blocking, less than 5 GiB \
-         a warning. Less than 200 MiB on /boot is a warning: the initial RAM disk of a new kernel may not fit. Free space \
-         with `apt-get clean`, `journalctl --vacuum-size=200M`, `apt-get autoremove` (old kernels).";
+        "dpkg that runs out of space leaves packages half unpacked. Less than 2 GiB free on / is blocking, less than 5 \
+         GiB a warning. Less than 200 MiB on /boot is a warning: the initial RAM disk of a new kernel may not fit. \
+         Free space with `apt-get clean`, `journalctl --vacuum-size=200M`, `apt-get autoremove` (old kernels).";
     const WAIVABLE: Waivable = Waivable::WarningsOnly(HALF);
     const ASKED: Asked = Asked::BeforeEachNode;
     type Found = Found;

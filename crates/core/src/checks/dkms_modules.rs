@@ -11,17 +11,17 @@ pub(super) struct DkmsModules;
 
 kinds! {
     BuiltHere { node: NodeName, modules: Vec<String>, kernel: Version } => Warning, node,
-        ("{node} builds {} by itself, and kernel {kernel} is to come", some(&modules)),
-        ("See that each supports that kernel, and that proxmox-default-headers is installed");
+        ("{node} builds {} by itself, and kernel {kernel} is coming", some(&modules)),
+        ("Check that each supports that kernel, and that proxmox-default-headers is installed");
 }
 
 impl Check for DkmsModules {
     const ID: &'static str = "dkms-modules";
     const EXPLAIN: &'static str =
-        "Modules of DKMS (drivers of graphics cards, of network or storage cards) are compiled again for each kernel, while \
-         its package is installed. If that fails the node comes back without the device: a network card or a storage may \
-         be missing. A warning where a new kernel is to come. Look whether the module supports that kernel, and that \
-         proxmox-default-headers is installed; `dkms status` shows what was built.";
+        "Modules of DKMS (drivers of graphics cards, of network or storage cards) are compiled again for each kernel, \
+         while its package is installed. If that fails the node comes back without the device: a network card or a \
+         storage may be missing. A warning where a new kernel is coming. Check that the module supports that kernel, \
+         and that proxmox-default-headers is installed; `dkms status` shows what was built.";
     const WAIVABLE: Waivable = Waivable::Yes;
     const ASKED: Asked = Asked::BeforeARun;
     type Found = Found;

@@ -20,9 +20,9 @@ kinds! {
 impl Check for DpkgState {
     const ID: &'static str = "dpkg-state";
     const EXPLAIN: &'static str =
-        "A package that is half installed or half configured makes the next upgrade fail with the node empty: blocking. \
-         Fix it with `dpkg --configure -a` and `apt-get -f install` on the node. Another process at work with dpkg is a \
-         warning: the run waits for its lock, and fails if it is held too long.";
+        "A package that is half installed or half configured makes the next upgrade fail with the node empty: \
+         blocking. Fix it with `dpkg --configure -a` and `apt-get -f install` on the node. Another process that uses \
+         dpkg is a warning: the run waits for its lock, and fails if it is held too long.";
     const WAIVABLE: Waivable = Waivable::WarningsOnly(HALF);
     const ASKED: Asked = Asked::BeforeEachNode;
     type Found = Found;

@@ -1,4 +1,4 @@
-//! Does another driver run on this cluster?
+//! Is another driver running on this cluster?
 
 use super::check::{Asked, Check, Waivable, kinds};
 use crate::policy::Policy;
@@ -6,26 +6,26 @@ use crate::snapshot::{DriverLock, Snapshot};
 
 pub(super) struct DriverLockHeld;
 
-/// A driver renews its lock every half minute, and pmxcfs lets go of one after two minutes.
+/// A driver renews its lock every half minute, and pmxcfs releases one after two minutes.
 const STALE_S: u64 = 120;
 
 kinds! {
     Held { lock: DriverLock, age_s: u64 } => Blocking, Cluster,
-        ("the cluster is being rolled: run {} by {}, renewed {age_s} s ago", lock.run, lock.holder),
+        ("the cluster is being upgraded: run {} by {}, renewed {age_s} s ago", lock.run, lock.holder),
         ("Wait until that run has ended, or end it there: quorate abort");
     LeftBehind { lock: DriverLock, age_s: u64 } => Warning, Cluster,
         ("a driver left its lock behind: run {} by {}, renewed {age_s} s ago", lock.run, lock.holder),
-        ("Take it up again where its journal is: quorate resume");
+        ("Continue it where its journal is: quorate resume");
 }
 
 impl Check for DriverLockHeld {
     const ID: &'static str = "driver-lock";
     const EXPLAIN: &'static str =
-        "Two administrators on two laptops must not both roll one cluster: each would drain onto the node that the other \
-         reboots. A driver keeps a lock in the cluster itself and renews it. A lock that was renewed a moment ago is \
-         blocking: wait, or end the other run. An old one was left by a driver that died, and is a warning: it is best to \
-         continue its run with `quorate resume` where its journal is.";
-    const WAIVABLE: Waivable = Waivable::Never("two drivers would roll one cluster");
+        "Two administrators on two laptops must not both upgrade one cluster: each would drain onto the node that the \
+         other reboots. A driver keeps a lock in the cluster itself and renews it. A lock that was renewed a moment \
+         ago is blocking: wait, or end the other run. An old one was left by a driver that died, and is a warning: it \
+         is best to continue its run with `quorate resume` where its journal is.";
+    const WAIVABLE: Waivable = Waivable::Never("two drivers would upgrade one cluster");
     const ASKED: Asked = Asked::BeforeARun;
     type Found = Found;
 

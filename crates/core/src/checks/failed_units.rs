@@ -17,9 +17,9 @@ kinds! {
 impl Check for FailedUnits {
     const ID: &'static str = "failed-units";
     const EXPLAIN: &'static str =
-        "A unit that has failed is a warning: it may fail again after the reboot, and then one cannot tell whether the \
-         upgrade did it. Look with `systemctl --failed` on the node, fix the cause, and clear old ones with `systemctl \
-         reset-failed`.";
+        "A unit that has failed is a warning: it may fail again after the reboot, and then it is unclear whether the \
+         upgrade caused it. Look with `systemctl --failed` on the node, fix the cause, and clear old ones with \
+         `systemctl reset-failed`.";
     const WAIVABLE: Waivable = Waivable::Yes;
     const ASKED: Asked = Asked::BeforeARun;
     type Found = Found;

@@ -7,7 +7,8 @@ use crate::ids::{GuestId, NodeName, StorageId};
 /// One thing found, with its evidence and its remedy. [`Finding::id`] says which one it is; the words are for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// The check's id, that of the safety rule that speaks (`quorum-margin`), or that of the reason why there is no plan.
+    /// The check's id, that of the safety rule that refuses (`quorum-margin`), or that of the reason why there is no
+    /// plan.
     pub check: String,
     /// Which of the things that the check can find: `root-full`. Empty where the check's id says it all.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -41,13 +42,13 @@ impl Finding {
 pub enum Severity {
     /// Good to know.
     Info,
-    /// The operator takes it as it is, with a reason.
+    /// The operator accepts it, with a reason.
     Waived,
-    /// Look at it; a run is possible.
+    /// Worth a look; a run is possible.
     Warning,
     /// A run is possible once the operator has agreed.
     Consent,
-    /// No run while this stands. Unknown readings are of this kind.
+    /// No run while this remains. Unknown readings are of this kind.
     Blocking,
 }
 
@@ -55,13 +56,13 @@ pub enum Severity {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Subject {
-    /// All of it.
+    /// The cluster as a whole.
     Cluster,
-    /// A node.
+    /// One node of the cluster.
     Node(NodeName),
-    /// A storage.
+    /// One storage of the configuration.
     Storage(StorageId),
-    /// A guest.
+    /// One guest, on whichever node it is.
     Guest(GuestId),
 }
 

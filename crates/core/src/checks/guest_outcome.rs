@@ -1,6 +1,6 @@
-//! What each guest will experience in a run: one verdict, with its reason.
+//! What each guest will experience in a run: one outcome, with its reason.
 //!
-//! Read from the same judgement as the check `guest-outcome`, so that the two cannot differ.
+//! Decided by the same code as the check `guest-outcome`, so that the two cannot differ.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,10 +12,10 @@ use crate::placement::disk_bytes;
 use crate::policy::{GuestPolicy, Policy, StoppedGuests};
 use crate::snapshot::{DiskUse, Guest, Snapshot};
 
-/// A guest's verdict.
+/// What a guest will experience, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GuestOutcome {
-    /// What happens.
+    /// What happens to it.
     pub kind: GuestOutcomeKind,
     /// Why, or what goes with it; empty where there is nothing to say.
     pub why: String,
@@ -25,7 +25,7 @@ pub struct GuestOutcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GuestOutcomeKind {
-    /// Nothing: it does not run, or its node has no turn.
+    /// Nothing: it does not run, or its node is not upgraded.
     Untouched,
     /// It is stopped and moves as it is.
     Offline,
@@ -37,7 +37,7 @@ pub enum GuestOutcomeKind {
     MovedStopped,
     /// It is shut down while its node is upgraded, and started again there.
     StaysDown,
-    /// It is in the way: no run while that is so.
+    /// It is in the way: no run until that is changed.
     Blocked,
 }
 
@@ -55,7 +55,7 @@ impl std::fmt::Display for GuestOutcomeKind {
     }
 }
 
-/// The verdict on one guest.
+/// The outcome for one guest.
 pub fn guest_outcome(snapshot: &Snapshot, policy: &Policy, guest: &Guest) -> GuestOutcome {
     let is = |kind, why: &str| GuestOutcome { kind, why: why.to_owned() };
     if snapshot.nodes.get(&guest.node).is_some_and(|node| !has_turn(node, policy)) {
@@ -73,7 +73,7 @@ pub fn guest_outcome(snapshot: &Snapshot, policy: &Policy, guest: &Guest) -> Gue
         return is(GuestOutcomeKind::Blocked, &format!("locked: {}", lock.0));
     }
     let Some(facts) = guest.migration.known() else {
-        return is(GuestOutcomeKind::Blocked, "what it hangs on is not known");
+        return is(GuestOutcomeKind::Blocked, "what binds it to its node is not known");
     };
     if let Some(reason) = stuck(snapshot, policy, guest) {
         if policy.allows(guest, GuestPolicy::Shutdown) {
@@ -81,7 +81,9 @@ pub fn guest_outcome(snapshot: &Snapshot, policy: &Policy, guest: &Guest) -> Gue
         }
         let down_s = offline_downtime_s(snapshot, policy, guest).filter(|_| policy.allows(guest, GuestPolicy::Offline));
         return match down_s {
-            Some(down_s) => is(GuestOutcomeKind::MovedStopped, &format!("down for about {}; {reason}", lasting(down_s))),
+            Some(down_s) => {
+                is(GuestOutcomeKind::MovedStopped, &format!("down for about {}; {reason}", lasting(down_s)))
+            }
             None => is(GuestOutcomeKind::Blocked, &reason),
         };
     }
@@ -94,7 +96,7 @@ pub fn guest_outcome(snapshot: &Snapshot, policy: &Policy, guest: &Guest) -> Gue
     }
     let copied = disk_bytes(facts);
     if copied > 0 {
-        with.push(format!("{} of local disks travel along", super::support::gib(copied)));
+        with.push(format!("{} of local disks are copied", super::support::gib(copied)));
     }
     is(GuestOutcomeKind::Live, &with.join("; "))
 }

@@ -44,20 +44,20 @@ kinds! {
         ("Nothing to do.");
     NewMachine { guest: GuestId, machine: String, newest: Version } => Info, guest,
         ("{guest} runs with the machine type {machine}, and the newest QEMU of the other nodes is {newest}"),
-        ("Nothing to do: the plan takes it to upgraded nodes only.");
+        ("Nothing to do: the plan moves it to upgraded nodes only.");
 }
 
 impl Check for GuestOutcomes {
     const ID: &'static str = "guest-outcome";
     const EXPLAIN: &'static str =
-        "Every running guest on a node that is to be upgraded is judged by its configuration, by PVE's precondition call \
-         and by what that call does not test: bridges, CPU features, active storages. A VM that moves live is no finding. A \
-         container moves by restart, seconds of downtime: consent. A guest that nothing can move is blocking until the \
-         policy says what to do: [policy.guests] \"vm:116\" = \"shutdown\" takes it down for its node's reboot, \
-         \"offline\" shuts it down, moves it and starts it again, \"eject\" empties a CD drive that holds a local image, \
-         \"copy\" copies its local disks, \"refuse\" leaves it alone. A lock is blocking; if its task is long dead: qm \
-         unlock ID. Raw QEMU arguments are a warning, because nobody tests them.";
-    const WAIVABLE: Waivable = Waivable::WarningsOnly("what is done with a guest is said by policy and consent");
+        "Every running guest on a node that is to be upgraded is checked: its configuration, PVE's precondition call \
+         and what that call does not test: bridges, CPU features, active storages. A VM that moves live is no finding. \
+         A container moves by restart, seconds of downtime: consent. A guest that nothing can move is blocking until \
+         the policy says what to do: [policy.guests] \"vm:116\" = \"shutdown\" takes it down for its node's reboot, \
+         \"offline\" shuts it down, moves it and starts it again, \"eject\" empties a CD drive that holds a local \
+         image, \"copy\" copies its local disks, \"refuse\" leaves it alone. A lock is blocking; if its task is long \
+         dead: qm unlock ID. Raw QEMU arguments are a warning, because nobody tests them.";
+    const WAIVABLE: Waivable = Waivable::WarningsOnly("policy and consent decide what is done with a guest");
     const ASKED: Asked = Asked::BeforeARun;
     type Found = Found;
 
@@ -139,7 +139,7 @@ fn too_new_a_machine(snapshot: &Snapshot, guest: &Guest) -> Option<Found> {
     (newest < needed).then_some(Found::NewMachine { guest: guest.id, machine, newest })
 }
 
-/// Every policy that helps, as the line that says so.
+/// Every policy that helps, as its line in the configuration.
 fn remedy(snapshot: &Snapshot, policy: &Policy, guest: &Guest) -> String {
     let line = |choice: &Choice| {
         let down =
@@ -156,7 +156,7 @@ fn remedy(snapshot: &Snapshot, policy: &Policy, guest: &Guest) -> String {
     )
 }
 
-/// A cost is to be agreed to, and for information if it has been.
+/// A cost needs consent; once that is given, it is for information.
 fn cost(agreed: bool) -> Severity {
     if agreed { Severity::Info } else { Severity::Consent }
 }

@@ -1,4 +1,4 @@
-//! HA rules that cannot hold with a node out. That they hold now is for the rule `rules-kept` to say.
+//! HA rules that cannot hold with a node out. Whether they hold now is checked by the rule `rules-kept`.
 
 use super::check::{Asked, Check, PLAN, Waivable, kinds};
 use super::support::some;
@@ -11,19 +11,19 @@ pub(super) struct HaRules;
 kinds! {
     KeptApart { rule: String, guests: Vec<String>, nodes_left: usize } => Blocking, Cluster,
         ("HA rule {rule}: {} are kept apart, with a node out there are {nodes_left} nodes", some(&guests)),
-        ("Loosen it for the time of the run: ha-manager rules set resource-affinity {rule} --disable 1");
+        ("Disable it for the run: ha-manager rules set resource-affinity {rule} --disable 1");
     OneNodeOnly { rule: String, guests: Vec<String> } => Blocking, Cluster,
         ("HA rule {rule}: {} may be on one node only", some(&guests)),
-        ("Loosen it for the time of the run: ha-manager rules set node-affinity {rule} --disable 1");
+        ("Disable it for the run: ha-manager rules set node-affinity {rule} --disable 1");
 }
 
 impl Check for HaRules {
     const ID: &'static str = "ha-rules";
     const EXPLAIN: &'static str =
         "Guests that are kept apart need one node each. With as many of them as nodes there is nowhere to go while one \
-         node is out, and HA leaves the guest where it is without a word. The same holds for a strict node rule with a \
-         single node. Both are blocking. Loosen the rule for the time of the run (ha-manager rules set TYPE RULE --disable \
-         1), or stop one of the guests. A rule that is broken now is the business of the safety rule rules-kept.";
+         node is out, and HA silently leaves the guest where it is. The same holds for a strict node rule with a \
+         single node. Both are blocking. Disable the rule for the run (ha-manager rules set TYPE RULE --disable 1), or \
+         stop one of the guests. A rule that is broken now is reported by the safety rule rules-kept.";
     const WAIVABLE: Waivable = Waivable::Never(PLAN);
     const ASKED: Asked = Asked::BeforeARun;
     type Found = Found;

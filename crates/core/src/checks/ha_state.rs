@@ -1,4 +1,4 @@
-//! Is the HA manager alive and at rest?
+//! Is the HA manager alive and idle?
 
 use super::check::{Asked, Check, Waivable, kinds};
 use super::support::online;
@@ -19,16 +19,16 @@ kinds! {
         ("HA has services and no master"),
         ("Look at the manager: ha-manager status; systemctl status pve-ha-crm on each node");
     MasterStale { master: NodeName, age_s: u64 } => Blocking, Cluster,
-        ("the HA master {master} wrote its state {age_s} s ago: what it says is not to be trusted"),
+        ("the HA master {master} wrote its state {age_s} s ago: what it says cannot be trusted"),
         ("Look at the manager: ha-manager status; systemctl status pve-ha-crm on each node");
     InError { guest: GuestId } => Blocking, guest,
         ("HA has given {guest} up (state error)"),
         ("Fix the guest, then: ha-manager set {guest} --state disabled; ha-manager set {guest} --state started");
     UnderWay { guest: GuestId, state: HaServiceState } => Blocking, guest,
-        ("HA has {guest} under way (state {state:?})"),
+        ("HA is still working on {guest} (state {state:?})"),
         ("Wait until it has settled: ha-manager status");
     NotTakenUp { guest: GuestId } => Blocking, guest,
-        ("HA has not taken {guest} up yet"),
+        ("HA has not picked {guest} up yet"),
         ("Wait a minute, then look at: ha-manager status");
     GoesBack { guest: GuestId, home: NodeName } => Blocking, guest,
         ("{guest} is about to move back to {home} by itself"),
@@ -44,11 +44,11 @@ kinds! {
 impl Check for HaState {
     const ID: &'static str = "ha-state";
     const EXPLAIN: &'static str =
-        "HA moves and starts guests by itself, so a run begins when it is at rest and can be believed: a master that \
+        "HA moves and starts guests by itself, so a run begins when it is idle and can be trusted: a master that \
          writes its state, no service in error, none under way, none about to move back, watchdogs armed. Services in \
-         error need a person: fix the guest, then `ha-manager set SID --state disabled` and `--state started`. A node that \
-         HA has in maintenance, or does not see, is the business of the rule one-node-out. Automatic rebalancing (PVE 9.2) \
-         would move guests at the same time: the run switches it off and on again, and says so.";
+         error need a person: fix the guest, then `ha-manager set SID --state disabled` and `--state started`. A node \
+         that HA has in maintenance, or does not see, is reported by the rule one-node-out. Automatic rebalancing (PVE \
+         9.2) would move guests at the same time: the run switches it off and on again, and says so.";
     const WAIVABLE: Waivable = Waivable::WarningsOnly("HA would move, start or fence by itself in the middle of the run");
     const ASKED: Asked = Asked::BeforeARun;
     type Found = Found;
@@ -72,7 +72,7 @@ fn master(snapshot: &Snapshot, ha: &Ha, found: &mut Vec<Found>) {
     if matches!(ha.armed, Some(ArmedState::Disarmed | ArmedState::Disarming)) {
         found.push(Found::Disarmed);
     }
-    // Without a single service the manager goes idle after a while, and that is well.
+    // Without a single service the manager goes idle after a while, and that is fine.
     if ha.services.is_empty() {
         return;
     }

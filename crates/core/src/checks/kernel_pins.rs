@@ -23,8 +23,8 @@ kinds! {
 impl Check for KernelPins {
     const ID: &'static str = "kernel-pins";
     const EXPLAIN: &'static str =
-        "A pinned kernel boots whatever is installed, so a node with an old pin comes back from its upgrade with the old \
-         kernel, and no checker of PVE says so. It is a warning, because it may be intended. Take the pin off with \
+        "A pinned kernel boots whatever is installed, so a node with an old pin comes back from its upgrade with the \
+         old kernel, and no checker of PVE says so. It is a warning, because it may be intended. Take the pin off with \
          `proxmox-boot-tool kernel unpin`, then look again.";
     const WAIVABLE: Waivable = Waivable::Yes;
     const ASKED: Asked = Asked::BeforeARun;

@@ -7,7 +7,7 @@ use crate::snapshot::Snapshot;
 
 pub(super) struct MachineVersions;
 
-/// QEMU of PVE 9 warns of what is older, and its successor refuses it.
+/// QEMU of PVE 9 warns about what is older, and its successor refuses it.
 const LEAST_MAJOR: u32 = 6;
 
 kinds! {
@@ -19,10 +19,10 @@ kinds! {
 impl Check for MachineVersions {
     const ID: &'static str = "machine-versions";
     const EXPLAIN: &'static str =
-        "A machine type is kept for about six years; the QEMU of PVE 9 warns of types before 6.0, and a later one of that \
-         release may not start or take such a guest any more. A warning, because nothing breaks in a run that goes to a \
-         QEMU which still knows the type. Raise it while the guest is shut down (Hardware, Machine), and look at its \
-         snapshots: they hold types of their own.";
+        "A machine type is kept for about six years; the QEMU of PVE 9 warns of types before 6.0, and a later one of \
+         that release may no longer start or accept such a guest. A warning, because nothing breaks in a run that goes \
+         to a QEMU which still knows the type. Raise it while the guest is shut down (Hardware, Machine), and look at \
+         its snapshots: they hold types of their own.";
     const WAIVABLE: Waivable = Waivable::Yes;
     const ASKED: Asked = Asked::BeforeARun;
     type Found = Found;

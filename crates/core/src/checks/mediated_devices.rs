@@ -11,17 +11,18 @@ pub(super) struct MediatedDevices;
 
 kinds! {
     NeedsDriver { guest: GuestId, devices: Vec<String>, node: NodeName, kernel: Version } => Warning, guest,
-        ("{} of {guest} hangs on a driver that has to fit kernel {kernel} of {node}", some(&devices)),
-        ("See that the driver knows this kernel, or pin the one that runs: proxmox-boot-tool kernel pin");
+        ("{} of {guest} depends on a driver that has to support kernel {kernel} of {node}", some(&devices)),
+        ("Check that the driver supports this kernel, or pin the one that runs: proxmox-boot-tool kernel pin");
 }
 
 impl Check for MediatedDevices {
     const ID: &'static str = "mediated-devices";
     const EXPLAIN: &'static str =
         "A mediated device (vGPU) is made by a driver of the host, and that driver has to be built for the kernel that \
-         comes: with kernel 6.14 and later some cards need a newer driver or another method altogether, and the guest does \
-         not start again on its node. A warning where a guest with such a device is on a node that gets another kernel. \
-         Look up the driver's list of kernels first, or pin the kernel that works: `proxmox-boot-tool kernel pin`.";
+         comes: with kernel 6.14 and later some cards need a newer driver or another method altogether, and the guest \
+         does not start again on its node. A warning where a guest with such a device is on a node that gets another \
+         kernel. Look up the driver's list of kernels first, or pin the kernel that works: `proxmox-boot-tool kernel \
+         pin`.";
     const WAIVABLE: Waivable = Waivable::Yes;
     const ASKED: Asked = Asked::BeforeARun;
     type Found = Found;

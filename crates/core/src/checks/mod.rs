@@ -1,13 +1,13 @@
 //! What an administrator should know before a run. One file per check, one line here.
 //!
 //! A check finds something in what was seen, and each thing that it can find is a variant of an enum in its file. What
-//! was *not* seen is the business of one check alone, `unknown-readings`: the others are silent about it, so that one
-//! gap is one finding. What a safety rule says is found by asking the rule (`rules.rs`); no check repeats it.
+//! was *not* seen is reported by one check alone, `unknown-readings`: the others are silent about it, so that one gap
+//! is one finding. What a safety rule says is found by asking the rule (`rules.rs`); no check repeats it.
 
 mod check;
 mod choices;
-mod guest_outcome;
 mod finding;
+mod guest_outcome;
 mod rules;
 mod stuck;
 mod support;
@@ -17,9 +17,9 @@ mod waiving;
 
 pub use check::{AnyCheck, Asked, Waivable};
 pub use choices::{Choice, Question, choices, config_line, open_questions};
-pub use guest_outcome::{GuestOutcome, GuestOutcomeKind, guest_outcome};
 pub use finding::{Finding, Severity, Subject};
-/// Is this line of PVE's checker one that no node can be rid of before it is drained?
+pub use guest_outcome::{GuestOutcome, GuestOutcomeKind, guest_outcome};
+/// Is this line of PVE's checker one that no node can get rid of before it is drained?
 pub use upgrade_checker::is_inherent;
 pub use waiving::{accept, asked, means, parse_waiver, waivable};
 
@@ -85,8 +85,8 @@ pub fn by_id(id: &str) -> Option<&'static AnyCheck> {
     ALL.iter().find(|check| check.id == id)
 }
 
-/// Everything that the safety rules say and all checks find, with what is waived: the worst first, then by subject, then
-/// by check.
+/// Everything that the safety rules say and all checks find, with what is waived: the worst first, then by subject,
+/// then by check.
 pub fn run_all(snapshot: &Snapshot, policy: &Policy) -> Vec<Finding> {
     let mut findings: Vec<Finding> = ALL.iter().flat_map(|check| check.run(snapshot, policy)).collect();
     findings.extend(rules::findings(snapshot, policy));

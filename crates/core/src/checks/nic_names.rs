@@ -11,15 +11,15 @@ pub(super) struct NicNames;
 
 kinds! {
     MayChange { node: NodeName, nics: Vec<String>, running: Version, coming: Version } => Warning, node,
-        ("kernel {coming} is of another series than {running}, and may name {} of {node} otherwise", some(&nics)),
+        ("kernel {coming} is of another series than {running}, and may name {} of {node} differently", some(&nics)),
         ("On {node}: pve-network-interface-pinning generate; or have its console at hand");
 }
 
 impl Check for NicNames {
     const ID: &'static str = "nic-names";
     const EXPLAIN: &'static str =
-        "A new kernel series can give a network card another name (enp3s0 becomes enp3s0np0), and then the node comes back \
-         without network: only its console helps. Where a kernel of another series is to come and cards in \
+        "A new kernel series can give a network card another name (enp3s0 becomes enp3s0np0), and then the node comes \
+         back without network: only its console helps. Where a kernel of another series is coming and cards in \
          /etc/network/interfaces are not pinned by a .link file of systemd, that is a warning. Pin them with \
          `pve-network-interface-pinning generate` (PVE 8.4 and newer), or have the console at hand.";
     const WAIVABLE: Waivable = Waivable::Yes;

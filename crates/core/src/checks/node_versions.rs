@@ -26,9 +26,9 @@ kinds! {
 impl Check for NodeVersions {
     const ID: &'static str = "node-versions";
     const EXPLAIN: &'static str =
-        "Different builds of one major release are what an upgrade that was begun looks like: for information. Different \
-         major releases of PVE, of its corosync, or pending packages of another PVE major are blocking: a major upgrade \
-         has a procedure and checks of its own, which this run does not do.";
+        "Different builds of one major release are what an upgrade that is under way looks like: for information. \
+         Different major releases of PVE, of its corosync, or pending packages of another PVE major are blocking: a \
+         major upgrade has a procedure and checks of its own, which this run does not do.";
     const WAIVABLE: Waivable = Waivable::Never("a major upgrade is not what this run does");
     const ASKED: Asked = Asked::BeforeARun;
     type Found = Found;

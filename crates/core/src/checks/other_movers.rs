@@ -10,17 +10,17 @@ pub(super) struct OtherMovers;
 
 kinds! {
     AtWork { node: NodeName, movers: Vec<String> } => Blocking, node,
-        ("{} is at work on {node} and moves guests by itself", some(&movers)),
+        ("{} is running on {node} and moves guests by itself", some(&movers)),
         ("For the run, on {node}: systemctl stop {}; start it again afterwards", movers.join(" "));
 }
 
 impl Check for OtherMovers {
     const ID: &'static str = "other-movers";
     const EXPLAIN: &'static str =
-        "ProxLB balances guests over all nodes. At work during a run it would put guests back onto the node that is being \
-         emptied, and the two would push each other's guests around: blocking, on whichever node its service is active. \
-         Stop it for the run (systemctl stop proxlb) and start it again afterwards. One that runs outside of the cluster \
-         is not seen: stop it too. PVE's own rebalancing is the business of ha-state.";
+        "ProxLB balances guests over all nodes. During a run it would move guests back onto the node that is being \
+         emptied, and the two would push each other's guests around: blocking, on whichever node its service is \
+         active. Stop it for the run (systemctl stop proxlb) and start it again afterwards. One that runs outside of \
+         the cluster is not seen: stop it too. PVE's own rebalancing is reported by ha-state.";
     const WAIVABLE: Waivable = Waivable::Yes;
     const ASKED: Asked = Asked::BeforeEachNode;
     type Found = Found;

@@ -22,7 +22,7 @@ kinds! {
         ("Nothing to do.");
     RemovesPve { node: NodeName } => Blocking, node,
         ("the upgrade of {node} would remove proxmox-ve"),
-        ("Set its repositories right, then look again: apt-get -s dist-upgrade on {node}");
+        ("Correct its repositories, then check again: apt-get -s dist-upgrade on {node}");
     Removes { node: NodeName, packages: Vec<String> } => Warning, node,
         ("the upgrade of {node} would remove {}", some(&packages)),
         ("Read what goes and why: apt-get -s dist-upgrade on {node}");
@@ -32,9 +32,9 @@ impl Check for PendingUpdates {
     const ID: &'static str = "pending-updates";
     const EXPLAIN: &'static str =
         "What `apt-get -s dist-upgrade` would do on each node, for information. If it would remove proxmox-ve the \
-         repositories do not fit together, and the node would be no Proxmox VE any more: blocking. Other removals are a \
-         warning: read them. A node with nothing pending is left alone.";
-    const WAIVABLE: Waivable = Waivable::WarningsOnly("the node would be no Proxmox VE any more");
+         repositories do not fit together, and the node would no longer be a Proxmox VE node: blocking. Other removals \
+         are a warning: read them. A node with nothing pending is left alone.";
+    const WAIVABLE: Waivable = Waivable::WarningsOnly("the node would no longer be a Proxmox VE node");
     const ASKED: Asked = Asked::BeforeEachNode;
     type Found = Found;
 

@@ -10,18 +10,18 @@ pub(super) struct PolicyNames;
 kinds! {
     NoSuchGuest { guest: GuestId } => Warning, guest,
         ("the policy names {guest}, which this cluster does not have"),
-        ("Set the name right in the configuration, or take the line out");
+        ("Correct the name in the configuration, or remove the line");
     NoSuchNode { node: NodeName } => Blocking, node,
         ("the policy names {node}, which is no node of this cluster"),
-        ("Set the name right in the configuration, or take the line out");
+        ("Correct the name in the configuration, or remove the line");
 }
 
 impl Check for PolicyNames {
     const ID: &'static str = "policy-names";
     const EXPLAIN: &'static str =
         "A guest or node that the configuration names and the cluster does not have is most often a typing error: the \
-         guest that was meant is then treated like any other. A warning for guests, which come and go, and blocking for \
-         nodes, because the order of the run depends on them. Correct the name in the configuration.";
+         guest that was meant is then treated like any other. A warning for guests, which come and go, and blocking \
+         for nodes, because the order of the run depends on them. Correct the name in the configuration.";
     const WAIVABLE: Waivable = Waivable::WarningsOnly("the order of the run depends on the nodes that are named");
     const ASKED: Asked = Asked::BeforeARun;
     type Found = Found;

@@ -18,8 +18,8 @@ impl Check for Replication {
     const ID: &'static str = "replication";
     const EXPLAIN: &'static str =
         "A guest on replicated local disks can move only to the node that has its replica, and quickly only if that is \
-         fresh. A job that fails is a warning: the move would copy the whole disk, or fail. Look with `pvesr status` on the \
-         source, fix the cause, and start it: `pvesr schedule-now JOB`.";
+         fresh. A job that fails is a warning: the move would copy the whole disk, or fail. Look with `pvesr status` \
+         on the source, fix the cause, and start it: `pvesr schedule-now JOB`.";
     const WAIVABLE: Waivable = Waivable::Yes;
     const ASKED: Asked = Asked::BeforeARun;
     type Found = Found;

@@ -13,19 +13,19 @@ pub(super) struct Repositories;
 kinds! {
     NoSource { node: NodeName } => Blocking, node,
         ("no package source is enabled on {node}"),
-        ("Set it right: /etc/apt/sources.list.d on {node}, or its page Updates, Repositories");
+        ("Correct it: /etc/apt/sources.list.d on {node}, or its page Updates, Repositories");
     ReleasesMixed { node: NodeName, releases: Vec<String> } => Blocking, node,
         ("the package sources of {node} mix the releases {}", releases.join(" and ")),
-        ("Set it right: /etc/apt/sources.list.d on {node}, or its page Updates, Repositories");
+        ("Correct it: /etc/apt/sources.list.d on {node}, or its page Updates, Repositories");
     NoSubscription { node: NodeName, path: String } => Blocking, node,
         ("{node} uses the enterprise source ({path}) and has no valid subscription"),
         ("Enter a key (pvesubscription set KEY) or disable the source in {path} on {node}");
     NoPveSource { node: NodeName } => Warning, node,
         ("no source on {node} names a component of PVE: is it a mirror of your own?"),
-        ("Set it right: /etc/apt/sources.list.d on {node}, or its page Updates, Repositories");
+        ("Correct it: /etc/apt/sources.list.d on {node}, or its page Updates, Repositories");
     TestSource { node: NodeName } => Warning, node,
         ("{node} draws from the test component of PVE"),
-        ("Set it right: /etc/apt/sources.list.d on {node}, or its page Updates, Repositories");
+        ("Correct it: /etc/apt/sources.list.d on {node}, or its page Updates, Repositories");
     NodesDiffer { list: Vec<String> } => Warning, Cluster,
         ("nodes draw from different components of PVE ({})", list.join("; ")),
         ("Give all nodes the same package sources");
@@ -34,11 +34,12 @@ kinds! {
 impl Check for Repositories {
     const ID: &'static str = "repositories";
     const EXPLAIN: &'static str =
-        "All files of a node count, in both formats. Sources of two Debian releases at once make dist-upgrade mix them: \
-         blocking. The enterprise source without a valid subscription answers 401, and reading the package lists fails: \
-         blocking. A node with no source at all has nothing to upgrade from: blocking. No source that names a component \
-         of PVE, the test component, and nodes that draw from different components are warnings: nodes would end up with \
-         different versions. Correct them in /etc/apt/sources.list.d or with the node's page Updates, Repositories.";
+        "All files of a node count, in both formats. Sources of two Debian releases at once make dist-upgrade mix \
+         them: blocking. The enterprise source without a valid subscription answers 401, and reading the package lists \
+         fails: blocking. A node with no source at all has nothing to upgrade from: blocking. No source that names a \
+         component of PVE, the test component, and nodes that draw from different components are warnings: nodes would \
+         end up with different versions. Correct them in /etc/apt/sources.list.d or with the node's page Updates, \
+         Repositories.";
     const WAIVABLE: Waivable = Waivable::WarningsOnly(HALF);
     const ASKED: Asked = Asked::BeforeEachNode;
     type Found = Found;

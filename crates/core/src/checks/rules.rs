@@ -1,7 +1,7 @@
-//! What the safety rules say before a run: of now, and with each node out in turn, as it will be during its reboot.
+//! What the safety rules say before a run: now, and with each node out in turn, as it will be during its reboot.
 //!
-//! The rules speak for themselves (`invariants`): nothing of them is written here a second time. Each says its worst
-//! once: a rule that is broken now is not asked again with a node out.
+//! The rules themselves are asked (`invariants`): nothing of them is repeated here. Each reports its worst finding
+//! once: a rule that is broken now is not evaluated again with a node out.
 
 use super::finding::{Finding, Severity, Subject};
 use super::support::some;
@@ -29,10 +29,10 @@ pub(super) fn findings(snapshot: &Snapshot, policy: &Policy) -> Vec<Finding> {
             broken @ RuleOutcome::Broken(_) => {
                 findings.push(finding(*rule, "now", Subject::Cluster, evidence(&broken)));
             }
-            // What is missing is told by unknown-readings, once; this is for what else a rule cannot tell.
+            // What is missing is reported by unknown-readings, once; this is for whatever else a rule cannot determine.
             RuleOutcome::Unknown(_) if blind => with_a_node_out(*rule, &out, policy, &mut findings),
             unknown @ RuleOutcome::Unknown(_) => {
-                let problem = format!("cannot be told: {}", evidence(&unknown));
+                let problem = format!("cannot be determined: {}", evidence(&unknown));
                 findings.push(finding(*rule, "cannot-tell", Subject::Cluster, problem));
             }
         }

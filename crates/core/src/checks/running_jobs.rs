@@ -40,9 +40,9 @@ kinds! {
 impl Check for RunningJobs {
     const ID: &'static str = "running-jobs";
     const EXPLAIN: &'static str =
-        "A guest that is being backed up, migrated, cloned or snapshotted is locked and cannot move: blocking until the \
-         task has ended. Any other task is a warning, also a console that is open: a node is rebooted only when no task \
-         runs on it, and the run waits. See `pvesh get /cluster/tasks`.";
+        "A guest that is being backed up, migrated, cloned or snapshotted is locked and cannot move: blocking until \
+         the task has ended. Any other task is a warning, also a console that is open: a node is rebooted only when no \
+         task runs on it, and the run waits. See `pvesh get /cluster/tasks`.";
     const WAIVABLE: Waivable = Waivable::WarningsOnly("a node is not touched while a task runs on it");
     const ASKED: Asked = Asked::BeforeARun;
     type Found = Found;

@@ -21,9 +21,10 @@ kinds! {
 impl Check for Services {
     const ID: &'static str = "services";
     const EXPLAIN: &'static str =
-        "A service without which a node is no member (corosync, pve-cluster, pvedaemon, pveproxy, pvestatd, pve-ha-lrm, \
-         pve-ha-crm) and that does not run is blocking: after its reboot the node would never count as back. Any other \
-         service that is enabled and has failed is a warning. Look with `systemctl status SERVICE` on the node.";
+        "A service without which a node is no member (corosync, pve-cluster, pvedaemon, pveproxy, pvestatd, \
+         pve-ha-lrm, pve-ha-crm) and that does not run is blocking: after its reboot the node would never count as \
+         back. Any other service that is enabled and has failed is a warning. Look with `systemctl status SERVICE` on \
+         the node.";
     const WAIVABLE: Waivable = Waivable::WarningsOnly(PROOF);
     const ASKED: Asked = Asked::BeforeEachNode;
     type Found = Found;

@@ -13,7 +13,7 @@ pub(super) struct SharedNetwork;
 
 kinds! {
     WithMigrations { nodes: Vec<String> } => Warning, Cluster,
-        ("all corosync links of {} lie in the network of migrations", nodes.join(", ")),
+        ("all corosync links of {} are in the migration network", nodes.join(", ")),
         ("Give corosync a link of its own, or migrations a network of their own, or limit their bandwidth");
     WithCeph { nodes: Vec<String> } => Warning, Cluster,
         ("all corosync links of {} are addresses at which their OSDs serve", nodes.join(", ")),
@@ -24,7 +24,7 @@ impl Check for SharedNetwork {
     const ID: &'static str = "shared-network";
     const EXPLAIN: &'static str =
         "A migration fills its network, and corosync's token has to pass within a second or three. If every link of \
-         corosync lies in the network that migrations use, a drain can starve the heartbeat: members are lost, and nodes \
+         corosync is in the network that migrations use, a drain can starve the heartbeat: members are lost, and nodes \
          with active HA reset themselves. So does Ceph when a node comes back and its copies catch up. A warning where \
          the network of migrations is known and holds all links of a node, or where OSDs serve at all of its link \
          addresses. Give corosync a link of its own (ring1_addr in /etc/pve/corosync.conf), or migrations a network of \
@@ -43,7 +43,7 @@ impl Check for SharedNetwork {
     }
 }
 
-/// The nodes of which all links are so; none if there is no such node.
+/// The nodes all of whose links are shared; none if there is no such node.
 fn shared(snapshot: &Snapshot, is_shared: impl Fn(&NodeName, IpAddr) -> bool) -> Option<Vec<String>> {
     let all_shared = |(node, view): &(&NodeName, &QuorumView)| {
         let links: Option<Vec<IpAddr>> = view.link_addresses.iter().map(|text| text.parse().ok()).collect();

@@ -15,9 +15,9 @@ kinds! {
 impl Check for ShutdownPolicy {
     const ID: &'static str = "shutdown-policy";
     const EXPLAIN: &'static str =
-        "The datacenter's HA shutdown policy says what happens to services on a node that goes down. A node is empty and \
-         in maintenance mode when Quorate reboots it, so the policy has no part in the run; it is shown when it is not \
-         the default, because it decides what happens to a node that goes down otherwise.";
+        "The datacenter's HA shutdown policy says what happens to services on a node that goes down. A node is empty \
+         and in maintenance mode when Quorate reboots it, so the policy plays no part in the run; it is shown when it \
+         is not the default, because it decides what happens to a node that goes down otherwise.";
     const WAIVABLE: Waivable = Waivable::Yes;
     const ASKED: Asked = Asked::BeforeARun;
     type Found = Found;

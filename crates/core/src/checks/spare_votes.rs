@@ -1,4 +1,4 @@
-//! Votes beside the rule `quorum-margin`: how many are to spare, a QDevice that is silent, a node that is cut off.
+//! Votes beyond the rule `quorum-margin`: how many are to spare, a QDevice that is silent, a node that is cut off.
 
 use super::check::{Asked, Check, Waivable, kinds};
 use super::support::views;
@@ -27,10 +27,11 @@ kinds! {
 impl Check for SpareVotes {
     const ID: &'static str = "spare-votes";
     const EXPLAIN: &'static str =
-        "How many votes may be lost while one node is out, beyond what the rule quorum-margin demands. With 0, as in every \
-         cluster of three or four, a second failure at that moment stops the cluster, and nodes with active HA reset \
-         themselves: for information. A QDevice adds a vote (pvecm qdevice setup ADDRESS); one that is configured and \
-         casts none is a warning. A node that the others miss and that is up without quorum is cut off from them: blocking.";
+        "How many votes may be lost while one node is out, beyond what the rule quorum-margin demands. With 0, as in \
+         every cluster of three or four, a second failure at that moment stops the cluster, and nodes with active HA \
+         reset themselves: for information. A QDevice adds a vote (pvecm qdevice setup ADDRESS); one that is \
+         configured and casts none is a warning. A node that the others miss and that is up without quorum is cut off \
+         from them: blocking.";
     const WAIVABLE: Waivable =
         Waivable::Never("without votes the cluster stops, and nodes with active HA reset themselves");
     const ASKED: Asked = Asked::BeforeARun;
@@ -38,7 +39,7 @@ impl Check for SpareVotes {
 
     fn look(snapshot: &Snapshot, _policy: &Policy, found: &mut Vec<Found>) {
         for (node, view) in snapshot.quorum.iter().filter_map(|(name, view)| Some((name, view.known()?))) {
-            // The rule asks members. One that lost quorum has no member left to say that it is online.
+            // The rule asks members. For one that lost quorum, no member is left to say that it is online.
             if !view.quorate && snapshot.nodes.get(node).is_none_or(|node| !node.online.is(&true)) {
                 let (votes, expected, quorum) = (view.total_votes, view.expected_votes, view.quorum);
                 found.push(Found::CutOff { node: node.clone(), votes, expected, quorum });

@@ -18,9 +18,9 @@ impl Check for Storages {
     const ID: &'static str = "storages";
     const EXPLAIN: &'static str =
         "Every storage that the configuration gives to a node must be active there. A guest cannot move to a node that \
-         does not reach its storage, and a node counts as back after its reboot only when its storages are. So one that \
-         is not active is blocking. Look with `pvesm status` on the node; a storage that is away for good is better \
-         disabled: `pvesm set STORAGE --disable 1`.";
+         does not reach its storage, and a node counts as back after its reboot only when its storages are. So one \
+         that is not active is blocking. Look with `pvesm status` on the node; a storage that is away for good is \
+         better disabled: `pvesm set STORAGE --disable 1`.";
     const WAIVABLE: Waivable = Waivable::Never(PROOF);
     const ASKED: Asked = Asked::BeforeEachNode;
     type Found = Found;

@@ -4,7 +4,7 @@ use crate::placement::{Obstacle, as_stopped, obstacle_here, obstacle_there};
 use crate::policy::{GuestPolicy, Policy};
 use crate::snapshot::{Guest, Snapshot};
 
-/// Why the guest cannot go anywhere. A reading that is missing is not for this check to tell.
+/// Why the guest cannot go anywhere. A reading that is missing is not reported here.
 pub(super) fn stuck(snapshot: &Snapshot, policy: &Policy, guest: &Guest) -> Option<String> {
     if policy.of(guest) == Some(GuestPolicy::Refuse) {
         return Some("the policy says that it is not touched".to_owned());

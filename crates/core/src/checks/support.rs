@@ -10,13 +10,13 @@ pub(super) fn online(snapshot: &Snapshot) -> impl Iterator<Item = &Node> {
     snapshot.nodes.values().filter(|node| node.online.is(&true))
 }
 
-/// The own views on votes and links of the nodes that are online and told it.
+/// What the nodes that are online report about votes and links, each for itself.
 pub(super) fn views(snapshot: &Snapshot) -> impl Iterator<Item = (&NodeName, &QuorumView)> {
     online(snapshot).filter_map(|node| Some((&node.name, snapshot.quorum.get(&node.name)?.known()?)))
 }
 
-/// Will the node have its turn? One that is up to date has none, unless every node is to be rebooted. Not known counts
-/// as yes.
+/// Is the node upgraded in this run? One that is up to date is not, unless every node is to be rebooted. Not known
+/// counts as yes.
 pub(super) fn has_turn(node: &Node, policy: &crate::policy::Policy) -> bool {
     policy.reboot == crate::policy::RebootWhen::Always || node.is_up_to_date() != Some(true)
 }

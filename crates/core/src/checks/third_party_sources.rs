@@ -1,4 +1,4 @@
-//! Package sources that are neither Debian's nor Proxmox's.
+//! Package sources that belong neither to Debian nor to Proxmox.
 
 use std::collections::BTreeSet;
 
@@ -19,10 +19,10 @@ kinds! {
 impl Check for ThirdPartySources {
     const ID: &'static str = "third-party-sources";
     const EXPLAIN: &'static str =
-        "Packages of others (Docker, Zabbix, Ceph from its own site, a graphics driver) are built against Debian, not \
-         against PVE, and dist-upgrade takes them along; some replace PVE's own. A warning that names the hosts; a mirror of \
-         Proxmox's archive is not among them. Look at what they would bring with `apt-get -s dist-upgrade`, and disable for \
-         the time of the run what is not needed.";
+        "Packages from elsewhere (Docker, Zabbix, Ceph from its own site, a graphics driver) are built against Debian, \
+         not against PVE, and dist-upgrade takes them along; some replace PVE's own. A warning that names the hosts; a \
+         mirror of Proxmox's archive is not among them. Look at what they would bring with `apt-get -s dist-upgrade`, \
+         and disable for the time of the run what is not needed.";
     const WAIVABLE: Waivable = Waivable::Yes;
     const ASKED: Asked = Asked::BeforeARun;
     type Found = Found;

@@ -17,10 +17,10 @@ kinds! {
 impl Check for TimeSync {
     const ID: &'static str = "time-sync";
     const EXPLAIN: &'static str =
-        "Ceph's monitors and the cluster's file system need clocks that agree. A node whose clock is not kept by a time \
-         server drifts, and most of all across a reboot, when it starts from the clock of its board: a warning. See \
-         `timedatectl` and `chronyc tracking` on the node; install chrony if there is none. How far the clocks are apart \
-         now is the business of clock-skew.";
+        "Ceph's monitors and the cluster's file system need clocks that agree. A node whose clock is not kept by a \
+         time server drifts, and most of all across a reboot, when it starts from the clock of its board: a warning. \
+         See `timedatectl` and `chronyc tracking` on the node; install chrony if there is none. How far the clocks are \
+         apart now is reported by clock-skew.";
     const WAIVABLE: Waivable = Waivable::Yes;
     const ASKED: Asked = Asked::BeforeARun;
     type Found = Found;

@@ -16,9 +16,9 @@ kinds! {
 impl Check for TokenPrivileges {
     const ID: &'static str = "token-privileges";
     const EXPLAIN: &'static str =
-        "A privilege that is missing is found out before anything moves, not when a node is half drained. One finding for \
-         each path and privilege that the token lacks. Note that a token with privilege separation has at most what its \
-         user has, and needs its own entry. To fix it, add the privilege to the token's role.";
+        "A privilege that is missing is found out before anything moves, not when a node is half drained. One finding \
+         for each path and privilege that the token lacks. Note that a token with privilege separation has at most \
+         what its user has, and needs its own entry. To fix it, add the privilege to the token's role.";
     const WAIVABLE: Waivable = Waivable::Never("a call would be refused in the middle of the run");
     const ASKED: Asked = Asked::BeforeARun;
     type Found = Found;

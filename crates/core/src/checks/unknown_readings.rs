@@ -11,7 +11,7 @@ use crate::snapshot::{Gap, GuestStatus, Snapshot};
 
 pub(super) struct UnknownReadings;
 
-/// Readings that no decision of a run is built on: they serve forecasts and hints.
+/// Readings that no decision of a run depends on: they serve forecasts and hints.
 const SERVE_HINTS_ONLY: [&str; 8] =
     ["uptime_s", "subscription", "boot_free_bytes", "failed_units", "onboot", "backups", "options", "host"];
 
@@ -19,18 +19,18 @@ kinds! {
     Missing { severity: Severity, subject: Subject, places: Vec<String>, source: String, reason: String } =>
         severity, subject,
         ("{} {} not known: {source}: {reason}", some(&places), if places.len() == 1 { "is" } else { "are" }),
-        ("Make this work, then look again: {source}");
+        ("Make this work, then check again: {source}");
 }
 
 impl Check for UnknownReadings {
     const ID: &'static str = "unknown-readings";
     const EXPLAIN: &'static str =
-        "What could not be read is never taken for good. A reading that a decision of the run is built on is blocking; \
-         one that serves a hint only (uptime, subscription, space on /boot, failed units, start at boot, backup times, \
-         options, the checker of PVE and the like) is a warning, and what is missing of a guest that is never touched is \
-         for information. Readings of a node that is offline are left out: the rule one-node-out is about it. Each finding \
-         names the call or command that should have answered, and what came instead. Fix what it names: an address, a \
-         privilege of the token, a service that hangs. Then look again.";
+        "What could not be read is never assumed to be good. A reading that a decision of the run depends on is \
+         blocking; one that serves a hint only (uptime, subscription, space on /boot, failed units, start at boot, \
+         backup times, options, the checker of PVE and the like) is a warning, and what is missing of a guest that is \
+         never touched is for information. Readings of a node that is offline are left out: the rule one-node-out is \
+         about it. Each finding names the call or command that should have answered, and what came instead. Fix what \
+         it names: an address, a privilege of the token, a service that hangs. Then check again.";
     const WAIVABLE: Waivable = Waivable::Never(UNSEEN);
     const ASKED: Asked = Asked::BeforeARun;
     type Found = Found;
@@ -51,7 +51,7 @@ impl Check for UnknownReadings {
     }
 }
 
-/// Is a reading missing that a decision is built on?
+/// Is a reading missing that a decision depends on?
 pub(super) fn blind(snapshot: &Snapshot, policy: &Policy) -> bool {
     let blocks = |gap: &Gap| judge(gap, snapshot, policy).is_some_and(|(severity, _)| severity == Severity::Blocking);
     snapshot.gaps().iter().any(blocks)

@@ -7,21 +7,21 @@ use crate::snapshot::Snapshot;
 
 pub(super) struct UpcomingBackups;
 
-/// What one node takes besides the moves: upgrade, reboot, proof.
+/// How long one node takes besides the moves: upgrade, reboot, the wait until it is back.
 const TURN_S: u64 = 20 * 60;
 
 kinds! {
     Begins { job: String, minutes: u64 } => Warning, Cluster,
         ("backup {job} begins in {minutes} min, within the expected time of a run"),
-        ("Begin after it, or move its schedule for the time of the run (Datacenter, Backup)");
+        ("Begin after it, or change its schedule for the run (Datacenter, Backup)");
 }
 
 impl Check for UpcomingBackups {
     const ID: &'static str = "upcoming-backups";
     const EXPLAIN: &'static str =
-        "A backup locks its guest, and a locked guest does not move: the run waits for it, a node half drained. A backup \
-         job that begins within the expected time of the run is a warning. Begin after it, or move its schedule for the \
-         time of the run (Datacenter, Backup).";
+        "A backup locks its guest, and a locked guest does not move: the run waits for it, a node half drained. A \
+         backup job that begins within the expected time of the run is a warning. Begin after it, or change its \
+         schedule for the run (Datacenter, Backup).";
     const WAIVABLE: Waivable = Waivable::Yes;
     const ASKED: Asked = Asked::BeforeARun;
     type Found = Found;

@@ -13,7 +13,7 @@ kinds! {
         ("{node} has no upgrade checker (pve8to9)"),
         ("Nothing to do: it matters before a major upgrade only.");
     Unfinished { node: NodeName, tool: String, ahead: bool } => if ahead { Blocking } else { Warning }, node,
-        ("{tool} on {node} died before its summary: it has not told all"),
+        ("{tool} on {node} died before its summary: it has not reported everything"),
         ("See why, on {node}: {tool} --full");
     Failure { node: NodeName, tool: String, text: String, ahead: bool } => if ahead { Blocking } else { Warning }, node,
         ("{tool} on {node}: {}: {text}", CheckerLevel::Fail),
@@ -30,12 +30,12 @@ impl Check for UpgradeChecker {
     const ID: &'static str = "upgrade-checker";
     const EXPLAIN: &'static str =
         "PVE's own checker (pve8to9 --full) is run on every node and each of its lines is read; its exit status is 0 \
-         whatever it finds. Where the node still stands before the release that the checker prepares for, a failure is \
-         blocking and a warning is a warning. Where that release is reached already, the checker looks back: what it \
-         says concerns no updates within the release, and is a warning at most. What cannot be otherwise before a node \
-         is drained (guests that run on it, updates that wait for this very run, noout not set) is for information. One \
-         that died before its summary has not reported everything: blocking before a major upgrade. Fix each line as it \
-         says, and run pve8to9 --full on the node again.";
+         whatever it finds. Where the node has not reached the release that the checker prepares for, a failure is \
+         blocking and a warning is a warning. Where it has, the checker looks back: what it says does not concern \
+         updates within the release, and is a warning at most. What cannot be changed before a node is drained (guests \
+         that run on it, updates that wait for this very run, noout not set) is for information. One that died before \
+         its summary has not reported everything: blocking before a major upgrade. Fix each line as it says, and run \
+         pve8to9 --full on the node again.";
     const WAIVABLE: Waivable = Waivable::Except("unfinished", UNSEEN);
     const ASKED: Asked = Asked::BeforeEachNode;
     type Found = Found;
@@ -75,7 +75,7 @@ fn is_ahead(node: &Node, checker: &CheckerReport) -> bool {
     }
 }
 
-/// What a node cannot be rid of before it is drained and upgraded. The words are the checker's own: it gives no ids.
+/// What a node cannot get rid of before it is drained and upgraded. The words are the checker's own: it gives no ids.
 pub fn is_inherent(line: &CheckerLine) -> bool {
     const WORDS: [&str; 5] = [
         "updates for the following packages are available",

@@ -10,8 +10,8 @@ pub(super) struct EarlierUpgrade;
 
 kinds! {
     AtWork { node: NodeName, unit: UnitName } => Blocking, node,
-        ("the package upgrade {unit} is still at work on {node}"),
-        ("Take its run up again: quorate resume. Or wait: systemctl status {unit} on {node}");
+        ("the package upgrade {unit} is still running on {node}"),
+        ("Continue its run: quorate resume. Or wait: systemctl status {unit} on {node}");
     Failed { node: NodeName, unit: UnitName, how: String, tail: Vec<String> } => Warning, node,
         ("an earlier package upgrade {unit} on {node} failed ({how}): {}", some(&tail)),
         ("On {node}: dpkg --audit; then systemctl reset-failed {unit}");
@@ -20,9 +20,10 @@ kinds! {
 impl Check for EarlierUpgrade {
     const ID: &'static str = "upgrade-unit";
     const EXPLAIN: &'static str =
-        "The package upgrade of a node runs there as a systemd unit of its own, and goes on when Quorate ends. One that is \
-         still at work is blocking: continue its run with `quorate resume`, or wait. One that failed is a warning with \
-         the last lines of its output: see that dpkg is in order, then clear it with `systemctl reset-failed UNIT`.";
+        "The package upgrade of a node runs there as a systemd unit of its own, and continues when Quorate ends. One \
+         that is still running is blocking: continue its run with `quorate resume`, or wait. One that failed is a \
+         warning with the last lines of its output: check that dpkg is in order, then clear it with `systemctl \
+         reset-failed UNIT`.";
     const WAIVABLE: Waivable = Waivable::WarningsOnly(HALF);
     const ASKED: Asked = Asked::BeforeARun;
     type Found = Found;

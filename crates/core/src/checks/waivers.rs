@@ -12,23 +12,23 @@ pub(super) struct Waivers;
 kinds! {
     Refused { why: String } => Warning, Cluster,
         ("a waiver has no effect: {why}"),
-        ("Take it out, or fix what it was meant for");
+        ("Remove it, or fix what it was meant for");
     NothingFound { waiver: Waiver } => Warning, Cluster,
-        ("the waiver {waiver} speaks of nothing that was found"),
-        ("Take it out, or fix what it was meant for");
+        ("the waiver {waiver} matches nothing that was found"),
+        ("Remove it, or fix what it was meant for");
     NoEffect { waiver: Waiver, why: &'static str } => Warning, Cluster,
         ("the waiver {waiver} has no effect: {why}"),
-        ("Take it out, or fix what it was meant for");
+        ("Remove it, or fix what it was meant for");
 }
 
 impl Check for Waivers {
     const ID: &'static str = "waivers";
     const EXPLAIN: &'static str =
-        "A waiver (`[[policy.waive]]` in the configuration, or `--waive` of run and resume) takes a finding out of the way \
-         with a reason, which is kept in the journal and in the report. One that is about nothing that was found has no \
-         effect: a typing error, or a thing that is fixed by now. One that is about a finding which is never waived (votes, \
-         quorum, missing readings, what a proof depends on) has no effect either, and the finding stands. Both are \
-         warnings. Take the waiver out, or fix what it was meant for.";
+        "A waiver (`[[policy.waive]]` in the configuration, or `--waive` of run and resume) sets a finding aside with \
+         a reason, which is kept in the journal and in the report. One that is about nothing that was found has no \
+         effect: a typing error, or a thing that is fixed by now. One that is about a finding which is never waived \
+         (votes, quorum, missing readings, what the wait after a reboot depends on) has no effect either, and the \
+         finding stands. Both are warnings. Remove the waiver, or fix what it was meant for.";
     const WAIVABLE: Waivable = Waivable::Yes;
     const ASKED: Asked = Asked::BeforeARun;
     type Found = Found;

@@ -1,4 +1,4 @@
-//! What may be done about a finding: may it be waived, does a waiver mean it, when is its check asked.
+//! What may be done about a finding: may it be waived, does a waiver match it, when is its check asked.
 
 use super::by_id;
 use super::check::{Asked, RULE, Waivable};
@@ -26,7 +26,7 @@ pub fn parse_waiver(text: &str) -> Result<Waiver, String> {
     accept(&waiver).map(|()| waiver)
 }
 
-/// Why a waiver is refused as such, whatever is found. One for a check whose warnings only may be waived is not.
+/// Why a waiver is refused as such, whatever is found. One for a check of which only warnings may be waived is not.
 ///
 /// # Errors
 /// The reason, for the person who wrote it.
@@ -56,7 +56,7 @@ pub fn waivable(finding: &Finding) -> Result<(), &'static str> {
     }
 }
 
-/// Does this waiver mean this finding? Whether it may is another question.
+/// Does this waiver match this finding? Whether it may is another question.
 pub fn means(waiver: &Waiver, finding: &Finding) -> bool {
     let Waiver { check, subject, text, reason: _ } = waiver;
     *check == finding.check
@@ -65,7 +65,7 @@ pub fn means(waiver: &Waiver, finding: &Finding) -> bool {
         && text.as_ref().is_none_or(|text| finding.problem.contains(text.as_str()))
 }
 
-/// Marks what is waived. Notes need no waiver, and stay what they are.
+/// Marks what is waived. Findings for information need no waiver and stay as they are.
 pub(super) fn waive(findings: &mut [Finding], waivers: &[Waiver]) {
     for finding in findings.iter_mut().filter(|finding| finding.severity >= Severity::Warning) {
         let by = waivers.iter().find(|waiver| means(waiver, finding) && accept(waiver).is_ok());

@@ -1,11 +1,11 @@
-//! What is bad, read from the state and not from the rules.
+//! What counts as harm, read from the state and not from the rules.
 
 use super::model::{GuestAt, NodeAt, Phase, Shape, State, guest_id, name};
 
 /// One bad thing, in words: `vm:101 goes down with pve1`.
 pub(super) type Harm = String;
 
-/// What is bad in a state. A step of ours is to blame for what was not there before it.
+/// Everything bad in a state. One of our steps is to blame for what was not there before it.
 pub(super) fn harms(shape: &Shape, state: &State) -> Vec<Harm> {
     let mut found = Vec::new();
     guests(shape, state, &mut found);
@@ -84,7 +84,7 @@ fn nodes(shape: &Shape, state: &State, found: &mut Vec<Harm>) {
     }
 }
 
-/// Two halves of a cluster that both believe to be in the right.
+/// Two halves of a cluster that both believe they are quorate.
 fn halves(shape: &Shape, state: &State, found: &mut Vec<Harm>) {
     let Some(here) = state.cut_off.filter(|here| state.lowered && state.nodes[*here].phase == Phase::Up) else {
         return;
@@ -99,9 +99,9 @@ fn halves(shape: &Shape, state: &State, found: &mut Vec<Harm>) {
 
 fn data(shape: &Shape, state: &State, found: &mut Vec<Harm>) {
     let serving = (0..state.nodes.len()).filter(|node| state.osd_serves(*node)).count();
-    // Three copies on three hosts, two are needed.
+    // Three copies on three hosts; two are needed.
     if serving < 2 {
-        found.push(format!("{serving} of {} OSDs are left: all guests on Ceph stand still", state.nodes.len()));
+        found.push(format!("{serving} of {} OSDs are left: all guests on Ceph hang", state.nodes.len()));
     }
     for (index, node) in state.nodes.iter().enumerate() {
         if node.phase == Phase::Rebooting && !node.noout {

@@ -1,7 +1,7 @@
-//! The abstract cluster that is explored: where guests are, what each node is at, what has failed.
+//! The abstract cluster that is explored: where guests are, what each node is doing, what has failed.
 //!
 //! A state is small and can be counted. What the rules see of it is a snapshot, made from it by [`State::snapshot`];
-//! whether something bad has happened is read from the state itself, so that rules and harm are two opinions.
+//! whether something bad has happened is read from the state itself, so that rules and harm are judged independently.
 
 use std::collections::BTreeSet;
 
@@ -9,10 +9,10 @@ use crate::fixture::Fixture;
 use crate::ids::{GuestId, NodeName};
 use crate::observed::Observed::Known;
 use crate::snapshot::{
-    GuestStatus, HaNodeState, Link, Node, PendingPackage, PgState, Snapshot, SafeToStop, UnitState, UpgradeUnit,
+    GuestStatus, HaNodeState, Link, Node, PendingPackage, PgState, SafeToStop, Snapshot, UnitState, UpgradeUnit,
 };
 
-/// What a node is at.
+/// What a node is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
     Up,
@@ -28,9 +28,9 @@ pub(super) struct NodeAt {
     pub(super) phase: Phase,
     pub(super) packages_new: bool,
     pub(super) rebooted: bool,
-    /// In HA maintenance by our hand.
+    /// In HA maintenance, set by us.
     pub(super) ours: bool,
-    /// In HA maintenance by an administrator's.
+    /// In HA maintenance, set by an administrator.
     pub(super) foreign: bool,
     pub(super) noout: bool,
     /// Its OSD has failed.
@@ -57,22 +57,22 @@ pub(super) enum GuestAt {
 pub(super) struct State {
     pub(super) nodes: Vec<NodeAt>,
     pub(super) guests: Vec<GuestAt>,
-    /// The node whose turn it is.
+    /// The current node.
     pub(super) turn: Option<usize>,
     pub(super) faults: u8,
-    /// The node that the others do not hear any more. We are on its side, and hear no other.
+    /// The node that is cut off from the others. We are on its side, and cannot reach any other.
     pub(super) cut_off: Option<usize>,
     /// Expected votes were lowered there.
     pub(super) lowered: bool,
 }
 
-/// What does not change: the cluster's make.
+/// What does not change: how the cluster is built.
 #[derive(Clone, Debug)]
 pub(super) struct Shape {
     pub(super) name: &'static str,
     pub(super) votes: &'static [u32],
     pub(super) has_ceph: bool,
-    /// Guests: memory in GiB, home, does HA manage it.
+    /// Guests: memory in GiB, home node, whether HA manages it.
     pub(super) guests: &'static [(u64, usize, bool)],
     /// The last guest is stopped; an administrator may start it.
     pub(super) last_is_stopped: bool,
@@ -104,7 +104,7 @@ impl NodeAt {
         link_down: false,
     };
 
-    /// Is it in service: up, and nobody has taken it out?
+    /// Is it in service: up, and not taken out by anyone?
     pub(super) fn serves(&self) -> bool {
         self.phase == Phase::Up && !self.ours && !self.foreign
     }
@@ -134,7 +134,7 @@ impl Shape {
         }
     }
 
-    /// The cluster as it is at rest, of which each state is a change.
+    /// The cluster at rest; each state is a change to it.
     pub(super) fn base(&self) -> Snapshot {
         let mut fixture = Fixture::cluster(self.votes.len() as u32);
         for (index, (gib, home, _)) in self.guests.iter().enumerate() {
@@ -310,7 +310,7 @@ impl State {
     }
 }
 
-/// Nobody hears this node.
+/// No other node hears this one.
 fn show_gone(snapshot: &mut Snapshot, this: NodeName) {
     let gone = Node { online: Known(false), ..Node::unseen(this.clone(), "it is down") };
     snapshot.nodes.insert(this.clone(), gone);

@@ -1,4 +1,4 @@
-//! Breadth first through all states, so that the first way to harm is a shortest one.
+//! Breadth-first search through all states, so that the first path to harm is a shortest one.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -8,20 +8,20 @@ use crate::invariants::{Context, RuleId, guard};
 use crate::policy::Policy;
 use crate::snapshot::Snapshot;
 use crate::steps::{
-    ExpectedVotes, Maintenance, Migrate, Noout, Reboot, Step, StepStatus, MoveMode, UpgradePackages, set, undo,
+    ExpectedVotes, Maintenance, Migrate, MoveMode, Noout, Reboot, Step, StepStatus, UpgradePackages, set, undo,
 };
 
 /// What was found.
 pub(super) struct Found {
-    /// States that were looked at.
+    /// How many states were visited.
     pub(super) states: usize,
-    /// The shortest way to harm by a step of ours, line by line, and the harm.
+    /// The shortest path to harm by a step of ours, line by line, and the harm.
     pub(super) story: Option<(Vec<String>, Harm)>,
     /// Was a state reached in which every node is done?
     pub(super) done: bool,
 }
 
-/// Looks at everything that can happen with these rules out and so many faults.
+/// Visits everything that can happen with these rules switched off and up to this many faults.
 pub(super) struct Search<'a> {
     shape: &'a Shape,
     base: Snapshot,
@@ -31,7 +31,7 @@ pub(super) struct Search<'a> {
     wanted: &'a str,
 }
 
-/// One way on from a state.
+/// One transition out of a state.
 struct Transition {
     words: String,
     to: State,
@@ -43,7 +43,7 @@ impl<'a> Search<'a> {
         Self { shape, base: shape.base(), policy: Policy::default(), out, faults, wanted: "" }
     }
 
-    /// Only harm with these words ends the search.
+    /// Only harm that contains these words ends the search.
     pub(super) fn wanted(mut self, wanted: &'a str) -> Self {
         self.wanted = wanted;
         self
@@ -82,7 +82,7 @@ impl<'a> Search<'a> {
         ways
     }
 
-    /// Steps of ours that the rules let pass.
+    /// Steps of ours that the rules allow.
     fn steps(&self, state: &State) -> Vec<Transition> {
         let snapshot = state.snapshot(&self.base);
         let in_flight: Vec<Step> =
@@ -103,11 +103,11 @@ impl<'a> Search<'a> {
         ways
     }
 
-    /// Anything that a planner could think of: the step, the turn that it belongs to, and where it leads.
+    /// Anything that a planner could choose: the step, the node step that it belongs to, and the state after it.
     fn candidates(&self, state: &State) -> Vec<(Step, Option<usize>, State)> {
         let mut all = Vec::new();
         for (index, node) in state.nodes.iter().enumerate() {
-            // The turn of a node ends when it is done; until then no other begins.
+            // A node step ends when its node is done; until then no other begins.
             let its_turn = state.turn.is_none_or(|turn| turn == index);
             if !its_turn || node.phase != Phase::Up || (node.is_done() && state.turn.is_none()) {
                 continue;
@@ -146,7 +146,7 @@ impl<'a> Search<'a> {
         all
     }
 
-    /// As if the nodes that we do not hear were dead.
+    /// As if the nodes that we cannot reach were dead.
     fn lowering(&self, state: &State) -> Option<(Step, Option<usize>, State)> {
         let here = state.cut_off.filter(|here| !state.lowered && state.nodes[*here].is_member())?;
         let off = (0..state.nodes.len()).filter(|node| *node != here).map(name).collect();
@@ -168,7 +168,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// What was begun comes to its end.
+    /// What is under way ends.
     fn ends(&self, state: &State, ways: &mut Vec<Transition>) {
         let mut add = |words: String, change: &dyn Fn(&mut State)| {
             let mut to = state.clone();
@@ -242,7 +242,7 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Expected votes are lowered in the moment in which that is judged: they are never ready to be.
+/// Expected votes are lowered at the moment at which that is checked: the step is never ready by itself.
 fn may_begin(step: &Step, snapshot: &Snapshot) -> bool {
     match step.kind().status(snapshot) {
         StepStatus::Ready => true,
@@ -256,7 +256,7 @@ fn in_flight(guest: usize, at: GuestAt) -> Option<Step> {
     Some(Migrate { guest: guest_id(guest), from: name(from), to: name(to), mode: MoveMode::Live }.into())
 }
 
-/// A node is gone with what ran on it; a guest that travels to or from it is where its disk is, on the other side.
+/// A node is gone with what ran on it; a guest that moves to or from it is where its disk is, on the other side.
 fn dies(state: &mut State, index: usize) {
     state.nodes[index].phase = Phase::Dead;
     for at in &mut state.guests {

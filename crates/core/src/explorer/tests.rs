@@ -1,4 +1,4 @@
-//! With all rules no step does harm; without one of them there is a way to it, and the docs tell it.
+//! With all rules no step does harm; without one of them there is a path to harm, and the docs show it.
 
 use super::model::Shape;
 use super::search::Search;
@@ -56,7 +56,7 @@ const FIVE: Shape = Shape {
     may_split: false,
 };
 
-/// The network may come apart.
+/// The network may split.
 const SPLIT: Shape = Shape {
     name: "three nodes with HA, and a network that comes apart",
     has_ceph: false,
@@ -75,15 +75,15 @@ const MAJOR: Shape = Shape {
     ..SMALL
 };
 
-/// A rule, and what it is taken out of.
+/// A rule, and the cluster in which it is switched off.
 struct Story {
-    /// The rule that is told of.
+    /// The rule that the story is about.
     rule: RuleId,
-    /// A rule that says the same here from another side, and is taken out as well.
+    /// A rule that covers the same harm here in another way, and is switched off as well.
     twin: Option<RuleId>,
     shape: &'static Shape,
     faults: u8,
-    /// The harm that the rule is about.
+    /// The harm that the rule prevents.
     harm: &'static str,
 }
 
@@ -98,22 +98,22 @@ const STORIES: &[Story] = &[
     story(RuleId::ForwardOnly, &SMALL, 0, "older QEMU"),
     story(RuleId::MemoryFits, &FULL, 0, "which has 64"),
     story(RuleId::RulesKept, &SMALL, 0, "meet on"),
-    story(RuleId::CephRedundancy, &SMALL, 1, "stand still"),
+    story(RuleId::CephRedundancy, &SMALL, 1, "guests on Ceph hang"),
     story(RuleId::CephOrder, &MAJOR, 0, "newer than a monitor"),
     story(RuleId::CorosyncOneAtATime, &FIVE, 1, "last link"),
     Story { twin: Some(RuleId::QuorumMargin), ..story(RuleId::FenceSafe, &UNEVEN_HA, 0, "will be fenced") },
     story(RuleId::VotesLoweredOnlyIfConfirmedOff, &SPLIT, 1, "and so are the others"),
 ];
 
-/// Holds all rules against everything that can happen with so many faults.
+/// Tests all rules against everything that can happen with up to this many faults.
 fn no_step_does_harm(shapes: &[(&Shape, u8)]) {
     for (shape, faults) in shapes {
         let found = Search::new(shape, &[], *faults).run();
         println!("{}: {} states with up to {faults} faults", shape.name, found.states);
         assert!(found.story.is_none(), "{}: {:#?}", shape.name, found.story);
-        // The node with three of five votes can never be spared, and no node goes to another major release of Ceph.
+        // The node with three of five votes can never be taken out, and no node goes to another major release of Ceph.
         let ends = !shape.votes.contains(&3) && !shape.ceph_major;
-        assert_eq!(found.done, ends, "{}: is there a way to the end?", shape.name);
+        assert_eq!(found.done, ends, "{}: is every node done somewhere?", shape.name);
     }
 }
 
@@ -128,12 +128,12 @@ fn with_all_rules_no_step_does_harm_whatever_fails_twice() {
     no_step_does_harm(&[(&SMALL, 2), (&FULL, 1), (&UNEVEN_HA, 2), (&FIVE, 0), (&MAJOR, 1)]);
 }
 
-/// The story of one rule, as the docs have it.
+/// The story of one rule, as the docs show it.
 fn told(story: &Story) -> String {
     let Story { rule, twin, shape, faults, harm } = story;
     let out: Vec<RuleId> = [Some(*rule), *twin].into_iter().flatten().collect();
     let found = Search::new(shape, &out, *faults).wanted(harm).run();
-    let (steps, harm) = found.story.unwrap_or_else(|| panic!("{rule} taken out of {}: no way to harm", shape.name));
+    let (steps, harm) = found.story.unwrap_or_else(|| panic!("{rule} taken out of {}: no path to harm", shape.name));
     let mut text = format!("{rule}, in {}\n", shape.name);
     if let Some(twin) = twin {
         text += &format!("    ({twin} says the same here, and is taken out as well)\n");
@@ -145,7 +145,7 @@ fn told(story: &Story) -> String {
 }
 
 #[test]
-fn each_rule_taken_out_has_a_way_to_harm_and_the_docs_tell_the_shortest() {
+fn each_rule_taken_out_has_a_path_to_harm_and_the_docs_show_the_shortest() {
     let told: Vec<String> = STORIES.iter().map(told).collect();
     let told = told.join("\n");
     let docs = include_str!("../../../../docs/safety/explorer.md");
@@ -153,7 +153,7 @@ fn each_rule_taken_out_has_a_way_to_harm_and_the_docs_tell_the_shortest() {
         .split_once("<!-- stories:begin -->\n```\n")
         .and_then(|(_, rest)| rest.split_once("```\n<!-- stories:end -->"));
     let (shown, _) = shown.expect("docs/safety/explorer.md has the stories between its marks");
-    assert_eq!(shown, told, "docs/safety/explorer.md is to show:\n{told}");
+    assert_eq!(shown, told, "docs/safety/explorer.md must show:\n{told}");
     let named: Vec<RuleId> = STORIES.iter().map(|story| story.rule).collect();
     for rule in crate::invariants::ALL {
         assert!(named.contains(rule), "{rule} has no story");
@@ -161,7 +161,7 @@ fn each_rule_taken_out_has_a_way_to_harm_and_the_docs_tell_the_shortest() {
 }
 
 #[test]
-fn a_twin_alone_keeps_the_harm_away_that_both_are_about() {
+fn a_twin_alone_prevents_the_harm_that_both_are_about() {
     for story in STORIES.iter().filter(|story| story.twin.is_some()) {
         let found = Search::new(story.shape, &[story.rule], story.faults).wanted(story.harm).run();
         assert!(found.story.is_none(), "{}: {:#?}", story.rule, found.story);

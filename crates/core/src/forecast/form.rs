@@ -1,17 +1,17 @@
-//! What can be seen of a plan without walking it: its order, its debts, its consents. Holds for the rest of a plan as
-//! well, when some of its steps are done.
+//! What can be checked of a plan without walking it: its order, what it leaves to undo, its consents. This applies to
+//! the rest of a plan as well, when some of its steps are done.
 
 use std::collections::BTreeSet;
 
 use super::findings::{finding, subject_of};
 use crate::checks::{Finding, Subject};
 use crate::ids::GuestId;
-use crate::plan::{Plan, PlannedStep, NodeStep};
+use crate::plan::{NodeStep, Plan, PlannedStep};
 use crate::policy::ConsentKind;
 use crate::snapshot::{HaRequest, Snapshot};
-use crate::steps::{Move, OnNode, Step, StepStatus, MoveMode};
+use crate::steps::{Move, MoveMode, OnNode, Step, StepStatus};
 
-/// Everything that is wrong with the plan's form.
+/// Everything that is wrong with the form of the plan.
 pub(super) fn faults(plan: &Plan, snapshot: &Snapshot) -> Vec<Finding> {
     let mut found = Vec::new();
     unique_ids(plan, &mut found);
@@ -50,11 +50,11 @@ fn nodes_once(plan: &Plan, snapshot: &Snapshot, found: &mut Vec<Finding>) {
     }
 }
 
-/// Stages go up, what is done to a node is done in its own turn, and a reboot is followed by a proof.
+/// Stages go up, what is done to a node is done in its own node step, and every reboot is followed by a proof.
 fn order_in_node_step(node_step: &NodeStep, found: &mut Vec<Finding>) {
     for pair in node_step.steps.windows(2) {
         if pair[1].stage < pair[0].stage {
-            bad(found, Subject::Cluster, format!("{} stands before {} but has a later stage", pair[0].id, pair[1].id));
+            bad(found, Subject::Cluster, format!("{} comes before {} but has a later stage", pair[0].id, pair[1].id));
         }
     }
     for planned in &node_step.steps {
@@ -72,7 +72,7 @@ fn order_in_node_step(node_step: &NodeStep, found: &mut Vec<Finding>) {
     }
 }
 
-/// What a step changes for a while is paid back later in the plan. What was so before is nobody's debt.
+/// What a step changes for a while is undone later in the plan. What was already so needs no undo.
 fn debts_paid(plan: &Plan, snapshot: &Snapshot, found: &mut Vec<Finding>) {
     let steps: Vec<&PlannedStep> = plan.steps().map(|(_, planned)| planned).collect();
     for (index, planned) in steps.iter().enumerate() {
@@ -87,7 +87,7 @@ fn debts_paid(plan: &Plan, snapshot: &Snapshot, found: &mut Vec<Finding>) {
     }
 }
 
-/// Every step with a price for a guest stands in the list of consents.
+/// Every step with a cost for a guest is in the list of consents.
 fn costs_consented(plan: &Plan, snapshot: &Snapshot, found: &mut Vec<Finding>) {
     for (_, planned) in plan.steps() {
         let Some((kind, guest)) = price(&planned.step, snapshot) else { continue };
@@ -101,11 +101,11 @@ fn costs_consented(plan: &Plan, snapshot: &Snapshot, found: &mut Vec<Finding>) {
 fn price(step: &Step, snapshot: &Snapshot) -> Option<(ConsentKind, GuestId)> {
     let (consent, guest) = step.kind().profile().consent.zip(step.guest())?;
     let is_stopped = snapshot.guests.get(&guest).is_some_and(|guest| !guest.may_be_running());
-    // A move restarts nobody who does not run.
+    // A move does not restart a guest that is stopped.
     (!(step.is_move() && is_stopped)).then_some((consent, guest))
 }
 
-/// Nodes with something to do have a turn, and HA's guests are moved by HA.
+/// Nodes with something to do have a node step, and HA's guests are moved by HA.
 fn nobody_forgotten(plan: &Plan, snapshot: &Snapshot, found: &mut Vec<Finding>) {
     for node in snapshot.nodes.values() {
         let has_turn = plan.node_steps.iter().any(|node_step| node_step.node.as_ref() == Some(&node.name));
@@ -126,7 +126,7 @@ fn nobody_forgotten(plan: &Plan, snapshot: &Snapshot, found: &mut Vec<Finding>) 
         let Some(Move { guest, mode, .. }) = planned.step.moves() else { continue };
         let managed = snapshot.ha_service(guest).is_some_and(|service| service.request == HaRequest::Started);
         if managed && !matches!(mode, MoveMode::Ha | MoveMode::Offline) {
-            let problem = format!("{} bypasses HA, which keeps {guest} started and would answer", planned.id);
+            let problem = format!("{} bypasses HA, which keeps {guest} started and would react", planned.id);
             bad(found, Subject::Guest(guest), problem);
         }
     }

@@ -1,11 +1,11 @@
-//! Can a guest travel as the plan says? What PVE's own precondition call does not test is tested here.
+//! Can a guest move as the plan says? What PVE's own precondition call does not test is tested here.
 
 use crate::ids::GuestKind;
 use crate::observed::Observed;
 use crate::snapshot::{DiskUse, Guest, MigrationFacts, Node, Snapshot};
 use crate::steps::{Move, MoveMode};
 
-/// Everything that speaks against a move, with what is not known.
+/// Every reason against a move, unknown readings included.
 pub(super) fn faults(snapshot: &Snapshot, migrate: Move<'_>) -> Vec<String> {
     let seen = snapshot.guests.get(&migrate.guest).zip(snapshot.nodes.get(migrate.to));
     let Some((guest, target)) = seen else {
@@ -43,7 +43,7 @@ fn against(snapshot: &Snapshot, migrate: Move<'_>, guest: &Guest, target: &Node)
     Ok(faults)
 }
 
-/// What the guest carries that does not travel in this way.
+/// What the guest has that cannot move in this way.
 fn on_the_way(migrate: Move<'_>, guest: &Guest, facts: &MigrationFacts, faults: &mut Vec<String>) {
     let runs = guest.may_be_running();
     if let Some(disk) = facts.local_disks.iter().find(|disk| disk.usage == DiskUse::Cdrom) {

@@ -1,4 +1,4 @@
-//! Forecast of a cluster while one of its nodes reboots: by the steps' own forecasts, with the node drained before.
+//! Forecast of a cluster while one of its nodes reboots: by the steps' own forecasts, with the node drained first.
 
 use crate::ids::{GuestId, NodeName};
 use crate::observed::Observed;

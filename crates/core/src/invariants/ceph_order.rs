@@ -38,8 +38,8 @@ impl Invariant for CephOrder {
     }
 
     fn explain(&self) -> &'static str {
-        "No daemon of Ceph runs a newer major release than a daemon of a kind that comes before it: mon, mgr, \
-         osd, mds. Inside one major a node's daemons may restart together, as a reboot does."
+        "No daemon of Ceph runs a newer major release than a daemon of a kind that comes before it: mon, mgr, osd, \
+         mds. Inside one major a node's daemons may restart together, as a reboot does."
     }
 
     fn remedy(&self) -> &'static str {
@@ -63,7 +63,7 @@ impl Invariant for CephOrder {
     }
 }
 
-/// Oldest and newest major by kind of daemon. Monitors and OSDs that are up must tell theirs; a manager or metadata
+/// Oldest and newest major by kind of daemon. Monitors and OSDs that are up must report theirs; a manager or metadata
 /// server that does not is one that does not run.
 fn majors(snapshot: &Snapshot, ceph: &Ceph, findings: &mut Findings<CephOutOfOrder>) -> BTreeMap<DaemonKind, (u32, u32)> {
     let mut majors: BTreeMap<DaemonKind, (u32, u32)> = BTreeMap::new();

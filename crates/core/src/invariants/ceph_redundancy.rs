@@ -12,12 +12,12 @@ use crate::ids::{NodeName, OsdId};
 use crate::snapshot::{Ceph, DaemonKind, PgState, Snapshot, SafeToStop};
 use crate::steps::{Why, ceph_unsettled};
 
-/// `ceph-redundancy`. With every OSD up: all placement groups clean, health clean by the *names* of the checks (our
-/// own noout raises HEALTH_WARN). With the OSDs of a node down: one node only, noout set for it, nothing stopped that
-/// Ceph itself called unsafe, all data still served. Monitors keep their majority throughout.
+/// `ceph-redundancy`. With every OSD up: all placement groups clean, health clean by the *names* of the checks (our own
+/// noout raises HEALTH_WARN). With the OSDs of a node down: one node only, noout set for it, nothing stopped that Ceph
+/// itself called unsafe, all data still served. Monitors keep their majority throughout.
 pub struct CephRedundancy;
 
-/// What would cost Ceph a copy too many.
+/// What would leave Ceph with too few copies.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CopiesAtRisk {
@@ -57,15 +57,15 @@ impl Invariant for CephRedundancy {
     }
 
     fn explain(&self) -> &'static str {
-        "While every OSD is up: all placement groups are active+clean, and health is clean by the names of its \
-         checks (our own noout raises HEALTH_WARN, so the overall word is no guide). While the OSDs of a node are \
-         down: it is one node only, noout is set for it, Ceph had called them ok to stop, and all data is still \
-         served. Monitors keep a majority, and no pool stops with one copy missing."
+        "While every OSD is up: all placement groups are active+clean, and health is clean by the names of its checks \
+         (our own noout raises HEALTH_WARN, so the overall status says little). While the OSDs of a node are down: it \
+         is one node only, noout is set for it, Ceph had called them ok to stop, and all data is still served. \
+         Monitors keep a majority, and no pool stops with one copy missing."
     }
 
     fn remedy(&self) -> &'static str {
-        "Wait until Ceph is clean, or fix what it names: ceph health detail. A pool needs one copy more than \
-         min_size (ceph osd pool set POOL size N), monitors need three nodes (pveceph mon create)"
+        "Wait until Ceph is clean, or fix what it names: ceph health detail. A pool needs one copy more than min_size \
+         (ceph osd pool set POOL size N), monitors need three nodes (pveceph mon create)"
     }
 
     fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> RuleOutcome<CopiesAtRisk> {
@@ -87,8 +87,8 @@ impl Invariant for CephRedundancy {
     }
 }
 
-/// Nodes whose OSDs are down because the node is. An OSD that is down although its node is up, and not under work,
-/// is a failure.
+/// Nodes whose OSDs are down because the node is. An OSD that is down although its node is up, and not the current
+/// node, has failed.
 fn away<'a>(
     snapshot: &Snapshot,
     ceph: &'a Ceph,

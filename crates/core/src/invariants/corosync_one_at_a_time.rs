@@ -11,9 +11,9 @@ use super::outcome::{Missing, RuleOutcome};
 use crate::ids::NodeName;
 use crate::snapshot::{QuorumView, Snapshot};
 
-/// `corosync-one-at-a-time`. Not "at most one member runs another version": half-way through a rolling upgrade half
-/// of them do, and releases of one major talk to each other. What matters is that the ring is whole before the next
-/// member leaves it.
+/// `corosync-one-at-a-time`. Not "at most one member runs another version": half-way through a rolling upgrade half of
+/// them do, and releases of one major talk to each other. What matters is that the ring is whole before the next member
+/// leaves it.
 pub struct CorosyncOneAtATime;
 
 /// What is missing from corosync's ring.
@@ -41,13 +41,13 @@ impl Invariant for CorosyncOneAtATime {
     }
 
     fn explain(&self) -> &'static str {
-        "At most one member is absent or being upgraded at the moment, and every link between the others is up. \
-         Mixed versions are not a breach: half-way through a rolling upgrade they are what a cluster looks like."
+        "At most one member is absent or being upgraded at the moment, and every link between the others is up. Mixed \
+         versions are not a breach: half-way through a rolling upgrade they are what a cluster looks like."
     }
 
     fn remedy(&self) -> &'static str {
-        "Look at the network between the nodes that are named: corosync-cfgtool -n on each. Bring absent members \
-         back first: pvecm status"
+        "Look at the network between the nodes that are named: corosync-cfgtool -n on each. Bring absent members back \
+         first: pvecm status"
     }
 
     fn sees_moves(&self) -> bool {

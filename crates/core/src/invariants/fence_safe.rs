@@ -9,7 +9,7 @@ use super::outcome::{Missing, RuleOutcome};
 use crate::ids::NodeName;
 use crate::snapshot::{ArmedState, Ha, HaNodeState, Snapshot};
 
-/// `fence-safe`. Armed is a node whose local resource manager holds its lock: `active` or `lost_agent_lock`, and not
+/// `fence-safe`. A node is armed if its local resource manager holds its lock: `active` or `lost_agent_lock`, and not
 /// drained in maintenance mode. An idle one is never reset.
 pub struct FenceSafe;
 
@@ -38,8 +38,8 @@ impl Invariant for FenceSafe {
     }
 
     fn explain(&self) -> &'static str {
-        "No node with an armed HA watchdog is without quorum: it would reset itself about a minute later, with \
-         all its guests."
+        "No node with an armed HA watchdog is without quorum: it would reset itself about a minute later, with all its \
+         guests."
     }
 
     fn remedy(&self) -> &'static str {

@@ -1,4 +1,4 @@
-//! A running VM never travels to a node with an older QEMU or PVE.
+//! A running VM never moves live to a node with an older QEMU or PVE.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -10,16 +10,16 @@ use crate::ids::{GuestId, GuestKind, NodeName};
 use crate::snapshot::{Node, Snapshot};
 use crate::version::Version;
 
-/// `forward-only`. Containers travel by restart and stopped guests as files: the rule is not about them.
+/// `forward-only`. Containers move by restart and stopped guests as files: the rule is not about them.
 pub struct ForwardOnly;
 
 /// Running VMs on their way to something older.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Backward {
-    #[error("{guest} travels from {from} ({software} {old}) back to {to} ({software} {new})")]
+    #[error("{guest} moves from {from} ({software} {old}) back to {to} ({software} {new})")]
     Older { guest: GuestId, software: Software, from: NodeName, old: Version, to: NodeName, new: Version },
-    #[error("{guest} travels between nodes that were not seen")]
+    #[error("{guest} moves between nodes that were not seen")]
     NodesNotSeen { guest: GuestId },
     #[error(transparent)]
     Missing(#[from] Missing),
@@ -48,8 +48,8 @@ impl Invariant for ForwardOnly {
     }
 
     fn explain(&self) -> &'static str {
-        "A running VM never moves live to a node with an older QEMU or PVE. Containers move by restart and \
-         stopped guests as files: the rule is not about them."
+        "A running VM never moves live to a node with an older QEMU or PVE. Containers move by restart and stopped \
+         guests as files: the rule is not about them."
     }
 
     fn remedy(&self) -> &'static str {

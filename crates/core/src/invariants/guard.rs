@@ -1,11 +1,11 @@
-//! May a step be begun now? Every rule is asked of now, of the time while it runs and of the state after it.
+//! May a step begin now? Every rule is evaluated for now, for the time while it runs and for the state after it.
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::rule::{Context, Moving};
 use super::outcome::{Grounds, RuleOutcome};
+use super::rule::{Context, Moving};
 use super::{ALL, Evidence, RuleId};
 use crate::ids::GuestId;
 use crate::snapshot::Snapshot;
@@ -15,7 +15,7 @@ use crate::steps::{Class, Step};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Moment {
-    /// Before anything is done.
+    /// Before the steps begin.
     Now,
     /// While the steps run.
     During,
@@ -33,10 +33,10 @@ impl std::fmt::Display for Moment {
     }
 }
 
-/// May `step` be begun, with `in_flight` under way? Its own needs (`status() == Ready`) are the caller's to check.
+/// May `step` begin, with `in_flight` under way? Its own needs (`status() == Ready`) are the caller's to check.
 ///
 /// A risk-taking step needs every rule to hold at each of the three moments. A restoring one must merely break none
-/// that holds now: otherwise a node lost by accident forbids its own cure.
+/// that holds now: otherwise a node lost by accident forbids its own repair.
 ///
 /// # Errors
 /// One refusal for each rule that refuses, with the first moment at which it does not hold and why.
@@ -48,13 +48,13 @@ pub fn guard(step: &Step, in_flight: &[&Step], snapshot: &Snapshot, context: &Co
 /// A rule that refuses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// Which.
+    /// The rule that does not hold.
     pub rule: RuleId,
     /// The first moment at which it does not hold.
     pub moment: Moment,
-    /// Is it broken for certain, or can it not be told?
+    /// True if it is broken for certain, false if that cannot be determined.
     pub certain: bool,
-    /// How it is broken, or what is missing to tell.
+    /// How it is broken, or which reading is missing.
     pub why: Grounds<Evidence>,
 }
 
@@ -72,7 +72,7 @@ impl Refusal {
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { rule, moment, certain, why } = self;
-        let cannot_tell = if *certain { "" } else { "cannot be told, " };
+        let cannot_tell = if *certain { "" } else { "cannot be determined, " };
         write!(f, "{rule} ({cannot_tell}{moment}): {why}")
     }
 }
@@ -82,7 +82,7 @@ impl std::error::Error for Refusal {}
 /// What each rule says, in the order of [`ALL`].
 pub(crate) type RuleOutcomes = Vec<RuleOutcome<Evidence>>;
 
-/// Asks every rule about steps that run together. Each rule refuses at most once, at the first moment.
+/// Evaluates every rule for steps that run together. Each rule refuses at most once, at the first moment.
 fn judge(
     class: Class,
     steps: &[&Step],
@@ -101,12 +101,12 @@ fn judge(
     refusals(class, moments)
 }
 
-/// Asks every rule of one state.
+/// Evaluates every rule for one state.
 pub(crate) fn outcomes(snapshot: &Snapshot, context: &Context<'_>) -> RuleOutcomes {
     ALL.iter().map(|rule| rule.holds(snapshot, context)).collect()
 }
 
-/// The same when guests of these steps have begun to move, or moved, since `before` was said, and nothing else happened.
+/// The same when guests of these steps have begun to move, or moved, since `before`, and nothing else has happened.
 pub(crate) fn outcomes_of_moves(
     snapshot: &Snapshot,
     context: &Context<'_>,
@@ -123,7 +123,7 @@ pub(crate) fn outcomes_of_moves(
     ALL.iter().zip(before).map(again).collect()
 }
 
-/// The rules that refuse, by what they say of now, of the time while it runs and of the state after it.
+/// The rules that refuse, by their outcomes for now, for the time while it runs and for the state after it.
 pub(crate) fn refusals(class: Class, [now, during, after]: [RuleOutcomes; 3]) -> Vec<Refusal> {
     let mut refusals = Vec::new();
     for (rule, ((now, during), after)) in ALL.iter().zip(now.into_iter().zip(during).zip(after)) {

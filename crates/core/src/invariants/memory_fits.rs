@@ -1,4 +1,4 @@
-//! A node that takes a guest in has room for it.
+//! A node that receives a guest has room for it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,10 +12,10 @@ use crate::ids::{GuestId, NodeName};
 use crate::placement::{footprint_bytes, usable_bytes};
 use crate::snapshot::{Guest, Memory, Snapshot};
 
-/// `memory-fits`. Counted is what guests may use, not what they use, and a guest that travels counts on both ends. What
-/// the host itself uses is not for guests, however small the headroom.
+/// `memory-fits`. Counted is what guests may use, not what they use, and a guest that is moving counts on both ends.
+/// What the host itself uses is not for guests, however small the headroom.
 ///
-/// Only nodes that take a guest in are judged: an administrator may well run a node beyond the limit, and moving
+/// Only nodes that receive a guest are checked: an administrator may well run a node beyond the limit, and moving
 /// guests away from it is no risk.
 pub struct MemoryFits;
 
@@ -24,8 +24,8 @@ pub struct MemoryFits;
 #[serde(rename_all = "kebab-case")]
 pub enum TooFull {
     #[error(
-        "guests on {node} and on their way there may take {}, {} of {} are for guests (headroom {headroom_percent} %, the \
-         host itself uses {})", mib(*.need_bytes), mib(*.limit_bytes), mib(*.total_bytes), mib(*.host_bytes)
+        "guests on {node} and on their way there may take {}, {} of {} are for guests (headroom {headroom_percent} %, \
+         the host itself uses {})", mib(*.need_bytes), mib(*.limit_bytes), mib(*.total_bytes), mib(*.host_bytes)
     )]
     Node {
         node: NodeName,
@@ -53,11 +53,11 @@ impl Invariant for MemoryFits {
     }
 
     fn explain(&self) -> &'static str {
-        "A node that takes guests in has room for all of them: configured memory and overhead stay under the \
-         headroom limit, and a guest on its way counts on both ends. Where the host itself uses more than the \
-         headroom (Ceph, ZFS: what is in use and is no listed guest's), that much stays free of guests instead; a \
-         plan keeps up to 512 MiB more, so that a cache may grow between the plan and its last step. A node that \
-         takes no guest in is not judged: moving guests away from a node that is too full is no risk."
+        "A node that receives guests has room for all of them: configured memory and overhead stay under the headroom \
+         limit, and a guest on its way counts on both ends. Where the host itself uses more than the headroom (Ceph, \
+         ZFS: what is in use and belongs to no listed guest), that much stays free of guests instead; a plan keeps up \
+         to 512 MiB more, so that a cache may grow between the plan and its last step. A node that receives no guest \
+         is not checked: moving guests away from a node that is too full is no risk."
     }
 
     fn remedy(&self) -> &'static str {
@@ -78,7 +78,7 @@ impl Invariant for MemoryFits {
             let here = here.get(&node.name).copied().unwrap_or(0);
             let guests = arriving.iter().filter_map(|moving| snapshot.guests.get(&moving.guest));
             let coming = sum(guests.filter(|guest| guest.node != node.name).map(need_bytes));
-            // On its way away, a guest that shows on its target already still takes its room here.
+            // While it is leaving, a guest that already shows on its target still takes its room here.
             let leaving = context.moving.iter().filter(|moving| moving.from == node.name);
             let leaving = leaving.filter_map(|moving| snapshot.guests.get(&moving.guest));
             let leaving = sum(leaving.filter(|guest| guest.node != node.name).map(need_bytes));
@@ -107,7 +107,7 @@ impl Invariant for MemoryFits {
 /// What the guests on each target take already. One walk over all guests: a plan check asks a thousand times.
 fn on_targets<'a>(snapshot: &Snapshot, context: &'a Context<'_>) -> BTreeMap<&'a NodeName, u64> {
     let targets: BTreeSet<&NodeName> = context.moving.iter().map(|moving| &moving.to).collect();
-    // A list: there are few, and equality of names is told faster than their order.
+    // A list: there are few, and comparing names for equality is faster than for order.
     let mut here: Vec<(&NodeName, u64)> = targets.into_iter().map(|name| (name, 0)).collect();
     if here.is_empty() {
         return BTreeMap::new();
@@ -120,7 +120,7 @@ fn on_targets<'a>(snapshot: &Snapshot, context: &'a Context<'_>) -> BTreeMap<&'a
     here.into_iter().collect()
 }
 
-/// Does PVE move it now? If that is not known, its memory counts twice: as the host's and as its own.
+/// Is PVE moving it now? If that is not known, its memory counts twice: as the host's and as its own.
 fn has_begun(snapshot: &Snapshot, guest: GuestId) -> bool {
     let jobs = snapshot.jobs.known().into_iter().flatten();
     jobs.filter(|job| job.kind.is_migration()).any(|job| job.vmid == Some(guest.vmid))

@@ -1,19 +1,19 @@
 //! Safety rules, each stated once as a predicate over one snapshot. One file per rule, one line here.
 //!
-//! Evaluated in five places: preflight, plan check, the guard before each step, the simulator's oracle and the
-//! model checker. A rule never asks how a state came about; what it must know besides the snapshot is in
-//! [`Context`], above all which guests are travelling.
+//! Evaluated in five places: preflight, plan check, the guard before each step, the simulator's checker and the model
+//! checker. A rule never asks how a state came about; what it must know besides the snapshot is in [`Context`], above
+//! all which guests are moving.
 //!
 //! A node that is offline cannot be asked, and its gaps make no rule unknown. A gap on a node that is online does.
 
 mod guard;
+mod outcome;
 mod rule;
 #[cfg(test)]
 pub(crate) mod sample;
 mod support;
 #[cfg(test)]
 mod tests;
-mod outcome;
 
 use std::collections::BTreeSet;
 
@@ -21,9 +21,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use guard::{Moment, Refusal, guard};
-pub(crate) use guard::{RuleOutcomes, refusals, outcomes, outcomes_of_moves, with_moves};
-pub use rule::{Context, Invariant, Moving};
+pub(crate) use guard::{RuleOutcomes, outcomes, outcomes_of_moves, refusals, with_moves};
 pub use outcome::{Grounds, Missing, RuleOutcome};
+pub use rule::{Context, Invariant, Moving};
 
 use crate::ids::GuestId;
 use crate::snapshot::Snapshot;
@@ -78,7 +78,8 @@ macro_rules! invariants {
                 match self { $(Self::$name => $module::$name.holds(snapshot, context).map(Evidence::$name)),+ }
             }
 
-            /// Does it still hold, where it has held and only these guests have moved since? [`Invariant::still_holds`].
+            /// Does it still hold, where it has held and only these guests have moved since?
+            /// [`Invariant::still_holds`].
             pub fn still_holds(
                 self,
                 snapshot: &Snapshot,
@@ -91,7 +92,7 @@ macro_rules! invariants {
             }
         }
 
-        /// What some rule has to say: how it is broken, or what is missing to tell.
+        /// The evidence of some rule: how it is broken, or which reading is missing.
         #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
         #[serde(rename_all = "kebab-case")]
         #[allow(missing_docs, reason = "each rule's file says what it is")]
@@ -116,7 +117,7 @@ invariants! {
 }
 
 impl RuleId {
-    /// What `quorate explain` and `docs/invariants.md` say of it, one paragraph after the other.
+    /// What `quorate explain` and `docs/invariants.md` say about it, one paragraph after the other.
     pub fn paragraphs(self) -> [String; 3] {
         let remedy = format!("Where it is broken before a run: {}.", self.remedy());
         [self.explain().to_owned(), self.why().to_owned(), remedy]

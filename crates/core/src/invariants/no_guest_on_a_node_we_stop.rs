@@ -11,18 +11,18 @@ use super::outcome::{Missing, RuleOutcome};
 use crate::ids::{GuestId, NodeName, Upid};
 use crate::snapshot::{HaServiceState, JobKind, Node, Snapshot};
 
-/// `no-guest-on-a-node-we-stop`. Read on the node itself (`qm list`, `pct list`) and from the cluster's placement,
-/// so that a guest which a token may not see is still found. A guest whose downtime was consented to is left out where
-/// nobody can tell whether it runs; one that does run, because somebody has started it again, is not.
+/// `no-guest-on-a-node-we-stop`. Read on the node itself (`qm list`, `pct list`) and from the cluster's placement, so
+/// that a guest which a token may not see is still found. A guest whose downtime was consented to is left out if it is
+/// not known whether it runs; one that does run, because someone has started it again, is not.
 pub struct NoGuestOnANodeWeStop;
 
-/// Who or what is still on a node that we stop, or on its way there.
+/// What is still on a node that we stop, or on its way there.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StillThere {
     #[error("{guest} is on {node}, which is {stop}")]
     Guest { guest: GuestId, node: NodeName, stop: Stop },
-    #[error("{guest} travels to {node}, which is {stop}")]
+    #[error("{guest} moves to {node}, which is {stop}")]
     Arrives { guest: GuestId, node: NodeName, stop: Stop },
     #[error("task {upid} ({}) runs on {node}, which is {stop}", .kind.0)]
     Task { upid: Upid, kind: JobKind, node: NodeName, stop: Stop },
@@ -48,19 +48,19 @@ impl Invariant for NoGuestOnANodeWeStop {
     }
 
     fn why(&self) -> &'static str {
-        "A guest that is left on a node that reboots goes down without anybody's consent."
+        "A guest that is left on a node that reboots goes down without anyone's consent."
     }
 
     fn explain(&self) -> &'static str {
-        "No VM, no container, no task and no HA service runs on a node while its packages change or while it is \
-         down, except guests whose downtime was consented to, as long as they do not run: one that was started \
-         again meanwhile is shut down once more before its node is touched. Read on the node itself, so that a \
-         guest which a token may not see is found."
+        "No VM, no container, no task and no HA service runs on a node while its packages change or while it is down, \
+         except guests whose downtime was consented to, as long as they do not run: one that was started again \
+         meanwhile is shut down once more before its node is touched. Read on the node itself, so that a guest which a \
+         token may not see is found."
     }
 
     fn remedy(&self) -> &'static str {
-        "Look what runs there: qm list; pct list; ha-manager status. Move or shut down what is left, or bring the \
-         node back"
+        "See what runs there: qm list; pct list; ha-manager status. Move or shut down what is left, or bring the node \
+         back"
     }
 
     fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> RuleOutcome<StillThere> {
@@ -79,7 +79,7 @@ impl Invariant for NoGuestOnANodeWeStop {
 fn what_is_left(snapshot: &Snapshot, node: &Node, offline: bool, context: &Context<'_>, findings: &mut Findings<StillThere>) {
     let name = &node.name;
     let stop = if offline { Stop::Offline } else { Stop::Upgrading };
-    // A node that is down cannot be asked any more; its placement in the cluster is what is left.
+    // A node that is down can no longer be asked; what is left is the cluster's view of where guests are.
     let local = if offline { node.local_guests.known() } else { findings.read(&node.local_guests) };
     let listed = local.into_iter().flatten().filter(|listed| listed.running);
     let running: BTreeSet<GuestId> = listed.map(|listed| GuestId { vmid: listed.vmid, kind: listed.kind }).collect();

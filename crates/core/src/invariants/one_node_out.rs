@@ -1,4 +1,4 @@
-//! At most one node is out: in maintenance, being upgraded or offline, whoever took it out.
+//! At most one node is out: in maintenance, being upgraded or offline, no matter who took it out.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -9,17 +9,17 @@ use super::outcome::{Missing, RuleOutcome};
 use crate::ids::NodeName;
 use crate::snapshot::{HaNodeState, Node, Snapshot};
 
-/// `one-node-out`. While a node is under work, it is the only one that may be out. An administrator's own
+/// `one-node-out`. While a node is being upgraded, it is the only one that may be out. An administrator's own
 /// maintenance of another node is respected: it has to end first.
 pub struct OneNodeOut;
 
-/// Nodes that are out, beside the one that may be.
+/// Nodes that are out, besides the one that may be.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NodesOut {
-    #[error("{node}{} is {how}", if *.current_node { " (the node under work)" } else { "" })]
+    #[error("{node}{} is {how}", if *.current_node { " (the current node)" } else { "" })]
     Out { node: NodeName, how: HowOut, current_node: bool },
-    #[error("only {node} may be out: it is the node under work")]
+    #[error("only {node} may be out: it is the current node")]
     OnlyThisMayBe { node: NodeName },
     #[error(transparent)]
     Missing(#[from] Missing),
@@ -49,20 +49,19 @@ impl Invariant for OneNodeOut {
     }
 
     fn why(&self) -> &'static str {
-        "A cluster is built to bear the loss of one node. With a second one out, quorum, room for guests or copies of \
-         data may be gone, and nothing is left for a failure."
+        "A cluster is built to survive the loss of one node. With a second one out, quorum, room for guests or copies \
+         of data may be gone, and nothing is left for a failure."
     }
 
     fn explain(&self) -> &'static str {
-        "At most one node is out: in HA maintenance mode, having its packages upgraded, or offline, regardless of \
-         who took it out. While a node is being worked on it is the only one that may be. An administrator's own \
+        "At most one node is out: in HA maintenance mode, having its packages upgraded, or offline, regardless of who \
+         took it out. While a node is being worked on it is the only one that may be. An administrator's own \
          maintenance of another node is respected: the run waits until it ends."
     }
 
     fn remedy(&self) -> &'static str {
-        "Bring the node back first: boot it and look at corosync there, or end its maintenance (ha-manager \
-         crm-command node-maintenance disable NODE). One that never returns is removed for good: pvecm delnode \
-         NODE"
+        "Bring the node back first: boot it and look at corosync there, or end its maintenance (ha-manager crm-command \
+         node-maintenance disable NODE). One that never returns is removed for good: pvecm delnode NODE"
     }
 
     fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> RuleOutcome<NodesOut> {

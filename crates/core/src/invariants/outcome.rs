@@ -1,4 +1,4 @@
-//! What a rule says of a snapshot: it holds, or it does not, or that cannot be told; the last two with their grounds.
+//! What a rule says about a snapshot: it holds, it does not, or that is not known; the last two with their grounds.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -6,15 +6,15 @@ use thiserror::Error;
 use crate::ids::NodeName;
 use crate::observed::WhyUnknown;
 
-/// What a rule says of a snapshot. `E` is the rule's own enum of what it can have to say.
+/// What a rule says about a snapshot. `E` is the rule's own enum of the evidence that it can give.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RuleOutcome<E> {
-    /// It holds.
+    /// The rule holds.
     Holds,
-    /// It is broken, and this is the evidence.
+    /// The rule is broken, and this is the evidence.
     Broken(Grounds<E>),
-    /// It cannot be told, and this is what is missing. Only [`Verdict::Holds`] lets a step pass.
+    /// It is not known, and this is what is missing. Only [`RuleOutcome::Holds`] lets a step pass.
     Unknown(Grounds<E>),
 }
 
@@ -27,7 +27,7 @@ impl<E> RuleOutcome<E> {
         }
     }
 
-    /// The same in other terms.
+    /// The same outcome with its evidence converted.
     pub fn map<F>(self, change: impl Fn(E) -> F) -> RuleOutcome<F> {
         match self {
             Self::Holds => RuleOutcome::Holds,
@@ -37,7 +37,7 @@ impl<E> RuleOutcome<E> {
     }
 }
 
-/// What a verdict rests on: at least one thing, so that no rule refuses without a reason.
+/// What an outcome rests on: at least one thing, so that no rule refuses without a reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grounds<E> {
     first: E,
@@ -74,7 +74,7 @@ impl<E: std::fmt::Display> std::fmt::Display for Grounds<E> {
     }
 }
 
-/// A reading that must be there to tell, and is not. Every rule can be kept from a verdict by these.
+/// A reading that a rule needs and does not have. Every rule can be left without an outcome by these.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Missing {
@@ -85,6 +85,6 @@ pub enum Missing {
     #[error("the view of {0} on votes and members was not read")]
     View(NodeName),
     /// Not one node that is online has a view.
-    #[error("no node that is online told its view on votes and members")]
+    #[error("no node that is online reported its view on votes and members")]
     EveryView,
 }

@@ -9,7 +9,7 @@ use super::outcome::{Missing, RuleOutcome};
 use crate::ids::NodeName;
 use crate::snapshot::{EtcPve, Snapshot};
 
-/// `quorum-margin`. Uneven votes and a QDevice are in the figures that corosync itself gives. A node that is being
+/// `quorum-margin`. The figures that corosync itself gives include uneven votes and a QDevice. A node that is being
 /// upgraded counts as absent. A member whose own `/etc/pve` cannot be written has no quorum where it matters.
 pub struct QuorumMargin;
 
@@ -23,8 +23,8 @@ pub enum QuorumShort {
     NotQuorate { viewer: NodeName, left: u32, needed: u32 },
     /// A member's vote does not help where its own `/etc/pve` is not writable.
     #[error(
-        "{viewer} has quorum, but its /etc/pve cannot be written: its pmxcfs has lost corosync; nothing starts, moves or \
-         is configured there, and active HA resets the node after a minute. `systemctl restart pve-cluster` on it; \
+        "{viewer} has quorum, but its /etc/pve cannot be written: its pmxcfs has lost corosync; nothing starts, moves \
+         or is configured there, and active HA resets the node after a minute. `systemctl restart pve-cluster` on it; \
          `journalctl -u pve-cluster` says why"
     )]
     CutOff { viewer: NodeName },
@@ -45,13 +45,12 @@ impl Invariant for QuorumMargin {
     }
 
     fn explain(&self) -> &'static str {
-        "The votes that are left while a node is down reach quorum, as every member that is up counts them. \
-         Uneven votes and a QDevice are in the figures; a plain cluster of two has one vote too few for a rolling \
-         upgrade. A node that is being upgraded counts as absent: corosync is restarted by its package, the \
-         network under it by others, and a node whose upgrade was begun has to be rebooted. A member whose own \
-         /etc/pve cannot be written breaks the rule whatever its votes: pmxcfs there has lost corosync, nothing \
-         starts, moves or is configured on it, and active HA resets it about a minute later. The wait, and the \
-         pause after it, name the command."
+        "The votes that are left while a node is down reach quorum, as every member that is up counts them. Uneven \
+         votes and a QDevice are in the figures; a plain cluster of two has one vote too few for a rolling upgrade. A \
+         node that is being upgraded counts as absent: corosync is restarted by its package, the network under it by \
+         others, and a node whose upgrade has begun has to be rebooted. A member whose own /etc/pve cannot be written \
+         breaks the rule whatever its votes: pmxcfs there has lost corosync, nothing starts, moves or is configured on \
+         it, and active HA resets it about a minute later. The wait, and the pause after it, name the command."
     }
 
     fn remedy(&self) -> &'static str {

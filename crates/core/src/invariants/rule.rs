@@ -13,24 +13,24 @@ use crate::steps::Step;
 pub struct Context<'a> {
     /// What the operator allows.
     pub policy: &'a Policy,
-    /// Guests that may be down now, because the operator consented to it and their node is under work.
+    /// Guests that may be down now, because the operator consented to it and their node is being upgraded.
     pub may_be_down: BTreeSet<GuestId>,
-    /// The node under work, if there is one: the only one that may be out.
+    /// The current node, if there is one: the only one that may be out.
     pub current_node: Option<NodeName>,
-    /// Nodes that the operator attested dead; expected votes may go down for these only.
+    /// Nodes that the operator confirmed powered off; expected votes may be lowered for these only.
     pub nodes_confirmed_off: BTreeSet<NodeName>,
-    /// Guests that are travelling. They take room, and their rules hold, on both ends.
+    /// Guests that are moving. They take room, and their rules hold, on both ends.
     pub moving: Vec<Moving>,
 }
 
-/// A guest on its way.
+/// A guest that is moving.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moving {
-    /// The guest.
+    /// The guest that moves.
     pub guest: GuestId,
-    /// Where it comes from.
+    /// The node that it leaves.
     pub from: NodeName,
-    /// Where it goes.
+    /// The node that it moves to.
     pub to: NodeName,
 }
 
@@ -43,7 +43,7 @@ impl Moving {
 }
 
 impl<'a> Context<'a> {
-    /// Nothing is under work, nothing travels, nothing may be down.
+    /// No node is being upgraded, nothing moves, nothing may be down.
     pub fn new(policy: &'a Policy) -> Self {
         Self {
             policy,
@@ -57,9 +57,9 @@ impl<'a> Context<'a> {
 
 /// A safety rule.
 pub trait Invariant {
-    /// Every way in which it can be broken, or in which that cannot be told, each with its figures and its sentence.
+    /// Every way in which it can be broken, or in which that is not known, each with its figures and its sentence.
     type Evidence: std::error::Error;
-    /// Its id: `one-node-out`.
+    /// The rule's id: `one-node-out`.
     fn id(&self) -> &'static str;
     /// Why it is a rule: what happens to a cluster where it is broken.
     fn why(&self) -> &'static str;
@@ -67,14 +67,14 @@ pub trait Invariant {
     fn explain(&self) -> &'static str;
     /// What to do where it is broken before a run, with the literal command where there is one.
     fn remedy(&self) -> &'static str;
-    /// Can it change because guests move? Of one that cannot, a plan check asks once for all moves in a row.
+    /// Can its outcome change because guests move? If not, a plan check evaluates it once for all moves in a row.
     fn sees_moves(&self) -> bool {
         true
     }
     /// Does it hold?
     fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> RuleOutcome<Self::Evidence>;
-    /// The same where it has held, and since then nothing happened but that these guests have begun to move or moved: a
-    /// plan check asks a thousand times, and of a rule about single guests only for those.
+    /// The same where it has held, and since then only these guests have begun to move or moved: a plan check asks a
+    /// thousand times, and a rule about single guests needs to look at those only.
     fn still_holds(
         &self,
         snapshot: &Snapshot,

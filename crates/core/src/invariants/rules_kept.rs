@@ -11,9 +11,9 @@ use super::outcome::{Missing, RuleOutcome};
 use crate::ids::{GuestId, NodeName};
 use crate::snapshot::{AffinityRule, Ha, HaRequest, NodeAffinity, ResourceAffinity, Snapshot};
 
-/// `rules-kept`. Judged for guests that run and that HA manages: for others HA's rules mean nothing. A group that
-/// belongs together travels one by one, so it may be split in two on its way; that it is whole again at the end of a
-/// node's turn is for the plan check to see.
+/// `rules-kept`. Applies to guests that run and that HA manages: for others HA's rules mean nothing. A group that
+/// belongs together moves guest by guest, so it may be split in two on the way; the plan check makes sure that it is
+/// whole again at the end of the node step.
 pub struct RulesKept;
 
 /// HA rules about guests that are not kept.
@@ -38,14 +38,14 @@ impl Invariant for RulesKept {
     }
 
     fn why(&self) -> &'static str {
-        "Two halves of a redundant pair on one node die together, and HA moves a guest that breaks a rule by itself, \
+        "Both halves of a redundant pair on one node die together, and HA moves a guest that breaks a rule by itself, \
          in the middle of the run."
     }
 
     fn explain(&self) -> &'static str {
         "HA affinity rules hold for guests that run and that HA manages: strict node affinity, keep-together, \
-         keep-apart, the last also in transit. A group that is kept together moves guest by guest, so it may be \
-         split in two on its way; the plan check sees to it that it is whole again when the node is done."
+         keep-apart, the last also in transit. A group that is kept together moves guest by guest, so it may be split \
+         in two on the way; the plan check makes sure that it is whole again when the node is done."
     }
 
     fn remedy(&self) -> &'static str {
@@ -62,7 +62,7 @@ impl Invariant for RulesKept {
     }
 }
 
-/// The rules about guests for which this is asked.
+/// The outcome for the rules about guests that `asked` selects.
 fn those(snapshot: &Snapshot, context: &Context<'_>, asked: impl Fn(&BTreeSet<GuestId>) -> bool) -> RuleOutcome<AffinityBroken> {
     let mut findings = Findings::new();
     let Some(ha) = findings.read(&snapshot.ha) else { return findings.outcome() };
@@ -79,7 +79,7 @@ fn those(snapshot: &Snapshot, context: &Context<'_>, asked: impl Fn(&BTreeSet<Gu
     findings.outcome()
 }
 
-/// The nodes that a guest is on: one, or both ends of its journey; none if it does not run or HA leaves it alone.
+/// The nodes that a guest is on: one, or both ends of its move; none if it does not run or HA leaves it alone.
 fn places<'a>(snapshot: &'a Snapshot, ha: &Ha, context: &'a Context<'_>, id: GuestId) -> BTreeSet<&'a NodeName> {
     let managed = ha.services.get(&id).is_some_and(|service| service.request != HaRequest::Ignored);
     let Some(guest) = snapshot.guests.get(&id).filter(|guest| managed && guest.may_be_running()) else {

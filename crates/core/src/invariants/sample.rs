@@ -10,8 +10,8 @@ use crate::version::Version;
 pub(crate) const GIB: u64 = 1 << 30;
 pub(crate) const NODES: [&str; 3] = ["pve1", "pve2", "pve3"];
 
-/// Three nodes with 64 GiB and pending updates; vm:101 on pve1 and vm:102 on pve2 are kept apart by HA; vm:103 and
-/// ct:201 on pve1 are HA's business no more than the stopped vm:104 and the template vm:900 on pve2.
+/// Three nodes with 64 GiB and pending updates; vm:101 on pve1 and vm:102 on pve2 are kept apart by HA. Not managed by
+/// HA are vm:103 and ct:201 on pve1, and the stopped vm:104 and the template vm:900 on pve2.
 pub(crate) fn cluster() -> Snapshot {
     let nodes = NODES.map(|name| (NodeName::new(name), node(name)));
     let guests = [
@@ -104,7 +104,7 @@ pub(crate) fn crash(snapshot: &mut Snapshot, node: &str) {
     }
 }
 
-/// An upgrade of ours is at work on the node.
+/// An upgrade of ours is running on the node.
 pub(crate) fn upgrading(snapshot: &mut Snapshot, node: &str) {
     let unit = UpgradeUnit { unit: "quorate-upgrade-ab12".into(), state: UnitState::Running };
     node_mut(snapshot, node).upgrade_unit = Known(Some(unit));

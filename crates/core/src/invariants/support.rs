@@ -1,4 +1,4 @@
-//! How the rules gather evidence: what is broken, and what is missing to tell.
+//! How the rules gather evidence: what is broken, and which readings are missing.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use crate::ids::NodeName;
 use crate::observed::Observed;
 use crate::snapshot::{Node, QuorumView, Snapshot, UnitState};
 
-/// Evidence as it comes together.
+/// Evidence as it is gathered.
 #[derive(Debug)]
 pub(super) struct Findings<E> {
     broken: Vec<E>,
@@ -40,7 +40,7 @@ impl<E: From<Missing>> Findings<E> {
         }
     }
 
-    /// What is broken for certain outweighs what is not known.
+    /// The outcome; what is broken for certain outweighs what is not known.
     pub(super) fn outcome(self) -> RuleOutcome<E> {
         match (Grounds::of(self.broken), Grounds::of(self.missing)) {
             (Some(broken), _) => RuleOutcome::Broken(broken),
@@ -55,7 +55,7 @@ pub(super) fn names(nodes: &BTreeSet<NodeName>) -> String {
     nodes.iter().map(NodeName::as_str).collect::<Vec<_>>().join(", ")
 }
 
-/// The nodes that are online. A node of which that is not known counts as online: it has to be asked.
+/// The nodes that are online. If that is not known for a node, it counts as online: it has to be asked.
 pub(super) fn online_nodes(snapshot: &Snapshot) -> impl Iterator<Item = &Node> {
     snapshot.nodes.values().filter(|node| !node.online.is(&false))
 }
@@ -81,7 +81,7 @@ pub(super) fn online_views<'a, E: From<Missing>>(
     views
 }
 
-/// Is an upgrade of ours at work on the node? Not known on a node that is online is noted.
+/// Is an upgrade of ours running on the node? If that is not known on a node that is online, it is noted.
 pub(super) fn is_upgrading<E: From<Missing>>(node: &Node, findings: &mut Findings<E>) -> bool {
     let unit = match node.online.is(&false) {
         true => node.upgrade_unit.known(),
@@ -90,8 +90,8 @@ pub(super) fn is_upgrading<E: From<Missing>>(node: &Node, findings: &mut Finding
     unit.and_then(Option::as_ref).is_some_and(|unit| unit.state == UnitState::Running)
 }
 
-/// Nodes with an upgrade at work: no members for a moment of it. Corosync is restarted by its own package, and the
-/// network under it by others (ifupdown2, Open vSwitch); and a node whose upgrade was begun has to be rebooted.
+/// Nodes with an upgrade running: at some moment of it they are no members. Corosync is restarted by its own package,
+/// the network under it by others (ifupdown2, Open vSwitch); and a node whose upgrade has begun has to be rebooted.
 pub(super) fn upgrading<E: From<Missing>>(snapshot: &Snapshot, findings: &mut Findings<E>) -> BTreeSet<NodeName> {
     let nodes = online_nodes(snapshot).filter(|node| is_upgrading(node, findings));
     nodes.map(|node| node.name.clone()).collect()

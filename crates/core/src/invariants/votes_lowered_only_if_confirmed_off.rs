@@ -1,4 +1,4 @@
-//! Expected votes are lower than configured only for nodes that the operator attested dead.
+//! Expected votes are lower than configured only for nodes that the operator confirmed powered off.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -12,11 +12,11 @@ use crate::snapshot::Snapshot;
 /// `votes-lowered-only-if-confirmed-off`. Never for a node that is merely rebooting.
 pub struct VotesLoweredOnlyIfConfirmedOff;
 
-/// Nodes that expect fewer votes than is attested.
+/// Nodes that expect fewer votes than the confirmed nodes explain.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum VotesTooLow {
-    #[error("{viewer} expects {expected} votes, configured are {configured}, attested dead {confirmed_off}")]
+    #[error("{viewer} expects {expected} votes, configured are {configured}, confirmed powered off {confirmed_off}")]
     Expected { viewer: NodeName, expected: u64, configured: u64, confirmed_off: u64 },
     #[error(transparent)]
     Missing(#[from] Missing),
@@ -30,13 +30,13 @@ impl Invariant for VotesLoweredOnlyIfConfirmedOff {
     }
 
     fn why(&self) -> &'static str {
-        "With lowered expected votes two halves of a cluster can both believe to be in the right, and start the same \
-         guest twice: its disk is lost."
+        "With lowered expected votes two halves of a cluster can each believe that it alone is alive, and start the \
+         same guest twice: its disk is lost."
     }
 
     fn explain(&self) -> &'static str {
-        "Expected votes are below the configured sum only for nodes that the operator has confirmed dead and that \
-         are not online. Never for one that is rebooting."
+        "Expected votes are below the configured sum only for nodes that the operator has confirmed powered off and \
+         that are not online. Never for one that is rebooting."
     }
 
     fn remedy(&self) -> &'static str {
@@ -49,7 +49,7 @@ impl Invariant for VotesLoweredOnlyIfConfirmedOff {
         let configured: u64 = votes.values().copied().map(u64::from).sum();
         let is_dead = |node| context.nodes_confirmed_off.contains(node);
         let dead = votes.iter().filter(|(node, _)| is_dead(*node));
-        // A node that is online is not dead, whatever was attested.
+        // A node that is online is not off, whatever was confirmed.
         let dead = dead.filter(|(node, _)| snapshot.nodes.get(*node).is_some_and(|node| node.online.is(&false)));
         let confirmed_off: u64 = dead.map(|(_, votes)| u64::from(*votes)).sum();
         for (viewer, view) in online_views(snapshot, &mut findings) {

@@ -1,4 +1,4 @@
-//! The signs by which the watch goes, and the pace that they ask for.
+//! The signs that the migration throttle looks at, and how far they throttle.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -8,32 +8,32 @@ use crate::ids::NodeName;
 use crate::observed::WhyUnknown;
 use crate::snapshot::{CorosyncComplaints, Snapshot};
 
-/// Signs of the last so many seconds count, and so long it must be quiet again.
+/// Signs of the last so many seconds count; after that long without one, it is quiet again.
 pub const WINDOW_S: u64 = 60;
 
-/// So many retransmits of one node within the window are more than a beginning. A saturated link has one each five
-/// seconds.
+/// From so many retransmits of one node within the window on, no guest starts to migrate. A saturated link has one
+/// every five seconds.
 const MANY_RETRANSMITS: u32 = 4;
 
-/// A pace, and why.
+/// How far migrations are throttled, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restraint {
-    /// How many may travel.
+    /// How many guests may migrate at once.
     pub throttle: Throttle,
     /// The signs. None if all is quiet.
     pub signs: Vec<Sign>,
 }
 
-/// A sign that migrations take from corosync what it needs, or that this is not known.
+/// A sign that migrations take network capacity that corosync needs, or that this is not known.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sign {
-    /// The node was asked and did not say. Unknown is not quiet.
-    #[error("what corosync on {node} complains of is not known: {why}")]
+    /// The node was asked and did not answer. Unknown is not quiet.
+    #[error("what corosync on {node} complains about is not known: {why}")]
     NotKnown {
-        /// The node.
+        /// The node that was asked.
         node: NodeName,
-        /// Why it did not say.
+        /// Why its complaints are not known.
         why: WhyUnknown,
     },
     /// Its corosync complains.
@@ -42,14 +42,14 @@ pub enum Sign {
         .complaints.retransmits, .complaints.links_lost, .complaints.tokens_lost
     )]
     Complains {
-        /// The node.
+        /// The node whose corosync complains.
         node: NodeName,
-        /// Of what, and how often in the last [`WINDOW_S`] seconds.
+        /// What it complains about, and how often in the last [`WINDOW_S`] seconds.
         complaints: CorosyncComplaints,
     },
 }
 
-/// Reads the signs. `under_work` may be away: that its links are lost is no sign.
+/// Reads the signs. `current_node` may be away: that its links are lost is no sign.
 pub fn restraint(snapshot: &Snapshot, current_node: Option<&NodeName>) -> Restraint {
     let mut restraint = Restraint { throttle: Throttle::AsPlanned, signs: Vec::new() };
     let online = |name: &NodeName| snapshot.nodes.get(name).is_some_and(|node| node.online.is(&true));

@@ -1,4 +1,4 @@
-//! The watch: signs, and the guests that it holds back.
+//! The migration throttle: signs, and the guests that it holds back.
 
 use super::*;
 use crate::fixture::Fixture;
@@ -6,13 +6,13 @@ use crate::ids::{GuestId, UnixMs};
 use crate::observed::Observed::{self, Known};
 use crate::run::{Event, RunState};
 use crate::snapshot::{CorosyncComplaints, Snapshot};
-use crate::steps::{Migrate, Step, MoveMode};
+use crate::steps::{Migrate, MoveMode, Step};
 
 fn heard(retransmits: u32, links_lost: u32, tokens_lost: u32) -> Observed<CorosyncComplaints> {
     Known(CorosyncComplaints { retransmits, links_lost, tokens_lost })
 }
 
-/// Three nodes of which pve2 heard this.
+/// Three nodes, of which pve2 has these complaints.
 fn cluster(pve2: Observed<CorosyncComplaints>) -> Snapshot {
     let mut snapshot = Fixture::cluster(3).snapshot();
     for name in ["pve1", "pve3"] {
@@ -27,7 +27,7 @@ fn migrate(vmid: u32) -> Step {
     Migrate { guest: GuestId::vm(vmid), from, to, mode: MoveMode::Live }.into()
 }
 
-/// A run in which vm:101 set out so many seconds before the snapshot.
+/// A run in which the move of vm:101 started so many seconds before the snapshot.
 fn moving(snapshot: &Snapshot, seconds: u64) -> RunState {
     let at = UnixMs(snapshot.taken.0 - seconds * 1000);
     let step = migrate(101);
@@ -37,14 +37,18 @@ fn moving(snapshot: &Snapshot, seconds: u64) -> RunState {
 }
 
 #[test]
-fn the_pace_falls_with_the_signs_and_says_which() {
+fn the_throttle_tightens_with_the_signs_and_names_them() {
     let throttle = |heard| restraint(&cluster(heard), None).throttle;
     assert_eq!(throttle(heard(0, 0, 0)), Throttle::AsPlanned);
     assert_eq!(throttle(heard(1, 0, 0)), Throttle::OneAtATime);
     assert_eq!(throttle(heard(4, 0, 0)), Throttle::Hold);
     assert_eq!(throttle(heard(0, 1, 0)), Throttle::Hold);
     assert_eq!(throttle(heard(0, 0, 1)), Throttle::Hold);
-    assert_eq!(throttle(Observed::unknown("journalctl on pve2", "timed out")), Throttle::OneAtATime, "unknown is not quiet");
+    assert_eq!(
+        throttle(Observed::unknown("journalctl on pve2", "timed out")),
+        Throttle::OneAtATime,
+        "unknown is not quiet"
+    );
     let signs = restraint(&cluster(heard(1, 0, 0)), None).signs;
     let complaints = CorosyncComplaints { retransmits: 1, links_lost: 0, tokens_lost: 0 };
     assert_eq!(signs, [Sign::Complains { node: "pve2".into(), complaints }]);
@@ -60,11 +64,14 @@ fn the_links_of_a_node_that_is_away_for_its_reboot_are_no_sign() {
 }
 
 #[test]
-fn at_the_first_sign_a_second_guest_waits_and_the_first_goes_and_later_none_sets_out() {
+fn at_the_first_sign_a_second_guest_waits_and_the_first_moves_and_later_none_starts() {
     let strained = cluster(heard(1, 0, 0));
     let held_back = against(&moving(&strained, 40), &migrate(102), &strained);
-    assert!(held_back[0].to_string().starts_with("corosync-watch (guests travel one"));
-    assert!(matches!(&held_back[..], [HeldBack::BySign { throttle: Throttle::OneAtATime, sign: Sign::Complains { .. } }]));
+    assert!(held_back[0].to_string().starts_with("corosync-watch (guests migrate one"));
+    assert!(matches!(
+        &held_back[..],
+        [HeldBack::BySign { throttle: Throttle::OneAtATime, sign: Sign::Complains { .. } }]
+    ));
     assert!(against(&RunState::default(), &migrate(102), &strained).is_empty());
     let starving = cluster(heard(9, 0, 0));
     assert_eq!(against(&RunState::default(), &migrate(102), &starving).len(), 1);
@@ -72,7 +79,7 @@ fn at_the_first_sign_a_second_guest_waits_and_the_first_goes_and_later_none_sets
 }
 
 #[test]
-fn on_a_single_link_the_next_guest_sets_out_only_after_the_last_one_was_heard() {
+fn on_a_single_link_the_next_guest_starts_only_after_the_last_one_shows_its_effect() {
     let quiet = cluster(heard(0, 0, 0));
     let mut single = quiet.clone();
     for view in single.quorum.values_mut().filter_map(Observed::known_mut) {
@@ -88,9 +95,9 @@ fn on_a_single_link_the_next_guest_sets_out_only_after_the_last_one_was_heard() 
         undo: None,
     };
     let ordered = |ago_s: u64| RunState::of([(UnixMs(single.taken.0 - ago_s * 1000), &through_ha)]);
-    assert_eq!(against(&ordered(59), &migrate(102), &single).len(), 1, "HA may only now let it set out");
+    assert_eq!(against(&ordered(59), &migrate(102), &single).len(), 1, "HA may only now start its migration");
     assert!(against(&ordered(60), &migrate(102), &single).is_empty());
-    assert!(against(&moving(&single, 14), &migrate(101), &single).is_empty(), "a repeat of its own");
+    assert!(against(&moving(&single, 14), &migrate(101), &single).is_empty(), "a repeated attempt of its own");
     let mut two = quiet;
     for view in two.quorum.values_mut().filter_map(Observed::known_mut) {
         view.configured_links = 2;

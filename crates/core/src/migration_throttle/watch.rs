@@ -1,45 +1,46 @@
-//! May one more guest set out?
+//! May one more guest start to migrate?
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::throttle::Throttle;
 use super::signs::{Restraint, Sign, restraint};
+use super::throttle::Throttle;
 use crate::ids::UnixMs;
 use crate::run::RunState;
 use crate::snapshot::Snapshot;
-use crate::steps::{Move, Step, MoveMode};
+use crate::steps::{Move, MoveMode, Step};
 
-/// On a single link the next guest sets out so much later: three times what a saturated link takes to complain.
+/// On a single link the next guest starts so much later: three times what corosync on a saturated link takes to
+/// complain.
 const RAMP_S: u64 = 15;
 
-/// HA only notes an order, and lets the guest set out some rounds later: so much more.
+/// HA only notes a command, and starts the migration some rounds later: so much more.
 const HA_ROUNDS_S: u64 = 45;
 
-/// The name under which it refuses, like a rule's.
+/// The name under which the throttle refuses, like a rule's id.
 pub const WATCH: &str = "corosync-watch";
 
-/// Why the watch lets a guest not set out yet.
+/// Why a guest may not start to migrate yet.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HeldBack {
-    /// Corosync complains already.
+    /// Corosync already complains.
     #[error("{WATCH} ({throttle}): {sign}")]
     BySign {
-        /// How many may travel.
+        /// How many guests may migrate at once.
         throttle: Throttle,
-        /// Why.
+        /// What corosync complains about.
         sign: Sign,
     },
-    /// There is one link, and it is too early to tell what the last guest did to it.
+    /// There is one link, and it is too early to know what the last guest's migration does to it.
     #[error(
-        "{WATCH} (one more at a time): corosync has one link only, and the last guest has just set out: whether the \
-         heartbeat bears it is not to be heard yet"
+        "{WATCH} (one more at a time): corosync has one link only, and the last migration has just started: whether \
+         the heartbeat survives it is not known yet"
     )]
     LastOneJustSetOut,
 }
 
-/// What speaks against beginning this step now: one for each sign. Only guests that set out are held back.
+/// What speaks against beginning this step now: one for each sign. Only guests that would start to move are held back.
 pub fn against(state: &RunState, step: &Step, snapshot: &Snapshot) -> Vec<HeldBack> {
     if !step.is_move() {
         return Vec::new();

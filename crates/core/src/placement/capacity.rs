@@ -1,11 +1,11 @@
-//! Memory and processors: what a guest takes and what a node can give.
+//! Memory and processors: what a guest needs and what a node can offer.
 
 use crate::ids::GuestKind;
 use crate::policy::Policy;
 use crate::snapshot::{Cpu, Guest, Memory};
 
-/// What a VM takes beside its configured memory: QEMU's own heap, disk and network buffers, display memory. 100 to
-/// 200 MiB are usual; page tables come on top, see [`footprint_bytes`].
+/// What a VM takes beside its configured memory: QEMU's own heap, disk and network buffers, display memory. 100 to 200
+/// MiB are usual; page tables come on top, see [`footprint_bytes`].
 pub const VM_OVERHEAD_BYTES: u64 = 256 << 20;
 
 /// What a container takes beside its limit: its monitor process. The limit itself covers the kernel's share.
@@ -23,12 +23,12 @@ pub fn footprint_bytes(guest: &Guest) -> u64 {
     guest.memory_bytes.saturating_add(overhead)
 }
 
-/// By so much the host's own share may grow between a plan and its last step without a step being refused: by an eighth,
+/// How much the host's own share may grow between a plan and its last step without a step being refused: by an eighth,
 /// but not by more than this.
 const HOST_MAY_GROW_BYTES: u64 = 512 << 20;
 
-/// Memory of a node that guests may take. What stays free of them is the headroom of the policy, or what the host itself
-/// uses, whichever is more: a target that cannot hold both starts no guest.
+/// Memory of a node that guests may take. What stays free of them is the headroom of the policy, or what the host
+/// itself uses, whichever is more: a target that cannot hold both starts no guest.
 pub fn usable_bytes(memory: &Memory, policy: &Policy) -> u64 {
     let percent = 100 - u64::from(policy.headroom_percent.min(100));
     (memory.total_bytes / 100 * percent).min(memory.total_bytes.saturating_sub(memory.host_bytes))

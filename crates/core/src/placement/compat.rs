@@ -1,7 +1,7 @@
 //! What keeps a guest from moving at all, and what keeps it from one target, as far as that never changes.
 //!
-//! Not here: memory, HA rules, versions, because they depend on what else moves and on what is upgraded by then.
-//! Not known to anybody: whether raw `args:` and named CPU models work on the target; PVE does not test them either.
+//! Not here: memory, HA rules, versions, because they depend on what else moves and on what is upgraded by then. Not
+//! known at all: whether raw `args:` and named CPU models work on the target; PVE does not test them either.
 
 use std::collections::BTreeMap;
 
@@ -12,12 +12,12 @@ use crate::snapshot::{
     DiskUse, Guest, GuestStatus, LocalDisk, LocalResource, MigrationFacts, Node, Snapshot, Storage, TargetRefusal,
 };
 
-/// Why not.
+/// Why a guest cannot move.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Obstacle {
-    /// It cannot be, and this is the reason.
+    /// It cannot move, and this is the reason.
     No(String),
-    /// It cannot be told, and this is the reading that is missing.
+    /// It is not known whether it can, and this is the reading that is missing.
     Unknown(String),
 }
 
@@ -38,7 +38,7 @@ fn no(text: String) -> Result<(), Obstacle> {
     Err(Obstacle::No(text))
 }
 
-/// The guest as it will be once it is shut down: what is asked of its obstacles before it is.
+/// The guest as it will be once it is shut down, to check its obstacles before that.
 pub fn as_stopped(guest: &Guest) -> Guest {
     Guest { status: Observed::Known(GuestStatus::Stopped), ..guest.clone() }
 }
@@ -77,9 +77,9 @@ pub fn obstacle_here(guest: &Guest, policy: &Policy) -> Result<(), Obstacle> {
     if let Some(resource) = facts.local_resources.iter().find(|resource| !resource.live_capable) {
         return no(match &resource.mapping {
             Some(name) => {
-                format!("{} is the mapped device {name}, which does not travel with a running guest", resource.key)
+                format!("{} is the mapped device {name}, which cannot move with a running guest", resource.key)
             }
-            None => format!("{} is a device of its node that cannot travel with a running guest", resource.key),
+            None => format!("{} is a device of its node that cannot move with a running guest", resource.key),
         });
     }
     let bytes = disk_bytes(facts);
@@ -87,10 +87,7 @@ pub fn obstacle_here(guest: &Guest, policy: &Policy) -> Result<(), Obstacle> {
         return no(format!("its local disks ({:.1} GiB) are not to be copied by the policy", in_gib(bytes)));
     }
     if let Some(disk) = facts.local_disks.iter().find(|disk| copied(disk) && !disk.replicated && facts.has_snapshots) {
-        return no(format!(
-            "{} is a local disk with snapshots, which does not travel with a running guest",
-            disk.volid
-        ));
+        return no(format!("{} is a local disk with snapshots, which cannot move with a running guest", disk.volid));
     }
     Ok(())
 }
@@ -112,7 +109,8 @@ pub fn obstacle_there(snapshot: &Snapshot, guest: &Guest, target: &Node) -> Resu
     same_cpu(snapshot, guest, facts, target)
 }
 
-/// PVE's own word. What it says of guests that are kept apart is about where they stand now: the planner knows better.
+/// PVE's own answer. What it says about guests that are kept apart is about where they are now: the planner knows
+/// better.
 fn refused_by_pve(facts: &MigrationFacts, target: &NodeName) -> Result<(), Obstacle> {
     for refusal in facts.refused.get(target).into_iter().flatten() {
         match refusal {
@@ -151,8 +149,8 @@ fn storages_there(snapshot: &Snapshot, facts: &MigrationFacts, target: &Node) ->
     Ok(())
 }
 
-/// Local disks with snapshots travel with a stopped guest where their storage can send both: ZFS, Btrfs, and qcow2
-/// files, which hold their snapshots in themselves.
+/// Local disks with snapshots move with a stopped guest where their storage can send both: ZFS, Btrfs, and qcow2 files,
+/// which hold their snapshots in themselves.
 fn snapshots_move(snapshot: &Snapshot, guest: &Guest, facts: &MigrationFacts) -> Result<(), Obstacle> {
     if guest.may_be_running() || !facts.has_snapshots {
         return Ok(());
@@ -204,8 +202,8 @@ fn same_cpu(snapshot: &Snapshot, guest: &Guest, facts: &MigrationFacts, target: 
             let words = super::cpu::difference(&here.flags, &there.flags);
             let (home, target) = (&home.name, &target.name);
             no(format!(
-                "its CPU model is the host's, and the processors of {home} and {target} differ ({target} {words}); both \
-                 could give it {model}"
+                "its CPU model is the host's, and the processors of {home} and {target} differ ({target} {words}); \
+                 both could give it {model}"
             ))
         }
     }
@@ -215,12 +213,12 @@ fn in_gib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 30)
 }
 
-/// Does this volume travel with the guest? CD images do not, and the cloud-init drive is made anew.
+/// Does this volume move with the guest? CD images do not, and the cloud-init drive is generated again.
 fn copied(disk: &LocalDisk) -> bool {
     !matches!(disk.usage, DiskUse::Cdrom | DiskUse::CloudInit)
 }
 
-/// Must local disks travel with the guest?
+/// Must local disks move with the guest?
 pub fn moves_with_disks(facts: &MigrationFacts) -> bool {
     facts.local_disks.iter().any(copied)
 }
@@ -236,7 +234,7 @@ pub fn disks_by_storage(facts: &MigrationFacts) -> BTreeMap<StorageId, u64> {
     by_storage
 }
 
-/// Bytes of local disks that travel with the guest; replicated ones are there already.
+/// Bytes of local disks that move with the guest; replicated ones are there already.
 pub fn disk_bytes(facts: &MigrationFacts) -> u64 {
     let to_copy = facts.local_disks.iter().filter(|disk| copied(disk) && !disk.replicated);
     to_copy.fold(0, |sum, disk| sum.saturating_add(disk.size_bytes))

@@ -21,7 +21,7 @@ pub fn common_model<'a>(all: impl IntoIterator<Item = &'a BTreeSet<String>>) -> 
     best.map_or("kvm64", |best| MODELS[best].0)
 }
 
-/// What the other processor lacks and has besides: `lacks avx512f; has sha_ni besides`.
+/// What the other processor lacks and what it has in addition: `lacks avx512f; has sha_ni besides`.
 pub fn difference(here: &BTreeSet<String>, there: &BTreeSet<String>) -> String {
     let named = |flags: Vec<&str>| match flags.len() {
         0..=MOST_NAMED => flags.join(", "),

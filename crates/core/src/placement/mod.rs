@@ -1,14 +1,12 @@
 //! Which guest may be where: how much memory it takes, and what keeps it from a node.
 //!
-//! Promises answers that follow from one snapshot alone; what changes in the course of a plan (who stands where, which
-//! node is upgraded) is the planner's business. A reading that is missing is an obstacle of its own, never a guess.
+//! Its answers follow from one snapshot alone; what changes in the course of a plan (which guest is where, which node
+//! is upgraded) is left to the planner. A reading that is missing is an obstacle of its own, never a guess.
 
 mod capacity;
 mod compat;
 mod cpu;
 
 pub use capacity::{CT_OVERHEAD_BYTES, VM_OVERHEAD_BYTES, footprint_bytes, plannable_bytes, usable_bytes, usable_cpus};
-pub use compat::{
-    Obstacle, as_stopped, disk_bytes, disks_by_storage, obstacle_here, obstacle_there, moves_with_disks,
-};
+pub use compat::{Obstacle, as_stopped, disk_bytes, disks_by_storage, moves_with_disks, obstacle_here, obstacle_there};
 pub use cpu::{common_model, difference};

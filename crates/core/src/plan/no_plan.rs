@@ -1,4 +1,4 @@
-//! Why there is no plan: each reason is a value with its figures, which tells itself as a [`Finding`].
+//! Why there is no plan: each reason is a value with its figures, which can be shown as a [`Finding`].
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ use super::why_no_plan::WhyNoPlan;
 /// There is no plan, and this is why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NoPlan {
-    /// One per reason, for a person: what is unknown, which guest is stuck where, and by how much.
+    /// One per reason, for the administrator: what is unknown, which guest is stuck where, and by how much.
     pub findings: Vec<Finding>,
     /// The same as values; none where a plan was found and the forecast of it breaks a rule.
     pub reasons: Vec<Reason>,
@@ -27,7 +27,7 @@ impl NoPlan {
         Self { findings: reasons.iter().map(Reason::finding).collect(), reasons }
     }
 
-    /// One was found, and is not done: its forecast breaks these rules.
+    /// One was found but is not followed: its forecast breaks these rules.
     pub fn refused(findings: Vec<Finding>) -> Self {
         Self { findings, reasons: Vec::new() }
     }
@@ -48,9 +48,9 @@ pub enum Reason {
     TooManyNodes(usize, usize),
     /// The node is not a member of the cluster now.
     NodeOffline(NodeName),
-    /// HA has taken the node out, and not for this run.
+    /// HA has the node out of service, and not for this run.
     NodeOut(NodeName, HaNodeState),
-    /// The configuration orders a node that there is not.
+    /// The configuration names a node that does not exist.
     NoSuchNode(NodeName),
     /// An HA rule, named here, wants guests on one node that are on several.
     NotTogether(String),
@@ -60,7 +60,7 @@ pub enum Reason {
     Immovable(GuestId, NodeName, Bond),
     /// No order of the nodes was found in which every guest can leave in time.
     NoRoom(Box<NoRoom>),
-    /// It is proven that no order helps.
+    /// Proof that no order helps.
     Proof(Proof),
 }
 
@@ -74,7 +74,7 @@ pub enum Missing {
     Guests,
     /// No node was seen.
     Nodes,
-    /// The node that is being upgraded is not a node of the cluster any more.
+    /// The current node is no longer a node of the cluster.
     Begun(NodeName),
     /// Something of a node.
     Node(NodeName, String, WhyUnknown),
@@ -84,15 +84,15 @@ pub enum Missing {
     Home(GuestId, NodeName),
     /// Whether a guest runs.
     Status(GuestId, WhyUnknown),
-    /// Where a guest may go, and why that cannot be told.
+    /// Where a guest may go, and why that is not known.
     Targets(GuestId, String),
 }
 
-/// What binds a guest to its node.
+/// What keeps a guest on its node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Bond {
-    /// HA is at work on it, or is to keep it otherwise than started.
+    /// HA is busy with it, or its requested state is not started.
     Ha(Option<HaServiceState>, HaRequest),
     /// Something on its own node: a device, a policy.
     Here(String),
@@ -102,12 +102,12 @@ pub enum Bond {
     EvenStopped(Box<Bond>, Box<Bond>),
     /// An HA rule keeps it with this guest, which cannot move.
     KeptWith(GuestId),
-    /// Guests that HA keeps together with it may go nowhere that it may go.
+    /// No node is allowed for both it and the guests that HA keeps together with it.
     NothingInCommon,
 }
 
 impl Reason {
-    /// For a person: what is wrong and what to do. The only place where a reason becomes a finding.
+    /// For the administrator: what is wrong and what to do. The only place where a reason becomes a finding.
     pub fn finding(&self) -> Finding {
         self.why().finding(self.subject(), self.to_string(), self.remedy())
     }
@@ -141,12 +141,12 @@ impl Reason {
         let fixed = match self {
             Self::Unknown(_) => "make the reading possible and look again; nothing is planned on a guess",
             Self::TooManyNodes(..) => "upgrade this cluster in parts by hand",
-            Self::NodeOffline(_) => "bring it back first: with one node out no other may be taken",
+            Self::NodeOffline(_) => "bring it back first: with one node out no other may be taken out",
             Self::NodeOut(node, _) => {
                 return format!("ha-manager crm-command node-maintenance disable {node}, or bring it back");
             }
             Self::NoSuchNode(_) => "correct `first`, `last` and `spare` in the configuration",
-            Self::NotTogether(_) => "wait until HA has brought them together, or mend the rule: ha-manager rules list",
+            Self::NotTogether(_) => "wait until HA has brought them together, or fix the rule: ha-manager rules list",
             Self::Contradiction(..) => "remove one of the two: ha-manager rules list; ha-manager rules remove ID",
             Self::Immovable(guest, _, bond) => return bond.remedy(*guest),
             Self::NoRoom(no_room) => return no_room.help.to_string(),
@@ -164,7 +164,7 @@ impl fmt::Display for Reason {
             Self::NodeOffline(node) => write!(f, "{node} is not a member of the cluster now"),
             Self::NodeOut(node, state) => write!(f, "HA has {node} as {state:?}, and not because of this run"),
             Self::NoSuchNode(node) => {
-                write!(f, "the configuration orders {node}, which is not a node of this cluster")
+                write!(f, "the configuration names {node}, which is not a node of this cluster")
             }
             Self::NotTogether(rule) => {
                 write!(f, "the HA rule {rule} wants its guests on one node, and they are on several")
@@ -195,9 +195,9 @@ impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cluster(what, why) => write!(f, "{what} is not known: {why}"),
-            Self::Guests => f.write_str("the token does not see all guests: some may be in the way unseen"),
+            Self::Guests => f.write_str("the token does not see all guests: there may be others that it cannot see"),
             Self::Nodes => f.write_str("no node was seen"),
-            Self::Begun(node) => write!(f, "{node} is under work, but not a node any more"),
+            Self::Begun(node) => write!(f, "{node} is the current node, but no longer a node of the cluster"),
             Self::Node(node, what, why) => write!(f, "the {what} of {node} is not known: {why}"),
             Self::Processors(node, why) => {
                 write!(f, "the processors of {node} are not known, and cpu-limit-percent asks for them: {why}")
@@ -213,7 +213,7 @@ impl Bond {
     fn remedy(&self, guest: GuestId) -> String {
         match self {
             Self::Ha(..) => format!(
-                "wait until HA has settled, or mend it: ha-manager status; ha-manager set {guest} --state started"
+                "wait until HA has settled, or fix it: ha-manager status; ha-manager set {guest} --state started"
             ),
             Self::KeptWith(fixed) => format!("move or shut down {fixed} by hand, or lift the rule for the run"),
             Self::Here(_) | Self::Everywhere(_) | Self::EvenStopped(..) | Self::NothingInCommon => format!(
@@ -227,13 +227,13 @@ impl Bond {
 impl fmt::Display for Bond {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Ha(None, request) => write!(f, "HA has it in no state (asked for: {request:?})"),
+            Self::Ha(None, request) => write!(f, "HA has no state for it (asked for: {request:?})"),
             Self::Ha(Some(state), request) => write!(f, "HA has it in state {state:?} (asked for: {request:?})"),
             Self::Here(why) => f.write_str(why),
             Self::Everywhere(each) => list(f, each.iter().map(|(node, why)| format!("{node}: {why}")), "; "),
             Self::EvenStopped(running, stopped) => write!(f, "{running}; nor stopped: {stopped}"),
             Self::KeptWith(fixed) => write!(f, "an HA rule keeps it with {fixed}, which cannot move"),
-            Self::NothingInCommon => f.write_str("guests that HA keeps together with it may go nowhere that it may go"),
+            Self::NothingInCommon => f.write_str("no node is allowed for both it and the guests that HA keeps with it"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Where every guest could move, and yet there is no order in which all find room: the moment at which it fails, what
+//! Every guest could move, and yet there is no order in which all find room: the moment at which it fails, what
 //! would help, and what is proven.
 
 use std::fmt;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{GuestId, NodeName};
 
-/// Guests that are stuck on a node when its turn comes, in the attempt that came furthest.
+/// Guests that are stuck on a node at its node step, in the attempt that came furthest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NoRoom {
     /// One guest, or guests that stay together.
@@ -16,7 +16,7 @@ pub struct NoRoom {
     pub bytes: u64,
     /// The node that they cannot leave.
     pub node: NodeName,
-    /// Nodes that are upgraded by then.
+    /// Nodes that are already upgraded by then.
     pub upgraded: Vec<NodeName>,
     /// Why they cannot go to each of the others.
     pub each: Vec<(NodeName, Hindrance)>,
@@ -31,7 +31,7 @@ pub struct NoRoom {
 pub struct Hole {
     /// Free memory there, in bytes.
     pub free: u64,
-    /// Where.
+    /// The node with the hole.
     pub node: NodeName,
     /// One guest, or guests that stay together.
     pub guests: Vec<GuestId>,
@@ -39,7 +39,7 @@ pub struct Hole {
     pub bytes: u64,
 }
 
-/// Why a guest may not come to a node.
+/// Why a guest may not move to a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Hindrance {
@@ -63,7 +63,7 @@ pub enum Hindrance {
         /// What is missing, in bytes.
         short: u64,
     },
-    /// A guest that it must not meet is there at that moment.
+    /// A guest that it must be kept apart from is there at that moment.
     Meets(Option<GuestId>),
     /// The limit of processors leaves too few.
     Processors {
@@ -82,11 +82,11 @@ pub enum Hindrance {
 pub enum Help {
     /// Any one of these, each tried out.
     AnyOf(Vec<Relaxation>),
-    /// Nothing that was tried; least is missing on this node, so many bytes.
+    /// Nothing that was tried; this node lacks the least, by this many bytes.
     Least(NodeName, u64),
-    /// Nothing that was tried, and it is not for want of memory: another node for these guests.
+    /// Nothing that was tried, and memory is not what is missing: another node for these guests.
     AnotherNode(Vec<GuestId>),
-    /// They wait for the same room as those that are told first.
+    /// They wait for the same room as those that are named first.
     SameRoom,
 }
 
@@ -96,13 +96,13 @@ pub enum Help {
 pub enum Relaxation {
     /// These are down while their node is upgraded; each with its memory in bytes.
     ShutDown(Vec<(Vec<GuestId>, u64)>),
-    /// So many bytes more are free on this node.
+    /// This many more bytes are free on this node.
     Free(NodeName, u64),
     /// These two need not be apart.
     Together(Vec<GuestId>, Vec<GuestId>),
     /// These may run on this node, which is refused for this reason now.
     Allow(Vec<GuestId>, NodeName, Option<Hindrance>),
-    /// Less headroom: from so many percent to so many.
+    /// Less headroom: from the first percentage to the second.
     Headroom(u8, u8),
 }
 
@@ -128,9 +128,9 @@ pub enum Proof {
         /// The biggest of these nodes, and what it has in bytes; none if there is none.
         biggest: Option<(NodeName, u64)>,
     },
-    /// So many that must not meet have only as many nodes, and one of these is away in its turn.
+    /// Guests that must be kept apart have only as many nodes, and each of these is away at its own node step.
     GroupTooWide {
-        /// Those that must not meet.
+        /// The guests that must be kept apart.
         guests: Vec<Vec<GuestId>>,
         /// The nodes that they may be on.
         nodes: Vec<NodeName>,
@@ -209,7 +209,7 @@ impl fmt::Display for Help {
             }
             Self::Least(node, bytes) => write!(
                 f,
-                "no single relaxation was found that is enough; {node} is short least, by {}: free memory there and \
+                "no single relaxation was found that is enough; {node} lacks the least, {}: free memory there and \
                  elsewhere, or shut guests down for the run",
                 gib(*bytes)
             ),

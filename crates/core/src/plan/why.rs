@@ -1,4 +1,4 @@
-//! Why a plan is as it is: of a node, of a step, of its bound. Values that tell themselves beside the steps.
+//! Why a plan is as it is: of a node, of a step, of its bound. Values that are shown beside the steps.
 
 use std::fmt;
 
@@ -8,11 +8,11 @@ use crate::ids::NodeName;
 use crate::policy::tags;
 use crate::version::Version;
 
-/// Why a node has its turn where it has.
+/// Why a node has its place in the order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NodeWhy {
-    /// It was begun before this plan.
+    /// Its node step began before this plan.
     Begun,
     /// The operator wants it early.
     WantedEarly,
@@ -24,11 +24,11 @@ pub enum NodeWhy {
     NothingMoves,
     /// All its guests go to nodes that are upgraded.
     AllMoveOnce,
-    /// Some node must be first; so many of its guests move again later.
+    /// Some node must be first; this many of its guests move again later.
     SomeNodeIsFirst(usize),
-    /// So many of its guests move again later.
+    /// This many of its guests move again later.
     SomeMoveAgain(usize),
-    /// It needs nothing, but something of ours is still to be undone there.
+    /// It needs no upgrade, but something of ours is still to be undone there.
     ToUndo,
     /// No node, but the whole cluster, when all nodes are done.
     Cluster,
@@ -54,27 +54,27 @@ pub enum StepWhy {
     StaysDown,
     /// Is the node empty?
     AskedFirst,
-    /// HA keeps off the node.
+    /// HA stays off the node.
     OutOfHa,
     /// Ceph keeps its data where it is.
     OsdsComeBack,
-    /// So many packages are pending.
+    /// This many packages are pending.
     Packages(usize),
     /// The node reboots.
     Reboot(RebootWhy),
-    /// The node serves again.
+    /// The node is back in service.
     ServesAgain,
-    /// HA is at rest.
+    /// HA is idle.
     HaAtRest,
     /// What was changed for the run is undone.
     Undo,
     /// Failback is on again.
     UndoFailback,
-    /// The image is put back.
+    /// The image is inserted again.
     ImagePutBack,
     /// The image cannot be put back: this node, where the guest is at the end, does not have it.
     ImageOutOfReach(NodeName),
-    /// The cluster is looked at once more.
+    /// A last look at the cluster.
     LastLook,
 }
 
@@ -104,7 +104,7 @@ pub enum MoveWhy {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RebootWhy {
-    /// A kernel of this release is to be installed.
+    /// A kernel of this release will be installed.
     NewKernel(Version),
     /// One kernel runs, and another one would boot.
     OtherKernel {
@@ -113,20 +113,20 @@ pub enum RebootWhy {
         /// The one that would boot.
         next: Version,
     },
-    /// This version of Ceph is to be installed.
+    /// This version of Ceph will be installed.
     NewCeph(Version),
-    /// A daemon of Ceph runs an older version than is installed, as the snapshot tells it.
+    /// A daemon of Ceph runs an older version than is installed, as the snapshot describes it.
     OldDaemon(String),
     /// The operator wants every node rebooted.
     Wanted,
 }
 
-/// How the bound of a plan comes about.
+/// What the bound of a plan is made of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BoundWhy {
     /// Moves beyond one for each guest.
     pub beyond_once: u64,
-    /// Some of them may be due to what the end is to be like.
+    /// Some of them may be due to where guests should be at the end.
     pub for_the_end: bool,
     /// The plan has no more moves than its bound.
     pub optimal: bool,
@@ -165,7 +165,7 @@ impl fmt::Display for StepWhy {
             Self::StaysDown => "it cannot move, and the operator lets it be shut down",
             Self::AskedFirst => "the node itself is asked before it is touched",
             Self::OutOfHa => "HA neither sends guests there nor counts on it",
-            Self::OsdsComeBack => "its OSDs are away for minutes: nothing is to be rebuilt",
+            Self::OsdsComeBack => "its OSDs are away for minutes: nothing should be rebuilt",
             Self::Packages(0) => "nothing is pending by the last reading",
             Self::Packages(1) => "1 package",
             Self::Packages(count) => return write!(f, "{count} packages"),
@@ -193,7 +193,7 @@ impl fmt::Display for MoveWhy {
             Self::MakesRoom => "makes room for others",
             Self::HaPrefers => "HA prefers it there, and would take it there without asking",
             Self::Belongs => "it belongs there at the end",
-            Self::Balance => "the nodes are to be equally full",
+            Self::Balance => "the nodes should be equally full",
         })
     }
 }
@@ -201,10 +201,10 @@ impl fmt::Display for MoveWhy {
 impl fmt::Display for RebootWhy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NewKernel(release) => write!(f, "kernel {release} is to be installed"),
+            Self::NewKernel(release) => write!(f, "kernel {release} will be installed"),
             Self::OtherKernel { running, next } => write!(f, "{running} runs, {next} would boot"),
             Self::NewCeph(version) => {
-                write!(f, "Ceph {version} is to be installed, and its daemons run it from their next start")
+                write!(f, "Ceph {version} will be installed, and its daemons run it from their next start")
             }
             Self::OldDaemon(daemon) => f.write_str(daemon),
             Self::Wanted => f.write_str("the operator wants every node rebooted"),

@@ -9,13 +9,13 @@ pub enum WhyNoPlan {
     Unknown,
     /// A guest cannot leave its node.
     Immovable,
-    /// The guests of a node fit nowhere while it is out.
+    /// There is no room for the guests of a node while it is out.
     NoRoom,
     /// What is proven to be impossible.
     Proof,
     /// HA rules cannot all be kept.
     Rules,
-    /// The policy orders a node that the cluster does not have.
+    /// The policy names a node that the cluster does not have.
     Order,
     /// A node is out for a reason that is not this run's.
     NodeOut,

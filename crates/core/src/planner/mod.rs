@@ -10,9 +10,9 @@
 //! | [`report`] | the plan, or the guest that is stuck | what is reported beside it, or why there is none |
 //!
 //! Each module knows only those above it, and [`cost`] and `draws`, which know none. [`plan`] and [`steady::revise`] go
-//! through all of them. Guarantees: every rule the planner knows holds at each moment of each move; the same input gives
-//! the same plan; what is missing or in the way is named. The least number of moves is not guaranteed: the plan carries
-//! a lower bound that says how far from it the plan can be at most.
+//! through all of them. Guarantees: every rule the planner knows holds at each moment of each move; the same input
+//! gives the same plan; what is missing or in the way is named. The least number of moves is not guaranteed: the plan
+//! carries a lower bound that says how far from it the plan can be at most.
 
 pub mod bound;
 pub mod cost;
@@ -35,7 +35,8 @@ pub use problem::Ongoing;
 /// Plans everything that is still to do.
 ///
 /// # Errors
-/// [`NoPlan`] names each reason: a reading that is missing, or a guest that cannot leave its node and how much is short.
+/// [`NoPlan`] names each reason: a reading that is missing, or a guest that cannot leave its node and how much is
+/// short.
 pub fn plan(snapshot: &Snapshot, policy: &Policy, ongoing: &Ongoing) -> Result<Plan, NoPlan> {
     let problem = problem::reading::read(snapshot, policy, ongoing).map_err(NoPlan::because)?;
     let go_on = order::search::for_tries(order::search::usual_tries(&problem.instance));

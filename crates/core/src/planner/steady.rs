@@ -1,4 +1,4 @@
-//! A plan for the rest of a run: the old one, unless there is a reason.
+//! A plan for the rest of a run: the old one, unless there is a reason to change it.
 //!
 //! Operators read a plan, agree to it and watch it. So the rest of it is kept as long as it fits. Where the cluster has
 //! changed, whatever can still be done is done as planned, and only the remainder is planned again. An entirely
@@ -18,10 +18,10 @@ use super::problem::{Ongoing, Problem, reading, world};
 use super::report::no_room::no_room;
 use super::schedule::written;
 
-/// What becomes of the rest of a plan.
+/// What happens to the rest of a plan.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Revision {
-    /// It stays as it is.
+    /// It stays unchanged.
     Keep,
     /// It is followed as far as it still can be, with what is needed in addition.
     Mended(Box<Plan>),
@@ -64,7 +64,7 @@ pub fn revise(rest: &Plan, snapshot: &Snapshot, policy: &Policy, ongoing: &Ongoi
     }
 }
 
-/// More than a twentieth.
+/// Does the new plan save more than a twentieth of the old one's cost?
 fn saves_enough(new: u64, old: u64) -> bool {
     u128::from(new) * 20 < u128::from(old) * 19
 }

@@ -1,10 +1,10 @@
-//! How things stand, and what took the votes away.
+//! Whether there is quorum, and what took the votes away.
 
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{NodeName, UnixMs};
 
-/// Is there quorum?
+/// Whether there is quorum.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "standing")]
 pub enum Standing {
@@ -15,23 +15,23 @@ pub enum Standing {
         /// Votes that it needs.
         needed: u32,
     },
-    /// Nobody who can be asked has it.
+    /// No node that can be asked has it.
     Lost {
         /// Votes of the largest partition.
         votes: u32,
         /// Votes that it needs.
         needed: u32,
-        /// Since when, as the members heard it.
+        /// Since when, as the members noted it.
         since: Option<UnixMs>,
     },
-    /// No node tells its view.
+    /// No node reports its view.
     NotKnown,
 }
 
-/// One cause.
+/// One cause, with its evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cause {
-    /// What it is.
+    /// Which cause it is.
     #[serde(flatten)]
     pub kind: CauseKind,
     /// How that is known: one sentence each.
@@ -42,48 +42,48 @@ pub struct Cause {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "cause")]
 pub enum CauseKind {
-    /// A node reboots by order of this run.
+    /// A node reboots because this run told it to.
     Reboots {
-        /// Which.
+        /// The node in question.
         node: NodeName,
-        /// Since when.
+        /// When it was told to reboot.
         since: UnixMs,
         /// Has it used up the time that a boot may take?
         overdue: bool,
     },
-    /// A node left orderly: somebody shut it down or reboots it.
+    /// A node left cleanly: someone shut it down or reboots it.
     WentDown {
-        /// Which.
+        /// The node in question.
         node: NodeName,
     },
-    /// A node vanished without a word: power, kernel, or network.
+    /// A node vanished without warning: power, kernel, or network.
     Vanished {
-        /// Which.
+        /// The node in question.
         node: NodeName,
     },
-    /// A node is silent, and nobody heard it go.
+    /// A node is silent, and no member noted when it left.
     Silent {
-        /// Which.
+        /// The node in question.
         node: NodeName,
     },
     /// A node's shell answers, and its corosync does not run.
     CorosyncDown {
-        /// Which.
+        /// The node in question.
         node: NodeName,
     },
-    /// A node lives, and its corosync reaches the others no more.
+    /// A node is up, but its corosync no longer reaches the others.
     CutOff {
-        /// Which.
+        /// The node in question.
         node: NodeName,
     },
     /// A link to a node comes and goes.
     LinkFlaps {
-        /// Which.
+        /// The node in question.
         node: NodeName,
     },
     /// The QDevice casts no vote here.
     DeviceAway {
-        /// Votes that it would have.
+        /// Votes that it would cast.
         votes: u32,
     },
 }

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::cause::{Cause, CauseKind, Standing};
 use super::facts::RunFacts;
+use super::quorum_views::{Heard, HeardWhat, NodeReport, QuorumViews};
 use super::remedies::{Remedy, remedies};
 use super::spans::{ago, span};
-use super::quorum_views::{Heard, HeardWhat, NodeReport, QuorumViews};
 use crate::ids::{NodeName, UnixMs};
 use crate::snapshot::EtcPve;
 
@@ -21,10 +21,10 @@ const HARDWARE_S: u64 = 10;
 /// From this many losses in an hour on, a link flaps.
 const FLAPS: usize = 3;
 
-/// In which flaps are counted.
+/// The period in which flaps are counted.
 const FLAP_WINDOW_S: u64 = 3600;
 
-/// Everything that can be said.
+/// Everything that is known about the state of quorum.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diagnosis {
     /// When the nodes were asked.
@@ -33,47 +33,49 @@ pub struct Diagnosis {
     pub standing: Standing,
     /// Every node, in words.
     pub nodes: Vec<NodeLine>,
-    /// Why it is so, each with its evidence.
+    /// What caused it, each with its evidence.
     pub causes: Vec<Cause>,
     /// Nodes that will reset themselves, soonest first.
     pub fences: Vec<Fence>,
-    /// What can be done, least risk first. Empty if there is quorum and nobody is absent.
+    /// What can be done, least risk first. Empty if there is quorum and no node is absent.
     pub remedies: Vec<Remedy>,
 }
 
-/// One node, in words.
+/// The state of one node, in words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeLine {
-    /// Which.
+    /// The node in question.
     pub node: NodeName,
     /// What it says of itself, or why it says nothing.
     pub says: String,
-    /// `/etc/pve` there.
+    /// Whether `/etc/pve` is writable there.
     pub etc_pve: String,
-    /// HA there.
+    /// What HA does there.
     pub ha: String,
 }
 
-/// A node whose watchdog is open and not fed any more.
+/// A node whose watchdog is open and no longer fed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fence {
-    /// Which.
+    /// The node in question.
     pub node: NodeName,
     /// The earliest moment at which it resets itself.
     pub at: UnixMs,
     /// Seconds until then; 0 if that is past.
     pub left_s: u64,
-    /// The latest moment is past, and it still answers: something feeds the watchdog, or nothing guards it.
+    /// The latest moment is past, and it still answers: something feeds the watchdog, or there is none.
     pub overdue: bool,
 }
 
-/// Looks at what the nodes tell and at what the journal knows.
+/// Looks at what the nodes report and at what the journal knows.
 pub fn diagnose(quorum_views: &QuorumViews, facts: &RunFacts) -> Diagnosis {
     let standing = standing(quorum_views);
-    let mut causes: Vec<Cause> = quorum_views.absent().into_iter().map(|node| of_node(quorum_views, facts, node)).collect();
+    let mut causes: Vec<Cause> =
+        quorum_views.absent().into_iter().map(|node| of_node(quorum_views, facts, node)).collect();
     causes.extend(flapping(quorum_views));
     causes.extend(device(quorum_views));
-    let mut fences: Vec<Fence> = quorum_views.nodes.iter().filter_map(|(name, node)| fence(quorum_views, name, node)).collect();
+    let mut fences: Vec<Fence> =
+        quorum_views.nodes.iter().filter_map(|(name, node)| fence(quorum_views, name, node)).collect();
     fences.sort_by_key(|fence| (fence.at, fence.node.clone()));
     let remedies = remedies(quorum_views, facts, &standing, &causes);
     let nodes = quorum_views.nodes.iter().map(|(name, node)| line(name, node, &fences)).collect();
@@ -103,8 +105,8 @@ fn of_node(quorum_views: &QuorumViews, facts: &RunFacts, name: &NodeName) -> Cau
     if let Some((who, heard)) = &gone {
         let (ago, node) = (ago(quorum_views.taken, heard.at), name);
         evidence.push(match heard.what {
-            HeardWhat::Left(_) => format!("{who} heard {node} leave orderly {ago}"),
-            _ => format!("{who} lost {node} without a word {ago}"),
+            HeardWhat::Left(_) => format!("{who} heard {node} leave cleanly {ago}"),
+            _ => format!("{who} lost {node} without warning {ago}"),
         });
     }
     let node = name.clone();
@@ -118,7 +120,7 @@ fn of_node(quorum_views: &QuorumViews, facts: &RunFacts, name: &NodeName) -> Cau
                 CauseKind::CutOff { node }
             }
             Err(why) => {
-                evidence.push(format!("its corosync does not tell a view: {}", why.reason));
+                evidence.push(format!("its corosync does not report a view: {}", why.reason));
                 CauseKind::CorosyncDown { node }
             }
         };
@@ -149,7 +151,7 @@ fn of_node(quorum_views: &QuorumViews, facts: &RunFacts, name: &NodeName) -> Cau
     Cause { kind, evidence }
 }
 
-/// Who of the partition that counts heard this node go last.
+/// Which member of the partition that counts was the last to hear this node leave.
 fn gone<'a>(quorum_views: &'a QuorumViews, name: &NodeName) -> Option<(&'a NodeName, &'a Heard)> {
     let (_, here) = quorum_views.here()?;
     let heard = here.members.keys().filter_map(|member| {
@@ -161,7 +163,7 @@ fn gone<'a>(quorum_views: &'a QuorumViews, name: &NodeName) -> Option<(&'a NodeN
     heard.max_by_key(|(member, heard)| (heard.at, std::cmp::Reverse((*member).clone())))
 }
 
-/// What members heard of links to this node.
+/// What members noted about links to this node.
 fn links_down(quorum_views: &QuorumViews, name: &NodeName) -> Vec<String> {
     let Some((who, here)) = quorum_views.here() else { return Vec::new() };
     let links = here.links.get(name).map_or(0, |links| links.iter().filter(|link| link.connected).count());
@@ -228,7 +230,7 @@ fn fence(quorum_views: &QuorumViews, name: &NodeName, node: &NodeReport) -> Opti
 fn line(name: &NodeName, node: &NodeReport, fences: &[Fence]) -> NodeLine {
     let says = match (node.uptime_s.read(), node.view.read()) {
         (Err(why), _) => format!("silent: {}", why.reason),
-        (Ok(_), Err(why)) => format!("up, corosync tells nothing: {}", why.reason),
+        (Ok(_), Err(why)) => format!("up, corosync reports nothing: {}", why.reason),
         (Ok(uptime_s), Ok(view)) => {
             let word = if view.quorate { "quorate" } else { "NO quorum" };
             let (votes, expected, needed) = (view.total_votes, view.expected_votes, view.quorum);
@@ -243,7 +245,7 @@ fn line(name: &NodeName, node: &NodeReport, fences: &[Fence]) -> NodeLine {
         None => "?",
     };
     let ha = match (fences.iter().find(|fence| fence.node == *name), node.lrm.known()) {
-        (Some(fence), _) if fence.overdue => "active, and was to be reset by now".to_owned(),
+        (Some(fence), _) if fence.overdue => "active, and should have been reset by now".to_owned(),
         (Some(fence), _) => format!("active: resets itself in {} s", fence.left_s),
         (None, Some(Some(lrm))) if node.view.known().is_some_and(|view| view.quorate) => lrm.state.replace('_', " "),
         (None, Some(_)) => "idle".to_owned(),

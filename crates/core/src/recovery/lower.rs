@@ -1,8 +1,9 @@
-//! May expected votes be lowered? The judgement over the most dangerous thing that Quorate can do.
+//! May expected votes be lowered? The decision about the most dangerous thing that Quorate can do.
 //!
-//! All of it must be so, and each thing that is not is told: quorum is lost, no partition anywhere has it, every absent
+//! All of this must hold, and whatever does not is reported: quorum is lost, no partition anywhere has it, every absent
 //! node is silent, has been away for longer than a boot may take, and a person has seen that it is off. The step lowers
-//! by as little as gives quorum back, and the rule `votes-lowered-only-if-confirmed-off` has the last word on the outcome.
+//! by as little as restores quorum, and the rule `votes-lowered-only-if-confirmed-off` has the last word on the
+//! outcome.
 
 use std::collections::BTreeSet;
 
@@ -11,8 +12,8 @@ use thiserror::Error;
 
 use super::confirmation::words_for;
 use super::facts::RunFacts;
-use super::spans::span;
 use super::quorum_views::{AbsenceNotKnown, NodeReport, QuorumViews, VotesNotKnown};
+use super::spans::span;
 use crate::ids::{NodeName, UnixMs};
 use crate::invariants::{Context, Evidence, Grounds, RuleId, RuleOutcome};
 use crate::observed::{Observed, WhyUnknown};
@@ -24,19 +25,19 @@ use crate::steps::{ExpectedVotes, set};
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "reason")]
 pub enum NotLowered {
-    /// There is nothing to mend.
-    #[error("{node} is in a partition that has quorum: nothing is to be lowered")]
+    /// There is nothing to fix.
+    #[error("{node} is in a partition that has quorum: nothing may be lowered")]
     HasQuorum {
-        /// Who has it.
+        /// A node that has quorum.
         node: NodeName,
     },
-    /// Nobody tells how things stand.
-    #[error("no node tells its view: nobody can say what would be lowered")]
+    /// No node reports its state.
+    #[error("no node reports its view: it is not known what would be lowered")]
     NoView,
-    /// A member may be somewhere else by now.
-    #[error("{node} is a member and does not tell its view: {why}")]
+    /// A member may be in another partition by now.
+    #[error("{node} is a member and does not report its view: {why}")]
     MemberNotKnown {
-        /// Which.
+        /// The node in question.
         node: NodeName,
         /// Why its view was not read.
         why: WhyUnknown,
@@ -44,7 +45,7 @@ pub enum NotLowered {
     /// Since when a node is away must be known, and is not.
     #[error("since when {node} is away is not known: {why}")]
     AbsenceNotKnown {
-        /// Which.
+        /// The node in question.
         node: NodeName,
         /// Why it is not known.
         why: AbsenceNotKnown,
@@ -52,40 +53,40 @@ pub enum NotLowered {
     /// How many votes are configured must be known, and is not.
     #[error("{why}")]
     VotesNotKnown {
-        /// Which of them, and why.
+        /// Which of the votes, and why.
         why: VotesNotKnown,
     },
     /// A node that is no member answers: it is not off.
-    #[error("{node} answers over SSH: it is not off. Mend its corosync or its links instead")]
+    #[error("{node} answers over SSH: it is not off. Fix its corosync or its links instead")]
     StillAnswers {
-        /// Which.
+        /// The node in question.
         node: NodeName,
     },
     /// A node is away, and may still be on its way back.
     #[error("{node} has been away for {}; a boot may take {}: it may be on its way", span(*.away_s), span(*.needed_s))]
     AwayTooShort {
-        /// Which.
+        /// The node in question.
         node: NodeName,
-        /// For so many seconds.
+        /// How long it has been away, in seconds.
         away_s: u64,
-        /// So many seconds it must be.
+        /// How long it must have been away, in seconds.
         needed_s: u64,
     },
-    /// This run told a node to reboot, and its time is not over.
-    #[error("{node} was told to reboot by this run and has {} still", span(*.left_s))]
+    /// This run told a node to reboot, and its time is not up.
+    #[error("{node} was told to reboot by this run and still has {}", span(*.left_s))]
     Reboots {
-        /// Which.
+        /// The node in question.
         node: NodeName,
-        /// It has so many seconds still.
+        /// How much of its time is left, in seconds.
         left_s: u64,
     },
-    /// Nobody has said to have seen it off.
-    #[error("nobody has attested {node}: \"{}\"", words_for(.node))]
+    /// Nobody has confirmed that it is off.
+    #[error("nobody has confirmed that {node} is off: \"{}\"", words_for(.node))]
     NotConfirmedOff {
-        /// Which.
+        /// The node in question.
         node: NodeName,
     },
-    /// Words that attest no absent node.
+    /// Words that confirm no absent node.
     #[error("{words:?} are not the words for any absent node")]
     OtherWords {
         /// As they were typed.
@@ -94,16 +95,21 @@ pub enum NotLowered {
     /// The votes that are left would not be enough however far they are lowered, or the rule says no.
     #[error("{}: {evidence}", RuleId::VotesLoweredOnlyIfConfirmedOff)]
     RuleBroken {
-        /// What the rule has to say.
+        /// The evidence of the rule.
         evidence: Grounds<Evidence>,
     },
 }
 
-/// The step that lowers expected votes, or every reason against it. `attested` are the sentences as they were typed.
+/// The step that lowers expected votes, or every reason against it. `confirmed_off` are the sentences as they were
+/// typed.
 ///
 /// # Errors
-/// All reasons, so that the operator sees at once how far he is from it.
-pub fn lowering(quorum_views: &QuorumViews, facts: &RunFacts, confirmed_off: &[String]) -> Result<ExpectedVotes, Vec<NotLowered>> {
+/// All reasons, so that the operator sees at once everything that is missing.
+pub fn lowering(
+    quorum_views: &QuorumViews,
+    facts: &RunFacts,
+    confirmed_off: &[String],
+) -> Result<ExpectedVotes, Vec<NotLowered>> {
     let Some((node, here)) = quorum_views.here() else { return Err(vec![NotLowered::NoView]) };
     if let Some((quorate, _)) = quorum_views.views().find(|(_, view)| view.quorate) {
         return Err(vec![NotLowered::HasQuorum { node: quorate.clone() }]);
@@ -116,7 +122,7 @@ pub fn lowering(quorum_views: &QuorumViews, facts: &RunFacts, confirmed_off: &[S
     let known = |sentence: &&String| absent.iter().any(|name| words_for(name) == **sentence);
     let strange = confirmed_off.iter().filter(|sentence| !known(sentence));
     refusals.extend(strange.map(|words| NotLowered::OtherWords { words: words.clone() }));
-    // Members who do not tell their own view may be somewhere else by now.
+    // Members that do not report their own view may be in another partition by now.
     for member in here.members.keys() {
         if let Some(Err(why)) = quorum_views.nodes.get(member).map(|report| report.view.read()) {
             refusals.push(NotLowered::MemberNotKnown { node: member.clone(), why: why.clone() });
@@ -137,7 +143,7 @@ pub fn lowering(quorum_views: &QuorumViews, facts: &RunFacts, confirmed_off: &[S
     if refusals.is_empty() { Ok(step) } else { Err(refusals) }
 }
 
-/// What speaks against taking this node for off.
+/// What speaks against treating this node as off.
 fn against(quorum_views: &QuorumViews, facts: &RunFacts, name: &NodeName, confirmed_off: &[String]) -> Vec<NotLowered> {
     let mut refusals = Vec::new();
     if quorum_views.nodes.get(name).is_some_and(NodeReport::answers) {
@@ -165,7 +171,7 @@ fn against(quorum_views: &QuorumViews, facts: &RunFacts, name: &NodeName, confir
     refusals
 }
 
-/// The rule has the last word, on what will be.
+/// The rule has the last word, on the state after the step.
 fn rule(quorum_views: &QuorumViews, step: &ExpectedVotes) -> Option<NotLowered> {
     let policy = Policy::default();
     let context = Context { nodes_confirmed_off: step.off.clone(), ..Context::new(&policy) };
@@ -177,7 +183,7 @@ fn rule(quorum_views: &QuorumViews, step: &ExpectedVotes) -> Option<NotLowered> 
     }
 }
 
-/// The survey as far as rules about votes need it: who is attested and silent is offline.
+/// The views as far as rules about votes need them: a node that is confirmed off and silent is offline.
 fn as_snapshot(quorum_views: &QuorumViews, step: &ExpectedVotes) -> Snapshot {
     let mut snapshot = Snapshot::empty(UnixMs(quorum_views.taken.0));
     snapshot.configured_votes = quorum_views.votes.clone();

@@ -1,4 +1,4 @@
-//! What every node tells of itself, by its own shell: all that is to be had when nobody has quorum.
+//! What every node reports about itself, by its own shell: all that is available when no node has quorum.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,23 +22,23 @@ pub struct QuorumViews {
     pub nodes: BTreeMap<NodeName, NodeReport>,
 }
 
-/// One node.
+/// What one node reports about itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NodeReport {
-    /// Seconds since its boot. Known means: its shell answered, so it is *not* off.
+    /// Seconds since its boot. If known, its shell answered, so the node is *not* off.
     pub uptime_s: Observed<u64>,
     /// Its own view of votes, members and links; unknown where corosync does not run.
     pub view: Observed<QuorumView>,
     /// May `/etc/pve` be written there?
     pub etc_pve: Observed<EtcPve>,
-    /// Its local HA resource manager as that wrote it last; `None` where it never did.
+    /// The state that its local HA resource manager wrote last; `None` where it never wrote one.
     pub lrm: Observed<Option<LrmReport>>,
-    /// What its corosync wrote of others into the journal of the last day, oldest first.
+    /// What its corosync wrote about others into the journal of the last day, oldest first.
     pub heard: Observed<Vec<Heard>>,
 }
 
-/// A local resource manager's last word (`/etc/pve/nodes/N/lrm_status`). Without quorum it cannot write another one, so
-/// its time is when the watchdog was fed last.
+/// A local resource manager's last state (`/etc/pve/nodes/N/lrm_status`). Without quorum it cannot write another one,
+/// so its time is when the watchdog was fed last.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LrmReport {
     /// `active`, `lost_agent_lock`, `maintenance`, `wait_for_agent_lock`.
@@ -48,8 +48,8 @@ pub struct LrmReport {
 }
 
 impl LrmReport {
-    /// Does it hold the agent lock, so that its watchdog is open? In maintenance mode that depends on services that
-    /// are still there; then it counts as open.
+    /// Does it hold the agent lock, so that its watchdog is open? In maintenance mode that depends on services that are
+    /// still there; then it counts as open.
     pub fn holds_lock(&self) -> bool {
         matches!(self.state.as_str(), "active" | "lost_agent_lock" | "maintenance")
     }
@@ -58,9 +58,9 @@ impl LrmReport {
 /// Something that corosync noticed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heard {
-    /// When.
+    /// When corosync wrote it.
     pub at: UnixMs,
-    /// What.
+    /// What it noticed.
     pub what: HeardWhat,
 }
 
@@ -70,9 +70,9 @@ pub struct Heard {
 pub enum HeardWhat {
     /// A member left and said so: its corosync was stopped, as in a reboot or a shutdown.
     Left(NodeName),
-    /// A member was not heard any more.
+    /// A member was no longer heard.
     Vanished(NodeName),
-    /// A member came.
+    /// A member joined.
     Joined(NodeName),
     /// A link to it went down.
     LinkDown(NodeName, u32),
@@ -88,26 +88,26 @@ pub enum HeardWhat {
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AbsenceNotKnown {
-    /// Nobody counts as a member.
-    #[error("no node tells its view")]
+    /// No node counts as a member.
+    #[error("no node reports its view")]
     NoView,
-    /// A member is no node that was asked.
+    /// A member is not among the nodes that were asked.
     #[error("{0} was not asked")]
     NotAsked(NodeName),
     /// A member's journal or its uptime was not read.
-    #[error("{member} does not tell: {why}")]
+    #[error("{member} does not report it: {why}")]
     DoesNotTell {
-        /// The member.
+        /// The member whose journal counts.
         member: NodeName,
-        /// Why not.
+        /// Why that is not known.
         why: WhyUnknown,
     },
-    /// The last that a member heard of it was that it came.
-    #[error("{member} has heard {node} come, and not leave")]
+    /// The last thing that a member heard of it was that it joined.
+    #[error("{member} has heard {node} join, and not leave")]
     HeardItCome {
-        /// The member.
+        /// The member whose journal counts.
         member: NodeName,
-        /// The node.
+        /// The node that is away.
         node: NodeName,
     },
 }
@@ -144,7 +144,7 @@ impl NodeReport {
         self.uptime_s.known().is_some()
     }
 
-    /// The last thing heard that fits.
+    /// The last thing heard that matches.
     pub(super) fn last_heard(&self, fits: impl Fn(&HeardWhat) -> bool) -> Option<&Heard> {
         self.heard.known()?.iter().rev().find(|heard| fits(&heard.what))
     }
@@ -156,7 +156,7 @@ impl QuorumViews {
         self.nodes.iter().filter_map(|(name, node)| Some((name, node.view.known()?)))
     }
 
-    /// Is quorum lost, as far as can be seen: somebody tells his view, and nobody's has it?
+    /// Is quorum lost, as far as can be seen: at least one node reports its view, and no view has quorum?
     pub fn lost_quorum(&self) -> bool {
         self.views().next().is_some() && !self.views().any(|(_, view)| view.quorate)
     }
@@ -180,7 +180,7 @@ impl QuorumViews {
     }
 
     /// Since when the partition that counts has been without a node, at the latest: when the last of its members heard
-    /// it leave, or booted without having heard of it since. Unknown if a member does not tell.
+    /// it leave, or booted without having heard of it since. Unknown if a member does not report that.
     pub fn absent_since(&self, node: &NodeName) -> Result<UnixMs, AbsenceNotKnown> {
         let (_, here) = self.here().ok_or(AbsenceNotKnown::NoView)?;
         let mut since = UnixMs(0);

@@ -2,59 +2,64 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::confirmation::words_for;
 use super::cause::{Cause, CauseKind, Standing};
+use super::confirmation::words_for;
 use super::facts::RunFacts;
-use super::spans::span;
 use super::quorum_views::QuorumViews;
+use super::spans::span;
 use crate::ids::NodeName;
 
-/// One way out.
+/// One remedy, with its risk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remedy {
-    /// What it is.
+    /// Which remedy it is.
     #[serde(flatten)]
     pub kind: RemedyKind,
-    /// In one line.
+    /// What to do, in one line.
     pub title: String,
-    /// How: one line each.
+    /// How to do it: one line each.
     pub how: Vec<String>,
     /// What it risks.
     pub risk: String,
 }
 
-/// Ways out, from the least risk to the greatest.
+/// Remedies, from the least risk to the greatest.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "remedy")]
 pub enum RemedyKind {
-    /// Wait for a node that is on its way.
+    /// Wait for a node that is rebooting.
     Wait {
-        /// Which.
+        /// The node in question.
         node: NodeName,
     },
-    /// Start what ought to run there.
+    /// Start corosync, which should be running there.
     StartCorosync {
-        /// Which.
+        /// The node in question.
         node: NodeName,
     },
-    /// Mend the network between living nodes.
+    /// Fix the network between nodes that are up.
     MendLink {
-        /// Which.
+        /// The node in question.
         node: NodeName,
     },
     /// Bring the QDevice back.
     RestoreDevice,
-    /// Go to the machine.
+    /// Go to the machine and get it running.
     BringBack {
-        /// Which.
+        /// The node in question.
         node: NodeName,
     },
-    /// Let those who are left speak for all.
+    /// Let the nodes that are left have quorum on their own.
     LowerExpectedVotes,
 }
 
 /// What can be done about these causes.
-pub(super) fn remedies(quorum_views: &QuorumViews, facts: &RunFacts, standing: &Standing, causes: &[Cause]) -> Vec<Remedy> {
+pub(super) fn remedies(
+    quorum_views: &QuorumViews,
+    facts: &RunFacts,
+    standing: &Standing,
+    causes: &[Cause],
+) -> Vec<Remedy> {
     let mut remedies: Vec<Remedy> = causes.iter().flat_map(|cause| about(quorum_views, facts, cause)).collect();
     if matches!(standing, Standing::Lost { .. }) && !quorum_views.absent().is_empty() {
         remedies.push(lower(quorum_views, facts));
@@ -73,7 +78,7 @@ fn about(quorum_views: &QuorumViews, facts: &RunFacts, cause: &Cause) -> Vec<Rem
                 kind: RemedyKind::Wait { node: node.clone() },
                 title: format!("wait for {node}: it reboots"),
                 how: lines(&[
-                    format!("nothing is to be done; the run goes on by itself when {node} is back"),
+                    format!("nothing needs to be done; the run continues by itself when {node} is back"),
                     format!("if it is not back in {}, look at its console", span(until)),
                 ]),
                 risk: "none of its own; nodes with active HA may reset themselves meanwhile".to_owned(),
@@ -83,7 +88,7 @@ fn about(quorum_views: &QuorumViews, facts: &RunFacts, cause: &Cause) -> Vec<Rem
             let wait = Remedy {
                 kind: RemedyKind::Wait { node: node.clone() },
                 title: format!("wait for {node}, if it reboots"),
-                how: lines(&[format!("{node} left orderly: whoever told it to knows whether it comes back")]),
+                how: lines(&[format!("{node} left cleanly: the person who shut it down knows whether it comes back")]),
                 risk: "none of its own; nodes with active HA may reset themselves meanwhile".to_owned(),
             };
             vec![wait, bring_back(node)]
@@ -102,12 +107,12 @@ fn about(quorum_views: &QuorumViews, facts: &RunFacts, cause: &Cause) -> Vec<Rem
         }],
         CauseKind::CutOff { node } | CauseKind::LinkFlaps { node } => vec![Remedy {
             kind: RemedyKind::MendLink { node: node.clone() },
-            title: format!("mend the network between {node} and the others"),
+            title: format!("fix the network between {node} and the others"),
             how: lines(&[
                 format!("{node}# corosync-cfgtool -n    and the same on the others: which link lacks `connected`?"),
                 "look at cables, switch ports, VLANs and MTU of that network".to_owned(),
             ]),
-            risk: "none to data: no node is believed dead".to_owned(),
+            risk: "none to data: no node is treated as dead".to_owned(),
         }],
         CauseKind::DeviceAway { votes } => vec![Remedy {
             kind: RemedyKind::RestoreDevice,
@@ -146,6 +151,7 @@ fn lower(quorum_views: &QuorumViews, facts: &RunFacts) -> Remedy {
         kind: RemedyKind::LowerExpectedVotes,
         title: format!("last of all: lower the expected votes, without {}", names.join(", ")),
         how,
-        risk: "if one of them lives, both sides run the same guests on the same disks: they are destroyed".to_owned(),
+        risk: "if one of them is still up, both sides run the same guests on the same disks: they are destroyed"
+            .to_owned(),
     }
 }

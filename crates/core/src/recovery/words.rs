@@ -5,7 +5,7 @@ use super::diagnose::Diagnosis;
 use super::spans::span;
 
 impl Diagnosis {
-    /// The one line that says how things stand.
+    /// The one line that sums it up.
     pub fn headline(&self) -> String {
         match &self.standing {
             Standing::Quorate { votes, needed } => format!("the cluster has quorum: {votes} votes, {needed} needed"),
@@ -16,11 +16,11 @@ impl Diagnosis {
                 let ago = span(self.taken.since_s(*since));
                 format!("the cluster has no quorum since {ago}: {votes} votes are left, {needed} are needed")
             }
-            Standing::NotKnown => "no node tells whether there is quorum".to_owned(),
+            Standing::NotKnown => "no node reports whether there is quorum".to_owned(),
         }
     }
 
-    /// All that a pause says: how things stand, why, what threatens, what can be done in which order.
+    /// All that a pause says: the state, its causes, what will follow from it, what can be done in which order.
     pub fn lines(&self) -> Vec<String> {
         let mut lines = vec![self.headline()];
         for cause in &self.causes {
@@ -31,7 +31,7 @@ impl Diagnosis {
         );
         for fence in &self.fences {
             lines.push(match fence.overdue {
-                true => format!("meaning: {} has active HA, and was to be reset by now", fence.node),
+                true => format!("meaning: {} has active HA, and should have been reset by now", fence.node),
                 false => format!(
                     "meaning: {} has active HA: it resets itself in {} s, with its guests",
                     fence.node, fence.left_s
@@ -46,7 +46,7 @@ impl Diagnosis {
 }
 
 impl Cause {
-    /// In a few words.
+    /// The cause in a few words.
     pub fn title(&self) -> String {
         match &self.kind {
             CauseKind::Reboots { node, overdue: false, .. } => format!("{node} reboots"),
@@ -55,7 +55,7 @@ impl Cause {
             CauseKind::Vanished { node } => format!("{node} died or is cut off"),
             CauseKind::Silent { node } => format!("{node} is silent"),
             CauseKind::CorosyncDown { node } => format!("corosync does not run on {node}"),
-            CauseKind::CutOff { node } => format!("{node} lives and is cut off"),
+            CauseKind::CutOff { node } => format!("{node} is up, but cut off"),
             CauseKind::LinkFlaps { node } => format!("a link to {node} comes and goes"),
             CauseKind::DeviceAway { .. } => "the QDevice is away".to_owned(),
         }

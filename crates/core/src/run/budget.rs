@@ -1,13 +1,13 @@
-//! How long guests have been down by our hand, and how long the operator lets them be.
+//! How long guests have been down because of us, and how long the operator lets them be.
 //!
-//! The budget is what was agreed to: the plan's downtime of each guest with the policy's margin. It is spent from the
-//! order that stops a guest to the proof that it runs again, so never less than it really was. Before a guest is
-//! stopped, what is left for it must cover what its step is expected to take; else the run asks. It does not cut an
-//! outage short: a guest that is down is brought back as soon as that can be, budget or not.
+//! The budget is what was agreed to: the plan's downtime of each guest with the policy's margin. It is counted from the
+//! command that stops a guest to the proof that it runs again, so it is never less than the real downtime. Before a
+//! guest is stopped, what is left for it must cover what its step is expected to take; otherwise the run asks. It does
+//! not cut an outage short: a guest that is down is brought back as soon as possible, budget or not.
 //!
-//! A driver that was away finds guests that came back meanwhile. What the cluster says of them counts then, not the
-//! moment in which somebody looked again. A guest that really was down while nobody drove was down: that is counted, and
-//! before it is stopped once more the run asks.
+//! A driver that was away finds guests that came back meanwhile. Then what the cluster says of them counts, not the
+//! moment at which a driver looked again. A guest that really was down while no process worked on the run was down:
+//! that is counted, and before it is stopped once more the run asks.
 
 use std::collections::BTreeMap;
 
@@ -20,12 +20,12 @@ use crate::policy::Policy;
 use crate::steps::Step;
 
 impl RunState {
-    /// Seconds that a guest has been down by our hand.
+    /// Seconds that a guest has been down because of us.
     pub fn downtime_s(&self, guest: GuestId, now: UnixMs) -> u64 {
         self.spent.get(&guest).map_or(0, |spent| spent.seconds(now))
     }
 
-    /// Since when the outage goes on that a step ends, or begins anew: none if there is none.
+    /// When the current outage began that a step ends, or begins again; none if there is no outage.
     pub fn outage_of(&self, step: &Step) -> Option<(GuestId, UnixMs)> {
         let guest = step.starts().or_else(|| step.takes_down())?;
         Some((guest, self.spent.get(&guest)?.since?))
@@ -43,7 +43,7 @@ impl RunState {
         budget
     }
 
-    /// Who begins a run or approves its plan agrees to the downtime that it names, with the stated margin.
+    /// Starting a run or approving its plan means agreeing to the downtime that it names, with the stated margin.
     pub fn agreement(&self, plan: &Plan, by: &str, now: UnixMs) -> Event {
         let allowed_s = self.budget_for(plan, &self.policy, now);
         Event::DowntimeAgreed { allowed_s, margin_percent: self.policy.downtime_margin_percent, by: by.to_owned() }
@@ -61,16 +61,16 @@ impl RunState {
         ahead
     }
 
-    /// Guests for which a plan needs more than is left; empty where nobody set a budget.
+    /// Guests for which a plan needs more than is left; empty where no budget was set.
     pub fn beyond_budget(&self, plan: &Plan, now: UnixMs) -> Vec<Shortfall> {
         let ahead = self.downtime_ahead(plan);
         ahead.into_iter().filter_map(|(guest, more_s)| self.shortfall(guest, more_s, now)).collect()
     }
 
-    /// Why a step that stops a guest may not be begun within the budget.
+    /// Why a step that stops a guest may not be started within the budget.
     pub(super) fn step_beyond_budget(&self, id: &StepId, step: &Step, now: UnixMs) -> Option<Shortfall> {
         let guest = step.takes_down().filter(|_| !self.only_undoes())?;
-        // It is down already: what would be asked is whether it may be brought back.
+        // It is already down: the question would be whether it may be brought back.
         if self.spent.get(&guest).is_some_and(|spent| spent.since.is_some()) {
             return None;
         }

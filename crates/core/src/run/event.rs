@@ -8,8 +8,8 @@ use super::pause::Pause;
 use super::why_not_done::WhyNotDone;
 use crate::checks::Finding;
 use crate::command::Command;
-use crate::migration_throttle::Throttle;
 use crate::ids::{GuestId, NodeName, PlanId, RunId, StepId, UnixMs, Upid};
+use crate::migration_throttle::Throttle;
 use crate::plan::Plan;
 use crate::policy::{ConsentKind, Policy, Waiver};
 use crate::steps::{Step, Why};
@@ -20,7 +20,7 @@ use crate::steps::{Step, Why};
 pub enum Event {
     /// A run began.
     RunStarted {
-        /// Its id.
+        /// The run's id.
         run: RunId,
         /// What it is for.
         kind: RunKind,
@@ -31,12 +31,12 @@ pub enum Event {
         /// Version of Quorate.
         version: String,
     },
-    /// A process took the run up: after the start, or after a crash.
+    /// A process continues the run: after the start, or after a crash.
     DriverTookOver {
-        /// Who and where, in words.
+        /// The process: who and where, in words.
         driver: String,
     },
-    /// From here on the run follows this plan.
+    /// From now on the run follows this plan.
     PlanAdopted {
         /// The plan.
         plan: Plan,
@@ -45,49 +45,49 @@ pub enum Event {
     },
     /// The operator agreed to something.
     Consented {
-        /// What.
+        /// The kinds of cost.
         kinds: BTreeSet<ConsentKind>,
-        /// Who, in words.
+        /// Who did it, in words.
         by: String,
     },
-    /// The operator agreed to so much downtime, by guest and in seconds: what is planned with the policy's margin, and
-    /// what was spent before. The run keeps to it.
+    /// The operator agreed to this much downtime, by guest and in seconds: what is planned with the policy's margin,
+    /// and what was spent before. The run keeps to it.
     DowntimeAgreed {
         /// How long each guest may be down in the whole run.
         allowed_s: BTreeMap<GuestId, u64>,
         /// Part of it that is above the plan's estimate, in percent of that.
         margin_percent: u32,
-        /// Who, in words.
+        /// Who did it, in words.
         by: String,
     },
-    /// The operator takes a finding as it is: at the beginning, or when the run paused over it.
+    /// The operator accepts a finding as it is: at the start, or when the run paused because of it.
     Waived {
         /// What is waived, and why.
         waiver: Waiver,
-        /// What it speaks of, in words; empty where that was told by the pause before.
+        /// What the finding is about, in words; empty where the pause before said it.
         findings: Vec<String>,
-        /// Who, in words.
+        /// Who did it, in words.
         by: String,
     },
-    /// Somebody has seen that nodes are off, so that expected votes may be lowered without them.
+    /// An administrator confirmed nodes powered off, so that expected votes may be lowered without them.
     ConfirmedOff {
-        /// Nodes.
+        /// The nodes that are off.
         off: BTreeSet<NodeName>,
-        /// His words, one sentence for each.
+        /// Their words, one sentence for each.
         words: Vec<String>,
-        /// Who, in words.
+        /// Who did it, in words.
         by: String,
     },
-    /// The corosync watch lets more or fewer guests travel than before.
+    /// The migration throttle lets more or fewer guests move than before.
     ThrottleChanged {
         /// How many from now on.
         throttle: Throttle,
-        /// The signs: one line each; none when all is quiet again.
+        /// Corosync's complaints: one line each; none when all is quiet again.
         why: Vec<String>,
     },
-    /// A step is about to be begun. Written before its command is sent.
+    /// A step is about to start. Written before its command is sent.
     StepStarted {
-        /// Which.
+        /// The step's id.
         id: StepId,
         /// The step.
         step: Step,
@@ -95,29 +95,29 @@ pub enum Event {
         attempt: u32,
         /// The command; none for a step that only waits.
         command: Option<Command>,
-        /// What is owed from now on.
+        /// What is to be undone from now on.
         undo: Option<Step>,
     },
     /// The cluster's answer to the command of a step.
     CommandAnswered {
-        /// Which.
+        /// The step's id.
         id: StepId,
         /// What came back, in words; never a secret.
         answer: String,
-        /// The task that PVE began for it.
+        /// The task that PVE started for it.
         job: Option<Upid>,
     },
-    /// A step came to its end, whether it was begun or found done at its turn.
+    /// A step ended, whether it was started or found already done.
     StepEnded {
-        /// Which.
+        /// The step's id.
         id: StepId,
         /// The step.
         step: Step,
-        /// How.
+        /// The outcome.
         outcome: StepOutcome,
     },
-    /// The cluster says since when a guest runs whose downtime began before this driver came: it ended then, and not
-    /// when somebody looked again. Since before the downtime began: there was none.
+    /// The cluster says since when a guest has been running whose downtime began before this driver came: it ended
+    /// then, and not when a driver looked again. If it has been running since before that, there was no downtime.
     GuestRanSince {
         /// The guest.
         guest: GuestId,
@@ -141,24 +141,24 @@ pub enum Event {
         /// Warnings and worse, and what is waived; the worst first.
         findings: Vec<Finding>,
     },
-    /// The run stands still until it is resumed.
+    /// The run is paused until it is resumed.
     Paused {
         /// Why, with all that is known about it.
         pause: Pause,
     },
-    /// The run goes on.
+    /// The run continues.
     Resumed {
-        /// Who, in words.
+        /// Who did it, in words.
         by: String,
     },
-    /// From here on only what is owed is done.
+    /// From now on the run only undoes what it changed.
     AbortBegun {
-        /// Who, in words.
+        /// Who did it, in words.
         by: String,
     },
     /// The run is over.
     RunEnded {
-        /// How.
+        /// The outcome.
         outcome: RunOutcome,
     },
 }
@@ -169,14 +169,14 @@ pub enum Event {
 pub enum StepOutcome {
     /// We did it, and saw that it is so.
     Done,
-    /// It was so already; nothing was sent and nothing is owed for it.
+    /// It was already so; nothing was sent and there is nothing to undo.
     FoundDone,
-    /// The command had no effect: what it would have changed is as before, nothing is owed for it.
+    /// The command had no effect: what it would have changed is as before, and there is nothing to undo.
     NoEffect(Vec<WhyNotDone>),
     /// A new plan does without it.
     Abandoned(Vec<WhyNotDone>),
-    /// It gives something back, and in this aborted run that would do harm: it is the operator's from here on. The
-    /// reason says what to do when.
+    /// It undoes something, and in this aborted run that would do harm: it is left to the operator. The reason says
+    /// what to do and when.
     HandedOver(Why),
 }
 
@@ -195,11 +195,12 @@ pub enum RunKind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunOutcome {
-    /// Every node is done and nothing is owed.
+    /// Every node is done and nothing is left to undo.
     Completed,
-    /// Stopped by the operator. Nothing is owed; what was handed over has its step's end in the journal.
+    /// Stopped by the operator. Nothing is left to undo; what was left to the operator is in the journal as a step's
+    /// end.
     Aborted,
-    /// A recovery: the configured votes are expected again, and nothing is owed.
+    /// A recovery: the configured votes are expected again, and nothing is left to undo.
     Recovered,
 }
 
@@ -207,28 +208,28 @@ pub enum RunOutcome {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "request")]
 pub enum Request {
-    /// Stand still at the next safe point.
+    /// Pause at the next safe point.
     Pause,
-    /// Go on.
+    /// Continue.
     Resume,
-    /// I agree to these costs; go on.
+    /// I agree to these costs; continue.
     Approve {
-        /// What.
+        /// The kinds of cost.
         kinds: BTreeSet<ConsentKind>,
     },
-    /// I take these findings as they are.
+    /// I accept these findings as they are.
     Waive {
         /// What, and why.
         waiver: Waiver,
-        /// What it speaks of, in words.
+        /// What the finding is about, in words.
         findings: Vec<String>,
     },
-    /// Expected votes may be lowered: I have seen that these nodes are off.
+    /// Expected votes may be lowered: I confirm that these nodes are powered off.
     LowerVotes {
         /// One sentence for each, as it was typed.
         words: Vec<String>,
     },
-    /// Pay back what is owed and end.
+    /// Undo what the run changed and end.
     Abort,
 }
 
@@ -244,7 +245,7 @@ impl StepOutcome {
 }
 
 impl Event {
-    /// The kind as it stands in the journal: `step-started`.
+    /// The kind as written in the journal: `step-started`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::RunStarted { .. } => "run-started",

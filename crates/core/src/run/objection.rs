@@ -1,19 +1,19 @@
-//! What speaks against beginning a step now.
+//! Why a step may not start now.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::migration_throttle::HeldBack;
 use crate::invariants::{Refusal, RuleId};
+use crate::migration_throttle::HeldBack;
 
-/// One thing that speaks against beginning a step now.
+/// One reason why a step may not start now.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Objection {
     /// A safety rule refuses.
     #[error(transparent)]
     Rule(#[from] Refusal),
-    /// The corosync watch holds a guest back.
+    /// The migration throttle holds a guest back.
     #[error(transparent)]
     CorosyncWatch(#[from] HeldBack),
 }
@@ -24,7 +24,7 @@ impl Objection {
         matches!(self, Self::Rule(refusal) if refusal.rule == RuleId::NoGuestOnANodeWeStop)
     }
 
-    /// Several, in one line.
+    /// Several objections in one line.
     pub fn in_one_line(objections: &[Self]) -> String {
         objections.iter().map(Self::to_string).collect::<Vec<_>>().join("; ")
     }

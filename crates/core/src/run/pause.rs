@@ -1,4 +1,4 @@
-//! Why a run stands still: typed, with all that is known about it, and the one place for the words.
+//! Why a run is paused: typed, with all that is known about it, and the one place for the words.
 //!
 //! Each pause reports what happened, what it means for the cluster and its guests, and what to do next.
 
@@ -13,18 +13,18 @@ use crate::plan::NoPlan;
 use crate::recovery::{Diagnosis, NotLowered};
 use crate::steps::{Step, Why};
 
-/// Why a run stands still.
+/// Why a run is paused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "pause")]
 pub enum Pause {
     /// The operator asked.
     Operator {
-        /// Who, in words.
+        /// Who asked, in words.
         by: String,
     },
     /// The new plan costs something that was not agreed to.
     PlanCostsMore {
-        /// Guests and what is to be done to them.
+        /// Guests and what would be done to them.
         missing: Vec<MissingConsent>,
         /// Guests that would be down for longer than agreed to.
         beyond: Vec<Shortfall>,
@@ -34,14 +34,14 @@ pub enum Pause {
         /// Which guest, and by how much.
         beyond: Shortfall,
     },
-    /// Something was found before the next node that no run is begun with.
+    /// Something was found before the next node with which no run would be started.
     FoundBeforeNode {
         /// The node that is not drained.
         node: NodeName,
         /// What was found.
         findings: Vec<Finding>,
     },
-    /// Every node is upgraded, and something was found then that no run is begun with.
+    /// Every node is upgraded, and something was found then with which no run would be started.
     FoundAtTheEnd {
         /// What was found.
         findings: Vec<Finding>,
@@ -51,7 +51,7 @@ pub enum Pause {
         /// What is not as it should be.
         why: Vec<Why>,
     },
-    /// A step was begun and does not come to its end.
+    /// A step was started and does not end.
     StepStuck {
         /// The step.
         step: Step,
@@ -66,7 +66,7 @@ pub enum Pause {
         why: String,
         /// Why there is no other.
         no_plan: NoPlan,
-        /// The way that is open if the run is ended first.
+        /// What is possible if the run is aborted first.
         by_abort: Option<ByAbort>,
     },
     /// The old plan does not fit, and the new one is the same.
@@ -79,9 +79,9 @@ pub enum Pause {
         /// Why not.
         why: String,
     },
-    /// Decisions follow each other without end on one snapshot.
+    /// Decisions follow each other endlessly on one snapshot: a bug in Quorate.
     Endless,
-    /// No node has quorum. The run goes on by itself when it is back.
+    /// No node has quorum. The run continues by itself when it is back.
     LostQuorum {
         /// Every node's own view, the causes and the ways out.
         diagnosis: Diagnosis,
@@ -95,7 +95,7 @@ pub enum Pause {
     },
 }
 
-/// How it is known that a step does not come to its end.
+/// How it is known that a step does not end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "stuck")]
 pub enum Stuck {
@@ -113,7 +113,7 @@ pub enum Stuck {
     },
     /// It had an effect that another attempt would only repeat.
     WrongEffect {
-        /// Which.
+        /// The effect that was seen.
         why: Why,
     },
 }
@@ -121,22 +121,22 @@ pub enum Stuck {
 /// A cost that was not agreed to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MissingConsent {
-    /// Whom it concerns.
+    /// The guest that it concerns.
     pub guest: GuestId,
-    /// What is to be done to it, in words.
+    /// What would be done to it, in words.
     pub what: String,
 }
 
-/// What is possible only once the run is ended.
+/// What is possible only once the run is aborted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ByAbort {
-    /// The current node, which is given back as it is.
+    /// The current node, which goes back into service as it is.
     pub node: NodeName,
     /// The order of nodes that another run would take.
     pub order: Vec<NodeName>,
 }
 
-/// What kind of thing made a run stand still.
+/// The kind of reason for which a run is paused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PauseCause {
@@ -144,25 +144,25 @@ pub enum PauseCause {
     Operator,
     /// Something costs more than the operator has agreed to.
     NeedsConsent,
-    /// Something was found before the next node, or after the last, that no run is begun with.
+    /// Something was found before the next node, or after the last, with which no run would be started.
     Findings,
     /// A step has used up its time or its attempts, or no plan can be found.
     Stuck,
-    /// No node has quorum. The run goes on by itself when it is back.
+    /// No node has quorum. The run continues by itself when it is back.
     LostQuorum,
 }
 
 const ENDS: &str = "`quorate abort` undoes what the run changed and stops";
 
-const GUESTS_RUN: &str = "nothing else is begun; guests run where they are";
+const GUESTS_RUN: &str = "nothing else is started; guests keep running where they are";
 
 const PLANS_AGAIN: &str = "fix the cause, then `quorate resume` plans again";
 
 const FAULT_OF_OURS: &str =
-    "the plan changes without end on one and the same picture of the cluster: this is a fault in Quorate";
+    "the plan keeps changing on one and the same picture of the cluster: this is a bug in Quorate";
 
 impl Pause {
-    /// What kind of pause it is.
+    /// The kind of reason.
     pub fn cause(&self) -> PauseCause {
         match self {
             Self::Operator { .. } => PauseCause::Operator,
@@ -182,7 +182,7 @@ impl Pause {
         matches!(self, Self::StepStuck { .. } | Self::MoreDowntime { .. })
     }
 
-    /// The way that is open if the run is ended first; none if there is no such way.
+    /// What is possible if the run is aborted first; none if nothing is.
     pub fn way_by_abort(&self) -> Option<&ByAbort> {
         match self {
             Self::NoPlan { by_abort, .. } => by_abort.as_ref(),
@@ -193,7 +193,7 @@ impl Pause {
     /// What happened, what it means, what to do next: one line each.
     pub fn lines(&self) -> Vec<String> {
         match self {
-            Self::Operator { by } => vec![format!("{by} asked for it; `quorate resume` goes on")],
+            Self::Operator { by } => vec![format!("{by} asked for it; `quorate resume` continues")],
             Self::PlanCostsMore { missing, beyond } => costs_more(missing, beyond),
             Self::MoreDowntime { beyond } => vec![
                 beyond.to_string(),
@@ -231,7 +231,7 @@ impl Pause {
             }
             Self::LostQuorum { diagnosis } => {
                 let goes_on =
-                    "nothing is begun; the run goes on by itself when quorum is back. `quorate recover` says more";
+                    "nothing is started; the run continues by itself when quorum is back. `quorate recover` says more";
                 diagnosis.lines().into_iter().chain([goes_on.to_owned()]).collect()
             }
             Self::LoweringRefused { by, refusals } => {
@@ -290,8 +290,8 @@ fn stuck(step: &Step, how: &Stuck, answer: Option<&str>) -> Vec<String> {
         ));
     }
     lines.push(GUESTS_RUN.to_owned());
-    lines
-        .push("fix the cause, then `quorate resume`; or `quorate abort` to undo what the run changed and stop".to_owned());
+    let next = "fix the cause, then `quorate resume`; or `quorate abort` to undo what the run changed and stop";
+    lines.push(next.to_owned());
     lines
 }
 
@@ -302,8 +302,8 @@ fn without_a_plan(why: &str, no_plan: &NoPlan, by_abort: Option<&ByAbort>) -> Ve
     lines.extend(by_abort.map(|ByAbort { node, order }| {
         let order: Vec<&str> = order.iter().map(NodeName::as_str).collect();
         format!(
-            "another order is possible: `quorate abort` puts {node} back into service as it is, which is safe, and `quorate run` \
-             begins anew with {}",
+            "another order is possible: `quorate abort` puts {node} back into service as it is, which is safe, and \
+             `quorate run` starts again with {}",
             order.join(", then ")
         )
     }));

@@ -1,4 +1,4 @@
-//! A new plan in the middle of a run, or the reasons why there is none. Pure, and too slow to be asked on the way.
+//! A new plan in the middle of a run, or the reasons why there is none. Pure, and too slow for the decision loop.
 //!
 //! A plan is only ever handed on once code other than the planner's has walked it with the safety rules ([`Verified`]).
 
@@ -15,10 +15,10 @@ use crate::policy::Policy;
 use crate::snapshot::Snapshot;
 use crate::steps::{Step, StepStatus};
 
-/// Why a plan that still fits is left.
+/// Why a plan that still fits is dropped.
 const WHY_BETTER: &str = "the world has changed, and another plan saves more than a twentieth of what is left";
 
-/// Why a plan is left that was made before the driver came.
+/// Why a plan is dropped that was made before the driver came.
 const WHY_UNFIT: &str = "the rest of the plan does not fit what is there now";
 
 /// A plan that [`forecast::verify`] agrees with, for the snapshot that it was made for.
@@ -36,14 +36,14 @@ impl Verified {
     }
 }
 
-/// What came of an attempt to plan.
+/// The result of an attempt to plan.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Planned {
-    /// Why the old plan was left.
+    /// Why the old plan was dropped.
     pub why: String,
     /// The snapshot that the new one was made for.
     pub snapshot: Arc<Snapshot>,
-    /// The new plan, or why there is none, with what would be possible if the run were ended.
+    /// The new plan, or why there is none, with what would be possible if the run were aborted.
     pub made: Result<Verified, (NoPlan, Option<ByAbort>)>,
 }
 
@@ -80,7 +80,7 @@ pub fn review(state: &RunState, snapshot: &Arc<Snapshot>) -> Option<Planned> {
     }
 }
 
-/// The old plan repaired, where that can be, else a plan from the ground up.
+/// The old plan repaired, where that is possible, otherwise a plan from scratch.
 pub fn replan(state: &RunState, snapshot: &Arc<Snapshot>, why: String) -> Planned {
     let made = new_plan(state, snapshot).map_err(|no_plan| (no_plan, way_by_abort(state, snapshot)));
     Planned { why, snapshot: snapshot.clone(), made }
@@ -98,8 +98,8 @@ fn new_plan(state: &RunState, snapshot: &Snapshot) -> Result<Verified, NoPlan> {
     plan_and_verify(snapshot, policy, &ongoing).map(|(plan, _)| Verified(plan))
 }
 
-/// A guest that came to the current node when that had its new packages, and not yet its reboot, may go to no node that
-/// is not upgraded: the node cannot be finished before the others have had theirs. Is there a plan that begins with
+/// A guest that came to the current node after its new packages and before its reboot may go to no node that is not
+/// upgraded: the node cannot be finished before the others are upgraded. Is there a plan that begins with
 /// those? New packages and the old kernel are a normal state of PVE.
 fn way_by_abort(state: &RunState, snapshot: &Snapshot) -> Option<ByAbort> {
     let node = state.current_node.as_ref()?;
@@ -137,8 +137,8 @@ pub(super) fn rest_of(state: &RunState, plan: &Plan) -> Plan {
     rest
 }
 
-/// Does the new plan ask for nothing else than the old one? While a node is worked on it names steps again that are done
-/// by now; those do not count.
+/// Does the new plan ask for nothing beyond the old one? During a node step it names steps again that are already done;
+/// those do not count.
 pub(super) fn same_steps(state: &RunState, new: &Plan, snapshot: &Snapshot) -> bool {
     let Some(old) = &state.plan else { return false };
     let left = |plan: &Plan| -> Vec<Step> {

@@ -1,4 +1,4 @@
-//! One guest's downtime by our hand, and what is left of what was agreed to.
+//! One guest's downtime because of us, and what is left of what was agreed to.
 
 use std::fmt;
 
@@ -16,13 +16,13 @@ pub struct Spent {
 }
 
 impl Spent {
-    /// Up to a moment, in seconds, rounded up.
+    /// The downtime up to a moment, in seconds, rounded up.
     pub fn seconds(&self, now: UnixMs) -> u64 {
         let running = self.since.map_or(0, |since| now.0.saturating_sub(since.0));
         self.ended_ms.saturating_add(running).div_ceil(1000)
     }
 
-    /// An outage begins, unless one goes on.
+    /// An outage begins, unless one is going on.
     pub(super) fn begin(&mut self, at: UnixMs) {
         self.since.get_or_insert(at);
     }
@@ -33,7 +33,7 @@ impl Spent {
         self.ended_ms = self.ended_ms.saturating_add(lasted);
     }
 
-    /// The guest has been running since then, whoever saw it.
+    /// The guest has been running since then, whether or not a driver saw it.
     pub(super) fn ran_since(&mut self, at: UnixMs) {
         match self.since {
             Some(began) if at > began => self.end(at),
@@ -41,7 +41,7 @@ impl Spent {
         }
     }
 
-    /// There was no outage after all: the order had no effect.
+    /// There was no outage after all: the command had no effect.
     pub(super) fn cancel(&mut self) {
         self.since = None;
     }
@@ -52,11 +52,11 @@ impl Spent {
 pub struct Shortfall {
     /// The guest.
     pub guest: GuestId,
-    /// How long it was down by our hand, in seconds.
+    /// How long it was down because of us, in seconds.
     pub spent_s: u64,
     /// How long it may be down in the whole run, in seconds.
     pub allowed_s: u64,
-    /// How much longer it is to be down, in seconds.
+    /// How much longer it would be down, in seconds.
     pub more_s: u64,
 }
 

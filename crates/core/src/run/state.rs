@@ -1,4 +1,4 @@
-//! What a run is at: a fold over its events, and nothing else.
+//! The state of a run: a fold over its events, and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,10 +8,10 @@ use super::event::{Event, RunKind, RunOutcome, StepOutcome};
 use super::pause::Pause;
 use super::spent::Spent;
 use crate::command::Command;
-use crate::migration_throttle::Throttle;
 use crate::ids::{GuestId, NodeName, RunId, StepId, UnixMs, Upid};
 use crate::invariants::{Context, Moving};
-use crate::plan::{Plan, NodeStep};
+use crate::migration_throttle::Throttle;
+use crate::plan::{NodeStep, Plan};
 use crate::policy::{ConsentKind, Policy};
 use crate::recovery::RunFacts;
 use crate::steps::{OnNode, Step};
@@ -35,23 +35,23 @@ pub struct RunState {
     pub plans: u32,
     /// Where each guest that a plan moves was before the first plan that moves it: its home for the whole run.
     pub homes: BTreeMap<GuestId, NodeName>,
-    /// What the operator agreed to, beforehand or meanwhile.
+    /// What the operator agreed to, before or during the run.
     pub consents: BTreeSet<ConsentKind>,
-    /// How long each guest may be down in the whole run, in seconds; none where nobody said so.
+    /// How long each guest may be down in the whole run, in seconds; none where no limit was agreed.
     pub budget_s: Option<BTreeMap<GuestId, u64>>,
-    /// How long each guest was down by our hand.
+    /// How long each guest was down because of us.
     pub spent: BTreeMap<GuestId, Spent>,
-    /// The node whose turn has begun and not ended. A new plan begins with it.
+    /// The current node: its node step has begun and not ended. A new plan begins with it.
     pub current_node: Option<NodeName>,
-    /// Every step that was ever begun or found done.
+    /// Every step that was ever started or found done.
     pub steps: BTreeMap<StepId, StepRecord>,
-    /// What is owed, oldest first.
+    /// What is still to undo, oldest first.
     pub open_changes: Vec<OpenChange>,
-    /// What the corosync watch lets travel, and why.
+    /// How many guests the migration throttle lets move, and why.
     pub throttle: (Throttle, Vec<String>),
-    /// Why it stands still, if it does.
+    /// Why it is paused, if it is.
     pub paused: Option<Pause>,
-    /// The operator has ended it: only what is owed is done.
+    /// The operator has aborted it: it only undoes what it changed.
     pub aborting: bool,
     /// How it ended.
     pub ended: Option<RunOutcome>,
@@ -64,11 +64,11 @@ pub struct RunState {
 pub struct StepRecord {
     /// The step.
     pub step: Step,
-    /// When it was begun for the first time since the run last went on.
+    /// When it was started for the first time since the run last continued.
     pub first_started: UnixMs,
     /// When its command was sent last.
     pub last_started: UnixMs,
-    /// How often its command was sent since the run last went on.
+    /// How often its command was sent since the run last continued.
     pub attempts: u32,
     /// The command of the last attempt.
     pub command: Option<Command>,
@@ -82,12 +82,12 @@ pub struct StepRecord {
     pub ended: Option<UnixMs>,
 }
 
-/// What we changed and owe back.
+/// What we changed and still have to undo.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct OpenChange {
     /// The step that opened it.
     pub opened_by: StepId,
-    /// The step that pays it.
+    /// The step that undoes it.
     pub undo: Step,
     /// Since when.
     pub since: UnixMs,
@@ -223,7 +223,7 @@ impl RunState {
         if let Some(spent) = step.starts().filter(|_| happened).and_then(|guest| self.spent.get_mut(&guest)) {
             spent.end(at);
         }
-        // A restart that is given up half way ends with the start that is owed.
+        // A restart that is given up half-way ends with the start that is still to do.
         let goes_on = matches!(outcome, StepOutcome::Abandoned(_)) && step.undone_on_the_way_by().is_some();
         if let Some(spent) = step.restarts().filter(|_| !goes_on).and_then(|guest| self.spent.get_mut(&guest)) {
             spent.end(at);
@@ -235,15 +235,15 @@ impl RunState {
         }
     }
 
-    /// What had only waited, and nothing was sent for, is begun anew: by another plan, if this one does not fit any more.
+    /// Steps that had only waited, with nothing sent, start again: by another plan, if this one no longer fits.
     fn resumed(&mut self, at: UnixMs) {
         self.paused = None;
         self.steps.retain(|_, record| record.outcome.is_some() || record.command.is_some());
         self.look_anew(at);
     }
 
-    /// Whoever takes over or resumes has looked: deadlines and attempts of what is under way begin anew. That a
-    /// command was sent, and when, stays: its effect may still be on the way.
+    /// After a takeover or a resume, deadlines and attempts of what is under way start again. That a command was sent,
+    /// and when, is kept: its effect may still be on the way.
     fn look_anew(&mut self, at: UnixMs) {
         for record in self.steps.values_mut().filter(|record| record.outcome.is_none()) {
             record.first_started = at;
@@ -255,7 +255,7 @@ impl RunState {
         self.plan.as_ref()?.node_steps.iter().find(|node_step| node_step.steps.iter().any(|step| step.id == *id))
     }
 
-    /// Is nothing done any more but to undo what was changed: after an abort, and in a recovery from its start?
+    /// Does the run only undo what was changed: after an abort, and in a recovery from its start?
     pub fn only_undoes(&self) -> bool {
         self.aborting || self.kind == RunKind::Recovery
     }
@@ -266,22 +266,23 @@ impl RunState {
         self.steps.get(id).is_some_and(done)
     }
 
-    /// Steps that were begun and have not ended.
+    /// Steps that were started and have not ended.
     pub fn under_way(&self) -> impl Iterator<Item = (&StepId, &StepRecord)> {
         self.steps.iter().filter(|(_, record)| record.outcome.is_none())
     }
 
-    /// The node whose turn it is: the one under work, else that of the first wave with a step that is not done.
+    /// The current node, otherwise that of the first node step with a step that is not done.
     pub fn current_or_next_node(&self) -> Option<&NodeName> {
         if self.current_node.is_some() {
             return self.current_node.as_ref();
         }
         let plan = self.plan.as_ref()?;
-        let node_step = plan.node_steps.iter().find(|node_step| node_step.steps.iter().any(|step| !self.is_done(&step.id)))?;
+        let node_step =
+            plan.node_steps.iter().find(|node_step| node_step.steps.iter().any(|step| !self.is_done(&step.id)))?;
         node_step.node.as_ref()
     }
 
-    /// The node whose proof to be back ended last: none before the first.
+    /// The node that was last proven to be back; none before the first.
     pub fn node_done_last(&self) -> Option<&NodeName> {
         let proofs = self.steps.values().filter(|record| record.step.on_node() == OnNode::WaitsBack);
         let ended = proofs.filter(|record| record.outcome.is_some());
@@ -298,13 +299,13 @@ impl RunState {
         }
     }
 
-    /// Nodes that somebody has seen to be off, for as long as expected votes are lowered without them.
+    /// Nodes confirmed powered off, for as long as expected votes are lowered without them.
     pub fn nodes_confirmed_off(&self) -> BTreeSet<NodeName> {
         let lowered = self.open_changes.iter().filter_map(|open| open.undo.expected_votes());
         lowered.flat_map(|votes| votes.off.iter().cloned()).collect()
     }
 
-    /// What the nodes themselves cannot report when quorum is lost: which of them this run ordered to reboot.
+    /// What the nodes themselves cannot report when quorum is lost: which of them this run rebooted.
     pub fn facts(&self) -> RunFacts {
         let reboots = self.under_way().filter(|(_, record)| record.step.on_node() == OnNode::Reboots);
         let ordered = reboots.filter(|(_, record)| record.command.is_some());
@@ -312,7 +313,7 @@ impl RunState {
         RunFacts { reboots: ordered.collect(), ..RunFacts::without_a_run(&self.policy.deadlines) }
     }
 
-    /// Guests that are down by our hand and with the operator's consent.
+    /// Guests that are down because of us, with the operator's consent.
     pub fn guests_down_by_us(&self) -> BTreeSet<GuestId> {
         self.open_changes.iter().filter_map(|open| open.undo.starts()).collect()
     }

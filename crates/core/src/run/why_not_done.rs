@@ -13,22 +13,22 @@ pub enum WhyNotDone {
     /// Where the step stands.
     #[error(transparent)]
     Status(#[from] Why),
-    /// What speaks against beginning it.
+    /// Why it may not start.
     #[error(transparent)]
     Objection(#[from] Objection),
     /// Its command was sent, and its effect may take a moment to be seen.
     #[error("no effect seen yet")]
     NoEffectYet,
-    /// The guest arrived and is stopped, and no command of this step did that.
-    #[error("it is there and does not run; start it, and the run goes on")]
+    /// The guest arrived and is stopped, but not by a command of this step.
+    #[error("it is there and does not run; start it, and the run continues")]
     StartItYourself,
-    /// The operator ends the run.
+    /// The operator aborts the run.
     #[error("the run is aborted")]
     Aborted,
 }
 
 impl WhyNotDone {
-    /// Several, in one line.
+    /// Several reasons in one line.
     pub fn line(reasons: &[Self]) -> String {
         reasons.iter().map(Self::to_string).collect::<Vec<_>>().join("; ")
     }

@@ -1,4 +1,4 @@
-//! How a node boots: what holds its kernels, and whether a new one will be found there.
+//! How a node boots: where its kernels are, and whether a new one will be found there.
 
 use std::collections::BTreeSet;
 
@@ -40,7 +40,7 @@ impl Default for Boot {
 pub struct KeptBoot {
     /// The EFI system partitions that it writes kernels to.
     pub partitions: Vec<BootPartition>,
-    /// What it complains of, as it stands.
+    /// Its complaints, as it prints them.
     pub complaints: Vec<String>,
 }
 
@@ -53,6 +53,6 @@ pub struct BootPartition {
     pub loader: String,
     /// Kernel releases on it.
     pub kernels: BTreeSet<String>,
-    /// Its size in bytes, where the node told.
+    /// Its size in bytes, where the node reported it.
     pub size_bytes: Option<u64>,
 }

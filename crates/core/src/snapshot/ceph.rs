@@ -24,7 +24,7 @@ pub struct Ceph {
     pub pgs: Vec<PgState>,
     /// Number of placement groups there should be.
     pub pg_count: u32,
-    /// Pools.
+    /// Pools with their number of copies.
     pub pools: Vec<Pool>,
     /// OSDs with their host.
     pub osds: BTreeMap<OsdId, Osd>,
@@ -32,8 +32,8 @@ pub struct Ceph {
     pub daemons: Vec<CephDaemon>,
     /// Monitors that form the quorum, by name.
     pub mon_quorum: BTreeSet<String>,
-    /// By node: the version whose packages are installed there. A daemon runs it from its next start on: packages of Ceph
-    /// restart nothing.
+    /// By node: the version whose packages are installed there. A daemon runs it from its next start on: packages of
+    /// Ceph restart nothing.
     #[serde(default)]
     pub installed: BTreeMap<NodeName, Version>,
     /// For each host with OSDs: may all of them be stopped at once? (`ceph osd ok-to-stop`). Full looks only.
@@ -55,7 +55,7 @@ pub enum HealthLevel {
 /// One health check that is raised.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CephHealthCheck {
-    /// Its severity.
+    /// How severe Ceph considers it.
     pub severity: HealthLevel,
     /// Ceph's summary.
     pub message: String,
@@ -68,7 +68,7 @@ pub struct CephHealthCheck {
 pub struct PgState {
     /// `active+clean`, `active+undersized+degraded`.
     pub state: String,
-    /// How many.
+    /// Number of placement groups in this state.
     pub count: u32,
 }
 
@@ -94,18 +94,18 @@ impl PgState {
     }
 }
 
-/// A pool.
+/// A pool and its number of copies.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pool {
-    /// Its name.
+    /// Its name in Ceph.
     pub name: String,
-    /// Copies.
+    /// Copies of each object.
     pub size: u32,
     /// Copies without which I/O stops.
     pub min_size: u32,
 }
 
-/// An OSD.
+/// An OSD: a disk with its daemon.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Osd {
     /// The node it is on.
@@ -136,7 +136,7 @@ pub enum DaemonKind {
 }
 
 impl DaemonKind {
-    /// As it stands in names of daemons and packages: `mon`.
+    /// As in names of daemons and packages: `mon`.
     pub fn word(self) -> &'static str {
         match self {
             Self::Mon => "mon",
@@ -150,9 +150,9 @@ impl DaemonKind {
 /// A monitor, manager or metadata server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CephDaemon {
-    /// What it is.
+    /// Which kind of daemon it is.
     pub kind: DaemonKind,
-    /// Its name.
+    /// Its name in Ceph.
     pub name: String,
     /// The node it is on.
     pub node: NodeName,
@@ -168,7 +168,7 @@ pub struct CephDaemon {
 pub enum SafeToStop {
     /// No placement group would become unavailable.
     Safe,
-    /// It is not, and this is Ceph's reason.
+    /// Some would, and this is Ceph's reason.
     Unsafe(String),
 }
 

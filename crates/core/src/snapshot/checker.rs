@@ -9,7 +9,7 @@ pub struct CheckerReport {
     pub tool: String,
     /// Its lines in their order, without colours, each with the lines that continue it.
     pub lines: Vec<CheckerLine>,
-    /// Did it come to its summary? Without one it died on the way, and what it says is not all.
+    /// Did it reach its summary? Without one it died on the way, and its report is not complete.
     pub finished: bool,
 }
 
@@ -20,22 +20,22 @@ impl CheckerReport {
     }
 }
 
-/// One line.
+/// One line of the checker's output.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckerLine {
-    /// Its level.
+    /// How the checker rates it.
     pub level: CheckerLevel,
-    /// The heading that it stands under: `CHECKING CLUSTER HEALTH/SETTINGS`.
+    /// The heading that it is under: `CHECKING CLUSTER HEALTH/SETTINGS`.
     pub section: String,
     /// What it says; continuation lines joined by a space.
     pub text: String,
 }
 
-/// How the checker judges a line. Ordered: the worst is the greatest.
+/// How the checker rates a line. Ordered: the worst is the greatest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum CheckerLevel {
-    /// Well.
+    /// All is well.
     Pass,
     /// For information; not counted.
     Info,

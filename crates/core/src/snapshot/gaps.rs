@@ -10,7 +10,7 @@ use crate::observed::{Observed, WhyUnknown};
 pub struct Gap {
     /// Where it is missing: `nodes/pve1/kernel`.
     pub place: String,
-    /// Why.
+    /// Why it is missing.
     pub why: WhyUnknown,
 }
 
@@ -39,7 +39,7 @@ impl Snapshot {
             missing_privileges,
             quorum,
             etc_pve,
-            // Missing, it slows guests down; it is no reason not to begin.
+            // If it is missing, guests migrate more slowly; that is no reason not to begin.
             migration_throttle: _,
             configured_votes,
             storages,

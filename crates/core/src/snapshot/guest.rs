@@ -12,11 +12,11 @@ use crate::observed::Observed;
 pub struct Guest {
     /// Kind and number.
     pub id: GuestId,
-    /// Its name, as it stands: it may be anything.
+    /// Its name as configured: it may be anything.
     pub name: String,
-    /// The node its configuration lies on.
+    /// The node that holds its configuration.
     pub node: NodeName,
-    /// Running, stopped, paused.
+    /// Whether it is running, stopped or paused.
     pub status: Observed<GuestStatus>,
     /// A template never runs and is never drained.
     pub template: bool,
@@ -24,9 +24,9 @@ pub struct Guest {
     pub memory_bytes: u64,
     /// Configured logical processors.
     pub cpus: u32,
-    /// Lock in its configuration.
+    /// The lock in its configuration, if there is one.
     pub lock: Observed<Option<Lock>>,
-    /// Tags.
+    /// Its tags in PVE.
     pub tags: BTreeSet<String>,
     /// Started by itself when its node boots.
     pub onboot: Observed<bool>,
@@ -45,11 +45,11 @@ impl Guest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum GuestStatus {
-    /// Its process lives and works.
+    /// Its process is there and runs.
     Running,
-    /// Its process lives, its processors stand.
+    /// Its process is there, its processors are halted.
     Paused,
-    /// No process.
+    /// It has no process.
     Stopped,
 }
 
@@ -68,21 +68,21 @@ pub struct MigrationFacts {
     /// CD drives and what is in them: a volume, or `none`. VMs only.
     #[serde(default)]
     pub cd_drives: BTreeMap<String, String>,
-    /// Nodes on which a CD image of this name lies, for images on storages that are not shared; full looks only. A node
+    /// Nodes that have a CD image of this name, for images on storages that are not shared; full looks only. A node
     /// that could not be asked is left out.
     #[serde(default)]
     pub images_on: BTreeMap<String, BTreeSet<NodeName>>,
     /// Devices bound to the host: `hostpci0`, `usb1`.
     pub local_resources: Vec<LocalResource>,
-    /// All storages its volumes lie on.
+    /// All storages that its volumes are on.
     pub storages: BTreeSet<StorageId>,
-    /// Bridges its network cards hang on.
+    /// Bridges that its network cards are connected to.
     pub bridges: BTreeSet<String>,
     /// CPU model of the configuration: `host`, `x86-64-v2-AES`; none is PVE's default (`kvm64`). VMs only.
     pub cpu_model: Option<String>,
     /// The effective machine type while running: `pc-q35-9.2+pve1`. VMs only.
     pub running_machine: Option<String>,
-    /// Raw QEMU arguments (`args:`), which nobody checks.
+    /// It has raw QEMU arguments (`args:`), which nothing checks.
     pub has_raw_args: bool,
     /// It has snapshots; asked only where it has disks on storages that are not shared.
     pub has_snapshots: bool,
@@ -91,11 +91,11 @@ pub struct MigrationFacts {
     /// Machine type of the configuration: `pc-i440fx-5.2`; none is the newest. VMs only.
     #[serde(default)]
     pub machine: Option<String>,
-    /// Raw settings for the first generation of cgroups, which PVE ignores since 8: `lxc.cgroup.cpuset.cpus`. Containers
-    /// only.
+    /// Raw settings for the first generation of cgroups, which PVE ignores since 8: `lxc.cgroup.cpuset.cpus`.
+    /// Containers only.
     #[serde(default)]
     pub old_cgroup_keys: Vec<String>,
-    /// Mediated devices, vGPUs among them, which hang on the host's kernel and driver: `hostpci0`. VMs only.
+    /// Mediated devices, vGPUs among them, which depend on the host's kernel and driver: `hostpci0`. VMs only.
     #[serde(default)]
     pub mediated_devices: Vec<String>,
 }
@@ -158,7 +158,7 @@ pub enum DiskUse {
     Unused,
     /// A CD image: blocks a migration until it is ejected.
     Cdrom,
-    /// The generated cloud-init drive: made anew on the target, no obstacle.
+    /// The generated cloud-init drive: generated again on the target, no obstacle.
     CloudInit,
     /// Referenced by a snapshot, hibernation state, TPM state.
     Other,

@@ -11,7 +11,7 @@ use crate::ids::{GuestId, NodeName, UnixMs};
 pub struct Ha {
     /// The node that holds the manager's lock; none if HA was never used.
     pub master: Option<NodeName>,
-    /// When the master wrote its state last; stale state is not to be trusted.
+    /// When the master wrote its state last; stale state cannot be trusted.
     pub master_seen: Option<UnixMs>,
     /// The manager's view of each node. Nodes that HA never used may be missing.
     pub nodes: BTreeMap<NodeName, HaNodeState>,
@@ -21,13 +21,13 @@ pub struct Ha {
     pub services: BTreeMap<GuestId, HaService>,
     /// Affinity rules; 8.x groups are read as node-affinity rules.
     pub rules: Vec<AffinityRule>,
-    /// Fencing armed or not (9.2 tells; none before).
+    /// Fencing armed or not (reported since 9.2; none before).
     pub armed: Option<ArmedState>,
 }
 
 impl Ha {
-    /// The nodes that HA takes a guest to by itself as soon as one of them is there, if its failback is on: those with
-    /// the highest priority in its rule. None if all of `names` are alike to it (pve-ha-manager, node affinity).
+    /// The nodes that HA moves a guest to by itself as soon as one of them is there, if its failback is on: those with
+    /// the highest priority in its rule. None if all of `names` are equal to it (pve-ha-manager, node affinity).
     pub fn preferred<'a>(&'a self, guest: GuestId, names: &BTreeSet<&NodeName>) -> Option<BTreeSet<&'a NodeName>> {
         self.rules.iter().find_map(|rule| {
             let AffinityRule::Node(rule) = rule else { return None };
@@ -45,9 +45,9 @@ impl Ha {
         })
     }
 
-    /// The node that HA will take a guest back to by itself, once that is in service: maintenance mode has moved it away
-    /// from there. The manager keeps its note where nothing will come of it, with failback off or a rule that prefers
-    /// another node (pve-ha-manager).
+    /// The node that HA will move a guest back to by itself, once that is in service: maintenance mode has moved it
+    /// away from there. The manager keeps its note even if it will never move it, with failback off or a rule that
+    /// prefers another node (pve-ha-manager).
     pub fn goes_back(&self, guest: GuestId) -> Option<&NodeName> {
         let service = self.services.get(&guest).filter(|service| service.failback)?;
         let home = service.maintenance_node.as_ref()?;
@@ -65,7 +65,7 @@ pub enum ArmedState {
     Armed,
     /// Nothing to guard at the moment.
     Standby,
-    /// On the way to disarmed.
+    /// Being disarmed.
     Disarming,
     /// Switched off by the administrator.
     Disarmed,
@@ -79,7 +79,7 @@ pub enum HaNodeState {
     Online,
     /// In maintenance mode.
     Maintenance,
-    /// Not seen.
+    /// The manager does not see it.
     Unknown,
     /// Being fenced.
     Fence,
@@ -90,7 +90,7 @@ pub enum HaNodeState {
 /// A node's local resource manager.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LrmStatus {
-    /// Its mode.
+    /// The mode that it works in.
     pub mode: LrmMode,
     /// `active`, `wait_for_agent_lock`, `lost_agent_lock`, `maintenance`.
     pub state: String,
@@ -102,7 +102,7 @@ pub struct LrmStatus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LrmMode {
-    /// Works.
+    /// It works normally.
     Active,
     /// The node is in maintenance mode.
     Maintenance,
@@ -123,11 +123,11 @@ pub struct HaService {
     pub state: Option<HaServiceState>,
     /// The node on which the manager has it.
     pub node: Option<NodeName>,
-    /// Where it is going, while it goes.
+    /// The node that it is moving to, while it moves.
     pub target: Option<NodeName>,
-    /// The node that it will go back to when that leaves maintenance mode.
+    /// The node that it will move back to when that leaves maintenance mode.
     pub maintenance_node: Option<NodeName>,
-    /// Goes back by itself to a node that its rules prefer.
+    /// It moves back by itself to a node that its rules prefer.
     pub failback: bool,
 }
 
@@ -157,7 +157,7 @@ pub enum HaServiceState {
     RequestStart,
     /// To be started where there is most room.
     RequestStartBalance,
-    /// Runs.
+    /// It runs.
     Started,
     /// Waits for its node to be fenced.
     Fence,
@@ -169,7 +169,7 @@ pub enum HaServiceState {
     Relocate,
     /// Held while its node reboots or its manager restarts.
     Freeze,
-    /// Gave up; needs an administrator.
+    /// HA gave up; it needs an administrator.
     Error,
 }
 

@@ -1,7 +1,7 @@
-//! What else a node's operating system tells: advice for the administrator before a run.
+//! What else a node's operating system reports: advice for the administrator before a run.
 //!
-//! No step and no rule depends on these readings. A gap here is a warning, not a reason to stop: a node without
-//! `dkms` or without a journal can be upgraded.
+//! No step and no rule depends on these readings. A gap here is a warning, not a reason to stop: a node without `dkms`
+//! or without a journal can be upgraded.
 
 use std::collections::BTreeSet;
 
@@ -19,13 +19,13 @@ pub struct HostFacts {
     pub time_synchronised: Observed<bool>,
     /// Kernel modules that are built on the node itself (`dkms status`), as `name/version`.
     pub dkms_modules: Observed<BTreeSet<String>>,
-    /// What corosync complained of in the last day.
+    /// What corosync complained about in the last day.
     pub corosync_complaints: Observed<CorosyncComplaints>,
     /// Network cards by the names that its network configuration uses.
     pub nics: Observed<Nics>,
-    /// Programs that move guests by themselves and are at work there: `proxlb`.
+    /// Programs that move guests by themselves and are running there: `proxlb`.
     pub movers: Observed<BTreeSet<String>>,
-    /// How it boots.
+    /// Readings of its boot loader.
     #[serde(default)]
     pub boot: Boot,
 }
@@ -87,9 +87,9 @@ pub struct CorosyncComplaints {
 /// Physical network cards.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Nics {
-    /// Names that `/etc/network/interfaces` builds on.
+    /// Names that `/etc/network/interfaces` depends on.
     pub used: BTreeSet<String>,
-    /// Names that a `.link` file of systemd holds fast, so that no kernel changes them.
+    /// Names that a `.link` file of systemd fixes, so that no kernel changes them.
     pub pinned: BTreeSet<String>,
 }
 

@@ -7,7 +7,7 @@ use crate::ids::{NodeName, UnixMs, Upid, Vmid};
 /// A PVE task that runs now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
-    /// Its UPID.
+    /// Its UPID, under which PVE keeps its log.
     pub upid: Upid,
     /// The node it runs on.
     pub node: NodeName,
@@ -15,9 +15,9 @@ pub struct Job {
     pub kind: JobKind,
     /// The guest it is about, if it is about one.
     pub vmid: Option<Vmid>,
-    /// `root@pam`, `root@pam!quorate`.
+    /// Who started it: `root@pam`, `root@pam!quorate`.
     pub user: String,
-    /// When it began.
+    /// When it started.
     pub started: UnixMs,
 }
 
@@ -27,7 +27,7 @@ pub struct Job {
 pub struct JobKind(pub String);
 
 impl JobKind {
-    /// A guest's move: `qmigrate` or `vzmigrate` (not `hamigrate`, which only queues).
+    /// Is it a migration? `qmigrate` or `vzmigrate` (not `hamigrate`, which only queues).
     pub fn is_migration(&self) -> bool {
         matches!(self.0.as_str(), "qmigrate" | "vzmigrate")
     }
@@ -36,13 +36,13 @@ impl JobKind {
 /// A scheduled backup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackupJob {
-    /// Its id.
+    /// The id of the job.
     pub id: String,
-    /// Switched on.
+    /// Whether the job is enabled.
     pub enabled: bool,
     /// The next time it starts, if PVE says.
     pub next_run: Option<UnixMs>,
-    /// Limited to this node.
+    /// The node it is limited to, if it is.
     pub node: Option<NodeName>,
 }
 
@@ -51,18 +51,18 @@ pub struct BackupJob {
 pub struct ReplicationJob {
     /// `100-0`.
     pub id: String,
-    /// The guest.
+    /// The guest that is replicated.
     pub vmid: Vmid,
-    /// From here.
+    /// The node it copies from.
     pub source: NodeName,
-    /// To there.
+    /// The node it copies to.
     pub target: NodeName,
     /// Failures in a row.
     pub fail_count: u32,
-    /// The last error.
+    /// The text of the last error.
     pub error: Option<String>,
-    /// The last success.
+    /// When it last succeeded.
     pub last_sync: Option<UnixMs>,
-    /// Switched off.
+    /// Whether the job is disabled.
     pub disabled: bool,
 }

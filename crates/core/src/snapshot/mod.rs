@@ -1,7 +1,7 @@
 //! What was seen of a cluster at one moment: the only input of every decision.
 //!
-//! A snapshot is data: it can be written to a file (`quorate export`) and read back without a cluster. Whatever
-//! could not be read is in it as [`Observed::Unknown`] with its reason; [`Snapshot::gaps`] lists all of them.
+//! A snapshot is data: it can be written to a file (`quorate export`) and read back without a cluster. Whatever could
+//! not be read is in it as [`Observed::Unknown`] with its reason; [`Snapshot::gaps`] lists all of them.
 
 mod boot;
 mod ceph;
@@ -57,16 +57,16 @@ pub struct Snapshot {
     pub nodes: BTreeMap<NodeName, Node>,
     /// Every guest that our token may see, templates included.
     pub guests: BTreeMap<GuestId, Guest>,
-    /// Does our token see all guests? Known(false) or Unknown means that the list above may be short.
+    /// Does our token see all guests? Known(false) or Unknown means that the list above may be incomplete.
     pub sees_all_guests: Observed<bool>,
-    /// Privileges that our token lacks for a run, as `path privilege`; empty is what a run needs.
+    /// Privileges that our token lacks for a run, as `path privilege`; a run needs it to be empty.
     pub missing_privileges: Observed<Vec<String>>,
     /// Each node's own view of votes, members and links (by shell, so that it works without quorum).
     pub quorum: BTreeMap<NodeName, Observed<QuorumView>>,
-    /// May `/etc/pve` be written there, as each node itself says? Pictures of older versions do not tell.
+    /// May `/etc/pve` be written there, as each node itself says? Snapshots of older versions do not have it.
     #[serde(default)]
     pub etc_pve: BTreeMap<NodeName, Observed<EtcPve>>,
-    /// What corosync on each node complained of in the last [`crate::heartbeat::WINDOW_S`] seconds.
+    /// What corosync on each node complained about in the last [`crate::migration_throttle::WINDOW_S`] seconds.
     #[serde(default)]
     pub migration_throttle: BTreeMap<NodeName, Observed<CorosyncComplaints>>,
     /// Votes that each node has in corosync.conf.
@@ -85,7 +85,7 @@ pub struct Snapshot {
     pub replication: Observed<Vec<ReplicationJob>>,
     /// Options of the datacenter that matter to a run.
     pub options: Observed<Options>,
-    /// Who else holds, or held, the driver's lock of this cluster: `None` if nobody.
+    /// Who else holds, or held, the driver's lock of this cluster; `None` if there is no lock.
     pub driver: Observed<Option<DriverLock>>,
 }
 
@@ -100,17 +100,17 @@ pub struct Options {
     pub max_workers: Option<u32>,
     /// PVE 9.2 moves guests by itself when this is on.
     pub ha_auto_rebalance: bool,
-    /// All settings of the cluster's resource scheduler (`crs`), as they stand.
+    /// All settings of the cluster's resource scheduler (`crs`), unchanged.
     #[serde(default)]
     pub crs: BTreeMap<String, String>,
 }
 
-/// The driver's lock in the cluster itself, so that two admins on two laptops cannot both roll.
+/// The driver's lock in the cluster itself, so that two administrators on two laptops cannot both upgrade it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DriverLock {
     /// The run that took it.
     pub run: String,
-    /// Who and where, in words.
+    /// Who took it and on which machine, in words.
     pub holder: String,
     /// When it was last renewed, by the holder's clock.
     pub renewed: UnixMs,
@@ -145,8 +145,8 @@ impl Snapshot {
         }
     }
 
-    /// So far is the middle one of the nodes' clocks ahead of ours, in milliseconds; none if none was read. A wrong clock
-    /// on this machine is no fault of the cluster's.
+    /// How far the median of the nodes' clocks is ahead of ours, in milliseconds; none if none was read. A wrong clock
+    /// on this machine is not the cluster's fault.
     pub fn clocks_ahead_ms(&self) -> Option<i64> {
         let online = self.nodes.values().filter(|node| node.online.known() == Some(&true));
         let mut clocks: Vec<i64> = online.filter_map(|node| node.clock_skew_ms.known().copied()).collect();
@@ -159,7 +159,7 @@ impl Snapshot {
         self.taken.shifted(self.clocks_ahead_ms().unwrap_or(0))
     }
 
-    /// Guests whose configuration lies on `node`.
+    /// Guests whose configuration is on `node`.
     pub fn guests_on<'a>(&'a self, node: &'a NodeName) -> impl Iterator<Item = &'a Guest> + 'a {
         self.guests.values().filter(move |guest| guest.node == *node)
     }

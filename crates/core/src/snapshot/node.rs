@@ -12,7 +12,7 @@ use crate::version::Version;
 /// One member of the cluster's configuration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Node {
-    /// Its name.
+    /// Its short host name, as in `/etc/pve/nodes/`.
     pub name: NodeName,
     /// Does the cluster have it as a member now? As seen by *other* nodes (`/cluster/status`), never by itself.
     pub online: Observed<bool>,
@@ -26,7 +26,7 @@ pub struct Node {
     pub cpu: Observed<Cpu>,
     /// pve-manager's version, as installed.
     pub pve_version: Observed<Version>,
-    /// The QEMU package's version (`pve-qemu-kvm`): what a live migration's target must not be older in.
+    /// The QEMU package's version (`pve-qemu-kvm`): the target of a live migration must not have an older one.
     pub qemu_version: Observed<Version>,
     /// corosync's package version.
     pub corosync_version: Observed<Version>,
@@ -56,13 +56,13 @@ pub struct Node {
     pub storages: Observed<BTreeMap<StorageId, StorageOnNode>>,
     /// Names of its bridges.
     pub bridges: Observed<BTreeSet<String>>,
-    /// What else its operating system tells, for advice.
+    /// What else its operating system reports, for advice.
     #[serde(default)]
     pub host: HostFacts,
 }
 
 impl Node {
-    /// A node of which nothing but the name is known.
+    /// A node about which only the name is known.
     pub fn unseen(name: NodeName, why: &str) -> Self {
         fn gap<T>(name: &NodeName, why: &str) -> Observed<T> {
             Observed::unknown(name.as_str(), why)
@@ -105,11 +105,11 @@ impl Node {
 /// Memory of a node, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {
-    /// All of it.
+    /// Physical memory in all.
     pub total_bytes: u64,
     /// In use now.
     pub used_bytes: u64,
-    /// What of it is the host's own: its system, Ceph, ZFS; and guests on their way here, which are not listed yet.
+    /// The host's own part of that: its system, Ceph, ZFS; and guests on their way here, which are not listed yet.
     #[serde(default)]
     pub host_bytes: u64,
 }
@@ -158,22 +158,22 @@ pub struct Packages {
     pub pending: Vec<PendingPackage>,
     /// What it would remove.
     pub removals: Vec<String>,
-    /// `dpkg --audit`: packages half installed or half configured; empty is well.
+    /// `dpkg --audit`: packages half installed or half configured; should be empty.
     pub broken: Vec<String>,
     /// Age of the package lists, in seconds, if known.
     pub lists_age_s: Option<u64>,
-    /// True while somebody holds dpkg's lock.
+    /// True while another process holds dpkg's lock.
     pub locked: bool,
 }
 
 /// One package that would change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingPackage {
-    /// Its name.
+    /// The name of the package.
     pub name: String,
     /// Installed version; none for a new package.
     pub from: Option<Version>,
-    /// Version to come.
+    /// Version that it would have then.
     pub to: Version,
     /// Origin as apt prints it: `Proxmox VE:stable`.
     pub origin: String,
@@ -192,9 +192,9 @@ pub struct UpgradeUnit {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UnitState {
-    /// Still at work.
+    /// It still runs.
     Running,
-    /// Ended.
+    /// It has ended, in this way.
     Ended(UnitOutcome),
 }
 
@@ -216,9 +216,9 @@ pub enum UnitOutcome {
 /// One package source: a one-line entry or a deb822 stanza.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Repository {
-    /// The file.
+    /// The file that it is in.
     pub path: String,
-    /// Is it switched on?
+    /// Whether apt uses it.
     pub enabled: bool,
     /// `deb`, `deb-src`.
     pub types: Vec<String>,
@@ -238,7 +238,7 @@ pub enum SubscriptionStatus {
     Active,
     /// No key.
     NotFound,
-    /// A key that does not serve: invalid, expired, suspended, new.
+    /// A key that is no use: invalid, expired, suspended, new.
     Invalid,
 }
 
@@ -251,7 +251,7 @@ pub struct Service {
     pub active: bool,
     /// systemd's sub-state: `running`, `dead`, `exited`.
     pub state: String,
-    /// Is it installed and enabled, so that it ought to be active?
+    /// Is it installed and enabled, so that it should be active?
     pub enabled: bool,
 }
 
@@ -260,11 +260,11 @@ pub struct Service {
 pub struct LocalGuest {
     /// VM or container.
     pub kind: GuestKind,
-    /// Its number.
+    /// Its number in the cluster.
     pub vmid: Vmid,
     /// Anything but `stopped` counts as running: there is a live process.
     pub running: bool,
-    /// Its name, as it stands: it may be anything.
+    /// Its name as configured: it may be anything.
     pub name: String,
 }
 

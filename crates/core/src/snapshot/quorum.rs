@@ -42,7 +42,7 @@ pub enum EtcPve {
     NotMounted,
 }
 
-/// A member of the partition.
+/// A member of the partition, as one node sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
     /// corosync's node id.
@@ -54,7 +54,7 @@ pub struct Member {
 /// A quorum device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Qdevice {
-    /// Votes it has.
+    /// Votes that it casts when it is alive.
     pub votes: u32,
     /// Is it alive and casting them?
     pub casting: bool,
@@ -65,6 +65,6 @@ pub struct Qdevice {
 pub struct Link {
     /// Number of the link: 0, 1, …
     pub number: u32,
-    /// Is it connected?
+    /// Does it carry traffic now?
     pub connected: bool,
 }

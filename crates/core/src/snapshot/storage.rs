@@ -9,7 +9,7 @@ use crate::ids::{NodeName, StorageId};
 /// An entry of `storage.cfg`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Storage {
-    /// Its id.
+    /// Its id in `storage.cfg`.
     pub id: StorageId,
     /// `dir`, `rbd`, `nfs`, `zfspool`, …
     pub kind: String,
@@ -17,7 +17,7 @@ pub struct Storage {
     pub shared: bool,
     /// Nodes it is limited to; none means all.
     pub nodes: Option<BTreeSet<NodeName>>,
-    /// Switched off.
+    /// Whether it is disabled.
     pub disabled: bool,
     /// Content types: `images`, `rootdir`, `iso`, …
     pub content: BTreeSet<String>,

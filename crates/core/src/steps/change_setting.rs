@@ -11,7 +11,7 @@ use crate::snapshot::Snapshot;
 /// Sets one setting, or undoes that.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangeSetting {
-    /// Which of the two.
+    /// Set it or set it back.
     pub act: Act,
     /// The setting.
     #[serde(flatten)]

@@ -1,4 +1,4 @@
-//! What a forecast makes of a step.
+//! How a step changes the forecast.
 
 use std::fmt;
 
@@ -11,11 +11,11 @@ pub struct Effect<'a> {
     pub during: Change<'a>,
     /// Once it is done.
     pub after: Change<'a>,
-    /// What is so besides once it is done, because the step waits for it: what others do in that time, Ceph or HA.
+    /// What is also true once it is done, because the step waits for it: what Ceph or HA do in that time.
     pub promise: Change<'a>,
 }
 
-/// A change of the state, by how far it reaches.
+/// A change of the state, by how much it affects.
 pub enum Change<'a> {
     /// The state stays as it is.
     Nothing,
@@ -46,7 +46,7 @@ impl<'a> Change<'a> {
         matches!(self, Self::Guests(_))
     }
 
-    /// Makes it.
+    /// Applies the change.
     pub fn apply(&self, snapshot: &mut Snapshot) {
         match self {
             Self::Nothing => {}

@@ -21,9 +21,9 @@ pub struct EjectMedia {
     pub node: NodeName,
     /// The drive: `ide2`.
     pub drive: String,
-    /// The image, for the record: whoever wants it back needs its name.
+    /// The image, for the record: to put it back its name is needed.
     pub volid: String,
-    /// Nodes on which an image of this name lies: on these it can be put back.
+    /// Nodes that have an image of this name: on these it can be put back.
     #[serde(default)]
     pub lies_on: BTreeSet<NodeName>,
 }

@@ -1,4 +1,4 @@
-//! The cluster is as it should be at the end: every node a member, up to date, HA at rest, Ceph clean.
+//! The cluster is as it should be at the end: every node a member, up to date, HA idle, Ceph clean.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use crate::command::Command;
 use crate::policy::Deadlines;
 use crate::snapshot::Snapshot;
 
-/// The last look.
+/// The look at the whole cluster at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FinalCheck {}
 

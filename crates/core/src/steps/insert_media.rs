@@ -1,7 +1,7 @@
-//! A CD image that we ejected is put back, where the guest is by now: undoes [`super::EjectMedia`].
+//! A CD image that we ejected is put back, wherever the guest is now: undoes [`super::EjectMedia`].
 //!
-//! Promises that nothing is put over what somebody else has put in meanwhile. Does not fetch an image: where the guest
-//! ends on a node that does not have it, the image is named in the report and left to the operator.
+//! Never replaces an image that someone else has inserted meanwhile. Does not fetch an image: where the guest ends on a
+//! node that does not have it, the image is named in the report and left to the operator.
 
 use std::collections::BTreeSet;
 
@@ -26,12 +26,12 @@ pub struct InsertMedia {
     pub drive: String,
     /// The image: `local:iso/debian.iso`.
     pub volid: String,
-    /// Nodes on which an image of this name lies.
+    /// Nodes that have an image of this name.
     pub lies_on: BTreeSet<NodeName>,
 }
 
 impl InsertMedia {
-    /// Why it cannot be put back on a node, if that is so.
+    /// Why it cannot be put back on a node, if it cannot.
     pub fn out_of_reach(&self, node: &NodeName) -> Option<Why> {
         if self.lies_on.contains(node) {
             return None;
@@ -95,7 +95,7 @@ impl StepKind for InsertMedia {
             Err(why) => return StepStatus::blocked(why),
         };
         match facts.cd_drives.get(&self.drive).map(String::as_str) {
-            // Whatever is in the drive now, or that there is none any more, is somebody's will.
+            // Whatever is in the drive now, or a drive that is gone, is what someone else wants.
             None => StepStatus::Done,
             Some(held) if held != EMPTY_DRIVE => StepStatus::Done,
             Some(_) => match self.out_of_reach(&guest.node) {

@@ -1,4 +1,4 @@
-//! A guest is moved to another node.
+//! A guest is migrated to another node.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,12 +20,12 @@ pub struct Migrate {
     pub from: NodeName,
     /// Where it goes.
     pub to: NodeName,
-    /// How.
+    /// The kind of migration.
     pub mode: MoveMode,
 }
 
 impl Migrate {
-    /// What it takes besides its bytes: start on the target, hand-over, clean-up. In seconds.
+    /// Seconds that it takes besides transferring data: start on the target, hand-over, clean-up.
     pub const ESTIMATE_S: u64 = 4;
 
     fn step(&self) -> Move<'_> {
@@ -71,7 +71,7 @@ impl Migrate {
         }
     }
 
-    /// What is left of a restart that stopped half way.
+    /// What is left to do of a restart that stopped half-way.
     fn its_start(&self) -> StartGuest {
         StartGuest { guest: self.guest, node: self.to.clone() }
     }
@@ -84,8 +84,8 @@ impl Migrate {
         arrived && listed.is_some_and(|listed| !listed.running)
     }
 
-    /// A live move ends with a guest that runs: it crashed since, or somebody stopped it. HA starts again what crashed;
-    /// what it has as stopped, somebody stopped. A container that moved by restart is stopped on its way.
+    /// A live move ends with a guest that runs: it crashed since, or someone stopped it. HA restarts what crashed;
+    /// what it has as stopped, someone stopped. A container that moved by restart is stopped on its way.
     fn was_stopped_there(&self, snapshot: &Snapshot, guest: &Guest) -> bool {
         let for_good = match self.mode {
             MoveMode::Live | MoveMode::LiveWithDisks => true,
@@ -103,14 +103,14 @@ impl Migrate {
         if service.state != Some(at_rest) {
             return Err(StepStatus::blocked(Why::HaState(self.guest, service.state)));
         }
-        // The manager drops a command for a node that is not online, and says so only in its own log.
+        // The manager drops a command for a node that is not online, and only its own log says so.
         match ha.nodes.get(&self.to) {
             Some(HaNodeState::Online) => Ok(()),
             state => Err(StepStatus::blocked(Why::HaTarget(self.to.clone(), state.copied()))),
         }
     }
 
-    /// Forecast: it is there, in the state that it was in.
+    /// Forecast: it is there, in the same state as before.
     fn arrived(&self, snapshot: &mut Snapshot) {
         if self.is_half_done(snapshot) {
             return self.its_start().started(snapshot);
@@ -137,7 +137,7 @@ impl Migrate {
     }
 }
 
-/// PVE passes the move of a stopped guest on to HA if that looks after it.
+/// PVE passes the move of a stopped guest on to HA if HA manages it.
 fn is_managed(snapshot: &Snapshot, guest: GuestId) -> bool {
     snapshot.ha_service(guest).is_some_and(|service| service.request != HaRequest::Ignored)
 }
@@ -244,7 +244,7 @@ impl StepKind for Migrate {
     }
 
     fn limits(&self, deadlines: &Deadlines) -> Limits {
-        // HA needs up to two rounds of its manager and one of the node's agent before anything is to be seen.
+        // HA needs up to two rounds of its manager and one of the node's agent before anything can be seen.
         let settle_s = if matches!(self.mode, MoveMode::Ha | MoveMode::Offline) { 60 } else { 15 };
         Limits { deadline_s: deadlines.migration_s, settle_s, attempts: 3 }
     }

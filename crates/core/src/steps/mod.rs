@@ -1,33 +1,33 @@
 //! Everything that Quorate can do to a cluster. One file per step, one line here.
 //!
-//! A step is data that describes itself: [`StepKind`] asks for everything that anybody needs to know of it, without a
-//! default, so that a new step cannot forget an answer. It answers one question about a snapshot: its [`StepStatus`].
-//! Guard and verify are the same function read at two moments, and resuming after a crash is the normal path. The
-//! command it sends is data as well.
+//! A step is data that describes itself: [`StepKind`] asks for everything that other code needs to know about it,
+//! without a default, so that a new step cannot forget an answer. It answers one question about a snapshot: its
+//! [`StepStatus`]. Guard and verify are the same function read at two moments, and resuming after a crash is the normal
+//! path. The command it sends is data as well.
 //!
 //! What a run changes for a while and sets back later, a flag or a mode, is a [`Setting`]: see [`settings`].
 
 mod effect;
+mod mode;
 mod profile;
 pub mod settings;
 mod status;
 mod support;
-mod mode;
 mod why;
 
 use serde::{Deserialize, Serialize};
 
 pub use change_setting::{set, undo};
 pub use effect::{Change, Effect};
+pub use mode::{Move, MoveMode};
 pub use profile::{About, Class, IfImpossible, Limits, OnGuest, OnNode, Profile};
-pub use wait_back::NEEDED_SERVICES;
 pub use refresh_packages::LISTS_MAX_AGE_S;
 pub use settings::{Act, ExpectedVotes, Failback, Maintenance, Noout, Rebalance, Setting};
 pub use status::StepStatus;
 pub(crate) use support::take_offline;
 pub use support::{ceph_unsettled, is_benign, what_runs_on};
-pub use mode::{Move, MoveMode};
 pub use upgrade_packages::kernel_release;
+pub use wait_back::NEEDED_SERVICES;
 pub use why::Why;
 
 use crate::command::Command;
@@ -35,13 +35,13 @@ use crate::ids::{GuestId, NodeName};
 use crate::policy::Deadlines;
 use crate::snapshot::Snapshot;
 
-/// What every step says of itself.
+/// What every step says about itself.
 pub trait StepKind {
     /// The verb in ids, plans and the journal: `migrate`.
     fn verb(&self) -> &'static str;
     /// One line for the plan: `migrate vm:101 web pve1 → pve2, live`.
     fn title(&self) -> String;
-    /// What it is about, what it does to whom, what it costs.
+    /// What it is about, what it does to which node or guest, what it costs.
     fn profile(&self) -> Profile<'_>;
     /// What undoes it.
     fn undo(&self) -> Undo;
@@ -51,7 +51,7 @@ pub trait StepKind {
     fn status(&self, snapshot: &Snapshot) -> StepStatus;
     /// Exactly what will be sent; none for a step that only waits for a state.
     fn command(&self, snapshot: &Snapshot) -> Option<Command>;
-    /// What a forecast makes of it.
+    /// How it changes the forecast.
     fn effect(&self) -> Effect<'_>;
 }
 
@@ -62,19 +62,19 @@ pub enum Undo {
     Nothing,
     /// It changes something for a while: this step sets it back later in the run.
     Later(Step),
-    /// It undoes itself when it is done; where it stops half way, this step does what is left.
+    /// It undoes itself when it is done; where it stops half-way, this step does what is left.
     UnlessDone(Step),
     /// It is an undo itself, and done only while the run has something to undo: what an administrator set is not ours
     /// to clear.
     ThisIsOne,
 }
 
-/// Declares the steps: one line each. Makes the [`Step`] enum and sends each question to its file.
+/// Declares the steps: one line each. Makes the [`Step`] enum and passes each question to the step's own file.
 macro_rules! steps {
     ($($(#[$doc:meta])* $module:ident :: $name:ident),+ $(,)?) => {
         $(mod $module; pub use $module::$name;)+
 
-        /// Any step.
+        /// One step of any kind.
         #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(rename_all = "kebab-case", tag = "step")]
         pub enum Step {
@@ -85,7 +85,7 @@ macro_rules! steps {
         const KINDS: &[&str] = &[$(stringify!($module)),+];
 
         impl Step {
-            /// The step as what it has in common with all others.
+            /// The step by what all steps have in common.
             pub fn kind(&self) -> &dyn StepKind {
                 match self {
                     $(Self::$name(step) => step,)+
@@ -102,7 +102,7 @@ macro_rules! steps {
 }
 
 steps! {
-    /// Package lists are read anew.
+    /// Package lists are refreshed.
     refresh_packages::RefreshPackages,
     /// A flag or a mode is set for a while, or set back.
     change_setting::ChangeSetting,
@@ -140,7 +140,7 @@ pub fn verbs() -> impl Iterator<Item = String> {
     kinds.chain(settings::VERBS.iter().flatten().map(ToString::to_string))
 }
 
-/// What others ask of a step, put together from its answers.
+/// What other code asks of a step, derived from its answers.
 impl Step {
     /// The guest that it is about.
     pub fn guest(&self) -> Option<GuestId> {
@@ -183,7 +183,7 @@ impl Step {
         }
     }
 
-    /// The step that does what is left where this one stops half way.
+    /// The step that does what is left where this one stops half-way.
     pub fn undone_on_the_way_by(&self) -> Option<Step> {
         match self.kind().undo() {
             Undo::UnlessDone(step) => Some(step),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{GuestId, GuestKind, NodeName};
 
-/// How a guest travels.
+/// How a guest moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MoveMode {
@@ -14,7 +14,7 @@ pub enum MoveMode {
     LiveWithDisks,
     /// A running container: shut down, moved, started.
     Restart,
-    /// Whatever is stopped.
+    /// A stopped guest.
     Offline,
     /// Through the HA manager, which picks the way: VMs live, containers by restart.
     Ha,
@@ -29,12 +29,12 @@ pub struct Move<'a> {
     pub from: &'a NodeName,
     /// Where it goes.
     pub to: &'a NodeName,
-    /// How.
+    /// The kind of migration.
     pub mode: MoveMode,
 }
 
 impl Move<'_> {
-    /// Does the guest stop on its way and start again by the same order?
+    /// Does the guest stop on its way and start again by the same command?
     pub fn restarts(&self) -> bool {
         match self.mode {
             MoveMode::Restart => true,

@@ -1,4 +1,4 @@
-//! What a step says of itself: what it is about, what it does to a node and to a guest, what it costs.
+//! What a step says about itself: what it is about, what it does to a node and to a guest, what it costs.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use super::mode::Move;
 use crate::ids::{GuestId, NodeName};
 use crate::policy::ConsentKind;
 
-/// Everything about a step that does not depend on what was seen. There are no defaults: a new step has to say each.
+/// Everything about a step that does not depend on what was seen. There are no defaults: a new step has to give each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Profile<'a> {
     /// What it is about.
@@ -21,7 +21,7 @@ pub struct Profile<'a> {
     pub consent: Option<ConsentKind>,
     /// What to do where it can never be done.
     pub if_impossible: IfImpossible,
-    /// How long it usually takes, in seconds; of a migration, what it takes besides its bytes.
+    /// How long it usually takes, in seconds; for a migration, the time besides transferring data.
     pub estimate_s: u64,
 }
 
@@ -57,7 +57,7 @@ impl<'a> About<'a> {
         }
     }
 
-    /// For ids: `vm:101`, `vm:101.ide2`; none where the node or the cluster stands in the id anyway.
+    /// For ids: `vm:101`, `vm:101.ide2`; none where the node or the cluster is in the id anyway.
     pub fn subject(self) -> Option<String> {
         match self {
             Self::Cluster | Self::Node(_) => None,
@@ -72,7 +72,7 @@ impl<'a> About<'a> {
 pub enum Class {
     /// Every safety rule must hold.
     RiskTaking,
-    /// It must merely break no rule that holds: otherwise a node lost by accident forbids its own cure.
+    /// It must merely break no rule that holds: otherwise a node lost by accident would prevent its own repair.
     Restoring,
 }
 
@@ -94,7 +94,7 @@ pub enum OnNode {
 }
 
 impl OnNode {
-    /// Is the node out of service because of it, or on its way there? Then it belongs into the node's own turn.
+    /// Is the node out of service because of it, or on its way there? Then it belongs in the node's own node step.
     pub fn puts_at_risk(self) -> bool {
         match self {
             Self::SetsAside | Self::Upgrades | Self::Reboots => true,
@@ -102,7 +102,7 @@ impl OnNode {
         }
     }
 
-    /// Must nothing run on the node? What came there meanwhile does not leave by waiting.
+    /// Must nothing run on the node? What came there meanwhile does not leave by waiting for it.
     pub fn needs_it_empty(self) -> bool {
         match self {
             Self::WaitsEmpty | Self::Upgrades | Self::Reboots => true,
@@ -110,7 +110,7 @@ impl OnNode {
         }
     }
 
-    /// Is it to be seen later that the node serves again ([`OnNode::WaitsBack`])?
+    /// Must a later step prove that the node serves again ([`OnNode::WaitsBack`])?
     pub fn needs_a_later_proof(self) -> bool {
         match self {
             Self::Upgrades | Self::Reboots => true,
@@ -122,7 +122,7 @@ impl OnNode {
 /// What a step does to its guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnGuest<'a> {
-    /// It runs, or does not, where it is and as it is.
+    /// Nothing: it stays where it is and as it is.
     Nothing,
     /// Moves it to another node. A container stops on its way and starts again.
     Moves(Move<'a>),
@@ -139,9 +139,9 @@ pub enum OnGuest<'a> {
 pub enum IfImpossible {
     /// Another plan does without it.
     PlanAgain,
-    /// Once its command was sent, a person has to look: it would fail in the same way again.
+    /// Once its command was sent, an administrator has to look: it would fail in the same way again.
     StandStill,
-    /// It undoes something, and no plan makes that possible: the report hands it over to the operator.
+    /// It undoes something, and no plan makes that possible: the report leaves it to the operator.
     HandOver,
 }
 

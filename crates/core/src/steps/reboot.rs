@@ -1,4 +1,4 @@
-//! The node is rebooted into the kernel that it ought to run.
+//! The node is rebooted into the kernel that it should run.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +21,7 @@ pub struct Reboot {
 }
 
 impl Reboot {
-    /// From the order to a shell that answers.
+    /// Seconds from the command to a shell that answers.
     pub const ESTIMATE_S: u64 = 150;
 
     fn booted(&self, snapshot: &mut Snapshot) {
@@ -93,7 +93,7 @@ impl StepKind for Reboot {
     }
 
     fn limits(&self, deadlines: &Deadlines) -> Limits {
-        // A node answers for about half a minute after the order, and waits up to three more for guests and units.
+        // A node answers for about half a minute after the command, and waits up to three more for guests and units.
         Limits { deadline_s: deadlines.boot_s, settle_s: 300, attempts: 2 }
     }
 

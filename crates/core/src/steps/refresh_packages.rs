@@ -1,4 +1,4 @@
-//! Package lists are read anew, before anything moves: a repository that fails is found while the node is full.
+//! Package lists are refreshed before anything moves: a repository that fails is found while the node is full.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use crate::ids::NodeName;
 use crate::policy::Deadlines;
 use crate::snapshot::Snapshot;
 
-/// Older lists than this are read anew, in seconds. Long enough that one refresh serves a node's whole turn.
+/// Lists older than this, in seconds, are refreshed. Long enough that one refresh serves a whole node step.
 pub const LISTS_MAX_AGE_S: u64 = 3600;
 
 /// `apt-get update` on a node, through PVE's API.

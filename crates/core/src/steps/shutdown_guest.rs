@@ -1,8 +1,8 @@
 //! A guest that cannot move is shut down for the upgrade of its node, with the operator's consent.
 //!
-//! One that HA manages is asked in the same way: PVE turns the call into a request to HA (`hastop`), which then keeps it
-//! stopped. A plain shutdown from inside would be answered by a restart. HA ends a guest by force when the timeout of the
-//! request has passed (pve-ha-manager), so it is given one that the run does not wait for.
+//! One that HA manages is asked in the same way: PVE turns the call into a request to HA (`hastop`), which then keeps
+//! it stopped. HA would answer a plain shutdown from inside with a restart. HA ends a guest by force when the timeout
+//! of the request has passed (pve-ha-manager), so it is given one that the run does not wait for.
 
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +24,7 @@ pub struct ShutdownGuest {
 }
 
 impl ShutdownGuest {
-    /// Until a guest of usual size has shut down.
+    /// Seconds until a guest of usual size has shut down.
     pub const ESTIMATE_S: u64 = 60;
 
     pub(super) fn stopped(&self, snapshot: &mut Snapshot) {
@@ -97,5 +97,5 @@ impl StepKind for ShutdownGuest {
     }
 }
 
-/// Longer than any deadline of a run: who waits for it pauses long before HA would use force.
+/// Longer than any deadline of a run: the run pauses long before HA would use force.
 const HA_TIMEOUT_S: &str = "86400";

@@ -19,7 +19,7 @@ pub struct StartGuest {
 }
 
 impl StartGuest {
-    /// Until it is seen running.
+    /// Seconds until it is seen running.
     pub const ESTIMATE_S: u64 = 15;
 
     pub(super) fn started(&self, snapshot: &mut Snapshot) {

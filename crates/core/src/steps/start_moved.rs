@@ -57,7 +57,7 @@ impl StepKind for StartMoved {
     fn status(&self, snapshot: &Snapshot) -> StepStatus {
         let moves = guest_job(snapshot, self.guest, &["qmigrate", "vzmigrate", "hamigrate"]);
         match (moves, self.order(snapshot)) {
-            // It would be refused while it is on its way, and where it is then is to be seen.
+            // It would be refused while the guest is on its way, and where it ends is seen later.
             (Some(job), _) => StepStatus::Running(Why::Task(job.clone())),
             (None, Ok(order)) => order.status(snapshot),
             (None, Err(why)) => StepStatus::blocked(why),

@@ -8,15 +8,15 @@ use super::why::Why;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StepStatus {
-    /// Its own needs are met; it may be begun.
+    /// Its own needs are met; it may be started.
     Ready,
-    /// Its command has stopped half way, and something is down until the rest of it is sent.
+    /// Its command has stopped half-way, and something is down until the rest of it is sent.
     HalfDone,
     /// It is under way, and this is the evidence.
     Running(Why),
-    /// What it is for is so.
+    /// Its goal is reached.
     Done,
-    /// Something it needs is not so, or not known; waiting may help.
+    /// Something it needs is not true, or not known; waiting may help.
     Blocked(Vec<Why>),
     /// It can never be done as it stands; a new plan is needed.
     Impossible(Why),

@@ -1,7 +1,7 @@
 //! A guest that cannot move while it runs is shut down, to be moved stopped and started on the target.
 //!
-//! The same order as [`ShutdownGuest`] gives, with another undo: the guest is started wherever it is by then. So an
-//! abort half-way starts it where it was, or where it has come to.
+//! The same command that [`ShutdownGuest`] sends, with another undo: the guest is started wherever it is by then. So an
+//! abort half-way starts it where it was, or where it has moved to.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,7 @@ use crate::snapshot::Snapshot;
 pub struct StopToMove {
     /// The guest.
     pub guest: GuestId,
-    /// The node that it is to leave.
+    /// The node that it will leave.
     pub node: NodeName,
 }
 

@@ -24,7 +24,7 @@ const BENIGN_CEPH_CHECKS: [&str; 12] = [
     "MGR_MODULE_DEPENDENCY",
 ];
 
-/// What an empty CD drive holds by its configuration.
+/// What the configuration says of an empty CD drive.
 pub(super) const EMPTY_DRIVE: &str = "none";
 
 /// Is this health check no obstacle? It says that a flag of ours is set, or nothing about redundancy.
@@ -156,7 +156,7 @@ pub(super) fn ha_unsettled(snapshot: &Snapshot) -> Result<Vec<Why>, Why> {
     Ok(left)
 }
 
-/// A node to give a cluster-wide command on: rather not the one under work, which may be on its way down.
+/// A node to give a cluster-wide command on: preferably not the current one, which may be going down.
 pub(super) fn helper_for(snapshot: &Snapshot, node: &NodeName) -> NodeName {
     let online = |other: &&Node| other.name != *node && other.online.is(&true);
     snapshot.nodes.values().find(online).map_or_else(|| node.clone(), |other| other.name.clone())
@@ -228,12 +228,12 @@ fn set_online(snapshot: &mut Snapshot, name: &NodeName, online: bool) {
     }
 }
 
-/// An order about a guest's power, to the node on which it is.
+/// A power command for a guest, to the node on which it is.
 pub(super) fn power(guest: GuestId, node: &NodeName, verb: &str, params: &[(&str, &str)]) -> Command {
     Command::api(Method::Post, format!("/nodes/{node}/{}/{}/status/{verb}", guest.kind.api(), guest.vmid), params)
 }
 
-/// What HA makes of a guest whose state it was asked to change; nothing where it does not manage it.
+/// How far HA is with a guest whose state it was asked to change; nothing where it does not manage it.
 pub(super) fn set_ha(snapshot: &mut Snapshot, guest: GuestId, request: HaRequest, state: HaServiceState) {
     let service = snapshot.ha.known_mut().and_then(|ha| ha.services.get_mut(&guest));
     if let Some(service) = service.filter(|service| service.request != HaRequest::Ignored) {

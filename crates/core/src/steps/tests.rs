@@ -1,4 +1,4 @@
-//! Every step's answers in one table, and what each changes for a while is undone exactly.
+//! The answers of every step in one table, and a test that what each changes for a while is undone exactly.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ fn guest() -> GuestId {
     GuestId::vm(101)
 }
 
-/// pve1 to pve3 with Ceph; HA balances guests and looks after vm:101, in whose drive is an image of pve1.
+/// pve1 to pve3 with Ceph; HA balances guests and manages vm:101, whose drive holds an image of pve1.
 fn world() -> Snapshot {
     let image = LocalDisk {
         volid: CD.to_owned(),
@@ -153,7 +153,7 @@ fn what_a_step_changes_for_a_while_is_undone_exactly() {
 }
 
 #[test]
-fn a_change_is_of_the_reach_that_its_effect_says() {
+fn a_change_affects_only_what_its_effect_says() {
     for step in samples() {
         let (before, mut after) = (world(), world());
         let effect = step.kind().effect();
@@ -186,7 +186,7 @@ fn lowered_votes_of_a_partition_without_quorum_are_undone_exactly() {
 }
 
 #[test]
-fn a_setting_that_is_gone_is_undone_and_can_not_be_set() {
+fn a_setting_that_is_gone_counts_as_undone_and_cannot_be_set() {
     let (mut bare, guest) = (world(), guest());
     (bare.ceph, bare.ha) = (Known(None), Known(crate::snapshot::Ha::default()));
     for setting in [Setting::from(Noout { node: "pve1".into() }), Failback { guest }.into()] {

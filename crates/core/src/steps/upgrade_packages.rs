@@ -1,7 +1,8 @@
 //! Packages are upgraded by `apt-get dist-upgrade`, in a transient systemd unit on the node.
 //!
-//! Detached from us: a dropped link, a restarted sshd or our own end does not kill dpkg half-way. The unit stays
-//! known after its end (`RemainAfterExit`), and its output is kept in a file beside the node's other logs.
+//! Detached from us: a dropped connection, a restarted sshd or the end of our own process does not kill dpkg half-way.
+//! The unit stays known after its end (`RemainAfterExit`), and its output is kept in a file beside the node's other
+//! logs.
 //!
 //! A node that lost power under dpkg has packages that are half configured, and apt refuses to do anything until
 //! `dpkg --configure -a` has finished them. Where dpkg's audit names such packages the unit does that first.
@@ -23,12 +24,12 @@ use crate::version::Version;
 pub struct UpgradePackages {
     /// The node.
     pub node: NodeName,
-    /// The unit's name: `quorate-upgrade-` and a short id of the run. Ours is found again by it.
+    /// The unit's name: `quorate-upgrade-` and a short id of the run. Ours is found again by this name.
     pub unit: UnitName,
 }
 
 impl UpgradePackages {
-    /// An upgrade of usual size.
+    /// Seconds for an upgrade of usual size.
     pub const ESTIMATE_S: u64 = 180;
 
     /// The file on the node that keeps the unit's output.
@@ -36,7 +37,7 @@ impl UpgradePackages {
         format!("/var/log/{unit}.log")
     }
 
-    /// The unit's name for the next try: a unit that failed keeps its name until somebody clears it.
+    /// The unit's name for the next try: a unit that failed keeps its name until someone clears it.
     fn next_unit(&self, known: Option<&UpgradeUnit>) -> UnitName {
         let tries = known.and_then(|known| {
             let rest = known.unit.as_str().strip_prefix(self.unit.as_str())?;
@@ -78,7 +79,7 @@ impl UpgradePackages {
     }
 
     /// Daemons of Ceph run the new release from their next start on. Whether that is now or at the reboot, it is on its
-    /// way: the rules are to see it.
+    /// way: the rules must see it.
     fn renew_daemons(&self, snapshot: &mut Snapshot, package: &PendingPackage) {
         let Some(ceph) = snapshot.ceph.known_mut().and_then(Option::as_mut) else { return };
         ceph.installed.insert(self.node.clone(), package.to.clone());
@@ -187,7 +188,7 @@ impl StepKind for UpgradePackages {
     }
 
     fn limits(&self, deadlines: &Deadlines) -> Limits {
-        // One try: what to do about a dpkg that failed is for a person to say. `resume` tries again.
+        // One try: what to do about a dpkg that failed is for an administrator to decide. `resume` tries again.
         Limits { deadline_s: deadlines.upgrade_s, settle_s: 20, attempts: 1 }
     }
 
@@ -200,7 +201,7 @@ impl StepKind for UpgradePackages {
     }
 }
 
-/// Finishes what a power loss left half configured; questions about files are answered as apt answers them below.
+/// Finishes what a power loss left half configured; questions about files get the same answers as from apt below.
 const CONFIGURE_FIRST: &str = "--property=ExecStartPre=/usr/bin/dpkg --force-confdef --force-confold --configure -a";
 
 /// `6.17.4-1-pve` from `proxmox-kernel-6.17.4-1-pve-signed`; none for any other package.

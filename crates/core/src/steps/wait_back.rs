@@ -80,7 +80,7 @@ fn membership(snapshot: &Snapshot, name: &NodeName) -> Result<Vec<Why>, Why> {
     Ok(missing)
 }
 
-/// Ceph has recovered what the node was away for.
+/// Ceph has recovered from the node's absence.
 fn ceph_is_clean(snapshot: &mut Snapshot) {
     let Some(ceph) = snapshot.ceph.known_mut().and_then(Option::as_mut) else { return };
     ceph.pgs = vec![PgState { state: "active+clean".to_owned(), count: ceph.pg_count }];

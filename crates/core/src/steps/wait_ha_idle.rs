@@ -1,4 +1,4 @@
-//! HA has nothing under way: no guest is travelling, and none is about to travel back.
+//! HA has nothing under way: no guest is being moved, and none is about to move back.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,14 +9,14 @@ use crate::ids::NodeName;
 use crate::policy::Deadlines;
 use crate::snapshot::{HaRequest, HaServiceState, Snapshot};
 
-/// Waits until the HA manager rests, before the next node is taken.
+/// Waits until the HA manager is idle, before the next node is taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitHaIdle {
-    /// The node whose turn ends.
+    /// The node whose node step ends.
     pub node: NodeName,
 }
 
-/// HA has brought every guest to where and what it was asked for.
+/// HA has brought every guest to the node and state that were asked for.
 fn ha_is_idle(snapshot: &mut Snapshot) {
     let Some(ha) = snapshot.ha.known_mut() else { return };
     for service in ha.services.values_mut().filter(|service| service.state != Some(HaServiceState::Error)) {

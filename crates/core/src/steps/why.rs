@@ -7,7 +7,7 @@ use crate::observed::{Observed, WhyUnknown};
 use crate::snapshot::{HaNodeState, HaServiceState, TargetRefusal};
 use crate::version::Version;
 
-/// One reason. Its words say what is so, and where there is one, what to do about it.
+/// One reason. Its words say what is the case and, where possible, what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "kebab-case")]
 pub enum Why {
@@ -39,7 +39,7 @@ pub enum Why {
     },
 
     // Under way.
-    /// A task of PVE is at it.
+    /// A PVE task is working on it.
     #[error("task {0}")]
     Task(Upid),
     /// The upgrade's unit runs.
@@ -48,13 +48,13 @@ pub enum Why {
     /// The guest's configuration is locked for its move.
     #[error("its configuration is locked for a migration")]
     LockedForMigration,
-    /// HA is at it.
+    /// HA is moving it.
     #[error("the HA manager is moving it")]
     HaMoves,
-    /// HA is at it.
+    /// HA is shutting it down.
     #[error("HA shuts {0} down")]
     HaShutsDown(GuestId),
-    /// HA is at it.
+    /// HA is starting it.
     #[error("HA starts {0}")]
     HaStarts(GuestId),
     /// The guest is down, and HA's state does not say so yet.
@@ -71,22 +71,22 @@ pub enum Why {
     /// The guest's configuration is locked: guest and lock.
     #[error("{0} is locked ({1})")]
     Locked(GuestId, String),
-    /// A paused guest does not hear the request to shut down.
+    /// A paused guest cannot react to the request to shut down.
     #[error("{0} is paused and cannot shut down: resume it")]
     Paused(GuestId),
-    /// It was to be moved while it is stopped.
+    /// It should be moved while it is stopped.
     #[error("{0} is running now")]
     RunsNow(GuestId),
-    /// It was to be moved while it runs.
+    /// It should be moved while it runs.
     #[error("{0} is stopped now")]
     StoppedNow(GuestId),
-    /// A restart stopped half way, and PVE holds the guest locked.
+    /// A restart stopped half-way, and PVE holds the guest locked.
     #[error("{0} has arrived, is stopped and locked")]
     ArrivedLocked(GuestId),
     /// It is there, and does not run yet.
     #[error("{0} has arrived but is not running")]
     ArrivedNotRunning(GuestId),
-    /// It is there, and was stopped by another hand: guest and node.
+    /// It is there, and was stopped by someone else: guest and node.
     #[error("{0} has arrived on {1}, and was stopped there")]
     ArrivedAndStopped(GuestId, NodeName),
     /// The target is no member now.
@@ -102,19 +102,19 @@ pub enum Why {
         /// PVE's reasons.
         reasons: Vec<TargetRefusal>,
     },
-    /// The drive holds another image than the plan says.
+    /// The drive holds another image than planned.
     #[error("{drive} now holds {holds}, not {not}")]
     DriveHolds {
         /// The drive.
         drive: String,
         /// What is in it.
         holds: String,
-        /// What was to be in it.
+        /// What should be in it.
         not: String,
     },
-    /// The guest has come to a node that does not have the image.
+    /// The guest is now on a node that does not have the image.
     #[error(
-        "{guest} is on {node}, and {volid} lies on {}: copy it there and put it into {drive} by hand", those(.lies_on)
+        "{guest} is on {node}, and {volid} is on {}: copy it there and put it into {drive} by hand", those(.lies_on)
     )]
     ImageElsewhere {
         /// The guest.
@@ -123,7 +123,7 @@ pub enum Why {
         node: NodeName,
         /// The image.
         volid: String,
-        /// Where the image lies, as far as nodes could be asked.
+        /// Where the image is, as far as nodes could be asked.
         lies_on: Vec<NodeName>,
         /// The drive.
         drive: String,
@@ -158,13 +158,13 @@ pub enum Why {
     },
 
     // HA.
-    /// HA does not look after the guest any more.
-    #[error("{0} is not managed by HA any more")]
+    /// HA no longer manages the guest.
+    #[error("{0} is no longer managed by HA")]
     NotManaged(GuestId),
-    /// HA has the guest in another state than it has to be in.
+    /// HA has the guest in another state than required.
     #[error("HA has {0} in state {1:?}")]
     HaState(GuestId, Option<HaServiceState>),
-    /// The manager drops a command for a node that is not online, and says so only in its own log.
+    /// The manager drops a command for a node that is not online, and only its own log says so.
     #[error("HA has the target {0} as {1:?}")]
     HaTarget(NodeName, Option<HaNodeState>),
     /// HA has the node in a state in which it takes no command for it.
@@ -172,12 +172,12 @@ pub enum Why {
     HaNode(NodeName, HaNodeState),
     /// HA has given the guest up.
     #[error(
-        "HA has given {0} up (state Error): mend it, then `ha-manager set {0} --state disabled; \
+        "HA has given {0} up (state Error): fix it, then `ha-manager set {0} --state disabled; \
          ha-manager set {0} --state started`"
     )]
     HaGaveUp(GuestId),
-    /// HA has no state of the guest yet.
-    #[error("HA has not taken {0} up yet")]
+    /// HA has no state for the guest yet.
+    #[error("HA has no state for {0} yet")]
     HaHasNotTaken(GuestId),
     /// Maintenance mode has moved it, and HA is about to move it back: guest and node.
     #[error("{0} is about to move back to {1}")]
@@ -194,12 +194,12 @@ pub enum Why {
         from: NodeName,
         /// Where HA would move it.
         to: NodeName,
-        /// Is that node away, so that its release is not to be seen?
+        /// Is that node away, so that its release is not known?
         away: bool,
     },
 
     // Nodes.
-    /// The cluster does not have the node back yet.
+    /// The node is not a member again yet.
     #[error("the cluster does not have {0} as a member yet")]
     NotAMemberYet(NodeName),
     /// At the end of a run: the node is no member.
@@ -208,13 +208,13 @@ pub enum Why {
     /// The node has no quorum.
     #[error("{0} is not quorate")]
     NotQuorate(NodeName),
-    /// A node does not count another among the members: who, and whom.
+    /// A node does not count another among the members: the first, and the second.
     #[error("{0} does not count {1} among the members")]
     NotCounted(NodeName, NodeName),
-    /// A node reaches another over no link: who, and whom.
+    /// A node reaches another over no link: the first, and the second.
     #[error("{0} reaches {1} over no link")]
     NoLink(NodeName, NodeName),
-    /// A node does not reach another over all links: who, and whom.
+    /// A node does not reach another over all links: the first, and the second.
     #[error("{0} does not reach {1} over all links")]
     NotAllLinks(NodeName, NodeName),
     /// A service is down that a node needs.
@@ -243,14 +243,14 @@ pub enum Why {
         /// What it would boot.
         boots: Version,
     },
-    /// A node came up with another kernel than the one that was to come.
-    #[error("{node} has booted {runs}, but {boots} was to come up: look at the boot loader and at kernel pins")]
+    /// A node came up with another kernel than expected.
+    #[error("{node} has booted {runs}, but {boots} was expected: look at the boot loader and at kernel pins")]
     WrongKernel {
         /// The node.
         node: NodeName,
         /// What it runs.
         runs: Version,
-        /// What was to come up.
+        /// What was expected.
         boots: Version,
     },
     /// Another process holds dpkg's lock.
@@ -264,7 +264,7 @@ pub enum Why {
     /// There is no Ceph.
     #[error("there is no Ceph here any more")]
     NoCeph,
-    /// A health check that is no harmless one: its code and its message.
+    /// A health check that is not harmless: its code and its message.
     #[error("Ceph: {0}: {1}")]
     CephCheck(String, String),
     /// Placement groups are not clean: how many there are, and their states with the count of each.
@@ -281,10 +281,10 @@ pub enum Why {
     /// No node's view of quorum is known.
     #[error("no node reports how many votes it expects")]
     NoViews,
-    /// The node's view of quorum is not known any more.
+    /// The node no longer reports its view of quorum.
     #[error("{0} no longer reports its view")]
     NoViewAnyMore(NodeName),
-    /// Lowering is judged by a person and sent in that moment, or not at all.
+    /// Lowering is confirmed by an administrator and sent at that moment, or not at all.
     #[error("it was not lowered; `quorate recover` checks again")]
     NotLowered,
     /// The command had no effect.
@@ -299,14 +299,14 @@ pub enum Why {
     },
     /// Expected votes are too low, and too few votes are there to raise them.
     #[error(
-        "{node} expects {expects} votes of {of}, and {there} are there: {needed} are needed before it can be told to"
+        "{node} expects {expects} votes of {of}, and {there} are there: {needed} are needed before that can be set"
     )]
     TooFewVotes {
         /// The node.
         node: NodeName,
         /// What it expects.
         expects: u32,
-        /// What it is to expect.
+        /// What it should expect.
         of: u32,
         /// The votes that are there.
         there: u32,

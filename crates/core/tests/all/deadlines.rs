@@ -1,10 +1,10 @@
-//! Every kind of step, and its effect never appears: the run stands still with a diagnosis before its deadline is long
-//! over, and from there it can be resumed, given up or taken over.
+//! Every kind of step, when its effect never appears: the run pauses with a diagnosis soon after the deadline, and from
+//! there it can be resumed, aborted or taken over.
 
 use quorate_core::fixture::Fixture;
 use quorate_core::ids::{GuestId, NodeName, RunId, StepId, UnixMs};
 use quorate_core::observed::Observed::{self, Known};
-use quorate_core::plan::{Bound, Costs, NodeWhy, Plan, PlannedStep, StepWhy, NodeStep};
+use quorate_core::plan::{Bound, Costs, NodeStep, NodeWhy, Plan, PlannedStep, StepWhy};
 use quorate_core::policy::Policy;
 use quorate_core::recovery::QuorumViews;
 use quorate_core::run::{Action, Event, PauseCause, RunKind, RunOutcome, RunState, Seen, decide};
@@ -22,7 +22,7 @@ fn pve(number: u32) -> NodeName {
     NodeName::new(format!("pve{number}"))
 }
 
-/// A step that is stuck: what opened it as a debt, itself, the world in which it is, and what mends that world.
+/// A step that is stuck: the step that it undoes, itself, the world in which it is, and what fixes that world.
 struct Stuck {
     opener: Option<Step>,
     step: Step,
@@ -115,7 +115,7 @@ fn stuck(kind: &str) -> Option<Stuck> {
             Stuck { mend: brings_back, ..plain(FinalCheck {}, world) }
         }
         "restore-votes" => debt(set(lowered()), undo(lowered()), cluster()),
-        // Never begun by a plan, and never sent twice: see the test below.
+        // Never part of a plan, and never sent twice: see the test below.
         "lower-votes" => return None,
         other => panic!("{other} has no row: how does a run get away from it when its effect never appears?"),
     })
@@ -182,7 +182,7 @@ impl Run {
         self.state.apply(self.now, &event);
     }
 
-    /// One turn; what was decided. A new plan would be the same: there is only this step.
+    /// One decision, performed. A new plan would be the same: there is only this step.
     fn turn(&mut self) -> Action {
         let mut seen = Seen::of(&self.state, &self.world);
         // Where a look shows no quorum, the nodes themselves do not confirm it.
@@ -213,12 +213,12 @@ impl Run {
             Action::Pause(pause) => self.write(Event::Paused { pause }),
             Action::Finish(outcome) => self.write(Event::RunEnded { outcome }),
             Action::Replan { else_start: None, .. } => {}
-            other => panic!("nothing of this was to be decided: {other:?}"),
+            other => panic!("this should not have been decided: {other:?}"),
         }
         action
     }
 
-    /// Turns until `stop` says so; the last action.
+    /// Decides until `stop` says so; the last action.
     fn until(&mut self, what: &str, stop: impl Fn(&Action, &Self) -> bool) -> Action {
         for _ in 0..20_000 {
             let action = self.turn();
@@ -247,7 +247,7 @@ fn limits(stuck: &Stuck) -> Limits {
 }
 
 #[test]
-fn every_kind_of_step_whose_effect_never_appears_pauses_with_a_diagnosis_before_its_deadline_is_long_over() {
+fn every_kind_of_step_whose_effect_never_appears_pauses_with_a_diagnosis_soon_after_its_deadline() {
     for (kind, stuck) in rows() {
         assert_ne!(stuck.step.kind().status(&stuck.world), StepStatus::Done, "{kind}: the row is no test");
         let mut run = Run::begin(&stuck);
@@ -262,7 +262,7 @@ fn every_kind_of_step_whose_effect_never_appears_pauses_with_a_diagnosis_before_
 }
 
 #[test]
-fn a_run_that_is_stuck_at_any_kind_of_step_goes_on_when_it_is_resumed_and_the_effect_appears() {
+fn a_run_that_is_stuck_at_any_kind_of_step_continues_when_it_is_resumed_and_the_effect_appears() {
     for (kind, stuck) in rows() {
         let mut run = Run::begin(&stuck);
         run.paused(&kind);
@@ -275,14 +275,14 @@ fn a_run_that_is_stuck_at_any_kind_of_step_goes_on_when_it_is_resumed_and_the_ef
 }
 
 #[test]
-fn a_run_that_is_stuck_at_any_kind_of_step_is_given_up_and_owes_nothing() {
+fn a_run_that_is_stuck_at_any_kind_of_step_can_be_aborted_with_nothing_left_to_undo() {
     for (kind, stuck) in rows() {
         let mut run = Run::begin(&stuck);
         run.paused(&kind);
         run.write(Event::AbortBegun { by: "test".to_owned() });
         run.effective = true;
         let end = run.until(&kind, |action, _| matches!(action, Action::Finish(_) | Action::Pause(_)));
-        // The stuck step is all that this run has to do: once it is paid back, nothing is left undone.
+        // The stuck step is all that this run has to do: once it is undone, nothing else is left to undo.
         let done = run.state.is_done(&StepId::new("stuck"));
         let outcome = if done { RunOutcome::Completed } else { RunOutcome::Aborted };
         assert_eq!(end, Action::Finish(outcome), "{kind}");
@@ -291,22 +291,22 @@ fn a_run_that_is_stuck_at_any_kind_of_step_is_given_up_and_owes_nothing() {
 }
 
 #[test]
-fn whoever_takes_a_stuck_run_over_finds_it_standing_still_and_can_go_on() {
+fn a_driver_that_takes_over_a_stuck_run_finds_it_paused_and_can_continue() {
     for (kind, stuck) in rows() {
         let mut run = Run::begin(&stuck);
         run.paused(&kind);
         run.write(Event::DriverTookOver { driver: "another".to_owned() });
         for _ in 0..5 {
             let action = run.turn();
-            assert!(matches!(action, Action::Wait { .. }), "{kind}: it stands still for the next one too: {action:?}");
+            assert!(matches!(action, Action::Wait { .. }), "{kind}: it is paused for the next driver too: {action:?}");
         }
         run.write(Event::Resumed { by: "test".to_owned() });
         let (after_s, _) = run.paused(&kind);
-        assert!(after_s <= limits(&stuck).deadline_s + LATE_S, "{kind}: deadlines begin anew: {after_s} s");
+        assert!(after_s <= limits(&stuck).deadline_s + LATE_S, "{kind}: deadlines start again: {after_s} s");
     }
 }
 
-/// A driver that died between the journal and the command must not send it: nobody has judged that moment.
+/// A driver that died between the journal and the command must not send it: nobody has checked that moment.
 #[test]
 fn lowering_votes_is_never_ready_by_itself_and_a_driver_that_comes_later_does_not_send_it() {
     let mut world = cluster().snapshot();

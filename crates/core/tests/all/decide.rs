@@ -1,14 +1,14 @@
-//! The decision, over small snapshots: what is sent, when it is sent again, what is owed, when the run stands still.
+//! The decision, over small snapshots: what is sent, when it is sent again, what is to be undone, when the run pauses.
 
 use std::collections::BTreeMap;
 
 use quorate_core::fixture::Fixture;
-use quorate_core::migration_throttle::HeldBack;
 use quorate_core::ids::{GuestId, NodeName, RunId, StepId, UnixMs};
 use quorate_core::invariants::no_guest_on_a_node_we_stop::{StillThere, Stop};
 use quorate_core::invariants::{Evidence, Grounds, Moment, Refusal, RuleId};
+use quorate_core::migration_throttle::HeldBack;
 use quorate_core::observed::Observed;
-use quorate_core::plan::{Bound, Costs, NodeWhy, Plan, PlannedStep, StepWhy, NodeStep};
+use quorate_core::plan::{Bound, Costs, NodeStep, NodeWhy, Plan, PlannedStep, StepWhy};
 use quorate_core::policy::Policy;
 use quorate_core::run::{
     Action, Event, Objection, Pause, PauseCause, RunKind, RunOutcome, RunState, Seen, Start, StepOutcome, decide,
@@ -17,8 +17,8 @@ use quorate_core::snapshot::{
     GuestStatus, Ha, HaNodeState, HaRequest, HaService, HaServiceState, Kernel, Lock, Node, Snapshot,
 };
 use quorate_core::steps::{
-    Failback, Maintenance, Migrate, Reboot, ShutdownGuest, StartMoved, Step, StepKind, StepStatus, StopToMove, MoveMode,
-    set, undo,
+    Failback, Maintenance, Migrate, MoveMode, Reboot, ShutdownGuest, StartMoved, Step, StepKind, StepStatus,
+    StopToMove, set, undo,
 };
 use quorate_core::version::Version;
 
@@ -51,7 +51,7 @@ fn snapshot() -> Snapshot {
     snapshot
 }
 
-/// Hold failback, enter maintenance, leave maintenance, restore failback: each with what it owes.
+/// Hold failback, enter maintenance, leave maintenance, restore failback: each with what is to be undone for it.
 fn plan() -> Plan {
     let steps: [(&str, Step); 4] = [
         ("pve1.hold-failback.vm:101", set(Failback { guest: guest() })),
@@ -85,7 +85,7 @@ fn allowed(state: &RunState, world: &Snapshot, now: UnixMs) -> Action {
     decide(state, &Seen::of(state, world), now, &|_, _, _| Ok(()))
 }
 
-/// The lines of a pause because a step does not come to its end.
+/// The lines of a pause because a step does not end.
 fn stuck(action: Action) -> Vec<String> {
     match action {
         Action::Pause(pause) if pause.cause() == PauseCause::Stuck => pause.lines(),
@@ -117,14 +117,14 @@ fn a_guest_is_not_stopped_for_longer_than_was_agreed_to() {
         assert_eq!(state.downtime_s(guest, UnixMs(9_999_000)), spent_s, "an outage that is over does not grow");
         (allowed(&state, &world, world.taken), state)
     };
-    assert!(matches!(decided(None, 1000).0, Action::Perform(_)), "nobody set a budget: a journal of an older Quorate");
+    assert!(matches!(decided(None, 1000).0, Action::Perform(_)), "no budget was set: a journal of an older Quorate");
     assert!(matches!(decided(Some(200), 100).0, Action::Perform(_)));
     let (asks, state) = decided(Some(199), 100);
     let Action::Pause(pause @ Pause::MoreDowntime { .. }) = asks else { panic!("{asks:?}") };
     let why = pause.lines();
     assert_eq!(pause.cause(), PauseCause::NeedsConsent);
     assert!(why[0].contains("was down for 100 s of the 199 s agreed to, and would be for about 100 s more"), "{why:?}");
-    // To approve is to agree to what is spent and what is still planned, with the margin.
+    // Approving means agreeing to what is spent and what is still planned, with the margin.
     assert_eq!(state.budget_for(&plan, &Policy::default(), world.taken)[&guest], 100 + 200);
 }
 
@@ -164,7 +164,7 @@ impl Run {
         decide(&self.state, &seen, self.now, &|_, _, _| if self.allowed { Ok(()) } else { refusal() })
     }
 
-    /// One turn; what was decided.
+    /// One decision, performed.
     fn turn(&mut self) -> Action {
         let action = self.decide();
         match action.clone() {
@@ -184,12 +184,12 @@ impl Run {
             Action::Pause(pause) => self.write(Event::Paused { pause }),
             Action::Finish(outcome) => self.write(Event::RunEnded { outcome }),
             Action::Replan { .. } => {}
-            other => panic!("nothing of this was to be decided: {other:?}"),
+            other => panic!("this should not have been decided: {other:?}"),
         }
         action
     }
 
-    /// Turns until `stop` says so; the last action.
+    /// Decides until `stop` says so; the last action.
     fn until(&mut self, stop: impl Fn(&Action) -> bool) -> Action {
         for _ in 0..1000 {
             let action = self.turn();
@@ -197,7 +197,7 @@ impl Run {
                 return action;
             }
         }
-        panic!("no end after 1000 turns: {:?}", self.state.steps);
+        panic!("no end after 1000 decisions: {:?}", self.state.steps);
     }
 
     fn to_undo(&self) -> Vec<&'static str> {
@@ -210,7 +210,7 @@ fn is_finish(action: &Action) -> bool {
 }
 
 #[test]
-fn a_run_sends_each_command_once_and_owes_nothing_at_the_end() {
+fn a_run_sends_each_command_once_and_leaves_nothing_to_undo() {
     let mut run = Run::begin();
     assert_eq!(run.until(is_finish), Action::Finish(RunOutcome::Completed));
     assert_eq!(run.sent.len(), 4, "{:?}", run.sent);
@@ -218,7 +218,7 @@ fn a_run_sends_each_command_once_and_owes_nothing_at_the_end() {
 }
 
 #[test]
-fn what_is_so_already_is_found_done_and_not_owed() {
+fn what_is_already_so_is_found_done_and_not_undone() {
     let mut run = Run::begin();
     set(Maintenance { node: node() }).kind_after(&mut run.world);
     run.until(is_finish);
@@ -228,7 +228,7 @@ fn what_is_so_already_is_found_done_and_not_owed() {
 }
 
 #[test]
-fn a_command_without_effect_is_sent_again_only_after_its_settle_time_and_then_the_run_stands_still() {
+fn a_command_without_effect_is_sent_again_only_after_its_settle_time_and_then_the_run_pauses() {
     let mut run = Run::begin();
     run.effective = false;
     let last = run.until(|action| matches!(action, Action::Pause(_)));
@@ -241,7 +241,7 @@ fn a_command_without_effect_is_sent_again_only_after_its_settle_time_and_then_th
 #[test]
 fn a_driver_that_died_between_record_and_command_leaves_a_step_that_is_sent_once() {
     let mut run = Run::begin();
-    let Action::Perform(start) = run.decide() else { panic!("a step begins") };
+    let Action::Perform(start) = run.decide() else { panic!("no step starts") };
     let command = start.command.clone();
     run.write(Event::StepStarted { id: start.id, step: start.step, attempt: 1, command, undo: start.undo });
     run.write(Event::DriverTookOver { driver: "next".into() });
@@ -261,7 +261,7 @@ fn a_driver_that_died_after_the_command_finds_it_done() {
 }
 
 #[test]
-fn a_paused_run_begins_nothing_and_goes_on_when_resumed() {
+fn a_paused_run_starts_nothing_and_continues_when_resumed() {
     let mut run = Run::begin();
     run.write(Event::Paused { pause: Pause::Operator { by: "admin".into() } });
     for _ in 0..10 {
@@ -273,7 +273,7 @@ fn a_paused_run_begins_nothing_and_goes_on_when_resumed() {
 }
 
 #[test]
-fn an_abort_pays_back_newest_first_and_begins_nothing_else() {
+fn an_abort_undoes_newest_first_and_starts_nothing_else() {
     let mut run = Run::begin();
     run.until(|action| matches!(action, Action::Perform(start) if start.step.kind().verb() == "enter-maintenance"));
     assert_eq!(run.to_undo(), ["restore-failback", "leave-maintenance"]);
@@ -302,7 +302,7 @@ fn an_abort_leaves_failback_to_the_operator_while_ha_would_take_the_vm_to_an_old
         });
         (run.sent.len(), left.collect::<Vec<_>>())
     };
-    assert_eq!(aborted(Fixture::cluster(2)), (2, vec![]), "nodes alike: everything is given back");
+    assert_eq!(aborted(Fixture::cluster(2)), (2, vec![]), "nodes alike: everything is undone");
     let (sent, left) = aborted(Fixture::cluster(2).upgraded("pve1"));
     assert_eq!(sent, 1, "only maintenance is ended");
     assert!(left[0].contains("pve2, which is older") && left[0].contains("--failback 1"), "{left:?}");
@@ -312,7 +312,7 @@ fn an_abort_leaves_failback_to_the_operator_while_ha_would_take_the_vm_to_an_old
 }
 
 #[test]
-fn a_step_that_a_rule_forbids_waits_without_sending_and_owes_nothing() {
+fn a_step_that_a_rule_forbids_waits_without_sending_and_leaves_nothing_to_undo() {
     let mut run = Run::begin();
     run.allowed = false;
     let last = run.until(|action| matches!(action, Action::Pause(_)));
@@ -347,7 +347,7 @@ fn a_guest_that_came_since_is_for_a_new_plan_and_any_other_objection_is_waited_f
 }
 
 #[test]
-fn a_step_that_only_waited_is_begun_anew_when_the_run_is_resumed() {
+fn a_step_that_only_waited_starts_again_when_the_run_is_resumed() {
     let mut run = Run::begin();
     run.allowed = false;
     run.until(|action| matches!(action, Action::Pause(_)));
@@ -384,7 +384,7 @@ fn a_node_that_boots_the_old_kernel_is_not_rebooted_again_and_again() {
     let command = reboot.command(&run.world);
     run.write(Event::PlanAdopted { plan: plan_of(&[("pve1.reboot", reboot.clone().into())]), why: "test".into() });
     run.write(Event::StepStarted { id, step: reboot.into(), attempt: 1, command, undo: None });
-    assert!(matches!(run.decide(), Action::Wait { .. }), "it answers for a while after the order");
+    assert!(matches!(run.decide(), Action::Wait { .. }), "it answers for a while after the command");
     run.world.nodes.get_mut(&node()).unwrap().boot = Observed::Known("second".into());
     let why = stuck(run.decide());
     assert!(why[0].contains("has booted 6.17.2-1-pve"), "{why:?}");
@@ -420,7 +420,7 @@ fn one_restart() -> (Step, RunState) {
 }
 
 #[test]
-fn a_restart_owes_the_start_from_its_order_until_the_container_runs() {
+fn a_restart_keeps_the_start_to_do_from_its_command_until_the_container_runs() {
     let guest = GuestId::ct(201);
     let before = Fixture::cluster(3).ct(201, "pve1", 1).snapshot();
     let down = Fixture::cluster(3).ct(201, "pve1", 1).stopped(guest).snapshot();
@@ -428,13 +428,13 @@ fn a_restart_owes_the_start_from_its_order_until_the_container_runs() {
     let to_undo = vec![Step::from(StartMoved { guest })];
     for (snapshot, left) in [(&there, vec![]), (&down, to_undo.clone())] {
         let (_, mut state) = one_restart();
-        let Action::Perform(start) = allowed(&state, &before, UnixMs(0)) else { panic!("no order") };
+        let Action::Perform(start) = allowed(&state, &before, UnixMs(0)) else { panic!("no command") };
         let Start { id, step, attempt, command, undo } = start;
         state.apply(UnixMs(0), &Event::StepStarted { id, step, attempt, command, undo });
         let open = |state: &RunState| state.open_changes.iter().map(|open| open.undo.clone()).collect::<Vec<_>>();
         assert_eq!(open(&state), to_undo);
         let Action::Conclude { id, step, outcome } = allowed(&state, snapshot, UnixMs(60_000)) else {
-            panic!("it goes on waiting")
+            panic!("it keeps waiting")
         };
         state.apply(UnixMs(60_000), &Event::StepEnded { id, step, outcome });
         assert_eq!(open(&state), left);
@@ -451,7 +451,7 @@ fn a_guest_that_was_stopped_where_it_had_arrived_is_not_waited_for_unless_it_is_
     there.guests.get_mut(&guest).unwrap().lock = Observed::Known(Some(Lock("migrate".to_owned())));
     assert!(matches!(step.kind().status(&there), StepStatus::Running(_)), "{:?}", step.kind().status(&there));
     there.guests.get_mut(&guest).unwrap().lock = Observed::Known(None);
-    // HA starts what crashed, and not what somebody stopped.
+    // HA starts what crashed, and not what someone stopped.
     let through_ha = Migrate { guest, from: node(), to: "pve2".into(), mode: MoveMode::Ha };
     for (state, waits) in [(HaServiceState::Started, true), (HaServiceState::Stopped, false)] {
         let service = HaService { state: Some(state), ..ha_service() };
@@ -467,7 +467,7 @@ fn a_guest_that_was_stopped_where_it_had_arrived_is_not_waited_for_unless_it_is_
 }
 
 #[test]
-fn a_container_whose_start_failed_after_its_move_is_started_and_one_that_somebody_has_stopped_is_not() {
+fn a_container_whose_start_failed_after_its_move_is_started_and_one_that_someone_stopped_is_not() {
     let guest = GuestId::ct(201);
     let before = Fixture::cluster(3).ct(201, "pve1", 1).snapshot();
     let arrived = Fixture::cluster(3).ct(201, "pve2", 1).stopped(guest).snapshot();

@@ -1,4 +1,4 @@
-//! What goes into a decision beside the state: each makes the run stand still, wait or ask when it is there, and does not
+//! What goes into a decision beside the state: each makes the run pause, wait or ask when it is there, and does not
 //! when it is not.
 
 use std::collections::BTreeMap;
@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use quorate_core::checks::{Finding, Severity, Subject};
 use quorate_core::fixture::Fixture;
-use quorate_core::migration_throttle::Throttle;
 use quorate_core::ids::{GuestId, NodeName, RunId, UnixMs};
+use quorate_core::migration_throttle::Throttle;
 use quorate_core::observed::Observed::{self, Known};
 use quorate_core::plan::{Missing, NoPlan, Plan, Reason};
 use quorate_core::planner::{self, Ongoing};
@@ -61,7 +61,7 @@ fn lost() -> RunState {
     with(state(), Event::Paused { pause })
 }
 
-/// Everything was just looked at, and the plan held against it.
+/// Everything was just looked at, and the plan compared with it.
 fn seen(state: &RunState, world: &Snapshot) -> Seen {
     let mut seen = Seen::of(state, world);
     look(&mut seen, state, world);
@@ -83,7 +83,7 @@ fn decided_at(state: &RunState, seen: &Seen, now: UnixMs) -> Action {
     decide(state, seen, now, &|_, _, _| Ok(()))
 }
 
-/// Nothing is in the way: a step begins.
+/// Nothing is in the way: a step starts.
 fn goes_on(action: &Action) -> bool {
     matches!(action, Action::Perform(_) | Action::Conclude { .. })
 }
@@ -102,7 +102,7 @@ fn asked(state: &RunState, request: Request) -> Vec<Event> {
     let seen = and_asked(seen(state, &world()), request);
     match decided(state, &seen) {
         Action::Hear { events } => events,
-        other => panic!("it does not hear: {other:?}"),
+        other => panic!("the request is not handled: {other:?}"),
     }
 }
 
@@ -126,7 +126,7 @@ fn view(members: &[&str]) -> QuorumView {
     }
 }
 
-/// Every node asked by itself: these are members of one partition, and the others are silent.
+/// The per-node quorum views: these are members of one partition, and the others are silent.
 fn quorum_views(members: &[&str]) -> QuorumViews {
     let report = |name: &&str| match members.contains(name) {
         false => NodeReport::silent("cat /proc/uptime", "no route to host"),
@@ -166,7 +166,7 @@ fn with_nothing_in_the_way_a_step_begins_and_what_is_missing_is_asked_for_in_ord
     fresh.listened([]);
     assert_eq!(decided(&state, &fresh), Action::HoldLock);
     fresh.held(Hold::Ours, NOW);
-    assert_eq!(decided(&state, &fresh), Action::Look(Depth::Everything), "a driver that has just come");
+    assert_eq!(decided(&state, &fresh), Action::Look(Depth::Everything), "a driver that has just started");
     look(&mut fresh, &state, &world);
     assert_eq!(decided(&state, &fresh), Action::Review);
     fresh.planned(None, None, NOW);
@@ -178,7 +178,7 @@ fn with_nothing_in_the_way_a_step_begins_and_what_is_missing_is_asked_for_in_ord
 }
 
 #[test]
-fn requests_are_heard_and_a_pause_is_recorded_only_while_the_run_goes_on() {
+fn requests_are_handled_and_a_pause_is_recorded_only_while_the_run_continues() {
     let by = "anna".to_owned();
     let pause = Pause::Operator { by: by.clone() };
     assert_eq!(pause.cause(), PauseCause::Operator);
@@ -189,7 +189,7 @@ fn requests_are_heard_and_a_pause_is_recorded_only_while_the_run_goes_on() {
 }
 
 #[test]
-fn an_approval_lets_a_run_go_on_that_waits_for_it_and_no_other() {
+fn an_approval_continues_a_run_that_waits_for_it_and_no_other() {
     let kinds = [ConsentKind::RestartContainers].into();
     let approve = || Request::Approve { kinds: [ConsentKind::RestartContainers].into() };
     let goes_on = |events: &[Event]| events.iter().any(|event| matches!(event, Event::Resumed { .. }));
@@ -202,7 +202,7 @@ fn an_approval_lets_a_run_go_on_that_waits_for_it_and_no_other() {
 }
 
 #[test]
-fn after_a_resume_the_cluster_is_looked_at_as_if_the_driver_had_just_come() {
+fn after_a_resume_the_cluster_is_looked_at_as_if_the_driver_had_just_started() {
     let state = state();
     let mut seen = and_asked(seen(&state, &world()), Request::Resume);
     assert_eq!(seen.heard().map(|asked| asked.request), Some(Request::Resume));
@@ -215,7 +215,7 @@ fn after_a_resume_the_cluster_is_looked_at_as_if_the_driver_had_just_come() {
 }
 
 #[test]
-fn a_process_that_is_not_to_stay_leaves_a_run_that_stands_still_and_stays_for_a_time_where_quorum_is_lost() {
+fn a_process_told_to_leave_leaves_a_paused_run_and_stays_for_a_time_where_quorum_is_lost() {
     let leaves = |state: &RunState| {
         let mut seen = seen(state, &world());
         seen.leaves_when_paused = true;
@@ -231,7 +231,7 @@ fn a_process_that_is_not_to_stay_leaves_a_run_that_stands_still_and_stays_for_a_
 }
 
 #[test]
-fn a_lock_that_cannot_be_held_is_waited_for_and_then_the_run_stands_still() {
+fn a_lock_that_cannot_be_held_is_waited_for_and_then_the_run_pauses() {
     let state = state();
     let mut seen = seen(&state, &world());
     seen.quorum_views = Some(quorum_views(&["pve1", "pve2", "pve3"]));
@@ -240,7 +240,7 @@ fn a_lock_that_cannot_be_held_is_waited_for_and_then_the_run_stands_still() {
     seen.held(Hold::Unsure("Permission denied".into()), at(599));
     let why = "Permission denied".to_owned();
     assert_eq!(decided_at(&state, &seen, at(600)), Action::Pause(Pause::NoLock { why }));
-    assert!(matches!(decided_at(&paused(), &seen, at(600)), Action::Wait { .. }), "it stands still already");
+    assert!(matches!(decided_at(&paused(), &seen, at(600)), Action::Wait { .. }), "it is already paused");
     seen.held(Hold::Ours, at(600));
     assert!(goes_on(&decided_at(&state, &seen, at(600))));
     seen.held(Hold::Theirs("ben".into()), at(600));
@@ -256,7 +256,7 @@ fn quorum_counts_as_lost_only_where_the_nodes_themselves_say_so() {
     let Action::Pause(Pause::LostQuorum { diagnosis }) = decided(&state, &views_asked(&["pve3"])) else {
         panic!("no pause")
     };
-    assert_eq!(diagnosis.nodes.len(), 3, "every node's view is told");
+    assert_eq!(diagnosis.nodes.len(), 3, "every node's view is shown");
     assert!(goes_on(&decided(&state, &views_asked(&["pve2", "pve3"]))));
     let mut unsure = views_asked(&["pve3"]);
     unsure.held(Hold::Unsure("Permission denied".into()), NOW);
@@ -264,23 +264,27 @@ fn quorum_counts_as_lost_only_where_the_nodes_themselves_say_so() {
 }
 
 #[test]
-fn a_run_that_stands_still_without_quorum_goes_on_by_itself_when_one_node_has_it() {
+fn a_run_paused_without_quorum_continues_by_itself_when_one_node_has_it() {
     let state = lost();
     let views_asked = |members: &[&str]| and_quorum_views(seen(&state, &alone()), members);
-    assert_eq!(decided(&state, &seen(&state, &world())), Action::QuorumViews, "the nodes are asked, whatever a look shows");
+    assert_eq!(
+        decided(&state, &seen(&state, &world())),
+        Action::QuorumViews,
+        "the nodes are asked, whatever a look shows"
+    );
     assert!(matches!(decided(&state, &views_asked(&["pve3"])), Action::Wait { poll_s: 5, .. }));
     assert!(matches!(decided(&state, &views_asked(&["pve2", "pve3"])), Action::Resume { .. }));
 }
 
 #[test]
-fn votes_are_lowered_only_as_the_judgement_allows_and_a_refusal_takes_the_place_of_no_other_pause() {
+fn votes_are_lowered_only_as_the_check_allows_and_a_refusal_replaces_no_other_pause() {
     let words: Vec<String> = ["pve1", "pve2"].map(|node| words_for(&NodeName::from(node))).into();
     let asks = |state: &RunState, words: Vec<String>, members: &[&str]| {
         let seen = and_quorum_views(seen(state, &alone()), members);
         decided(state, &and_asked(seen, Request::LowerVotes { words }))
     };
     let unasked = and_asked(seen(&lost(), &alone()), Request::LowerVotes { words: words.clone() });
-    assert_eq!(decided(&lost(), &unasked), Action::QuorumViews, "judged by what is so now");
+    assert_eq!(decided(&lost(), &unasked), Action::QuorumViews, "decided by what is true now");
     let Action::LowerVotes { step, .. } = asks(&lost(), words.clone(), &["pve3"]) else { panic!("not lowered") };
     assert_eq!((step.expected, step.configured), (1, 3));
     let refused = asks(&lost(), words[..1].to_vec(), &["pve3"]);
@@ -305,8 +309,8 @@ fn what_is_found_before_a_node_keeps_it_from_being_drained_and_what_may_stay_doe
     let Action::Pause(Pause::FoundBeforeNode { findings, .. }) = found(&state(), bad()) else { panic!("no pause") };
     assert_eq!(findings, [bad()]);
     assert!(goes_on(&found(&state(), finding("upgrade-checker", Severity::Warning))));
-    assert!(goes_on(&found(&state(), finding("quorum-margin", Severity::Blocking))), "a rule sees to that");
-    assert!(matches!(found(&paused(), bad()), Action::Wait { .. }), "it stands still already");
+    assert!(goes_on(&found(&state(), finding("quorum-margin", Severity::Blocking))), "a rule checks that");
+    assert!(matches!(found(&paused(), bad()), Action::Wait { .. }), "it is already paused");
     let aborted = with(state(), Event::AbortBegun { by: "anna".into() });
     assert_eq!(found(&aborted, bad()), Action::Finish(RunOutcome::Aborted));
     // A node that is being drained is no more full.
@@ -356,7 +360,7 @@ fn replanned(state: &RunState, planned: Planned) -> Seen {
 }
 
 #[test]
-fn without_a_plan_the_run_stands_still_and_looks_again_first_where_only_readings_are_missing() {
+fn without_a_plan_the_run_pauses_and_looks_again_first_where_only_readings_are_missing() {
     let state = state();
     let none = |reason: Reason| {
         let no_plan = NoPlan::because(vec![reason]);
@@ -377,7 +381,7 @@ fn without_a_plan_the_run_stands_still_and_looks_again_first_where_only_readings
 }
 
 #[test]
-fn a_new_plan_that_is_the_old_one_makes_the_run_stand_still_unless_a_step_can_wait_instead() {
+fn a_new_plan_that_is_the_old_one_pauses_the_run_unless_a_step_can_wait_instead() {
     let state = state();
     let planned = replan(&state, &Arc::new(world()), "vm:101 is elsewhere".into());
     let mut same = replanned(&state, planned);
@@ -414,10 +418,12 @@ fn a_plan_that_costs_more_than_was_agreed_to_is_adopted_and_asks() {
 }
 
 #[test]
-fn the_corosync_watch_changes_the_pace_while_guests_travel_and_only_then() {
+fn the_migration_throttle_changes_while_guests_move_and_only_then() {
     let mut noisy = world();
-    noisy.migration_throttle.insert("pve2".into(), Known(CorosyncComplaints { retransmits: 9, links_lost: 0, tokens_lost: 0 }));
-    assert!(goes_on(&decided(&state(), &seen(&state(), &noisy))), "nothing travels");
+    noisy
+        .migration_throttle
+        .insert("pve2".into(), Known(CorosyncComplaints { retransmits: 9, links_lost: 0, tokens_lost: 0 }));
+    assert!(goes_on(&decided(&state(), &seen(&state(), &noisy))), "no guest is moving");
     let step = Step::from(Migrate {
         guest: GuestId::vm(101),
         from: "pve1".into(),
@@ -431,7 +437,7 @@ fn the_corosync_watch_changes_the_pace_while_guests_travel_and_only_then() {
 }
 
 #[test]
-fn decisions_without_end_on_one_look_make_the_run_stand_still() {
+fn endless_decisions_on_one_look_pause_the_run() {
     let state = state();
     let mut seen = seen(&state, &world());
     (0..1000).for_each(|_| seen.decided());
@@ -441,7 +447,7 @@ fn decisions_without_end_on_one_look_make_the_run_stand_still() {
 }
 
 #[test]
-fn a_recovery_ends_once_nothing_is_to_be_undone_and_is_never_planned() {
+fn a_recovery_ends_once_nothing_is_left_to_undo_and_is_never_planned() {
     let state = RunState::of([(NOW, &started(RunKind::Recovery))]);
     assert_eq!(decided(&state, &seen(&state, &world())), Action::Finish(RunOutcome::Recovered));
     let upgrade = RunState::of([(NOW, &started(RunKind::Upgrade))]);

@@ -1,4 +1,4 @@
-//! Whatever stands in a name, a shell makes one argument of it, and the one that was meant.
+//! Whatever a name contains, a shell makes one argument of it, and exactly the one that was meant.
 
 #![allow(clippy::disallowed_methods, reason = "a real shell is asked")]
 
@@ -17,7 +17,7 @@ fn seen_by_a_program(line: &str) -> Vec<Vec<u8>> {
     arguments
 }
 
-/// Signs that mean something to a shell, a terminal or a page, and letters between them.
+/// Characters that mean something to a shell, a terminal or a page, and letters between them.
 fn hostile() -> impl Strategy<Value = String> {
     let signs = prop::sample::select(vec![
         "'", "\"", "`", "$(", ")", ";", "&", "|", "<", ">", "\n", "\r", "\t", " ", "\\", "*", "?", "[", "]", "~", "#",

@@ -1,12 +1,12 @@
-//! The fold for people: what it tells of a run that had its troubles.
+//! The fold for people: what it reports about a run that had its troubles.
 
 use std::collections::BTreeSet;
 
 use quorate_core::ids::{GuestId, NodeName, RunId, StepId, UnixMs};
-use quorate_core::plan::{Bound, Costs, NodeWhy, Plan, PlannedStep, StepWhy, NodeStep};
+use quorate_core::plan::{Bound, Costs, NodeStep, NodeWhy, Plan, PlannedStep, StepWhy};
 use quorate_core::policy::{ConsentKind, Policy};
 use quorate_core::run::{Event, Pause, RunKind, RunOutcome, StepOutcome};
-use quorate_core::steps::{Migrate, ShutdownGuest, StartGuest, Step, MoveMode};
+use quorate_core::steps::{Migrate, MoveMode, ShutdownGuest, StartGuest, Step};
 use quorate_core::view::{NodePhase, RunPhase, View};
 
 fn node(number: u32) -> NodeName {
@@ -101,7 +101,7 @@ fn a_step_tried_twice_is_one_step_with_two_attempts_and_a_new_plan_does_not_forg
 }
 
 #[test]
-fn a_pause_lasts_until_somebody_resumes() {
+fn a_pause_lasts_until_someone_resumes() {
     let events = troubled();
     let paused = fold(&events[..6]);
     assert_eq!((paused.phase(), paused.pauses[0].to), (RunPhase::Paused, None));
@@ -110,7 +110,7 @@ fn a_pause_lasts_until_somebody_resumes() {
 }
 
 #[test]
-fn a_guest_is_down_from_the_order_to_shut_it_down_until_it_is_seen_running() {
+fn a_guest_is_down_from_the_shutdown_command_until_it_is_seen_running() {
     let mut events = troubled();
     let down = fold(&events).downtimes()[&GuestId::vm(105)];
     assert_eq!((down.seconds, down.still_down), (10, true));
@@ -126,7 +126,7 @@ fn a_guest_is_down_from_the_order_to_shut_it_down_until_it_is_seen_running() {
 }
 
 #[test]
-fn a_guest_that_was_down_already_is_not_counted() {
+fn a_guest_that_was_already_down_is_not_counted() {
     let mut events = troubled()[..8].to_vec();
     events.push((110, Event::StepEnded { id: id(&shutdown()), step: shutdown(), outcome: StepOutcome::FoundDone }));
     assert!(fold(&events).downtimes().is_empty());

@@ -1,5 +1,5 @@
 //! Ports of a cluster that consists of a few facts: three nodes of which some are off, HA's rebalancing, the driver's
-//! lock. What is asked beyond that is not answered, as by a cluster that is in a bad way.
+//! lock. What is asked beyond that is not answered, as by a cluster in bad shape.
 //!
 //! Commands that change something are kept in one list with the events of the run, so that a test sees what came first.
 
@@ -19,13 +19,13 @@ use serde_json::{Value, json};
 
 const NODES: u32 = 3;
 
-/// Long enough ago for every deadline.
+/// Uptime of the nodes in seconds: long enough for every deadline.
 const UPTIME_S: u64 = 100_000;
 
 /// The facts.
 #[derive(Debug)]
 pub(crate) struct Cluster {
-    /// Its time.
+    /// The cluster's time.
     pub(crate) now: UnixMs,
     /// Nodes that do not answer.
     pub(crate) off: BTreeSet<String>,
@@ -46,7 +46,7 @@ pub(crate) struct Cluster {
 pub(crate) struct Fake(Arc<Mutex<Cluster>>);
 
 impl Fake {
-    /// All nodes are there.
+    /// A cluster with all nodes up.
     pub(crate) fn new() -> Self {
         Self(Arc::new(Mutex::new(Cluster {
             now: UnixMs(1_000_000_000),
@@ -77,7 +77,7 @@ impl Fake {
         self.cluster().log.iter().filter(|line| line.starts_with("sent ")).cloned().collect()
     }
 
-    /// Where in the list a line stands that begins so.
+    /// The position in the list of the line that begins with this text.
     pub(crate) fn at(&self, begins: &str) -> usize {
         let cluster = self.cluster();
         let found = cluster.log.iter().position(|line| line.starts_with(begins));
@@ -109,7 +109,7 @@ impl Cluster {
         ShellOutput { exit: Exit::Status(if self.is_quorate() { 0 } else { 2 }), ..done(&text) }
     }
 
-    /// As the first node that is there tells it.
+    /// As the first available node reports it.
     fn status(&self) -> Value {
         let members = self.members();
         let whole = json!({ "type": "cluster", "name": "fake", "quorate": u32::from(self.is_quorate()) });
@@ -144,7 +144,7 @@ impl Cluster {
                 None => failed("No such file or directory"),
             },
             ["rmdir", _] => {
-                self.log.push("lock given back".to_owned());
+                self.log.push("lock released".to_owned());
                 self.lock = None;
                 done("")
             }
@@ -232,7 +232,7 @@ impl Clock for Fake {
     }
 }
 
-/// Keeps the events in the cluster's list, and asks at each whether the lease is held.
+/// Keeps the events in the cluster's list, and checks at each that the lease is held.
 pub(crate) struct Listens<'a> {
     pub(crate) fake: Fake,
     pub(crate) journal: &'a Journal,
@@ -254,7 +254,7 @@ impl Watcher for Listens<'_> {
         assert!(lease.is_some(), "the lease is held when {event:?} is written");
         let run = self.journal.latest_run().unwrap().unwrap();
         let last = self.journal.events(&run).unwrap().pop().map(|entry| (entry.seq, entry.event));
-        assert_eq!(last, Some((seq, event.clone())), "it is in the journal before it is told");
+        assert_eq!(last, Some((seq, event.clone())), "it is in the journal before it is reported");
         self.fake.cluster().log.push(format!("event {}", event.kind()));
         self.events.push(event.clone());
     }

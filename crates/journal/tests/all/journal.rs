@@ -1,6 +1,6 @@
-//! The journal as a driver and its neighbours use it, over real files.
+//! The journal as a driver and other processes use it, over real files.
 
-#![allow(clippy::disallowed_methods, reason = "files to spoil and a process to kill are what this is about")]
+#![allow(clippy::disallowed_methods, reason = "these tests damage files and kill a process")]
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
@@ -78,7 +78,7 @@ fn what_is_appended_is_read_back_in_order_by_another_process() {
     assert_eq!(reader.latest_run().unwrap(), Some(run()));
     assert_eq!(reader.verify_chain().unwrap(), 3);
 
-    // The driver goes on while the reader is open, and the reader sees it.
+    // The driver keeps writing while the reader is open, and the reader sees it.
     let later = RunId::new("r0");
     journal.append(&later, UnixMs(5000), &resumed("ben")).unwrap();
     assert_eq!(reader.runs().unwrap(), [run(), later.clone()]);
@@ -132,7 +132,7 @@ fn a_row_that_was_changed_behind_the_triggers_breaks_the_chain_at_that_row() {
 }
 
 #[test]
-fn a_request_is_given_out_until_it_was_heard_and_only_for_its_run() {
+fn a_request_is_pending_until_it_was_handled_and_only_for_its_run() {
     let dir = Dir::new("requests");
     let driver = three_events(&dir.file());
     let other = Journal::open(&dir.file(), Mode::Ask).unwrap();
@@ -143,21 +143,21 @@ fn a_request_is_given_out_until_it_was_heard_and_only_for_its_run() {
     let pending = driver.pending_requests(&run()).unwrap();
     let words: Vec<_> = pending.iter().map(|posted| (&posted.request, posted.by.as_str())).collect();
     assert_eq!(words, [(&Request::Pause, "anna"), (&approve, "ben")]);
-    assert_eq!(driver.pending_requests(&run()).unwrap(), pending, "a driver that died has not heard them");
+    assert_eq!(driver.pending_requests(&run()).unwrap(), pending, "a driver that died has not handled them");
     driver.request_heard(pending[0].seq, UnixMs(3)).unwrap();
     assert_eq!(driver.pending_requests(&run()).unwrap(), pending[1..]);
     driver.request_heard(pending[1].seq, UnixMs(4)).unwrap();
     assert_eq!(driver.pending_requests(&run()).unwrap(), []);
 }
 
-/// A driver somewhere else: nobody here can tell whether it lives, and it does not see this machine's lock.
+/// A driver on another machine: nothing here shows whether it is alive, and it does not see this machine's lock.
 fn far_away(text: &str, dir: &Dir) -> Holder {
     let _ = std::fs::remove_file(dir.0.join("run.db.lock"));
     Holder { text: text.to_owned(), machine: format!("{text}-laptop") }
 }
 
 #[test]
-fn a_second_driver_is_refused_until_the_first_ones_time_has_passed_and_the_first_cannot_append_after_that() {
+fn a_second_driver_is_refused_until_the_firsts_lease_expires_and_the_first_cannot_append_after_that() {
     let dir = Dir::new("lease");
     let first = three_events(&dir.file());
     let second = Journal::open(&dir.file(), Mode::Drive).unwrap();
@@ -185,13 +185,13 @@ fn a_second_driver_is_refused_until_the_first_ones_time_has_passed_and_the_first
 }
 
 #[test]
-fn on_one_machine_a_second_driver_is_refused_while_the_first_is_there_and_not_a_moment_longer() {
+fn on_one_machine_a_second_driver_is_refused_exactly_as_long_as_the_first_exists() {
     let dir = Dir::new("lock");
     let first = three_events(&dir.file());
     let (anna, ben) = (Holder::this_process("anna"), Holder::this_process("ben"));
     first.acquire_lease(&anna, &run(), UnixMs(0), 30).unwrap();
     let second = Journal::open(&dir.file(), Mode::Drive).unwrap();
-    // Its time has passed, but there it is: a driver that was stopped and goes on is still the one.
+    // Its lease has expired, but the process exists: a driver that was suspended and continues is still the driver.
     for now in [1, 29_999, 1_000_000] {
         match second.acquire_lease(&ben, &run(), UnixMs(now), 30) {
             Err(JournalError::Held { lease: Some(lease), .. }) => assert_eq!(lease.holder, anna),
@@ -201,12 +201,12 @@ fn on_one_machine_a_second_driver_is_refused_while_the_first_is_there_and_not_a_
     }
     first.append(&run(), UnixMs(1), &resumed("anna")).unwrap();
 
-    // Gone without a word, as after kill -9: its lease says nothing any more.
+    // Gone without releasing it, as after kill -9: its lease no longer counts.
     drop(first);
     assert_eq!(second.driver(UnixMs(1)).unwrap(), None);
     second.acquire_lease(&ben, &run(), UnixMs(1), 30).unwrap();
 
-    // Released, and still there.
+    // Released, but the process still exists.
     second.release_lease().unwrap();
     let third = Journal::open(&dir.file(), Mode::Drive).unwrap();
     assert_eq!(third.driver(UnixMs(1)).unwrap(), None);
@@ -225,7 +225,7 @@ fn by_another_name_it_is_the_same_journal_with_the_same_lock() {
 }
 
 #[test]
-fn who_only_looks_never_keeps_a_driver_out() {
+fn a_mere_reader_never_keeps_a_driver_out() {
     let dir = Dir::new("looks");
     let journal = three_events(&dir.file());
     let holder = Holder::this_process("anna");
@@ -252,7 +252,7 @@ fn who_only_looks_never_keeps_a_driver_out() {
     });
 }
 
-/// No test: the driver that the next test kills.
+/// Not a test: the driver that the next test kills.
 #[test]
 #[ignore = "started by the test below"]
 fn child_that_drives_until_it_is_killed() {
@@ -308,7 +308,7 @@ fn other_files_are_left_alone() {
     assert!(matches!(Journal::open(&dir.file(), Mode::Ask), Err(JournalError::Missing { .. })));
     assert!(!dir.file().exists());
 
-    std::fs::write(dir.file(), "a text of some length that is no database at all").unwrap();
+    std::fs::write(dir.file(), "a text of some length that is not a database").unwrap();
     assert!(matches!(Journal::open(&dir.file(), Mode::Drive), Err(JournalError::NotOurs { .. })));
     std::fs::remove_file(dir.file()).unwrap();
 
@@ -329,7 +329,7 @@ fn a_failed_write_names_the_file_and_says_that_the_run_stops() {
 
 const CHILD_FILE: &str = "QUORATE_JOURNAL_TEST_FILE";
 
-/// A process that runs one of the tests that are none.
+/// A process that runs one of the functions that are not tests.
 fn child(test: &str, dir: &Dir) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--ignored", "--nocapture"])
@@ -339,7 +339,7 @@ fn child(test: &str, dir: &Dir) -> Child {
         .unwrap()
 }
 
-/// No test: the process that the next test kills.
+/// Not a test: the process that the next test kills.
 #[test]
 #[ignore = "started by the test below"]
 fn child_that_appends_until_it_is_killed() {
@@ -358,7 +358,7 @@ fn every_event_that_was_acknowledged_survives_kill_9() {
     for acknowledged in [1, 7, 40] {
         let dir = Dir::new(&format!("kill-{acknowledged}"));
         let mut child = child("journal::child_that_appends_until_it_is_killed", &dir);
-        // libtest puts its own words before the first line, without a line break.
+        // libtest prints its own text before the first line, without a line break.
         let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
         let last = lines.filter(|line| line.contains("acknowledged")).nth(acknowledged - 1);
         child.kill().unwrap();
@@ -369,7 +369,7 @@ fn every_event_that_was_acknowledged_survives_kill_9() {
         let found = journal.events(&run()).unwrap().len();
         assert!(found >= acknowledged, "{acknowledged} were acknowledged, {found} are there");
         assert_eq!(journal.verify_chain().unwrap(), found as u64);
-        // And it goes on from there.
+        // And the journal can be continued from there.
         assert_eq!(journal.append(&run(), UnixMs(1), &resumed("anna")).unwrap(), found as u64 + 1);
     }
 }

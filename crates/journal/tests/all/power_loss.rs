@@ -1,6 +1,6 @@
 //! The power goes while the journal is written: what is on disk may end anywhere, and its last page may be torn.
 
-#![allow(clippy::disallowed_methods, reason = "files to spoil are what this is about")]
+#![allow(clippy::disallowed_methods, reason = "these tests damage files")]
 
 use std::path::{Path, PathBuf};
 
@@ -44,8 +44,8 @@ fn written(dir: &Path) -> (Vec<u8>, Vec<u8>) {
     (std::fs::read(&path).unwrap(), std::fs::read(dir.join("run.db-wal")).unwrap())
 }
 
-/// What a new driver finds behind these files: the events are the first ones of those that were written, the chain
-/// holds, and it goes on from there.
+/// Checks what a new driver finds in these files: the events are the first ones of those written, the chain is intact,
+/// and the journal can be continued from there.
 fn is_a_whole_beginning(dir: &Path, database: &[u8], log: &[u8], what: &str) -> usize {
     let path = dir.join("found.db");
     for suffix in ["", "-wal", "-shm"] {
@@ -64,21 +64,21 @@ fn is_a_whole_beginning(dir: &Path, database: &[u8], log: &[u8], what: &str) -> 
 }
 
 #[test]
-fn wherever_the_file_ends_the_events_before_that_are_whole_and_in_order() {
+fn wherever_the_file_ends_the_events_before_that_are_complete_and_in_order() {
     let dir = Dir::new("cut");
     let (database, log) = written(&dir.0);
     let mut most = 0;
     for eighth in 0..=80 {
         let end = log.len() * eighth / 80;
         let found = is_a_whole_beginning(&dir.0, &database, &log[..end], &format!("cut after {end} bytes"));
-        assert!(found >= most, "more of the file, and fewer events: {found} after {most}");
+        assert!(found >= most, "a longer file has fewer events: {found} after {most}");
         most = found;
     }
     assert_eq!(most as u64, EVENTS);
 }
 
 #[test]
-fn a_torn_page_costs_the_events_from_there_on_and_none_before() {
+fn a_torn_page_loses_the_events_from_there_on_and_none_before() {
     let dir = Dir::new("torn");
     let (database, log) = written(&dir.0);
     for eighth in 1..40 {
@@ -88,6 +88,6 @@ fn a_torn_page_costs_the_events_from_there_on_and_none_before() {
         let end = (from + 256).min(torn.len());
         torn[from..end].fill(0xA5);
         let found = is_a_whole_beginning(&dir.0, &database, &torn, &format!("torn at {from}"));
-        assert!((found as u64) < EVENTS, "torn at {from}, and nobody noticed");
+        assert!((found as u64) < EVENTS, "the page torn at {from} went unnoticed");
     }
 }

@@ -38,7 +38,8 @@ pub(super) struct LiveApi {
     connector: TlsConnector,
     connect: Duration,
     answer: Duration,
-    /// In which order they are asked: who answered goes to the front, who could not be reached to the end.
+    /// The order in which endpoints are asked: one that answered goes to the front, one that could not be reached to
+    /// the end.
     order: Mutex<Vec<usize>>,
 }
 
@@ -112,8 +113,8 @@ impl LiveApi {
         Err(most_telling(failures))
     }
 
-    /// What is read below `/nodes/N` is read by N itself: another node would only pass the question on, and one that
-    /// passes on everybody's questions is a bottleneck. One that could not be reached last time is asked through others.
+    /// What is below `/nodes/N` is read from N itself: another node would only forward the request, and a node that
+    /// forwards all requests is a bottleneck. One that could not be reached last time is asked through others.
     fn own_endpoint(&self, request: &ApiRequest) -> Option<usize> {
         let (node, _) = request.path.strip_prefix("/nodes/")?.split_once('/')?;
         let own = self.endpoints.iter().position(|endpoint| endpoint.name.as_str() == node)?;
@@ -128,7 +129,7 @@ impl LiveApi {
         order.insert(place, index);
     }
 
-    /// On a kept connection if there is one, else or after its failure on a fresh one.
+    /// Uses a kept connection if there is one; otherwise, or if that fails, a fresh one.
     async fn read(&self, endpoint: &Endpoint, request: &ApiRequest) -> Result<ApiData, ApiError> {
         if let Some(sender) = endpoint.take() {
             if let Ok(data) = self.exchange(endpoint, sender, request).await {
@@ -145,7 +146,7 @@ impl LiveApi {
         self.exchange(endpoint, sender, request).await.unwrap_or_else(|reason| Err(in_doubt(endpoint, reason)))
     }
 
-    /// The outer error: there was no whole answer.
+    /// The outer error: there was no complete answer.
     async fn exchange(
         &self,
         endpoint: &Endpoint,
@@ -163,7 +164,7 @@ impl LiveApi {
         let answer = answer.inspect_err(|reason| {
             warn!(%node, method, path, reason, ms = stopwatch.ms(), "API call without a complete answer");
         })?;
-        // Neither parameters nor bodies: there may be secrets in them.
+        // Neither parameters nor bodies are logged: they may contain secrets.
         debug!(%node, method, path, status = answer.status, ms = stopwatch.ms(), "API call answered");
         if request.method == Method::Get {
             endpoint.keep(sender);
@@ -171,7 +172,7 @@ impl LiveApi {
         Ok(answer.without(&self.secret.0).meaning(&endpoint.name))
     }
 
-    /// A fresh connection to the node that we know. Nothing has been sent when this fails.
+    /// A fresh connection to a node whose certificate was checked. Nothing has been sent if this fails.
     async fn open(&self, endpoint: &Endpoint) -> Result<Sender, ApiError> {
         let unreachable = |reason: String| ApiError::Unreachable(format!("{} ({})", endpoint.name, reason));
         let late = |_| Err(format!("no connection within {} s", self.connect.as_secs()));
@@ -202,7 +203,7 @@ impl Endpoint {
         None
     }
 
-    /// pveproxy closes after an error; such a connection is found closed when it is taken again.
+    /// pveproxy closes the connection after an error; it is found closed when it is used again.
     fn keep(&self, sender: Sender) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() < KEPT && !sender.is_closed() {
@@ -220,7 +221,7 @@ fn in_doubt(endpoint: &Endpoint, reason: String) -> ApiError {
     ApiError::InDoubt { node: endpoint.name.clone(), reason }
 }
 
-/// Without a connection, anything may be tried elsewhere; without an answer, reads only.
+/// Without a connection, anything may be tried elsewhere; without an answer, only reads.
 fn may_go_elsewhere(error: &ApiError, method: Method) -> bool {
     match error {
         ApiError::Unreachable(_) | ApiError::Fingerprint { .. } => true,
@@ -229,7 +230,7 @@ fn may_go_elsewhere(error: &ApiError, method: Method) -> bool {
     }
 }
 
-/// A wrong certificate is an alarm, an answer that never came is news; that nobody answers is said of all together.
+/// Which error counts: a wrong certificate first, then a missing answer; if no node answers, one error lists them all.
 fn most_telling(failures: Vec<ApiError>) -> ApiError {
     let alarm = failures.iter().find(|error| matches!(error, ApiError::Fingerprint { .. }));
     let doubt = failures.iter().find(|error| matches!(error, ApiError::InDoubt { .. }));
@@ -240,7 +241,7 @@ fn most_telling(failures: Vec<ApiError>) -> ApiError {
         .into_iter()
         .filter_map(|error| if let ApiError::Unreachable(reason) = error { Some(reason) } else { None })
         .collect();
-    let none = "no endpoint is left to be asked".to_owned();
+    let none = "no endpoint is left to ask".to_owned();
     ApiError::Unreachable(if reasons.is_empty() { none } else { reasons.join("; ") })
 }
 

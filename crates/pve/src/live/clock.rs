@@ -1,4 +1,4 @@
-//! Time: that of this machine, or for the lab one that runs faster.
+//! The clock: that of this machine, or a faster one for the lab.
 #![allow(clippy::disallowed_methods, reason = "this is the clock that everything else takes its time from")]
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,8 +10,8 @@ use crate::ports::{Clock, PortFuture};
 /// However fast the lab's time runs, real sockets need real time.
 const SHORTEST_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The clock of a live run. It reads the machine's once, and goes on by the time since: somebody who sets that clock
-/// makes no wait longer or shorter, and no lock look older or younger than it is.
+/// The clock of a live run. It reads the machine's clock once and then adds the elapsed time, so that setting the
+/// machine's clock makes no wait longer or shorter, and no lock look older or younger than it is.
 #[derive(Clone, Debug)]
 pub struct LiveClock {
     start: UnixMs,
@@ -43,8 +43,8 @@ impl LiveClock {
     }
 }
 
-/// Time since the machine was started, its sleep included: a laptop that was closed for an hour has lost that hour, and
-/// whatever lock it held.
+/// Time since the machine was started, including suspend: a laptop that was closed for an hour has lost that hour, and
+/// any lock it held.
 #[cfg(target_os = "linux")]
 fn since_boot() -> Duration {
     use nix::time::{ClockId, clock_gettime};
@@ -52,7 +52,7 @@ fn since_boot() -> Duration {
     clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from).expect("every Linux since 2.6.39 has this clock")
 }
 
-/// Elsewhere no portable clock counts sleep but the one that people set.
+/// On other systems, the only portable clock that counts suspend is the adjustable one.
 #[cfg(not(target_os = "linux"))]
 fn since_boot() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()

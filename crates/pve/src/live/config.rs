@@ -18,13 +18,13 @@ pub struct LiveConfig {
     pub token_id: String,
     /// The token's secret.
     pub token_secret: Secret,
-    /// Private keys in OpenSSH's format, without passphrase. The agent in SSH_AUTH_SOCK is asked after them.
+    /// Private keys in OpenSSH's format, without passphrase. The agent in SSH_AUTH_SOCK is tried after them.
     pub ssh_key_files: Vec<PathBuf>,
     /// How long to wait.
     pub timeouts: Timeouts,
 }
 
-/// One node's addresses and what it must show.
+/// One node's addresses and pins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeEndpoint {
     /// Its name in the cluster.
@@ -53,7 +53,7 @@ pub enum HostKey {
 pub struct Secret(pub(super) String);
 
 impl Secret {
-    /// Hides a text.
+    /// Wraps a text so that it is never printed.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
@@ -70,7 +70,7 @@ impl fmt::Debug for Secret {
 pub struct Timeouts {
     /// For a connection with its handshake and, for SSH, the login.
     pub connect: Duration,
-    /// For the answer to one API call. pveproxy itself gives another node 30 seconds.
+    /// For the answer to one API call. pveproxy itself waits 30 seconds for another node.
     pub answer: Duration,
 }
 
@@ -83,7 +83,7 @@ impl Default for Timeouts {
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LiveError {
-    /// The token's id or secret has characters that no token has.
+    /// The token's id or secret has characters that a token cannot have.
     #[error("the API token has characters that cannot be sent")]
     Token,
     /// A key file cannot be read.

@@ -12,7 +12,7 @@ use quorate_core::ids::NodeName;
 use crate::answer;
 use crate::ports::{ApiData, ApiError, ApiRequest, percent_encoded};
 
-/// More than any answer that a look asks for; a broken peer shall not fill our memory.
+/// More than any answer to a look; a broken peer must not fill our memory.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
 
 /// A connection that requests can be sent on.
@@ -39,13 +39,13 @@ pub(super) fn request(request: &ApiRequest, host: &str, token: &HeaderValue) -> 
     builder.body(Full::new(Bytes::from(body))).ok()
 }
 
-/// Parameters in the form encoding; an array is a key several times.
+/// Form-encoded parameters; an array repeats its key.
 fn encode(params: &[(String, String)]) -> String {
     let pairs = params.iter().map(|(key, value)| format!("{}={}", percent_encoded(key), percent_encoded(value)));
     pairs.collect::<Vec<_>>().join("&")
 }
 
-/// Sends and reads the whole answer. An error means: sent, at least in part, and not answered in full.
+/// Sends the request and reads the whole answer. An error means: sent, at least in part, but not answered in full.
 pub(super) async fn exchange(sender: &mut Sender, request: Request<Full<Bytes>>) -> Result<Answer, String> {
     let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
     let status = response.status().as_u16();
@@ -54,7 +54,7 @@ pub(super) async fn exchange(sender: &mut Sender, request: Request<Full<Bytes>>)
     let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await;
     let body = body.map_err(|error| format!("the answer broke off: {error}"))?.to_bytes();
     if compressed {
-        return Err("the answer is compressed, which nobody asked for".to_owned());
+        return Err("the answer is compressed, which was not requested".to_owned());
     }
     Ok(Answer { status, reason, body })
 }
@@ -73,11 +73,11 @@ pub(super) struct Answer {
     body: Bytes,
 }
 
-/// A shorter secret would be found in words that are none; PVE's are UUIDs.
+/// A shorter secret would match ordinary words; PVE's secrets are UUIDs.
 const HIDDEN_FROM: usize = 8;
 
 impl Answer {
-    /// Our own secret, should an answer repeat it, is taken out: what is answered is written down and shown.
+    /// Removes our own secret if an answer repeats it, because answers are recorded and shown.
     pub(super) fn without(mut self, secret: &str) -> Self {
         if secret.len() >= HIDDEN_FROM {
             self.reason = self.reason.replace(secret, "(secret)");
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_secret_is_taken_out_of_whatever_an_answer_repeats() {
+    fn our_own_secret_is_removed_from_any_answer_that_repeats_it() {
         const SECRET: &str = "01234567-89ab-cdef-0123-456789abcdef";
         let body = format!(r#"{{"data":{{"note":"{SECRET}"}},"message":"bad token {SECRET}\n"}}"#);
         let meaning = |status| {
@@ -115,7 +115,7 @@ mod tests {
         assert!(meaning(200).contains("(secret)") && !meaning(200).contains(SECRET), "{}", meaning(200));
         assert!(meaning(401).contains("bad token (secret)") && !meaning(401).contains(SECRET), "{}", meaning(401));
         let kept = Answer { status: 500, reason: "no run".into(), body: Bytes::new() }.without("run");
-        assert_eq!(kept.reason, "no run", "a word is no secret");
+        assert_eq!(kept.reason, "no run", "a word is not a secret");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use tracing::debug;
 
 use super::config::{HostKey, LiveError, NodeEndpoint};
 
-/// sshd allows six attempts by default; the last one is left for whoever counts differently.
+/// sshd allows six attempts by default; one is left as a margin.
 const MAX_ATTEMPTS: usize = 5;
 
 /// Host keys that a node may show.
@@ -21,12 +21,12 @@ const MAX_ATTEMPTS: usize = 5;
 pub(super) struct KnownKeys {
     /// Fingerprints, `SHA256:…`.
     pub(super) fingerprints: Vec<String>,
-    /// Their algorithms, where a file tells them: only such a key is asked for.
+    /// Their algorithms, if a file names them: only such keys are requested.
     pub(super) algorithms: Option<Vec<Algorithm>>,
 }
 
 impl KnownKeys {
-    /// What the configuration says of a node.
+    /// The host keys that the configuration has for a node.
     pub(super) fn of(node: &NodeEndpoint) -> Result<Self, LiveError> {
         let path = match &node.host_key {
             HostKey::Fingerprint(text) => {
@@ -62,7 +62,7 @@ pub(super) fn load(path: &Path) -> Result<Arc<PrivateKey>, LiveError> {
     load_secret_key(path, None).map(Arc::new).map_err(|cause| error(cause.to_string()))
 }
 
-/// Logs in with the first key that the node takes: those of the files in order, then those of the agent.
+/// Logs in with the first key that the node accepts: those in files in order, then those of the agent.
 pub(super) async fn log_in<H: Handler>(
     session: &mut Handle<H>,
     user: &str,
@@ -84,7 +84,7 @@ pub(super) async fn log_in<H: Handler>(
             return Ok(());
         }
     }
-    // No agent is no error: then there are only the files.
+    // A missing agent is not an error: then there are only the files.
     let Ok(mut agent) = AgentClient::connect_env().await else {
         debug!("no ssh-agent");
         return Err(refused(attempts));
@@ -106,12 +106,12 @@ pub(super) async fn log_in<H: Handler>(
     Err(refused(attempts))
 }
 
-/// A login that did not succeed.
+/// A login that failed.
 #[derive(Debug)]
 pub(super) enum LoginError {
     /// The connection broke.
     Lost(String),
-    /// The node takes none of our keys.
+    /// The node accepts none of our keys.
     Refused(String),
 }
 

@@ -1,7 +1,7 @@
 //! The ports of a real cluster (or of the lab): HTTPS, SSH, the clock.
 //!
-//! Certificates and host keys are pinned, always: nothing is sent to a node that shows another one. Secrets are in
-//! no message and in no debug output. Every call ends in bounded time. Dropping the ports closes all connections.
+//! Certificates and host keys are pinned, always: nothing is sent to a node that shows a different one. No message and
+//! no debug output contains secrets. Every call ends in bounded time. Dropping the ports closes all connections.
 
 mod api;
 mod clock;

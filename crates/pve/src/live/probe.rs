@@ -1,4 +1,4 @@
-//! What an endpoint shows of itself before anything is sent to it: for the first contact, when nothing is pinned yet.
+//! What an endpoint shows before anything is sent to it: for the first contact, when nothing is pinned yet.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,15 +14,15 @@ use super::{keys, tls};
 /// For a connection with its handshake.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// An endpoint that could not be looked at.
+/// An endpoint whose certificate or host key could not be read.
 #[derive(Debug, thiserror::Error)]
 #[error("{address} does not show {what}: {reason}")]
 pub struct ProbeError {
     /// Host and port.
     pub address: String,
-    /// What it was to show.
+    /// What it should have shown.
     pub what: &'static str,
-    /// The transport's words.
+    /// The transport's error message.
     pub reason: String,
 }
 
@@ -43,14 +43,14 @@ pub async fn probe_host_key(address: &HostPort) -> Result<String, ProbeError> {
     let reason = match tokio::time::timeout(PATIENCE, attempt).await {
         Err(_) => late(),
         Ok(Err(error)) => error.to_string(),
-        // An onlooker accepts no key, so no connection comes about.
+        // The probe accepts no key, so no connection is established.
         Ok(Ok(_)) => "it accepted a connection without showing a key".to_owned(),
     };
     let shown = seen.lock().unwrap_or_else(PoisonError::into_inner).take();
     shown.ok_or_else(|| failed(address, "a host key", reason))
 }
 
-/// Fingerprints that a `known_hosts` file of OpenSSH has for an address; none if there is no such file.
+/// The fingerprints for an address in a `known_hosts` file of OpenSSH; none if there is no such file.
 pub fn known_fingerprints(address: &HostPort, known_hosts: &Path) -> Vec<String> {
     let found = known_host_keys_path(&address.0, address.1, known_hosts).unwrap_or_default();
     found.iter().map(|(_, key)| keys::fingerprint(key)).collect()
@@ -64,7 +64,7 @@ fn late() -> String {
     format!("no answer within {} s", PATIENCE.as_secs())
 }
 
-/// Looks at the host key, and takes none.
+/// Records the host key and accepts none.
 struct Onlooker {
     seen: Arc<Mutex<Option<String>>>,
 }

@@ -1,7 +1,7 @@
 //! A shell as root on each node: one SSH connection per node, kept and opened again when lost.
 //!
-//! Until a program is started, a lost connection is mended and nothing has happened. From then on it is
-//! [`ShellError::InDoubt`]: the program may have run, or run on.
+//! Until a program is started, a lost connection is opened again and nothing has happened. After that it is
+//! [`ShellError::InDoubt`]: the program may have run, or may still run.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -27,13 +27,13 @@ use crate::ports::{Exit, PortFuture, Shell, ShellError, ShellOutput};
 /// Programs at once on one connection; sshd allows ten sessions by default.
 const AT_ONCE: usize = 3;
 
-/// A silent peer is asked after this time, and given up after three times it.
+/// A silent peer is probed after this time, and given up after three times as long.
 const KEEPALIVE: Duration = Duration::from_secs(10);
 
-/// More than any program prints that we run.
+/// More than any program we run prints.
 const MAX_OUTPUT_BYTES: usize = 32 << 20;
 
-/// PVE's own tools want root.
+/// PVE's own tools need root.
 const USER: &str = "root";
 
 /// The shells of a live cluster.
@@ -92,7 +92,7 @@ impl LiveShell {
         })
     }
 
-    /// A channel on the kept connection, or on a new one if that has died.
+    /// A channel on the kept connection, or on a new one if that is dead.
     async fn channel(&self, node: &Node) -> Result<Channel<Msg>, ShellError> {
         let unreachable = |reason: String| ShellError::Unreachable { node: node.name.clone(), reason };
         let mut session = node.session.lock().await;
@@ -143,7 +143,7 @@ impl LiveShell {
     }
 }
 
-/// Accepts the known host key only, and remembers a stranger's.
+/// Accepts only the known host key, and remembers an unknown one for the error.
 struct PinnedHost {
     known: Vec<String>,
     stranger: Arc<SyncMutex<Option<String>>>,
@@ -170,7 +170,7 @@ impl client::Handler for PinnedHost {
 enum Failure {
     /// Nothing was run.
     NotStarted(String),
-    /// It was started, and what became of it is not known.
+    /// It was started, and its outcome is unknown.
     Lost(String),
 }
 
@@ -185,7 +185,7 @@ async fn execute(mut channel: Channel<Msg>, command: &str) -> Result<ShellOutput
             // Type 1 is standard error; there is no other.
             ChannelMsg::ExtendedData { data, .. } => stderr.extend_from_slice(&data),
             ChannelMsg::Failure => return Err(Failure::NotStarted("it refuses to run programs".to_owned())),
-            // A status beyond what fits does not exist; -1 is a failure as well.
+            // A larger status does not exist; -1 is a failure as well.
             ChannelMsg::ExitStatus { exit_status } => {
                 exit = Some(Exit::Status(i32::try_from(exit_status).unwrap_or(-1)))
             }

@@ -1,5 +1,5 @@
-//! How long something took, for the log: on the wall, however fast the run's clock is.
-#![allow(clippy::disallowed_methods, reason = "nothing is decided by it")]
+//! How long something took, for the log: in real time, however fast the run's clock is.
+#![allow(clippy::disallowed_methods, reason = "no decision depends on it")]
 
 use std::time::Instant;
 

@@ -1,7 +1,7 @@
-//! TLS with pinned certificates: who shows another one is not spoken to.
+//! TLS with pinned certificates: nothing is sent to a peer that shows a different one.
 //!
 //! A node's certificate is signed by its cluster's own authority, so names and dates prove nothing; the SHA-256 of
-//! the certificate does. The handshake's signature is checked as ever: the node must hold the key.
+//! the certificate does. The handshake's signature is checked as usual: the node must hold the key.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use tracing::debug;
 
 use super::config::HostPort;
 
-/// Makes connections whose certificate is looked at afterwards.
+/// Makes connections whose certificate is compared afterwards.
 pub(super) fn connector() -> Result<TlsConnector, String> {
     let provider = Arc::new(provider::default_provider());
     let verifier = Arc::new(AnyCertificate { provider: provider.clone() });
@@ -27,12 +27,12 @@ pub(super) fn connector() -> Result<TlsConnector, String> {
         .dangerous()
         .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
-    // Each connection shows the certificate anew, and is judged by it.
+    // Each connection must show the certificate again to be checked.
     config.resumption = Resumption::disabled();
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
-/// Connects, and tells the fingerprint of the certificate that was shown.
+/// Connects, and returns the fingerprint of the certificate that was shown.
 pub(super) async fn connect(
     connector: &TlsConnector,
     address: &HostPort,
@@ -56,7 +56,7 @@ pub(super) fn fingerprint(certificate: &CertificateDer<'_>) -> String {
     digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
 }
 
-/// A fingerprint as it may stand in a configuration, in the form that [`fingerprint`] gives.
+/// A fingerprint as written in a configuration, in the form that [`fingerprint`] returns.
 pub(super) fn normalise(text: &str) -> String {
     let digits: Vec<char> = text.chars().filter(char::is_ascii_hexdigit).map(|c| c.to_ascii_uppercase()).collect();
     digits.chunks(2).map(String::from_iter).collect::<Vec<_>>().join(":")

@@ -1,6 +1,6 @@
 //! Hyper-converged Ceph: status and versions from the API, the OSD map and ok-to-stop by shell.
 //!
-//! In the middle of a reboot Ceph's answers time out; then the whole of it is unknown, and never half of it known.
+//! In the middle of a reboot Ceph's answers time out; then all of Ceph is unknown, never half of it known.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,8 +13,8 @@ use quorate_core::snapshot::{
 use quorate_core::version::Version;
 
 use super::look::{Depth, Look};
-use super::reader::{Reader, api_why, node_path, shell_source};
 use super::membership::Membership;
+use super::reader::{Reader, api_why, node_path, shell_source};
 use super::shell::{NodeShell, QUICK};
 use crate::ports::{ApiError, Exit};
 use crate::wire::ceph as wire;
@@ -24,7 +24,7 @@ const STATUS: &str = "/cluster/ceph/status";
 const METADATA: &str = "/cluster/ceph/metadata";
 const DUMP: [&str; 5] = ["ceph", "osd", "dump", "-f", "json"];
 
-/// Flags that every cluster has for good; they say nothing.
+/// Flags that every cluster always has; they mean nothing.
 const PERMANENT_FLAGS: [&str; 4] = ["sortbitwise", "recovery_deletes", "purged_snapdirs", "pglog_hardlimit"];
 
 /// How many nodes are tried for a program: one may lack the keyring. Without a quorum of monitors each try waits.
@@ -52,7 +52,7 @@ pub(super) async fn read(reader: &Reader<'_>, membership: &Membership, look: &Lo
     read_rest(reader, look, &hosts, status).await.map(Some).into()
 }
 
-/// PVE's words for "there is no Ceph here".
+/// PVE's messages for "there is no Ceph here".
 fn says_no_ceph(error: &ApiError) -> bool {
     const WORDS: [&str; 4] = [
         "binary not installed",
@@ -63,8 +63,12 @@ fn says_no_ceph(error: &ApiError) -> bool {
     matches!(error, ApiError::Refused { reason, .. } if WORDS.iter().any(|words| reason.contains(words)))
 }
 
-/// One node without Ceph proves nothing about the others; in a watch, what was known to be none stays so.
-async fn elsewhere(reader: &Reader<'_>, membership: &Membership, look: &Look<'_>) -> Result<Option<wire::Status>, WhyUnknown> {
+/// One node without Ceph proves nothing about the others; in a watch, a cluster known to have no Ceph stays so.
+async fn elsewhere(
+    reader: &Reader<'_>,
+    membership: &Membership,
+    look: &Look<'_>,
+) -> Result<Option<wire::Status>, WhyUnknown> {
     if look.depth == Depth::Watch && look.previous.is_some_and(|previous| previous.ceph.is(&None)) {
         return Ok(None);
     }
@@ -108,7 +112,7 @@ async fn read_rest(
 }
 
 async fn osd_dump(reader: &Reader<'_>, hosts: &[&NodeName]) -> Result<wire::OsdDump, WhyUnknown> {
-    let mut why = WhyUnknown::new(DUMP.join(" "), "no node is there to be asked");
+    let mut why = WhyUnknown::new(DUMP.join(" "), "no node could be asked");
     for node in hosts.iter().take(TRIES) {
         match NodeShell::new(reader, node).parsed(&DUMP, QUICK, lenient::read_text).await {
             Ok(dump) => return Ok(dump),
@@ -132,7 +136,7 @@ fn assemble(status: wire::Status, metadata: wire::Metadata, dump: wire::OsdDump)
     pools.sort_by(|a, b| a.name.cmp(&b.name));
     let mon_quorum: Vec<String> = quorum.0.iter().map(|name| name.0.clone()).collect();
     Ok(Ceph {
-        health: level(&health.status.0).ok_or_else(|| status_lacks("health that we know"))?,
+        health: level(&health.status.0).ok_or_else(|| status_lacks("known health"))?,
         checks: checks(health)?,
         flags: flag_set(flags.0.split(',')),
         node_flags: node_flags(&dump),
@@ -180,7 +184,7 @@ fn flag_set<'a>(flags: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
     wanted.map(str::to_owned).collect()
 }
 
-/// Flags of hosts and other CRUSH nodes, and those of single OSDs, which stand in the OSD's state.
+/// Flags of hosts and other CRUSH nodes, and those of single OSDs, which are part of the OSD's state.
 fn node_flags(dump: &wire::OsdDump) -> BTreeMap<String, BTreeSet<String>> {
     let by_name = dump.crush_node_flags.0.iter();
     let mut flags: BTreeMap<String, BTreeSet<String>> =
@@ -265,7 +269,7 @@ fn collect<'a>(
     state: impl Fn(&'a str) -> &'a str,
 ) -> Result<(), WhyUnknown> {
     for (key, about) in &told.0 {
-        // The key is `name@host`; what the daemon says of itself is missing while it has never run.
+        // The key is `name@host`; what the daemon reports about itself is missing if it has never run.
         let (key_name, key_host) = key.split_once('@').unwrap_or((key, ""));
         let name = about.name.as_ref().map_or(key_name, |name| &name.0);
         let host = about.hostname.as_ref().map_or(key_host, |host| &host.0);
@@ -284,7 +288,7 @@ fn collect<'a>(
     Ok(())
 }
 
-/// Asks for each host with OSDs; in a watch, only for the node under work.
+/// Asks for each host with OSDs; in a watch, only for the current node.
 async fn ok_to_stop(
     reader: &Reader<'_>,
     look: &Look<'_>,
@@ -300,7 +304,7 @@ async fn ok_to_stop(
         let outcome = if look.closely(host) {
             ask_to_stop(reader, hosts, &argv).await
         } else {
-            Err(WhyUnknown::new(argv.join(" "), "asked in a full look and for the node under work only"))
+            Err(WhyUnknown::new(argv.join(" "), "only read in a full look and for the current node"))
         };
         (host.clone(), outcome.into())
     });
@@ -310,7 +314,7 @@ async fn ok_to_stop(
 async fn ask_to_stop(reader: &Reader<'_>, hosts: &[&NodeName], argv: &[&str]) -> Result<SafeToStop, WhyUnknown> {
     /// EBUSY: Ceph's "no".
     const NOT_SAFE: i32 = 16;
-    let mut why = WhyUnknown::new(argv.join(" "), "no node is there to be asked");
+    let mut why = WhyUnknown::new(argv.join(" "), "no node could be asked");
     for node in hosts.iter().take(TRIES) {
         let shell = NodeShell::new(reader, node);
         let output = match shell.run(argv, QUICK).await {
@@ -340,7 +344,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn flags_of_a_host_and_of_a_single_osd_are_told_apart_from_permanent_ones() {
+    fn flags_of_a_host_and_of_a_single_osd_are_distinguished_from_permanent_ones() {
         let dump: wire::OsdDump = lenient::read(json!({
             "flags": "noout,sortbitwise,recovery_deletes",
             "crush_node_flags": {"pve1": ["noout"], "pve2": []},
@@ -353,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn an_osd_whose_host_nobody_tells_leaves_ceph_unknown() {
+    fn an_osd_whose_host_is_not_reported_leaves_ceph_unknown() {
         let dump = lenient::read(json!({"flags": "", "pools": [], "osds": [{"osd": 0, "up": 1, "in": 1}]})).unwrap();
         let metadata = lenient::read(json!({"osd": [{"id": 0}]})).unwrap();
         assert!(osds(&metadata, &dump).unwrap_err().reason.contains("osd.0"));

@@ -8,8 +8,8 @@ use quorate_core::observed::{Observed, WhyUnknown};
 use quorate_core::snapshot::{BackupJob, Options, ReplicationJob, Storage};
 
 use super::look::{Depth, Look, keep_or};
-use super::reader::Reader;
 use super::membership::Membership;
+use super::reader::Reader;
 use crate::wire::cluster::{self as wire, BackupEntry, Permissions, ReplicationEntry, StorageEntry};
 use crate::wire::lenient::{Int, List};
 
@@ -26,7 +26,7 @@ pub(super) async fn read(reader: &Reader<'_>, look: &Look<'_>) -> Cluster {
     let anew = look.depth == Depth::Full;
     let old = look.previous;
     let (options, storages, backups, permissions) = tokio::join!(
-        // A step of ours changes these; one call for the whole cluster is not worth remembering.
+        // A step of ours changes these; one call for the whole cluster is not worth saving.
         async { Observed::from(reader.get::<wire::Options>("/cluster/options").await.map(convert_options)) },
         keep_or(old.map(|old| &old.storages), anew, async {
             let list = reader.get::<List<StorageEntry>>("/storage").await;
@@ -63,7 +63,7 @@ fn convert_storage(entry: StorageEntry) -> (StorageId, Storage) {
         id: id.clone(),
         kind: entry.kind.0,
         shared,
-        // An empty list is no limit.
+        // An empty list means no limit.
         nodes: nodes.filter(|nodes| !nodes.is_empty()).map(|nodes| nodes.into_iter().map(NodeName::new).collect()),
         disabled: entry.disable.0,
         content: content.into_iter().collect(),
@@ -88,7 +88,7 @@ pub(super) fn seconds(seconds: Int) -> UnixMs {
     UnixMs(seconds.unsigned().saturating_mul(1000))
 }
 
-/// Replication with its state, which only each source node can tell. A watch takes a known list over.
+/// Replication with its state, which only each source node knows. A watch takes over a known list.
 pub(super) async fn replication(
     reader: &Reader<'_>,
     membership: &Membership,
@@ -104,7 +104,7 @@ async fn read_replication(reader: &Reader<'_>, membership: &Membership) -> Resul
         return Ok(Vec::new());
     }
     let mut sources: Vec<&NodeName> = membership.names.iter().collect();
-    // Only nodes that are a source have something to tell; a job that names no source may be anywhere.
+    // Only source nodes know the state; a job that names no source may be anywhere.
     if jobs.iter().all(|job| job.source.is_some()) {
         sources
             .retain(|name| jobs.iter().any(|job| job.source.as_ref().is_some_and(|source| source.0 == name.as_str())));

@@ -1,10 +1,10 @@
-//! The driver's lock in the cluster itself: a file in /etc/pve that every node has.
+//! The driver's lock in the cluster itself: a file in /etc/pve, which every node has.
 
 use quorate_core::observed::{Observed, WhyUnknown};
 use quorate_core::snapshot::DriverLock;
 
-use super::reader::{Reader, shell_source};
 use super::membership::Membership;
+use super::reader::{Reader, shell_source};
 use super::shell::{NodeShell, QUICK};
 use crate::wire::lenient;
 
@@ -15,7 +15,7 @@ const READ: [&str; 2] = ["cat", DRIVER_LOCK_FILE];
 
 /// Reads the lock from the first node that answers.
 pub(super) async fn read(reader: &Reader<'_>, membership: &Membership) -> Observed<Option<DriverLock>> {
-    let mut why = WhyUnknown::new(READ.join(" "), "no node is there to be asked");
+    let mut why = WhyUnknown::new(READ.join(" "), "no node could be asked");
     for node in membership.names.iter().filter(|node| !membership.is_offline(node)) {
         let shell = NodeShell::new(reader, node);
         match shell.run(&READ, QUICK).await {

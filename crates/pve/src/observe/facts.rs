@@ -19,8 +19,8 @@ use crate::wire::guest::{self as wire, Config, Current, Preconditions};
 use crate::wire::lenient::{self, Int, List};
 use crate::wire::property::size_bytes;
 
-/// Guests that are read at the same time, for each node; the nodes' own limits hold besides. A few more than a node may
-/// be asked at once, so that none is idle while another's guests are in the way.
+/// Guests that are read at the same time, per node; the limit on requests per node applies as well. A few more than
+/// that limit, so that no node is idle while another's guests come first.
 const GUESTS_AT_ONCE_PER_NODE: usize = 4;
 
 /// Keys of drives in a VM's configuration.
@@ -46,14 +46,14 @@ pub(super) async fn read(
     let complete = guests.into_values().map(|mut guest| async move {
         let old = unchanged(&guest, look).filter(|_| !stirred.contains(&guest.id));
         if let Observed::Unknown(why) = &guest.status {
-            // Its node does not answer, or it is on its way: nobody could tell.
+            // Its node does not answer, or it is migrating: its facts cannot be read.
             (guest.onboot, guest.migration) = (Observed::Unknown(why.clone()), Observed::Unknown(why.clone()));
         } else if let Some(old) = old {
             (guest.onboot, guest.migration) = (old.onboot.clone(), old.migration.clone());
         } else {
             (guest.onboot, guest.migration) = context.facts(&guest).await;
             let locked = guest.lock.known().is_some_and(Option::is_some);
-            // A locked guest is refused an answer; what was read of it before on the same node still holds.
+            // PVE refuses to answer for a locked guest; what was read before on the same node still holds.
             if let (true, Some(old)) = (locked && guest.migration.known().is_none(), known_before(&guest, look)) {
                 guest.migration = old.migration.clone();
             }
@@ -76,7 +76,7 @@ fn unchanged<'a>(guest: &Guest, look: &Look<'a>) -> Option<&'a Guest> {
     (old.status == guest.status && old.onboot.known().is_some()).then_some(old)
 }
 
-/// Guests whose refused targets may be others now: a guest that a rule binds them to has moved.
+/// Guests whose refused targets may have changed: a guest that a rule binds them to has moved.
 fn stirred(guests: &BTreeMap<GuestId, Guest>, ha: &Observed<Ha>, look: &Look<'_>) -> BTreeSet<GuestId> {
     let before = |id: &GuestId| look.previous.and_then(|previous| previous.guests.get(id));
     let moved = |id: &GuestId| before(id).map(|old| &old.node) != guests.get(id).map(|guest| &guest.node);
@@ -120,7 +120,7 @@ impl Context<'_> {
         (onboot, self.with_snapshots(guest, facts, below("snapshot")).await.into())
     }
 
-    /// Snapshots matter to disks that would be copied only: for a guest on shared storage the call is spared.
+    /// Snapshots matter only for disks that would be copied: a guest on shared storage needs no call.
     async fn with_snapshots(
         &self,
         guest: &Guest,
@@ -135,7 +135,7 @@ impl Context<'_> {
         Ok(facts)
     }
 
-    /// Containers have this call since 9.0; where it is missing (501), PVE has no objection to tell.
+    /// Containers have this call since 9.0; where it is missing (501), PVE reports no objections.
     async fn preconditions(&self, guest: &Guest, below: String) -> Result<Preconditions, WhyUnknown> {
         match self.reader.node_get_raw(&guest.node, &below).await {
             Ok(value) => lenient::read(value)
@@ -182,7 +182,7 @@ impl Context<'_> {
         Ok(facts)
     }
 
-    /// PVE tells nothing about a container's volumes; its configuration and the storages do.
+    /// PVE reports nothing about a container's volumes; its configuration and the storages do.
     fn ct(&self, guest: &Guest, config: &Config) -> Result<MigrationFacts, WhyUnknown> {
         let mut facts = MigrationFacts { bridges: bridges(config), ..MigrationFacts::default() };
         let rootfs = config.text("rootfs").map(|text| ("rootfs", crate::wire::property::Properties::parse(&text)));
@@ -205,7 +205,7 @@ impl Context<'_> {
             }
             facts.storages.insert(storage);
         }
-        // Devices handed to the container: `dev0: /dev/dri/renderD128`.
+        // Devices passed through to the container: `dev0: /dev/dri/renderD128`.
         facts.local_mounts.extend(config.numbered(&["dev"]).map(|(key, _)| key.to_owned()));
         facts.local_mounts.sort();
         facts.old_cgroup_keys = config.raw_keys("lxc.cgroup.");
@@ -313,7 +313,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_cloud_init_drive_is_no_obstacle_a_cd_is_and_hibernation_state_is_neither() {
+    fn a_cloud_init_drive_is_not_an_obstacle_a_cd_is_and_hibernation_state_is_neither() {
         let usage = |value| local_disk(&lenient::read::<wire::LocalDisk>(value).unwrap(), false).usage;
         assert_eq!(usage(json!({"volid": "local:101/vm-101-cloudinit.qcow2", "cdrom": 1})), DiskUse::CloudInit);
         assert_eq!(usage(json!({"volid": "local:iso/x.iso", "cdrom": 1, "is_attached": 1})), DiskUse::Cdrom);
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_of_a_later_release_is_a_refusal_all_the_same() {
+    fn a_reason_of_a_later_release_is_still_a_refusal() {
         let pre: Preconditions = lenient::read(json!({"not_allowed_nodes": {
             "pve1": {}, "pve2": {"unavailable_storages": ["local-zfs"]}, "pve3": {"moon-phase": "full"},
         }}))

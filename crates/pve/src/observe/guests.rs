@@ -1,7 +1,7 @@
 //! Which guests there are, where, and in which state.
 //!
-//! State comes from each node's own list: the cluster-wide list is built from samples and lags. Place comes from
-//! both; a guest that nobody lists any more, on a node that cannot be asked, is not forgotten.
+//! The state comes from each node's own list: the cluster-wide list is built from samples and lags. The node comes from
+//! both; a guest that is no longer listed, on a node that cannot be asked, is not forgotten.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,10 +9,10 @@ use quorate_core::ids::{GuestId, GuestKind, NodeName, Vmid};
 use quorate_core::observed::{Observed, WhyUnknown};
 use quorate_core::snapshot::{Guest, GuestStatus, Lock, Snapshot};
 
+use super::membership::Membership;
 use super::node::NodeLook;
 use super::reader::{Reader, node_path};
 use super::rights;
-use super::membership::Membership;
 use crate::wire::cluster::GuestEntry;
 use crate::wire::lenient::{Int, List};
 
@@ -21,7 +21,7 @@ pub(super) async fn resources(reader: &Reader<'_>) -> Result<Vec<GuestEntry>, Wh
     reader.get::<List<GuestEntry>>("/cluster/resources?type=vm").await.map(|list| list.0)
 }
 
-/// All guests with place and state; what needs calls of its own is still unknown.
+/// All guests with node and state; what needs calls of its own is still unknown.
 pub(super) fn place(
     nodes: &BTreeMap<NodeName, NodeLook>,
     resources: &Result<Vec<GuestEntry>, WhyUnknown>,
@@ -35,7 +35,7 @@ pub(super) fn place(
     for id in ids {
         let in_cluster = known.get(&id);
         let on_nodes = listed.get(&id).map(Vec::as_slice).unwrap_or_default();
-        // Two nodes list it when it moved between our calls: then the cluster's word decides.
+        // Two nodes list it if it moved between our calls: then the cluster's list decides.
         let agrees = |(node, _): &&(&NodeName, &GuestEntry)| in_cluster.is_none_or(|(place, _)| place == *node);
         let on_node = on_nodes.iter().find(agrees).or_else(|| on_nodes.first());
         let guest = match (on_node, in_cluster) {
@@ -114,7 +114,8 @@ fn from_node(id: GuestId, node: &NodeName, entry: &GuestEntry, nodes: &BTreeMap<
     guest
 }
 
-/// The node's list says only whether there is a process; QEMU's own word tells a paused guest from a working one.
+/// The node's list says only whether there is a process; QEMU's own state distinguishes a paused guest from a running
+/// one.
 pub(super) fn status(word: &str, qmp: Option<&str>) -> Option<GuestStatus> {
     match (word, qmp) {
         ("stopped", _) => Some(GuestStatus::Stopped),
@@ -127,7 +128,7 @@ pub(super) fn status(word: &str, qmp: Option<&str>) -> Option<GuestStatus> {
     }
 }
 
-/// Listed by the cluster only: its node is silent or offline, or it is just moving.
+/// Listed only by the cluster: its node is silent or offline, or it is migrating.
 fn from_cluster(
     id: GuestId,
     node: &NodeName,
@@ -147,7 +148,7 @@ fn from_cluster(
     let local = seen.and_then(|seen| seen.local_states.get(&(id.kind, id.vmid)));
     let source = format!("GET {}", node_path(node, id.kind.api()));
     guest.status = match (local, list) {
-        // The node's own word by shell is as fresh as its API.
+        // The node's own list by shell is as current as its API.
         (Some(word), _) if !membership.is_offline(node) => {
             let simple = if word == "stopped" { "stopped" } else { "running" };
             status(simple, Some(word)).map_or(Observed::unknown(source, word.clone()), Observed::Known)
@@ -179,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_paused_guest_is_told_from_a_working_one_and_nonsense_is_unknown() {
+    fn a_paused_guest_is_distinguished_from_a_running_one_and_nonsense_is_unknown() {
         assert_eq!(status("running", Some("running")), Some(GuestStatus::Running));
         assert_eq!(status("running", Some("paused")), Some(GuestStatus::Paused));
         assert_eq!(status("running", None), Some(GuestStatus::Running));

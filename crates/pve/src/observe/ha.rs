@@ -11,8 +11,8 @@ use quorate_core::snapshot::{
 use serde::de::DeserializeOwned;
 
 use super::cluster::seconds;
-use super::reader::{Reader, api_why};
 use super::membership::Membership;
+use super::reader::{Reader, api_why};
 use crate::ports::ApiError;
 use crate::wire::ha as wire;
 use crate::wire::lenient::{self, List};
@@ -23,7 +23,7 @@ const RESOURCES: &str = "/cluster/ha/resources";
 const RULES: &str = "/cluster/ha/rules";
 const GROUPS: &str = "/cluster/ha/groups";
 
-/// Reads all of it, or says what is missing: half a view of HA is none.
+/// Reads all of it, or reports what is missing: half a view of HA is no view.
 pub(super) async fn read(reader: &Reader<'_>, membership: &Membership) -> Observed<Ha> {
     let (manager, current, resources, rules, groups) = tokio::join!(
         reader.get::<wire::ManagerStatus>(MANAGER),
@@ -90,7 +90,7 @@ fn assemble(
     Ok(ha)
 }
 
-/// A word of PVE's as the enum that serialises to it.
+/// A value of PVE's as the enum variant that serialises to it.
 fn word<T: DeserializeOwned>(text: &str) -> Option<T> {
     serde_json::from_value(serde_json::Value::String(text.to_owned())).ok()
 }
@@ -104,7 +104,7 @@ fn armed(current: &[wire::CurrentEntry]) -> Result<Option<ArmedState>, WhyUnknow
     }
 }
 
-/// Configured services with their state, and those the manager still has although their configuration is gone.
+/// Configured services with their state, and those that the manager still has although their configuration is gone.
 fn services(
     resources: &[wire::Resource],
     mut states: BTreeMap<GuestId, wire::Service>,
@@ -156,7 +156,7 @@ fn service(
     })
 }
 
-/// Rules that count; groups that are still groups are read as node-affinity rules.
+/// Rules in effect; groups that were not migrated yet are read as node-affinity rules.
 fn convert_rules(
     membership: &Membership,
     rules: Vec<wire::Rule>,
@@ -202,7 +202,8 @@ fn convert_rule(membership: &Membership, rule: wire::Rule) -> Result<AffinityRul
         "node-affinity" => {
             let named = priorities(&rule.nodes.0);
             // "Not on these" is "on all others", at equal priority.
-            let others = || membership.names.iter().filter(|name| !named.contains_key(*name)).map(|name| (name.clone(), 0));
+            let others =
+                || membership.names.iter().filter(|name| !named.contains_key(*name)).map(|name| (name.clone(), 0));
             let nodes = if positive { named.clone() } else { others().collect() };
             Ok(AffinityRule::Node(NodeAffinity { id: id.clone(), guests, nodes, strict: rule.strict.0 }))
         }
@@ -286,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_that_we_do_not_know_leaves_ha_unknown() {
+    fn an_unknown_state_of_a_service_leaves_ha_unknown() {
         let state = json!({"manager_status": {"service_status": {"vm:1": {"state": "dancing"}}}});
         let why = read_all(state, json!([{"sid": "vm:1"}]), json!([]), json!([])).unwrap_err();
         assert!(why.reason.contains("dancing"), "{why}");

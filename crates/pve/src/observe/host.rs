@@ -1,4 +1,4 @@
-//! What a node's operating system tells besides: readings for advice. Nothing here stops a run by being missing.
+//! Further readings from a node's operating system, for advice only: none of them stops a run by being missing.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,13 +11,13 @@ use super::shell::{NodeShell, QUICK};
 use crate::ports::{Exit, ShellOutput};
 use crate::wire::{boot as wire_boot, host, upgrade_checker};
 
-/// The checker asks every service and, with `--full`, looks into every container.
+/// The checker queries every service and, with `--full`, looks into every container.
 const CHECKER: Duration = Duration::from_secs(180);
 
-/// Checkers that a node may have, the newest first. A release keeps the one that led to it.
+/// Checkers that a node may have, the newest first. A release keeps the checker for the upgrade to it.
 const CHECKERS: [&str; 2] = ["pve8to9", "pve7to8"];
 
-/// What a shell says when there is no such program.
+/// Exit status of a shell when there is no such program.
 const NO_SUCH_PROGRAM: Exit = Exit::Status(127);
 
 /// Reads them in a full look and after a boot; between the steps of a run they are taken over.
@@ -61,7 +61,7 @@ async fn checker(shell: &NodeShell<'_>) -> Result<Option<CheckerReport>, WhyUnkn
         if output.exit == NO_SUCH_PROGRAM {
             continue;
         }
-        // Its status is 0 whatever it found; another one means that it could not even begin.
+        // Its status is 0 whatever it found; any other means that it could not even start.
         if !output.succeeded() {
             return Err(shell.failed(&argv, &output));
         }
@@ -98,7 +98,7 @@ async fn corosync_complaints(shell: &NodeShell<'_>) -> Result<CorosyncComplaints
     host_text(shell, &JOURNAL, output, host::corosync_complaints)
 }
 
-/// What corosync complains of just now: read with every look.
+/// What corosync complained about in the last minute: read with every look.
 pub(super) async fn migration_throttle(shell: &NodeShell<'_>) -> Observed<CorosyncComplaints> {
     let since = format!("--since=-{}s", quorate_core::migration_throttle::WINDOW_S);
     let argv = ["journalctl", "--unit=corosync", &since, "--lines=500", "--output=cat", "--no-pager", "--quiet"];
@@ -112,7 +112,7 @@ pub(super) async fn migration_throttle(shell: &NodeShell<'_>) -> Observed<Corosy
 async fn nics(shell: &NodeShell<'_>) -> Result<Nics, WhyUnknown> {
     const LINKS: [&str; 5] = ["grep", "-rhs", "^Name=", "/etc/systemd/network", "/usr/local/lib/systemd/network"];
     let interfaces = shell.ok(&["cat", "/etc/network/interfaces"], QUICK).await?;
-    // grep ends with 1 if no line fits and with 2 if a folder is not there: both say that nothing is pinned.
+    // grep exits with 1 if no line matches and with 2 if a folder is missing: both mean that nothing is pinned.
     let links = shell.run(&LINKS, QUICK).await?;
     Ok(host::nics(&interfaces, &links.stdout))
 }
@@ -124,7 +124,7 @@ async fn movers(shell: &NodeShell<'_>) -> Result<BTreeSet<String>, WhyUnknown> {
     host_text(shell, &UNITS, output, |text| text.lines().filter_map(name).collect())
 }
 
-/// Where its kernels lie. A node without proxmox-boot-tool's list ends it with a failure: that is well.
+/// Where its kernels are. On a node that proxmox-boot-tool does not manage, the tool fails: that is fine.
 async fn boot(shell: &NodeShell<'_>) -> Boot {
     const STATUS: [&str; 2] = ["proxmox-boot-tool", "status"];
     const SIZES: [&str; 6] = ["lsblk", "-b", "-n", "-r", "-o", "UUID,SIZE"];

@@ -1,7 +1,7 @@
-//! On which nodes the CD images lie that hold a guest to its node: there a drive that is emptied can be filled again.
+//! Which nodes have the CD images that keep a guest on its node: on those, an ejected image can be put back.
 //!
-//! Asked in full looks only, once for each node and storage that such an image lies on; most clusters have none. A node
-//! that does not answer is left out: an image is put back only where it was seen.
+//! Read only in full looks, once for each node and storage with such an image; most clusters have none. A node that
+//! does not answer is left out: an image is put back only where it was seen.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,13 +15,13 @@ use crate::ports::percent_encoded;
 use crate::wire::guest::Volume;
 use crate::wire::lenient::List;
 
-/// Images that hold guests, as `local:iso/x.iso`.
+/// Images that keep guests on their node, as `local:iso/x.iso`.
 fn images_of(facts: &MigrationFacts) -> impl Iterator<Item = &str> {
     let images = facts.local_disks.iter().filter(|disk| disk.usage == DiskUse::Cdrom);
     images.map(|disk| disk.volid.as_str()).filter(|volid| volid.contains(':'))
 }
 
-/// Completes the facts of guests that such images hold.
+/// Completes the facts of guests with such images.
 pub(super) async fn locate(
     reader: &Reader<'_>,
     nodes: &[NodeName],

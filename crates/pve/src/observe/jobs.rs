@@ -1,4 +1,4 @@
-//! Tasks that run now. Each node's own list of active tasks is the authority; the cluster-wide list lags behind it.
+//! Tasks that are running. Each node's own list of active tasks is authoritative; the cluster-wide list lags behind it.
 
 use std::collections::BTreeMap;
 
@@ -6,13 +6,13 @@ use quorate_core::ids::{NodeName, UnixMs, Upid, Vmid};
 use quorate_core::observed::{Observed, WhyUnknown};
 use quorate_core::snapshot::{Job, JobKind};
 
+use super::membership::Membership;
 use super::node::NodeLook;
 use super::rights::holds;
-use super::membership::Membership;
 use crate::wire::cluster::Permissions;
 use crate::wire::upid;
 
-/// All running tasks; unknown as soon as one node that may be there could not be asked, or hides others' tasks.
+/// All running tasks; unknown if any node that may be up could not be asked, or hides the tasks of other users.
 pub(super) fn gather(
     nodes: &BTreeMap<NodeName, NodeLook>,
     membership: &Membership,
@@ -28,7 +28,7 @@ fn read(
 ) -> Result<Vec<Job>, WhyUnknown> {
     let permissions = permissions.as_ref().map_err(Clone::clone)?;
     let mut jobs = Vec::new();
-    // A node that is offline runs no tasks of ours; what it ran has ended with it.
+    // An offline node runs no tasks; what it ran has ended with it.
     for (name, seen) in nodes.iter().filter(|(name, _)| !membership.is_offline(name)) {
         let source = || format!("GET /nodes/{name}/tasks");
         if !holds(permissions, &format!("/nodes/{name}"), "Sys.Audit") {

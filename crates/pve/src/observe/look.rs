@@ -1,45 +1,45 @@
-//! What a look is to read, and what it may take over from the one before.
+//! What a look reads, and what it may take over from the one before.
 
 use quorate_core::ids::{GuestId, NodeName};
 use quorate_core::observed::Observed;
 use quorate_core::snapshot::Snapshot;
 
-/// How closely to look.
+/// How much a look reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
     /// Read everything.
     Full,
-    /// Read what changes while a run is under way; take the rest over from the previous snapshot.
+    /// Read what changes during a run; take the rest over from the previous snapshot.
     Watch,
 }
 
-/// One look.
+/// What one look reads.
 #[derive(Clone, Debug)]
 pub struct Look<'a> {
-    /// How closely.
+    /// How much to read.
     pub depth: Depth,
     /// The last snapshot; without one, a watch is a full look.
     pub previous: Option<&'a Snapshot>,
-    /// API endpoints not to ask: the node under work.
+    /// API endpoints not to ask: the current node.
     pub avoid: Vec<NodeName>,
-    /// Nodes of the configuration file, for when no API answers.
+    /// Nodes in the configuration file, for when no API answers.
     pub known_nodes: Vec<NodeName>,
-    /// Nodes to read closely also in a watch, packages and Ceph's ok-to-stop included: the node under work.
+    /// Nodes to read fully even in a watch, including packages and Ceph's ok-to-stop: the current node.
     pub focus: Vec<NodeName>,
-    /// Guests whose configuration is read anew also in a watch: we have just changed it.
+    /// Guests whose configuration is read again even in a watch: we have just changed it.
     pub changed_guests: Vec<GuestId>,
-    /// Of which nodes a full look, and a watch after a boot, read what serves as advice, PVE's checker among it.
+    /// For which nodes a full look, and a watch after a boot, read the readings for advice, including PVE's checker.
     pub hosts: Hosts<'a>,
 }
 
-/// Whose advice is read: the upgrade checker computes for seconds on every node.
+/// For which nodes readings for advice are read: the upgrade checker takes seconds on every node.
 #[derive(Clone, Debug)]
 pub enum Hosts<'a> {
-    /// That of every node.
+    /// For every node.
     All,
-    /// That of these nodes; the rest is taken over from this snapshot, where it has it.
+    /// For these nodes; the others are taken over from this snapshot, if it has them.
     Only(Vec<NodeName>, &'a Snapshot),
-    /// Nobody's: this look serves something else.
+    /// For no node: this look does not need them.
     Nobody,
 }
 
@@ -57,13 +57,13 @@ impl Look<'_> {
         }
     }
 
-    /// Is everything of this node to be read, whatever was known?
+    /// Must everything about this node be read, whatever was known?
     pub(super) fn closely(&self, node: &NodeName) -> bool {
         self.depth == Depth::Full || self.previous.is_none() || self.focus.contains(node)
     }
 }
 
-/// Takes a known old reading over, unless it is to be read anew. A future that is not needed sends nothing.
+/// Takes over a known old reading, unless it must be read again. A future that is not needed sends nothing.
 pub(super) async fn keep_or<T: Clone>(
     old: Option<&Observed<T>>,
     anew: bool,

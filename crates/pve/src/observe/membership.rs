@@ -1,4 +1,4 @@
-//! Who belongs to the cluster, and who is there now: as seen by *other* nodes, never by a node itself.
+//! Which nodes belong to the cluster, and which are online: as seen by *other* nodes, never by a node itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,15 +12,15 @@ use crate::wire::cluster::{ConfigNode, Status};
 use crate::wire::corosync_conf::{self, CorosyncConf};
 use crate::wire::lenient::{self, List};
 
-/// Endpoints that are asked who is online; each further one is needed only for what the others cannot tell.
+/// How many endpoints are asked which nodes are online; each further one is needed only for what the others cannot say.
 const MAX_VIEWS: usize = 3;
 
-/// The members by configuration, and who is online.
+/// The configured members, and which of them are online.
 #[derive(Debug)]
 pub(super) struct Membership {
     /// All nodes, sorted.
     pub(super) names: Vec<NodeName>,
-    /// corosync's ids.
+    /// corosync's node ids.
     pub(super) ids: BTreeMap<u32, NodeName>,
     /// Votes in the configuration.
     pub(super) votes: Observed<BTreeMap<NodeName, u32>>,
@@ -38,7 +38,7 @@ impl Membership {
         self.online.get(node).is_some_and(|online| online.is(&false))
     }
 
-    /// Nodes that are online, those first that are not under work.
+    /// Nodes that are online, with the current node last.
     pub(super) fn present(&self, look: &Look<'_>) -> Vec<&NodeName> {
         let online = |name: &&NodeName| !self.is_offline(name);
         let mut present: Vec<&NodeName> = self.names.iter().filter(online).collect();
@@ -50,7 +50,7 @@ impl Membership {
 /// One endpoint's view.
 #[derive(Debug)]
 struct View {
-    /// Who answered; none if the answer does not say.
+    /// The node that answered; none if the answer does not say.
     by: Option<NodeName>,
     quorate: bool,
     cluster: Option<String>,
@@ -58,7 +58,7 @@ struct View {
     ids: BTreeMap<u32, NodeName>,
 }
 
-/// Reads the roster.
+/// Reads the membership.
 pub(super) async fn read(reader: &Reader<'_>, look: &Look<'_>) -> Membership {
     let config_path = "/cluster/config/nodes";
     let (config, views) = tokio::join!(reader.get::<List<ConfigNode>>(config_path), views(reader));
@@ -72,7 +72,7 @@ pub(super) async fn read(reader: &Reader<'_>, look: &Look<'_>) -> Membership {
     assemble(config, views, look)
 }
 
-/// Asks until every node has been judged by another, quorate one, or nobody new answers.
+/// Asks until another, quorate node has reported on every node, or no further node answers.
 async fn views(reader: &Reader<'_>) -> Result<Vec<View>, WhyUnknown> {
     let path = "/cluster/status";
     let mut views: Vec<View> = Vec::new();
@@ -88,7 +88,7 @@ async fn views(reader: &Reader<'_>) -> Result<Vec<View>, WhyUnknown> {
             Err(_) => break,
         }
         let newest = views.last().and_then(|view| view.by.clone());
-        // An answer that does not say whose it is, or one that we had: nobody else is to be had.
+        // An answer that does not say whose it is, or one that we had already: no other node can be reached.
         let Some(by) = newest.filter(|by| !asked.contains(by)) else { break };
         asked.push(by);
         let judged = |name: &NodeName| views.iter().any(|view| view.quorate && view.by.as_ref() != Some(name));
@@ -131,7 +131,11 @@ async fn config_from_shell(reader: &Reader<'_>, look: &Look<'_>) -> Option<Coros
     None
 }
 
-fn assemble(config: Result<CorosyncConf, WhyUnknown>, views: Result<Vec<View>, WhyUnknown>, look: &Look<'_>) -> Membership {
+fn assemble(
+    config: Result<CorosyncConf, WhyUnknown>,
+    views: Result<Vec<View>, WhyUnknown>,
+    look: &Look<'_>,
+) -> Membership {
     let seen = views.as_deref().unwrap_or_default();
     let configured: &[ConfigNode] = config.as_ref().map_or(&[], |conf| &conf.nodes);
     let mut names: BTreeSet<NodeName> = seen.iter().flat_map(|view| view.online.keys().cloned()).collect();
@@ -165,7 +169,7 @@ fn assemble(config: Result<CorosyncConf, WhyUnknown>, views: Result<Vec<View>, W
     }
 }
 
-/// Another node's word, a quorate one's if there is one.
+/// What another node reports, preferably a quorate one.
 fn online(name: &NodeName, views: &Result<Vec<View>, WhyUnknown>, avoid: &[NodeName]) -> Observed<bool> {
     let views = match views {
         Ok(views) => views,
@@ -180,14 +184,14 @@ fn online(name: &NodeName, views: &Result<Vec<View>, WhyUnknown>, avoid: &[NodeN
         return Observed::Known(true);
     }
     let source = format!("GET /cluster/status on a node other than {name}");
-    Observed::unknown(source, "no other node answers, and a node's word about itself does not count")
+    Observed::unknown(source, "no other node answers, and what a node reports about itself does not count")
 }
 
 impl View {
-    /// Is there nobody else who could be asked about the node that answered?
+    /// Is there no other node that could be asked about the node that answered?
     ///
-    /// A cluster of one has no other. With two nodes, the other is away or under work while this one holds the
-    /// quorum, with a third vote elsewhere: who is quorate belongs to the cluster. Without quorum, it does not.
+    /// A cluster of one has no other. With two nodes, the other is away or being upgraded while this one holds
+    /// the quorum, with a third vote elsewhere: a quorate node belongs to the cluster. Without quorum, it does not.
     fn is_alone(&self, name: &NodeName, avoid: &[NodeName]) -> bool {
         let askable = |(other, online): (&NodeName, &bool)| other != name && *online && !avoid.contains(other);
         self.online.len() == 1 || (self.quorate && !self.online.iter().any(askable))
@@ -226,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quorate_nodes_word_outweighs_that_of_an_isolated_one() {
+    fn what_a_quorate_node_reports_outweighs_what_an_isolated_one_reports() {
         let isolated = seen_by("a", 0, &[("a", 1), ("b", 0), ("c", 0)]);
         let quorate = seen_by("b", 1, &[("a", 0), ("b", 1), ("c", 1)]);
         let views = Ok(vec![isolated, quorate]);

@@ -1,12 +1,12 @@
 //! Looking at a cluster: many small readings, put together into one [`Snapshot`].
 //!
-//! Nothing is guessed. What could not be read is [`quorate_core::observed::Observed::Unknown`] with the call that should have told and with
-//! what came instead; what is read of an offline node is never an old copy. A short list is not good news: whether
-//! our token sees all guests is itself a reading.
+//! Nothing is guessed. What could not be read is [`quorate_core::observed::Observed::Unknown`], with the call that
+//! should have answered and what came instead; readings of an offline node are never old copies. A short list is not
+//! good news: whether our token sees all guests is itself a reading.
 //!
 //! [`Depth::Full`] reads everything. [`Depth::Watch`] is for the time between steps: a fixed number of calls per
 //! node and none per guest, except for guests that are new or have moved. What does not change by itself is taken
-//! over from the previous snapshot, for nodes that were and are online in the same boot.
+//! over from the previous snapshot, for nodes that have been online since in the same boot.
 
 mod ceph;
 mod cluster;
@@ -18,14 +18,14 @@ mod host;
 mod images;
 mod jobs;
 mod look;
+mod membership;
 mod node;
 mod packages;
 mod quorum;
+mod quorum_views;
 mod reader;
 mod rights;
-mod membership;
 mod shell;
-mod quorum_views;
 
 pub use driver::DRIVER_LOCK_FILE;
 pub use look::{Depth, Hosts, Look};
@@ -43,7 +43,7 @@ use crate::ports::Ports;
 use node::NodeLook;
 use reader::Reader;
 
-/// Looks at the cluster once. Ends in bounded time, and always with a snapshot: what failed is in it as unknown.
+/// Reads the cluster once. Ends in bounded time, and always with a snapshot: what failed is unknown in it.
 pub async fn observe(ports: &Ports, look: Look<'_>) -> Snapshot {
     debug!(depth = ?look.depth, "look at the cluster begins");
     let snapshot = read(ports, look).await;
@@ -106,7 +106,11 @@ async fn read(ports: &Ports, look: Look<'_>) -> Snapshot {
     }
 }
 
-async fn look_at_nodes(reader: &Reader<'_>, membership: &membership::Membership, look: &Look<'_>) -> BTreeMap<NodeName, NodeLook> {
+async fn look_at_nodes(
+    reader: &Reader<'_>,
+    membership: &membership::Membership,
+    look: &Look<'_>,
+) -> BTreeMap<NodeName, NodeLook> {
     let mut looks: FuturesUnordered<_> =
         membership.names.iter().map(|name| node::look_at(reader, membership, look, name)).collect();
     let mut nodes = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! One node: what its API answers and what its shell tells.
+//! One node: what its API and its shell answer.
 
 use std::collections::BTreeMap;
 
@@ -10,9 +10,9 @@ use quorate_core::snapshot::{
 };
 
 use super::look::{Look, keep_or};
+use super::membership::Membership;
 use super::packages::{self, Versions};
 use super::reader::{Reader, node_path};
-use super::membership::Membership;
 use super::shell::{DATE, NodeShell, QUICK, date};
 use super::{host, quorum};
 use crate::wire::cluster::GuestEntry;
@@ -20,7 +20,7 @@ use crate::wire::lenient::{Int, List};
 use crate::wire::node as wire;
 use crate::wire::{df, pct_list, qm_list, systemctl};
 
-/// A node, and what else was read of it on the way.
+/// A node, and what else was read from it along the way.
 pub(super) struct NodeLook {
     pub(super) node: Node,
     pub(super) quorum: Observed<QuorumView>,
@@ -37,10 +37,15 @@ pub(super) struct NodeLook {
 }
 
 /// Reads one node.
-pub(super) async fn look_at(reader: &Reader<'_>, membership: &Membership, look: &Look<'_>, name: &NodeName) -> NodeLook {
+pub(super) async fn look_at(
+    reader: &Reader<'_>,
+    membership: &Membership,
+    look: &Look<'_>,
+    name: &NodeName,
+) -> NodeLook {
     const BOOT_ID: [&str; 2] = ["cat", "/proc/sys/kernel/random/boot_id"];
     let shell = NodeShell::new(reader, name);
-    // The first command proves the connection; without one, nothing else is tried.
+    // The first command proves the connection; if it fails, nothing else is tried.
     let (shell, boot) = match shell.run(&BOOT_ID, QUICK).await {
         Err(why) => (shell.broken(&why), Observed::Unknown(why)),
         Ok(output) if output.succeeded() => (shell, Observed::Known(BootId::new(output.stdout.trim()))),
@@ -107,7 +112,7 @@ pub(super) async fn look_at(reader: &Reader<'_>, membership: &Membership, look: 
     }
 }
 
-/// Versions that the shell could not tell are asked of the API.
+/// Versions that the shell could not provide are read from the API.
 async fn complete_versions(api: &NodeApi<'_>, mut mine: Versions) -> Versions {
     let parts = [&mine.pve_manager, &mine.qemu, &mine.corosync];
     if parts.iter().all(|version| version.known().is_some()) {
@@ -198,7 +203,7 @@ async fn read_api(api: &NodeApi<'_>, old: Option<&Node>, anew: bool) -> FromApi 
     }
 }
 
-/// What is in use and is no listed guest's is the host's own. Without the lists nobody can tell.
+/// Memory in use that belongs to no listed guest is the host's own. Unknown without the lists.
 fn memory(
     total_and_used: Observed<(u64, u64)>,
     vms: &Result<List<GuestEntry>, WhyUnknown>,
@@ -218,7 +223,7 @@ fn memory(
     Observed::Known(Memory { total_bytes, used_bytes, host_bytes })
 }
 
-/// What a guest holds on its host now.
+/// The memory that a guest uses on its host now.
 fn resident_bytes(guest: &GuestEntry) -> u64 {
     let held = guest.memhost.filter(|held| held.unsigned() > 0).or(guest.mem);
     held.map_or(0, Int::unsigned)
@@ -240,7 +245,7 @@ fn field<T>(
     }
 }
 
-/// A guest list is believed only if every entry says which guest it is and how big.
+/// A guest list is accepted only if every entry says which guest it is and how much memory it has.
 fn whole(list: Vec<GuestEntry>, node: &NodeName, kind: &str) -> Result<Vec<GuestEntry>, WhyUnknown> {
     if list.iter().all(|entry| entry.vmid.is_some() && entry.maxmem.is_some()) {
         return Ok(list);
@@ -310,7 +315,7 @@ async fn storages(api: &NodeApi<'_>) -> Result<BTreeMap<StorageId, StorageOnNode
     Ok(list.0.into_iter().map(convert).collect())
 }
 
-/// Bridges, and the virtual networks of SDN, which guests hang on in the same way.
+/// Bridges, and the virtual networks of SDN, to which guests are connected in the same way.
 async fn bridges(api: &NodeApi<'_>) -> Result<std::collections::BTreeSet<String>, WhyUnknown> {
     let list = api.get::<List<wire::Interface>>("network?type=any_bridge").await?;
     let is_bridge = |interface: &wire::Interface| matches!(interface.kind.0.as_str(), "bridge" | "OVSBridge" | "vnet");
@@ -348,8 +353,8 @@ async fn read_shell(shell: &NodeShell<'_>, old: Option<&Node>, look: &Look<'_>) 
     FromShell { packages, boot_free_bytes, clock_skew_ms, failed_units, local, host }
 }
 
-/// The node's clock minus ours: the least that the moments before and after the call allow, for the answer was made at any
-/// moment between them.
+/// The node's clock minus ours: the smallest difference that the times before and after the call allow, since the
+/// answer was made at some moment between them.
 async fn clock_skew(shell: &NodeShell<'_>) -> Result<i64, WhyUnknown> {
     let (output, before, after) = shell.timed(&DATE, QUICK).await?;
     if !output.succeeded() {

@@ -19,7 +19,7 @@ const FUSER: [&str; 2] = ["fuser", "/var/lib/dpkg/lock-frontend"];
 /// The same question to util-linux, for a node without psmisc.
 const LSLOCKS: [&str; 5] = ["lslocks", "--noheadings", "--notruncate", "--output", "PATH"];
 
-/// What was read of a node's software.
+/// What was read about a node's software.
 pub(super) struct Readings {
     pub(super) versions: Versions,
     pub(super) kernel: Observed<Kernel>,
@@ -27,7 +27,7 @@ pub(super) struct Readings {
     pub(super) unit: Observed<Option<UpgradeUnit>>,
 }
 
-/// Versions of the packages that decide about order and migration.
+/// Versions of the packages that matter for order and migration.
 #[derive(Clone, Debug)]
 pub(super) struct Versions {
     pub(super) pve_manager: Observed<Version>,
@@ -41,7 +41,7 @@ pub(super) async fn read(shell: &NodeShell<'_>, node: &NodeName, old: Option<&No
     let at_work = matches!(&unit, Observed::Known(Some(UpgradeUnit { state: UnitState::Running, .. })));
     let unit_changed = old.is_none_or(|old| old.upgrade_unit != unit);
     let packages = match old.map(|old| &old.packages) {
-        // While dpkg is at work there is no answer that will last: what was pending before stands, and dpkg is busy.
+        // While dpkg is at work, any answer is outdated at once: what was pending before is kept, and dpkg is busy.
         Some(Observed::Known(before)) if at_work => Observed::Known(Packages { locked: true, ..before.clone() }),
         before => {
             super::look::keep_or(before, anew || unit_changed, async { read_packages(shell, node).await.into() }).await
@@ -107,7 +107,7 @@ async fn read_kernel(shell: &NodeShell<'_>) -> Result<Kernel, WhyUnknown> {
         shell.parsed(&FIND, QUICK, files),
         shell.run(&["proxmox-boot-tool", "kernel", "list"], QUICK)
     );
-    // A node without the tool, or not managed by it, has no pins of this kind; a lost connection is another matter.
+    // A node without the tool, or not managed by it, has no pins of this kind; a lost connection is different.
     let pins =
         pins.map(
             |output| if output.succeeded() { kernels::parse_pins(&output.stdout) } else { kernels::Pins::default() },
@@ -145,7 +145,7 @@ async fn read_packages(shell: &NodeShell<'_>, node: &NodeName) -> Result<Package
     Ok(Packages {
         pending: pending.collect(),
         removals: simulation.removals,
-        // dpkg --audit ends with 1 when it has something to say.
+        // dpkg --audit exits with 1 when it has something to report.
         broken: dpkg::parse_audit(&audit?.stdout),
         // By the node's own clock, which set the file's time too: ours may be an hour off.
         lists_age_s: listed_s.map(|listed| today.seconds().saturating_sub(listed)),
@@ -153,11 +153,11 @@ async fn read_packages(shell: &NodeShell<'_>, node: &NodeName) -> Result<Package
     })
 }
 
-/// Does somebody hold dpkg's lock?
+/// Does a process hold dpkg's lock?
 async fn is_locked(shell: &NodeShell<'_>, node: &NodeName, told: ShellOutput) -> Result<bool, WhyUnknown> {
     match told.exit {
         Exit::Status(0) => Ok(true),
-        // fuser's word for "nobody"; its complaints (no such file: nobody ever held it) come with the same status.
+        // fuser's status for "no process"; its complaints (no such file: it was never held) come with the same status.
         Exit::Status(1) => Ok(false),
         Exit::Status(127) => Ok(dpkg::holds_lock(&shell.ok(&LSLOCKS, QUICK).await?)),
         _ => Err(WhyUnknown::new(shell_source(node, &FUSER), shell.failed(&FUSER, &told).reason)),
@@ -195,7 +195,7 @@ async fn read_unit(shell: &NodeShell<'_>, node: &NodeName) -> Result<Option<Upgr
     Ok(Some(UpgradeUnit { unit: UnitName::new(newest.name), state }))
 }
 
-/// The unit that counts: one that runs, else the one with the highest number. Names without a unit are left out.
+/// The relevant unit: one that runs, else the one with the highest number. Names without a unit are left out.
 fn newest(units: Vec<UnitLine>) -> Option<UnitLine> {
     let known = units.into_iter().filter(|unit| unit.load != "not-found" && unit.name.starts_with("quorate-upgrade"));
     known.max_by_key(|unit| {
@@ -213,7 +213,7 @@ async fn outcome(shell: &NodeShell<'_>, unit: &UnitLine) -> Result<UnitState, Wh
         2 | 3 => format!("signal {}", unit.main_status),
         _ => unit.result.clone(),
     };
-    // The log helps the reader; that it cannot be read does not change how the unit ended.
+    // The log helps the operator; if it cannot be read, that does not change how the unit ended.
     let log = format!("/var/log/{}.log", unit.name);
     let tail = shell.ok(&["tail", "-n", "20", &log], QUICK).await.unwrap_or_default();
     Ok(UnitState::Ended(UnitOutcome::Failed { how, tail: tail.lines().map(str::to_owned).collect() }))

@@ -6,8 +6,8 @@ use quorate_core::ids::NodeName;
 use quorate_core::observed::{Observed, WhyUnknown};
 use quorate_core::snapshot::{EtcPve, Link, Member, Qdevice, QuorumView};
 
-use super::reader::shell_source;
 use super::membership::Membership;
+use super::reader::shell_source;
 use super::shell::{NodeShell, QUICK};
 use crate::ports::Exit;
 use crate::wire::cfgtool::{self, NodeLinks};
@@ -15,7 +15,7 @@ use crate::wire::quorumtool::{self, Quorumtool};
 
 const QUORUMTOOL: [&str; 2] = ["corosync-quorumtool", "-s"];
 const CFGTOOL: [&str; 2] = ["corosync-cfgtool", "-n"];
-/// The mode of this link is what PVE itself goes by: without quorum pmxcfs takes the write bits away.
+/// PVE itself goes by the mode of this link: without quorum, pmxcfs removes its write bits.
 const LOCAL: [&str; 4] = ["stat", "-c", "%a", "/etc/pve/local"];
 
 /// Reads one node's view.
@@ -26,7 +26,7 @@ pub(super) async fn read(shell: &NodeShell<'_>, node: &NodeName, membership: &Me
     view.into()
 }
 
-/// The same without the cluster's help, by what corosync.conf says.
+/// The same without the cluster's help, based on corosync.conf.
 pub(super) async fn read_alone(
     shell: &NodeShell<'_>,
     node: &NodeName,
@@ -37,7 +37,7 @@ pub(super) async fn read_alone(
     super::reader::both(votes, links).and_then(|(votes, links)| view(node, ids, addresses, votes, links)).into()
 }
 
-/// Exit status 2 only says "not quorate"; 1 is an error.
+/// Exit status 2 only means "not quorate"; 1 is an error.
 async fn votes(shell: &NodeShell<'_>, node: &NodeName) -> Result<Quorumtool, WhyUnknown> {
     let output = shell.run(&QUORUMTOOL, QUICK).await?;
     match output.exit {
@@ -48,7 +48,7 @@ async fn votes(shell: &NodeShell<'_>, node: &NodeName) -> Result<Quorumtool, Why
     }
 }
 
-/// May `/etc/pve` be written there?
+/// Is `/etc/pve` writable there?
 pub(super) async fn etc_pve(shell: &NodeShell<'_>) -> Observed<EtcPve> {
     local_mode(shell).await.into()
 }
@@ -89,7 +89,7 @@ fn view(
         reachable.insert(name, links);
     }
     let most = reachable.values().map(|links| u32::try_from(links.len()).unwrap_or(u32::MAX)).max().unwrap_or(0);
-    // The row of the node that was asked says whether *it* hears the device.
+    // The row of the node that was asked says whether *it* is in contact with the device.
     let heard = votes.members.iter().find(|member| member.local).and_then(|member| member.qdevice.as_deref());
     let qdevice = votes.qdevice.map(|device| Qdevice {
         votes: device.votes,

@@ -1,7 +1,7 @@
-//! Every node asked by itself, by shell alone: what is to be had when nobody has quorum and no API may answer.
+//! Every node asked on its own, by shell alone: what can be read when no node has quorum and no API may answer.
 //!
 //! Nothing here needs the cluster: names and votes come from corosync.conf as the nodes have it on their own disks.
-//! Moments are turned into those of our clock, because the clocks of two nodes differ.
+//! Times are converted to our clock, because the clocks of two nodes differ.
 
 use std::collections::BTreeMap;
 
@@ -19,13 +19,13 @@ use crate::wire::corosync_conf::{self, CorosyncConf};
 use crate::wire::corosync_journal::{self, Line};
 use crate::wire::lenient::{self, Int, Text};
 
-/// The copy that corosync itself reads: it is there without pmxcfs.
+/// The copy that corosync itself reads: it exists without pmxcfs.
 const CONF: [&str; 2] = ["cat", "/etc/corosync/corosync.conf"];
 const UPTIME: [&str; 2] = ["cat", "/proc/uptime"];
 const JOURNAL: [&str; 7] =
     ["journalctl", "--unit=corosync", "--since=-24h", "--lines=5000", "--output=short-unix", "--no-pager", "--quiet"];
 
-/// Asks every node, all at once. Ends in bounded time, and always with a survey.
+/// Asks all nodes at once. Ends in bounded time, and always with a view per node, unknown where it failed.
 pub async fn quorum_views(ports: &Ports, known_nodes: &[NodeName]) -> QuorumViews {
     let reader = Reader::new(ports, &[], known_nodes);
     let confs = join_all(known_nodes.iter().map(|name| conf(&reader, name))).await;
@@ -53,7 +53,7 @@ pub async fn quorum_views(ports: &Ports, known_nodes: &[NodeName]) -> QuorumView
     }
 }
 
-/// What corosync.conf says of all nodes.
+/// What corosync.conf says about all nodes.
 struct Known {
     ids: BTreeMap<u32, NodeName>,
     addresses: BTreeMap<NodeName, Vec<String>>,
@@ -65,7 +65,7 @@ async fn conf(reader: &Reader<'_>, node: &NodeName) -> Result<CorosyncConf, WhyU
 
 async fn report(reader: &Reader<'_>, node: &NodeName, known: &Known) -> NodeReport {
     let shell = NodeShell::new(reader, node);
-    // The first command proves the connection; without one, nothing else is tried.
+    // The first command proves the connection; if it fails, nothing else is tried.
     let (shell, uptime_s) = match shell.parsed(&UPTIME, QUICK, uptime).await {
         Ok(uptime_s) => (shell, Ok(uptime_s)),
         Err(why) => (shell.broken(&why), Err(why)),
@@ -88,8 +88,8 @@ fn uptime(text: &str) -> Result<u64, String> {
     seconds.ok_or_else(|| format!("it printed {text:?}"))
 }
 
-/// So far is the node's clock ahead of ours. A node whose clock cannot be read is taken for right: a shell that answers
-/// and does not know the time is not to be had.
+/// How far the node's clock is ahead of ours. If its clock cannot be read, it is assumed to be right: a shell that
+/// answers knows the time.
 async fn ahead_ms(shell: &NodeShell<'_>) -> i64 {
     let Ok((output, before, after)) = shell.timed(&DATE, QUICK).await else { return 0 };
     date(&output.stdout).map_or(0, |theirs| theirs.ahead_ms(UnixMs(before.0.midpoint(after.0))))
@@ -101,7 +101,7 @@ struct Status {
     timestamp: Option<Int>,
 }
 
-/// `None` where the node never ran a local resource manager, or pmxcfs is not there to tell.
+/// `None` where the node never ran a local resource manager, or pmxcfs is not running.
 async fn lrm(shell: &NodeShell<'_>, node: &NodeName, ahead_ms: i64) -> Result<Option<LrmReport>, WhyUnknown> {
     let path = format!("/etc/pve/nodes/{}/lrm_status", percent_encoded(node.as_str()));
     let argv = ["cat", &path];

@@ -1,4 +1,5 @@
-//! One place through which all reading goes: who is asked, how many at once, and how a failure is put in words.
+//! The one place through which everything is read: which node is asked, how many requests at once, and how a failure is
+//! worded.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +16,7 @@ use crate::wire::lenient;
 /// Requests in flight per node, API calls and programs together: a look must not be a load.
 const IN_FLIGHT_PER_NODE: usize = 3;
 
-/// Cluster-wide requests in flight: they all land on one endpoint.
+/// Cluster-wide requests in flight: they all go to one endpoint.
 const IN_FLIGHT_CLUSTER: usize = 6;
 
 /// Reads through the ports.
@@ -36,7 +37,7 @@ impl<'a> Reader<'a> {
         self.ports.clock.now()
     }
 
-    /// The permits of a node; those of the cluster for a node that nobody named before.
+    /// The permits of a node; those of the cluster for a node that was not known before.
     pub(super) fn permits(&self, node: &NodeName) -> &Semaphore {
         self.per_node.get(node).unwrap_or(&self.cluster)
     }
@@ -47,12 +48,12 @@ impl<'a> Reader<'a> {
         lenient::read(value).map_err(|reason| WhyUnknown::new(format!("GET {path}"), reason))
     }
 
-    /// A cluster-wide read whose refusal says something.
+    /// A cluster-wide read whose refusal is information.
     pub(super) async fn get_raw(&self, path: &str) -> Result<Value, ApiError> {
         self.get_avoiding(path, &[]).await
     }
 
-    /// A cluster-wide read that must not be served by these endpoints either.
+    /// A cluster-wide read that must not be answered by these endpoints either.
     pub(super) async fn get_avoiding(&self, path: &str, more: &[NodeName]) -> Result<Value, ApiError> {
         let _permit = self.cluster.acquire().await;
         self.send(path, more).await
@@ -65,7 +66,7 @@ impl<'a> Reader<'a> {
         lenient::read(value).map_err(|reason| WhyUnknown::new(format!("GET {path}"), reason))
     }
 
-    /// A read below `/nodes/N` whose refusal says something.
+    /// A read below `/nodes/N` whose refusal is information.
     pub(super) async fn node_get_raw(&self, node: &NodeName, below: &str) -> Result<Value, ApiError> {
         let _permit = self.permits(node).acquire().await;
         self.send(&node_path(node, below), &[]).await
@@ -86,18 +87,18 @@ pub(super) fn node_path(node: &NodeName, below: &str) -> String {
     format!("/nodes/{}/{below}", percent_encoded(node.as_str()))
 }
 
-/// A failed read in words.
+/// The reason for a failed read.
 pub(super) fn api_why(path: &str, error: &ApiError) -> WhyUnknown {
     WhyUnknown::new(format!("GET {path}"), error.to_string())
 }
 
-/// The source of a program's reading: `corosync-cfgtool -n on pve2`.
+/// The source of a reading from a program: `corosync-cfgtool -n on pve2`.
 pub(super) fn shell_source(node: &NodeName, argv: &[&str]) -> String {
     let argv: Vec<String> = argv.iter().map(|arg| (*arg).to_owned()).collect();
     format!("{} on {node}", quote_all(&argv).replace('\n', "\\n"))
 }
 
-/// Both, or why the first that is missing is missing.
+/// Both readings, or the reason for the first missing one.
 pub(super) fn both<A, B>(a: Result<A, WhyUnknown>, b: Result<B, WhyUnknown>) -> Result<(A, B), WhyUnknown> {
     Ok((a?, b?))
 }

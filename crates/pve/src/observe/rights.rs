@@ -12,7 +12,7 @@ use quorate_core::snapshot::Guest;
 use super::node::NodeLook;
 use crate::wire::cluster::{GuestEntry, Permissions};
 
-/// Privileges that a run needs, each on everything below its path. None of them differs between 8 and 9.
+/// Privileges that a run needs, each on everything below its path. They are the same in PVE 8 and 9.
 const NEEDED: [(&str, &str); 11] = [
     ("/", "Sys.Audit"),
     ("/", "Sys.Console"),
@@ -27,9 +27,9 @@ const NEEDED: [(&str, &str); 11] = [
     ("/vms", "VM.PowerMgmt"),
 ];
 
-/// Does the token hold a privilege on a path, by itself or from above?
+/// Does the token hold a privilege on a path, directly or from above?
 ///
-/// An entry of a path replaces what comes from above; only propagated privileges (flag 1) come down.
+/// An entry on a path replaces what comes from above; only propagated privileges (flag 1) are inherited.
 pub(super) fn holds(permissions: &Permissions, path: &str, privilege: &str) -> bool {
     if let Some(here) = permissions.0.get(path) {
         return here.0.contains_key(privilege);
@@ -47,14 +47,14 @@ pub(super) fn holds(permissions: &Permissions, path: &str, privilege: &str) -> b
     false
 }
 
-/// Does it hold on a path and everything below? Names the places where it does not.
+/// Does it hold on a path and everything below? Returns the paths where it does not.
 fn lacks(permissions: &Permissions, base: &str, privilege: &str) -> Vec<String> {
     let mut places = Vec::new();
     let here = permissions.0.get(base).map(|privileges| privileges.0.get(privilege).is_some_and(|flag| flag.0));
     if !here.unwrap_or_else(|| holds(permissions, base, privilege)) {
         places.push(base.to_owned());
     }
-    // `/` itself is needed there only; what lies below it has lines of its own.
+    // `/` is needed only on `/` itself; the paths below it have lines of their own.
     if base != "/" {
         let below =
             permissions.0.keys().filter(|path| path.strip_prefix(base).is_some_and(|rest| rest.starts_with('/')));
@@ -77,7 +77,7 @@ pub(super) fn missing(permissions: &Result<Permissions, WhyUnknown>) -> Observed
     Observed::Known(missing)
 }
 
-/// Does the token see all guests? By its privileges, and by what the nodes list themselves.
+/// Does the token see all guests? According to its privileges, and to what the nodes themselves list.
 pub(super) fn sees_all_guests(
     permissions: &Result<Permissions, WhyUnknown>,
     nodes: &BTreeMap<NodeName, NodeLook>,
@@ -94,7 +94,7 @@ pub(super) fn sees_all_guests(
         Ok(permissions) if !lacks(permissions, "/vms", "VM.Audit").is_empty() => return Observed::Known(false),
         Ok(_) => {}
     }
-    // The privileges are there; but without the cluster's list, what lies on a silent node is not listed by anybody.
+    // The privileges are there; but without the cluster's list, guests on a silent node are not listed anywhere.
     let silent = || nodes.values().find_map(|seen| seen.vms.as_ref().err().or(seen.cts.as_ref().err()));
     if let (Err(why), Some(silent)) = (resources, silent()) {
         return Observed::unknown(why.source.clone(), format!("{}; and {silent}", why.reason));

@@ -8,13 +8,13 @@ use quorate_core::observed::WhyUnknown;
 use super::reader::{Reader, shell_source};
 use crate::ports::{Exit, ShellOutput};
 
-/// For a program that answers at once.
+/// Deadline for a program that answers at once.
 pub(super) const QUICK: Duration = Duration::from_secs(20);
 
-/// For one that computes: apt.
+/// Deadline for a program that computes: apt.
 pub(super) const SLOW: Duration = Duration::from_secs(90);
 
-/// A node's clock.
+/// Prints a node's clock.
 pub(super) const DATE: [&str; 2] = ["date", "+%s%3N"];
 
 /// What [`DATE`] printed.
@@ -22,7 +22,7 @@ pub(super) fn date(text: &str) -> Result<UnixMs, String> {
     text.trim().parse().map(UnixMs).map_err(|_| format!("it printed {text:?} instead of a number"))
 }
 
-/// A node's shell, or why it is not to be had.
+/// A node's shell, or why there is none.
 pub(super) struct NodeShell<'a> {
     reader: &'a Reader<'a>,
     node: &'a NodeName,
@@ -39,12 +39,12 @@ impl<'a> NodeShell<'a> {
         Self { broken: Some(why.reason.clone()), ..self }
     }
 
-    /// Runs a program in the C locale; how it ended is the caller's to judge.
+    /// Runs a program in the C locale; the caller decides what its exit status means.
     pub(super) async fn run(&self, argv: &[&str], deadline: Duration) -> Result<ShellOutput, WhyUnknown> {
         self.timed(argv, deadline).await.map(|(output, _, _)| output)
     }
 
-    /// The same, with the moments before and after it by our clock; waiting for our turn is not in between.
+    /// The same, with the times before and after it by our clock, not including the wait for a permit.
     pub(super) async fn timed(
         &self,
         argv: &[&str],
@@ -62,13 +62,13 @@ impl<'a> NodeShell<'a> {
         output.map(|output| (output, before, after)).map_err(|error| why(error.to_string()))
     }
 
-    /// Runs a program that must end with status 0; its standard output.
+    /// Runs a program that must exit with status 0; returns its standard output.
     pub(super) async fn ok(&self, argv: &[&str], deadline: Duration) -> Result<String, WhyUnknown> {
         let output = self.run(argv, deadline).await?;
         if output.succeeded() { Ok(output.stdout) } else { Err(self.failed(argv, &output)) }
     }
 
-    /// Runs a program that must end with status 0, and reads what it printed.
+    /// Runs a program that must exit with status 0, and parses what it printed.
     pub(super) async fn parsed<T>(
         &self,
         argv: &[&str],
@@ -79,17 +79,17 @@ impl<'a> NodeShell<'a> {
         parse(&output).map_err(|reason| self.misread(argv, reason))
     }
 
-    /// Whose shell it is.
+    /// The node whose shell it is.
     pub(super) fn node(&self) -> &'a NodeName {
         self.node
     }
 
-    /// A program that printed something else than it should.
+    /// A program that printed something other than expected.
     pub(super) fn misread(&self, argv: &[&str], reason: String) -> WhyUnknown {
         WhyUnknown::new(shell_source(self.node, argv), reason)
     }
 
-    /// A failure in words: how it ended, and the first line of what it complained about.
+    /// The reason for a failure: how it ended, and the first line of its complaint.
     pub(super) fn failed(&self, argv: &[&str], output: &ShellOutput) -> WhyUnknown {
         let how = match &output.exit {
             Exit::Status(status) => format!("exit status {status}"),

@@ -12,17 +12,17 @@ pub struct Simulation {
 /// One `Inst` line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Install {
-    /// Package.
+    /// Name of the package.
     pub name: String,
     /// Installed version; none for a new package.
     pub from: Option<String>,
-    /// Version to come.
+    /// New version.
     pub to: String,
     /// `Proxmox VE:stable`.
     pub origin: String,
 }
 
-/// Reads the output. It must show that apt came to its end: the summary line, or none of the lines is believed.
+/// Reads the output. It must show that apt finished: without the summary line, none of the lines counts.
 pub fn parse(output: &str) -> Result<Simulation, String> {
     let mut simulation = Simulation::default();
     let mut summary = false;

@@ -1,10 +1,10 @@
-//! `proxmox-boot-tool status` and `lsblk`: what holds the kernels of a node.
+//! `proxmox-boot-tool status` and `lsblk`: the partitions with the kernels of a node.
 
 use std::collections::BTreeMap;
 
 use quorate_core::snapshot::{BootPartition, KeptBoot};
 
-/// Partitions that are believed; a node has one per boot disk.
+/// The most partitions that are accepted; a node has one per boot disk.
 const MOST_PARTITIONS: usize = 64;
 
 /// `6D31-87F4 is configured with: uefi (versions: 6.8.12-4-pve, 6.14.8-2-pve)`, and lines that begin with `WARN:`.
@@ -30,7 +30,7 @@ pub fn kept(status: &str, sizes: &str) -> KeptBoot {
     found
 }
 
-/// `df -B1 --output=avail,target /boot/efi`; none if nothing is mounted there, and df tells of what lies below.
+/// `df -B1 --output=avail,target /boot/efi`; none if nothing is mounted there, and df reports the file system above.
 pub fn efi_free(df: &str) -> Option<u64> {
     let (free, target) = df.lines().nth(1)?.trim().split_once(' ')?;
     (target.trim() == "/boot/efi").then(|| free.parse().ok())?

@@ -49,7 +49,7 @@ pub struct Check {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Summary {
-    /// In words.
+    /// The message.
     pub message: Text,
 }
 
@@ -57,9 +57,9 @@ pub struct Summary {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct PgMap {
-    /// By state.
+    /// Counts by state.
     pub pgs_by_state: List<PgState>,
-    /// All.
+    /// Their total number.
     pub num_pgs: Option<Int>,
 }
 
@@ -83,7 +83,7 @@ pub struct MgrMap {
     pub standbys: List<Named>,
 }
 
-/// Something with a name.
+/// An object of which only the name matters.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Named {
@@ -121,7 +121,7 @@ pub struct Metadata {
     pub mds: Map<Daemon>,
     /// OSDs.
     pub osd: Option<List<OsdDaemon>>,
-    /// By node: what is installed there, as its own pvestatd tells.
+    /// By node: what is installed there, as its own pvestatd reports.
     pub node: Map<Installed>,
 }
 
@@ -141,7 +141,7 @@ pub struct InstalledVersion {
     pub str: Option<Text>,
 }
 
-/// A daemon that has told about itself.
+/// A daemon and what it reports about itself.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Daemon {
@@ -153,7 +153,7 @@ pub struct Daemon {
     pub ceph_version_short: Option<Text>,
 }
 
-/// An OSD that has told about itself.
+/// An OSD and what it reports about itself.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct OsdDaemon {
@@ -165,12 +165,12 @@ pub struct OsdDaemon {
     pub ceph_version_short: Option<Text>,
     /// For clients: `[v2:10.77.0.1:6802/3778329868,v1:10.77.0.1:6803/3778329868]`.
     pub front_addr: Option<Text>,
-    /// For copies.
+    /// For replication: the cluster network.
     pub back_addr: Option<Text>,
 }
 
 impl OsdDaemon {
-    /// The addresses in both, without ports; what is no address is passed over.
+    /// The addresses in both, without ports; anything else is skipped.
     pub fn addresses(&self) -> BTreeSet<IpAddr> {
         let texts = [&self.front_addr, &self.back_addr].into_iter().flatten();
         let entries = texts.flat_map(|text| text.0.trim_matches(['[', ']']).split(','));
@@ -211,9 +211,9 @@ pub struct Pool {
 pub struct Osd {
     /// Its number.
     pub osd: Option<Int>,
-    /// Its process answers.
+    /// It is up: its process answers.
     pub up: Flag,
-    /// It takes data.
+    /// It is in: it takes data.
     #[serde(rename = "in")]
     pub weighted_in: Flag,
     /// `exists`, `up`, and flags of its own (`noout`).
@@ -224,7 +224,7 @@ pub struct Osd {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct OkToStop {
-    /// The answer.
+    /// Ceph says that they may be stopped.
     pub ok_to_stop: Option<Flag>,
     /// Placement groups that would become unavailable.
     pub num_not_ok_pgs: Option<Int>,

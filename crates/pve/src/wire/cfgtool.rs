@@ -1,4 +1,4 @@
-//! `corosync-cfgtool -n`: links to each other node that is reachable. A node that is not is missing.
+//! `corosync-cfgtool -n`: links to each other reachable node. An unreachable node is not listed.
 
 /// A reachable node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,7 +9,7 @@ pub struct NodeLinks {
     pub links: Vec<(u32, bool)>,
 }
 
-/// Reads the output. It must begin as the tool begins; an empty list of nodes is a true answer (a node alone).
+/// Reads the output. It must begin like the tool's output; an empty list of nodes is a valid answer (a node alone).
 pub fn parse(output: &str) -> Result<Vec<NodeLinks>, String> {
     let mut lines = output.lines().map(str::trim).filter(|line| !line.is_empty());
     match lines.next() {

@@ -150,7 +150,7 @@ pub struct StorageEntry {
     pub shared: Flag,
     /// `pve1,pve2`; none means all.
     pub nodes: Option<Text>,
-    /// Switched off.
+    /// It is disabled.
     pub disable: Flag,
 }
 
@@ -169,7 +169,7 @@ impl StorageEntry {
 pub struct BackupEntry {
     /// Its id.
     pub id: Text,
-    /// Missing means switched on.
+    /// Missing means enabled.
     pub enabled: Option<Flag>,
     /// Unix time in seconds.
     #[serde(rename = "next-run")]
@@ -186,11 +186,11 @@ pub struct ReplicationEntry {
     pub id: Text,
     /// The guest's number.
     pub guest: Option<Int>,
-    /// From here.
+    /// The source node.
     pub source: Option<Text>,
-    /// To there.
+    /// The target node.
     pub target: Option<Text>,
-    /// Switched off.
+    /// It is disabled.
     pub disable: Flag,
     /// Failures in a row (state only).
     pub fail_count: Option<Int>,

@@ -3,12 +3,12 @@
 use super::cluster::ConfigNode;
 use super::lenient::{Int, Text};
 
-/// What matters of the file.
+/// The relevant part of the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CorosyncConf {
     /// `cluster_name`.
     pub cluster_name: Option<String>,
-    /// The node list, in the shape that the API gives it.
+    /// The node list, in the shape that the API returns.
     pub nodes: Vec<ConfigNode>,
     /// `quorum { device { votes } }`: 0 where no device is configured.
     pub device_votes: u32,

@@ -1,6 +1,7 @@
-//! corosync's lines in a node's journal (`journalctl --output=short-unix`), as far as they tell who came and went.
+//! corosync's lines in a node's journal (`journalctl --output=short-unix`), as far as they say which nodes joined and
+//! left.
 
-/// One line that tells something.
+/// One relevant line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Line {
     /// `[TOTEM ] A new membership (1.2f) was formed. Members joined: 1 left: 2`.
@@ -9,16 +10,17 @@ pub enum Line {
         joined: Vec<u32>,
         /// Ids.
         left: Vec<u32>,
-        /// `A processor failed, forming new configuration` came before: they did not say good-bye.
+        /// `A processor failed, forming new configuration` came before: they left without a leave message.
         vanished: bool,
     },
-    /// `[TOTEM ] Failed to receive the leave message. failed: 2`: whoever left in the line before did not say so.
+    /// `[TOTEM ] Failed to receive the leave message. failed: 2`: the node that left in the line before sent no leave
+    /// message.
     Failed(Vec<u32>),
     /// `[KNET  ] link: host: 2 link: 0 is down`.
     Link {
-        /// To whom.
+        /// Node id of the peer.
         id: u32,
-        /// Which.
+        /// Number of the link.
         link: u32,
         /// Up, or down.
         up: bool,
@@ -27,7 +29,7 @@ pub enum Line {
     Quorum(bool),
 }
 
-/// All of them, with their moments in milliseconds since 1970 by the node's clock. Other lines are passed over.
+/// All relevant lines, with their times in milliseconds since 1970 by the node's clock. Other lines are skipped.
 pub fn parse(text: &str) -> Vec<(u64, Line)> {
     let mut lines = Vec::new();
     let mut failed = false;
@@ -82,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_said_good_bye_and_who_did_not_is_told_apart() {
+    fn nodes_that_sent_a_leave_message_are_distinguished_from_those_that_did_not() {
         let text = "1795348700.250000 pve3 corosync[9]:   [TOTEM ] A new membership (1.2f) was formed. Members left: 1\n\
                     1795348710.5 pve3 corosync[9]:   [KNET  ] link: host: 2 link: 0 is down\n\
                     1795348711.000001 pve3 corosync[9]:   [TOTEM ] A processor failed, forming new configuration: token \
@@ -104,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn who_joins_and_who_leaves_in_one_line_are_told_apart() {
+    fn joins_and_leaves_in_one_line_are_distinguished() {
         let text =
             "1795348700 pve3 corosync[9]: [TOTEM ] A new membership (1.2f) was formed. Members joined: 1 4 left: 2";
         let line = Line::Members { joined: vec![1, 4], left: vec![2], vanished: false };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// Installed packages with their version. Packages that are removed or half-way are left out.
+/// Installed packages with their version. Packages that are removed or half-installed are left out.
 pub fn parse_query(output: &str) -> Result<BTreeMap<String, String>, String> {
     let mut installed = BTreeMap::new();
     for line in output.lines().filter(|line| !line.trim().is_empty()) {
@@ -22,7 +22,7 @@ pub fn parse_query(output: &str) -> Result<BTreeMap<String, String>, String> {
     Ok(installed)
 }
 
-/// Packages that `dpkg --audit` complains about. An empty output is well.
+/// Packages that `dpkg --audit` complains about. Empty output means none.
 ///
 /// Prose at the margin, one package per indented line (` pve-manager  Proxmox Virtual Environment …`).
 pub fn parse_audit(output: &str) -> Vec<String> {
@@ -32,7 +32,7 @@ pub fn parse_audit(output: &str) -> Vec<String> {
         .filter_map(|line| line.split_whitespace().next())
         .map(str::to_owned)
         .collect();
-    // Something was printed, but in another layout: it is not well all the same.
+    // Something was printed, but in another layout: that is still a complaint.
     if broken.is_empty() {
         broken.extend(output.lines().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned));
     }

@@ -18,7 +18,7 @@ impl Config {
         self.0.0.get(key).and_then(plain)
     }
 
-    /// Is a flag set? Missing and nonsense are false.
+    /// Is a flag set? Missing and invalid values are false.
     pub fn flag(&self, key: &str) -> bool {
         self.text(key).and_then(|text| super::lenient::flag(&text)).unwrap_or(false)
     }
@@ -30,7 +30,7 @@ impl Config {
         keys.filter(|key| key.starts_with(prefix)).map(str::to_owned).collect()
     }
 
-    /// All keys made of one of these prefixes and a number, with their values in parts: `scsi0`, `net1`.
+    /// All keys that are one of these prefixes and a number, with their values parsed: `scsi0`, `net1`.
     pub fn numbered<'a>(&'a self, prefixes: &'a [&str]) -> impl Iterator<Item = (&'a str, Properties)> + 'a {
         self.0.0.iter().filter_map(move |(key, value)| {
             let number = prefixes.iter().find_map(|prefix| key.strip_prefix(prefix))?;
@@ -87,12 +87,12 @@ pub struct Preconditions {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Refusal {
-    /// Storages that it lacks.
+    /// Storages that the target lacks.
     pub unavailable_storages: List<Text>,
     /// Configuration keys whose mapping has no entry for it.
     #[serde(rename = "unavailable-resources")]
     pub unavailable_resources: List<Text>,
-    /// HA rules against it.
+    /// HA rules that forbid it.
     #[serde(rename = "blocking-ha-resources")]
     pub blocking_ha_resources: List<HaBlocker>,
     /// Reasons of a later release.
@@ -100,7 +100,7 @@ pub struct Refusal {
     pub other: BTreeMap<String, Value>,
 }
 
-/// A guest or rule that stands against a target.
+/// A guest or rule that forbids a target.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct HaBlocker {
@@ -120,7 +120,7 @@ pub struct LocalDisk {
     pub drivename: Option<Text>,
     /// Bytes.
     pub size: Option<Int>,
-    /// A CD.
+    /// It is a CD drive.
     pub cdrom: Flag,
     /// The generated cloud-init drive (9.x says so).
     pub is_cloudinit: Flag,
@@ -132,7 +132,7 @@ pub struct LocalDisk {
     pub is_vmstate: Flag,
     /// TPM state.
     pub is_tpmstate: Flag,
-    /// Not left out of replication.
+    /// It is replicated.
     pub replicate: Flag,
 }
 

@@ -46,11 +46,11 @@ pub struct Manager {
 pub struct Service {
     /// `started`, `migrate`, …
     pub state: Text,
-    /// Where it is.
+    /// The node it is on.
     pub node: Option<Text>,
-    /// Where it goes.
+    /// The node it moves to.
     pub target: Option<Text>,
-    /// Where it will go back to.
+    /// The node it will be moved back to after maintenance.
     pub maintenance_node: Option<Text>,
 }
 
@@ -93,11 +93,11 @@ pub struct Rule {
     pub resources: Names,
     /// `pve1:2,pve2`.
     pub nodes: Names,
-    /// Node affinity: never elsewhere.
+    /// Node affinity: guests may never run elsewhere.
     pub strict: Flag,
     /// `positive`, `negative`.
     pub affinity: Option<Text>,
-    /// Switched off.
+    /// It is disabled.
     pub disable: Flag,
     /// Errors: the manager ignores the rule.
     pub errors: Map<Value>,
@@ -111,9 +111,9 @@ pub struct Group {
     pub group: Text,
     /// `pve1:2,pve2`.
     pub nodes: Names,
-    /// Never elsewhere.
+    /// Guests may never run elsewhere.
     pub restricted: Flag,
-    /// Members do not go back by themselves.
+    /// Members are not moved back automatically.
     pub nofailback: Flag,
 }
 
@@ -139,7 +139,7 @@ impl<'de> Deserialize<'de> for Names {
     }
 }
 
-/// An entry of `GET /cluster/ha/status/current`; only `fencing` (9.2 and later) is of use here.
+/// An entry of `GET /cluster/ha/status/current`; only `fencing` (9.2 and later) is used here.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct CurrentEntry {

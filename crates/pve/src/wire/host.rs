@@ -17,7 +17,7 @@ pub fn dkms_modules(output: &str) -> BTreeSet<String> {
     output.lines().filter_map(module).collect()
 }
 
-/// Counts what corosync complained of, in lines of its journal.
+/// Counts corosync's complaints in lines of its journal.
 pub fn corosync_complaints(journal: &str) -> CorosyncComplaints {
     let mut counted = CorosyncComplaints::default();
     for line in journal.lines() {
@@ -32,7 +32,7 @@ pub fn corosync_complaints(journal: &str) -> CorosyncComplaints {
     counted
 }
 
-/// Physical cards that `/etc/network/interfaces` builds on, and `Name=` lines of systemd's `.link` files.
+/// Physical cards that `/etc/network/interfaces` uses, and `Name=` lines of systemd's `.link` files.
 pub fn nics(interfaces: &str, links: &str) -> Nics {
     let mut named = BTreeSet::new();
     let mut virtual_ones = BTreeSet::from(["lo".to_owned()]);
@@ -57,7 +57,7 @@ pub fn nics(interfaces: &str, links: &str) -> Nics {
             _ => {}
         }
     }
-    // A VLAN lies on its card: `eno1.20` is `eno1`. Bridges and bonds without members are virtual by their names.
+    // A VLAN is on its card: `eno1.20` is `eno1`. Bridges and bonds without members are virtual by their names.
     let card = |name: &String| name.split(['.', '@']).next().unwrap_or("").to_owned();
     let is_virtual = |name: &String| {
         virtual_ones.contains(name)

@@ -22,7 +22,7 @@ pub fn parse_files(output: &str) -> Vec<String> {
     releases
 }
 
-/// The pins. Sections that are missing mean that nothing is pinned.
+/// The pins. Missing sections mean that nothing is pinned.
 pub fn parse_pins(output: &str) -> Pins {
     let mut pins = Pins::default();
     let mut section = "";
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pins_stand_in_their_own_sections() {
+    fn pins_are_listed_in_their_own_sections() {
         let text = "Manually selected kernels:\nNone.\n\nAutomatically selected kernels:\n6.8.12-14-pve\n6.14.8-2-pve\n\n\
                     Pinned kernel:\n6.8.12-9-pve\n\nKernel pinned on next-boot:\n6.8.12-17-pve\n";
         let pins = parse_pins(text);

@@ -6,12 +6,12 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-/// Reads an answer into a shape; the error says what did not fit.
+/// Deserialises an answer; the error says what did not match.
 pub fn read<T: DeserializeOwned>(value: Value) -> Result<T, String> {
     serde_json::from_value(value).map_err(|error| format!("an answer of an unknown shape: {error}"))
 }
 
-/// Reads JSON text, skipping what may stand before the first brace or bracket (`ceph` prints an empty line).
+/// Reads JSON text, skipping anything before the first brace or bracket (`ceph` prints an empty line).
 pub fn read_text<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     let start = text.find(['{', '[']).ok_or("no JSON in the output")?;
     let mut stream = serde_json::Deserializer::from_str(&text[start..]).into_iter::<T>();
@@ -40,7 +40,7 @@ impl<'de> Deserialize<'de> for Flag {
     }
 }
 
-/// Reads a flag as it stands in a property string or configuration value.
+/// Reads a flag as written in a property string or configuration value.
 pub fn flag(text: &str) -> Option<bool> {
     match text.trim().to_ascii_lowercase().as_str() {
         "1" | "true" | "yes" | "on" => Some(true),

@@ -1,7 +1,7 @@
-//! The shapes of API answers and command outputs, as they really come.
+//! The shapes of API answers and command outputs, as they really are.
 //!
 //! PVE is Perl: a flag may be `1`, `"1"`, `true` or missing, a number may be a string, an empty list may be `null`.
-//! [`lenient`] takes all of these; unknown fields are ignored. What cannot be understood is an error, never a
+//! [`lenient`] accepts all of these; unknown fields are ignored. What cannot be understood is an error, never a
 //! default that looks like good news. No parser here panics, whatever the bytes.
 
 pub mod apt;

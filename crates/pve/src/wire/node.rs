@@ -22,9 +22,9 @@ pub struct Status {
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Amount {
-    /// All.
+    /// Total bytes.
     pub total: Option<Int>,
-    /// In use.
+    /// Bytes in use.
     pub used: Option<Int>,
     /// Free for use (file systems).
     pub avail: Option<Int>,
@@ -100,7 +100,7 @@ pub struct Task {
 }
 
 impl Task {
-    /// Does it run?
+    /// Is it still running?
     pub fn is_running(&self) -> bool {
         self.endtime.is_none() && self.status.as_ref().is_none_or(|status| status.0 == "RUNNING")
     }
@@ -112,7 +112,7 @@ impl Task {
 pub struct PackageVersion {
     /// Its name.
     pub package: Text,
-    /// The installed version, in spite of its name.
+    /// The installed version, despite its name.
     pub old_version: Option<Text>,
     /// `Installed`, `NotInstalled`, `ConfigFiles`, …
     pub current_state: Option<Text>,
@@ -144,7 +144,7 @@ pub struct RepositoryFile {
 pub struct RepositoryError {
     /// Its path.
     pub path: Text,
-    /// PVE's words.
+    /// PVE's message.
     pub error: Text,
 }
 
@@ -152,7 +152,7 @@ pub struct RepositoryError {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Repository {
-    /// Switched on.
+    /// It is enabled.
     pub enabled: Flag,
     /// `deb`.
     pub types: List<Text>,

@@ -1,8 +1,8 @@
-//! Property strings: `local:iso/x.iso,media=cdrom,size=3M`. The first element may lack its key.
+//! Property strings: `local:iso/x.iso,media=cdrom,size=3M`. The first element may have no key.
 
 use std::collections::BTreeMap;
 
-/// A property string in parts.
+/// A parsed property string.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Properties {
     /// The first element if it has no key: a volume, a CPU model, a network card's model.
@@ -12,7 +12,7 @@ pub struct Properties {
 }
 
 impl Properties {
-    /// Takes a property string apart. Never fails: every text is one.
+    /// Parses a property string. Never fails: every text is one.
     pub fn parse(text: &str) -> Self {
         let mut properties = Self::default();
         for (index, part) in text.split(',').enumerate() {
@@ -27,7 +27,7 @@ impl Properties {
         properties
     }
 
-    /// The first element, or what stands under its default key.
+    /// The first element, or the value of its default key.
     pub fn first(&self, default_key: &str) -> Option<&str> {
         self.head.as_deref().or_else(|| self.get(default_key))
     }
@@ -50,7 +50,7 @@ pub fn size_bytes(text: &str) -> Option<u64> {
         "T" => 1 << 40,
         _ => return None,
     };
-    // Fractions occur (`1.5G`); a float holds every real disk size exactly enough, and converts with saturation.
+    // Fractions occur (`1.5G`); a float holds every real disk size with enough precision, and converts with saturation.
     match digits.parse::<u64>() {
         Ok(whole) => whole.checked_mul(factor),
         Err(_) => {

@@ -1,6 +1,6 @@
 //! `corosync-quorumtool -s`: votes and members as one node sees them.
 
-/// What it says.
+/// The parsed output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quorumtool {
     /// This node's id.
@@ -39,13 +39,13 @@ pub struct MemberLine {
 /// The QDevice's row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QdeviceLine {
-    /// Votes it has.
+    /// Votes it is configured with.
     pub votes: u32,
-    /// It casts them now.
+    /// It is casting them now.
     pub casting: bool,
 }
 
-/// Reads the output; the exit status (2: not quorate) says nothing that is not in it.
+/// Reads the output; the exit status (2: not quorate) adds nothing to it.
 pub fn parse(output: &str) -> Result<Quorumtool, String> {
     let value = |label: &str| {
         output.lines().find_map(|line| line.strip_prefix(label)?.strip_prefix(':')).map(str::trim).ok_or_else(|| {

@@ -24,7 +24,7 @@ pub struct UnitLine {
 impl UnitLine {
     /// The number at the end of the name, `quorate-upgrade-ab12-3` → 3; 1 where there is none.
     pub fn number(&self) -> u32 {
-        // The run's own short id may be all digits; a number has a dash before it and the id before that.
+        // The run's short id may itself be all digits; an attempt number comes after the id and a dash.
         let mut parts = self.name.trim_start_matches("quorate-upgrade").split('-').filter(|part| !part.is_empty());
         let _run = parts.next();
         parts.next_back().and_then(|number| number.parse().ok()).unwrap_or(1)
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn several_units_come_as_blocks_and_have_numbers() {
+    fn several_units_are_printed_as_blocks_and_have_numbers() {
         let text = "Id=quorate-upgrade-ab12.service\nLoadState=loaded\nActiveState=active\nSubState=exited\nResult=success\n\
                     ExecMainCode=1\nExecMainStatus=0\n\nId=quorate-upgrade-ab12-2.service\nLoadState=loaded\nActiveState=failed\n\
                     SubState=failed\nResult=exit-code\nExecMainCode=1\nExecMainStatus=100\n";
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn failed_units_are_named() {
+    fn failed_units_are_listed_by_name() {
         assert_eq!(parse_failed("postfix.service loaded failed failed Postfix\n"), ["postfix.service"]);
         assert!(parse_failed("").is_empty());
     }

@@ -5,13 +5,13 @@
 
 use quorate_core::snapshot::{CheckerLevel, CheckerLine, CheckerReport};
 
-/// Lines that are believed; a program that prints more than this is not the checker.
+/// The most lines that are accepted; a program that prints more is not the checker.
 const MOST_LINES: usize = 5_000;
 
-/// Before a line that is none of the checker's known forms.
+/// Prefix for a line that has none of the checker's known forms.
 const NOT_UNDERSTOOD: &str = "not understood: ";
 
-/// Reads the output of `tool`. It must be the checker's at all: one heading and one line with a level.
+/// Reads the output of `tool`. It must be recognisable as the checker's: one heading and one line with a level.
 pub fn parse(tool: &str, output: &str) -> Result<CheckerReport, String> {
     let mut reading = Reading::default();
     for line in without_colours(output).lines().take(MOST_LINES) {
@@ -50,7 +50,7 @@ impl Reading {
             }
             last.text.push_str(line.trim());
         } else if !line.trim().is_empty() {
-            // Kept and shown: what is not understood is not dropped.
+            // Kept and shown: what is not recognised is not dropped.
             let text = format!("{NOT_UNDERSTOOD}{}", line.trim());
             self.lines.push(CheckerLine { level: CheckerLevel::Notice, section: self.section.clone(), text });
         }
@@ -71,12 +71,12 @@ fn marked(line: &str) -> Option<(CheckerLevel, &str)> {
     Some((level, text))
 }
 
-/// `Checking totem settings..`: says what comes next, and belongs to no line.
+/// `Checking totem settings..`: announces what comes next, and belongs to no line.
 fn is_progress(line: &str) -> bool {
     line.ends_with("..") && line.starts_with(|letter: char| letter.is_ascii_uppercase())
 }
 
-/// Without `ESC [ … letter`. A sequence that does not end is dropped with what follows of it.
+/// Without `ESC [ … letter`. An unterminated sequence is dropped with everything after it.
 fn without_colours(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut letters = text.chars();
@@ -112,7 +112,7 @@ mod tests {
             assert_eq!(report.target_major(), Some(9));
             let levels = [CheckerLevel::Pass, CheckerLevel::Skip, CheckerLevel::Warn, CheckerLevel::Fail];
             assert_eq!(levels.map(|level| count(&report, level)), [passed, skipped, warnings, failures]);
-            // Every line with a level is there, and none is taken for a continuation of another.
+            // Every line with a level is found, and none is taken for a continuation of another.
             assert!(report.lines.iter().all(|line| !line.text.is_empty() && !line.section.is_empty()));
             for level in ["PASS: ", "INFO: ", "WARN: ", "FAIL: ", "SKIP: ", "NOTICE: "] {
                 assert!(report.lines.iter().all(|line| !line.text.contains(level)), "{level}");
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_and_lines_that_go_on_are_joined() {
+    fn colours_are_removed_and_continued_lines_are_joined() {
         let text = "= CHECKING X =\n\n\u{1b}[32mPASS: fine\u{1b}[0m\n\u{1b}[1m\u{1b}[31mFAIL: \nIt is\n\n  broken\u{1b}[0m\nChecking more..\nstray\n= SUMMARY =\nTOTAL: 2\n";
         let report = parse("pve8to9", text).unwrap();
         let lines: Vec<(CheckerLevel, &str)> =
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_died_on_the_way_is_not_finished_and_another_program_is_refused() {
+    fn a_checker_that_died_before_its_summary_is_not_finished_and_another_program_is_refused() {
         assert!(!parse("pve8to9", "= CHECKING X =\nPASS: fine\n").unwrap().finished);
         assert!(parse("pve8to9", "bash: pve8to9: command not found\n").is_err());
     }

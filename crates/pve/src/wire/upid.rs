@@ -1,6 +1,6 @@
 //! Task ids: `UPID:node:pid:pstart:starttime:type:id:user:`, numbers in hex.
 
-/// A task id in parts.
+/// A parsed task id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpidParts<'a> {
     /// The node the task runs on.
@@ -15,7 +15,7 @@ pub struct UpidParts<'a> {
     pub user: &'a str,
 }
 
-/// Takes a task id apart; `None` for anything that is not one.
+/// Parses a task id; `None` for anything else.
 pub fn parse(upid: &str) -> Option<UpidParts<'_>> {
     let fields: Vec<&str> = upid.split(':').collect();
     let ["UPID", node, pid, pstart, started, kind, id, user, ""] = fields.as_slice() else { return None };

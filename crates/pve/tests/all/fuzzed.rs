@@ -1,6 +1,6 @@
-//! No parser panics, whatever it is given: arbitrary bytes, and mixtures of the words that it looks for.
+//! No parser panics, whatever its input: arbitrary bytes, and mixtures of the words that it looks for.
 //!
-//! What they make of it is not asked here: an error and an odd reading are both well. A panic would end a run.
+//! The result does not matter here: an error and an odd reading are both fine. A panic would end a run.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -60,7 +60,7 @@ fn answers(value: &serde_json::Value) {
     }
 }
 
-/// Words that parsers look for, and what may lie between them.
+/// Words that parsers look for, and what may be between them.
 fn words() -> impl Strategy<Value = String> {
     let known = vec![
         " ",

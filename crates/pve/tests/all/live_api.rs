@@ -26,7 +26,7 @@ use tokio_rustls::rustls;
 enum Manner {
     /// Answers.
     Answers,
-    /// Answers, and closes the connection although it said nothing of it.
+    /// Answers, and closes the connection without announcing it.
     ForgetsConnections,
     /// Takes the request and closes without an answer.
     Swallows,
@@ -158,7 +158,7 @@ async fn reads_share_a_kept_connection_and_a_write_has_its_own() {
 }
 
 #[tokio::test]
-async fn a_kept_connection_that_has_gone_stale_is_replaced_without_a_word() {
+async fn a_kept_connection_that_has_gone_stale_is_silently_replaced() {
     let server = serve(Manner::ForgetsConnections).await;
     let ports = live(vec![endpoint("a", &server).await], "secret");
     for _ in 0..3 {
@@ -168,14 +168,14 @@ async fn a_kept_connection_that_has_gone_stale_is_replaced_without_a_word() {
 }
 
 #[tokio::test]
-async fn a_swallowed_write_is_in_doubt_and_is_not_sent_anywhere_else() {
+async fn a_write_without_an_answer_is_in_doubt_and_is_not_sent_elsewhere() {
     let (silent, other) = (serve(Manner::Swallows).await, serve(Manner::Answers).await);
     let ports = live(vec![endpoint("a", &silent).await, endpoint("b", &other).await], "secret");
     let error = ports.api.call(post("/nodes/a/status")).await.unwrap_err();
     assert!(matches!(&error, ApiError::InDoubt { node, .. } if *node == NodeName::from("a")), "{error}");
     assert_eq!(silent.requests.lock().unwrap().len(), 1);
     assert!(other.requests.lock().unwrap().is_empty());
-    // A read may go on to the next one.
+    // A read may be sent to the next one.
     ports.api.call(ApiRequest::get("/version")).await.unwrap();
     assert_eq!(other.requests.lock().unwrap().len(), 1);
 }
@@ -191,7 +191,7 @@ async fn a_write_goes_to_the_next_endpoint_while_nothing_was_sent() {
 }
 
 #[tokio::test]
-async fn a_strange_certificate_gets_not_one_byte_and_both_fingerprints_are_named() {
+async fn an_unknown_certificate_gets_not_one_byte_and_both_fingerprints_are_named() {
     let server = serve(Manner::Answers).await;
     let mut endpoint = endpoint("a", &server).await;
     let real = std::mem::replace(&mut endpoint.fingerprint, "AB".repeat(32));
@@ -224,7 +224,7 @@ async fn an_endpoint_to_be_avoided_is_not_asked_even_if_there_is_no_other() {
 }
 
 #[tokio::test]
-async fn a_node_is_read_by_itself_and_through_others_once_it_could_not_be_reached() {
+async fn a_node_is_read_directly_and_through_others_once_it_could_not_be_reached() {
     let (a, b) = (serve(Manner::Answers).await, serve(Manner::Answers).await);
     let gone = ("127.0.0.1".to_owned(), 1);
     let nodes = vec![endpoint("a", &a).await, endpoint("b", &b).await, closed("c", gone, "AA".repeat(32))];

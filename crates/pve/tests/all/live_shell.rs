@@ -100,7 +100,7 @@ impl Handler for Node {
                 session.exit_status_request(channel, 100)?;
             }
             "killed" => session.exit_signal_request(channel, Sig::KILL, false, "", "")?,
-            // The connection ends under the program.
+            // The connection ends while the program runs.
             "lost" => return Err(russh::Error::Disconnect),
             "hang" => return Ok(()),
             "slow" => {
@@ -125,7 +125,7 @@ impl Handler for Node {
     }
 }
 
-/// A folder of this test's own.
+/// A directory for this test alone.
 fn folder(name: &str) -> PathBuf {
     let folder = std::env::temp_dir().join(format!("quorate-{}-{name}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
@@ -183,7 +183,7 @@ async fn at_most_three_programs_run_at_once_on_a_node() {
 }
 
 #[tokio::test]
-async fn a_connection_lost_under_a_program_leaves_it_in_doubt_and_the_next_one_has_a_new_connection() {
+async fn a_connection_lost_during_a_program_leaves_it_in_doubt_and_the_next_one_has_a_new_connection() {
     let server = serve().await;
     let ports = live(&server, "lost", &server.client_key, pinned(&server.host_key));
     assert!(run(&ports, &["true"]).await.is_ok());
@@ -204,7 +204,7 @@ async fn a_program_that_does_not_end_is_given_up_at_its_deadline() {
 }
 
 #[tokio::test]
-async fn a_strange_host_key_ends_the_connection_before_the_login() {
+async fn an_unknown_host_key_ends_the_connection_before_the_login() {
     let server = serve().await;
     let other = new_key();
     let ports = live(&server, "stranger", &server.client_key, pinned(other.public_key()));
@@ -215,7 +215,7 @@ async fn a_strange_host_key_ends_the_connection_before_the_login() {
 }
 
 #[tokio::test]
-async fn a_key_that_the_node_does_not_know_is_refused_in_words() {
+async fn a_key_that_the_node_does_not_know_is_refused_with_a_message() {
     let server = serve().await;
     let ports = live(&server, "refused", &new_key(), pinned(&server.host_key));
     let error = run(&ports, &["true"]).await.unwrap_err();
@@ -223,7 +223,7 @@ async fn a_key_that_the_node_does_not_know_is_refused_in_words() {
 }
 
 #[tokio::test]
-async fn the_host_key_may_stand_in_a_known_hosts_file() {
+async fn the_host_key_may_be_in_a_known_hosts_file() {
     let server = serve().await;
     let file = folder("known").join("known_hosts");
     let key = server.host_key.to_openssh().unwrap();

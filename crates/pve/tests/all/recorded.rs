@@ -1,5 +1,5 @@
-//! A look at the recorded genuine cluster, and at what is changed in it on purpose.
-#![allow(clippy::disallowed_methods, reason = "UPDATE=1 writes the snapshot anew")]
+//! A look at the recorded genuine cluster, and at deliberate changes to it.
+#![allow(clippy::disallowed_methods, reason = "UPDATE=1 writes the snapshot again")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use quorate_core::ids::{GuestId, NodeName};
 use quorate_core::observed::Observed;
-use quorate_core::snapshot::{GuestStatus, HaServiceState, HealthLevel, Memory, Snapshot, SafeToStop};
+use quorate_core::snapshot::{GuestStatus, HaServiceState, HealthLevel, Memory, SafeToStop, Snapshot};
 use quorate_core::version::Version;
 use quorate_pve::observe::{Depth, Look, observe};
 use quorate_pve::ports::{Api, ApiData, ApiError, ApiRequest, PortFuture, Ports};
@@ -92,7 +92,7 @@ async fn a_look_finds_what_the_recording_holds() {
 #[tokio::test]
 async fn what_was_not_recorded_is_unknown_and_says_so() {
     let snapshot = look_at(&recorded()).await;
-    // The only endpoint is pve1: nobody else can say that it is online.
+    // The only endpoint is pve1: no other node can say that it is online.
     assert!(snapshot.nodes[&"pve1".into()].online.known().is_none());
     let gaps = snapshot.gaps();
     let why = |place: &str| &gaps.iter().find(|gap| gap.place == place).unwrap_or_else(|| panic!("{place}")).why;
@@ -100,12 +100,12 @@ async fn what_was_not_recorded_is_unknown_and_says_so() {
     assert!(why("nodes/pve2/memory").reason.contains("not in the recording"));
     assert_eq!(why("nodes/pve1/kernel").source, "find /boot -maxdepth 1 -name 'vmlinuz-*' on pve1");
     assert!(why("guests/vm:101/status").source.contains("/nodes/pve2/qemu"));
-    // Half of the nodes' task lists are not there, so nobody may think that nothing runs.
+    // Half of the nodes' task lists are missing, so it must not look as if nothing runs.
     assert!(snapshot.jobs.known().is_none());
 }
 
 #[tokio::test]
-async fn a_token_without_vm_audit_sees_short_lists_and_is_not_believed() {
+async fn a_token_without_vm_audit_sees_short_lists_and_is_not_trusted() {
     // PVE answers 200 with fewer entries: here with none.
     let ports = changed(|request, answer| match request.path.as_str() {
         "/cluster/resources" | "/nodes/pve1/qemu" => Ok(Value::Array(vec![])),
@@ -124,7 +124,7 @@ async fn a_token_without_vm_audit_sees_short_lists_and_is_not_believed() {
 }
 
 #[tokio::test]
-async fn a_guest_that_only_the_node_itself_lists_proves_that_the_token_is_blind() {
+async fn a_guest_that_only_the_node_itself_lists_proves_that_the_token_does_not_see_all() {
     // The privileges look complete, but vm:103 of `qm list` is in no answer of the API.
     let ports = changed(|request, answer| match request.path.as_str() {
         "/cluster/resources" => answer.map(|mut list| {
@@ -151,7 +151,7 @@ async fn a_cluster_without_ceph_has_none_and_one_that_times_out_is_unknown() {
 }
 
 #[tokio::test]
-async fn an_offline_nodes_readings_are_unknown_also_in_a_watch_that_knows_better_times() {
+async fn an_offline_nodes_readings_are_unknown_even_in_a_watch_that_had_them_before() {
     let mut before = look_at(&recorded()).await;
     let pve3 = before.nodes.get_mut(&"pve3".into()).unwrap();
     pve3.memory = Observed::Known(Memory { total_bytes: 2, used_bytes: 1, host_bytes: 1 });
@@ -170,7 +170,7 @@ async fn an_offline_nodes_readings_are_unknown_also_in_a_watch_that_knows_better
     let pve3 = &snapshot.nodes[&"pve3".into()];
     assert_eq!(pve3.online, Observed::Known(false));
     assert!(pve3.memory.known().is_none() && pve3.storages.known().is_none());
-    // Its guests are still listed, in an unknown state: nobody may take them for stopped.
+    // Its guests are still listed, in an unknown state: they must not be taken for stopped.
     let guest = &snapshot.guests[&GuestId::vm(103)];
     assert!(guest.node == "pve3".into() && guest.may_be_running() && guest.migration.known().is_none());
 }
@@ -189,7 +189,7 @@ fn counting(below: &'static str) -> (Ports, Arc<AtomicUsize>) {
 }
 
 #[tokio::test]
-async fn a_watch_asks_nothing_about_a_guest_whose_facts_are_known_and_a_full_look_asks_again() {
+async fn a_watch_does_not_read_a_guest_whose_facts_are_known_and_a_full_look_reads_it_again() {
     let before = look_at(&recorded()).await;
     let (ports, count) = counting("/nodes/pve1/qemu/102/");
     let watch = Look { depth: Depth::Watch, previous: Some(&before), ..Look::full() };
@@ -201,7 +201,7 @@ async fn a_watch_asks_nothing_about_a_guest_whose_facts_are_known_and_a_full_loo
 }
 
 #[tokio::test]
-async fn a_watch_reads_a_guest_anew_that_has_come_from_another_node() {
+async fn a_watch_reads_a_guest_again_that_has_come_from_another_node() {
     let mut before = look_at(&recorded()).await;
     before.guests.get_mut(&GuestId::vm(102)).unwrap().node = "pve2".into();
     let (ports, count) = counting("/nodes/pve1/qemu/102/");
@@ -210,8 +210,8 @@ async fn a_watch_reads_a_guest_anew_that_has_come_from_another_node() {
 }
 
 #[tokio::test]
-async fn a_privilege_that_is_missing_is_enough_not_to_believe_the_lists() {
-    // The nodes' own lists do not contradict: what they show is seen. One guest is hidden by an entry of its own.
+async fn a_missing_privilege_is_enough_not_to_trust_the_lists() {
+    // The nodes' own lists do not contradict it: all they show is visible. One guest is hidden by an entry of its own.
     let ports = changed(|request, answer| match request.path.as_str() {
         "/access/permissions" => answer.map(|mut permissions| {
             permissions["/vms/199"] = serde_json::json!({"VM.Migrate": 1});
@@ -248,7 +248,7 @@ async fn an_offline_node_is_not_asked_through_another_one() {
 }
 
 #[tokio::test]
-async fn one_node_without_ceph_does_not_speak_for_a_silent_one() {
+async fn one_node_without_ceph_proves_nothing_about_a_silent_one() {
     let ports = changed(|request, answer| {
         let refused = |reason: &str| Err(ApiError::Refused { status: 500, reason: reason.into(), errors: vec![] });
         match request.path.as_str() {

@@ -29,7 +29,7 @@ impl Api for NoApi {
     }
 }
 
-/// Shells that a closure plays; what it does not know is a program that is not there.
+/// Shells simulated by a closure; a command that it does not know is a missing program.
 struct Played<F>(F);
 
 impl<F: Fn(&NodeName, &str) -> Option<(i32, String)> + Send + Sync> Shell for Played<F> {
@@ -52,7 +52,7 @@ fn played(play: impl Fn(&NodeName, &str) -> Option<(i32, String)> + Send + Sync 
 
 #[tokio::test]
 async fn without_any_api_the_members_and_their_quorum_are_read_by_shell() {
-    // node3 is cut off; corosync ends with 2 there, which only says that it is not quorate.
+    // node3 is cut off; corosync exits with 2 there, which only means that it is not quorate.
     let ports = played(|node, command| match (node.as_str(), command) {
         (_, "cat /etc/pve/corosync.conf") => Some((0, fixture("debian/corosync.conf"))),
         ("node3", "corosync-quorumtool -s") => Some((2, fixture("debian/corosync-quorumtool-s-isolated-node3.txt"))),
@@ -71,7 +71,10 @@ async fn without_any_api_the_members_and_their_quorum_are_read_by_shell() {
     assert!(cut_off.links.is_empty());
     let rest = snapshot.quorum[&"node1".into()].known().unwrap();
     assert!(rest.quorate && rest.links.len() == 1);
-    assert!(snapshot.nodes[&NodeName::from("node1")].online.known().is_none(), "nobody was asked who is online");
+    assert!(
+        snapshot.nodes[&NodeName::from("node1")].online.known().is_none(),
+        "no node was asked which nodes are online"
+    );
     assert_eq!(snapshot.sees_all_guests.known(), None);
 }
 
@@ -90,7 +93,7 @@ fn upgrading(active: &'static str, sub: &'static str, result: &'static str, stat
         )),
         "apt-get" => Some((0, "0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n".into())),
         "dpkg" => Some((0, String::new())),
-        // Its clock is an hour behind ours: how old the file is, only it can tell.
+        // Its clock is an hour behind ours: only the node itself can tell how old the file is.
         "stat" => Some((0, "1795345000\n".into())),
         "date" => Some((0, "1795345092000\n".into())),
         "fuser" => Some((1, String::new())),
@@ -122,14 +125,14 @@ async fn watch(ports: &Ports, before: &Snapshot) -> (Option<UnitState>, Packages
 }
 
 #[tokio::test]
-async fn while_our_upgrade_runs_the_packages_stand_as_before_and_dpkg_is_busy() {
+async fn while_our_upgrade_runs_the_packages_are_as_before_and_dpkg_is_busy() {
     let (unit, packages) = watch(&upgrading("active", "running", "success", 0), &before().await).await;
     assert_eq!(unit, Some(UnitState::Running));
     assert!(packages.locked && packages.removals == ["told-before"]);
 }
 
 #[tokio::test]
-async fn when_our_upgrade_has_ended_the_packages_are_read_anew() {
+async fn when_our_upgrade_has_ended_the_packages_are_read_again() {
     let (unit, packages) = watch(&upgrading("active", "exited", "success", 0), &before().await).await;
     assert_eq!(unit, Some(UnitState::Ended(UnitOutcome::Success)));
     assert!(!packages.locked && packages.removals.is_empty());
@@ -137,7 +140,7 @@ async fn when_our_upgrade_has_ended_the_packages_are_read_anew() {
 }
 
 #[tokio::test]
-async fn an_upgrade_that_failed_tells_how_and_its_last_words() {
+async fn an_upgrade_that_failed_shows_how_and_its_last_lines() {
     let (unit, _) = watch(&upgrading("failed", "failed", "exit-code", 100), &before().await).await;
     let Some(UnitState::Ended(UnitOutcome::Failed { how, tail })) = unit else { panic!("{unit:?}") };
     assert_eq!(how, "exit status 100");

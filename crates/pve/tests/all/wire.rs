@@ -75,7 +75,7 @@ fn every_recorded_answer_fits_its_shape() {
             ["nodes", _, _, _, "status", "current"] => fits::<guest::Current>(data),
             ["nodes", _, _, _, "migrate"] => fits::<guest::Preconditions>(data),
             ["nodes", _, _, _, "snapshot"] => fits::<List<guest::Snapshot>>(data),
-            _ => panic!("{}: nobody reads {path}", file.display()),
+            _ => panic!("{}: no reader for {path}", file.display()),
         };
         assert_eq!(result, Ok(()), "{}", file.display());
         read += 1;
@@ -93,7 +93,7 @@ fn a_rule_against_a_target_is_read_and_an_allowed_target_has_an_empty_entry() {
 }
 
 #[test]
-fn a_drained_node_shows_its_mode_and_where_its_services_will_go_back_to() {
+fn a_drained_node_shows_its_mode_and_where_its_services_will_be_moved_back_to() {
     let read: ha::ManagerStatus = lenient::read(data("pve91/more/ha-manager_status-maintenance-drained.json")).unwrap();
     let state = read.manager_status.unwrap();
     assert!(state.node_status.0.values().any(|status| status.0 == "maintenance"));
@@ -111,7 +111,7 @@ fn ended_tasks_are_not_running_ones() {
 }
 
 #[test]
-fn apts_simulation_tells_new_packages_from_upgrades() {
+fn apts_simulation_distinguishes_new_packages_from_upgrades() {
     let read = apt::parse(&stdout("pve91/shell/apt-dist-upgrade-simulate.txt")).unwrap();
     assert_eq!(read.installs.len(), 5);
     let kernel = &read.installs[1];
@@ -199,7 +199,7 @@ proptest! {
         feed(&String::from_utf8_lossy(&bytes));
     }
 
-    /// Lines made of the words that the parsers look for, in any order.
+    /// Lines of the words that the parsers look for, in any order.
     #[test]
     fn no_parser_panics_on_scrambled_outputs(words in proptest::collection::vec(word(), 0..60)) {
         feed(&words.concat());
@@ -216,7 +216,7 @@ proptest! {
         feed(&String::from_utf8_lossy(&bytes));
     }
 
-    /// Any JSON into any shape.
+    /// Any JSON, read as any shape.
     #[test]
     fn no_shape_panics_on_any_json(value in json()) {
         feed_json(&value);

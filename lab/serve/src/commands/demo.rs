@@ -1,7 +1,7 @@
 //! `quorate-lab demo`: a whole run, from inspect to report, against a lab cluster inside this process.
 //!
 //! The lab is reached as any cluster is: through a configuration file, HTTPS with pinned fingerprints and an API token,
-//! and SSH. What is printed last is the lab's ledger of harm; it is the world's account and not the tool's.
+//! and SSH. The last page is the lab's impact report: what the world itself recorded, not what the tool says.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -12,8 +12,8 @@ use quorate_world::impact::{Impact, ImpactReport};
 
 use super::files::write_files;
 use super::up::DEMO_POLICY;
-use crate::lab::{Lab, LabOptions, Port};
 use crate::impact_page::impact_page;
+use crate::lab::{Lab, LabOptions, Port};
 
 const NOTHING: &str = "No cluster outside this process was touched.";
 
@@ -22,16 +22,16 @@ pub(crate) struct Args {
     /// How much faster than the wall clock the lab's time runs
     #[arg(long, value_name = "NUMBER", default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=1000))]
     time_factor: u32,
-    /// Another cluster, in which each policy for guests that cannot move is used once
+    /// Use another cluster, in which each policy for guests that cannot move is used once
     #[arg(long)]
     policies: bool,
-    /// Seed of everything that is drawn by lot
+    /// Seed of all random choices
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
 }
 
 pub(super) async fn perform(args: &Args, format: Format) -> Result<Exit, Failure> {
-    #[allow(clippy::disallowed_methods, reason = "the ledger says how long the demo took on the wall")]
+    #[allow(clippy::disallowed_methods, reason = "the impact report says how long the demo took in real time")]
     let began = Instant::now();
     let dir = TemporaryDir::new()?;
     let pages = Pages(format);
@@ -74,7 +74,7 @@ async fn start_lab(args: &Args) -> Result<Lab, Failure> {
 }
 
 fn fault(what: String) -> Failure {
-    Failure::new(Exit::Internal, what, NOTHING, &["Try again; if it stays, report it with this message."])
+    Failure::new(Exit::Internal, what, NOTHING, &["Try again; if it happens again, report it with this message."])
 }
 
 fn where_it_is(lab: &Lab) -> Page {
@@ -96,13 +96,13 @@ fn show(impact: &ImpactReport, pages: Pages) {
     match pages.0 {
         Format::Json => print_json(impact),
         Format::Text => {
-            pages.title("Ledger of harm: the world's own account");
+            pages.title("Impact report");
             impact_page(impact).print();
         }
     }
 }
 
-/// Gone when the demo is over.
+/// A directory that is removed when the demo is over.
 struct TemporaryDir(PathBuf);
 
 impl TemporaryDir {
@@ -117,7 +117,7 @@ impl TemporaryDir {
 impl Drop for TemporaryDir {
     #[allow(clippy::disallowed_methods, reason = "the demo removes what it made")]
     fn drop(&mut self) {
-        // Left behind at worst: it holds keys of a lab that has ended.
+        // At worst it stays behind: it only holds the keys of a lab that has ended.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }

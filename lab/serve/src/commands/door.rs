@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::impact_page::impact_page;
 
-/// Where a lab's files are unless something else is said.
+/// Where a lab's files are by default.
 pub(super) const DEFAULT_DIR: &str = "quorate-lab";
 
 #[derive(Debug, clap::Args)]
@@ -26,10 +26,10 @@ pub(crate) struct Place {
 pub(crate) struct FaultArgs {
     #[command(flatten)]
     place: Place,
-    /// Not now, but when the lab is so many seconds old, in its time
+    /// Not now, but when the lab is this many seconds old, in its time
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     at: u64,
-    /// The fault and its arguments: `power-off pve2`; `list` names all
+    /// The fault and its arguments: `power-off pve2`; `list` shows all
     #[arg(required = true, value_name = "FAULT", allow_negative_numbers = true)]
     words: Vec<String>,
 }
@@ -41,7 +41,7 @@ pub(crate) struct ConsentArgs {
     /// The guest: `vm:116`
     #[arg(value_parser = guest)]
     guest: GuestId,
-    /// How long it may be down in all
+    /// How many seconds it may be down in total
     seconds: u64,
 }
 
@@ -96,7 +96,7 @@ pub(super) async fn consent(args: &ConsentArgs) -> Result<Exit, Failure> {
 }
 
 const UNTOUCHED: &str = "Nothing was changed in the lab.";
-const LIST: &str = "`quorate-lab fault list` names every fault with its arguments.";
+const LIST: &str = "`quorate-lab fault list` shows every fault with its arguments.";
 
 async fn done(place: &Place, what: &Ask) -> Result<Exit, Failure> {
     match talk(place, what).await? {
@@ -112,16 +112,16 @@ async fn talk(place: &Place, what: &Ask) -> Result<Answer, Failure> {
             let next = "Start one with `quorate-lab up`, or name its directory with --dir.";
             Failure::new(Exit::Usage, error.to_string(), UNTOUCHED, &[next])
         }
-        error => Failure::new(Exit::Internal, error.to_string(), "It is not known what the lab did.", &["Try again."]),
+        error => Failure::new(Exit::Internal, error.to_string(), "The lab may have acted on it.", &["Try again."]),
     })
 }
 
 fn unexpected(answer: &Answer) -> Failure {
     let what = match answer {
         Answer::Refused(why) => why.clone(),
-        other => format!("the lab answered something else: {other:?}"),
+        other => format!("the lab gave an unexpected answer: {other:?}"),
     };
-    Failure::new(Exit::Internal, what, UNTOUCHED, &["Does the lab run with another version of Quorate?"])
+    Failure::new(Exit::Internal, what, UNTOUCHED, &["Is the lab served by another version of Quorate?"])
 }
 
 fn list(format: Format) {
@@ -145,7 +145,7 @@ fn status_page(status: &LabStatus) -> Page {
     let mut page = Page::default();
     let quorum = if status.quorate { "quorate" } else { "NO QUORUM" };
     page.line(format!(
-        "{}: {quorum}, {} of {} guests run, {} since it began (x{}), the ledger is {}",
+        "{}: {quorum}, {} of {} guests run, {} since it started (x{}), the impact report is {}",
         status.cluster,
         status.guests_running,
         status.guests,

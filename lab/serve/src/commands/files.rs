@@ -1,7 +1,7 @@
 //! What a lab leaves in its directory, so that Quorate, `curl`, `ssh` and any other client can talk to it.
 //!
 //! `quorate.toml` for Quorate, `ca.pem` with the nodes' certificates, `id_lab`, `known_hosts` and `ssh_config` for SSH.
-//! All of it is written anew by each lab, readable by its owner only, and worth nothing once the lab has ended.
+//! Each lab writes all of it again, readable by its owner only; it is worth nothing once the lab has ended.
 
 use std::fmt::Write as _;
 use std::fs::DirBuilder;
@@ -12,7 +12,7 @@ use quorate::toolkit::{overwrite_private as write, wall_now};
 
 use crate::lab::Lab;
 
-/// Writes all files, with `policy` at the end of `quorate.toml`; gives the path of that.
+/// Writes all files, with `policy` at the end of `quorate.toml`, and returns the path of `quorate.toml`.
 pub(crate) fn write_files(lab: &Lab, dir: &Path, policy: &str) -> std::io::Result<PathBuf> {
     make_dir(dir)?;
     write(&dir.join("id_lab"), lab.ssh_private_key())?;
@@ -27,12 +27,12 @@ pub(crate) fn write_files(lab: &Lab, dir: &Path, policy: &str) -> std::io::Resul
     Ok(config)
 }
 
-/// The lab's directory, for its owner only where it is new.
+/// Makes the lab's directory; a new one is accessible to its owner only.
 pub(super) fn make_dir(dir: &Path) -> std::io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
-/// So that `ssh -F …/ssh_config pve1 pvecm status` works from anywhere.
+/// A configuration so that `ssh -F …/ssh_config pve1 pvecm status` works from anywhere.
 fn ssh_config(lab: &Lab, dir: &Path) -> String {
     let mut text = String::new();
     for node in lab.endpoints().values() {

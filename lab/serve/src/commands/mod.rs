@@ -1,4 +1,4 @@
-//! One file per verb, but for those that only ask a running lab something: they are in `door`.
+//! One file per verb, except for those that only send a request to a running lab: they are in `door`.
 
 mod demo;
 mod door;
@@ -7,26 +7,27 @@ mod up;
 
 use quorate::toolkit::{Exit, Failure, Format};
 
-/// Everything that `quorate-lab` can be asked to do.
+/// The verbs of `quorate-lab`.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Verb {
     /// Upgrade a lab cluster that runs inside this process, from inspect to report
     Demo(demo::Args),
     /// Serve a cluster on loopback until it is interrupted or ended by `quorate-lab down`
     Up(up::Args),
-    /// Show how the lab's cluster is, in truth
+    /// Show the true state of the lab's cluster
     Status(door::Place),
-    /// Show the harm that was done in the lab up to now; exit code 10 if there is any
+    /// Show the impact report: the harm done in the lab up to now; exit code 10 if there is any
+    #[command(name = "ledger")]
     Impact(door::Place),
-    /// Let something go wrong, now or later; `quorate-lab fault list` names everything
+    /// Inject a fault, now or later; `quorate-lab fault list` shows all of them
     Fault(door::FaultArgs),
-    /// Agree to a guest's downtime, so that the ledger does not count it as harm
+    /// Agree to a guest's downtime, so that the impact report does not count it as harm
     Consent(door::ConsentArgs),
-    /// End the lab; exit code 10 if its ledger shows harm
+    /// End the lab; exit code 10 if its impact report shows harm
     Down(door::Place),
 }
 
-/// Does it.
+/// Performs a verb and returns the exit code.
 pub(crate) async fn perform(verb: &Verb, format: Format) -> Result<Exit, Failure> {
     match verb {
         Verb::Demo(args) => demo::perform(args, format).await,

@@ -1,7 +1,7 @@
-//! `quorate-lab up`: serves a cluster on loopback until it is interrupted or asked to end.
+//! `quorate-lab up`: serves a cluster on loopback until it is interrupted or ended by `quorate-lab down`.
 //!
-//! It prints where the nodes are and how to log in, and writes ready files for Quorate, `curl` and `ssh`. Interrupted, it
-//! prints the ledger of harm; `down` prints it itself.
+//! It prints where the nodes are and how to log in, and writes ready-to-use files for Quorate, `curl` and `ssh`. When
+//! it is interrupted it prints the impact report; `quorate-lab down` prints it itself.
 
 use std::path::{Path, PathBuf};
 
@@ -12,13 +12,13 @@ use quorate_world::impact::Impact;
 use serde_json::json;
 
 use super::files::{make_dir, write_files};
+use crate::impact_page::impact_page;
 use crate::lab::control::Control;
 use crate::lab::{Lab, LabOptions, Port};
-use crate::impact_page::impact_page;
 
 const NOTHING: &str = "No cluster was started.";
 
-/// What the administrator of the demo cluster has agreed to.
+/// What the demo cluster's administrator has agreed to.
 pub(crate) const DEMO_POLICY: &str = r#"
 [policy]
 consents = ["restart-containers", "shutdown-guests", "eject-media"]
@@ -35,23 +35,23 @@ pub(crate) struct Args {
     /// A cluster file; without it, the cluster of the demo
     #[arg(long, value_name = "FILE")]
     cluster: Option<PathBuf>,
-    /// A cluster like the one of this snapshot (`quorate export`); what had to be guessed is said on standard error
+    /// A cluster like the one in this snapshot (`quorate export`); guesses are listed on standard error
     #[arg(long, value_name = "SNAPSHOT", conflicts_with = "cluster")]
     from: Option<PathBuf>,
-    /// A made-up cluster of so many nodes instead
+    /// A made-up cluster with this many nodes instead
     #[arg(long, value_name = "NUMBER", requires = "guests", conflicts_with_all = ["cluster", "from"],
         value_parser = clap::value_parser!(u32).range(1..=64))]
     nodes: Option<u32>,
-    /// Guests of the made-up cluster
+    /// Number of guests in the made-up cluster
     #[arg(long, value_name = "NUMBER", requires = "nodes", value_parser = clap::value_parser!(u32).range(0..=20_000))]
     guests: Option<u32>,
     /// How much faster than the wall clock the lab's time runs
     #[arg(long, value_name = "NUMBER", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     time_factor: u32,
-    /// Seed of everything that is drawn by lot
+    /// Seed of all random choices
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
-    /// Listen on ports that are free instead of 8006 and 2222
+    /// Listen on any free ports instead of 8006 and 2222
     #[arg(long)]
     any_port: bool,
 }
@@ -88,7 +88,7 @@ pub(super) async fn perform(args: &Args, format: Format) -> Result<Exit, Failure
     if asked_by.is_none() && format == Format::Text {
         impact_page(&Impact::report(&world, 0, wall_s)).print();
     }
-    // Whoever asked waits for this: now nothing listens any more.
+    // The client that asked waits for this: from now on nothing listens.
     drop(asked_by);
     Ok(Exit::Ok)
 }
@@ -162,7 +162,7 @@ fn tell(lab: &Lab, config: &Path, format: Format) {
     page.print();
 }
 
-/// Ends with ctrl-c, or politely asked by SIGTERM.
+/// Returns on ctrl-c or SIGTERM.
 async fn interrupted() {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut terminated) = signal(SignalKind::terminate()) else {

@@ -13,20 +13,20 @@ pub struct LabClock {
 }
 
 impl LabClock {
-    /// Begins at `start`, `factor` times as fast as the wall clock; 1 is real time.
-    #[allow(clippy::disallowed_methods, reason = "this is the clock that the others are told to ask")]
+    /// A clock that starts at `start`, `factor` times as fast as the wall clock; 1 is real time.
+    #[allow(clippy::disallowed_methods, reason = "this is the clock that all other code must use")]
     pub fn new(start: UnixMs, factor: u32) -> Self {
         Self { started: Instant::now(), start, factor: factor.max(1) }
     }
 
-    /// Virtual now.
+    /// The current virtual time.
     pub fn now(&self) -> UnixMs {
         let elapsed = self.started.elapsed().saturating_mul(self.factor);
         UnixMs(self.start.0.saturating_add(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)))
     }
 
-    /// Waits that long, in the lab's time.
-    #[allow(clippy::disallowed_methods, reason = "this is the clock that the others are told to ask")]
+    /// Waits for this duration of the lab's time.
+    #[allow(clippy::disallowed_methods, reason = "this is the clock that all other code must use")]
     pub async fn sleep(&self, virtual_time: Duration) {
         tokio::time::sleep(virtual_time / self.factor).await;
     }
@@ -36,7 +36,7 @@ impl LabClock {
         self.factor
     }
 
-    /// Virtual time in which the lab began.
+    /// The virtual time at which the lab started.
     pub fn start(&self) -> UnixMs {
         self.start
     }

@@ -1,8 +1,8 @@
-//! The lab's control door: a Unix socket beside its files, for who may read those. One line of JSON in, one out.
+//! The lab's control socket: a Unix socket beside its files, for those who may read them. One line of JSON in, one out.
 //!
-//! It is what lets another process look at the ledger, break something or end the lab. It is no part of the cluster: a
-//! client of the cluster never sees it. It promises one answer per connection, within a deadline, and that the door of
-//! a lab that has died is not in the way of the next.
+//! Through it another process reads the impact report, injects faults or ends the lab. It is not part of the cluster: a
+//! client of the cluster never sees it. It promises one answer per connection, within a deadline, and that the socket
+//! left behind by a lab that died is not in the way of the next one.
 
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -27,85 +27,85 @@ use super::Lab;
 /// The socket's name in the lab's directory.
 pub(crate) const DOOR: &str = "control.sock";
 
-/// Who asks sends one short line at once.
+/// A client sends one short line immediately.
 const LINE_LIMIT_BYTES: u64 = 64 << 10;
 const LINE_DEADLINE: Duration = Duration::from_secs(5);
 
-/// A lab of 64 nodes that had not been asked for long has some catching up to do.
+/// A lab of 64 nodes that has been idle for long has some catching up to do.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
 
-/// What can be asked for at the door.
+/// What a client can request over the control socket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "ask", rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum Ask {
-    /// How is the cluster?
+    /// The state of the cluster.
     Status,
     /// The harm up to now.
     Impact,
-    /// Let a fault strike.
+    /// Inject a fault.
     Fault {
-        /// Seconds after the lab's beginning, in its time; 0 is now.
+        /// Seconds after the lab's start, in its time; 0 is now.
         #[serde(default)]
         at_s: u64,
-        /// `power-off`, `pve2`.
+        /// The fault and its arguments: `power-off`, `pve2`.
         words: Vec<String>,
     },
-    /// This guest's downtime is agreed to.
+    /// Agree to downtime of a guest.
     Consent {
-        /// The guest.
+        /// Whose downtime it is.
         guest: GuestId,
-        /// For so many seconds in all.
+        /// Seconds in total.
         seconds: u64,
     },
     /// End the lab.
     Down,
 }
 
-/// What the door answers.
+/// What the lab answers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Answer {
-    /// How the cluster is.
+    /// The state of the cluster.
     Status(LabStatus),
-    /// The ledger; also the last word of a lab that ends.
+    /// The impact report; also the last answer of a lab that ends.
     Impact(ImpactReport),
-    /// It is done.
+    /// The request was carried out.
     Done,
-    /// It is not done, and why.
+    /// The request was not carried out, and why.
     Refused(String),
 }
 
-/// How the cluster of a lab is, in truth.
+/// The true state of a lab's cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LabStatus {
     /// Always `lab-status`.
     pub kind: String,
     /// The cluster's name.
     pub cluster: String,
-    /// The lab's process.
+    /// Process id of the lab.
     pub pid: u32,
     /// Lab time, Unix milliseconds.
     pub now_ms: u64,
-    /// Seconds since the lab began, in its time.
+    /// Seconds since the lab started, in its time.
     pub lab_s: u64,
-    /// Seconds of the lab in one of ours.
+    /// Seconds of lab time per second of real time.
     pub time_factor: u32,
     /// Does some partition have quorum?
     pub quorate: bool,
-    /// Is the ledger clean up to now?
+    /// Is the impact report clean up to now?
     pub clean: bool,
     /// Guests that run.
     pub guests_running: usize,
-    /// All guests.
+    /// Guests in total.
     pub guests: usize,
-    /// The nodes.
+    /// Each node's state.
     pub nodes: Vec<NodeStatus>,
 }
 
 /// One node of a lab.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct NodeStatus {
-    /// Its name.
+    /// The node's name.
     pub name: NodeName,
     /// `on`, `off`, `booting`, `going down`, `hung`.
     pub power: String,
@@ -113,27 +113,27 @@ pub(crate) struct NodeStatus {
     pub quorate: bool,
     /// Rebooting, in maintenance mode, off, or not a member.
     pub out: bool,
-    /// Guests that run on it.
+    /// Number of guests running on it.
     pub guests: usize,
-    /// Where its API listens, if it does now.
+    /// Address of its API, if it listens now.
     pub api: Option<String>,
-    /// Where its SSH listens, if it does now.
+    /// Address of its SSH server, if it listens now.
     pub ssh: Option<String>,
 }
 
-/// Why the door did not open, or did not answer.
+/// Why the control socket could not be opened or did not answer.
 #[derive(Debug, Error)]
 pub(crate) enum ControlError {
-    /// Nobody is behind it.
+    /// No lab listens on it.
     #[error("no lab answers at {0}")]
     NoLab(PathBuf),
-    /// Somebody is behind it already.
-    #[error("a lab runs already at {0}")]
+    /// Another lab already listens on it.
+    #[error("a lab is already running at {0}")]
     Taken(PathBuf),
-    /// What was said there made no sense, or nothing was said in time.
+    /// The answer made no sense, or did not come in time.
     #[error("the lab at {path} does not answer: {reason}")]
     Silent {
-        /// The door.
+        /// The control socket.
         path: PathBuf,
         /// Why.
         reason: String,
@@ -141,14 +141,14 @@ pub(crate) enum ControlError {
     /// The socket cannot be made.
     #[error("the control socket {path} cannot be made: {reason}")]
     Make {
-        /// The door.
+        /// The control socket.
         path: PathBuf,
         /// Why not.
         reason: io::Error,
     },
 }
 
-/// The lab's side of the door; the socket is gone when this is.
+/// The lab's side of the control socket, which is removed when this is dropped.
 pub(crate) struct Control {
     path: PathBuf,
     listener: UnixListener,
@@ -156,11 +156,11 @@ pub(crate) struct Control {
 }
 
 impl Control {
-    /// Opens the door of the lab in this directory. A door that nobody stands behind is taken away.
+    /// Opens the control socket of the lab in this directory. A socket that nothing listens on is removed.
     ///
     /// # Errors
     /// Another lab runs there, or the socket cannot be made.
-    #[allow(clippy::disallowed_methods, reason = "the door of a lab that died; how long the lab runs is wall time")]
+    #[allow(clippy::disallowed_methods, reason = "the socket of a lab that died; how long the lab runs is wall time")]
     pub(crate) async fn open(dir: &Path) -> Result<Self, ControlError> {
         let path = dir.join(DOOR);
         let make = |reason| ControlError::Make { path: path.clone(), reason };
@@ -176,10 +176,10 @@ impl Control {
         Ok(Self { path, listener, opened: Instant::now() })
     }
 
-    /// Answers who asks until somebody asks for the end; that one's connection lasts until the caller drops it.
+    /// Answers requests until one asks for the end; that one's connection lasts until the caller drops it.
     pub(crate) async fn serve(&self, lab: &Lab) -> UnixStream {
         loop {
-            // A connection that could not be accepted is tried again by who wanted it.
+            // A client whose connection could not be accepted tries again.
             let Ok((stream, _)) = self.listener.accept().await else { continue };
             if let Some(last) = self.talk(lab, stream).await {
                 return last;
@@ -201,12 +201,12 @@ impl Control {
             Err(error) => Answer::Refused(format!("not understood: {error}")),
         };
         let text = serde_json::to_string(&answer).expect("an answer is plain data and always serialises");
-        // Who does not wait for the answer does not get it.
+        // A client that does not wait for the answer does not get it.
         let _ = stream.write_all(format!("{text}\n").as_bytes()).await;
         matches!(ask, Ok(Ask::Down)).then_some(stream)
     }
 
-    /// Seconds of the wall clock since the door was opened.
+    /// Seconds of the wall clock since the socket was opened.
     #[allow(clippy::disallowed_methods, reason = "how long the lab runs is wall time")]
     pub(crate) fn open_for_s(&self) -> f64 {
         self.opened.elapsed().as_secs_f64()
@@ -241,7 +241,7 @@ impl Control {
 }
 
 impl Drop for Control {
-    #[allow(clippy::disallowed_methods, reason = "the lab takes its own door away")]
+    #[allow(clippy::disallowed_methods, reason = "the lab removes its own socket")]
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.path);
     }
@@ -283,7 +283,7 @@ fn node_status(world: &World, endpoint: &super::Endpoint) -> NodeStatus {
     }
 }
 
-/// Asks the lab in this directory. After [`Ask::Down`] it returns when the lab has ended.
+/// Sends a request to the lab in this directory. After [`Ask::Down`] it returns when the lab has ended.
 ///
 /// # Errors
 /// No lab is there, or it does not answer in time.
@@ -301,7 +301,7 @@ pub(crate) async fn ask(dir: &Path, ask: &Ask) -> Result<Answer, ControlError> {
         let mut line = String::new();
         reader.read_line(&mut line).await?;
         if *ask == Ask::Down {
-            // It closes the connection last of all.
+            // Closing this connection is the last thing that the lab does.
             let _ = reader.read_line(&mut String::new()).await;
         }
         io::Result::Ok(line)

@@ -1,4 +1,4 @@
-//! Which ports of a node are open now: listening while they are, and cutting every connection when they are not.
+//! Which ports of a node are open now: listens while they are, and cuts every connection when they are not.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,19 +9,19 @@ use quorate_world::World;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// How often the world moves on when nobody asks for anything.
+/// How often the world's time advances when there are no requests.
 pub(super) const TICK: Duration = Duration::from_millis(20);
 
 /// The two ports of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Door {
-    /// 8006.
+    /// Port 8006.
     Api,
-    /// 22.
+    /// Port 22.
     Ssh,
 }
 
-/// Is a port open, and in which life of the machine? A connection lives only as long as this stays the same.
+/// Is a port open, and in which boot of the machine? A connection lives only as long as this stays the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
     /// Connections are refused.
@@ -50,7 +50,7 @@ impl Signal {
         self.sender.subscribe()
     }
 
-    /// Looks at the world and tells of a change.
+    /// Looks at the world and reports a change.
     pub(super) fn update(&self, world: &World) {
         let now = state(world, &self.node, self.door);
         self.sender.send_if_modified(|before| std::mem::replace(before, now) != now);
@@ -69,7 +69,7 @@ fn state(world: &World, node: &NodeName, door: Door) -> State {
 }
 
 /// Keeps one port until the lab stops: listens while it is open, hands each connection to `serve`, and drops them all
-/// when the port closes or the machine begins another life.
+/// when the port closes or the machine reboots.
 pub(super) async fn keep<Served>(
     first: TcpListener,
     mut door: watch::Receiver<State>,
@@ -114,19 +114,19 @@ pub(super) async fn keep<Served>(
     }
 }
 
-/// Ends when the port's state is another than it was: the moment to cut a connection.
+/// Returns when the port's state has changed: the moment to cut a connection.
 async fn until_changed(receiver: &mut watch::Receiver<State>, from: State) {
     // A sender that is gone means that the lab has stopped.
     let _ = receiver.wait_for(|state| *state != from).await;
 }
 
-/// The listener, opened anew on the same port if the machine had been away.
+/// The listener, opened again on the same port if the machine had been away.
 #[allow(clippy::disallowed_methods, reason = "another program's port is a matter of the wall clock")]
 async fn listen_again(listener: &mut Option<TcpListener>, address: SocketAddr) -> Option<&TcpListener> {
     if listener.is_none() {
         match TcpListener::bind(address).await {
             Ok(bound) => *listener = Some(bound),
-            // Somebody else may have the port for a moment.
+            // Another program may have the port for a moment.
             Err(_) => tokio::time::sleep(TICK).await,
         }
     }

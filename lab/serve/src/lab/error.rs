@@ -8,20 +8,20 @@ use thiserror::Error;
 /// Why a lab did not start.
 #[derive(Debug, Error)]
 pub enum LabError {
-    /// A port could not be had.
+    /// A port could not be bound.
     #[error(
         "cannot listen on {address} for {node}: {reason}. Choose another address or port, or stop what listens there."
     )]
     Listen {
-        /// The node.
+        /// The node that should listen there.
         node: NodeName,
-        /// Where.
+        /// Address and port.
         address: SocketAddr,
-        /// Why not.
+        /// What the operating system said.
         reason: std::io::Error,
     },
     /// There are more nodes than addresses after the first one.
-    #[error("no address after {first} for node {node}: begin with a lower one")]
+    #[error("no address after {first} for node {node}: start with a lower one")]
     Addresses {
         /// The first address.
         first: Ipv4Addr,
@@ -31,9 +31,9 @@ pub enum LabError {
     /// A key or certificate could not be made.
     #[error("cannot make {what}: {reason}")]
     Key {
-        /// What.
+        /// What was to be made.
         what: &'static str,
-        /// Why not.
+        /// What the library said.
         reason: String,
     },
 }

@@ -39,7 +39,7 @@ impl Site {
 
     /// Serves one connection that came to this address, to its end.
     pub(super) async fn connection(self, mut stream: TcpStream, address: SocketAddr) {
-        // The first byte of a TLS handshake; anything else is somebody who forgot the s of https.
+        // The first byte of a TLS handshake; anything else is a client that forgot the s of https.
         let mut first = [0];
         if stream.peek(&mut first).await.is_ok_and(|n| n == 1) && first != [0x16] {
             let redirect = format!(
@@ -50,7 +50,7 @@ impl Site {
         }
         let Ok(stream) = self.tls.acceptor.accept(stream).await else { return };
         let service = service_fn(move |request| respond(self.shared.clone(), self.node.clone(), request));
-        // What ends a connection is the client's business; there is nobody here to tell.
+        // Why a connection ends is the client's business; there is nothing to report it to.
         let _ = http1::Builder::new().title_case_headers(true).serve_connection(TokioIo::new(stream), service).await;
     }
 }
@@ -106,7 +106,7 @@ fn response(answer: ApiAnswer) -> Response<Full<Bytes>> {
     for (name, value) in &answer.headers {
         builder = builder.header(*name, value);
     }
-    // What may not stand in a status line is a bug of ours in an error's text, not a reason to give no answer.
+    // A character that is illegal in a status line is a bug in one of our texts, not a reason to give no answer.
     let legal = answer.reason.replace(|c: char| c.is_control() && c != '\t', "?");
     if let Ok(reason) = ReasonPhrase::try_from(legal.into_bytes()) {
         builder = builder.extension(reason);

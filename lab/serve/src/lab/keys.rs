@@ -1,4 +1,4 @@
-//! Certificates and SSH keys, made anew for each lab: they are worth nothing outside of it.
+//! Certificates and SSH keys, made for each lab: they are worth nothing outside it.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub(super) struct Tls {
     pub(super) acceptor: TlsAcceptor,
     /// SHA-256, as PVE prints it.
     pub(super) fingerprint: String,
-    /// The certificate itself, for clients that trust a file.
+    /// The certificate as PEM, for clients that trust a file.
     pub(super) pem: String,
 }
 
@@ -46,7 +46,7 @@ pub(super) fn random() -> Result<[u8; 32], LabError> {
     Ok(bytes)
 }
 
-/// A self-signed certificate for a node, P-256 because it is made in no time.
+/// A self-signed certificate for a node, P-256 because that is quick to make.
 pub(super) fn tls(node: &NodeName, address: Ipv4Addr) -> Result<Tls, LabError> {
     let certificate = |error: rcgen::Error| failed("a certificate")(error.to_string());
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(certificate)?;

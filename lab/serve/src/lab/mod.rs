@@ -1,8 +1,8 @@
-//! The world, served: every node has an address of its own on loopback, with HTTPS and SSH as a real one has.
+//! Serves the world: every node has its own address on loopback, with HTTPS and SSH like a real one.
 //!
-//! For the shipped program, for any other PVE client and for a person with a browser's patience. It promises that time
-//! runs at one speed for all, that a port is closed when the world says so and open connections are cut that moment,
-//! and that a request sees the world as of now. It does not promise that two runs are alike: the wall clock drives it.
+//! For the shipped program, any other PVE client, and a person with a browser. It promises that time runs at one speed
+//! for all, that a port is closed when the world says so and open connections are cut then, and that a request sees
+//! the world as of now. It does not promise that two runs are alike: the wall clock drives it.
 
 mod clock;
 pub(crate) mod control;
@@ -34,13 +34,13 @@ use self::shared::{Cluster, Shared};
 /// Where and how fast a lab runs.
 #[derive(Clone, Debug)]
 pub struct LabOptions {
-    /// How many virtual seconds pass in one of the wall clock.
+    /// How many virtual seconds pass per second of the wall clock.
     pub time_factor: u32,
     /// Address of the first node; the others follow. Everything below 127 is loopback.
     pub first_address: Ipv4Addr,
-    /// Port of the API.
+    /// Port of every node's API.
     pub api_port: Port,
-    /// Port of SSH.
+    /// Port of every node's SSH server.
     pub ssh_port: Port,
 }
 
@@ -49,7 +49,7 @@ pub struct LabOptions {
 pub enum Port {
     /// This one, on every node.
     Fixed(u16),
-    /// Any that is free; each node keeps the one it got.
+    /// Any free port; each node keeps the one it got.
     Free,
 }
 
@@ -67,11 +67,11 @@ impl Default for LabOptions {
 /// Where one node is, and how to know that it is the right one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
-    /// The node.
+    /// The node's name.
     pub node: NodeName,
-    /// Its API.
+    /// Address of its API.
     pub api: SocketAddr,
-    /// Its SSH.
+    /// Address of its SSH server.
     pub ssh: SocketAddr,
     /// SHA-256 of its certificate: upper-case pairs joined by colons.
     pub fingerprint: String,
@@ -92,7 +92,7 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// Serves a world from now on. Its nodes get the lab's addresses on their first link.
+    /// Starts to serve a world. Its nodes get the lab's addresses on their first link.
     pub async fn start(mut world: World, options: LabOptions) -> Result<Self, LabError> {
         let names: Vec<NodeName> = world.nodes.keys().cloned().collect();
         let root_key = keys::ssh("root@lab")?;
@@ -144,7 +144,7 @@ impl Lab {
         &self.endpoints
     }
 
-    /// The lab's time.
+    /// The lab's clock.
     pub fn clock(&self) -> LabClock {
         self.shared.clock
     }
@@ -173,17 +173,17 @@ impl Lab {
         self.endpoints.values().map(line).collect()
     }
 
-    /// Looks at the world as of now, or changes it: the ledger, faults, the truth behind an answer.
+    /// Looks at the world as of now, or changes it: the impact report, faults, the truth behind an answer.
     pub fn with_world<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
         self.shared.with(|_, world| act(world))
     }
 
-    /// Lets a fault strike now or at its time.
+    /// Injects a fault now or at its time.
     pub fn inject(&self, fault: Fault) {
         self.with_world(|world| world.inject(fault));
     }
 
-    /// Ends all servers and gives the world back as it is.
+    /// Ends all servers and returns the world as it is.
     pub async fn stop(mut self) -> World {
         let world = self.with_world(|world| world.clone());
         for task in std::mem::take(&mut self.tasks) {
@@ -202,7 +202,7 @@ impl Drop for Lab {
     }
 }
 
-/// Moves the world on while nobody asks, so that reboots and cuts are seen when they happen.
+/// Advances the world while there are no requests, so that reboots and cuts are seen when they happen.
 async fn tick(shared: Arc<Shared>) {
     let mut interval = tokio::time::interval(TICK);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -217,7 +217,7 @@ fn nth_address(first: Ipv4Addr, number: usize) -> Option<Ipv4Addr> {
     Some(Ipv4Addr::from(bits)).filter(Ipv4Addr::is_loopback)
 }
 
-/// A free port is the same on every node if it can be had: a real cluster has one, and who meets one node counts on it.
+/// A free port is the same on every node where possible: a real cluster has one port, and clients rely on that.
 async fn bind(node: &NodeName, ip: Ipv4Addr, port: Port, same: &mut Option<u16>) -> Result<TcpListener, LabError> {
     if let (Port::Free, Some(port)) = (port, *same)
         && let Ok(listener) = TcpListener::bind((ip, port)).await

@@ -1,4 +1,4 @@
-//! The world that all tasks of a lab look at, moved on to now whenever one of them does.
+//! The world that all tasks of a lab share; each access first advances it to the present.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -23,7 +23,7 @@ pub(super) struct Cluster {
 }
 
 impl Shared {
-    /// Moves the world on to now and does something with it. Nothing waits in here.
+    /// Advances the world to the present and runs `act` on it. Nothing in here waits.
     pub(super) fn with<T>(&self, act: impl FnOnce(&Wire, &mut World) -> T) -> T {
         let mut cluster = self.lock();
         let Cluster { world, wire } = &mut *cluster;

@@ -1,6 +1,6 @@
 //! The SSH side of a node: public keys, one command per channel, connections that end with the machine.
 //!
-//! A command takes effect when it is asked for; what it printed comes when it would have ended. A client that hangs up
+//! A command takes effect when it is asked for; its output comes when it would have ended. A client that hangs up
 //! in between does not undo it.
 
 use std::sync::Arc;
@@ -25,7 +25,7 @@ fn config(host_key: &SshKey) -> Arc<Config> {
     Arc::new(Config {
         server_id: SshId::Standard("SSH-2.0-OpenSSH_10.0p2 Debian-7".into()),
         methods: MethodSet::from(&[MethodKind::PublicKey][..]),
-        // The default of a second would only make tests slow.
+        // The default of one second would only slow tests down.
         auth_rejection_time: Duration::from_millis(10),
         auth_rejection_time_initial: Some(Duration::ZERO),
         keys: vec![host_key.private.clone()],
@@ -48,8 +48,8 @@ impl Host {
         Self { shared, node, config: config(host_key) }
     }
 
-    /// Runs a session behind a pump. The session's own task cannot be stopped, so the pump is: whoever drops this ends
-    /// it, and the session then sees the end of its connection.
+    /// Runs a session behind a pump. The session's own task cannot be stopped, so the pump is: dropping this
+    /// future ends the pump, and the session then sees the end of its connection.
     pub(super) async fn connection(self, mut stream: TcpStream) {
         let (mut near, far) = tokio::io::duplex(PUMP_BYTES);
         let session = RootSession { shared: self.shared, node: self.node };
@@ -116,7 +116,7 @@ impl Handler for RootSession {
         let (handle, shared, node) = (session.handle(), self.shared.clone(), self.node.clone());
         tokio::spawn(async move {
             shared.clock.sleep(answer.delay).await;
-            // A client that has hung up meanwhile misses the answer, and that is all.
+            // A client that has hung up meanwhile only misses the answer.
             let _ = match &answer.follows {
                 None => send(&handle, channel, answer).await,
                 Some(follow) => send(&handle, channel, end_of(&shared, &node, follow).await).await,
@@ -147,7 +147,7 @@ impl Handler for RootSession {
     }
 }
 
-/// Waits for the end of what a program in the foreground waits for.
+/// Waits until the work that a foreground program waits for is over.
 async fn end_of(shared: &Shared, node: &NodeName, follow: &Follow) -> ShellAnswer {
     loop {
         if let Some(end) = shared.with(|wire, world| wire.followed(world, node, follow)) {

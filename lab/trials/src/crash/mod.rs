@@ -1,17 +1,19 @@
-//! The engine is killed at every point of a run, and somebody takes the run up: the end is as if nothing had happened.
+//! The engine is killed at every point of a run, and the run is resumed: the end is as if nothing had happened.
 //!
-//! A reference run is held once. After each call of the API or a shell, whether it reads or writes, and after each
-//! event that is written to the journal, world and journal are copied as they are at that moment: that is what a
-//! killed engine leaves behind. *After the k-th* and *before the next* are the same moment, so all of them together are
-//! every point there is. From each copy a new driver goes on to the end, a second, a minute or twenty minutes later.
+//! A reference run is made once. After each call of the API or a shell, whether it reads or writes, and after each
+//! event that is written to the journal, the world and the journal are copied as they are at that moment: that is what
+//! a killed engine leaves behind. *After the k-th* and *before the next* are the same moment, so all of them together
+//! are every point there is. From each copy a new driver continues to the end, a second, a minute or twenty minutes
+//! later.
 //!
 //! Reading changes nothing. What is left behind after each of many reads in a row is, a second later, one and the same
-//! world to the last field; that is not assumed, but compared, and the run is taken up once for all that are alike.
+//! world to the last field; that is not assumed, but compared, and the run is resumed once for all that are alike.
 //!
-//! From the moments after an event a driver that is told to abort goes on as well: it must leave nothing of ours.
+//! From the moments after an event a driver that is asked to abort continues as well: it must leave nothing of ours.
 //!
-//! A second reference run is held in `votes.rs`, without quorum. Demanded of each point of the first: the run completes, the ledger is clean, every node booted as often as in the reference run and
-//! had its packages upgraded once, every guest moved as often and runs where it runs there, and nothing is owed.
+//! A second reference run, without quorum, is in `votes.rs`. Demanded of each point of the first: the run completes,
+//! the impact report is clean, every node booted as often as in the reference run and had its packages upgraded once,
+//! every guest moved as often and runs where it runs there, and nothing is left to undo.
 
 mod points;
 mod votes;
@@ -35,13 +37,14 @@ use self::points::{Copier, Stage, unlike};
 use crate::ports::SimPorts;
 use crate::simulated_run::{SimulatedRunError, consented_seconds};
 
-/// The cluster file has no key for it: the HA manager moves guests by itself, which a run has to hold.
+/// The cluster file has no key for it: the HA manager moves guests by itself, which a run has to suspend.
 const REBALANCES: &str = "crs: ha=static,ha-auto-rebalance=1\n";
 
-/// The new driver comes after so many seconds, in turn: at once, when HA has noticed, when deadlines have passed.
+/// The new driver starts after so many seconds, one case each: at once, when HA has noticed, when deadlines have
+/// passed.
 const BACK_AFTER_S: [u64; 3] = [1, 60, 1_200];
 
-/// After a run HA takes guests back to where its rules want them.
+/// After a run HA moves guests back to where its rules want them.
 const REST_MS: u64 = 1_800_000;
 
 /// The matrix could not be made.
@@ -53,15 +56,15 @@ pub enum CrashMatrixError {
     /// The reference run cannot be driven.
     #[error(transparent)]
     Run(#[from] SimulatedRunError),
-    /// The reference run is no reference.
+    /// The reference run is not usable as one.
     #[error("the reference run did not complete cleanly: {0}")]
     Reference(String),
 }
 
-/// What a run leaves in the cluster, as far as it must be the same whoever was killed on the way.
+/// What a run leaves in the cluster: all that must be the same wherever the engine was killed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct End {
-    /// Runs of each guest: where.
+    /// The node on which each guest runs, if it runs.
     pub guests: BTreeMap<GuestId, Vec<NodeName>>,
     /// Boots of each node since the world began.
     pub boots: BTreeMap<NodeName, u32>,
@@ -73,12 +76,12 @@ pub struct End {
     pub nodes_upgraded: u32,
 }
 
-/// What the matrix came to.
+/// The result of the matrix.
 #[derive(Debug)]
 pub struct Matrix {
     /// Points at which the engine was killed.
     pub points: u64,
-    /// Runs that were taken up: points that leave the same behind are one.
+    /// Runs that were resumed: points that leave the same behind count as one.
     pub resumed: u64,
     /// Points from which the run was aborted as well.
     pub aborts: u64,
@@ -88,14 +91,14 @@ pub struct Matrix {
     pub failures: Vec<String>,
 }
 
-/// Which points are taken.
+/// Which points are tested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Points {
-    /// All.
+    /// Every point of the run.
     All,
     /// After each event of the journal.
     Events,
-    /// Only this one.
+    /// Only the point with this number.
     Only(u64),
 }
 
@@ -116,20 +119,21 @@ pub fn policy() -> Policy {
         ]
         .into(),
         local_disks: LocalDisks::Stay,
-        // A driver that was away for twenty minutes takes that for downtime of whoever was on its way, and would ask.
+        // A driver that was away for twenty minutes counts that as downtime of the guest that was moving, and would
+        // ask.
         downtime_margin_percent: 100_000,
         ..Policy::default()
     }
 }
 
-/// A reference run that was held.
+/// A reference run and its end.
 struct Reference<E> {
     end: E,
     points: u64,
     verbs: Vec<String>,
 }
 
-/// Kills the upgrade at these points and takes it up, on so many threads.
+/// Kills the upgrade at these points and resumes it, on so many threads.
 ///
 /// # Errors
 /// There is no reference run to kill.
@@ -150,7 +154,10 @@ pub fn matrix(points: Points, threads: usize) -> Result<Matrix, CrashMatrixError
         Ok(other) => Err(format!("the end is another one: {other:?}, not {end:?}")),
         Err(why) => Err(why),
     };
-    let guest_outcomes = sorted(guest_outcomes).into_iter().map(|(number, after, guest_outcome)| (number, after, as_it(guest_outcome))).collect::<Vec<_>>();
+    let guest_outcomes = sorted(guest_outcomes)
+        .into_iter()
+        .map(|(number, after, guest_outcome)| (number, after, as_it(guest_outcome)))
+        .collect::<Vec<_>>();
     let aborted = sorted(aborted);
     let (resumed, aborts) = (count(&guest_outcomes), count(&aborted));
     let mut failures = told("killed", guest_outcomes);
@@ -174,7 +181,7 @@ pub fn votes_matrix(points: Points, threads: usize) -> Result<Matrix, CrashMatri
     Ok(Matrix { points, resumed: count(&guest_outcomes), aborts: 0, verbs, failures: told("killed", guest_outcomes) })
 }
 
-/// A point's number, what had just happened, and what came of it.
+/// A point's number, what had just happened, and the result.
 type GuestOutcome<T> = (u64, String, Result<T, String>);
 
 fn sorted<T>(guest_outcomes: Mutex<Vec<GuestOutcome<T>>>) -> Vec<GuestOutcome<T>> {
@@ -188,17 +195,19 @@ fn count<T>(guest_outcomes: &[GuestOutcome<T>]) -> u64 {
 }
 
 fn told(what: &str, guest_outcomes: Vec<GuestOutcome<()>>) -> Vec<String> {
-    let failed = guest_outcomes.into_iter().filter_map(|(number, after, guest_outcome)| Some((number, after, guest_outcome.err()?)));
+    let failed = guest_outcomes
+        .into_iter()
+        .filter_map(|(number, after, guest_outcome)| Some((number, after, guest_outcome.err()?)));
     failed.map(|(number, after, why)| format!("{what} at point {number}, after {after}: {why}")).collect()
 }
 
-/// Holds a reference run, while these threads take its points up in groups.
+/// Makes a reference run, while these threads resume its points in groups.
 fn each_group<R>(
     threads: usize,
     hold: impl FnOnce(SyncSender<Vec<Point>>) -> Result<R, CrashMatrixError>,
     take: impl Fn(Vec<Point>) + Sync,
 ) -> Result<R, CrashMatrixError> {
-    // A few wait, so that nobody is idle; a world is too large to keep them all.
+    // A few wait, so that no thread is idle; a world is too large to keep them all.
     let (send, receive) = sync_channel::<Vec<Point>>(threads);
     let receive = Mutex::new(receive);
     std::thread::scope(|scope| {
@@ -223,7 +232,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
-    runtime.expect("a runtime without I/O always begins").block_on(future)
+    runtime.expect("a runtime without I/O always starts").block_on(future)
 }
 
 fn hold_reference(points: Points, send: SyncSender<Vec<Point>>) -> Result<Reference<End>, CrashMatrixError> {
@@ -265,16 +274,16 @@ async fn begin(sim: &SimPorts, copier: &Arc<Copier>, run: &RunId) -> Result<Ende
     Ok(driver.drive().await.map_err(SimulatedRunError::from)?)
 }
 
-/// Takes a killed run up and drives it to its end.
+/// Resumes a killed run and drives it to its end.
 fn resume(point: Point) -> Result<End, String> {
     let TakenUp { sim, ended, to_undo, .. } = take_up(point, None)?;
     match (ended, to_undo) {
         (Ended::Over(RunOutcome::Completed), 0) => end_of(&mut sim.world()),
-        (ended, to_undo) => Err(format!("it ended as {ended:?}, and {to_undo} things are owed")),
+        (ended, to_undo) => Err(format!("it ended as {ended:?}, and {to_undo} things are still to undo")),
     }
 }
 
-/// Takes a killed run up and aborts it.
+/// Aborts a killed run.
 fn abort(mut point: Point) -> Result<(), String> {
     let comes_ms = point.world.now_ms + BACK_AFTER_S[0] * 1000;
     point.world.advance_to(comes_ms);
@@ -285,13 +294,13 @@ fn abort(mut point: Point) -> Result<(), String> {
     match (ended, to_undo) {
         (Ended::Over(RunOutcome::Aborted), 0) => end_of(&mut sim.world()).map(drop),
         (Ended::Over(RunOutcome::Completed), 0) if was_over => Ok(()),
-        // Whoever ends a run of which only the last look was left has no node left undone.
+        // An abort of a run that only lacked its final check leaves no node undone.
         (Ended::Over(RunOutcome::Completed), 0) if was_done => end_of(&mut sim.world()).map(drop),
-        (ended, to_undo) => Err(format!("it ended as {ended:?}, and {to_undo} things are owed")),
+        (ended, to_undo) => Err(format!("it ended as {ended:?}, and {to_undo} things are still to undo")),
     }
 }
 
-/// A run that was taken up and came to an end.
+/// A run that was resumed and came to an end.
 struct TakenUp {
     sim: SimPorts,
     ended: Ended,
@@ -326,8 +335,8 @@ fn take_up(point: Point, say: Option<Request>) -> Result<TakenUp, String> {
     Ok(TakenUp { sim, ended, to_undo, events })
 }
 
-/// Obligations that are open. Of what an abort may leave to the operator only failback counts as paid, and the ledger
-/// looks whether it had to be left.
+/// Changes that are still open. Of what an abort may leave to the operator only failback counts as undone, and the
+/// impact report checks whether it had to be left.
 fn still_to_undo(sim: &SimPorts, state: &RunState) -> usize {
     let mut open = state.open_changes.len();
     for record in state.steps.values().filter(|record| matches!(record.outcome, Some(StepOutcome::HandedOver(_)))) {
@@ -341,13 +350,13 @@ fn still_to_undo(sim: &SimPorts, state: &RunState) -> usize {
     open
 }
 
-/// What is in the cluster at the end, when HA has come to rest; harm is an error.
+/// The state of the cluster at the end, when HA is idle; harm is an error.
 fn end_of(world: &mut World) -> Result<End, String> {
     let rested_ms = world.now_ms + REST_MS;
     world.advance_to(rested_ms);
     let impact = Impact::report(world, 0, 0.0);
     if !impact.clean {
-        return Err(format!("the ledger is not clean: {}", impact.events.join("; ")));
+        return Err(format!("the impact report is not clean: {}", impact.events.join("; ")));
     }
     let upgrades = world.nodes.iter().map(|(name, node)| {
         let lines = node.unit_logs.values().flatten();

@@ -1,4 +1,4 @@
-//! The moments at which the engine is killed: copies of world and journal, made while the reference run is held.
+//! The moments at which the engine is killed: copies of world and journal, made during the reference run.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -20,7 +20,7 @@ const GROUP_MS: u64 = 3_000;
 /// A moment at which the engine is killed.
 #[derive(Clone)]
 pub struct Point {
-    /// Its number, from 1.
+    /// Counted from 1.
     pub number: u64,
     /// What has just happened: `call 17`, `event step-started pve1.reboot`.
     pub after: String,
@@ -30,7 +30,7 @@ pub struct Point {
     pub(super) events: Vec<(UnixMs, Event)>,
 }
 
-/// Moves all points of a group on to the moment at which the new driver comes, and keeps those that differ.
+/// Advances all points of a group to the moment at which the new driver starts, and keeps those that differ.
 pub(super) fn unlike(group: Vec<Point>) -> Vec<Point> {
     let Some(last) = group.last() else { return Vec::new() };
     let back_after_s = BACK_AFTER_S[usize::try_from(last.number).unwrap_or(0) % BACK_AFTER_S.len()];
@@ -86,7 +86,7 @@ impl Copier {
         )
     }
 
-    /// What the reference run came to, with its end.
+    /// The result of the reference run, with its end.
     pub(super) fn reference<E>(&self, end: E) -> Reference<E> {
         let mut verbs: Vec<String> = Vec::new();
         for (_, event) in lock(&self.events).iter() {
@@ -100,7 +100,7 @@ impl Copier {
     }
 
     pub(super) fn point(&self, world: &World, after: &str, is_event: bool) {
-        // Before the first event there is no run to take up.
+        // Before the first event there is no run to resume.
         let events = lock(&self.events).clone();
         if events.is_empty() {
             return;
@@ -130,7 +130,7 @@ impl Copier {
     }
 
     pub(super) fn hand_on(&self, group: Vec<Point>) {
-        // Nobody takes points any more only if every thread has panicked; the scope tells of that.
+        // The receiver is gone only if every thread has panicked; the scope reports that.
         let _ = self.send.send(group);
     }
 }

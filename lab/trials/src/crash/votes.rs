@@ -1,9 +1,10 @@
-//! The second reference run: two of three nodes are off, a person attests it, the expected votes are lowered, and one of
-//! the nodes comes back. An upgrade never takes these steps, and it is here that a step done twice would be the worst.
+//! The second reference run: two of three nodes are off, a person confirms it, the expected votes are lowered, and one
+//! of the nodes comes back. An upgrade never takes these steps, and it is here that a step done twice would be the
+//! worst.
 //!
-//! Demanded of each point: the run ends and owes nothing, every node expects as many votes as are configured, no rule is
-//! broken on the truth, no guest runs twice, and votes are lowered once at most: whoever takes the run up never does it
-//! again by himself.
+//! Demanded of each point: the run ends and leaves nothing to undo, every node expects as many votes as are configured,
+//! no rule is broken on the truth, no guest runs twice, and votes are lowered once at most: a driver that resumes the
+//! run never does it again by itself.
 
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex};
@@ -27,7 +28,7 @@ use crate::simulated_run::SimulatedRunError;
 /// They lose power, and the first of them gets it back.
 const OFF: [&str; 2] = ["pve1", "pve2"];
 
-/// Longer than a boot may take: before that nobody may lower votes.
+/// Longer than a boot may take: before that votes must not be lowered.
 const AWAY_S: u64 = 1_800;
 
 /// So long after the votes were lowered the first node has power again.
@@ -36,7 +37,7 @@ const BACK_S: u64 = 30;
 /// Until the second one has booted and everything is at rest.
 const REST_MS: u64 = 1_800_000;
 
-/// The oracle's rules about who may speak for the cluster.
+/// The checker's rules about who may act for the cluster.
 const RULES: [&str; 2] = ["votes-lowered-only-if-confirmed-off", "one-quorate-partition"];
 
 fn power_off(world: &mut World) {
@@ -49,7 +50,7 @@ fn power_off(world: &mut World) {
     world.inject(Fault { at_s, kind: FaultKind::PowerOn { node: OFF[0].into() } });
 }
 
-/// Holds the run, and hands each of its points on.
+/// Makes the run, and hands on each of its points.
 pub(super) fn hold(points: Points, send: SyncSender<Vec<Point>>) -> Result<Reference<()>, CrashMatrixError> {
     let mut world = world_from_toml(EVERY_STEP, 1)?;
     Impact::begin(&mut world);
@@ -84,12 +85,12 @@ async fn recover(sim: &SimPorts, copier: &Arc<Copier>) -> Result<Ended, CrashMat
     Ok(driver.drive().await.map_err(SimulatedRunError::from)?)
 }
 
-/// Takes a killed recovery up and drives it to its end.
+/// Resumes a killed recovery and drives it to its end.
 pub(super) fn resume(point: Point) -> Result<(), String> {
     let taken = take_up(point, None)?;
     match (taken.ended, taken.to_undo) {
         (Ended::Over(RunOutcome::Recovered), 0) => at_the_end(&mut taken.sim.world(), &taken.events),
-        (ended, to_undo) => Err(format!("it ended as {ended:?}, and {to_undo} things are owed")),
+        (ended, to_undo) => Err(format!("it ended as {ended:?}, and {to_undo} things are still to undo")),
     }
 }
 
@@ -101,7 +102,7 @@ fn at_the_end(world: &mut World, events: &[Event]) -> Result<(), String> {
         return Err(format!("the votes were lowered {times} times"));
     }
     if !world.nodes.values().any(|node| node.is_up() && node.name.as_str() == OFF[0]) {
-        return Err("the run is over, and nobody has come back".to_owned());
+        return Err("the run is over, and no node has come back".to_owned());
     }
     let configured = world.corosync.configured_votes();
     if let Some((node, view)) = world.corosync.views.iter().find(|(_, view)| view.expected < configured) {
@@ -110,7 +111,7 @@ fn at_the_end(world: &mut World, events: &[Event]) -> Result<(), String> {
     world.inject(Fault { at_s: 0, kind: FaultKind::PowerOn { node: OFF[1].into() } });
     let rested_ms = world.now_ms + REST_MS;
     world.advance_to(rested_ms);
-    // The loss of two nodes does harm enough by itself; what is asked is what votes can do.
+    // The loss of two nodes does harm enough by itself; checked here is only what votes can do.
     let broken = world.impact.rules_broken.iter().find(|(_, rule, _)| RULES.contains(&rule.as_str()));
     match (broken, world.impact.doubled.first()) {
         (Some((_, rule, what)), _) => Err(format!("{rule}: {what}")),

@@ -1,17 +1,17 @@
-//! Seeds against harm: each draws a cluster, a policy and faults, and a whole run of the real engine is held over it.
+//! Fuzzing: each seed draws a cluster, a policy and faults, and the real engine makes a whole run over it.
 //!
-//! Two demands. *Safety*: whatever strikes, no command of ours does harm, judged on the truth when it is sent
-//! ([`crate::judge`]), and no harm is in the ledger that none of the seed's faults can do by itself. *Liveness*: once a
-//! person has mended the cluster and answered what he was asked, the run comes to its end in bounded time, every node
-//! is done and nothing is owed. `docs/safety/fuzz.md` says how harm is told from bad luck, and why so.
+//! Two demands. *Safety*: whatever fails, no command of ours does harm, checked against the truth when it is sent
+//! ([`crate::judge`]), and no harm is in the impact report that none of the seed's faults can do by itself. *Liveness*:
+//! once a person has repaired the cluster and answered what was asked, the run comes to its end in bounded time, every
+//! node is done and nothing is left to undo. `docs/safety/fuzz.md` says how harm is told apart from bad luck, and why.
 //!
-//! A seed says everything: the same seed holds the same run, to the byte.
+//! A seed determines everything: the same seed gives the same run, to the byte.
 
-mod repair;
 mod operator;
-mod shape;
 mod planned_faults;
+mod repair;
 mod seed_outcome;
+mod shape;
 
 use std::sync::{Arc, Mutex};
 
@@ -28,19 +28,19 @@ use crate::simulated_run::SimulatedRunError;
 pub use planned_faults::{FaultDrawn, Harm, PlannedFault};
 pub use seed_outcome::{Ending, SeedOutcome};
 
-/// What a seed draws before the run; what befalls it is drawn once there is a plan.
+/// What a seed draws before the run; its faults are drawn once there is a plan.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// The seed.
+    /// The number from which everything is drawn.
     pub seed: u64,
-    /// The cluster.
+    /// The cluster that the seed draws.
     pub file: ClusterFile,
     /// What the operator allows.
     pub policy: Policy,
     rng: Rng,
 }
 
-/// A seed could not be held.
+/// A seed could not be run.
 #[derive(Debug, thiserror::Error)]
 pub enum FuzzError {
     /// Its cluster cannot be built.
@@ -65,7 +65,7 @@ impl Case {
         Ok(Self { seed, file, policy, rng })
     }
 
-    /// Holds its run.
+    /// Makes its run.
     ///
     /// # Errors
     /// The cluster cannot be built, or the run cannot be driven.
@@ -76,7 +76,7 @@ impl Case {
     }
 }
 
-/// Holds the run of one seed.
+/// Makes the run of one seed.
 ///
 /// # Errors
 /// As [`Case::hold`].

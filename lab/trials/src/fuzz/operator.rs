@@ -1,5 +1,5 @@
-//! A scripted operator holds a seed's run: he begins it, starts the tool again when it died, mends the cluster when it
-//! pauses, agrees to what he is asked, and looks at the end whether all is well.
+//! A scripted operator makes a seed's run: starts it, starts the tool again when it died, repairs the cluster when the
+//! run pauses, agrees to what is asked, and checks at the end that all is well.
 
 use std::collections::BTreeSet;
 
@@ -14,35 +14,35 @@ use quorate_world::faults::{Fault, FaultKind};
 use quorate_world::impact::Impact;
 
 use super::planned_faults::{self, FaultDrawn, PlannedFault};
-use super::seed_outcome::{self, Ending, Story, SeedOutcome};
+use super::seed_outcome::{self, Ending, SeedOutcome, Story};
 use super::{Case, Events};
 use crate::judge::Judge;
 use crate::ports::{Kill, SimPorts};
 use crate::simulated_run::{SimulatedRunError, consented_seconds, unless_it_dies};
 
-/// From the operator's mending to his `resume`: nodes boot, HA recovers, Ceph heals.
+/// From the operator's repair to the `resume`: nodes boot, HA recovers, Ceph recovers.
 const MENDING_MS: u64 = 900_000;
 
-/// Whoever has paused so often does not come to an end.
+/// A run that has paused so often will not come to an end.
 const PAUSES: u32 = 10;
 
-/// So often he mends and resumes where a guest was moved behind everybody's back; then he aborts.
+/// Repairs and resumes so often where a guest was moved without Quorate's knowledge; then aborts.
 const GIVES_UP_AFTER: u32 = 4;
 
-/// Hours that a run may take: deadlines of each kind may run out once, and every node has its turn.
+/// Hours that a run may take: deadlines of each kind may run out once, and every node has its node step.
 const HOURS: u64 = 12;
 const HOURS_PER_NODE: u64 = 2;
 
-/// After the end: HA and Ceph come to rest, and only then the guests are counted.
+/// After the end: HA and Ceph become idle, and only then the guests are counted.
 const REST_MS: u64 = 900_000;
 
 /// A guest that takes its time to shut down is down for longer than a plan says, and that is no harm.
 const SLOW_GUEST_S: u64 = 30;
 
-/// A guest that was shut down with consent waits for its node, and whatever holds the run up holds it up as well.
+/// A guest that was shut down with consent waits for its node, and whatever delays the run delays it as well.
 const HELD_UP_S: u64 = 24 * 3_600;
 
-/// Holds one seed's run.
+/// Makes one seed's run.
 pub(super) struct Operator {
     case: Case,
     sim: SimPorts,
@@ -58,7 +58,7 @@ pub(super) struct Operator {
     begins_anew: bool,
 }
 
-/// Sees the events of one driver.
+/// Receives the events of one driver.
 struct Stage<'a> {
     operator: &'a mut Operator,
     journal: &'a Journal,
@@ -122,17 +122,21 @@ impl Operator {
         self.planned_faults = planned_faults::draw(&mut rng, &self.sim.world(), &plan);
         let mut ending = self.drive_to_the_end(&journal, run, plan).await?;
         if matches!(ending, Ending::Aborted) && self.begins_anew {
-            // What stands in the way of another run by now is an end too: what was begun is given back.
+            // A refusal of another run is an end too: what was begun has been undone.
             if let Ok((run, plan)) = self.plans("again").await {
                 ending = self.drive_to_the_end(&journal, run, plan).await?;
             }
         }
-        // What strikes after the end does not make it untrue.
+        // A fault after the end does not make it untrue.
         let upgraded = Impact::report(&self.sim.world(), 0, 0.0).nodes_upgraded;
         let now_ms = self.sim.world().now_ms;
         self.sim.world().advance_to(now_ms + REST_MS);
         let Self { case, sim, planned_faults, judge, events, pauses, .. } = self;
-        Ok(seed_outcome::of(case, &sim, Story { ending, upgraded, planned_faults, wrongs: judge.wrongs, events, pauses }))
+        Ok(seed_outcome::of(
+            case,
+            &sim,
+            Story { ending, upgraded, planned_faults, wrongs: judge.wrongs, events, pauses },
+        ))
     }
 
     /// Looks and plans as `quorate run` does before it begins; the errors say why it would not.
@@ -155,7 +159,12 @@ impl Operator {
         }
     }
 
-    async fn drive_to_the_end(&mut self, journal: &Journal, run: RunId, plan: Plan) -> Result<Ending, SimulatedRunError> {
+    async fn drive_to_the_end(
+        &mut self,
+        journal: &Journal,
+        run: RunId,
+        plan: Plan,
+    ) -> Result<Ending, SimulatedRunError> {
         let margin_s = if self.planned_faults.is_empty() { SLOW_GUEST_S } else { HELD_UP_S };
         for (guest, seconds) in consented_seconds(&plan, &self.case.policy) {
             self.sim.world().impact.consent(guest, seconds + margin_s);
@@ -200,13 +209,14 @@ impl Operator {
         };
         let mut driver = driver.known_nodes(nodes).when_paused(WhenPaused::Leave);
         if let Some(say) = say {
-            driver.say(say, "the operator of the swarm")?;
+            driver.say(say, "the operator of the fuzz run")?;
         }
         Ok(unless_it_dies(&sim, driver.drive()).await.transpose()?)
     }
 
     fn planned_fault(&mut self, id: &StepId, at: UnixMs, journal: &Journal, run: &RunId) {
-        let struck: Vec<PlannedFault> = self.planned_faults.iter().filter(|planned_fault| planned_fault.step == *id).cloned().collect();
+        let struck: Vec<PlannedFault> =
+            self.planned_faults.iter().filter(|planned_fault| planned_fault.step == *id).cloned().collect();
         for PlannedFault { delay_s, what, .. } in struck {
             match what {
                 FaultDrawn::Fault(kind) if !self.repaired => {
@@ -237,13 +247,15 @@ impl Operator {
 
     fn somebody_brings_guests(&self) -> bool {
         let brings = |kind: &FaultKind| matches!(kind, FaultKind::AdminMoves { .. } | FaultKind::AdminStarts { .. });
-        self.planned_faults.iter().any(|planned_fault| matches!(&planned_fault.what, FaultDrawn::Fault(kind) if brings(kind)))
+        self.planned_faults
+            .iter()
+            .any(|planned_fault| matches!(&planned_fault.what, FaultDrawn::Fault(kind) if brings(kind)))
     }
 
-    /// What he does when the run stands still.
+    /// What the operator does when the run pauses.
     fn answers(&mut self, pause: &Pause) -> Request {
         match pause.cause() {
-            // He does as he is told: the run is given up, and another one begins with the other nodes.
+            // The operator does what the pause says: aborts the run, and starts another one with the other nodes.
             PauseCause::Stuck if pause.way_by_abort().is_some() => {
                 self.mends();
                 self.begins_anew = true;
@@ -256,8 +268,8 @@ impl Operator {
                     ConsentKind::EjectMedia,
                 ]),
             },
-            // A VM that an administrator has sent to a node with newer packages cannot go back alive. He is told so, and
-            // what he could agree to; this one gives the run up instead, and nothing may be left behind.
+            // A VM that an administrator has sent to a node with newer packages cannot go back live. The pause says so,
+            // and what could be agreed to; this operator aborts the run instead, and nothing may be left behind.
             PauseCause::Stuck if self.pauses > GIVES_UP_AFTER && self.somebody_brings_guests() => Request::Abort,
             PauseCause::Operator | PauseCause::Findings | PauseCause::Stuck | PauseCause::LostQuorum => {
                 self.mends();

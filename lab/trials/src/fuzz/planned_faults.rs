@@ -1,8 +1,8 @@
 //! The faults of a seed: which, at which step, and what harm each may do by itself.
 //!
-//! A fault strikes when a step begins or a while after, so that it meets the run in the middle of something. The
-//! second half of this file is the heart of the attribution: what a fault can do to a cluster that nobody upgrades is
-//! the fault's; everything else is ours (see `docs/safety/fuzz.md`).
+//! A fault happens when a step begins or a while after, so that it hits the run in the middle of something. The
+//! second half of this file is the heart of the attribution: what a fault can do to a cluster without any upgrade
+//! is the fault's; everything else is ours (see `docs/safety/fuzz.md`).
 
 use std::collections::BTreeSet;
 
@@ -17,46 +17,46 @@ use quorate_world::ha::{Rule, RuleKind};
 use super::shape::Draw;
 use crate::ports::Trouble;
 
-/// Something that befalls the run when a step begins.
+/// Something that happens to the run at or after the start of a step.
 #[derive(Clone, Debug)]
 pub struct PlannedFault {
-    /// The step.
+    /// The step's id.
     pub step: StepId,
     /// Seconds after its beginning.
     pub delay_s: u64,
-    /// What.
+    /// What happens then.
     pub what: FaultDrawn,
 }
 
-/// What befalls a run.
+/// What can happen to a run.
 #[derive(Clone, Debug)]
 pub enum FaultDrawn {
-    /// The cluster suffers.
+    /// A fault of the cluster.
     Fault(FaultKind),
-    /// The tool dies after so many more calls, and somebody starts it again after so many seconds.
+    /// The tool dies after so many more calls, and is started again after so many seconds.
     Dies {
-        /// Calls.
+        /// Calls that are still answered.
         after_calls: u64,
-        /// Seconds.
+        /// Seconds until the tool is started again.
         back_after_s: u64,
     },
     /// The operator says something.
     Says(Request),
-    /// The next calls of the tool meet trouble on their way.
+    /// The next calls of the tool go wrong on their way.
     Wire {
-        /// So many calls.
+        /// How many calls.
         calls: u64,
         /// What happens to each.
         trouble: Trouble,
     },
     /// The tool's own clock is set by so many seconds.
     ClockSet {
-        /// Seconds; forward or back.
+        /// Seconds, forward or back.
         seconds: i64,
     },
 }
 
-/// Kinds of harm that the ledger counts.
+/// Kinds of harm that the impact report counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Harm {
     /// No partition had quorum.
@@ -79,7 +79,7 @@ pub enum Harm {
     ToUndo,
 }
 
-/// Draws what befalls a run that follows this plan.
+/// Draws the faults of a run that follows this plan.
 pub(super) fn draw(rng: &mut Rng, world: &World, plan: &Plan) -> Vec<PlannedFault> {
     let steps: Vec<(Option<&NodeName>, &StepId)> = plan.steps().map(|(node, step)| (node, &step.id)).collect();
     let nodes: Vec<NodeName> = world.nodes.keys().cloned().collect();
@@ -162,10 +162,13 @@ fn fault(rng: &mut Rng, world: &World, target: &NodeName) -> Option<FaultKind> {
 }
 
 /// What these faults may do to a cluster by themselves. No fault doubles a guest, and none makes the tool forget what
-/// it owes.
+/// it has to undo.
 pub(super) fn may_do(planned_faults: &[PlannedFault], world: &World) -> BTreeSet<Harm> {
-    let faults =
-        || planned_faults.iter().filter_map(|planned_fault| if let FaultDrawn::Fault(kind) = &planned_fault.what { Some(kind) } else { None });
+    let faults = || {
+        planned_faults.iter().filter_map(|planned_fault| {
+            if let FaultDrawn::Fault(kind) = &planned_fault.what { Some(kind) } else { None }
+        })
+    };
     let one_link = world.nodes.values().any(|node| node.links.len() < 2);
     let cut = faults().filter(|kind| matches!(kind, FaultKind::LinkDown { .. } | FaultKind::LinkFlaps { .. })).count();
     let mut harms = BTreeSet::new();
@@ -177,7 +180,7 @@ pub(super) fn may_do(planned_faults: &[PlannedFault], world: &World) -> BTreeSet
             harms.extend(LOSS_OF_A_NODE);
         }
     }
-    // HA takes a guest back to the node that it prefers as soon as that is there again, be it older.
+    // HA moves a guest back to the node that it prefers as soon as that is up again, even if it is older.
     if harms.contains(&Harm::Lost) && world.ha.rules.values().any(prefers) {
         harms.insert(Harm::Backward);
     }
@@ -188,18 +191,18 @@ const LOSS_OF_A_NODE: &[Harm] = &[Harm::Quorum, Harm::Lost, Harm::Down, Harm::Fe
 
 fn may_do_alone(kind: &FaultKind) -> &'static [Harm] {
     match kind {
-        // A node is gone: with its guests, its votes, its copies of data; HA places what it recovers as it likes.
+        // A node is gone: with its guests, its votes, its copies of data; HA chooses where it recovers them.
         FaultKind::PowerOff { .. } | FaultKind::BootNever { .. } | FaultKind::BootRenamesNics { .. } => LOSS_OF_A_NODE,
         // HA active on the node cannot renew its lock: the watchdog resets the node about a minute later.
         FaultKind::EtcPveReadOnly { .. } => LOSS_OF_A_NODE,
-        // A guest that waits for its node is down for longer than was said; Ceph lacks a copy for as long.
+        // A guest that waits for its node is down for longer than planned; Ceph lacks a copy for as long.
         FaultKind::BootSlow { .. } => &[Harm::Down],
         FaultKind::Qdevice { .. } => &[Harm::Quorum, Harm::Down, Harm::Fence, Harm::Lost],
         FaultKind::OsdStaysDown { .. } | FaultKind::OsdFails { .. } => &[Harm::Down, Harm::Rebalance, Harm::Rules],
-        // The administrator's own doing. When his maintenance ends, HA takes back what it had moved, be that node older.
+        // The administrator's own doing. When that maintenance ends, HA moves guests back, even if the node is older.
         FaultKind::AdminMaintenance { .. } => &[Harm::Rules, Harm::Backward],
         FaultKind::AdminStarts { .. } => &[Harm::Rules],
-        // There may be no room for a container where he sends it: it was shut down, and does not start.
+        // There may be no room for a container on its target: it was shut down, and does not start.
         FaultKind::AdminMoves { .. } => &[Harm::Rules, Harm::Backward, Harm::Down, Harm::Lost],
         _ => &[],
     }

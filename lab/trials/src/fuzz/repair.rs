@@ -1,6 +1,6 @@
-//! What a person does who comes to mend the cluster: every fault that is still at work is taken away.
+//! What a person does to repair the cluster: every fault that is still in effect is removed.
 //!
-//! It touches only what faults touched. What the tool did, and owes, is left for the tool.
+//! It touches only what faults touched. What the tool did, and has to undo, is left to the tool.
 
 use quorate_core::ids::{GuestId, NodeName, OsdId};
 
@@ -8,16 +8,16 @@ use quorate_world::World;
 use quorate_world::faults::{Fault, FaultKind};
 use quorate_world::ha::{RequestState, ResourceChange, ServiceState};
 
-/// Room on `/` after somebody has cleaned up.
+/// Free space on `/` after a clean-up.
 const FREE_BYTES: u64 = 40 << 30;
 
 /// HA's rounds are ten seconds long, and a stop takes up to a minute.
 const HA_ROUNDS_MS: u64 = 90_000;
 
-/// Mends everything. Nodes boot, daemons start and HA recovers in their own time afterwards.
+/// Repairs everything. Nodes boot, daemons start and HA recovers in their own time afterwards.
 pub(super) fn repair(world: &mut World) {
     world.armed.waiting.clear();
-    // He stops every move that is under way: one that hangs never ends by itself.
+    // Every move that is under way is stopped: one that hangs never ends by itself.
     let moving: Vec<GuestId> = world.migrations.running.keys().copied().collect();
     for guest in moving {
         world.fail_migration(guest, "received interrupt");
@@ -47,7 +47,7 @@ pub(super) fn repair(world: &mut World) {
     }
 }
 
-/// With the services that HA has given up he does as the pause says: disabled, and started again.
+/// The services that HA has given up are handled as the pause says: disabled, and started again.
 pub(super) fn takes_up_again(world: &mut World) {
     let services = world.ha.manager.services.iter();
     let guests: Vec<GuestId> =

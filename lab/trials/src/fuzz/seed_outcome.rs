@@ -1,4 +1,4 @@
-//! What became of a seed's run, and whether that is as it must be.
+//! The outcome of a seed's run, and whether that is as it must be.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -15,40 +15,40 @@ use crate::ports::SimPorts;
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// It did not begin, and why.
+    /// It was refused, and why.
     Refused(Vec<String>),
-    /// Every node is done.
+    /// It completed: every node is done.
     Completed,
-    /// The operator stopped it.
+    /// The operator aborted it.
     Aborted,
     /// It pauses again and again; the last reasons.
     Stuck(Vec<String>),
-    /// It goes on without an end.
+    /// It goes on for longer than it may.
     Overtime,
 }
 
-/// What became of a seed.
+/// The outcome of a seed.
 #[derive(Clone, Debug)]
 pub struct SeedOutcome {
-    /// The case.
+    /// The cluster and policy that the seed drew.
     pub case: Case,
-    /// What befell it.
+    /// The faults that were planned for it.
     pub planned_faults: Vec<PlannedFault>,
-    /// How it ended.
+    /// The end of the run.
     pub ending: Ending,
     /// What is not as it must be; nothing, if all is well.
     pub failures: Vec<String>,
     /// Steps that were begun.
     pub steps: u64,
-    /// Times it stood still.
+    /// How often it paused.
     pub pauses: u32,
-    /// What the world says.
+    /// The impact report: what the lab itself counted.
     pub impact: ImpactReport,
     /// Everything that happened.
     pub events: Events,
 }
 
-/// A run that did not begin.
+/// A run that was refused.
 pub(super) fn refused(case: Case, sim: &SimPorts, why: Vec<String>) -> SeedOutcome {
     let impact = Impact::report(&sim.world(), 0, 0.0);
     let harmed = !impact.clean;
@@ -64,23 +64,23 @@ pub(super) fn refused(case: Case, sim: &SimPorts, why: Vec<String>) -> SeedOutco
     }
 }
 
-/// A run that began, and is over.
+/// A run that was started, and is over.
 pub(super) struct Story {
-    /// How it ended.
+    /// The end of the run.
     pub(super) ending: Ending,
     /// Nodes that were up to date at that moment.
     pub(super) upgraded: u32,
-    /// What befell it.
+    /// The faults that were planned for it.
     pub(super) planned_faults: Vec<PlannedFault>,
     /// What was sent although there was a reason not to.
     pub(super) wrongs: Vec<String>,
     /// Everything that happened.
     pub(super) events: Events,
-    /// Times it stood still.
+    /// How often it paused.
     pub(super) pauses: u32,
 }
 
-/// Judges a run that began.
+/// Checks a run that was started.
 pub(super) fn of(case: Case, sim: &SimPorts, story: Story) -> SeedOutcome {
     let Story { ending, upgraded, planned_faults, wrongs, events, pauses } = story;
     let mut world = sim.world();
@@ -110,9 +110,10 @@ pub(super) fn of(case: Case, sim: &SimPorts, story: Story) -> SeedOutcome {
         Ending::Overtime => failures.push("it goes on without an end".to_owned()),
         Ending::Aborted | Ending::Refused(_) => {}
     }
-    let nothing_struck = planned_faults.iter().all(|planned_fault| matches!(planned_fault.what, FaultDrawn::Dies { .. }));
+    let nothing_struck =
+        planned_faults.iter().all(|planned_fault| matches!(planned_fault.what, FaultDrawn::Dies { .. }));
     if nothing_struck && pauses > 0 {
-        failures.push(format!("nothing befell the cluster, and it paused {pauses} times"));
+        failures.push(format!("nothing happened to the cluster, and it paused {pauses} times"));
     }
     let steps = events.iter().filter(|(_, event)| matches!(event, Event::StepStarted { .. })).count() as u64;
     SeedOutcome { case, planned_faults, ending, failures, steps, pauses, impact, events }
@@ -129,19 +130,19 @@ fn unexplained(impact: &ImpactReport, excused: &BTreeSet<Harm>) -> Vec<String> {
         (Harm::Rebalance, impact.ceph_bytes_rebalanced, "bytes rebalanced"),
         (Harm::Rules, u64::from(impact.rules_broken), "rules broken"),
         (Harm::Backward, u64::from(impact.backward_moves), "moves to an older release"),
-        (Harm::ToUndo, u64::from(impact.still_to_undo), "obligations left"),
+        (Harm::ToUndo, u64::from(impact.still_to_undo), "changes not undone"),
     ];
     let unexplained = counts.iter().filter(|(harm, count, _)| *count > 0 && !excused.contains(harm));
     unexplained.map(|(_, count, what)| format!("{count} {what}, and no fault explains it")).collect()
 }
 
 impl SeedOutcome {
-    /// All is well.
+    /// Did nothing go wrong?
     pub fn passed(&self) -> bool {
         self.failures.is_empty()
     }
 
-    /// The story for a person: the cluster, what befell it, what was done, what is wrong.
+    /// The story for a person: the cluster, its faults, what was done, what is wrong.
     pub fn story(&self) -> String {
         let mut text = String::new();
         let mut line = |part: String| {
@@ -182,7 +183,7 @@ impl SeedOutcome {
             }
         }
         for event in &self.impact.events {
-            line(format!("ledger: {event}"));
+            line(format!("impact: {event}"));
         }
         for failure in &self.failures {
             line(format!("FAILED: {failure}"));
@@ -198,8 +199,11 @@ fn told(event: &Event) -> Option<String> {
         Event::CommandAnswered { id, answer, .. } => format!("      {id} answered: {answer}"),
         Event::Paused { pause } => format!("PAUSE {:?}: {}", pause.cause(), pause.lines().join(" | ")),
         Event::PlanAdopted { plan, why } => {
-            let node_steps: Vec<String> =
-                plan.node_steps.iter().map(|node_step| node_step.node.as_ref().map_or("-".to_owned(), ToString::to_string)).collect();
+            let node_steps: Vec<String> = plan
+                .node_steps
+                .iter()
+                .map(|node_step| node_step.node.as_ref().map_or("-".to_owned(), ToString::to_string))
+                .collect();
             format!("plan  {} ({why})", node_steps.join(" "))
         }
         Event::OutputKept { lines, .. } => format!("      {}", lines.last()?),

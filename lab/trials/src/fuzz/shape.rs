@@ -86,7 +86,7 @@ fn node(rng: &mut Rng, number: u64, links: u64, has_ceph: bool) -> NodePart {
     }
 }
 
-/// Somebody has begun before: some nodes have some of the new packages.
+/// An upgrade was begun by hand before: some nodes have some of the new packages.
 fn half_way(rng: &mut Rng, file: &mut ClusterFile) {
     let newer: Vec<(String, String)> = file
         .archive
@@ -194,14 +194,14 @@ fn rules(rng: &mut Rng, file: &mut ClusterFile) {
         rule("apart", "keep-apart", pair, BTreeMap::new());
     }
     if let (Some(guest), Some(last)) = (managed.last(), file.nodes.last().filter(|_| rng.percent(20))) {
-        // Where HA has come to rest, a guest that fails back is where it is preferred.
+        // Once HA is idle, a guest that fails back is where it is preferred.
         let node = if guest.failback { &guest.node } else { &last.name };
         rule("prefers", "node-affinity", vec![guest.id], [(node.clone(), 1)].into());
     }
 }
 
-/// What the operator allows in a cluster of that kind. He agrees to everything beforehand; what he is asked about in
-/// the middle of a run is asked of the scripted one.
+/// What the operator allows in a cluster of that kind. The policy agrees to everything in advance;
+/// what comes up in the middle of a run is asked of the scripted operator.
 pub(super) fn policy(rng: &mut Rng, file: &ClusterFile) -> Policy {
     let ways = file.guests.iter().filter_map(|guest| {
         let way = if guest.iso.is_some() {

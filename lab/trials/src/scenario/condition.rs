@@ -1,4 +1,4 @@
-//! What a script can wait for: sentences about what really is, not about what a client is told.
+//! What a script can wait for: sentences about the truth, not about what a client sees.
 
 use quorate_core::ids::{GuestId, NodeName};
 
@@ -19,11 +19,11 @@ pub enum Condition {
     NodeIsDown(NodeName),
     /// `pve2 is empty`: no guest runs on it.
     NodeIsEmpty(NodeName),
-    /// `pve2 is upgraded`: nothing newer is in the archive, and nobody holds dpkg's lock.
+    /// `pve2 is upgraded`: nothing newer is in the archive, and dpkg's lock is free.
     NodeIsUpgraded(NodeName),
     /// `there is quorum`, `there is no quorum`.
     Quorum(bool),
-    /// `HA is settled`: every service is where it shall be, and nothing is queued.
+    /// `HA is settled`: every service is where it should be, and nothing is queued.
     HaIsSettled,
     /// `Ceph is clean`: every copy of everything is there.
     CephIsClean,
@@ -56,7 +56,7 @@ impl Condition {
         })
     }
 
-    /// Is it so?
+    /// Is it true now?
     pub(super) fn holds(&self, world: &World) -> bool {
         match self {
             Self::GuestRuns(id, on) => world
@@ -90,7 +90,7 @@ impl Condition {
         }
     }
 
-    /// A node or guest in it that the cluster has not.
+    /// A node or guest in it that the cluster does not have.
     pub(super) fn stranger(&self, world: &World) -> Option<String> {
         let (guest, node) = match self {
             Self::GuestRuns(id, node) => (Some(id), node.as_ref()),

@@ -37,11 +37,13 @@ impl Quorate {
             AtStep::Fault(fault) => {
                 self.simulated_run.after_step.push(AfterStep { step, seconds: after.as_secs(), fault: fault.clone() });
             }
-            AtStep::Operator(request) => self.simulated_run.operator.push(OperatorAt { step, request: request.clone() }),
+            AtStep::Operator(request) => {
+                self.simulated_run.operator.push(OperatorAt { step, request: request.clone() })
+            }
         }
     }
 
-    /// Does what a `quorate` line says, until Quorate ends or stands still.
+    /// Does what a `quorate` line says, until Quorate ends or pauses.
     pub(super) fn perform(&mut self, verb: &Verb, sim: &SimPorts, log: &mut Log) {
         if let Verb::Recover(words) = verb {
             return match self.recovered(words, sim, log) {
@@ -77,7 +79,7 @@ impl Quorate {
             let ports = sim.ports();
             let seen = quorum_views(&ports, &nodes).await;
             let lines = diagnose(&seen, &facts).lines();
-            log.entry(sim.world().now_ms, "quorate: looks at every node by itself");
+            log.entry(sim.world().now_ms, "quorate: asks each node for its own view");
             lines.iter().for_each(|line| wrapped(log, line));
             if words.is_empty() {
                 return Ok(());
@@ -95,7 +97,7 @@ impl Quorate {
             driver.leave();
             match lowered {
                 Lowered::Yes => {
-                    log.entry(sim.world().now_ms, "quorate: the expected votes are lowered; that is owed back")
+                    log.entry(sim.world().now_ms, "quorate: the expected votes are lowered; that is still to undo")
                 }
                 Lowered::Not(why) => {
                     log.entry(sim.world().now_ms, "quorate: the expected votes are NOT lowered:");
@@ -154,10 +156,10 @@ fn tell(outcome: &Outcome, now_ms: u64, log: &mut Log) {
     }
     flush(log, done);
     if outcome.ended.is_none() {
-        log.entry(now_ms, "quorate: ended without a word");
+        log.entry(now_ms, "quorate: ended without a message");
     }
     if let Some(Ended::Paused(_)) = outcome.ended {
-        log.more("(it stands still and waits for its operator)");
+        log.more("(it is paused and waits for its operator)");
     }
 }
 
@@ -169,7 +171,7 @@ struct Done {
 }
 
 impl Done {
-    /// Moves are told together: `migrate vm:101 vm:102`.
+    /// Moves are written together: `migrate vm:101 vm:102`.
     fn add(&mut self, at: UnixMs, step: &str) {
         self.at = at;
         let (verb, subject) = step.split_once('.').unwrap_or((step, ""));
@@ -238,23 +240,23 @@ fn in_words(event: &Event) -> Option<Vec<String>> {
             Some(lines)
         }
         Event::ConfirmedOff { by, words, .. } => {
-            let mut lines = vec![format!("{by} attests")];
+            let mut lines = vec![format!("{by} confirms")];
             lines.extend(words.iter().cloned());
             Some(lines)
         }
         Event::FinalCheck { node, findings } => {
-            let mut lines = vec![format!("looks again after the last node, {node}: {} found", findings.len())];
+            let mut lines = vec![format!("final check after the last node, {node}: {} found", findings.len())];
             lines.extend(findings.iter().map(|finding| format!("{}: {}", finding.subject, finding.problem)));
             Some(lines)
         }
-        Event::Resumed { .. } => Some(vec!["goes on".to_owned()]),
-        Event::AbortBegun { .. } => Some(vec!["pays back what is owed".to_owned()]),
+        Event::Resumed { .. } => Some(vec!["continues".to_owned()]),
+        Event::AbortBegun { .. } => Some(vec!["undoes what is still to undo".to_owned()]),
         Event::RunEnded { outcome: RunOutcome::Completed } => {
-            Some(vec!["completed: every node is done and nothing is owed".to_owned()])
+            Some(vec!["completed: every node is done and nothing is left to undo".to_owned()])
         }
-        Event::RunEnded { outcome: RunOutcome::Aborted } => Some(vec!["aborted: nothing is owed".to_owned()]),
+        Event::RunEnded { outcome: RunOutcome::Aborted } => Some(vec!["aborted: nothing is left to undo".to_owned()]),
         Event::RunEnded { outcome: RunOutcome::Recovered } => {
-            Some(vec!["recovered: the configured votes are expected again, and nothing is owed".to_owned()])
+            Some(vec!["recovered: the configured votes are expected again, and nothing is left to undo".to_owned()])
         }
         Event::RunStarted { .. }
         | Event::DriverTookOver { .. }

@@ -7,7 +7,7 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// An empty one of a story that begins now.
+    /// An empty log of a story that starts now.
     pub(super) fn new(began_ms: u64) -> Self {
         Self { began_ms, text: String::new() }
     }
@@ -17,7 +17,7 @@ impl Log {
         self.text
     }
 
-    /// A line of the script, as it stands there.
+    /// A line of the script, unchanged.
     pub(super) fn line(&mut self, text: &str) {
         self.text.push_str(&format!("\n{text}\n"));
     }

@@ -1,12 +1,12 @@
-//! Scenarios: a folder tells a story, and its log is what the cluster says about it.
+//! Scenarios: each folder is a story, and its log is what the cluster says about it.
 //!
-//! A folder of `scenarios/` holds a cluster, one or more scripts, and for each script the log that playing it must give,
-//! byte for byte. A script is what an administrator, an agent or another tool would send: commands in a node's shell,
-//! calls of a node's API, waiting; and what fate adds: faults. With `quorate …` lines the real engine takes over. The
-//! log ends with the ledger of harm. How a script is written: `scenarios/README.md`.
+//! A folder of `scenarios/` holds a cluster, one or more scripts, and for each script the log that playing it must
+//! give, byte for byte. A script is what an administrator, an agent or another tool would send: commands in a node's
+//! shell, calls of a node's API, waiting; and faults. With `quorate …` lines the real engine takes over. The log ends
+//! with the impact report. How a script is written: `scenarios/README.md`.
 //!
-//! Everything happens in virtual time over the same wire that the lab serves. Nothing here reads Quorate's own shapes of
-//! an answer: what is logged of a call is what came back.
+//! Everything happens in virtual time over the same wire that the lab serves. Nothing here reads Quorate's own shapes
+//! of an answer: what is logged of a call is what came back.
 
 mod condition;
 mod drive;
@@ -74,9 +74,9 @@ pub struct Scenario {
 /// One script, played to its end.
 #[derive(Clone, Debug)]
 pub struct Played {
-    /// What happened, as it stands in the log file.
+    /// What happened, as in the log file.
     pub log: String,
-    /// What the cluster says.
+    /// The impact report: what the lab itself counted.
     pub impact: ImpactReport,
 }
 
@@ -126,7 +126,7 @@ impl Scenario {
     }
 }
 
-/// Every scenario has the same luck.
+/// The seed of every scenario's world.
 const SEED: u64 = 1;
 
 fn read(path: &Path) -> Result<String, ScenarioError> {

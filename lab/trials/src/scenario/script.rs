@@ -34,7 +34,7 @@ pub struct Script(pub Vec<Line>);
 pub struct Line {
     /// Its number, from 1.
     pub number: usize,
-    /// As it stands.
+    /// Its text, unchanged.
     pub text: String,
     /// What it asks for.
     pub action: Action,
@@ -54,7 +54,7 @@ pub enum Action {
     },
     /// `pve1> POST /nodes/pve1/status command=reboot`: a call at the node's API.
     Api {
-        /// Who is asked.
+        /// The node that is called.
         node: NodeName,
         /// `GET`.
         method: String,
@@ -71,7 +71,7 @@ pub enum Action {
     Fault(FaultKind),
     /// `at step pve2.reboot after 40s: fault power-off pve3`, for the Quorate lines below.
     AtStep {
-        /// Which step's beginning.
+        /// The step at whose start it happens.
         step: StepId,
         /// How long after it.
         after: Duration,
@@ -96,11 +96,11 @@ pub enum AtStep {
 pub enum Verb {
     /// Plan and run.
     Run,
-    /// Take the run up again.
+    /// Continue the run.
     Resume,
-    /// Pay back what is owed, and end.
+    /// Undo what is still to undo, and end.
     Abort,
-    /// Tell why there is no quorum; with sentences, lower the expected votes.
+    /// Say why there is no quorum; with sentences, lower the expected votes.
     Recover(Vec<String>),
 }
 
@@ -118,10 +118,10 @@ impl Script {
         Ok(Self(lines.collect::<Result<_, _>>()?))
     }
 
-    /// Does the cluster have all the nodes, guests and OSDs that the script speaks of?
+    /// Does the cluster have all the nodes, guests and OSDs that the script names?
     ///
     /// # Errors
-    /// The first line that speaks of another.
+    /// The first line that names another.
     pub fn check(&self, world: &World) -> Result<(), ScriptError> {
         for line in &self.0 {
             let unknown =
@@ -159,7 +159,7 @@ fn action(line: &str) -> Result<Action, String> {
         prompt => match (prompt.strip_suffix('#'), prompt.strip_suffix('>')) {
             (Some(node), _) => Ok(Action::Shell { node: NodeName::new(node), command: rest.to_owned() }),
             (_, Some(node)) => api(node, rest),
-            _ => Err(format!("{prompt:?} begins no line of a script")),
+            _ => Err(format!("{prompt:?} is no line of a script")),
         },
     }
 }
@@ -212,7 +212,7 @@ fn at_step(rest: &str) -> Result<Action, String> {
     Ok(Action::AtStep { step: StepId::new(step), after, what })
 }
 
-/// Words as in `quorate-lab fault`; a text of several words stands in quotes.
+/// Words as in `quorate-lab fault`; a text of several words is put in quotes.
 fn fault(words: &str) -> Result<FaultKind, String> {
     let mut read: Vec<String> = Vec::new();
     for (index, part) in words.split('"').enumerate() {
@@ -274,7 +274,7 @@ mod tests {
     #[test]
     fn a_line_that_makes_no_sense_is_named_by_its_number() {
         let error = |text: &str| Script::parse(text).unwrap_err().to_string();
-        assert_eq!(error("# ok\n\nfrobnicate pve1"), "line 3: \"frobnicate\" begins no line of a script");
+        assert_eq!(error("# ok\n\nfrobnicate pve1"), "line 3: \"frobnicate\" is no line of a script");
         assert!(error("wait 5").contains("is no time"));
         assert!(error("wait until the cows come home").contains("line 1"));
         assert!(error("pve1> FETCH /nodes").contains("GET|POST"));

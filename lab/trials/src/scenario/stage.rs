@@ -21,7 +21,7 @@ use super::script::{Action, Script};
 use super::{Line, Played};
 use crate::ports::SimPorts;
 
-/// How often a condition and the end of a command are looked for.
+/// How often a condition and the end of a command are checked.
 const LOOK: Duration = Duration::from_secs(1);
 /// No command of a script takes longer than this.
 const COMMAND_DEADLINE: Duration = Duration::from_secs(4 * 3600);
@@ -43,7 +43,7 @@ impl Stage {
     pub(super) fn new(mut world: World, policy: Policy) -> Self {
         Impact::begin(&mut world);
         let log = Log::new(world.now_ms);
-        // Nobody looks at these certificates; a fixed one per node keeps the answers the same from run to run.
+        // Nothing checks these certificates; a fixed one per node keeps the answers the same from run to run.
         let names = world.nodes.keys();
         let fingerprints = names.map(|name| (name.clone(), fingerprint(name.as_str().as_bytes()))).collect();
         let wire = Wire::new(Gate { ticket_key: [0; 32], fingerprints });
@@ -51,7 +51,7 @@ impl Stage {
         Self { quorate: Quorate::new(policy), sim, wire, log }
     }
 
-    /// Plays every line; the ledger comes last.
+    /// Plays every line; the impact report comes last.
     pub(super) fn play(mut self, script: &Script) -> Played {
         for line in &script.0 {
             self.line(line);
@@ -80,7 +80,7 @@ impl Stage {
             Action::AtStep { step, after, what } => self.quorate.at_step(step, *after, what),
             Action::Quorate(verb) => self.quorate.perform(verb, &self.sim, &mut self.log),
         }
-        // What strikes at once strikes before the next line.
+        // A fault without a delay happens before the next line.
         self.pass(Duration::ZERO);
     }
 
@@ -189,8 +189,8 @@ impl Stage {
 
 /// The end of a log: what was harmed by name, what was done, and the cluster's own lines about it.
 fn account(impact: &ImpactReport) -> String {
-    let mut text = format!("The ledger is {}.\n", if impact.clean { "clean" } else { "RED" });
-    let counts = serde_json::to_value(impact).expect("a ledger is plain data and always serialises");
+    let mut text = format!("The impact report is {}.\n", if impact.clean { "clean" } else { "RED" });
+    let counts = serde_json::to_value(impact).expect("an impact report is plain data and always serialises");
     for (name, count) in counts.as_object().into_iter().flatten() {
         // How many moves would have sufficed, and how long it took here, are no part of the story.
         let told = !matches!(name.as_str(), "moves_bound" | "wall_s");

@@ -1,4 +1,4 @@
-//! What was well when a run began is asked again before each node and after the last, PVE's checker among it; and it is
+//! What was fine when a run began is checked again before each node and after the last, with PVE's checker; and that is
 //! run no more often.
 
 #![allow(clippy::disallowed_methods, reason = "a journal of its own for each run")]
@@ -51,7 +51,7 @@ impl Watcher for Listens {
     fn waiting(&mut self, _: UnixMs, _: &[String]) {}
 }
 
-/// Takes the run up, says these words, and drives to its end or the next pause.
+/// Resumes the run with these requests, and drives to its end or the next pause.
 async fn goes_on(ports: &Ports, journal: &Journal, run: &RunId, words: Vec<Request>) -> (Ended, Vec<Event>) {
     let mut watcher = Listens::default();
     let holder = Holder::this_process("again");
@@ -75,7 +75,7 @@ fn found(ended: &Ended) -> Vec<String> {
 }
 
 #[test]
-fn what_is_found_since_pauses_the_run_before_the_next_node_and_a_waived_finding_lets_it_go_on() {
+fn a_new_finding_pauses_the_run_before_the_next_node_and_a_waiver_lets_it_continue() {
     common::block_on(async {
         let mut world = common::demo();
         // The first node is done after some nine minutes.
@@ -89,7 +89,8 @@ fn what_is_found_since_pauses_the_run_before_the_next_node_and_a_waived_finding_
         let nodes: Vec<NodeName> = sim.world().nodes.keys().cloned().collect();
         let prepared = prepare(&ports, nodes.clone(), &policy, &run, Lists::Refresh).await;
         let (plan, _) = prepared.plan.expect("the demo has a plan");
-        let order: Vec<String> = plan.node_steps.iter().filter_map(|node_step| Some(node_step.node.as_ref()?.to_string())).collect();
+        let order: Vec<String> =
+            plan.node_steps.iter().filter_map(|node_step| Some(node_step.node.as_ref()?.to_string())).collect();
         let file = common::JournalFile::new();
         let journal = Journal::open(&file.0, Mode::Drive).unwrap();
         let beginning = Beginning { run: run.clone(), cluster: "demo".to_owned(), policy, plan };
@@ -123,7 +124,7 @@ fn what_is_found_since_pauses_the_run_before_the_next_node_and_a_waived_finding_
         };
         assert!(!moved_from_the_next(&watcher.0), "the next node was not drained");
 
-        // The disk is mended; somebody has started ProxLB meanwhile. A resume alone looks again and stops again.
+        // The disk is fixed; a user has started ProxLB meanwhile. A resume alone looks again and stops again.
         {
             let mut world = sim.world();
             let node = world.nodes.get_mut(&NodeName::from("pve1")).unwrap();
@@ -138,7 +139,7 @@ fn what_is_found_since_pauses_the_run_before_the_next_node_and_a_waived_finding_
         }
         let (ended, _) = goes_on(&ports, &journal, &run, vec![Request::Resume]).await;
         let why = found(&ended).join("\n");
-        assert!(why.contains("proxlb is at work on pve1") && !why.contains("GiB free"), "{why}");
+        assert!(why.contains("proxlb is running on pve1") && !why.contains("GiB free"), "{why}");
         assert!(why.contains("quorate resume --waive other-movers:pve1=REASON"), "{why}");
 
         let waiver = Waiver::parse("other-movers:pve1=it ignores tagged guests").unwrap();
@@ -166,7 +167,7 @@ impl Watcher for FillsTheDiskOf {
 }
 
 #[test]
-fn after_the_last_node_the_checks_are_asked_once_more_and_what_is_found_keeps_the_run_from_being_complete() {
+fn after_the_last_node_the_checks_run_once_more_and_a_finding_keeps_the_run_from_being_complete() {
     common::block_on(async {
         let sim = SimPorts::new(Arc::new(Mutex::new(common::demo())));
         let plain = sim.ports();
@@ -197,7 +198,7 @@ fn after_the_last_node_the_checks_are_asked_once_more_and_what_is_found_keeps_th
         assert!(matches!(watcher.2.last(), Some(Event::Paused { .. })), "{:?}", watcher.2.last());
 
         let (ended, _) = goes_on(&ports, &journal, &run, vec![Request::Resume]).await;
-        assert!(found(&ended).join("\n").contains(&full), "nobody has mended it");
+        assert!(found(&ended).join("\n").contains(&full), "it has not been fixed");
         sim.world().nodes.get_mut(&last).unwrap().root_free_bytes = 30 << 30;
         let (ended, events) = goes_on(&ports, &journal, &run, vec![Request::Resume]).await;
         assert!(matches!(ended, Ended::Over(RunOutcome::Completed)), "{ended:?}");
@@ -207,7 +208,7 @@ fn after_the_last_node_the_checks_are_asked_once_more_and_what_is_found_keeps_th
 }
 
 #[test]
-fn whoever_ends_a_run_over_a_finding_at_its_end_has_no_node_left_undone() {
+fn a_run_aborted_over_a_finding_of_the_final_check_leaves_no_node_undone() {
     common::block_on(async {
         let sim = SimPorts::new(Arc::new(Mutex::new(common::demo())));
         let ports = sim.ports();

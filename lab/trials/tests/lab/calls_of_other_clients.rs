@@ -1,4 +1,4 @@
-//! Calls as clients that others wrote make them, where the lab once answered wrongly. The clients themselves run
+//! Calls as third-party clients make them, where the lab once answered wrongly. The clients themselves run
 //! against it in `clients/`.
 
 use quorate_core::ids::NodeName;
@@ -33,7 +33,7 @@ fn body(answer: &ApiAnswer) -> Value {
 }
 
 #[test]
-fn a_call_may_say_again_what_its_path_says_as_pvecontrol_and_ansible_do() {
+fn a_call_may_repeat_what_its_path_says_as_pvecontrol_and_ansible_do() {
     let mut cluster = cluster();
     let path = "/nodes/pve1/qemu/110/migrate";
     let answer = call(&mut cluster, "GET", path, "node=pve1&target=pve2");

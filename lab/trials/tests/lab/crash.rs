@@ -1,10 +1,10 @@
-//! The crash matrix: the engine is killed at every point of both reference runs, and each run is taken up.
+//! The crash matrix: the engine is killed at every point of both reference runs, and each run is resumed.
 
 use quorate_core::steps::verbs;
 use quorate_trials::crash::{Points, matrix, votes_matrix};
 
 #[test]
-fn a_run_killed_at_any_point_ends_as_the_reference_does_and_both_runs_take_every_kind_of_step() {
+fn a_run_killed_at_any_point_ends_as_the_reference_does_and_both_runs_have_every_kind_of_step() {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let upgrade = matrix(Points::All, threads).unwrap();
     assert!(upgrade.points > 10_000 && upgrade.resumed >= 300 && upgrade.aborts >= 100, "{upgrade:?}");

@@ -1,4 +1,4 @@
-//! Every check fires in one state of the world and is silent in another, through everything that lies between: the
+//! Every check fires in one state of the world and is silent in another, through every layer in between: the
 //! lab's answers on the wire, the parsers, the snapshot. A check without a row here is red.
 
 #[allow(dead_code, reason = "each program of tests uses its part of what they share")]
@@ -23,7 +23,8 @@ use quorate_world::ha::{Rule, RuleKind, ServiceState};
 use quorate_world::node::{BootPartition, Node, Repository, Service, Unit, UnitState};
 use quorate_world::store::{BackupJob, ReplicationJob, ShutdownPolicy};
 
-/// A world in which a check fires, or a safety rule is broken: its id, what is done to the healthy demo cluster, and words of the finding.
+/// A world in which a check fires, or a safety rule is broken: its id, what is done to the healthy demo cluster, and
+/// words of the finding.
 struct Row {
     check: &'static str,
     words: &'static str,
@@ -34,7 +35,7 @@ fn node<'a>(world: &'a mut World, name: &str) -> &'a mut Node {
     world.nodes.get_mut(&NodeName::from(name)).unwrap()
 }
 
-/// A fault strikes, and so much time goes by that everybody has noticed.
+/// A fault happens, and enough time passes for everything to have noticed.
 fn planned_fault(world: &mut World, seconds: u64, kind: FaultKind) {
     world.inject(Fault { at_s: 0, kind });
     world.advance_to(world.now_ms + seconds * 1000);
@@ -70,7 +71,7 @@ const ROWS: &[Row] = &[
     Row { check: "token-privileges", words: "the token lacks", change: |world, _| only(world, "PVEAuditor") },
     Row {
         check: "driver-lock",
-        words: "the cluster is being rolled",
+        words: "the cluster is being upgraded",
         change: |world, _| {
             let lock = DriverLock { run: "ab12".into(), holder: "ben".into(), renewed: UnixMs(world.now_ms) };
             let json = serde_json::to_string(&lock).unwrap();
@@ -86,7 +87,7 @@ const ROWS: &[Row] = &[
     },
     Row {
         check: "waivers",
-        words: "speaks of nothing that was found",
+        words: "matches nothing that was found",
         change: |_, policy| {
             policy.waive.push(Waiver::parse("failed-units:pve1=we know").unwrap());
         },
@@ -146,7 +147,7 @@ const ROWS: &[Row] = &[
     },
     Row {
         check: "shared-network",
-        words: "lie in the network of migrations",
+        words: "are in the migration network",
         change: |world, _| {
             world.options.migration_network = Some("10.0.0.0/8".into());
         },
@@ -178,7 +179,7 @@ const ROWS: &[Row] = &[
     },
     Row {
         check: "other-movers",
-        words: "proxlb is at work on pve2",
+        words: "proxlb is running on pve2",
         change: |world, _| {
             let service = Service {
                 active_state: "active".into(),
@@ -258,7 +259,7 @@ const ROWS: &[Row] = &[
     },
     Row {
         check: "upgrade-unit",
-        words: "is still at work on pve2",
+        words: "is still running on pve2",
         change: |world, _| {
             let name = UnitName::new("quorate-upgrade-ab12");
             let unit = Unit {
@@ -422,7 +423,7 @@ const ROWS: &[Row] = &[
     },
     Row {
         check: "mediated-devices",
-        words: "hostpci0 of vm:111 hangs on a driver",
+        words: "hostpci0 of vm:111 depends on a driver",
         change: |world, _| {
             guest(world, GuestId::vm(111)).devices.insert("hostpci0".into(), "0000:01:00.0,mdev=nvidia-63".into());
         },
@@ -452,7 +453,7 @@ fn with_fresh_lists() -> World {
     sim.world().clone()
 }
 
-/// What every check says of this world.
+/// What every check finds in this world.
 fn found(change: fn(&mut World, &mut Policy)) -> Vec<Finding> {
     let (mut world, mut policy) = (with_fresh_lists(), common::policy());
     change(&mut world, &mut policy);
@@ -492,7 +493,7 @@ fn every_check_fires_in_its_world_and_is_silent_in_the_healthy_one() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// What only PVE's checker sees of the known trouble of 8 to 9: each of its lines is a finding.
+/// Known problems of 8 to 9 that only PVE's checker sees: each of its lines is a finding.
 #[test]
 fn each_line_of_pves_checker_about_known_trouble_is_a_finding() {
     const LINES: [&str; 16] = [

@@ -1,6 +1,7 @@
-//! The forced command of `contrib/quorate-forced-command`: every command line of a whole run passes, and nothing else does.
+//! The forced command of `contrib/quorate-forced-command`: every command line of a whole run passes, and nothing else
+//! does.
 
-#![allow(clippy::disallowed_methods, reason = "the gate is a program, and is asked as one")]
+#![allow(clippy::disallowed_methods, reason = "the forced command is a program, and is run as one")]
 
 #[allow(dead_code, reason = "each program of tests uses its part of what they share")]
 use crate::common;
@@ -20,7 +21,7 @@ use quorate_pve::observe::quorum_views;
 use quorate_pve::ports::{PortFuture, Ports, Shell, ShellError, ShellOutput};
 use quorate_trials::ports::SimPorts;
 
-/// What the gate would do with each line, in their order.
+/// What the forced command would do with each line, in order.
 fn judged(lines: &[String]) -> Vec<String> {
     let gate = concat!(env!("CARGO_MANIFEST_DIR"), "/../../contrib/quorate-forced-command");
     let mut child = Command::new(gate).arg("--check").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -85,7 +86,7 @@ async fn heard_in_a_whole_run() -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn every_command_line_of_a_whole_run_passes_the_gate_and_none_that_is_widened() {
+async fn the_forced_command_allows_every_line_of_a_whole_run_and_none_that_is_widened() {
     let lines: Vec<String> = heard_in_a_whole_run().await.into_iter().collect();
     assert!(lines.len() > 40, "{lines:#?}");
     for outcome in judged(&lines) {
@@ -100,7 +101,7 @@ async fn every_command_line_of_a_whole_run_passes_the_gate_and_none_that_is_wide
 }
 
 #[test]
-fn the_gate_refuses_what_a_run_never_needs() {
+fn the_forced_command_refuses_what_a_run_never_needs() {
     let lines = [
         "",
         "bash",
@@ -132,7 +133,7 @@ fn the_gate_refuses_what_a_run_never_needs() {
 }
 
 #[test]
-fn a_line_break_in_the_command_is_refused_by_the_gate_itself() {
+fn a_line_break_in_the_command_is_refused_by_the_forced_command_itself() {
     let gate = concat!(env!("CARGO_MANIFEST_DIR"), "/../../contrib/quorate-forced-command");
     for command in ["true\nid", "true\n", "\ntrue"] {
         let output = Command::new(gate).env("SSH_ORIGINAL_COMMAND", command).output().unwrap();

@@ -1,15 +1,15 @@
-//! A fixed list of seeds, so that a red test is the change's fault: those that once failed, those that tell of something
-//! worth keeping, and a row of others. Seeds that nobody has held before are for `cargo xtask fuzz`.
+//! A fixed list of seeds, so that a red test is the change's fault: those that once failed, those that show something
+//! worth keeping, and a row of others. Fresh seeds are for `cargo xtask fuzz`.
 
 use quorate_trials::fuzz::{Case, Ending, hold};
 
 /// A seed, how its run ends, and what it is kept for.
 const KEPT: &[(u64, &str)] = &[
-    (3, "an upgrade that breaks off twice is mended, resumed, and ends"),
-    (5, "a link that stays down keeps a node from being rebooted until somebody mends it"),
+    (3, "an upgrade that breaks off twice is repaired, resumed, and ends"),
+    (5, "a link that stays down keeps a node from being rebooted until it is repaired"),
     (1049, "a guest that was shut down with consent waits while sshd of its node is silent for 24 minutes"),
-    (777_021, "an administrator ends his own maintenance, and HA takes a guest back to an older node"),
-    (2090, "a move that hangs ends in a pause, and goes on once somebody has stopped it"),
+    (777_021, "an administrator ends a maintenance of their own, and HA moves a guest back to an older node"),
+    (2090, "a move that hangs ends in a pause, and the run continues once it is stopped"),
 ];
 
 /// Each of these once found a fault; `docs/safety/fuzz.md` says which.
@@ -34,7 +34,7 @@ const ONCE_FAILED: &[u64] = &[
     1_795_416_631_063,
 ];
 
-/// The first of the twenty thousand that were held with one state of the code, without a failure.
+/// The first of the twenty thousand that were run with one state of the code, without a failure.
 const OTHERS: std::ops::Range<u64> = 13_000_000..13_000_150;
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -42,15 +42,19 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 #[test]
-fn seeds_that_were_kept_do_no_harm_and_come_to_their_end() {
+fn kept_seeds_do_no_harm_and_come_to_an_end() {
     for (seed, about) in KEPT {
         let seed_outcome = block_on(hold(*seed)).unwrap();
         assert!(seed_outcome.passed(), "{about}\n{}", seed_outcome.story());
-        assert!(matches!(seed_outcome.ending, Ending::Completed | Ending::Aborted), "{about}: {:?}", seed_outcome.ending);
+        assert!(
+            matches!(seed_outcome.ending, Ending::Completed | Ending::Aborted),
+            "{about}: {:?}",
+            seed_outcome.ending
+        );
     }
 }
 
-/// Every fourth seed, so that a machine can hold them beside each other.
+/// Every fourth seed, so that a machine can run them in parallel.
 fn hold_share(share: usize) {
     let seeds = ONCE_FAILED.iter().copied().chain(OTHERS).skip(share).step_by(4);
     let failed: Vec<String> = seeds
@@ -82,7 +86,7 @@ fn a_fourth_share_of_fixed_seeds_does_no_harm() {
 }
 
 #[test]
-fn the_same_seed_holds_the_same_run() {
+fn the_same_seed_gives_the_same_run() {
     let told = || block_on(hold(3)).unwrap().story();
     assert_eq!(told(), told());
 }

@@ -1,12 +1,12 @@
-//! What the safety rules are for: each scenario with the rule, and with the rule taken out. A ledger that cannot go red
-//! proves nothing.
+//! What the safety rules are for: each scenario with the rule, and with the rule switched off. An impact report that
+//! cannot go red proves nothing.
 
 use crate::common;
 
 use common::{demo, hold, policy, tell};
-use quorate_core::migration_throttle::Throttle;
 use quorate_core::ids::{GuestId, OsdId, StepId};
 use quorate_core::invariants::RuleId;
+use quorate_core::migration_throttle::Throttle;
 use quorate_core::policy::Policy;
 use quorate_core::run::{Event, RunOutcome};
 use quorate_engine::Ended;
@@ -15,7 +15,7 @@ use quorate_world::World;
 use quorate_world::cluster_file::world_from_toml;
 use quorate_world::faults::FaultKind;
 
-/// Holds the same scenario with all rules, and without these.
+/// Runs the same scenario with all rules, and without these.
 fn with_and_without(rules: &[RuleId], step: &str, faults: Vec<FaultKind>) -> (Outcome, Outcome) {
     let at_step = vec![AtStep { step: step.into(), faults }];
     let with = SimulatedRun { policy: policy(), at_step, ..SimulatedRun::default() };
@@ -77,7 +77,7 @@ fn a_second_node_is_not_taken_out_only_with_one_node_out() {
         faults: vec![FaultKind::PowerOff { node: "pve6".into() }],
     };
     let with = SimulatedRun { at_step: vec![fault], ..calm };
-    // The rule about corosync says the same from another side; each of the two is enough.
+    // The rule about corosync prevents the same in another way; each of the two is enough.
     for rules in [&[][..], &[RuleId::OneNodeOut], &[RuleId::CorosyncOneAtATime]] {
         let held = hold(&without(&with, rules), six());
         assert!(matches!(held.ended, Some(Ended::Paused(_))), "without {rules:?}: {}", tell(&held));
@@ -103,21 +103,22 @@ fn a_node_whose_etc_pve_is_read_only_by_itself_stops_the_run_with_what_to_do() {
     assert!(!held.events.iter().any(|(_, event)| upgrades(event)), "no package is touched: {}", tell(&held));
 }
 
-/// Three nodes with one network for guests and heartbeat.
+/// Three nodes with one network for migrations and corosync's heartbeat.
 fn one_link() -> World {
     let cluster = include_str!("../../../../scenarios/a-storm-on-corosyncs-only-link/cluster.toml");
     world_from_toml(cluster, 1).unwrap()
 }
 
 #[test]
-fn a_storm_on_corosyncs_only_link_fences_a_node_without_the_watch_and_none_with_it() {
+fn a_storm_on_corosyncs_only_link_fences_a_node_without_the_migration_throttle_and_none_with_it() {
     let policy = Policy { first: vec!["pve1".into()], parallel_migrations: Some(4), ..Policy::default() };
     let with = SimulatedRun { policy, ..SimulatedRun::default() };
     let calm = hold(&with, one_link());
     assert_eq!(calm.ended, Some(Ended::Over(RunOutcome::Completed)), "{}", tell(&calm));
     assert!(calm.impact.clean, "{:#?}", calm.impact);
-    let told = |event: &Event| matches!(event, Event::ThrottleChanged { throttle: Throttle::OneAtATime | Throttle::Hold, .. });
-    assert!(calm.events.iter().any(|(_, event)| told(event)), "the watch says when it holds guests back");
+    let told =
+        |event: &Event| matches!(event, Event::ThrottleChanged { throttle: Throttle::OneAtATime | Throttle::Hold, .. });
+    assert!(calm.events.iter().any(|(_, event)| told(event)), "the journal says when the throttle holds guests back");
 
     let storm = hold(&SimulatedRun { without_corosync_watch: true, ..with }, one_link());
     assert!(storm.impact.fences > 0 && !storm.impact.clean, "{:#?}\n{}", storm.impact, tell(&storm));

@@ -1,5 +1,5 @@
-//! Who else is at work on the cluster: another driver, a driver that has died, an administrator with a node or a flag of
-//! his own. The run keeps away, and clears nothing that is not its own.
+//! Others at work on the cluster: another driver, a driver that has died, an administrator who has set a node's
+//! maintenance mode or a flag. The run keeps away, and clears nothing that it did not set.
 
 #[allow(dead_code, reason = "each program of tests uses its part of what they share")]
 use crate::common;
@@ -21,7 +21,7 @@ use quorate_world::impact::Impact;
 const LOCK: &str = "/etc/pve/priv/lock/quorate";
 const HOLDER: &str = "/etc/pve/priv/quorate-driver.json";
 
-/// A cluster in which a driver with another journal took the lock, and renews it no more.
+/// A cluster in which a driver with another journal took the lock, and no longer renews it.
 fn left_locked() -> World {
     let mut world = demo();
     let node = NodeName::from("pve3");
@@ -40,7 +40,7 @@ fn in_maintenance(world: &World, node: &str) -> bool {
     world.ha.manager.maintenance_requests.contains(&NodeName::from(node))
 }
 
-/// Holds it, and gives the world as it is afterwards.
+/// Runs it, and returns the world as it is afterwards.
 fn held(simulated_run: &SimulatedRun, world: World) -> (Outcome, Arc<Mutex<World>>) {
     let (file, world) = (JournalFile::new(), Arc::new(Mutex::new(world)));
     let journal = Journal::open(&file.0, Mode::Drive).unwrap();
@@ -56,7 +56,7 @@ fn the_lock_of_a_driver_that_died_on_another_laptop_runs_out_and_the_run_is_done
     let (outcome, world) = held(&calm(), world);
     assert_eq!(outcome.ended, Some(Ended::Over(RunOutcome::Completed)), "{:?}\n{}", outcome.refused, tell(&outcome));
     assert!(outcome.impact.clean, "{:#?}", outcome.impact);
-    assert!(!world.lock().unwrap().files.contains_key(LOCK), "our own is given back");
+    assert!(!world.lock().unwrap().files.contains_key(LOCK), "our own is released");
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn a_lock_that_was_renewed_a_moment_ago_keeps_a_second_laptop_out() {
 }
 
 #[test]
-fn a_node_in_somebody_elses_maintenance_refuses_the_run_and_stays_there() {
+fn a_run_is_refused_while_a_node_is_in_another_users_maintenance_mode_which_stays_set() {
     let mut world = demo();
     world.inject(Fault { at_s: 0, kind: FaultKind::AdminMaintenance { node: "pve3".into(), on: true } });
     let until_ms = world.now_ms + 300_000;
@@ -92,13 +92,13 @@ fn a_node_in_somebody_elses_maintenance_refuses_the_run_and_stays_there() {
 }
 
 #[test]
-fn maintenance_that_an_administrator_begins_meanwhile_stops_the_run_and_is_never_ended_by_it() {
+fn maintenance_mode_set_by_an_administrator_meanwhile_stops_the_run_and_is_never_ended_by_it() {
     let faults = vec![FaultKind::AdminMaintenance { node: "pve1".into(), on: true }];
     let at_step = vec![AtStep { step: "pve2.migrate.ct:203".into(), faults }];
     let (outcome, world) = held(&SimulatedRun { at_step, ..calm() }, demo());
     assert!(matches!(outcome.ended, Some(Ended::Paused(_))), "{}", tell(&outcome));
     assert_eq!(outcome.impact.rules_broken, 0, "{:#?}", outcome.impact);
-    assert!(in_maintenance(&world.lock().unwrap(), "pve1"), "it is his");
+    assert!(in_maintenance(&world.lock().unwrap(), "pve1"), "it is the administrator's");
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn noout_that_an_administrator_set_is_still_set_when_the_run_is_done() {
 }
 
 #[test]
-fn a_power_loss_under_dpkg_is_healed_by_the_next_try_and_the_run_completes() {
+fn a_power_loss_under_dpkg_is_repaired_by_the_next_try_and_the_run_completes() {
     let after = |seconds, fault| AfterStep { step: "pve2.upgrade-packages".into(), seconds, fault };
     let node = NodeName::from("pve2");
     let off = FaultKind::PowerOff { node: node.clone() };
@@ -123,7 +123,7 @@ fn a_power_loss_under_dpkg_is_healed_by_the_next_try_and_the_run_completes() {
     let sim = SimPorts::new(world.clone());
     let simulated_run = SimulatedRun { after_step, ..calm() };
     let first = block_on(simulated_run.begin(&sim, &journal)).unwrap();
-    assert!(matches!(first.ended, Some(Ended::Paused(_))), "a person is to know of it: {}", tell(&first));
+    assert!(matches!(first.ended, Some(Ended::Paused(_))), "a person must know of it: {}", tell(&first));
     let run = journal.latest_run().unwrap().unwrap();
     let again = block_on(calm().resume(&sim, &journal, &run)).unwrap();
     assert_eq!(again.ended, Some(Ended::Over(RunOutcome::Completed)), "{}", tell(&again));
@@ -136,7 +136,7 @@ fn a_power_loss_under_dpkg_is_healed_by_the_next_try_and_the_run_completes() {
 }
 
 #[test]
-fn a_guest_that_an_administrator_brings_to_a_half_done_node_goes_on_with_the_other_nodes_as_the_pause_says() {
+fn with_a_guest_brought_to_a_half_done_node_the_run_continues_with_the_other_nodes_as_the_pause_says() {
     let brought = FaultKind::AdminMoves { guest: GuestId::vm(120), target: "pve2".into() };
     let after_step = vec![AfterStep { step: "pve2.upgrade-packages".into(), seconds: 60, fault: brought }];
     let (file, world) = (JournalFile::new(), Arc::new(Mutex::new(demo())));
@@ -154,13 +154,15 @@ fn a_guest_that_an_administrator_brings_to_a_half_done_node_goes_on_with_the_oth
 
     let second = block_on(calm().begin_within(&sim, &journal)).unwrap();
     assert_eq!(second.ended, Some(Ended::Over(RunOutcome::Completed)), "{:?}\n{}", second.refused, tell(&second));
-    let order = second.plan.unwrap().node_steps.iter().filter_map(|node_step| node_step.node.clone()).collect::<Vec<_>>();
+    let order =
+        second.plan.unwrap().node_steps.iter().filter_map(|node_step| node_step.node.clone()).collect::<Vec<_>>();
     assert_eq!(order.last(), Some(&"pve2".into()), "{order:?}");
     let impact = second.impact;
     assert_eq!((impact.backward_moves, impact.guests_lost, impact.unconsented_downtime_s), (0, 0, 0), "{impact:#?}");
 }
 
-/// Sets the clock of the driver's machine when the first node is back. From then on another laptop tries to get the lock.
+/// Sets the clock of the driver's machine when the first node is back. From then on another laptop tries to get the
+/// lock.
 struct SetsTheClock {
     sim: SimPorts,
     by_s: i64,
@@ -192,7 +194,7 @@ impl Watcher for SetsTheClock {
 }
 
 #[test]
-fn a_clock_that_is_set_while_a_run_goes_on_costs_neither_the_lock_nor_the_run() {
+fn a_clock_that_is_set_during_a_run_costs_neither_the_lock_nor_the_run() {
     for by_s in [-3_600, 3_600] {
         block_on(async {
             let sim = SimPorts::new(Arc::new(Mutex::new(demo())));

@@ -1,4 +1,4 @@
-//! A lab of a snapshot: what was seen of a cluster is seen of the lab that is made of it.
+//! A lab made from a snapshot shows what was seen of the cluster.
 
 use std::sync::{Arc, Mutex};
 
@@ -74,5 +74,5 @@ fn a_snapshot_with_gaps_becomes_a_lab_and_every_guess_is_named() {
         assert!(all.contains(guess), "{guess:?} is not in\n{all}");
     }
     let version = world.nodes.values().next().and_then(|node| node.installed("pve-manager")).unwrap();
-    assert_eq!(version.as_str(), "9.1.8", "what was read is taken over");
+    assert_eq!(version.as_str(), "9.1.8", "what was read is kept");
 }

@@ -1,6 +1,6 @@
 //! The demo cluster served on loopback, asked over real HTTPS and real SSH.
 
-#![allow(clippy::disallowed_methods, reason = "these tests hold the lab against the wall clock")]
+#![allow(clippy::disallowed_methods, reason = "these tests compare the lab with the wall clock")]
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-/// Shows whatever certificate comes; the test compares its fingerprint itself.
+/// Accepts any certificate; the test compares its fingerprint itself.
 #[derive(Debug)]
 struct TrustAll;
 

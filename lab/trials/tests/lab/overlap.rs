@@ -74,16 +74,16 @@ fn run(with: &Policy) -> (Outcome, u64, usize) {
 }
 
 #[test]
-fn guests_of_the_next_node_travel_while_one_reboots_and_the_run_is_over_sooner() {
+fn guests_of_the_next_node_move_while_one_reboots_and_the_run_is_over_sooner() {
     let (_, alone_s, none) = run(&policy());
     let (_, overlapped_s, meanwhile) = run(&Policy { overlap: Overlap::Reboot, ..policy() });
     assert_eq!(none, 0);
-    assert!(meanwhile > 0, "nothing travelled while a node rebooted");
+    assert!(meanwhile > 0, "nothing moved while a node rebooted");
     assert!(overlapped_s < alone_s, "{overlapped_s} s with overlap, {alone_s} s without");
 }
 
 #[test]
-fn everybody_is_where_it_was_when_the_operator_wants_them_home() {
+fn every_guest_is_where_it_was_when_the_operator_wants_them_back_home() {
     let (outcome, _, _) = run(&Policy { end: End::Home, ..policy() });
     let mut at: BTreeMap<_, _> = BTreeMap::new();
     for (_, event) in &outcome.events {
@@ -106,10 +106,10 @@ fn homes(plan: &Plan) -> BTreeMap<GuestId, NodeName> {
     homes
 }
 
-/// While the first node reboots guests of the second have left already. Then somebody moves a guest of the last one, and
+/// While the first node reboots, guests of the second have left already. Then a user moves a guest of the last one, and
 /// the rest of the plan does not fit any more.
 #[test]
-fn a_plan_made_anew_in_the_middle_of_a_run_still_brings_everybody_home() {
+fn a_new_plan_in_the_middle_of_a_run_still_brings_every_guest_home() {
     let with = Policy { end: End::Home, overlap: Overlap::Reboot, ..policy() };
     let plan = run(&with).0.plan.unwrap();
     let node_steps: Vec<&NodeName> = plan.node_steps.iter().filter_map(|node_step| node_step.node.as_ref()).collect();
@@ -135,6 +135,6 @@ fn a_plan_made_anew_in_the_middle_of_a_run_still_brings_everybody_home() {
             _ => {}
         }
     }
-    assert!(plans > 1, "the plan was to be made anew");
+    assert!(plans > 1, "a new plan was due");
     assert_eq!(at, homes);
 }

@@ -1,4 +1,4 @@
-//! Each policy for guests that cannot move, used once in one run; judged by what the world says of each guest.
+//! Each policy for guests that cannot move, used once in one run; checked against what the world says about each guest.
 
 #[allow(dead_code, reason = "each program of tests uses its part of what they share")]
 use crate::common;
@@ -42,7 +42,7 @@ fn run(simulated_run: &SimulatedRun) -> (Outcome, Arc<Mutex<World>>) {
 }
 
 #[test]
-fn each_policy_once_and_nobody_is_down_for_longer_than_was_agreed_to() {
+fn each_policy_once_and_no_guest_is_down_for_longer_than_was_agreed_to() {
     let (outcome, world) = run(&SimulatedRun { policy: policy(), ..SimulatedRun::default() });
     assert!(outcome.refused.is_empty(), "{:#?}", outcome.refused);
     assert_eq!(outcome.ended, Some(Ended::Over(RunOutcome::Completed)), "{}", tell(&outcome));
@@ -53,7 +53,7 @@ fn each_policy_once_and_nobody_is_down_for_longer_than_was_agreed_to() {
     let agreed = plan.downtime_allowed_s(&policy());
     let was = Impact::downtime_by_guest(&world);
     let down: Vec<GuestId> = vec![vm(113), vm(114), vm(115), vm(116), GuestId::ct(201)];
-    assert_eq!(was.keys().copied().collect::<Vec<_>>(), down, "nobody else, not for a second: {was:?}");
+    assert_eq!(was.keys().copied().collect::<Vec<_>>(), down, "no other guest, not for a second: {was:?}");
     for (guest, seconds) in &was {
         assert!(*seconds > 0 && *seconds <= agreed[guest], "{guest} {seconds} s of {agreed:?}");
     }
@@ -62,10 +62,10 @@ fn each_policy_once_and_nobody_is_down_for_longer_than_was_agreed_to() {
     for (guest, down) in view.downtimes() {
         assert!(!down.still_down && down.seconds >= was[&guest] && down.seconds <= agreed[&guest], "{guest} {down:?}");
     }
-    // The image that lies everywhere is back; the other one is handed over by name.
+    // The image that is on every node is back; the other one is handed over by name.
     assert_eq!((medium(&world, vm(110)).as_str(), medium(&world, vm(111)).as_str()), ("iso/virtio-win.iso", "none"));
     let left: Vec<String> = outcome.events.iter().filter_map(|(_, event)| left_to_the_operator(event)).collect();
-    assert!(matches!(&left[..], [why] if why.contains("local:iso/rescue.iso lies on pve3")), "{left:?}");
+    assert!(matches!(&left[..], [why] if why.contains("local:iso/rescue.iso is on pve3")), "{left:?}");
     let told = |guest: u32| &plan.consents.iter().find(|consent| consent.guest == vm(guest)).unwrap().what;
     assert!(
         told(110).contains("put back at the end") && told(111).contains("NOT put back"),
@@ -89,7 +89,7 @@ fn left_to_the_operator(event: &Event) -> Option<String> {
 }
 
 #[test]
-fn with_less_agreed_to_than_it_takes_the_run_asks_before_the_guest_is_stopped() {
+fn with_less_downtime_agreed_to_than_needed_the_run_asks_before_the_guest_is_stopped() {
     // The container moves twice at most; with no margin at all its second stop is one too many, or it is within.
     let tight = Policy { downtime_margin_percent: 0, ..policy() };
     let world = Arc::new(Mutex::new(world_from_toml(POLICIES, 1).unwrap()));
@@ -144,7 +144,7 @@ fn an_abort_after_the_ejection_puts_the_image_back() {
 }
 
 #[test]
-fn a_driver_that_dies_in_the_middle_of_an_offline_move_goes_on_with_it() {
+fn after_a_driver_dies_in_the_middle_of_an_offline_move_the_next_one_finishes_it() {
     for (step, after_calls) in
         [("pve1.stop-to-move.vm:114", 1), ("pve1.migrate.vm:114", 0), ("pve1.start-moved.vm:113", 0)]
     {
@@ -154,7 +154,10 @@ fn a_driver_that_dies_in_the_middle_of_an_offline_move_goes_on_with_it() {
         let file = JournalFile::new();
         let journal = Journal::open(&file.0, Mode::Drive).unwrap();
         let sim = SimPorts::new(world.clone());
-        assert!(block_on(unless_it_dies(&sim, simulated_run.begin(&sim, &journal))).is_none(), "it did not die at {step}");
+        assert!(
+            block_on(unless_it_dies(&sim, simulated_run.begin(&sim, &journal))).is_none(),
+            "it did not die at {step}"
+        );
         drop(journal);
         let journal = Journal::open(&file.0, Mode::Drive).unwrap();
         let run = journal.latest_run().unwrap().unwrap();
@@ -166,7 +169,7 @@ fn a_driver_that_dies_in_the_middle_of_an_offline_move_goes_on_with_it() {
     }
 }
 
-/// A run whose driver dies at a step and is taken up three hours later: how it ended, and the world after it.
+/// A run whose driver dies at a step and that is resumed three hours later: how it ended, and the world after it.
 fn taken_up_three_hours_later(step: &str, after_calls: u64) -> (Outcome, View, Arc<Mutex<World>>) {
     let dies = DiesAt { step: step.into(), after_calls };
     let simulated_run = SimulatedRun { policy: policy(), dies: Some(dies), ..SimulatedRun::default() };
@@ -190,7 +193,7 @@ fn taken_up_three_hours_later(step: &str, after_calls: u64) -> (Outcome, View, A
 }
 
 #[test]
-fn a_guest_that_came_back_while_nobody_drove_was_down_only_until_then() {
+fn a_guest_that_came_back_without_a_driver_was_down_only_until_then() {
     // Its start was sent; and a container whose move was sent, which starts it again by itself.
     for (step, after_calls, guest) in
         [("pve1.start-moved.vm:113", 1, vm(113)), ("pve1.migrate.ct:201", 1, GuestId::ct(201))]
@@ -198,12 +201,12 @@ fn a_guest_that_came_back_while_nobody_drove_was_down_only_until_then() {
         let (outcome, view, world) = taken_up_three_hours_later(step, after_calls);
         assert_eq!(outcome.ended, Some(Ended::Over(RunOutcome::Completed)), "{step}: {}", tell(&outcome));
         let (told, was) = (view.downtimes()[&guest].seconds, Impact::downtime_by_guest(&world.lock().unwrap())[&guest]);
-        assert!(told >= was && told <= was + 30, "{step}: {told} s told, {was} s in truth");
+        assert!(told >= was && told <= was + 30, "{step}: {told} s reported, {was} s in truth");
     }
 }
 
 #[test]
-fn a_guest_that_was_down_while_nobody_drove_was_down() {
+fn a_guest_that_was_down_without_a_driver_counts_as_down() {
     let (outcome, view, world) = taken_up_three_hours_later("pve1.migrate.vm:113", 0);
     assert_eq!(outcome.ended, Some(Ended::Over(RunOutcome::Completed)), "{}", tell(&outcome));
     let was = Impact::downtime_by_guest(&world.lock().unwrap())[&vm(113)];

@@ -1,7 +1,7 @@
 //! The ports in one process: a whole look at the demo cluster, errors as the live client has them, and the crash of the
 //! caller.
 
-#![allow(clippy::disallowed_methods, reason = "these tests hold the lab against the wall clock")]
+#![allow(clippy::disallowed_methods, reason = "these tests compare the lab with the wall clock")]
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -105,7 +105,7 @@ async fn a_caller_that_is_killed_after_a_call_has_had_its_effect_and_before_it_h
         let sim = ports();
         sim.kill(kill);
         sim.call(ApiRequest::get("/version")).await.expect("the first call is answered");
-        // A future that waits for ever is still waiting after both of its turns.
+        // A future that waits for ever is still waiting after two polls.
         let mut call = sim.call(noout());
         for _ in 0..3 {
             assert!((&mut call).now_or_never().is_none());

@@ -1,4 +1,4 @@
-//! HA's automatic rebalancing and a run: held while guests travel, given back at the end; and what it does if it is not.
+//! HA's automatic rebalancing and a run: suspended while guests move, restored at the end; and what happens otherwise.
 
 #![allow(clippy::disallowed_methods, reason = "a journal of its own for each run")]
 
@@ -16,7 +16,7 @@ use quorate_journal::{Holder, Journal, Mode};
 use quorate_trials::ports::SimPorts;
 use quorate_world::impact::Impact;
 
-/// A scheduler that moves guests by itself, with a setting beside it that is nobody's business.
+/// A scheduler that moves guests by itself, with a setting beside it that a run must not touch.
 const CRS: &str = "crs: ha=dynamic,ha-auto-rebalance=1,ha-rebalance-on-start=1\n";
 
 #[derive(Default)]
@@ -29,7 +29,7 @@ impl Watcher for Listens {
     fn waiting(&mut self, _: UnixMs, _: &[String]) {}
 }
 
-/// What became of one run.
+/// The outcome of one run.
 struct Story {
     plan: Plan,
     ended: Ended,
@@ -42,7 +42,7 @@ struct Story {
 fn run(change: impl FnOnce(&mut Plan)) -> Story {
     let mut world = common::demo();
     world.pmxcfs_write(&"pve1".into(), "/etc/pve/datacenter.cfg", CRS).unwrap();
-    // What it wants to move in a cluster that nobody touches is moved before the run.
+    // What it wants to move in a quiet cluster is moved before the run.
     let rested_ms = world.now_ms + 600_000;
     world.advance_to(rested_ms);
     Impact::begin(&mut world);
@@ -77,7 +77,7 @@ fn run(change: impl FnOnce(&mut Plan)) -> Story {
 }
 
 #[test]
-fn automatic_rebalancing_is_off_while_guests_travel_and_on_again_at_the_end() {
+fn automatic_rebalancing_is_off_while_guests_move_and_on_again_at_the_end() {
     let Story { plan, ended, plans, moved_by_ha, sim } = run(|_| {});
     let verbs: Vec<&str> = plan.steps().map(|(_, planned)| planned.step.kind().verb()).collect();
     let at = |verb: &str| verbs.iter().position(|known| *known == verb).unwrap();

@@ -1,6 +1,6 @@
-//! Every folder of `scenarios/` is played, and its logs must be what stands there, byte for byte.
+//! Every folder of `scenarios/` is played, and its logs must come out as they are there, byte for byte.
 //!
-//! `UPDATE=1` writes the logs anew; a person then reads the difference.
+//! `UPDATE=1` rewrites the logs; a person then reads the difference.
 
 #![allow(clippy::disallowed_methods, reason = "files are what scenarios are made of")]
 
@@ -63,20 +63,21 @@ fn every_scenario_ends_as_its_log_says() {
     assert!(wrong.is_empty(), "{}\nIf that is meant: UPDATE=1, and read the difference.", wrong.join("\n"));
 }
 
-/// The pair is the proof that the ledger can be red and that it is not always: carelessness by hand, care by Quorate.
+/// The pair proves that the impact report can be red and is not always: carelessness by hand, care by Quorate.
 #[test]
 fn what_does_harm_by_hand_does_none_with_quorate() {
     let mut pairs = 0;
     for folder in folders().iter().filter(|folder| folder.join("quorate.txt").exists()) {
         let end = |log: &str| {
             let text = std::fs::read_to_string(folder.join(log)).unwrap();
-            let line = text.lines().find(|line| line.starts_with("The ledger is ")).unwrap_or_default().to_owned();
+            let line =
+                text.lines().find(|line| line.starts_with("The impact report is ")).unwrap_or_default().to_owned();
             (text, line)
         };
         let (by_hand, outcome) = end("expected.log");
-        assert_eq!(outcome, "The ledger is RED.", "{}: {by_hand}", folder.display());
+        assert_eq!(outcome, "The impact report is RED.", "{}: {by_hand}", folder.display());
         let (by_quorate, outcome) = end("quorate.log");
-        assert_eq!(outcome, "The ledger is clean.", "{}: {by_quorate}", folder.display());
+        assert_eq!(outcome, "The impact report is clean.", "{}: {by_quorate}", folder.display());
         let ends = by_quorate.contains("quorate: completed") || by_quorate.contains("quorate: refused");
         assert!(ends || by_quorate.contains("quorate: PAUSED"), "{}: it says how it ended", folder.display());
         pairs += 1;
@@ -118,13 +119,13 @@ fn piece_of(log: &str, block: &str) -> Option<String> {
 }
 
 #[test]
-fn what_the_guide_tells_of_a_scenario_stands_in_its_log() {
+fn what_the_guide_shows_of_a_scenario_is_in_its_log() {
     for (page, mark, scenario) in TOLD {
         let log = std::fs::read_to_string(top().join(scenario).join("expected.log")).unwrap();
         let page = top().join("..").join(page);
         let text = std::fs::read_to_string(&page).unwrap();
-        let (before, rest) = text.split_once(&format!("<!-- {mark}:begin -->\n```\n")).expect("the block's begin");
-        let (block, after) = rest.split_once(&format!("```\n<!-- {mark}:end -->")).expect("the block's end");
+        let (before, rest) = text.split_once(&format!("<!-- {mark}:begin -->\n```\n")).expect("the start of the block");
+        let (block, after) = rest.split_once(&format!("```\n<!-- {mark}:end -->")).expect("the end of the block");
         let piece = piece_of(&log, block).unwrap_or_else(|| panic!("{scenario} has no such piece:\n{block}"));
         if std::env::var_os("UPDATE").is_some() {
             let anew = format!("{before}<!-- {mark}:begin -->\n```\n{piece}```\n<!-- {mark}:end -->{after}");

@@ -1,4 +1,4 @@
-//! What of this world's states an administrator can see with the node's own programs.
+//! The states of the world that an administrator can see with the node's own programs.
 
 use quorate_core::ids::NodeName;
 use quorate_wire::Wire;

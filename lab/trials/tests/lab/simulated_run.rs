@@ -1,4 +1,4 @@
-//! Whole runs of the real engine over the demo cluster, in virtual time, judged by the ledger.
+//! Whole runs of the real engine over the demo cluster, in virtual time, checked by the impact report.
 
 use crate::common;
 
@@ -14,7 +14,7 @@ use quorate_world::cluster_file::{DEMO, world_from_toml};
 use quorate_world::impact::{Impact, ImpactReport};
 
 #[test]
-fn the_demo_cluster_is_upgraded_and_the_ledger_is_clean() {
+fn the_demo_cluster_is_upgraded_and_the_impact_report_is_clean() {
     let outcome = hold(&SimulatedRun { policy: policy(), ..SimulatedRun::default() }, demo());
     assert!(outcome.refused.is_empty(), "{:#?}", outcome.refused);
     assert_eq!(outcome.ended, Some(Ended::Over(RunOutcome::Completed)), "{}", tell(&outcome));
@@ -38,7 +38,8 @@ fn where_only_ceph_is_renewed_its_daemons_run_the_new_version_in_the_end() {
 #[test]
 fn a_bound_guest_that_ha_manages_is_stopped_and_started_through_ha() {
     let bound = DEMO.replacen("id = \"vm:116\"", "id = \"vm:116\"\nha = \"started\"", 1);
-    let outcome = hold(&SimulatedRun { policy: policy(), ..SimulatedRun::default() }, world_from_toml(&bound, 1).unwrap());
+    let outcome =
+        hold(&SimulatedRun { policy: policy(), ..SimulatedRun::default() }, world_from_toml(&bound, 1).unwrap());
     assert!(outcome.refused.is_empty(), "{:#?}", outcome.refused);
     assert_eq!(outcome.ended, Some(Ended::Over(RunOutcome::Completed)), "{}", tell(&outcome));
     // Had HA answered the shutdown with a restart, the guest would have run on a node that goes down.
@@ -55,7 +56,7 @@ fn a_run_without_consent_is_refused_and_changes_nothing() {
     assert!(outcome.impact.clean && outcome.impact.moves == 0, "{:#?}", outcome.impact);
 }
 
-/// The tool dies at a step, then a new process takes the run up: the end is as if nothing had happened.
+/// The tool dies at a step, then a new process resumes the run: the end is as if nothing had happened.
 fn dies_and_resumes(step: &str, after_calls: u64) {
     let dies = DiesAt { step: step.into(), after_calls };
     let simulated_run = SimulatedRun { policy: policy(), dies: Some(dies), ..SimulatedRun::default() };
@@ -123,7 +124,7 @@ fn an_abort_in_the_middle_leaves_nothing_of_ours() {
     }
 }
 
-/// Somebody's lock in the cluster, as a driver with another journal leaves it.
+/// Another user's lock in the cluster, as a driver with another journal leaves it.
 fn locked_by_another_driver() -> quorate_world::World {
     let mut world = demo();
     let node = "pve3".into();

@@ -1,4 +1,4 @@
-//! The answers of a world that looks like the recorded cluster, held against the recorded ones: keys, JSON types,
+//! The answers of a world that looks like the recorded cluster, compared with the recorded ones: keys, JSON types,
 //! what is left out, and every refusal to the byte.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -234,7 +234,7 @@ fn every_answer_has_the_keys_and_types_of_the_recorded_one() {
             && !states.iter().any(|state| recorded.name.contains(state))
     });
     for recorded in reads {
-        // Ceph was recorded on the same machines at another time: the demo cluster stands for those.
+        // Ceph was recorded on the same machines at another time: the demo cluster takes their place.
         let (wire, mut world) = if recorded.path.contains("/ceph/") { cluster_of(DEMO) } else { cluster() };
         if recorded.name.ends_with("-noout") {
             world.ceph_flag("noout", true).expect("there is Ceph");
@@ -285,7 +285,7 @@ fn at_home(mut recorded: Recorded, world: &World) -> Recorded {
     recorded
 }
 
-/// Refusals whose text is another one for a reason.
+/// Refusals whose text differs for a reason.
 const OTHER_TEXT: [(&str, &str); 4] = [
     ("offline-node-migrate-from", "the recorded one still refused connections, this one has lost power"),
     ("offline-node-status-late", "the recorded one still refused connections, this one has lost power"),

@@ -1,4 +1,4 @@
-//! The outputs of the node's programs, held against the recorded ones to the byte; dates, rings and process ids aside.
+//! The outputs of the node's programs, compared with the recorded ones to the byte; dates, rings and process ids aside.
 
 use quorate_core::ids::{GuestId, NodeName};
 use quorate_wire::{Gate, ShellAnswer, ShellExit, Wire};
@@ -41,7 +41,7 @@ fn run(wire: &Wire, world: &mut World, node: &str, command: &str) -> ShellAnswer
     panic!("{command} does not end within an hour")
 }
 
-/// Takes out what is another one each time.
+/// Removes what differs each time.
 fn plain(text: &str) -> String {
     let mut lines = Vec::new();
     for line in text.lines() {

@@ -1,4 +1,4 @@
-//! The node's programs as people and scripts use them: verbs, exit codes, and what lands in the cluster.
+//! The node's programs as people and scripts use them: verbs, exit codes, and what changes in the cluster.
 
 use quorate_core::ids::{GuestId, NodeName};
 use quorate_wire::{Gate, ShellExit, Wire};
@@ -104,7 +104,7 @@ fn pvesh_says_what_is_wrong_on_standard_error_with_status_255() {
 }
 
 #[test]
-fn pvesh_ls_shows_what_lies_below_a_path() {
+fn pvesh_ls_shows_what_is_below_a_path() {
     let listed = Lab::new().ok("pve1", "pvesh ls /nodes/pve1");
     assert!(listed.contains("Dr---        qemu\n") && listed.contains("-r---        version\n"), "{listed}");
     assert!(listed.contains("-rw--        status\n") || listed.contains("-r-c-        status\n"), "{listed}");

@@ -1,4 +1,4 @@
-//! `/version`, `/access/ticket`, `/access/permissions`: who is there, and what he may do.
+//! `/version`, `/access/ticket`, `/access/permissions`: the caller, and what it may do.
 
 use std::collections::BTreeSet;
 

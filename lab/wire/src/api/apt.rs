@@ -1,4 +1,4 @@
-//! `/nodes/{node}/apt`: what could be upgraded, what is installed, where it comes from.
+//! `/nodes/{node}/apt`: available upgrades, installed packages, repositories.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::answer::{Refusal, Reply, object};
 use crate::text::hex;
 
 pub(super) const ROUTES: &[Route] = &[
-    // Reading the list needs the privilege to change, indeed.
+    // Reading the list does need the privilege to change it.
     route("GET", "/nodes/{node}/apt/update", pending),
     route("POST", "/nodes/{node}/apt/update", update),
     route("GET", "/nodes/{node}/apt/versions", versions),
@@ -31,13 +31,13 @@ fn describe(package: &str) -> Map<String, Value> {
     }))
 }
 
-/// Upgrades by the node's lists as they are; what would be removed is not shown here.
+/// Upgrades according to the node's present lists; packages that would be removed are not shown here.
 fn pending(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let list = call.world.pending(&call.node).into_iter().map(|package| {
         let mut entry = describe(&package.name);
         entry.insert("Version".into(), json!(package.to));
         entry.insert("Origin".into(), json!(package.origin.split(':').next()));
-        // A package that comes in new has no old version.
+        // A new package has no old version.
         if let Some(from) = &package.from {
             entry.insert("OldVersion".into(), json!(from));
         }
@@ -76,7 +76,7 @@ fn versions(call: &mut Call<'_>) -> Result<Reply, Refusal> {
         let mut entry = describe(package);
         let candidate = candidates.get(package).map_or(installed, |version| version.as_str());
         entry.insert("Version".into(), json!(candidate));
-        // By its name the old one; it is what is installed.
+        // The name says "old version", but it is the installed one.
         entry.insert("OldVersion".into(), json!(installed));
         entry.insert("Origin".into(), json!("Proxmox"));
         let state =
@@ -184,7 +184,7 @@ const STANDARD: [(&str, &str, &str); 3] = [
     ("test", "Test", "pve-test"),
 ];
 
-/// Those of PVE, each switched on, off, or (no status at all) not there.
+/// PVE's repositories, each switched on, off, or (without a status) not configured.
 fn standard(node: &Node) -> Value {
     let entry = |&(handle, name, component): &(&str, &str, &str)| {
         let mut entry = object(json!({

@@ -1,4 +1,4 @@
-//! Many guests at once: those of a node, or any of the cluster.
+//! Many guests at once: those of a node, or any in the cluster.
 
 use quorate_core::ids::{GuestId, NodeName};
 use quorate_world::WorldError;
@@ -17,7 +17,7 @@ pub(super) const ROUTES: &[Route] = &[
     route("POST", "/cluster/bulk-action/guest/migrate", bulk_migrate),
 ];
 
-/// Guests that the call is about: those named, or all of `node` that the caller may do it to.
+/// Guests that the call concerns: those named, or all on `node` for which the caller has the privilege.
 fn guests(call: &Call<'_>, node: Option<&NodeName>, privilege: &str) -> Result<Vec<GuestId>, Refusal> {
     let named: Option<Vec<u32>> = call
         .args
@@ -27,7 +27,7 @@ fn guests(call: &Call<'_>, node: Option<&NodeName>, privilege: &str) -> Result<V
     let here = call.world.guests.values().filter(|guest| node.is_none_or(|node| guest.node == *node));
     let meant = here.filter(|guest| named.as_ref().is_none_or(|named| named.contains(&guest.id.vmid.0)));
     let found: Vec<GuestId> = meant.map(|guest| guest.id).collect();
-    // Who names a guest must be allowed to; all others are left out in silence.
+    // A caller that names a guest needs the privilege for it; otherwise such guests are silently left out.
     match found.iter().find(|id| !may(id)) {
         Some(id) if named.is_some() => Err(Refusal::Forbidden(format!("/vms/{}, {privilege}", id.vmid))),
         _ => Ok(found.into_iter().filter(|id| may(id)).collect()),

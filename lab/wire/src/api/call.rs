@@ -1,4 +1,4 @@
-//! One call that has come through the door: what its function sees of the world, and may refuse.
+//! One authenticated call: what its function sees of the world, and what it may refuse.
 
 use quorate_core::ids::{GuestId, GuestKind, NodeName};
 use quorate_world::guest::Guest;
@@ -11,13 +11,13 @@ use crate::params::Args;
 use crate::schema::Release;
 use crate::{Wire, release};
 
-/// What does the work of a call.
+/// The function behind a call.
 pub(super) type Handler = fn(&mut Call<'_>) -> Result<Reply, Refusal>;
 
 /// A call that is answered here.
 pub(super) struct Route {
     pub(super) method: &'static str,
-    /// With names in braces, as in the schema.
+    /// The path with names in braces, as in the schema.
     pub(super) path: &'static str,
     pub(super) run: Handler,
 }
@@ -33,7 +33,7 @@ pub(super) struct Call<'a> {
     pub(super) caller: &'a Caller,
     /// The node where it runs: the one in the path, or the one that was asked.
     pub(super) node: NodeName,
-    /// Parameters, those in the path included.
+    /// Parameters, including those in the path.
     pub(super) args: Args,
     /// The path as the schema writes it.
     pub(super) path: &'static str,

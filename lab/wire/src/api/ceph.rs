@@ -1,4 +1,4 @@
-//! `/cluster/ceph` and `/nodes/{node}/ceph`: what PVE makes of Ceph's answers.
+//! `/cluster/ceph` and `/nodes/{node}/ceph`: Ceph's answers as PVE presents them.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ pub(super) const ROUTES: &[Route] = &[
     route("GET", "/nodes/{node}/ceph/cmd-safety", cmd_safety),
 ];
 
-/// Ceph, if it is set up and its monitors answer.
+/// Ceph, if it is configured and its monitors answer.
 pub(super) fn ceph_of<'a>(call: &'a Call<'_>) -> Result<&'a Ceph, Refusal> {
     let ceph = call.world.ceph.as_ref().ok_or_else(|| Refusal::failed("binary not installed: /usr/bin/ceph-mon"))?;
     // Without a quorum of monitors, and for some seconds after one was lost, every question times out.
@@ -142,7 +142,7 @@ fn mons(call: &mut Call<'_>) -> Result<Reply, Refusal> {
         entry.insert("rank".into(), json!(mon.rank));
         let in_quorum = mon.in_map && mon.running;
         entry.insert("state".into(), json!(if in_quorum { "running" } else { "stopped" }));
-        // One that is out of the quorum has no such key.
+        // A monitor out of quorum has no such key.
         if in_quorum {
             entry.insert("quorum".into(), json!(1));
         }

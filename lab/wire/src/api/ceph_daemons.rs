@@ -1,4 +1,4 @@
-//! What is done to Ceph through PVE, and what is asked about single daemons and pools.
+//! Changes to Ceph through PVE, and questions about single daemons and pools.
 
 use quorate_core::ids::OsdId;
 use quorate_world::services::ServiceAction;
@@ -24,7 +24,7 @@ pub(super) const ROUTES: &[Route] = &[
     route("GET", "/nodes/{node}/ceph/releases", releases),
 ];
 
-/// Several flags at once is a task, one alone is not.
+/// Setting several flags at once is a task, setting one is not.
 fn set_flags(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     ceph_of(call)?;
     let wanted: Vec<(String, bool)> =
@@ -36,7 +36,7 @@ fn set_flags(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(json!(call.world.quick_task(&call.node, "cephsetflags", "", &user, "")).into())
 }
 
-/// Nobody mutes anything in the lab.
+/// No check is ever muted in the lab.
 fn mutes(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     ceph_of(call)?;
     Ok(json!([]).into())
@@ -54,9 +54,9 @@ fn restart(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     service(call, ServiceAction::Restart)
 }
 
-/// The task ends when systemd is content, long before the daemon serves.
+/// The task ends when systemd reports success, long before the daemon serves.
 fn service(call: &mut Call<'_>, action: ServiceAction) -> Result<Reply, Refusal> {
-    // The restart must say what; the other two take all of the node.
+    // A restart must name the service; the other two apply to all on the node.
     let which = call.args.get("service").unwrap_or("ceph").to_owned();
     let which = which.strip_suffix(".target").unwrap_or(&which).to_owned();
     let user = call.caller.auth_id();
@@ -87,7 +87,7 @@ fn osd_metadata(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     .into())
 }
 
-/// An index of what there is about one pool.
+/// An index of the paths below one pool.
 fn pool(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let ceph = ceph_of(call)?;
     let name = call.args.text("name");

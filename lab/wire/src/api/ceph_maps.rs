@@ -1,4 +1,4 @@
-//! Ceph's maps of monitors and managers, and what each daemon tells of its machine.
+//! Ceph's maps of monitors and managers, and what each daemon reports about its machine.
 
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ const ALWAYS_ON: [&str; 10] = [
     "volumes",
 ];
 
-/// `2026-11-22T11:30:19.221851Z`: when the world began.
+/// `2026-11-22T11:30:19.221851Z`: when the world started.
 fn began(call: &Call<'_>, end: &str) -> String {
     format!("{}.221851{end}", Moment::at(call.world.started_ms / 1000).log().replace(' ', "T"))
 }
@@ -78,7 +78,7 @@ pub(super) fn monmap(call: &Call<'_>, ceph: &Ceph, quorum: &Value) -> Value {
     })
 }
 
-/// The managers' map, with one of their modules: the others say nothing that anybody decides by.
+/// The managers' map, with one of their modules: nothing depends on what the others report.
 pub(super) fn mgrmap(call: &Call<'_>, ceph: &Ceph) -> Value {
     let modules = json!([{"name": "alerts", "can_run": true, "error_string": "", "module_options": {}}]);
     let standbys = ceph::standbys(ceph).into_iter().enumerate().map(|(at, name)| {
@@ -106,7 +106,7 @@ pub(super) fn mgrmap(call: &Call<'_>, ceph: &Ceph) -> Value {
     })
 }
 
-/// What every daemon tells of the machine that it runs on.
+/// What every daemon reports about the machine that it runs on.
 fn machine(call: &Call<'_>, ceph: &Ceph, host: &NodeName, version: &str) -> Map<String, Value> {
     let mut entry = version_of(ceph, version);
     let Some(node) = call.world.nodes.get(host) else { return entry };
@@ -164,7 +164,7 @@ fn of_osd(call: &Call<'_>, ceph: &Ceph, id: u32, osd: &Osd) -> Map<String, Value
     let ip = host_address(call, &osd.host);
     let address = |port: u32| format!("[v2:{ip}:{port}/1,v1:{ip}:{}/1]", port + 1);
     let line = entry["ceph_version"].clone();
-    // All of these are texts, the numbers as well.
+    // All of these are texts, including the numbers.
     entry.extend(object(json!({
         "id": id, "osd_data": format!("/var/lib/ceph/osd/ceph-{id}"), "osd_objectstore": "bluestore",
         "front_addr": address(6802), "back_addr": address(6804), "hb_front_addr": address(6806),

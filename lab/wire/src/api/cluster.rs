@@ -1,4 +1,4 @@
-//! `/cluster`: membership, the list of everything, options, jobs.
+//! `/cluster`: membership, the list of all resources, options, jobs.
 
 use quorate_core::ids::{GuestKind, NodeName};
 use quorate_world::World;
@@ -46,7 +46,7 @@ fn status(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(Value::Array(list).into())
 }
 
-/// The address that the cluster knows a node by: that of its first link.
+/// The address by which the cluster knows a node: that of its first link.
 pub(crate) fn address(node: &Node) -> &str {
     node.links.first().map_or("", |link| link.address.as_str())
 }
@@ -178,7 +178,7 @@ fn guest_entry(call: &Call<'_>, guest: &Guest) -> Value {
     entry.into()
 }
 
-/// The HA state of a guest that is a resource: the manager's, or what is wanted while it has not seen it.
+/// The HA state of a guest that is a resource: the manager's, or the requested state while the manager has not seen it.
 pub(super) fn guest_ha_state(world: &World, guest: &Guest) -> Option<&'static str> {
     let resource = world.ha.resources.get(&guest.id)?;
     let service = world.ha.manager.services.get(&guest.id);

@@ -50,7 +50,7 @@ fn vm(guest: &Guest) -> BTreeMap<String, Value> {
     let id = u64::from(guest.id.vmid.0);
     let mut all = BTreeMap::from([
         ("name".to_owned(), json!(guest.name)),
-        // A string, as any number that the schema calls a property string.
+        // A string, like any number that the schema calls a property string.
         ("memory".to_owned(), json!((guest.memory_bytes >> 20).to_string())),
         ("cores".to_owned(), json!(guest.cores)),
         ("cpu".to_owned(), json!(guest.cpu)),

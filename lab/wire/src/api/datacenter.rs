@@ -1,6 +1,6 @@
 //! Settings of the whole cluster: `datacenter.cfg`, backup jobs, mappings, how to join.
 //!
-//! The world acts on some options; what else is set is kept as text and shown again.
+//! The world acts on some options; all others are kept as text and shown again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,7 +42,7 @@ fn kept(world: &World) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// The file as it lies in /etc/pve: nothing for what is as PVE has it by default.
+/// The file as in /etc/pve, without options that have PVE's default.
 pub(crate) fn file(world: &World) -> String {
     let mut lines = kept(world);
     for (key, value) in acted_on(world) {
@@ -95,7 +95,7 @@ fn policy_word(policy: ShutdownPolicy) -> &'static str {
     POLICIES.iter().find(|(known, _)| *known == policy).map_or("conditional", |(_, word)| word)
 }
 
-/// What is as PVE has it by default is not there. Without the privilege only what every page needs is shown.
+/// Options with PVE's default are left out. Without the privilege only what every page needs is shown.
 fn options(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let mut found = object(json!({"mac_prefix": "BC:24:11", "description": ""}));
     found.extend(acted_on(call.world));
@@ -105,7 +105,7 @@ fn options(call: &mut Call<'_>) -> Result<Reply, Refusal> {
             .map(|part| part.split_once('='))
             .map(|part| part.map(|(key, value)| (key.to_owned(), json!(value))))
             .collect();
-        // Property strings come taken apart, but for the bandwidth limits.
+        // Property strings are parsed into objects, except the bandwidth limits.
         let shown = match parts {
             Some(parts) if key != "bwlimit" => Value::Object(parts),
             _ => json!(value),
@@ -146,7 +146,7 @@ fn set_options(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(Value::Null.into())
 }
 
-/// Sets an option that the world acts on, or gives it its default back; false for any other.
+/// Sets an option that the world acts on, or resets it to its default; false for any other.
 fn set_option(world: &mut World, key: &str, value: Option<&str>) -> Result<bool, Refusal> {
     let options = &mut world.options;
     let bad = |text: String| Refusal::parameter(key, format!("invalid format - format error\n{text}\n"));
@@ -167,7 +167,7 @@ fn set_option(world: &mut World, key: &str, value: Option<&str>) -> Result<bool,
         }
         "crs" => {
             options.crs = value.and_then(|value| parts(value, "ha").remove("ha")).unwrap_or("basic").to_owned();
-            // The other settings of the scheduler are kept as they stand.
+            // The scheduler's other settings are kept verbatim.
             return Ok(false);
         }
         "migration" => {

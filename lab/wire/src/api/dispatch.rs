@@ -1,5 +1,5 @@
-//! One request from the door to the function: who asks, does the path exist, may he, where does it run, are the
-//! parameters right.
+//! One request on its way to the function: who is the caller, does the path exist, is the caller allowed to, where
+//! does it run, are the parameters right.
 //!
 //! The order is PVE's: an unknown path is 501 even without privileges, a missing privilege is 403 even when the node
 //! concerned is down, and only the node that it concerns looks at the parameters. A refusal looks as on the node that
@@ -20,7 +20,7 @@ use crate::request::ApiRequest;
 use crate::schema::{Needs, Release};
 use crate::{Wire, api_listens, connect_failure, drops_connections, release};
 
-/// Whose answer it is, and how long it took on the way.
+/// The node that answers, and how long the way to it took.
 struct Way {
     answers: NodeName,
     delay: Duration,
@@ -99,7 +99,7 @@ fn dispatch(
     if release < schema.since {
         return Err(unknown());
     }
-    // A call may say again what its path says, and clients do; it may not say something else.
+    // A parameter may repeat what the path says, and some clients do that; it must not contradict the path.
     if let Some((name, _)) = names.iter().find(|(name, value)| args.get(name).is_some_and(|sent| sent != value)) {
         let text = "duplicate parameter (already defined in URI) with conflicting values!";
         return Err(Refusal::parameter(name, text));
@@ -115,7 +115,7 @@ fn dispatch(
     (endpoint.run)(&mut Call { world, wire, caller, node, args, path: &schema.path, known: paths })
 }
 
-/// May the caller do that?
+/// Checks whether the caller is allowed to do that.
 fn permit(
     world: &World,
     caller: &Caller,
@@ -137,7 +137,7 @@ fn permit(
         }
         Needs::Any(path, privileges) => {
             let path = fill(path, names);
-            // What the guest agent may be asked for was one privilege until 9.0.
+            // All calls to the guest agent shared one privilege until 9.0.
             let agent = release < (9, 0) && privileges.iter().any(|privilege| privilege.starts_with("VM.GuestAgent."));
             let named = if agent { "VM.Monitor".to_owned() } else { privileges.join("|") };
             let held = privileges.iter().any(|privilege| holds(&path, privilege)) || (agent && holds(&path, &named));

@@ -55,7 +55,7 @@ fn is_drive(key: &str) -> bool {
     stem.len() < key.len() && matches!(stem, "ide" | "sata" | "scsi" | "virtio")
 }
 
-/// What steers the call and is no key of the file.
+/// Parameters that control the call and are not keys of the file.
 const NOT_KEYS: [&str; 11] = [
     "node",
     "vmid",
@@ -81,7 +81,7 @@ fn set_config_in_a_task(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(json!(call.world.quick_task(&call.node, "qmconfig", &id.vmid.to_string(), &user, "")).into())
 }
 
-/// Changes keys of a guest's file. Drives are the world's business, the rest is what its lists and files show.
+/// Changes keys of a guest's file. Drives are left to the world; the rest is what its lists and files show.
 fn change(call: &mut Call<'_>) -> Result<GuestId, Refusal> {
     let guest = call.guest()?;
     let (id, known) = (guest.id, digest(guest));
@@ -138,7 +138,7 @@ fn remove_drive(call: &mut Call<'_>, id: GuestId, key: &str) {
     }
 }
 
-/// One key; none takes it out. What the world knows goes where the world looks, all else is kept as text.
+/// Sets one key, or removes it if the value is none. What the world models goes there, all else is kept as text.
 fn set_key(call: &mut Call<'_>, id: GuestId, key: &str, value: Option<&str>) {
     let Some(guest) = call.world.guests.get_mut(&id) else { return };
     let on = value.and_then(crate::schema::boolean).unwrap_or(false);
@@ -167,7 +167,7 @@ fn set_key(call: &mut Call<'_>, id: GuestId, key: &str, value: Option<&str>) {
     }
 }
 
-/// Nothing is ever pending in the lab: a change holds at once.
+/// Nothing is ever pending in the lab: a change takes effect at once.
 fn pending(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let guest = call.guest()?;
     let mut list: Vec<_> = entries(guest).into_iter().map(|(key, value)| json!({"key": key, "value": value})).collect();
@@ -222,7 +222,7 @@ fn dbus_vmstate(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     }
 }
 
-/// `+8G` or `40G`. Smaller is refused.
+/// Parses `+8G` or `40G`. Shrinking is refused.
 fn resize(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let guest = call.guest()?;
     let id = guest.id;

@@ -19,7 +19,7 @@ pub(super) const ROUTES: &[Route] = &[
     route("GET", "/nodes/{node}/lxc/{vmid}/status/current", ct_current),
 ];
 
-/// A VM or container in the list of its node: the truth, as the node itself knows it.
+/// A VM or container in the list of its node: the true state, as the node itself knows it.
 fn entry(call: &Call<'_>, guest: &Guest) -> Map<String, Value> {
     let runs = guest.runs_on.contains(&call.node);
     let used = if runs { memory_of(guest) } else { 0 };

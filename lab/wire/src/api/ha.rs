@@ -1,4 +1,4 @@
-//! `/cluster/ha`: the endpoints, resources, and requests to move. State and rules are in files of their own.
+//! `/cluster/ha`: the endpoints, resources, and requests to move. State and rules are in separate files.
 
 use quorate_core::ids::GuestId;
 use quorate_world::ha::{MoveKind, RequestState, Resource, ResourceChange, ResourceMode, RuleKind};
@@ -169,7 +169,7 @@ fn remove(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(Value::Null.into())
 }
 
-/// PVE says what it was about to write when the lock on HA's files is refused.
+/// When the lock on HA's files is refused, PVE's error says what it was about to write.
 fn prefixed(what: &str, error: WorldError) -> Refusal {
     match error {
         WorldError::NoLock(_) => Refusal::failed(format!("{what}: {error}")),
@@ -197,7 +197,7 @@ fn arm(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(Value::Null.into())
 }
 
-/// Queues a move. That the answer is 200 does not mean that the manager will do it.
+/// Queues a move. An answer of 200 does not mean that the manager will carry it out.
 fn request_move(call: &mut Call<'_>, kind: MoveKind) -> Result<Reply, Refusal> {
     let sid = sid(call)?;
     if !call.world.ha.resources.contains_key(&sid) {
@@ -218,7 +218,7 @@ fn request_move(call: &mut Call<'_>, kind: MoveKind) -> Result<Reply, Refusal> {
     Ok(Value::Object(data).into())
 }
 
-/// Resources in the way, each with the kind of rule.
+/// Resources that prevent the move, each with the kind of rule.
 pub(super) fn blocking(all: &[(GuestId, String)]) -> Value {
     all.iter().map(|(sid, cause)| json!({"sid": sid, "cause": cause})).collect()
 }

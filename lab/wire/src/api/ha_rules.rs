@@ -1,4 +1,4 @@
-//! HA rules, and the groups that they were before PVE 9: what is there, and how it is changed.
+//! HA rules, and the groups that preceded them before PVE 9: showing and changing them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,7 +31,7 @@ pub(super) const ROUTES: &[Route] = &[
 
 const LOCK: &str = "domain-ha";
 
-/// Groups that are rules are no groups any more: every verb says so.
+/// Once groups have become rules, every call about groups says so.
 fn still_groups(call: &Call<'_>, verb: &str) -> Result<(), Refusal> {
     let what = if verb == "index" { "groups" } else { "group" };
     match migrated(call.world) {
@@ -126,7 +126,7 @@ fn remove_group(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     }
 }
 
-/// Puts a resource into a group, or into none.
+/// Puts a resource into a group, or removes it from its group.
 pub(super) fn into_group(call: &mut Call<'_>, sid: GuestId, group: Option<&str>) -> Result<(), Refusal> {
     if let Some(name) = group.filter(|name| !call.world.ha.rules.contains_key(*name)) {
         return Err(Refusal::failed(format!("ha group '{name}' does not exist")));
@@ -159,7 +159,7 @@ fn is_deleted(call: &Call<'_>, name: &str) -> bool {
     call.args.text("delete").split([',', ' ', ';']).any(|key| key == name)
 }
 
-/// `pve1:2,pve2` of the parameter `nodes`; strangers are refused.
+/// `pve1:2,pve2` of the parameter `nodes`; unknown nodes are refused.
 fn known_nodes(call: &Call<'_>) -> Result<BTreeMap<NodeName, u32>, Refusal> {
     let parts = call.args.text("nodes").split([',', ' ', ';']).filter(|part| !part.is_empty());
     let nodes: BTreeMap<NodeName, u32> = parts
@@ -174,7 +174,7 @@ fn known_nodes(call: &Call<'_>) -> Result<BTreeMap<NodeName, u32>, Refusal> {
     Err(Refusal::failed(format!("cannot use non-existing node(s) {}.", names.join(", "))))
 }
 
-/// The parameter `resources`; all of them must be HA's.
+/// The parameter `resources`; all of them must be managed by HA.
 fn known_resources(call: &Call<'_>) -> Result<BTreeSet<GuestId>, Refusal> {
     let parts = call.args.text("resources").split([',', ' ', ';']).filter(|part| !part.is_empty());
     let mut found = BTreeSet::new();
@@ -191,7 +191,7 @@ fn known_resources(call: &Call<'_>) -> Result<BTreeSet<GuestId>, Refusal> {
     }
 }
 
-/// Rules can be made once no node reads groups any more.
+/// Rules can be created once no node reads groups any more.
 fn no_groups_left(call: &Call<'_>, verb: &str) -> Result<(), Refusal> {
     match migrated(call.world) {
         true => Ok(()),
@@ -292,7 +292,7 @@ fn rule(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(entry.into())
 }
 
-/// All rules by name; groups that are not migrated yet are none.
+/// All rules by name; groups that are not migrated yet are not included.
 fn rule_entries(world: &World) -> Vec<(String, Value)> {
     let digest = config_digest(&format!("{:?}", world.ha.rules));
     let in_force = world

@@ -1,4 +1,4 @@
-//! The state of HA: what manager and local resource managers wrote last, and what of it is too old to be true.
+//! The state of HA: what the manager and the local resource managers last wrote, and what is too old to trust.
 
 use quorate_core::ids::{GuestId, NodeName};
 use quorate_world::World;
@@ -10,9 +10,9 @@ use crate::answer::{Refusal, Reply, object};
 use crate::release;
 use crate::text::Moment;
 
-/// A state that was not written for this long is taken for dead.
+/// A state that has not been written for this long counts as dead.
 const OLD_AFTER_MS: u64 = 30_000;
-/// And one that is further ahead than this comes from a clock that is wrong.
+/// A state further in the future than this comes from a clock that is wrong.
 const DRIFT_MS: u64 = 2_000;
 
 pub(super) fn current(call: &mut Call<'_>) -> Result<Reply, Refusal> {
@@ -138,7 +138,7 @@ fn service_entry(world: &World, sid: GuestId, resource: &Resource) -> Map<String
     entry
 }
 
-/// The state for people: what the manager has, seen together with what is wanted and what runs.
+/// The state for people: what the manager has, combined with what is requested and what runs.
 fn displayed_state(resource: &Resource, service: Option<&Service>) -> &'static str {
     let Some(service) = service else {
         return if resource.state == RequestState::Ignored { "ignored" } else { "queued" };
@@ -158,7 +158,7 @@ pub(super) fn manager(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(manager_status(call.world, &call.node).into())
 }
 
-/// The state files of manager and LRMs, as they lie in /etc/pve.
+/// The state files of the manager and the LRMs, as in /etc/pve.
 pub(crate) fn manager_status(world: &World, node: &NodeName) -> Value {
     let manager = &world.ha.manager;
     let mut status = Map::new();

@@ -1,4 +1,4 @@
-//! What one machine says of its hardware, names, certificates and disks.
+//! What one machine reports about its hardware, names, certificates and disks.
 
 use quorate_core::ids::GuestKind;
 use serde_json::{Map, Value, json};
@@ -261,7 +261,7 @@ fn wake(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Err(Refusal::failed(format!("No wake on LAN MAC address defined for '{}'!", call.node)))
 }
 
-/// With a key it is asked for again; the lab's server says what it said before.
+/// With a key PVE asks the server again; the lab's server repeats its last answer.
 fn check_subscription(_: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(Value::Null.into())
 }

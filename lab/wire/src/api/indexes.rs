@@ -1,4 +1,4 @@
-//! Indexes: what lies below a path, by the table itself. The key under which PVE lists it differs from place to place.
+//! Indexes: what is below a path, according to the table itself. The key under which PVE lists it differs by path.
 
 use std::collections::BTreeSet;
 
@@ -49,7 +49,7 @@ fn by_type(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(index(call, "type"))
 }
 
-/// The login has a description and no answer.
+/// The login path has a description but no answer.
 fn nothing(_: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(Value::Null.into())
 }

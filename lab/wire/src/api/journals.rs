@@ -1,4 +1,4 @@
-//! What a node and the cluster wrote down: journal, syslog, cluster log; and the graphs' numbers.
+//! What a node and the cluster recorded: journal, syslog, cluster log; and the graphs' numbers.
 
 use quorate_world::World;
 use quorate_world::node::Node;
@@ -57,7 +57,7 @@ pub(crate) fn lines(world: &World, node: &Node) -> Vec<Line> {
     all
 }
 
-/// Cursors first and last, and compressed whether the client wants that or not.
+/// Cursors first and last, and compressed whether or not the client wants that.
 fn journal(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let node = call.here();
     let args = &call.args;
@@ -94,7 +94,7 @@ fn syslog(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(super::tasks::page(call, &lines))
 }
 
-/// Beginnings and ends of tasks, newest first; those of others only with the privilege.
+/// Beginnings and ends of tasks, newest first; those of other users only with the privilege.
 fn cluster_log(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let all = call.may("/", &["Sys.Syslog"]);
     let me = call.caller.auth_id();
@@ -124,7 +124,7 @@ fn cluster_log(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(entries.into_iter().take(most).map(|(_, entry)| Value::Object(entry)).collect::<Value>().into())
 }
 
-/// Points of a graph: those before the world began have a time and nothing else, as in PVE.
+/// Points of a graph: those before the world started have a time and nothing else, as in PVE.
 fn graph(call: &Call<'_>, now: &Value) -> Reply {
     let step_s = match call.args.text("timeframe") {
         "hour" => 60,

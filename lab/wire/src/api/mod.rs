@@ -1,7 +1,7 @@
 //! The API: one module per area, each a table of routes and the functions behind them.
 //!
-//! What a call takes and whom it lets in is in [`super::schema`]; who calls, where it runs and what is refused before a
-//! function is reached is in `dispatch`. A function here finds its parameters checked.
+//! A call's parameters and required privileges are in [`super::schema`]; who calls, where it runs and what is refused
+//! before a function is reached is in `dispatch`. A function here finds its parameters checked.
 
 mod access;
 mod apt;

@@ -1,4 +1,4 @@
-//! Moving guests: what stands in the way, and the order.
+//! Moving guests: what prevents a move, and the request to move.
 
 use quorate_world::guest::{Disk, Guest, Media};
 use quorate_world::migration::{MigrateRequest, Precondition};
@@ -17,7 +17,7 @@ pub(super) const ROUTES: &[Route] = &[
     route("POST", "/nodes/{node}/lxc/{vmid}/migrate", migrate),
 ];
 
-/// What stands in a guest's way to each node. It says nothing about whether the node is up, has room or knows the CPU.
+/// What prevents a move to each node. It does not say whether the node is up, has enough memory or supports the CPU.
 fn vm_precondition(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let id = call.guest()?.id;
     let found = call.world.migrate_precondition(&call.node, id)?;

@@ -1,4 +1,4 @@
-//! `/nodes`: the list of nodes, and what one node says of itself.
+//! `/nodes`: the list of nodes, and what one node reports about itself.
 
 use quorate_world::node::AfterDown;
 use quorate_world::services::ServiceAction;
@@ -85,7 +85,7 @@ fn cpuinfo(node: &quorate_world::node::Node) -> Value {
     })
 }
 
-/// Answers at once and says nothing: no task, no promise.
+/// Answers at once with nothing: no task, no guarantee.
 fn power(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let then = if call.args.text("command") == "reboot" { AfterDown::Reboot } else { AfterDown::Off };
     call.world.node_power(&call.node, then)?;
@@ -241,7 +241,7 @@ fn service_action(call: &mut Call<'_>, action: ServiceAction) -> Result<Reply, R
     Ok(json!(call.world.service(&call.node, &name, action, &user)?).into())
 }
 
-/// Machine types that the installed QEMU knows, newest first.
+/// Machine types that the installed QEMU supports, newest first.
 fn machines(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     const KNOWN: [(u32, u32); 16] = [
         (11, 0),

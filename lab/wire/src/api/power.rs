@@ -19,7 +19,7 @@ pub(super) const ROUTES: &[Route] = &[
     route("POST", "/nodes/{node}/lxc/{vmid}/status/reboot", reboot),
 ];
 
-/// What PVE's nodes say among each other, and no token may.
+/// Calls that PVE's nodes make to each other, and that no token may make.
 const ROOT_ONLY: [&str; 8] =
     ["force", "force-cpu", "machine", "migratedfrom", "migration_network", "migration_type", "skiplock", "stateuri"];
 

@@ -1,4 +1,4 @@
-//! Replication jobs: as configured, and how those that start on a node fared.
+//! Replication jobs: as configured, and the results of those that start on a node.
 
 use quorate_core::ids::NodeName;
 use quorate_world::store::ReplicationJob;
@@ -23,7 +23,7 @@ pub(super) const ROUTES: &[Route] = &[
 
 const LOCK: &str = "file-replication_cfg";
 
-/// What the configuration says of a job.
+/// A job as configured.
 fn entry(job: &ReplicationJob) -> Map<String, Value> {
     let number = job.id.rsplit('-').next().and_then(|number| number.parse::<u32>().ok()).unwrap_or(0);
     let mut entry = object(json!({
@@ -111,7 +111,7 @@ fn change(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(Value::Null.into())
 }
 
-/// The job goes with its next run in PVE; here at once.
+/// In PVE the job is removed by its next run; here at once.
 fn remove(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let (id, vmid) = (find(call)?.id.clone(), find(call)?.guest.vmid.to_string());
     may_change(call, &vmid)?;

@@ -1,4 +1,4 @@
-//! Storages: as configured, as one node sees them, and what lies on them.
+//! Storages: as configured, as one node sees them, and their content.
 
 use quorate_world::World;
 use quorate_world::guest::Media;
@@ -129,7 +129,7 @@ pub(super) fn usage_of(call: &Call<'_>) -> Result<(u64, u64), Refusal> {
     Ok(usage(call.world, call.here(), here(call)?))
 }
 
-/// How a storage is on the node of the call.
+/// State of a storage on the node of the call.
 fn state(call: &Call<'_>, storage: &Storage) -> Map<String, Value> {
     let node = call.here();
     let active = !storage.inactive_on.contains(&node.name);

@@ -1,4 +1,4 @@
-//! From a path to what answers it: routes and schema put together once, sorted by method and number of parts.
+//! From a path to the function that answers it: routes and schema combined once, sorted by method and number of parts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -23,7 +23,7 @@ enum Part {
     Name(&'static str),
 }
 
-/// An endpoint, and what stands in the places of the names in braces.
+/// An endpoint, and the values of the names in braces.
 pub(super) type Found = (&'static Endpoint, Vec<(&'static str, String)>);
 
 type Table = BTreeMap<(&'static str, usize), Vec<Endpoint>>;
@@ -38,7 +38,7 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
         let bucket = table.entry((route.method, parts.len())).or_default();
         bucket.push(Endpoint { schema, run: route.run, parts });
     }
-    // A literal path is meant before one with a name in its place.
+    // A literal part takes precedence over a name in braces.
     for bucket in table.values_mut() {
         bucket.sort_by_key(Endpoint::names);
     }
@@ -128,7 +128,7 @@ pub(super) fn paths(release: Release) -> Vec<&'static str> {
     answered.map(|endpoint| endpoint.name().1).collect()
 }
 
-/// Names below a path of the table, each with the verbs that it knows; none if there is no such path.
+/// Names below a path of the table, each with the verbs that it has; none if there is no such path.
 pub(crate) fn children(path: &str, release: Release) -> Option<Vec<String>> {
     let asked: Vec<&str> = parts(path).collect();
     let mut verbs: BTreeMap<String, (bool, BTreeSet<char>)> = BTreeMap::new();

@@ -36,9 +36,9 @@ fn identity(task: &Task) -> Map<String, Value> {
     entry
 }
 
-/// Own tasks are known by the user's name: to this list a token owns none.
+/// A caller's own tasks are found by user name: for this list a token owns none.
 fn of_cluster(call: &mut Call<'_>) -> Result<Reply, Refusal> {
-    /// Finished tasks that each node tells the others about.
+    /// How many finished tasks each node reports to the others.
     const FINISHED: usize = 25;
     let sees_all = call.may("/", &["Sys.Audit"]);
     let me = call.caller.auth_id();

@@ -37,7 +37,7 @@ fn none(_: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(json!([]).into())
 }
 
-/// What the caller may see of others: nothing without the privilege, himself always.
+/// Users that the caller may see: all with the privilege, otherwise only itself.
 fn sees_others(call: &Call<'_>) -> bool {
     call.may("/access", &["User.Modify", "Sys.Audit"])
 }
@@ -93,7 +93,7 @@ fn add_user(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     if call.world.access.users.contains_key(&userid) {
         return Err(Refusal::failed(format!("create user failed: user '{userid}' already exists")));
     }
-    // Without a password nobody can log in: a text that nobody can send.
+    // Without a password no login is possible: this is a text that no client can send.
     let password = call.args.get("password").map_or_else(|| "\0".to_owned(), str::to_owned);
     let enabled = call.args.switch("enable").unwrap_or(true);
     call.world.access.users.insert(userid, User { password, enabled });
@@ -191,7 +191,7 @@ fn domains(_: &mut Call<'_>) -> Result<Reply, Refusal> {
     .into())
 }
 
-/// Roles that come with PVE; the others are somebody's.
+/// PVE's built-in roles; all others are user-defined.
 fn is_special(role: &str) -> bool {
     role.starts_with("PVE") || matches!(role, "Administrator" | "NoAccess")
 }

@@ -1,9 +1,9 @@
-//! What each call of the API takes, whom it lets in, and since which release it is there: tables, built once.
+//! Each API call's parameters, required privileges and first release: tables, built once.
 //!
-//! `published.json` is a cut of the schema that PVE publishes, newest release, without its prose. Where snapshots only
-//! bracket the release that brought something, the file has the first one that has it by the package history.
-//! `more.json` has what the cut leaves out and other clients call, by hand. What lies inside a property string
-//! (`virtio=…,bridge=…`) is not described.
+//! `published.json` is an excerpt of the schema that PVE publishes, newest release, without its descriptions. Where
+//! snapshots only bracket the release that added something, the file has the first one by the package history.
+//! `more.json`, written by hand, has what the excerpt leaves out and other clients call. What is inside a property
+//! string (`virtio=…,bridge=…`) is not described.
 
 mod needs;
 mod param;
@@ -22,19 +22,19 @@ pub(crate) use values::boolean;
 pub(crate) struct Method {
     /// `GET`, `POST`, `PUT`, `DELETE`.
     pub(crate) method: String,
-    /// With names in braces: `/nodes/{node}/qemu/{vmid}/config`.
+    /// The path with names in braces: `/nodes/{node}/qemu/{vmid}/config`.
     pub(crate) path: String,
-    /// The release that brought it.
+    /// The release that added it.
     #[serde(default)]
     pub(crate) since: Release,
-    /// Whom it lets in.
+    /// Who may call it.
     #[serde(rename = "may")]
     pub(crate) needs: Needs,
-    /// Parameters, those in the path included.
+    /// Parameters, including those in the path.
     pub(crate) params: Params,
 }
 
-/// All methods.
+/// The methods of all paths.
 pub(crate) fn methods() -> &'static [Method] {
     static METHODS: LazyLock<Vec<Method>> = LazyLock::new(|| {
         let read = |text: &str| -> Vec<Method> { serde_json::from_str(text).expect("our own tables can be read") };

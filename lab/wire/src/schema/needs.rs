@@ -1,15 +1,15 @@
-//! Whom a call lets in.
+//! Who may make a call.
 
 use serde::Deserialize;
 use serde_json::Value;
 
-/// Whom a call lets in.
+/// Who may make a call.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(from = "Value")]
 pub(crate) enum Needs {
-    /// No login at all.
+    /// Anyone, without a login.
     Nothing,
-    /// A login; lists are filtered by what the caller may see.
+    /// Any user with a login; lists are filtered by what the caller may see.
     Login,
     /// Literally root@pam, which no token is.
     Root,
@@ -17,9 +17,9 @@ pub(crate) enum Needs {
     All(String, Vec<String>),
     /// One of these privileges on that path.
     Any(String, Vec<String>),
-    /// One of these.
+    /// One of these conditions.
     Or(Vec<Self>),
-    /// To be the user that the path names.
+    /// The caller must be the user that the path names.
     Oneself,
 }
 

@@ -1,4 +1,4 @@
-//! Parameters against their description: unknown, missing, wrong. The texts are PVE's.
+//! Checks parameters against their description: unknown, missing, wrong. The texts are PVE's.
 
 use std::collections::BTreeMap;
 
@@ -6,12 +6,12 @@ use serde::Deserialize;
 
 use super::{Release, values};
 
-/// What a call takes.
+/// The parameters of a call.
 #[derive(Debug, Default, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Params(BTreeMap<String, Param>);
 
-/// One parameter.
+/// The description of one parameter.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Param {
@@ -31,10 +31,10 @@ struct Param {
     pattern: String,
     /// Another parameter that must be there with it.
     requires: Option<String>,
-    /// The release that brought it.
+    /// The release that added it.
     #[serde(default)]
     since: Release,
-    /// What an array holds.
+    /// Description of an array's elements.
     items: Option<Box<Param>>,
 }
 
@@ -49,7 +49,7 @@ enum Kind {
     Array,
 }
 
-/// How many there are of a numbered key at most: the last one's number.
+/// The highest number that a numbered key may have.
 const NUMBERED: [(&str, u32); 15] = [
     ("ide", 3),
     ("sata", 5),
@@ -97,7 +97,7 @@ impl Params {
         errors
     }
 
-    /// By its name; `ide2` is found as `ide[n]`.
+    /// Finds a parameter by name; `ide2` is found as `ide[n]`.
     fn find(&self, name: &str) -> Option<&Param> {
         self.0.get(name).or_else(|| {
             let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
@@ -109,7 +109,7 @@ impl Params {
 }
 
 impl Param {
-    /// Is this a value of it? The order is PVE's: type, format, bounds, words.
+    /// Is this an allowed value? The order is PVE's: type, format, bounds, words.
     fn check(&self, name: &str, value: &str) -> Result<(), String> {
         match self.kind {
             Kind::Boolean if values::boolean(value).is_none() => return Err(type_check("boolean", value)),

@@ -1,6 +1,6 @@
-//! What a value may look like: PVE's named formats and patterns. The error is the end of PVE's text.
+//! Syntax of values: PVE's named formats and patterns. The error is the end of PVE's text.
 //!
-//! A format that is not here lets everything through; those inside property strings are of that kind.
+//! A format that is not here accepts everything; that includes those inside property strings.
 
 /// Booleans on input; on output they are 1 and 0.
 pub(crate) fn boolean(value: &str) -> Option<bool> {

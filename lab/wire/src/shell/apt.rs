@@ -1,4 +1,4 @@
-//! apt-get, apt-cache, dpkg: what is installed, what could be, and how it gets there.
+//! apt-get, apt-cache, dpkg: installed packages, available ones, and upgrades.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -25,7 +25,7 @@ impl Shell<'_> {
         }
     }
 
-    /// Starts the upgrade and waits for it. A real one dies with its session; this one goes on.
+    /// Starts the upgrade and waits for it. A real one dies with its session; this one continues.
     fn upgrade_in_foreground(&mut self, args: &[&str]) -> Output {
         if let Some(pid) = self.here().packages.locked_by {
             let stderr = format!(
@@ -178,7 +178,7 @@ impl Shell<'_> {
         Output::ok(text)
     }
 
-    /// Silent when all is well.
+    /// Prints nothing when all is well.
     fn audit(&self) -> Output {
         let broken = &self.here().packages.broken;
         if broken.is_empty() {

@@ -12,11 +12,11 @@ use crate::ceph::{
     Detail, answers, health, mon_ok_to_stop, ok_to_stop, osd_dump, quorum, standbys, status, unsafe_to_stop, versions,
 };
 
-/// After this long without a monitor the client gives up.
+/// The client gives up after this long without a monitor.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(300);
-/// EBUSY.
+/// Exit status for EBUSY.
 const BUSY: i32 = 16;
-/// EINVAL.
+/// Exit status for EINVAL.
 const INVALID: i32 = 22;
 
 impl Shell<'_> {
@@ -160,7 +160,7 @@ fn health_text(ceph: &Ceph, now_ms: u64, detail: bool) -> String {
     text
 }
 
-/// JSON with or without `-f`, and status 16 for a no. Only a manager can answer: without one the question hangs.
+/// JSON with or without `-f`, and status 16 if the answer is no. Only a manager can answer: without one this hangs.
 fn osds_ok_to_stop(ceph: &Ceph, ids: &[&str], now_ms: u64) -> Output {
     if ceph.active_mgr.is_none() {
         return Output::fail(1, "").takes(CLIENT_TIMEOUT);

@@ -1,8 +1,8 @@
-//! pve8to9 and pve7to8: the upgrade checkers. Their text is all that counts; they always end with status 0.
+//! pve8to9 and pve7to8: the upgrade checkers. Only their text matters; they always end with status 0.
 //!
 //! Colours are written whether or not a terminal reads them, as the real ones do, unless `NO_COLOR` or
-//! `ANSI_COLORS_DISABLED` is set. Checked is what the world knows; what it does not is reported as the real tool reports
-//! a machine that has nothing of the kind.
+//! `ANSI_COLORS_DISABLED` is set. They check what the world models; everything else is reported as the real tool does
+//! on a machine that has nothing of the kind.
 
 use quorate_world::ceph::Ceph;
 
@@ -11,10 +11,10 @@ use super::{Output, Shell};
 use crate::api::address;
 use crate::{release, upstream};
 
-/// From which major release to which, and what each side needs.
+/// One upgrade between major releases, and its requirements.
 struct Jump {
     to: u32,
-    /// The least version of proxmox-ve to start from.
+    /// The minimum version of proxmox-ve to start from.
     least: &'static str,
     /// Kernel series before the upgrade; those of the new release are all that come after.
     kernels: &'static [&'static str],
@@ -35,7 +35,7 @@ impl Shell<'_> {
     pub(super) fn checker(&mut self, name: &str, args: &[&str]) -> Option<Output> {
         let (_, jump) = JUMPS.iter().find(|(tool, _)| *tool == name)?;
         let major = if release(self.here()) >= (9, 0) { 9 } else { 8 };
-        // Each release brings the tool for the way into it and out of it.
+        // Each release has the tool for the upgrade to it and for the one from it.
         if (name == "pve7to8" && major != 8) || (name == "pve8to9" && major < 8) {
             return None;
         }

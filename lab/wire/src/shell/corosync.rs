@@ -152,7 +152,7 @@ impl Shell<'_> {
         carries && other.is_up() && other.corosync_up
     }
 
-    /// `-n`: nodes that are reachable over at least one link; the others are not there at all.
+    /// `-n`: nodes that are reachable over at least one link; the others are not listed at all.
     fn reachable(&self) -> String {
         let mut text = format!("Local node ID {}, transport knet\n", self.here().nodeid);
         let mut others: Vec<_> = self.world.nodes.values().filter(|node| node.name != *self.node).collect();
@@ -163,7 +163,7 @@ impl Shell<'_> {
             }
             let _ = writeln!(text, "nodeid: {} reachable", other.nodeid);
             for (number, (mine, theirs)) in self.here().links.iter().zip(&other.links).enumerate() {
-                // A link that is cut just lacks the word.
+                // A link that is cut only lacks the word.
                 let state = if self.connected(other, number) { "connected " } else { "" };
                 let (from, to) = (&mine.address, &theirs.address);
                 let _ = writeln!(text, "   LINK: {number} udp ({from}->{to}) enabled {state}mtu: 1397");

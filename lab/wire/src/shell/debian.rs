@@ -41,7 +41,7 @@ impl Shell<'_> {
         }
     }
 
-    /// The file's name on standard error, the process on standard output; 1 if nobody has it open.
+    /// The file's name on standard error, the process on standard output; 1 if no process has it open.
     fn fuser(&self, args: &[&str]) -> Output {
         let file = args.iter().find(|arg| arg.starts_with('/')).copied().unwrap_or_default();
         match self.here().packages.locked_by.filter(|_| file.starts_with("/var/lib/dpkg/lock")) {
@@ -220,7 +220,7 @@ fn right_aligned(rows: &[Vec<String>]) -> String {
     text
 }
 
-/// A pattern with `*` and `?`, as the shell and dpkg have it.
+/// Matches a pattern with `*` and `?`, like the shell and dpkg.
 pub(super) fn glob(pattern: &str, text: &str) -> bool {
     match (pattern.chars().next(), text.chars().next()) {
         (None, None) => true,

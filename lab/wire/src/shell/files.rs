@@ -1,4 +1,4 @@
-//! Programs that read and write files, and the few files that there are: /etc/pve is the same on every node.
+//! Programs that read and write files, and the few files that exist: /etc/pve is the same on every node.
 
 use std::fmt::Write as _;
 
@@ -211,7 +211,7 @@ impl Shell<'_> {
             let size = self.read(path).map_or(0, |text| text.len());
             let format = options.value(&["-c", "--format"]).unwrap_or("  File: %n\n  Size: %s");
             let text = format.replace("%Y", &modified_s.to_string()).replace("%s", &size.to_string());
-            // pmxcfs takes the write bits away from all it shows where there is no quorum.
+            // Without quorum pmxcfs removes the write bits from all files it shows.
             let read_only = path.starts_with("/etc/pve") && !self.world.writable(self.node);
             let text = text.replace("%a", if read_only { "555" } else { "755" });
             let _ = writeln!(output.stdout, "{}", text.replace("%n", path));
@@ -298,14 +298,14 @@ impl Shell<'_> {
         let holds = match args {
             ["-e" | "-f" | "-r" | "-s", path, ..] => exists(path),
             ["-d", path, ..] => self.names(path).is_some(),
-            // The test that PVE itself makes for quorum: may /etc/pve be written?
+            // The test for quorum that PVE itself uses: may /etc/pve be written?
             ["-w", path, ..] => path.starts_with("/etc/pve") && self.world.writable(self.node),
             _ => false,
         };
         Output { status: i32::from(!holds), ..Output::default() }
     }
 
-    /// Changes below /etc/pve; whatever is elsewhere is nobody's concern and succeeds.
+    /// Changes below /etc/pve; a change anywhere else has no effect and succeeds.
     fn change(&mut self, name: &str, args: &[&str]) -> Output {
         let options = Options::parse(args, &["-d", "-m", "-r", "-t"]);
         let node = self.node.clone();

@@ -1,4 +1,4 @@
-//! The few filters that a person hangs behind a command: grep, head, tail, wc, sort, uniq.
+//! The few filters that a person puts after a command: grep, head, tail, wc, sort, uniq.
 
 use super::{Options, Output, Shell};
 

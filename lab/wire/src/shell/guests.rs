@@ -1,4 +1,4 @@
-//! qm and pct: what they show of this node's guests, and every other verb as the call of the API that it is.
+//! qm and pct: what they show about this node's guests; every other verb is a call of the API.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ use super::{Output, Shell};
 use crate::api::config;
 use crate::params::with_dashes;
 
-/// A verb as a call: method, what comes after the guest in the path, and the parameters that stand without a dash.
+/// A verb as a call: method, what comes after the guest in the path, and the positional parameters.
 /// `{}` in the path is the first of these.
 type Verb = (&'static str, &'static str, &'static str, &'static [&'static str]);
 
@@ -87,7 +87,7 @@ impl Shell<'_> {
         self.call_api(method, &path, with_dashes(&rest[1 + positional.len()..], &more))
     }
 
-    /// What the API refuses to everybody but a shell: a lock in a guest's file is taken out.
+    /// Removes a lock from a guest's file, which the API allows only from a shell.
     fn unlock(&mut self, id: GuestId) -> Output {
         if !self.world.writable(self.node) {
             let path = format!(
@@ -104,13 +104,13 @@ impl Shell<'_> {
         Output::default()
     }
 
-    /// What the node itself sees: a process or none.
+    /// What the node itself sees: whether there is a process.
     fn state(&self, guest: &Guest) -> &'static str {
         if guest.runs_on.contains(self.node) { "running" } else { "stopped" }
     }
 
     fn guest_list(&self, kind: GuestKind) -> String {
-        // The node's own files and processes: also a process whose configuration is elsewhere does not show here.
+        // The node's own files and processes: a process whose configuration is elsewhere does not show here either.
         let here: Vec<&Guest> =
             self.world.guests.values().filter(|guest| guest.node == *self.node && guest.id.kind == kind).collect();
         let mut text = String::new();

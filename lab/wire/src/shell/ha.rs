@@ -53,7 +53,7 @@ impl Shell<'_> {
         }
     }
 
-    /// Puts a command into the manager's queue: success says no more than that it is there.
+    /// Puts a command into the manager's queue: success only means that it was queued.
     fn crm_command(&mut self, command: &[&str]) -> Output {
         match command {
             ["node-maintenance", verb @ ("enable" | "disable"), target] => {

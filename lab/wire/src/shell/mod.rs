@@ -32,7 +32,7 @@ use super::words::{Line, Pipe, Simple, Sink, When, parse, parse_script};
 /// How a command line ended, and what it printed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShellAnswer {
-    /// Its end.
+    /// How it ended.
     pub exit: ShellExit,
     /// Standard output.
     pub stdout: String,
@@ -40,7 +40,7 @@ pub struct ShellAnswer {
     pub stderr: String,
     /// How long it took, in the world's time.
     pub delay: Duration,
-    /// It goes on until this is over, and what that printed comes after.
+    /// The command continues until this is over; its output follows then.
     pub follows: Option<Follow>,
 }
 
@@ -60,7 +60,7 @@ pub enum ShellExit {
     Status(i32),
 }
 
-/// What one program did.
+/// The result of one program.
 #[derive(Clone, Debug, Default)]
 struct Output {
     status: i32,
@@ -125,7 +125,7 @@ impl From<Output> for ShellAnswer {
     }
 }
 
-/// The end of what a program waits for, if it has come. The boot in which it began is part of the question.
+/// The result of the work that a program waits for, if it has ended. It only ends in the boot in which it began.
 pub(super) fn followed(world: &mut World, node: &NodeName, follow: &Follow) -> Option<ShellAnswer> {
     match follow {
         Follow::Task(upid) => {
@@ -235,7 +235,7 @@ impl Shell<'_> {
         }
     }
 
-    /// `timeout 30 ceph -s`: what hangs for longer ends with 124.
+    /// `timeout 30 ceph -s`: a command that hangs for longer ends with 124.
     fn timeout(&mut self, args: &[&str]) -> Output {
         let rest = after_options(args, &["-k", "-s"], |_| false);
         let Some((limit, command)) = rest.split_first() else {

@@ -1,4 +1,4 @@
-//! PVE's smaller programs: pveversion, pvesm, pveum; and what the others share.
+//! PVE's smaller programs: pveversion, pvesm, pveum; and helpers that the others share.
 
 use std::fmt::Write as _;
 

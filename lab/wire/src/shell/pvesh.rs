@@ -43,7 +43,7 @@ impl Shell<'_> {
 }
 
 impl Shell<'_> {
-    /// What lies below a path, and which verbs it knows: `Drwc`.
+    /// What is below a path, and which verbs each entry has: `Drwc`.
     fn pvesh_ls(&mut self, path: &str) -> Output {
         let path = format!("/{}", path.trim_matches('/'));
         match children(&path, release(self.here())) {

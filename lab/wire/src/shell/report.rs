@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-/// How grave a line is.
+/// Severity of a line.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Level {
     Pass,
@@ -38,7 +38,7 @@ impl Level {
 
 pub(super) struct Report {
     text: String,
-    /// Without colours.
+    /// A report without colours.
     plain: bool,
     counts: [u32; 5],
 }
@@ -48,7 +48,7 @@ impl Report {
         Self { text: String::new(), plain, counts: [0; 5] }
     }
 
-    /// With the summary at its end.
+    /// The text with the summary at its end.
     pub(super) fn into_text(mut self) -> String {
         self.summary();
         self.text
@@ -72,7 +72,7 @@ impl Report {
         }
     }
 
-    /// One of two, as a check ends.
+    /// Adds one of two lines, by the result of a check.
     pub(super) fn either(&mut self, good: bool, pass: &str, otherwise: Level, text: &str) {
         match good {
             true => self.say(Level::Pass, pass),

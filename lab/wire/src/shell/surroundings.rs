@@ -1,7 +1,7 @@
-//! What a Debian node tells of its clock, its disks and its network cards: `timedatectl`, `lsblk`, `findmnt`, `dkms`,
+//! What a Debian node reports about its clock, disks and network cards: `timedatectl`, `lsblk`, `findmnt`, `dkms`,
 //! `proxmox-boot-tool status`, `/etc/network/interfaces`.
 //!
-//! A node of the lab has one card, eno1, that every bridge hangs on, as its API says too, and chrony keeps its clock.
+//! A node of the lab has one card, eno1, that every bridge uses, as its API reports too, and chrony keeps its clock.
 
 use std::fmt::Write as _;
 
@@ -54,7 +54,7 @@ impl Shell<'_> {
     }
 
     fn timedatectl(&self, args: &[&str]) -> Output {
-        // Whoever lets a node's clock go wrong has stopped what keeps it.
+        // A fault that sets the clock wrong has also stopped the service that keeps it.
         let kept = if self.here().clock_skew_ms.abs() < 1_000 { "yes" } else { "no" };
         let value_only = args.contains(&"--value");
         let asked = args.windows(2).find(|pair| pair[0] == "-p" || pair[0] == "--property").map(|pair| pair[1]);

@@ -1,4 +1,4 @@
-//! Files of Debian that tools read: what release this is, where packages come from, which kernel was booted how.
+//! Debian's files that tools read: the release, the package sources, the booted kernel and its command line.
 
 use super::Shell;
 use crate::api::host;

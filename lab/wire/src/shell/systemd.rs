@@ -1,4 +1,4 @@
-//! systemctl, systemd-run, journalctl, and what turns a machine off.
+//! systemctl, systemd-run, journalctl, and commands that turn a machine off.
 
 use std::fmt::Write as _;
 
@@ -277,7 +277,7 @@ impl Shell<'_> {
         let before = properties.iter().find_map(|property| property.strip_prefix("ExecStartPre="));
         let started = self.start_unit(&unit, log, &command);
         if let Some(words) = before.filter(|_| started.status == 0) {
-            // What comes before the command itself; of programs that may stand there only dpkg is known.
+            // What runs before the command itself (ExecStartPre); only dpkg is understood there.
             let words: Vec<&str> = words.split_whitespace().collect();
             self.words(&words);
         }
@@ -293,7 +293,7 @@ impl Shell<'_> {
         }
         let node = self.node.clone();
         match self.world.systemd_run(&node, UnitName::new(unit), log, command) {
-            // systemd-run speaks on standard error.
+            // systemd-run writes to standard error.
             Ok(()) => Output { stderr: format!("Running as unit: {unit}.service\n"), ..Output::default() },
             Err(error) => Output::fail(1, format!("{error}\n")),
         }

@@ -1,4 +1,4 @@
-//! What a cluster file need not say, as serde wants it: one function per value.
+//! Default values of a cluster file, as serde needs them: one function per value.
 
 pub(super) fn quarter_hour() -> String {
     "*/15".to_owned()

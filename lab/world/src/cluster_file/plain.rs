@@ -1,4 +1,4 @@
-//! Packages and kernel of a cluster file that says nothing of them.
+//! Packages and kernel for a cluster file that does not name any.
 
 use std::collections::BTreeMap;
 
@@ -13,9 +13,9 @@ const PLAIN: &str = include_str!("../../clusters/plain.toml");
 /// What a plain node has.
 #[derive(Deserialize)]
 pub(super) struct Plain {
-    /// Packages.
+    /// Packages by name.
     pub(super) installed: BTreeMap<String, String>,
-    /// Kernel.
+    /// Running kernel.
     pub(super) kernel: KernelPart,
     /// What comes with Ceph.
     pub(super) ceph: PlainCeph,
@@ -24,7 +24,7 @@ pub(super) struct Plain {
 /// What comes with Ceph.
 #[derive(Deserialize)]
 pub(super) struct PlainCeph {
-    /// Packages.
+    /// Packages by name.
     pub(super) installed: BTreeMap<String, String>,
 }
 
@@ -33,7 +33,7 @@ pub(super) fn plain() -> Plain {
     toml::from_str(PLAIN).expect("the plain cluster's file is a part of this program")
 }
 
-/// The file with packages, archive and kernel added where it has none; those of Ceph if it has Ceph.
+/// Adds packages, archive and kernel to a file where it has none; those of Ceph only if it has Ceph.
 pub(super) fn with_packages(mut file: Table) -> Table {
     let mut plain: Table = toml::from_str(PLAIN).expect("the plain cluster's file is a part of this program");
     let ceph = plain.remove("ceph");
@@ -66,6 +66,6 @@ mod tests {
         assert!(ClusterFile::parse(&with_ceph).unwrap().installed.contains_key("ceph"));
         let own = format!("{text}[archive]\ncorosync = '4'\n");
         let file = ClusterFile::parse(&own).unwrap();
-        assert_eq!((file.archive.len(), file.archive["corosync"].as_str()), (1, "4"), "what the file says, it says");
+        assert_eq!((file.archive.len(), file.archive["corosync"].as_str()), (1, "4"), "what the file says is kept");
     }
 }

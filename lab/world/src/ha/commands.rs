@@ -1,4 +1,4 @@
-//! What a caller can ask of HA: changes of resources, moves, maintenance. Asking is all it is: the master acts later.
+//! Requests to HA: changes of resources, moves, maintenance. A request is only recorded: the master acts later.
 
 use quorate_core::ids::{GuestId, NodeName, Upid};
 
@@ -12,7 +12,7 @@ impl World {
         if self.writable(node) { Ok(()) } else { Err(WorldError::NoLock("domain-ha".to_owned())) }
     }
 
-    /// `POST /cluster/ha/resources/{sid}/{migrate,relocate}`. The target's name is not looked at, as in PVE.
+    /// `POST /cluster/ha/resources/{sid}/{migrate,relocate}`. The target's name is not checked, as in PVE.
     pub fn ha_move(
         &mut self,
         node: &NodeName,

@@ -1,4 +1,4 @@
-//! The master's round: node states, the command queue, each service's state machine. One every ten seconds.
+//! The master's round: node states, the command queue, each service's state machine. There is one every ten seconds.
 
 use quorate_core::ids::{GuestId, NodeName};
 
@@ -11,7 +11,7 @@ const ROUND_MS: u64 = 10_000;
 pub(super) const LOCK_MS: u64 = 120_000;
 
 impl World {
-    /// HA at rest when the world begins.
+    /// HA at rest, as when the world starts.
     pub(crate) fn ha_settle(&mut self) {
         let now_ms = self.now_ms;
         self.ha.manager.master = self.nodes.keys().next().cloned();
@@ -88,7 +88,7 @@ impl World {
         }
     }
 
-    /// The master goes down orderly: another may take over at once.
+    /// The master goes down in an orderly way: another may take over at once.
     pub(crate) fn release_manager_lock(&mut self, node: &NodeName) {
         if self.ha.manager.master.as_ref() == Some(node) {
             self.ha.manager.lock_until_ms = self.now_ms;
@@ -119,7 +119,7 @@ impl World {
         self.publish();
     }
 
-    /// What the LRMs will read: services by node.
+    /// Writes what the LRMs will read: services by node.
     fn publish(&mut self) {
         let manager = &mut self.ha.manager;
         manager.by_node.clear();
@@ -146,7 +146,7 @@ impl World {
             api && self.can_be_master(node)
         });
         let next = next?.clone();
-        // Whom it has not seen itself, it waits for from now on.
+        // The new master starts its own wait for each node that it has not seen yet.
         self.ha.manager.online_last_ms.clear();
         self.crm_says(format!("successfully acquired lock 'ha_manager_lock', status change slave => master on {next}"));
         self.ha.manager.master = Some(next.clone());
@@ -220,7 +220,7 @@ impl World {
         }
     }
 
-    /// Resources that came, went, or are ignored now.
+    /// Handles resources that were added, removed, or are now ignored.
     fn sync_resources(&mut self) {
         for sid in self.ha.resources.keys().copied().collect::<Vec<_>>() {
             self.adopt(sid);

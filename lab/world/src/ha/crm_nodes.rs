@@ -1,4 +1,4 @@
-//! The master's view of the nodes: online, in maintenance, unknown, fenced; and what that means for their services.
+//! The master's view of the nodes: online, in maintenance, unknown, fenced; and the consequences for their services.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use super::{LrmMode, NodeStatus, ServiceState};
 use crate::World;
 use crate::safety_checker;
 
-/// How long this master must not have seen a node before that is fenced.
+/// How long this master must not have seen a node before the node is fenced.
 const FENCE_DELAY_MS: u64 = 60_000;
 
 impl World {
@@ -21,7 +21,7 @@ impl World {
             let present = members.contains(&node);
             let next = self.next_status(&node, status, present, active.contains(&node));
             self.node_becomes(&node, status, next);
-            // A lock that has run out already is taken in the same round.
+            // A lock that has already expired is taken in the same round.
             if next == NodeStatus::Fence {
                 let acknowledged = self.next_status(&node, next, present, true);
                 self.node_becomes(&node, next, acknowledged);

@@ -1,14 +1,14 @@
 //! HA disarmed (PVE 9.2): no watchdog, no moves, no recovery, until it is armed again.
 //!
-//! The master freezes the services, every LRM gives its lock and its watchdog back, then HA is disarmed. Until `arm-ha`
-//! it takes no command; a node that is lost is neither fenced nor are its services recovered.
+//! The master freezes the services, every LRM releases its lock and its watchdog, then HA is disarmed. Until `arm-ha`
+//! it accepts no command; a lost node is not fenced, and its services are not recovered.
 
 use quorate_core::ids::{GuestId, NodeName};
 
 use super::{HaCommand, LrmMode, LrmState, ServiceState};
 use crate::{World, WorldError};
 
-/// What becomes of the resources meanwhile.
+/// What happens to the resources meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResourceMode {
     /// They stay as they are, and refuse commands.
@@ -18,7 +18,7 @@ pub enum ResourceMode {
 }
 
 impl ResourceMode {
-    /// As in `resource-mode`.
+    /// Its name as in `resource-mode`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Freeze => "freeze",
@@ -26,7 +26,7 @@ impl ResourceMode {
         }
     }
 
-    /// Reads it.
+    /// Reads the name.
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Freeze, Self::Ignore].into_iter().find(|mode| mode.as_str() == text)
     }
@@ -35,9 +35,9 @@ impl ResourceMode {
 /// HA is disarmed, or about to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Disarm {
-    /// What becomes of the resources.
+    /// What happens to the resources meanwhile.
     pub mode: ResourceMode,
-    /// Have all LRMs let go of their watchdogs?
+    /// Have all LRMs released their watchdogs?
     pub complete: bool,
 }
 
@@ -90,7 +90,7 @@ impl World {
         }
     }
 
-    /// Does this LRM let go of its lock because HA is disarmed? Work in hand is finished first.
+    /// Does this LRM release its lock because HA is disarmed? It finishes its current work first.
     pub(super) fn lrm_disarms(&self, node: &NodeName) -> bool {
         self.ha.lrm.get(node).is_some_and(|lrm| lrm.mode == LrmMode::Disarm && lrm.workers.is_empty())
     }

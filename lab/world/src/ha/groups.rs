@@ -1,4 +1,4 @@
-//! Groups of PVE 8 and what becomes of them: in memory the manager always works with rules; it writes them for good
+//! Groups of PVE 8 and how they become rules: in memory the manager always works with rules; it writes them to disk
 //! once the whole cluster can read them.
 //!
 //! Before that, rules cannot be created and groups are what users see (`groups.cfg`); the wire shows one or the other.
@@ -12,7 +12,7 @@ use crate::World;
 
 /// The first pve-manager that reads `rules.cfg`.
 const READS_RULES: &str = "9.0.0~16";
-/// How often the master looks whether it can be done.
+/// How often the master checks whether it can be done.
 const LOOK_EVERY_MS: u64 = 60_000;
 
 impl World {

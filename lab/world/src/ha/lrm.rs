@@ -10,15 +10,15 @@ use crate::guest::{Activity, Guest};
 use crate::migration::{Asked, Mode};
 use crate::node::Node;
 
-/// Rounds without any service here, after which an active LRM gives its lock back.
+/// Rounds without any service here, after which an active LRM releases its lock.
 const ROUNDS_TO_IDLE: u32 = 60;
 /// What the watchdog allows, and the hardware's own ten seconds halved.
 const WATCHDOG_MS: u64 = 60_000 + 5_000;
 /// How long an HA stop waits for the guest.
 const STOP_TIMEOUT_MS: u64 = 60_000;
-/// How often a daemon that is told to stop looks whether its services are frozen.
+/// How often a daemon that was told to stop checks whether its services are frozen.
 const LEAVING_LOOK_MS: u64 = 2_000;
-/// systemd's patience with it.
+/// How long systemd waits for it to stop.
 const LEAVING_DEADLINE_MS: u64 = 95_000;
 /// From the daemon's end to its next start, when its package is upgraded (services were frozen for 11 to 21 s each on
 /// a genuine cluster).
@@ -59,7 +59,7 @@ impl World {
         }
     }
 
-    /// The master has given the node up: its LRM takes no lock any more, and one that has it lets the watchdog bite.
+    /// The master has given the node up: its LRM takes no lock any more, and one that has it lets the watchdog fire.
     fn lrm_must_be_fenced(&mut self, node: &NodeName) -> bool {
         let Some(lrm) = self.ha.lrm.get_mut(node) else { return false };
         if matches!(lrm.state, LrmState::Active | LrmState::Maintenance) {
@@ -70,7 +70,7 @@ impl World {
         false
     }
 
-    /// Is the node to be fenced, whatever it thinks of itself?
+    /// Must the node be fenced, whatever its own view is?
     pub(crate) fn fence_requested(&self, node: &NodeName) -> bool {
         self.services_on(node).iter().any(|(_, service)| service.state == ServiceState::Fence)
     }
@@ -105,7 +105,7 @@ impl World {
     }
 
     /// The daemon is told to stop (`systemctl stop|restart pve-ha-lrm`, a package upgrade): it asks the master to
-    /// freeze its services, waits for that, closes its watchdog and goes. Guests run on.
+    /// freeze its services, waits for that, closes its watchdog and exits. Guests keep running.
     pub(crate) fn lrm_leaves(&mut self, node: &NodeName, returns: bool) {
         let since_ms = self.now_ms;
         let Some(lrm) = self.ha.lrm.get_mut(node).filter(|lrm| lrm.running) else { return };
@@ -114,7 +114,7 @@ impl World {
         self.on_lrm_leaving(node);
     }
 
-    /// Are all services frozen, so that the daemon can go?
+    /// Are all services frozen, so that the daemon can exit?
     pub(crate) fn on_lrm_leaving(&mut self, node: &NodeName) {
         let busy = self.services_on(node).iter().any(|(_, service)| is_active(service));
         let (now_ms, quorate) = (self.now_ms, self.writable(node));
@@ -131,7 +131,7 @@ impl World {
         }
     }
 
-    /// Takes or gives back the agent lock; true if there is work to do.
+    /// Acquires or releases the agent lock; true if there is work to do.
     fn lrm_state(&mut self, node: &NodeName, here: &[(GuestId, Service)]) -> bool {
         if here.iter().any(|(_, service)| service.state == ServiceState::Fence) {
             return self.lrm_must_be_fenced(node);
@@ -159,7 +159,7 @@ impl World {
         };
         let holds = lrm.state != LrmState::WaitForAgentLock;
         lrm.watchdog_fed_ms = self.now_ms;
-        // A lock taken in another partition's /etc/pve says nothing to the master.
+        // A lock taken in another partition's /etc/pve means nothing to the master.
         if !holds {
             lrm.lock_until_ms = 0;
         } else if with_master {
@@ -247,7 +247,7 @@ impl World {
         }
     }
 
-    /// The worker that stopped a service for a relocation goes on at once: it is one process.
+    /// The worker that stopped a service for a relocation continues at once: it is one process.
     pub(crate) fn lrm_goes_on(&mut self, sid: GuestId, node: &NodeName) {
         let Some(service) = self.ha.manager.services.get(&sid).filter(|s| s.node == *node).cloned() else { return };
         let worker = self.ha.lrm.get(node).and_then(|lrm| lrm.workers.get(&service.uid)).cloned();
@@ -275,7 +275,7 @@ impl World {
 }
 
 impl super::Lrm {
-    /// An orderly end of the daemon: the watchdog is closed, the lock given back, work in hand dropped.
+    /// An orderly end of the daemon: the watchdog is closed, the lock released, current work dropped.
     pub(crate) fn leave(&mut self, now_ms: u64) {
         self.running = false;
         self.leaving = None;

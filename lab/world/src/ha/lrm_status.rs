@@ -1,4 +1,4 @@
-//! What a local resource manager writes of itself: state, mode, results, work in hand. Types only.
+//! What a local resource manager writes about itself: state, mode, results, current work. Types only.
 
 use std::collections::BTreeMap;
 
@@ -11,9 +11,9 @@ use super::ServiceState;
 pub struct Lrm {
     /// Is the daemon running?
     pub running: bool,
-    /// State.
+    /// What it does now.
     pub state: LrmState,
-    /// Mode.
+    /// How it treats its services.
     pub mode: LrmMode,
     /// When it last wrote.
     pub timestamp_ms: u64,
@@ -25,27 +25,27 @@ pub struct Lrm {
     pub idle_rounds: u32,
     /// Results by uid.
     pub results: BTreeMap<String, LrmResult>,
-    /// Work in hand by uid.
+    /// Current work by uid.
     pub workers: BTreeMap<String, Worker>,
-    /// The daemon was told to stop, and waits until the master has frozen its services.
+    /// The daemon is stopping, and waits until the master has frozen its services.
     pub leaving: Option<Leaving>,
 }
 
-/// An orderly stop of the daemon under way.
+/// An orderly stop of the daemon in progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Leaving {
-    /// Since when.
+    /// When the stop was requested.
     pub since_ms: u64,
-    /// Is it started again (a restart, as a package upgrade does it)?
+    /// Is it started again (a restart, as in a package upgrade)?
     pub returns: bool,
 }
 
 /// A piece of an LRM's work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Worker {
-    /// Service.
+    /// The service concerned.
     pub sid: GuestId,
-    /// How far it is.
+    /// What the worker waits for.
     pub stage: WorkStage,
 }
 
@@ -63,7 +63,7 @@ pub enum WorkStage {
 /// What a worker reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LrmResult {
-    /// Service.
+    /// The service concerned.
     pub sid: GuestId,
     /// State it worked for.
     pub state: ServiceState,

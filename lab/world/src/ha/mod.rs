@@ -18,7 +18,7 @@ use quorate_core::ids::{GuestId, NodeName};
 pub use disarm::{Disarm, ResourceMode};
 pub use lrm_status::{Leaving, Lrm, LrmMode, LrmResult, LrmState, WorkStage, Worker};
 
-/// Everything of HA.
+/// The complete state of HA.
 #[derive(Clone, Debug, Default)]
 pub struct Ha {
     /// `resources.cfg`.
@@ -35,26 +35,26 @@ pub struct Ha {
     pub syslog: Vec<(u64, String)>,
     /// Nodes reset by their watchdog so far.
     pub fences: u32,
-    /// Before PVE 9 a node affinity was a group. Has the master written the groups as rules for good?
+    /// Before PVE 9 a node affinity was a group. Has the master written the groups as rules?
     pub groups_became_rules: bool,
 }
 
-/// A resource.
+/// A guest that HA manages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resource {
-    /// Wanted state.
+    /// Requested state.
     pub state: RequestState,
     /// Start attempts on the same node.
     pub max_restart: u32,
     /// Attempts on other nodes.
     pub max_relocate: u32,
-    /// Go back to the preferred node by itself?
+    /// Does HA move it back to its preferred node (failback)?
     pub failback: bool,
     /// Comment.
     pub comment: Option<String>,
 }
 
-/// Wanted state of a resource.
+/// Requested state of a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestState {
     /// Keep it running.
@@ -63,7 +63,7 @@ pub enum RequestState {
     Stopped,
     /// Keep it stopped, not recovered.
     Disabled,
-    /// Hands off.
+    /// HA does not touch it.
     Ignored,
 }
 
@@ -78,7 +78,7 @@ impl RequestState {
         }
     }
 
-    /// Reads it; `enabled` is an alias of started.
+    /// Reads the name; `enabled` is an alias of started.
     pub fn parse(text: &str) -> Option<Self> {
         Some(match text {
             "started" | "enabled" => Self::Started,
@@ -90,14 +90,14 @@ impl RequestState {
     }
 }
 
-/// A rule.
+/// A rule about where resources may run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// What it says.
+    /// What the rule demands.
     pub kind: RuleKind,
-    /// Resources it is about.
+    /// Resources to which it applies.
     pub resources: BTreeSet<GuestId>,
-    /// Switched off?
+    /// Is it switched off?
     pub disabled: bool,
     /// Comment.
     pub comment: Option<String>,
@@ -110,12 +110,12 @@ pub enum RuleKind {
     NodeAffinity {
         /// Nodes and priorities.
         nodes: BTreeMap<NodeName, u32>,
-        /// Only these?
+        /// May the resources run on these nodes only?
         strict: bool,
     },
-    /// All on one node.
+    /// All resources on one node.
     KeepTogether,
-    /// Each on another node.
+    /// Each resource on a different node.
     KeepApart,
 }
 
@@ -132,32 +132,32 @@ pub struct Manager {
     pub node_status: BTreeMap<NodeName, NodeStatus>,
     /// When each node was last seen online, for fencing.
     pub online_last_ms: BTreeMap<NodeName, u64>,
-    /// Nodes that drain because they go down (shutdown policy `migrate`).
+    /// Nodes that drain because they shut down (shutdown policy `migrate`).
     pub shutdown_maintenance: BTreeSet<NodeName>,
-    /// Nodes for which maintenance was asked.
+    /// Nodes for which maintenance was requested.
     pub maintenance_requests: BTreeSet<NodeName>,
     /// State of each service.
     pub services: BTreeMap<GuestId, Service>,
-    /// Services by the node they are on, as of the master's last round: what each LRM looks at.
+    /// Services by the node they are on, as of the master's last round: what each LRM reads.
     pub by_node: BTreeMap<NodeName, Vec<GuestId>>,
-    /// Nodes to which an active service is on its way.
+    /// Target nodes of active services that are moving.
     pub targets: BTreeSet<NodeName>,
     /// HA is disarmed, or about to be.
     pub disarm: Option<Disarm>,
     /// Rounds in a row in which the nodes were unevenly loaded.
     pub uneven_rounds: u32,
-    /// When the master last looked whether the groups can become rules.
+    /// When the master last checked whether the groups can become rules.
     pub groups_looked_ms: u64,
 }
 
 /// A node as the master sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NodeStatus {
-    /// Well.
+    /// In working order.
     Online,
     /// In maintenance.
     Maintenance,
-    /// Not seen.
+    /// Not seen by the master.
     Unknown,
     /// Being fenced.
     Fence,
@@ -181,7 +181,7 @@ impl NodeStatus {
 /// A service as the master sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
-    /// Where it is.
+    /// The node it is on.
     pub node: NodeName,
     /// State.
     pub state: ServiceState,
@@ -258,18 +258,18 @@ pub enum MoveKind {
 pub enum HaCommand {
     /// `migrate SID NODE`, `relocate SID NODE`. The node is not checked here, as in PVE.
     Move {
-        /// How.
+        /// Live, or by stop and start.
         kind: MoveKind,
-        /// Service.
+        /// The service concerned.
         sid: GuestId,
         /// Target as the caller wrote it.
         node: String,
     },
     /// `stop SID TIMEOUT`.
     Stop {
-        /// Service.
+        /// The service concerned.
         sid: GuestId,
-        /// Timeout.
+        /// Timeout in seconds.
         timeout_s: u64,
     },
     /// `enable-node-maintenance NODE`.
@@ -294,7 +294,7 @@ pub struct MoveAnswer {
 /// A change of a resource; `None` leaves the field.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResourceChange {
-    /// Wanted state.
+    /// Requested state.
     pub state: Option<RequestState>,
     /// Restarts.
     pub max_restart: Option<u32>,

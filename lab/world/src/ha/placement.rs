@@ -1,4 +1,4 @@
-//! Where a service belongs: nodes that are online, rules, failback, and the way back after maintenance.
+//! Where a service belongs: nodes that are online, rules, failback, and the move back after maintenance.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use quorate_core::ids::{GuestId, NodeName};
 use super::{NodeStatus, Rule, RuleKind, ServiceState};
 use crate::World;
 
-/// What one round of the master looks up again and again.
+/// What one round of the master looks up repeatedly.
 pub(super) struct Round {
     /// Nodes that may receive services.
     pub online: BTreeSet<NodeName>,
@@ -39,7 +39,7 @@ impl World {
         Round { online, load, rules }
     }
 
-    /// The node a service ought to be on; none if no node may have it.
+    /// The node a service should be on; none if no node may have it.
     pub(super) fn select_node(&self, round: &Round, sid: GuestId) -> Option<NodeName> {
         let service = self.ha.manager.services.get(&sid)?;
         let failback = self.ha.resources.get(&sid).is_none_or(|resource| resource.failback);
@@ -72,7 +72,7 @@ impl World {
             RuleKind::NodeAffinity { nodes, strict: true } => allowed.retain(|node| nodes.contains_key(node)),
             RuleKind::NodeAffinity { .. } => {}
             RuleKind::KeepApart => {
-                // A stopped one is in nobody's way here; a move that is asked for is refused for it all the same.
+                // A stopped service blocks no other here, although a requested move is refused because of it.
                 for other in others.filter(|other| !self.is_at_rest(**other)) {
                     for place in self.places_of(*other) {
                         allowed.remove(&place);
@@ -89,7 +89,7 @@ impl World {
         }
     }
 
-    /// Does it put load on no node: stopped, or about to be started?
+    /// Does it count for no node's load: stopped, or about to be started?
     fn is_at_rest(&self, sid: GuestId) -> bool {
         let service = self.ha.manager.services.get(&sid);
         service.is_some_and(|service| matches!(service.state, ServiceState::Stopped | ServiceState::RequestStart))

@@ -1,6 +1,6 @@
-//! Automatic rebalancing: the master moves services by itself while the nodes are unevenly loaded.
+//! Automatic rebalancing: the master moves services on its own while the nodes are unevenly loaded.
 //!
-//! Promises what a run has to reckon with: with `crs: ha=dynamic,ha-auto-rebalance=1` (PVE 9.2) a node that is being
+//! Models what a run has to expect: with `crs: ha=dynamic,ha-auto-rebalance=1` (PVE 9.2) a node that is being
 //! emptied draws services back onto it. Rules are kept, and one service moves at a time. What it does not do: a node's
 //! load is the memory of its running guests and nothing else, the settings for threshold, margin and method are PVE's
 //! defaults, and under `ha=static` nothing is moved.
@@ -13,15 +13,15 @@ use super::placement::{Round, best_priority};
 use super::{HaCommand, MoveKind, ServiceState};
 use crate::World;
 
-/// From here on the nodes are unevenly loaded: standard deviation by mean.
+/// From here on the nodes are unevenly loaded: standard deviation divided by mean.
 const THRESHOLD: f64 = 0.3;
-/// A move has to make it better by so much.
+/// The least improvement that a move has to bring.
 const MARGIN: f64 = 0.1;
-/// Rounds in a row in which it must be so.
+/// How many rounds in a row the imbalance must last.
 const HOLD_ROUNDS: u32 = 3;
 
 impl World {
-    /// The scheduler's settings as they stand in `datacenter.cfg`; empty where there are none.
+    /// The scheduler's settings as written in `datacenter.cfg`; empty where there are none.
     pub fn scheduler_settings(&self) -> &str {
         let text = self.files.get("/etc/pve/datacenter.cfg").and_then(|file| file.text.as_deref()).unwrap_or_default();
         text.lines().find_map(|line| line.strip_prefix("crs: ")).unwrap_or_default()
@@ -78,7 +78,7 @@ impl World {
         best.map(|(_, sid, node)| (sid, node))
     }
 
-    /// Where a service may go without breaking a rule or leaving the nodes that it prefers.
+    /// Nodes a service may move to without breaking a rule or leaving the nodes that it prefers.
     fn nodes_for(&self, round: &Round, sid: GuestId) -> BTreeSet<NodeName> {
         let none = Vec::new();
         let mut nodes = best_priority(round.rules.get(&sid).unwrap_or(&none), &round.online);
@@ -104,7 +104,7 @@ impl World {
     }
 }
 
-/// Standard deviation by mean; 0 where nothing runs.
+/// Standard deviation divided by mean; 0 where nothing runs.
 fn imbalance(loads: &BTreeMap<NodeName, f64>) -> f64 {
     let count = loads.len() as f64;
     let mean = loads.values().sum::<f64>() / count;

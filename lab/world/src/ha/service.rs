@@ -45,7 +45,7 @@ impl World {
         }
     }
 
-    /// A move may have ended while nobody was there to report it: the service is where its configuration lies.
+    /// A move may have ended while no LRM was there to report it: the service is where its configuration lies.
     fn find_again(&mut self, sid: GuestId) {
         let Some(home) = self.guests.get(&sid).map(|guest| guest.node.clone()) else { return };
         let Some(service) = self.ha.manager.services.get_mut(&sid).filter(|service| service.node != home) else {
@@ -79,7 +79,7 @@ impl World {
         {
             return;
         }
-        // Where it is now is where it goes back to, wherever it came from.
+        // It will return to the node where it is now, wherever it came from.
         if let Some(entry) = self.ha.manager.services.get_mut(&sid).filter(|_| status == Some(NodeStatus::Maintenance))
         {
             entry.maintenance_node = Some(service.node.clone());
@@ -101,7 +101,7 @@ impl World {
                     Some(home) if home == best => {
                         let why = "node came back from maintenance.";
                         self.crm_says(format!("moving service '{sid}' back to '{best}', {why}"));
-                        // Forgotten as soon as the way back begins, as recorded on a genuine cluster.
+                        // Forgotten as soon as the move back begins, as recorded on a genuine cluster.
                         self.at_home_again(sid);
                     }
                     Some(home) if home != service.node => {

@@ -1,4 +1,5 @@
-//! What a run found, and what of it is not as it was: flags, modes, failback, jobs, nodes, HA's scheduler, images in CD drives.
+//! The state that a run found, and what has changed since: flags, modes, failback, jobs, nodes, HA's scheduler, images
+//! in CD drives.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,12 +13,12 @@ use crate::node::Node;
 /// What an empty CD drive holds.
 const EMPTY: &str = "none";
 
-/// What a run found, and has to leave as it was.
+/// The state that a run found and has to restore.
 #[derive(Clone, Debug, Default)]
 pub struct Baseline {
     /// When it was taken.
     pub at_ms: u64,
-    /// Guests that did their work.
+    /// Guests that served.
     pub running: BTreeSet<GuestId>,
     /// Nodes with something to upgrade, or a kernel to boot.
     pub behind: BTreeSet<NodeName>,
@@ -42,7 +43,7 @@ pub struct Baseline {
 }
 
 impl Baseline {
-    /// Takes down what is true now.
+    /// Records the present state.
     pub fn of(world: &World) -> Self {
         let nodes = || world.nodes.iter();
         let stale = |(name, node): &(&NodeName, &Node)| {
@@ -80,7 +81,7 @@ impl Baseline {
         self.behind.iter().filter(done).count() as u32
     }
 
-    /// What the run changed and has not put back.
+    /// What the run changed and has not undone.
     pub(super) fn open_changes(&self, world: &World) -> Vec<String> {
         let mut open = Vec::new();
         for node in world.ha.manager.maintenance_requests.difference(&self.maintenance) {
@@ -113,7 +114,7 @@ impl Baseline {
             open.push(format!("left behind: HA's scheduler is not as it was ({})", self.scheduler));
         }
         for ((id, drive), (storage, volume)) in &self.media {
-            // Where the image does not lie, nobody can put it in: a run names that before it ejects it.
+            // A node without the image cannot insert it again: a run says so before it ejects the image.
             let Some(guest) = world.guests.get(id).filter(|guest| in_reach(world, guest, storage, volume)) else {
                 continue;
             };

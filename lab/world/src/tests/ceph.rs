@@ -1,4 +1,4 @@
-//! Ceph: noout, recovery, the ten minutes, the two copies that are needed.
+//! Ceph: noout, recovery, the ten minutes before an OSD goes out, the two copies that a pool needs.
 
 use quorate_core::ids::OsdId;
 
@@ -83,7 +83,7 @@ fn two_hosts_down_stop_the_pools_and_the_guests_on_them() {
 }
 
 #[test]
-fn a_booted_monitor_complains_of_its_clock_for_75_s() {
+fn a_booted_monitor_reports_clock_skew_for_75_s() {
     let mut world = demo();
     world.power_off(&node("pve3"));
     world.power_on(&node("pve3"));
@@ -127,7 +127,7 @@ fn managers_metadata_servers_and_monitors_fail_over_with_their_node() {
     let ceph = |w: &World| w.ceph.clone().unwrap();
     assert_eq!((ceph(&world).active_mgr, ceph(&world).active_mds), (Some("pve1".to_owned()), Some("pve1".to_owned())));
     world.power_off(&node("pve1"));
-    assert_eq!(ceph(&world).active_mgr.as_deref(), Some("pve1"), "the map is old for a while");
+    assert_eq!(ceph(&world).active_mgr.as_deref(), Some("pve1"), "the map is out of date for a while");
     until(&mut world, 25, "failover", |w| ceph(w).active_mgr.as_deref() == Some("pve2"));
     assert_eq!(ceph(&world).active_mds.as_deref(), Some("pve2"));
     assert_eq!(ceph(&world).mon_quorum(), ["pve2", "pve3"]);

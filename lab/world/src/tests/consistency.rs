@@ -1,4 +1,4 @@
-//! Whatever is done to it, the world never contradicts itself, and it heals once it is left alone.
+//! Whatever is done to it, the world never contradicts itself, and it recovers once it is left alone.
 
 use super::*;
 use crate::events::Rng;
@@ -34,7 +34,7 @@ fn check(world: &World, seed: u64) {
     }
 }
 
-/// Something that somebody might do; refusals are fine.
+/// Something that a person might do; refusals are fine.
 fn meddle(world: &mut World, rng: &mut Rng) {
     let names = ["pve1", "pve2", "pve3"];
     let ids: Vec<GuestId> = world.guests.keys().copied().collect();
@@ -59,7 +59,7 @@ fn meddle(world: &mut World, rng: &mut Rng) {
 }
 
 #[test]
-fn forty_stories_of_meddling_never_break_the_world_and_it_heals() {
+fn forty_random_histories_never_make_the_world_inconsistent_and_it_recovers() {
     for seed in 0..40 {
         let mut world = world_from_toml(DEMO, seed).unwrap();
         let mut rng = Rng::new(seed ^ 0xabcd);
@@ -82,7 +82,7 @@ fn forty_stories_of_meddling_never_break_the_world_and_it_heals() {
     }
 }
 
-/// Power, links, flags and maintenance as they should be; and time.
+/// Restores power, links, flags and maintenance, and lets time pass.
 fn repair(world: &mut World) {
     for _ in 0..40 {
         for name in world.nodes.keys().cloned().collect::<Vec<_>>() {

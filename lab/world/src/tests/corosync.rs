@@ -5,7 +5,7 @@ use crate::cluster_file::ClusterFile;
 use crate::corosync::View;
 use crate::faults::{Fault, FaultKind};
 
-/// Two of the demo cluster's nodes, with these votes of theirs and of a device.
+/// Two of the demo cluster's nodes, with these votes, and a quorum device with these.
 fn two(votes: [u32; 2], device: Option<u32>) -> World {
     let mut file = ClusterFile::parse(DEMO).unwrap();
     file.cluster.qdevice_votes = device;
@@ -29,7 +29,7 @@ fn isolate(world: &mut World, name: &str) {
     run_s(world, 15);
 }
 
-/// Lines of a node's corosync with this text.
+/// Number of lines in a node's corosync journal that contain this text.
 fn lines(world: &World, name: &str, text: &str) -> usize {
     world.nodes[&node(name)].journal.iter().filter(|line| line.unit == "corosync" && line.text.contains(text)).count()
 }
@@ -54,7 +54,7 @@ fn two_plain_nodes_lose_quorum_with_either_of_them() {
 }
 
 #[test]
-fn two_node_lets_one_go_on_but_a_fresh_one_waits_for_the_other() {
+fn two_node_lets_one_continue_but_a_fresh_one_waits_for_the_other() {
     let mut world = two([1, 1], None);
     world.corosync.two_node = true;
     world.form_membership();
@@ -116,7 +116,7 @@ fn expected_votes_are_lowered_only_when_alone_and_rise_with_each_that_joins() {
 }
 
 #[test]
-fn a_link_that_flaps_is_heard_and_with_a_second_link_nothing_else_happens() {
+fn a_flapping_link_is_logged_and_with_a_second_link_nothing_else_happens() {
     let mut world = demo();
     run_s(&mut world, 31);
     let ring = view(&world, "pve1").ring_seq;
@@ -163,7 +163,7 @@ fn storm(world: &mut World, ids: &[u32]) {
 }
 
 #[test]
-fn one_stream_that_fills_the_shared_link_costs_retransmits_and_no_more() {
+fn one_stream_that_fills_the_shared_link_only_causes_retransmits() {
     let mut world = shared_link(2);
     storm(&mut world, &[113]);
     until(&mut world, 60, "retransmits", |w| lines(w, "pve1", "Retransmit List") > 1);
@@ -189,7 +189,7 @@ fn a_storm_on_the_shared_link_retransmits_first_then_loses_the_member_and_ha_fen
     until(&mut world, 30, "retransmits", |w| lines(w, "pve1", "Retransmit List") > 0);
     assert!(world.corosync.quorate(&node("pve1")), "retransmits come first");
     until(&mut world, 30, "token", |w| lines(w, "pve1", "A processor failed") > 0);
-    assert!(!world.corosync.quorate(&node("pve1")), "source and target are alone");
+    assert!(!world.corosync.quorate(&node("pve1")), "source and target are isolated");
     assert!(!world.corosync_link_carries(&node("pve1"), &node("pve3"), 0));
     until(&mut world, 120, "fence", |w| report(w).fences > 0);
     let s = (world.now_ms - t) / 1000;
@@ -204,7 +204,7 @@ fn the_same_storm_with_a_rate_limit_or_a_second_link_loses_nothing() {
     world.guests.get_mut(&GuestId::vm(113)).unwrap().dirty_bytes_per_s = 5 << 20;
     storm(&mut world, &[110, 113, 119]);
     until(&mut world, 900, "moved", |w| w.migrations.running.is_empty());
-    assert_eq!(lines(&world, "pve1", "Retransmit"), 0, "90 of 110 MiB/s are no saturated link");
+    assert_eq!(lines(&world, "pve1", "Retransmit"), 0, "90 of 110 MiB/s do not saturate the link");
     assert!(report(&world).clean, "{}", story(&world));
 
     let mut world = shared_link(2);

@@ -53,7 +53,7 @@ fn an_isolated_node_resets_itself_and_its_services_start_once_elsewhere() {
 }
 
 #[test]
-fn nothing_arrives_on_a_node_that_has_no_quorum_and_ha_doubles_nothing_by_it() {
+fn nothing_arrives_on_a_node_that_has_no_quorum_and_ha_doubles_no_guest() {
     for id in [GuestId::vm(110), GuestId::vm(101)] {
         let mut world = demo();
         run_s(&mut world, 60);
@@ -84,7 +84,7 @@ fn lowering_votes_on_a_node_that_is_only_cut_off_runs_guests_twice() {
 }
 
 #[test]
-fn dpkgs_lock_is_waited_for_and_a_full_disk_is_not() {
+fn an_upgrade_waits_for_dpkgs_lock_but_not_for_a_full_disk() {
     let mut world = demo();
     planned_fault(&mut world, &[FaultKind::AptLocked { node: node("pve1"), seconds: 120 }]);
     let from = world.now_ms;
@@ -118,7 +118,7 @@ fn a_lost_source_or_target_ends_a_move_differently() {
     run_s(&mut world, 5);
     world.power_off(&node("pve2"));
     assert_eq!(exit(&world, &upid).as_deref(), Some("migration problems"));
-    assert!(world.guests[&id].serves(), "the source goes on");
+    assert!(world.guests[&id].serves(), "the guest keeps running on the source");
     let mut world = demo();
     let upid = world.migrate(&node("pve1"), id, to("pve2")).unwrap();
     run_s(&mut world, 5);
@@ -128,7 +128,7 @@ fn a_lost_source_or_target_ends_a_move_differently() {
 }
 
 #[test]
-fn what_an_administrator_does_is_not_the_runs_harm() {
+fn what_an_administrator_does_is_not_counted_as_harm_by_the_run() {
     let mut world = demo();
     run_s(&mut world, 20);
     let noout = |set| FaultKind::AdminNoout { set };
@@ -141,11 +141,11 @@ fn what_an_administrator_does_is_not_the_runs_harm() {
     assert_eq!(where_is(&world, GuestId::vm(110)), "pve3");
     assert!(report(&world).clean, "{}", story(&world));
     world.ceph_flag("noout", false).unwrap();
-    assert_eq!(report(&world).still_to_undo, 1, "his flag was not ours to clear");
+    assert_eq!(report(&world).still_to_undo, 1, "the administrator's flag was not ours to clear");
 }
 
 #[test]
-fn a_strict_rule_keeps_a_service_on_a_node_in_maintenance_for_ever() {
+fn a_strict_rule_keeps_a_service_on_a_node_in_maintenance_forever() {
     let mut world = demo();
     let rule = world.ha.rules.get_mut("mail-on-pve1").unwrap();
     rule.kind = RuleKind::NodeAffinity { nodes: [(node("pve1"), 1)].into(), strict: true };
@@ -173,7 +173,7 @@ fn a_failing_ha_move_is_tried_again_every_round() {
 }
 
 #[test]
-fn a_replicated_guest_only_moves_to_its_target_and_the_job_turns_round() {
+fn a_replicated_guest_only_moves_to_its_target_and_the_job_is_reversed() {
     let text = "[[replication]]\nguest = \"vm:115\"\ntarget = \"pve2\"\n";
     let mut world = world_from_toml(&format!("{DEMO}\n{text}"), 7).unwrap();
     let id = GuestId::vm(115);

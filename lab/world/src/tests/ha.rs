@@ -27,13 +27,13 @@ fn maintenance_drains_the_ha_guests_and_disabling_it_brings_them_back() {
     assert_eq!(world.ha.lrm[&node("pve1")].mode, LrmMode::Maintenance);
     let homes = world.ha.manager.services.values().filter(|s| s.maintenance_node == Some(node("pve1"))).count();
     assert_eq!(homes, 3, "vm:101, vm:104 and ct:201 remember their node");
-    assert!(world.nodes[&node("pve1")].processes.contains(&GuestId::vm(110)), "HA moves nobody else's guests");
+    assert!(world.nodes[&node("pve1")].processes.contains(&GuestId::vm(110)), "HA moves no guests but its own");
     assert_ne!(where_is(&world, GuestId::vm(101)), "pve2", "the databases are kept apart");
     assert_eq!(report(&world).still_to_undo, 1);
 
     world.ha_maintenance(&node("pve2"), "pve1", false).unwrap();
     run_s(&mut world, 4);
-    assert!(!settled(&world), "it takes a round or two until the way back begins");
+    assert!(!settled(&world), "it takes a round or two until the move back begins");
     until(&mut world, 300, "home again", settled);
     for id in [GuestId::vm(101), GuestId::vm(104), GuestId::ct(201)] {
         assert_eq!(where_is(&world, id), "pve1");
@@ -49,7 +49,7 @@ fn failback_undoes_a_manual_move_and_failback_0_keeps_it() {
     let upid = world.migrate(&node("pve1"), mail, to("pve3")).unwrap();
     assert!(upid.as_str().contains(":hamigrate:104:"));
     run_s(&mut world, 2);
-    assert_eq!(exit(&world, &upid).as_deref(), Some("OK"), "merely queued");
+    assert_eq!(exit(&world, &upid).as_deref(), Some("OK"), "only queued");
     assert_eq!(where_is(&world, mail), "pve1");
     until(&mut world, 120, "moved", |w| where_is(w, mail) == "pve3");
     until(&mut world, 120, "moved straight back", |w| where_is(w, mail) == "pve1");

@@ -28,7 +28,7 @@ fn disarming_freezes_at_once_releases_every_watchdog_and_arming_thaws_within_two
     let s = (world.now_ms - t) / 1000;
     assert!((5..=30).contains(&s), "disarmed after {s} s, 20 s in the vendor's log");
     run_s(&mut world, 80);
-    assert!(world.guests.values().filter(|g| g.onboot).all(|g| g.serves()), "guests run on");
+    assert!(world.guests.values().filter(|g| g.onboot).all(|g| g.serves()), "guests keep running");
     let t = world.now_ms;
     world.ha_arm(&node("pve2")).unwrap();
     let thawed = |w: &World| w.ha.manager.services.values().all(|s| s.state == ServiceState::Started);
@@ -58,7 +58,7 @@ fn while_ha_is_disarmed_nothing_is_fenced_recovered_moved_or_drained() {
 }
 
 #[test]
-fn resources_that_a_disarmed_ha_ignores_are_guests_like_any_other() {
+fn resources_that_a_disarmed_ha_ignores_behave_like_other_guests() {
     let mut world = disarmed(ResourceMode::Ignore);
     let upid = world.migrate(&node("pve3"), GuestId::vm(103), to("pve2")).unwrap();
     assert!(upid.as_str().contains(":qmigrate:103:"), "{upid}");

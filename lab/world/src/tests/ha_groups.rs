@@ -72,7 +72,7 @@ fn what_must_be_apart_is_recovered_apart_or_not_at_all() {
     let all = [GuestId::vm(101), GuestId::vm(102), GuestId::vm(103)];
     world.ha.rules.get_mut("databases-apart").unwrap().resources = all.into();
     run_s(&mut world, 60);
-    // One on each of three nodes: for the one that is lost there is no place.
+    // One on each of three nodes: there is no node for the guest of the lost one.
     world.power_off(&node("pve3"));
     until(&mut world, 300, "fenced", |w| w.ha.manager.services[&GuestId::vm(103)].state == ServiceState::Recovery);
     run_s(&mut world, 300);

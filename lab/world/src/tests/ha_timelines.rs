@@ -1,4 +1,4 @@
-//! HA timelines as the vendor's own regression logs have them, line by line.
+//! HA timelines as in the vendor's own regression logs, line by line.
 //!
 //! The vendor's clock has master rounds of 20 s, this world and production have 10 s. So a transition that waits for the
 //! master may come up to one of those rounds earlier; it is never later than there by more than one round of 10 s.
@@ -24,7 +24,7 @@ fn said(world: &World, what: &str) -> bool {
     world.ha.syslog.iter().any(|(_, line)| line.contains(what))
 }
 
-/// Seconds since `from_ms`, once this holds.
+/// Waits until this holds; the seconds since `from_ms`.
 fn at(world: &mut World, from_ms: u64, limit_s: u64, what: &str, holds: impl Fn(&World) -> bool) -> u64 {
     until(world, limit_s, what, holds);
     (world.now_ms - from_ms) / 1000
@@ -41,7 +41,7 @@ fn erp() -> GuestId {
 }
 
 #[test]
-fn maintenance_and_the_journey_back_take_the_vendors_steps() {
+fn maintenance_and_the_move_back_follow_the_vendors_steps() {
     let mut world = settled_demo();
     let t = world.now_ms;
     world.ha_maintenance(&node("pve1"), "pve3", true).unwrap();
@@ -65,7 +65,7 @@ fn maintenance_and_the_journey_back_take_the_vendors_steps() {
     run_s(&mut world, 60);
     assert_eq!(status(&world, "pve3"), NodeStatus::Maintenance, "maintenance survives the reboot");
     assert_eq!(lrm(&world, "pve3").state, LrmState::WaitForAgentLock, "an LRM with nothing to do takes no lock");
-    // 420 disabled; 440 online, and the way back begins in that round; 460 at home.
+    // 420 disabled; 440 online, and the move back begins in that round; 460 at home.
     let t = world.now_ms;
     world.ha_maintenance(&node("pve1"), "pve3", false).unwrap();
     let s = at(&mut world, t, 40, "online", |w| status(w, "pve3") == NodeStatus::Online);
@@ -97,7 +97,7 @@ fn a_master_cut_off_resets_itself_and_its_services_start_elsewhere_three_minutes
     let s = at(&mut world, t, 90, "reset", |w| w.ha.fences == 1);
     assert!((50..=75).contains(&s), "reset after {s} s: 60 s after it was last fed, 10 s of the hardware");
     assert!(!world.guests.values().any(|g| g.runs_on.contains(&node("pve1"))), "all its guests die");
-    assert_eq!(status(&world, "pve1"), NodeStatus::Online, "nobody has looked");
+    assert_eq!(status(&world, "pve1"), NodeStatus::Online, "no master has looked");
     // The new master waits for the old one's lock, then 60 s for what it has not seen itself.
     let s = at(&mut world, t, 100, "master", |w| w.ha.manager.master != Some(node("pve1")));
     assert!((100..=130).contains(&s), "new master after {s} s, 102 s there");
@@ -109,7 +109,7 @@ fn a_master_cut_off_resets_itself_and_its_services_start_elsewhere_three_minutes
     let s = at(&mut world, t, 60, "started", |w| w.guests[&vm].serves());
     assert!((165..=215).contains(&s), "vm:101 serves again after {s} s; 181 s there and on a genuine cluster");
     assert_ne!(where_is(&world, vm), "pve1");
-    // Back on its feet and in the cluster: online, and what prefers it goes back.
+    // The node is back in the cluster: online, and services that prefer it move back.
     for link in [0, 1] {
         world.set_link(&node("pve1"), link, true);
     }
@@ -143,7 +143,7 @@ fn another_node_cut_off_is_unknown_at_once_fenced_after_a_minute_and_recovered_a
 }
 
 #[test]
-fn a_reboot_with_the_default_policy_freezes_stops_and_starts_again_here() {
+fn a_reboot_with_the_default_policy_freezes_stops_and_starts_services_on_the_same_node() {
     let mut world = settled_demo();
     let vm = GuestId::vm(101);
     let t = world.now_ms;
@@ -187,7 +187,7 @@ fn a_reboot_with_policy_failover_recovers_elsewhere_if_the_node_stays_away_for_l
     world.node_power(&node("pve3"), AfterDown::Reboot).unwrap();
     let s = at(&mut world, t, 200, "recovered", |w| where_is(w, erp()) != "pve3" && w.guests[&erp()].serves());
     assert!((80..=150).contains(&s), "recovered after {s} s, about two minutes");
-    assert_eq!(report(&world).fences, 0, "it went orderly: nobody is reset");
+    assert_eq!(report(&world).fences, 0, "it left in an orderly way: no node is reset");
 }
 
 #[test]
@@ -218,7 +218,7 @@ fn a_manual_move_off_a_strict_rule_is_undone_at_once() {
     world.ha_move(&node("pve1"), erp(), MoveKind::Migrate, "pve2").unwrap();
     run_s(&mut world, 60);
     assert_eq!(where_is(&world, erp()), "pve3", "a target outside a strict rule is refused");
-    // Somebody adds the rule while the guest is elsewhere: it goes to where the rule wants it.
+    // Someone adds the rule while the guest is elsewhere: it moves to where the rule requires it.
     let rule = world.ha.rules.remove("erp-here").unwrap();
     world.ha_move(&node("pve1"), erp(), MoveKind::Migrate, "pve2").unwrap();
     until(&mut world, 90, "moved", |w| where_is(w, erp()) == "pve2" && state(w, erp()) == ServiceState::Started);
@@ -259,7 +259,7 @@ fn an_idle_lrm_is_not_reset_and_an_active_one_is_idle_after_ten_minutes_without_
     cut_off(&mut world, "pve3");
     run_s(&mut world, 300);
     assert_eq!(report(&world).fences, 0);
-    assert!(world.guests[&erp()].serves(), "guests run on without quorum where HA is idle");
+    assert!(world.guests[&erp()].serves(), "guests keep running without quorum where HA is idle");
 }
 
 #[test]

@@ -1,10 +1,10 @@
-//! Carelessness must turn the ledger red.
+//! Careless actions must show as harm in the impact report.
 
 use super::*;
 use crate::node::AfterDown;
 
 #[test]
-fn a_reboot_with_guests_on_the_node_is_red() {
+fn a_reboot_with_guests_on_the_node_is_harm() {
     let mut world = demo();
     run_s(&mut world, 30);
     assert!(report(&world).clean);
@@ -95,7 +95,7 @@ fn the_report_has_exactly_the_agreed_keys() {
 }
 
 #[test]
-fn an_image_that_was_ejected_and_not_put_back_is_still_owed() {
+fn an_image_that_was_ejected_and_not_inserted_again_is_still_to_undo() {
     let mut world = demo();
     let id = GuestId::vm(114);
     let at = world.guests[&id].node.clone();

@@ -1,11 +1,11 @@
-//! Backups, tasks, boots with pins.
+//! Backups, tasks, and boots with a pinned kernel.
 
 use quorate_core::version::Version;
 
 use super::*;
 
 #[test]
-fn a_backup_locks_the_guests_it_saves_and_lets_them_go() {
+fn a_backup_locks_the_guests_it_saves_and_unlocks_them() {
     let text = DEMO.replace("next_run_in_s = 52200", "next_run_in_s = 60");
     let mut world = world_from_toml(&text, 7).unwrap();
     run_s(&mut world, 62);
@@ -33,11 +33,11 @@ fn a_pinned_kernel_boots_again_whatever_is_installed() {
     world.power_on(&node("pve3"));
     until(&mut world, 300, "back", |w| back(w, "pve3"));
     assert_eq!(world.nodes[&node("pve3")].kernel.running.as_str(), "6.17.2-1-pve");
-    assert_eq!(report(&world).nodes_upgraded, 1, "a pin is the administrator's will");
+    assert_eq!(report(&world).nodes_upgraded, 1, "a pin is what the administrator wants");
 }
 
 #[test]
-fn moments_are_written_as_the_calendar_has_them() {
+fn moments_are_written_as_calendar_dates() {
     use crate::tasks::timestamp;
     assert_eq!(timestamp(0), "1970-01-01 00:00:00");
     assert_eq!(timestamp(951_782_400_000), "2000-02-29 00:00:00");

@@ -1,4 +1,4 @@
-//! The world's machines against the timelines that were measured, and harm that must show in the ledger.
+//! The world's machines against the measured timelines, and harm that must show in the impact report.
 
 mod ceph;
 mod consistency;
@@ -42,7 +42,7 @@ fn run_s(world: &mut World, seconds: u64) {
     world.advance_to(to);
 }
 
-/// Goes on until this holds; the seconds it took. Panics after the limit.
+/// Advances until this holds and returns the seconds it took. Panics after the limit.
 fn until(world: &mut World, limit_s: u64, what: &str, holds: impl Fn(&World) -> bool) -> u64 {
     let from = world.now_ms;
     while !holds(world) {
@@ -91,7 +91,7 @@ fn where_is(world: &World, id: GuestId) -> String {
     world.guests[&id].node.to_string()
 }
 
-/// apt update and dist-upgrade on a node; its exit status.
+/// Runs apt update and dist-upgrade on a node and returns the exit status.
 fn upgrade(world: &mut World, name: &str) -> i32 {
     let upid = world.apt_update(&node(name), ME).expect("apt update starts");
     assert_eq!(task_ends(world, &upid), "OK");

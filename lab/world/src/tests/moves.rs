@@ -1,4 +1,4 @@
-//! Live, by restart, offline; and what is in the way.
+//! Moves: live, by restart, offline; and what prevents them.
 
 use super::*;
 use crate::faults::{Fault, FaultKind};
@@ -53,7 +53,7 @@ fn what_blocks_a_move_is_found_where_pve_finds_it() {
         assert!(log(&world, &upid).contains(word), "{}", log(&world, &upid));
         assert_eq!(world.guests[&id].lock, None);
     }
-    // With the flag the disk goes along, at the network's pace; the ISO moves once it is ejected.
+    // With the flag the disk is copied, as fast as the network allows; the VM with the ISO moves once it is ejected.
     let upid = world.migrate(&node("pve3"), local, MigrateRequest { with_local_disks: true, ..to("pve1") }).unwrap();
     let from = world.now_ms;
     assert_eq!(task_ends(&mut world, &upid), "OK");
@@ -105,7 +105,7 @@ fn a_container_moves_by_restart_and_its_downtime_counts() {
 }
 
 #[test]
-fn moves_fail_hang_and_lie_when_told_to() {
+fn moves_fail_hang_and_misreport_when_a_fault_says_so() {
     let mut world = demo();
     let id = GuestId::vm(113);
     for kind in [
@@ -152,7 +152,7 @@ fn a_full_target_refuses_and_an_older_one_is_a_step_back() {
 }
 
 #[test]
-fn a_guest_that_dirties_faster_than_the_network_pauses_for_longer_and_is_still_moved() {
+fn a_guest_that_dirties_faster_than_the_network_pauses_for_longer_and_still_moves() {
     let mut world = demo();
     world.options.migration_bytes_per_s = 110 << 20;
     let quiet = world.migrate(&node("pve1"), GuestId::vm(110), to("pve2")).unwrap();
@@ -167,7 +167,7 @@ fn a_guest_that_dirties_faster_than_the_network_pauses_for_longer_and_is_still_m
     assert!(log(&world, &busy).contains("auto-increased downtime to continue migration: 1600 ms"));
     let busy_ms = report(&world).blackout_ms_max;
     assert!((500..=2_000).contains(&busy_ms), "{busy_ms}");
-    assert_eq!(report(&world).unconsented_downtime_s, 0, "a pause, no downtime");
+    assert_eq!(report(&world).unconsented_downtime_s, 0, "a pause, not downtime");
 }
 
 #[test]

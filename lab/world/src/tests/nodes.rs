@@ -5,9 +5,9 @@ use crate::faults::{Fault, FaultKind};
 use crate::node::AfterDown;
 
 #[test]
-fn a_rebooted_node_serves_on_for_25_s_and_is_back_within_three_minutes() {
+fn a_rebooted_node_keeps_serving_for_25_s_and_is_back_within_three_minutes() {
     let mut world = demo();
-    // pve3 is emptied of everything that runs, by fiat: this test is about the machine.
+    // Everything that runs on pve3 is simply removed: this test is about the machine.
     for id in world.nodes[&node("pve3")].processes.clone() {
         world.impact.consent(id, 10_000);
         world.process_ends(id, &node("pve3"));
@@ -15,8 +15,8 @@ fn a_rebooted_node_serves_on_for_25_s_and_is_back_within_three_minutes() {
     let old = world.nodes[&node("pve3")].boot_id.clone();
     world.node_power(&node("pve3"), AfterDown::Reboot).unwrap();
     run_s(&mut world, 20);
-    assert!(world.nodes[&node("pve3")].api_answers(world.now_ms), "the API serves on");
-    assert_eq!(world.corosync.views[&node("pve1")].members.len(), 3, "and everybody sees it online");
+    assert!(world.nodes[&node("pve3")].api_answers(world.now_ms), "the API keeps serving");
+    assert_eq!(world.corosync.views[&node("pve1")].members.len(), 3, "and every node sees it online");
     let gone_s = 20 + until(&mut world, 60, "down", |w| !w.nodes[&node("pve3")].api_up);
     assert!((25..=35).contains(&gone_s), "{gone_s}");
     assert_eq!(world.corosync.views[&node("pve1")].members.len(), 2, "a clean stop is noticed at once");
@@ -52,7 +52,7 @@ fn one_link_down_changes_nothing_and_both_cut_a_node_off() {
     let view = &world.corosync.views[&node("pve2")];
     assert_eq!((view.members.len(), view.total_votes, view.quorum, view.quorate), (1, 1, 2, false));
     assert!(world.corosync.quorate(&node("pve1")));
-    // Alone, one may lower the expected votes to one's own; they rise again as soon as another joins.
+    // A node that is alone may lower the expected votes to its own; they rise again as soon as another joins.
     assert!(world.pvecm_expected(&node("pve1"), 1).is_err(), "two votes are there");
     world.pvecm_expected(&node("pve2"), 1).unwrap();
     assert!(world.corosync.quorate(&node("pve2")));

@@ -1,8 +1,8 @@
-//! What peers did on a genuine three-node cluster, done here: the same steps, and what was measured beside what comes
-//! out. Everything measured is met within a quarter (`docs/lab-world.md` has the table).
+//! What other tools did on a genuine three-node cluster, repeated here: the same steps, and the measured figures
+//! beside the lab's. Everything measured is met within a quarter (`docs/lab-world.md` has the table).
 //!
 //! The genuine nodes were containers: they boot in half a minute, and their packages are placeholders that install in
-//! no time. That is this cluster's [`Pace`]; everything else is as in any world.
+//! no time. That is this cluster's [`MachineSpeed`]; everything else is as in any world.
 
 use std::collections::BTreeSet;
 
@@ -181,7 +181,7 @@ fn pvesh_migrate(world: &mut World, id: GuestId, target: &str) {
     }
 }
 
-/// The node with most memory free, by what `/cluster/resources` shows; the first of equals.
+/// The node with the most free memory, by what `/cluster/resources` shows; the first of equals.
 fn most_free(world: &World, but: &str) -> String {
     let others = world.nodes.keys().filter(|name| name.as_str() != but && api(world, name.as_str()));
     let best = others.max_by_key(|name| (world.node_free_bytes(name), std::cmp::Reverse((*name).clone())));
@@ -201,7 +201,7 @@ fn a_reboot_of_an_empty_node_is_refused_after_25_s_and_answered_again_after_64_s
     }
     world.node_power(&node("pve3"), AfterDown::Reboot).unwrap();
     run_s(&mut world, 17);
-    assert_eq!(world.corosync.views[&node("pve1")].members.len(), 3, "everybody says online at +17 s");
+    assert_eq!(world.corosync.views[&node("pve1")].members.len(), 3, "every node says online at +17 s");
     until(&mut world, 60, "gone", |w| !api(w, "pve3"));
     about("the API is gone, s", 25, seconds(&world, t));
     until(&mut world, 30, "offline", |w| w.corosync.views[&node("pve1")].members.len() == 2);
@@ -270,7 +270,7 @@ fn proxpatch_with_its_flags_set_leaves_its_own_node_in_maintenance() {
     let mut worst = BTreeSet::new();
     // Upgrades as above; they take the same time.
     run_s(&mut world, 115);
-    // Its own node goes first, and itself with it. The service starts again with the node and begins anew.
+    // Its own node goes first, and the tool with it. The service starts again with the node and starts over.
     proxpatch_reboots(&mut world, "pve1");
     until(&mut world, 300, "its own node is back", |w| w.nodes[&node("pve1")].boots == 2 && api(w, "pve1"));
     run_s(&mut world, 115);
@@ -348,7 +348,7 @@ fn a_loop_that_goes_by_the_text_of_ha_manager_reboots_under_the_guest_outside_ha
     assert!(report.rules_broken > 0 && !report.clean);
 }
 
-/// Goes on to the next look of a tool that looks every so many seconds.
+/// Advances to the next poll of a tool that polls every so many seconds.
 fn next_look(world: &mut World, since_ms: u64, every_s: u64) {
     let over_s = seconds(world, since_ms) % every_s;
     run_s(world, every_s - over_s);

@@ -40,7 +40,7 @@ fn a_power_off_with_the_default_policy_recovers_the_services_elsewhere_without_a
 }
 
 #[test]
-fn a_managed_guest_is_stopped_through_its_wanted_state_and_an_ignored_one_directly() {
+fn a_managed_guest_is_stopped_through_its_requested_state_and_an_ignored_one_directly() {
     let mut world = demo();
     run_s(&mut world, 30);
     let id = GuestId::vm(106);
@@ -60,7 +60,7 @@ fn a_managed_guest_is_stopped_through_its_wanted_state_and_an_ignored_one_direct
 }
 
 #[test]
-fn resources_come_and_go() {
+fn resources_are_added_and_removed() {
     let mut world = demo();
     run_s(&mut world, 30);
     let id = GuestId::vm(110);
@@ -77,7 +77,7 @@ fn resources_come_and_go() {
 }
 
 #[test]
-fn a_service_stop_of_the_lrm_freezes_and_guests_run_on() {
+fn stopping_the_lrm_service_freezes_its_services_and_guests_keep_running() {
     let mut world = demo();
     run_s(&mut world, 30);
     world.service(&node("pve2"), "pve-ha-lrm", ServiceAction::Stop, ME).unwrap();

@@ -1,4 +1,4 @@
-//! Replication jobs: their rhythm, their failures, and migrations of what they copy.
+//! Replication jobs: their schedule, their failures, and migrations of the guests they copy.
 
 use super::*;
 use crate::faults::{Fault, FaultKind};
@@ -53,7 +53,7 @@ fn a_failed_run_is_tried_again_after_five_minutes_and_then_ten() {
 }
 
 #[test]
-fn a_migration_to_the_replica_copies_little_waits_for_a_run_and_turns_the_job_round() {
+fn a_migration_to_the_replica_copies_little_waits_for_a_run_and_reverses_the_job() {
     let mut world = replicated();
     until(&mut world, 1_000, "a run", |w| w.replication_runs.values().any(|run| run.running_until_ms.is_some()));
     let request = MigrateRequest { with_local_disks: true, ..to("pve2") };
@@ -61,11 +61,11 @@ fn a_migration_to_the_replica_copies_little_waits_for_a_run_and_turns_the_job_ro
     let t = world.now_ms;
     assert_eq!(task_ends(&mut world, &upid), "OK", "{}", log(&world, &upid));
     assert!(log(&world, &upid).contains("found local, replicated disk"));
-    assert!(world.now_ms - t < 40_000, "32 GiB are there already: {} ms", world.now_ms - t);
+    assert!(world.now_ms - t < 40_000, "32 GiB are already there: {} ms", world.now_ms - t);
     let job = world.replication_jobs[0].clone();
     assert_eq!((job.source.as_str(), job.target.as_str()), ("pve2", "pve3"));
     run_s(&mut world, 16 * 60);
-    assert!(world.replication_jobs[0].last_sync_s > job.last_sync_s, "and it runs that way now");
+    assert!(world.replication_jobs[0].last_sync_s > job.last_sync_s, "and it runs in that direction now");
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! The whole demo cluster can be upgraded without harm: by a careful hand that knows only the world's operations.
+//! The whole demo cluster can be upgraded without harm by a careful administrator, with nothing but the world's
+//! operations.
 
 use quorate_core::ids::GuestKind;
 
@@ -19,7 +20,7 @@ fn outside_ha(world: &World, name: &str) -> Vec<GuestId> {
     here.filter(|id| !world.ha_managed(*id)).collect()
 }
 
-/// Drain, upgrade, reboot, wait, bring back: one node.
+/// One node: drain, upgrade, reboot, wait, move back.
 fn roll(world: &mut World, name: &str, shelter: &str) {
     let asked = node(shelter);
     let mut displaced = Vec::new();
@@ -51,7 +52,7 @@ fn roll(world: &mut World, name: &str, shelter: &str) {
     world.ceph_group(&[name.to_owned()], false).unwrap();
     world.ha_maintenance(&asked, name, false).unwrap();
     until(world, 600, "home", |w| {
-        // A service with failback 0 stays where it is, and remembers its node for good.
+        // A service with failback 0 stays where it is, and remembers its node forever.
         let at_home = w.ha.manager.services.iter().all(|(sid, s)| {
             let stays = !w.ha.resources[sid].failback;
             (s.maintenance_node.is_none() || stays) && s.state == crate::ha::ServiceState::Started
@@ -71,7 +72,7 @@ fn roll(world: &mut World, name: &str, shelter: &str) {
 }
 
 #[test]
-fn a_careful_hand_upgrades_the_demo_cluster_with_a_clean_ledger() {
+fn a_careful_administrator_upgrades_the_demo_cluster_with_a_clean_impact_report() {
     let mut world = demo();
     run_s(&mut world, 60);
     let cts: Vec<GuestId> = world.guests.keys().copied().filter(|id| id.kind == GuestKind::Ct).collect();
@@ -79,7 +80,7 @@ fn a_careful_hand_upgrades_the_demo_cluster_with_a_clean_ledger() {
         world.impact.consent(id, 600);
     }
     world.impact.consent(GuestId::vm(116), 900);
-    // A way back that HA takes by itself may lead to an older release: the careful hand knows, and upgrades in order.
+    // A move back by HA may lead to an older release: a careful administrator knows that and upgrades in this order.
     for (name, shelter) in [("pve1", "pve2"), ("pve2", "pve1"), ("pve3", "pve1")] {
         roll(&mut world, name, shelter);
     }

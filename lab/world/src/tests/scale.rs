@@ -1,4 +1,4 @@
-//! Large clusters start fast, and the same seed gives the same story.
+//! Large clusters start fast, and the same seed gives the same history.
 
 use super::*;
 use crate::cluster_file::synthetic;

@@ -1,4 +1,4 @@
-//! Packages, repositories, kernels, disks and boots that do not go as they should.
+//! Packages, repositories, kernels, disks and boots that fail.
 
 use super::*;
 use crate::faults::{Fault, FaultKind};
@@ -12,7 +12,7 @@ fn log_of(world: &World, name: &str) -> String {
     world.nodes[&node(name)].unit_logs.values().flatten().cloned().collect::<Vec<_>>().join("\n")
 }
 
-/// dist-upgrade in a unit of its own with these words; its exit status.
+/// Runs dist-upgrade with these arguments in its own unit and returns the exit status.
 fn dist_upgrade(world: &mut World, name: &str, unit: &str, words: &[&str]) -> i32 {
     let upid = world.apt_update(&node(name), ME).unwrap();
     task_ends(world, &upid);
@@ -27,7 +27,7 @@ fn dist_upgrade(world: &mut World, name: &str, unit: &str, words: &[&str]) -> i3
 }
 
 #[test]
-fn dpkg_that_asks_keeps_the_old_file_if_it_was_told_to_and_stops_half_way_if_not() {
+fn dpkg_keeps_a_changed_configuration_file_if_told_to_and_otherwise_stops_half_way() {
     let ask = || FaultKind::AptAsks { node: node("pve1"), package: "pve-manager".to_owned() };
     let mut world = demo();
     planned_fault(&mut world, ask());
@@ -91,7 +91,7 @@ fn upgrades_fill_the_disk_and_a_full_boot_breaks_the_kernels_package() {
 }
 
 #[test]
-fn a_boot_with_renamed_network_cards_is_reached_by_nobody_until_somebody_goes_there() {
+fn a_node_that_boots_with_renamed_network_cards_is_unreachable_until_someone_goes_there() {
     let mut world = demo();
     planned_fault(&mut world, FaultKind::BootRenamesNics { node: node("pve3") });
     world.power_off(&node("pve3"));

@@ -1,24 +1,24 @@
-//! How others would do it, as their published code or documentation has it: to compare with.
+//! Models of how other tools would do it, from their published code or documentation, for comparison.
 //!
-//! Played on the planner's own placement problem, so that all are asked the same thing. They do not keep every rule. What they
-//! leave undone or break is counted: guests left on a node that goes down, moves that overcommit memory, meetings of
-//! guests that must be apart, moves back to an old release. Models, not the programs themselves: without their faults
-//! at run time.
+//! They run on the planner's own placement problem, so that all solve the same task. They do not keep every rule. What
+//! they leave undone or break is counted: guests left on a node that goes down, moves that overcommit memory, meetings
+//! of guests that must be apart, moves back to an old release. These are models, not the programs themselves: without
+//! their faults at run time.
 
 mod topsis;
 
 use quorate_core::planner::problem::instance::{Instance, NodeSet};
 
-/// What a strategy did.
+/// The result of a strategy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
-    /// Moves of guests.
+    /// Moves, counted per guest.
     pub(crate) moves: u64,
-    /// Memory that travels.
+    /// Memory that is copied, in bytes.
     pub(crate) bytes: u64,
     /// Cost of all moves.
     pub(crate) cost: u64,
-    /// Guests left on a node that goes down.
+    /// How many guests are left on a node that goes down.
     pub(crate) left: u64,
     /// Moves beyond the target's memory.
     pub(crate) over: u64,
@@ -31,37 +31,37 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Was nothing left undone and no rule broken?
+    /// Is nothing left undone and no rule broken?
     pub(crate) fn clean(&self) -> bool {
         self.left + self.over + self.meetings + self.astray + self.backward == 0
     }
 }
 
-/// A strategy.
+/// A strategy to compare with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Strategy {
-    /// PVE's HA maintenance, CRS `basic`, with the return.
+    /// PVE's HA maintenance, CRS `basic`, with failback.
     HaBasic,
     /// The same with CRS `static`.
     HaStatic,
-    /// The same with failback off: nobody returns.
+    /// The same with failback off: guests do not return.
     HaStaticNoReturn,
-    /// XO's rolling pool update: biggest to most free host, everybody home at the end.
+    /// Xen Orchestra's rolling pool update: biggest guest to the host with the most free memory, all home at the end.
     Xo,
     /// ProxLB: maintenance, then its balancer.
     ProxLb,
-    /// ProxPatch: most free node, in any order.
+    /// ProxPatch: the node with the most free memory, in any order.
     ProxPatch,
-    /// An administrator who takes the most free node that is allowed, upgraded or not.
+    /// An administrator who takes the allowed node with the most free memory, upgraded or not.
     MostFree,
-    /// An administrator who takes the next node in turn.
+    /// An administrator who takes the next node, round-robin.
     RoundRobin,
-    /// An administrator who takes the most free upgraded node first.
+    /// An administrator who takes the upgraded node with the most free memory first.
     GreedyNew,
 }
 
 impl Strategy {
-    /// All of them, by name.
+    /// All strategies, by name.
     pub(crate) const ALL: [(&'static str, Self); 9] = [
         ("ha-basic", Self::HaBasic),
         ("ha-static", Self::HaStatic),
@@ -74,7 +74,8 @@ impl Strategy {
         ("greedy-upgraded-first", Self::GreedyNew),
     ];
 
-    /// Plays the whole upgrade. `guests` is how many guests each item has; `seed` decides what is left to chance.
+    /// Simulates the whole upgrade. `guests` is how many guests move together in each item; `seed` decides random
+    /// choices.
     pub(crate) fn play(self, instance: &Instance, guests: &[u64], seed: u64) -> Tally {
         let mut game = Game::new(instance, guests);
         let mut order: Vec<usize> = instance.with_turn().iter().collect();
@@ -236,7 +237,7 @@ impl<'a> Game<'a> {
         self.at[item] = to;
     }
 
-    /// HA takes everybody back to a node that leaves maintenance.
+    /// HA moves all guests back to a node that leaves maintenance.
     fn return_to(&mut self, node: usize) {
         for item in 0..self.at.len() {
             if self.came_from[item] == Some(node) {
@@ -257,7 +258,7 @@ impl<'a> Game<'a> {
     }
 
     /// ProxLB's balancer: small guests first from the fullest to the emptiest, until they are 10 points apart. Each
-    /// guest at most once per run: without that the model can go on for ever.
+    /// guest at most once per run: without that the model could run forever.
     fn balance(&mut self) {
         let mut moved = vec![false; self.at.len()];
         loop {

@@ -1,12 +1,12 @@
-//! How HA's static scheduler picks a node: TOPSIS over average and highest use of memory, with its weights.
+//! How the static scheduler of PVE's HA picks a node: TOPSIS over average and highest use of memory, with its weights.
 //!
-//! Processors are left out: guests that are compared by memory alone have none, so those two columns are alike for
+//! Processors are left out: guests here are compared by memory alone and have none, so those two columns are equal for
 //! every choice.
 
 /// Weights of the average and of the highest use of memory.
 const WEIGHTS: [f64; 2] = [5.0, 10.0];
 
-/// The best of `nodes` for a guest of so many bytes; the first among equals.
+/// The best of `nodes` for a guest of this many bytes; the first among equals.
 pub(super) fn best(load: &[u64], capacity: &[u64], bytes: u64, nodes: &[usize]) -> Option<usize> {
     let used: Vec<f64> = load.iter().zip(capacity).map(|(load, capacity)| *load as f64 / *capacity as f64).collect();
     let squares: f64 = used.iter().map(|used| used * used).sum();
@@ -17,7 +17,7 @@ pub(super) fn best(load: &[u64], capacity: &[u64], bytes: u64, nodes: &[usize]) 
             let with = (load[*node] + bytes) as f64 / capacity[*node] as f64;
             let rms = ((squares - used[*node] * used[*node] + with * with) / used.len() as f64).sqrt();
             let others = if top.0 == *node { top.2 } else { top.1 };
-            // One is added so that an idle cluster is not a division by nothing.
+            // One is added so that an idle cluster does not cause a division by 0.
             [rms + 1.0, with.max(others) + 1.0]
         })
         .collect();

@@ -7,7 +7,7 @@
 //!   `steps!`) only make a room of files: they are no dependency of `mod.rs` on the files in it.
 //! - So a registry whose entries implement its trait is no circle. A file that takes an item *defined in* its `mod.rs`,
 //!   while that `mod.rs` itself works with an item of that file, is one: what both need belongs in a file of its own.
-//! - A `use` in a file with modules below it counts if the file's own code says the name; else it is handed on to them.
+//! - A `use` in a file with modules below it counts if the file's own code says the name; else it is meant for them.
 //! - Tests do not count: they may look at everything.
 
 mod modules;

@@ -13,7 +13,7 @@ pub(super) struct Import {
     /// As it is called here; `*` for all of a module.
     pub(super) name: String,
     pub(super) target: Path,
-    /// It stands in a `pub use`, or a registry macro makes one of it.
+    /// It is in a `pub use`, or a registry macro makes one of it.
     pub(super) hands_on: bool,
 }
 
@@ -55,7 +55,8 @@ fn crates(tree: &Tree) -> Vec<(String, String)> {
     named.collect()
 }
 
-/// `crates/core/src/planner/mod.rs` → `["quorate_core", "planner"]`. A `main.rs` beside a `lib.rs` is like a child of it.
+/// `crates/core/src/planner/mod.rs` → `["quorate_core", "planner"]`. A `main.rs` beside a `lib.rs` is like a child of
+/// it.
 fn module_path(crates: &[(String, String)], file: &str) -> Option<Path> {
     let (folder, name) = crates.iter().find(|(folder, _)| file.starts_with(folder.as_str()))?;
     let inner = file[folder.len()..].trim_end_matches(".rs");
@@ -118,7 +119,7 @@ fn read_module(code: &[Token], file: &str, path: Path, modules: &mut BTreeMap<Pa
     modules.insert(path, module);
 }
 
-/// Neither the middle of a path nor a field, a method or a lifetime; `..` may stand before it.
+/// Neither the middle of a path nor a field, a method or a lifetime; `..` may come before it.
 fn begins_a_path(code: &[Token], index: usize) -> bool {
     let before = |steps: usize| index.checked_sub(steps).map_or("", |place| at(code, place));
     match before(1) {
@@ -185,7 +186,7 @@ fn imports(code: &[Token], begun: usize, above: &mut Path, hands_on: bool, found
         found.push(Import { name, target, hands_on });
     }
     above.truncate(depth);
-    // The comma or the closing bracket is for who called; the semicolon ends it all.
+    // The comma or the closing bracket is for the caller; the semicolon ends it all.
     index
 }
 

@@ -17,7 +17,7 @@ enum Meaning {
     Item(Path, String),
 }
 
-/// No chain of `use` is longer than this; a longer one goes round.
+/// No chain of `use` is longer than this; a longer one is a loop.
 const MOST_STEPS: usize = 20;
 
 impl Names<'_> {

@@ -1,4 +1,4 @@
-//! Questions to the person at the terminal, or to a pipe: one line each.
+//! Questions to the operator at the terminal, or to a pipe: one line each.
 
 use std::io::BufRead;
 
@@ -12,7 +12,7 @@ pub(super) fn line(question: &str) -> Result<String, Failure> {
     let read = std::io::stdin().lock().read_line(&mut answer);
     match (read, answer.trim()) {
         (Ok(1..), answer) if !answer.is_empty() => Ok(answer.to_owned()),
-        _ => Err(Failure::usage("nothing was answered", "Answer, or give it as an option: see `quorate init --help`.")),
+        _ => Err(Failure::usage("there was no answer", "Answer, or give it as an option: see `quorate init --help`.")),
     }
 }
 
@@ -22,5 +22,5 @@ pub(super) fn agreed(question: &str) -> Result<(), Failure> {
     if answer == "yes" {
         return Ok(());
     }
-    Err(Failure::usage(format!("the answer was {answer:?}, not yes"), "Do not go on before you know whom you talk to."))
+    Err(Failure::usage(format!("the answer was {answer:?}, not yes"), "Do not continue until you are sure."))
 }

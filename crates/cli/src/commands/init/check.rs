@@ -1,4 +1,4 @@
-//! The new configuration tried: does the token see everything and may it do everything, does each shell let us in?
+//! Tries the new configuration: does the token see everything and may it do everything, does each shell let us in?
 
 use quorate_core::checks::{Finding, Severity, by_id};
 use quorate_core::policy::Policy;
@@ -36,7 +36,8 @@ pub(super) async fn check(config: &Config, context: &Context) -> Result<Exit, Fa
     match context.format() {
         Format::Json => lacking.iter().for_each(print_json),
         Format::Text if lacking.is_empty() => {
-            page.line(format!("The token sees all {} guests and may do what a run needs.", snapshot.guests.len()));
+            let guests = snapshot.guests.len();
+            page.line(format!("The token sees all {guests} guests and has every privilege that a run needs."));
             page.line("Next: quorate preflight");
             page.print();
         }

@@ -1,4 +1,4 @@
-//! The cluster's nodes, with everything that is pinned of each.
+//! The cluster's nodes, with everything that is pinned for each.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::{Args, ask, say};
 use crate::failure::Failure;
 
-/// One node of the configuration to be.
+/// One node of the new configuration.
 pub(super) struct Member {
     pub(super) name: NodeName,
     pub(super) api: HostPort,
@@ -42,18 +42,18 @@ pub(super) async fn find(
     let mut members = Vec::new();
     for Listed { name, address, fingerprint } in listed {
         let api = (address.clone(), first.1);
-        // Compared, not trusted: what the cluster says of its node and what that node shows must be one.
+        // Compared, not trusted: what the cluster says about the node and what the node shows must match.
         let shown = probe_fingerprint(&api).await.map_err(|error| {
             Failure::cluster(
                 error.to_string(),
-                &["Bring the node up first: a configuration names every node with what it shows."],
+                &["Bring the node up first: the configuration needs the certificate of every node."],
             )
         })?;
         if shown != fingerprint.to_ascii_uppercase() {
-            let what = format!("{name} shows the certificate {shown}, and the cluster says that it has {fingerprint}");
+            let what = format!("{name} shows the certificate {shown}, but the cluster says it is {fingerprint}");
             return Err(Failure::cluster(
                 what,
-                &["If it was renewed a moment ago, restart pveproxy there. Otherwise do not go on."],
+                &["If it was just renewed, restart pveproxy there. Otherwise do not continue."],
             ));
         }
         let ssh = (address, args.ssh_port);
@@ -72,7 +72,7 @@ fn first_ports(args: &Args, first: &HostPort, fingerprint: &str, secret: &str) -
         api: first.clone(),
         fingerprint: fingerprint.to_owned(),
         ssh: (first.0.clone(), args.ssh_port),
-        // Its shell is not used here; a key that nobody has would refuse whoever answered.
+        // Its shell is not used here; a key that no host has would refuse any answer.
         host_key: HostKey::Fingerprint("none".to_owned()),
     };
     let config = LiveConfig {
@@ -90,7 +90,7 @@ async fn listed(ports: &Ports) -> Result<Vec<Listed>, Failure> {
     let answer = ports.api.call(ApiRequest::get(JOIN)).await.map_err(|error| match error {
         ApiError::Refused { reason, .. } => Failure::cluster(
             format!("the cluster does not list its nodes: {reason}"),
-            &["Is it a cluster at all? `pvecm status` on the node tells."],
+            &["Is it a cluster at all? Run `pvecm status` on the node."],
         ),
         other => other.into(),
     })?;
@@ -98,7 +98,7 @@ async fn listed(ports: &Ports) -> Result<Vec<Listed>, Failure> {
     let listed: Option<Vec<Listed>> = nodes.iter().map(one).collect();
     listed.filter(|listed| !listed.is_empty()).ok_or_else(|| {
         Failure::cluster(
-            format!("the answer to GET {JOIN} names no node with its address and fingerprint"),
+            format!("the answer to GET {JOIN} has no node with address and fingerprint"),
             &["Write the configuration by hand: docs/guide/configuration.md."],
         )
     })
@@ -109,7 +109,7 @@ fn one(node: &Value) -> Option<Listed> {
     Some(Listed { name: NodeName::new(text("name")?), address: text("pve_addr")?, fingerprint: text("pve_fp")? })
 }
 
-/// Host keys are given on the command line, or in a file of known hosts, or looked at by a person.
+/// Host keys come from the command line or from a file of known hosts, or a person confirms them.
 fn confirm_host_keys(args: &Args, members: &[Member]) -> Result<(), Failure> {
     let given: BTreeMap<&str, &str> = args.host_key.iter().map(|(name, key)| (name.as_str(), key.as_str())).collect();
     let file =
@@ -123,11 +123,15 @@ fn confirm_host_keys(args: &Args, members: &[Member]) -> Result<(), Failure> {
         if known.is_empty() {
             unknown.insert(member.name.clone());
         } else if !known.contains(&member.host_key) {
-            let what =
-                format!("{} shows the host key {}, and known is {}", member.name, member.host_key, known.join(" or "));
+            let what = format!(
+                "{} shows the host key {}, but the known one is {}",
+                member.name,
+                member.host_key,
+                known.join(" or ")
+            );
             return Err(Failure::cluster(
                 what,
-                &["Compare on the node's console. If it is not the same, do not go on."],
+                &["Compare on the node's console. If it is not the same, do not continue."],
             ));
         }
     }

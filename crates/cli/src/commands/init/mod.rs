@@ -1,8 +1,8 @@
 //! `quorate init ADDRESS`: first contact with a cluster, ending in a configuration in which everything is pinned.
 //!
-//! Trust begins with two looks by a person: the certificate of one node, and the SSH host keys that no `known_hosts`
-//! file of theirs has. Everything else follows from there: the other nodes' certificates are compared with what the
-//! cluster itself says of them over the first, pinned connection. Nothing but reads is sent.
+//! Trust begins with two checks by a person: the certificate of one node, and the SSH host keys that are not in their
+//! `known_hosts` file. Everything else follows from there: the other nodes' certificates are compared with what the
+//! cluster itself reports over the first, pinned connection. Nothing but reads is sent.
 
 mod ask;
 mod check;
@@ -21,7 +21,7 @@ use crate::private_file::write_new;
 use crate::render::page::Page;
 use members::Member;
 
-/// What a run needs, and no more. `docs/guide/access.md` says what each is for.
+/// The privileges that a run needs, and no more. `docs/guide/access.md` says what each is for.
 pub(super) const PRIVILEGES: &str = "Sys.Audit Sys.Console Sys.Modify Sys.PowerMgmt Sys.Syslog VM.Audit VM.Config.CDROM \
                                      VM.Migrate VM.PowerMgmt Datastore.Audit Mapping.Audit";
 
@@ -31,25 +31,26 @@ const API_PORT: u16 = 8006;
 pub(crate) struct Args {
     /// Address of any one node, with a port if it is not 8006
     address: String,
-    /// The fingerprint that its certificate must have (SHA-256); without it you are asked
+    /// The SHA-256 fingerprint of its certificate; without it you are asked to compare
     #[arg(long, value_name = "AA:BB:…")]
     fingerprint: Option<String>,
     /// The API token
     #[arg(long, value_name = "USER@REALM!NAME", default_value = "quorate@pve!run")]
     token_id: String,
-    /// File with the token's secret; if there is none you are asked, and it is written
+    /// File with the token's secret; if it does not exist, you are asked for the secret and it is written there
     #[arg(long, value_name = "FILE", default_value = "token.secret")]
     token_secret_file: PathBuf,
-    /// Private key for root's shell; may be repeated. The agent is asked as well
+    /// Private key for SSH as root; may be repeated. Keys of ssh-agent are used as well
     #[arg(long, value_name = "FILE")]
     ssh_key: Vec<PathBuf>,
     /// Port of the nodes' SSH servers
     #[arg(long, value_name = "PORT", default_value_t = 22)]
     ssh_port: u16,
-    /// Host key of a node, as NAME=SHA256:…; may be repeated. For the others you are asked, unless known_hosts has them
+    /// Host key of a node, as NAME=SHA256:…; may be repeated. You are asked about the others, unless known_hosts has
+    /// them
     #[arg(long, value_name = "NAME=SHA256:…", value_parser = host_key)]
     host_key: Vec<(String, String)>,
-    /// Your own file of host keys
+    /// Your known_hosts file; default: ~/.ssh/known_hosts
     #[arg(long, value_name = "FILE")]
     known_hosts: Option<PathBuf>,
 }
@@ -64,7 +65,7 @@ fn host_key(text: &str) -> Result<(String, String), String> {
 pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let path = context.config_path();
     if path.exists() {
-        let what = format!("{} is there already, and is not overwritten", path.display());
+        let what = format!("{} exists already and is not overwritten", path.display());
         return Err(Failure::usage(what, "Move it away, or name another file with --config."));
     }
     let first = address(&args.address, API_PORT)
@@ -74,22 +75,22 @@ pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Fail
     let members = members::find(args, &first, &fingerprint, &secret).await?;
     let text = config_text(args, path, &members);
     write_new(path, &text).map_err(|error| cannot_write(path, &error))?;
-    say([format!("Written: {}. Now it is tried.", path.display())]);
+    say([format!("Written: {}. Trying it now.", path.display())]);
     check::check(&context.config()?, context).await
 }
 
-/// The one certificate that a person looks at.
+/// The one certificate that a person compares.
 async fn first_fingerprint(args: &Args, first: &HostPort) -> Result<String, Failure> {
     let shown = probe_fingerprint(first).await.map_err(|error| {
-        Failure::cluster(error.to_string(), &["Is it a node's address, and is pveproxy running there?"])
+        Failure::cluster(error.to_string(), &["Is this the address of a node, and is pveproxy running there?"])
     })?;
     if let Some(expected) = &args.fingerprint {
         let digits = |text: &str| text.chars().filter(char::is_ascii_hexdigit).collect::<String>().to_ascii_uppercase();
         if digits(expected) != digits(&shown) {
-            let what = format!("{} shows the certificate {shown}, and you expect {expected}", args.address);
+            let what = format!("{} shows the certificate {shown}, but you expect {expected}", args.address);
             return Err(Failure::cluster(
                 what,
-                &["Compare on the node's console. If it is not the same, do not go on."],
+                &["Compare on the node's console. If it is not the same, do not continue."],
             ));
         }
         return Ok(shown);
@@ -99,13 +100,13 @@ async fn first_fingerprint(args: &Args, first: &HostPort) -> Result<String, Fail
         format!("    {shown}"),
         "Compare it on the node's console:".to_owned(),
         "    openssl x509 -in /etc/pve/local/pve-ssl.pem -noout -fingerprint -sha256".to_owned(),
-        "(pveproxy-ssl.pem if the node has a certificate of your own)".to_owned(),
+        "(pveproxy-ssl.pem if you installed your own certificate)".to_owned(),
     ]);
     ask::agreed("Is it the same?")?;
     Ok(shown)
 }
 
-/// The token's secret: from its file, or asked for and then kept there.
+/// The token's secret: from its file, or typed in and then stored there.
 fn secret(args: &Args) -> Result<String, Failure> {
     let path = &args.token_secret_file;
     if path.exists() {
@@ -114,16 +115,16 @@ fn secret(args: &Args) -> Result<String, Failure> {
         });
     }
     let Some((user, name)) = args.token_id.split_once('!') else {
-        let what = format!("{} is no token: its id is USER@REALM!NAME", args.token_id);
-        return Err(Failure::usage(what, "Give --token-id as the cluster lists it under Permissions, API Tokens."));
+        let what = format!("{} is not a token id, which is USER@REALM!NAME", args.token_id);
+        return Err(Failure::usage(what, "Give --token-id as shown in the GUI under Permissions, API Tokens."));
     };
     say([
-        "A role with the least privileges, a user and a token: on any node, as root,".to_owned(),
+        "Create a role with the least privileges, a user and a token. On any node, as root:".to_owned(),
         format!("    pveum role add Quorate -privs \"{PRIVILEGES}\""),
         format!("    pveum user add {user}"),
         format!("    pveum acl modify / --users {user} --roles Quorate"),
         format!("    pveum user token add {user} {name} --privsep 0"),
-        "The last one prints the secret, once.".to_owned(),
+        "The last command prints the secret, once.".to_owned(),
     ]);
     let secret = ask::line("The secret:")?;
     write_new(path, &format!("{secret}\n")).map_err(|error| cannot_write(path, &error))?;
@@ -174,7 +175,7 @@ fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
     Failure::usage(format!("{} cannot be written: {error}", path.display()), "Name another file or directory.")
 }
 
-/// Talk, on standard error.
+/// Prints messages on standard error.
 fn say(lines: impl IntoIterator<Item = String>) {
     let mut page = Page::default();
     for line in lines {

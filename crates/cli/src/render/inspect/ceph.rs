@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use quorate_core::snapshot::{Ceph, DaemonKind, HealthLevel, Snapshot, SafeToStop};
+use quorate_core::snapshot::{Ceph, DaemonKind, HealthLevel, SafeToStop, Snapshot};
 
 use crate::render::page::Page;
 

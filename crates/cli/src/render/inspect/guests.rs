@@ -1,4 +1,4 @@
-//! Guests, and what HA has to do with them.
+//! Guests, and what HA does with them.
 
 use quorate_core::snapshot::{
     AffinityRule, DiskUse, Guest, GuestStatus, HaService, HaServiceState, MigrationFacts, Snapshot,
@@ -15,7 +15,7 @@ pub(super) fn guests(snapshot: &Snapshot, page: &mut Page) {
     };
     let unknown = match with(None) {
         0 => String::new(),
-        count => format!(", {count} in a state that is not known"),
+        count => format!(", {count} in an unknown state"),
     };
     page.gap();
     page.line(format!("Guests: {}, {} running{unknown}", snapshot.guests.len(), with(Some(&GuestStatus::Running))));
@@ -54,12 +54,12 @@ fn service(service: &HaService) -> String {
     }
 }
 
-/// The manager's own word.
+/// The state as the HA manager itself writes it.
 fn state_word(state: HaServiceState) -> String {
     serde_json::to_value(state).ok().and_then(|word| word.as_str().map(ToOwned::to_owned)).unwrap_or_default()
 }
 
-/// What keeps a guest from moving freely.
+/// What prevents a guest from moving freely.
 fn remarks(guest: &Guest) -> Vec<String> {
     let mut remarks = Vec::new();
     if let Some(lock) = guest.lock.known().and_then(Option::as_ref) {

@@ -53,13 +53,13 @@ fn findings_come_worst_first_and_in_the_same_order_every_time() {
 }
 
 #[test]
-fn nothing_seen_is_blocking_and_never_well() {
+fn nothing_seen_is_blocking_and_never_good() {
     let found = run_all(&Snapshot::empty(UnixMs(0)), &Policy::default());
     assert!(found.iter().any(|finding| finding.severity == Severity::Blocking && finding.check == "unknown-readings"));
 }
 
 #[test]
-fn unknown_readings_blocks_on_what_decisions_are_built_on() {
+fn unknown_readings_blocks_on_what_decisions_depend_on() {
     let mut snapshot = cluster();
     snapshot.ceph = gap();
     fires("unknown-readings", &snapshot, Severity::Blocking, "ceph is not known: GET /nodes on pve1: timed out");
@@ -78,7 +78,7 @@ fn unknown_readings_blocks_on_what_decisions_are_built_on() {
     let mut snapshot = cluster();
     guest_mut(&mut snapshot, GuestId::vm(900)).migration = gap();
     fires("unknown-readings", &snapshot, Severity::Info, "guests/vm:900/migration");
-    // A node that is offline is told of by the rule one-node-out.
+    // A node that is offline is reported by the rule one-node-out.
     let mut snapshot = cluster();
     crash(&mut snapshot, "pve3");
     assert_eq!(run("unknown-readings", &snapshot), []);
@@ -115,7 +115,7 @@ fn driver_lock_tells_a_live_driver_from_a_dead_one() {
 }
 
 #[test]
-fn spare_votes_counts_what_may_be_lost_besides() {
+fn spare_votes_counts_what_may_be_lost_in_addition() {
     let mut snapshot = cluster();
     view_mut(&mut snapshot, "pve1").qdevice = Some(Qdevice { votes: 1, casting: false });
     fires("spare-votes", &snapshot, Severity::Warning, "the QDevice gives pve1 no vote");
@@ -140,7 +140,7 @@ fn corosync_links_sees_a_single_one() {
 }
 
 #[test]
-fn ha_keeps_its_note_of_a_way_back_that_it_never_goes() {
+fn ha_keeps_its_note_of_a_move_back_that_it_never_makes() {
     let stale = |change: &dyn Fn(&mut Ha)| {
         let mut snapshot = cluster();
         let ha = ha_mut(&mut snapshot);
@@ -160,7 +160,7 @@ fn ha_keeps_its_note_of_a_way_back_that_it_never_goes() {
 }
 
 #[test]
-fn ha_state_wants_a_manager_that_is_alive_and_at_rest() {
+fn ha_state_requires_a_manager_that_is_alive_and_idle() {
     let fires = |change: &dyn Fn(&mut Ha), severity, words| {
         let mut snapshot = cluster();
         change(ha_mut(&mut snapshot));
@@ -170,10 +170,10 @@ fn ha_state_wants_a_manager_that_is_alive_and_at_rest() {
     let service =
         |ha: &mut Ha, change: &dyn Fn(&mut HaService)| change(ha.services.get_mut(&GuestId::vm(101)).unwrap());
     fires(&|ha| service(ha, &|it| it.state = Some(HaServiceState::Error)), blocking, "HA has given vm:101 up");
-    fires(&|ha| service(ha, &|it| it.state = Some(HaServiceState::Migrate)), blocking, "vm:101 under way");
-    fires(&|ha| service(ha, &|it| it.state = None), blocking, "not taken vm:101 up");
+    fires(&|ha| service(ha, &|it| it.state = Some(HaServiceState::Migrate)), blocking, "still working on vm:101");
+    fires(&|ha| service(ha, &|it| it.state = None), blocking, "not picked vm:101 up");
     let goes_back = |it: &mut HaService| (it.maintenance_node, it.failback) = (Some(name("pve3")), true);
-    fires(&|ha| service(ha, &goes_back), blocking, "travel back to pve3");
+    fires(&|ha| service(ha, &goes_back), blocking, "move back to pve3");
     fires(&|ha| ha.master_seen = Some(UnixMs(0)), blocking, "wrote its state 1000000 s ago");
     fires(&|ha| ha.master = None, blocking, "no master");
     fires(&|ha| ha.armed = Some(ArmedState::Disarmed), blocking, "disarmed");
@@ -219,7 +219,7 @@ fn ha_rules_finds_rules_that_cannot_hold_with_a_node_out() {
 }
 
 #[test]
-fn shutdown_policy_is_told_when_it_is_not_the_default() {
+fn shutdown_policy_is_reported_when_it_is_not_the_default() {
     let mut snapshot = cluster();
     snapshot.options.known_mut().unwrap().ha_shutdown_policy = Some("migrate".to_owned());
     fires("shutdown-policy", &snapshot, Severity::Info, "migrate");
@@ -227,7 +227,7 @@ fn shutdown_policy_is_told_when_it_is_not_the_default() {
 }
 
 #[test]
-fn ceph_health_is_judged_by_the_names_of_its_checks() {
+fn ceph_health_goes_by_the_names_of_its_checks() {
     let check = CephHealthCheck { severity: HealthLevel::Warn, message: "some words".to_owned(), muted: false };
     let with = |change: &dyn Fn(&mut Ceph)| {
         let mut snapshot = cluster();
@@ -241,7 +241,7 @@ fn ceph_health_is_judged_by_the_names_of_its_checks() {
     };
     fires(&raised("RECENT_CRASH", false), Severity::Info, "RECENT_CRASH");
     fires(&raised("MON_DOWN", true), Severity::Info, "MON_DOWN (muted)");
-    assert_eq!(run("ceph-health", &with(&raised("OSDMAP_FLAGS", false))), [], "the flag itself tells of it");
+    assert_eq!(run("ceph-health", &with(&raised("OSDMAP_FLAGS", false))), [], "the flag itself is reported");
     fires(
         &|ceph| {
             let _ = ceph.flags.insert("noout".to_owned());
@@ -270,7 +270,7 @@ fn ceph_health_is_judged_by_the_names_of_its_checks() {
 }
 
 #[test]
-fn ceph_versions_forbids_another_major_and_bears_another_build() {
+fn ceph_versions_forbids_another_major_and_accepts_another_build() {
     let mut snapshot = cluster();
     ceph_mut(&mut snapshot).daemons[0].version = Some(Version::from("19.2.2"));
     fires("ceph-versions", &snapshot, Severity::Info, "different builds");
@@ -300,7 +300,7 @@ fn shared_network_warns_where_migrations_can_starve_the_heartbeat() {
 }
 
 #[test]
-fn copies_of_ceph_that_travel_where_all_corosync_links_of_a_node_do_are_told() {
+fn copies_of_ceph_on_the_networks_of_all_corosync_links_of_a_node_are_reported() {
     let serving_at = |addresses: &[&str]| {
         let mut snapshot = cluster();
         let osd = ceph_mut(&mut snapshot).osds.values_mut().find(|osd| osd.node.as_str() == "pve1").unwrap();

@@ -1,4 +1,4 @@
-//! Checks about guests and what is at work on them: each fires in one snapshot and not in the healthy one.
+//! Checks about guests and what works on them: each fires in one snapshot and not in the healthy one.
 
 use super::super::*;
 use super::{fires, run};
@@ -37,7 +37,7 @@ fn outcome(snapshot: &Snapshot, policy: &Policy, id: GuestId, severity: Severity
 }
 
 #[test]
-fn guest_verdict_a_container_is_restarted_with_consent() {
+fn guest_outcome_a_container_is_restarted_with_consent() {
     let id = GuestId::ct(201);
     outcome(&cluster(), &Policy::default(), id, Severity::Consent, "is restarted when it moves");
     let agreed = Policy { consents: [ConsentKind::RestartContainers].into(), ..Policy::default() };
@@ -45,7 +45,7 @@ fn guest_verdict_a_container_is_restarted_with_consent() {
 }
 
 #[test]
-fn guest_verdict_a_device_of_the_host_blocks_until_the_policy_speaks() {
+fn guest_outcome_a_device_of_the_host_blocks_until_the_policy_decides() {
     let device = LocalResource { key: "hostpci0".to_owned(), mapping: None, live_capable: false };
     let snapshot = facts(VM, |facts| facts.local_resources.push(device));
     fires("guest-outcome", &snapshot, Severity::Blocking, "vm:103 g103 cannot leave pve1: hostpci0");
@@ -63,7 +63,7 @@ fn guest_verdict_a_device_of_the_host_blocks_until_the_policy_speaks() {
 }
 
 #[test]
-fn guest_verdict_a_mapped_device_can_be_moved_stopped_and_a_raw_one_cannot() {
+fn guest_outcome_a_mapped_device_can_be_moved_stopped_and_a_raw_one_cannot() {
     let device = |mapping: Option<&str>| LocalResource {
         key: "usb0".to_owned(),
         mapping: mapping.map(str::to_owned),
@@ -89,11 +89,11 @@ fn guest_verdict_a_mapped_device_can_be_moved_stopped_and_a_raw_one_cannot() {
     assert_eq!(words(&raw), ["shutdown"]);
     let free =
         facts(VM, |facts| facts.local_resources.push(LocalResource { live_capable: true, ..device(Some("vgpu")) }));
-    assert!(!run("guest-outcome", &free).iter().any(|it| it.subject == Subject::Guest(VM)), "it travels live");
+    assert!(!run("guest-outcome", &free).iter().any(|it| it.subject == Subject::Guest(VM)), "it moves live");
 }
 
 #[test]
-fn guest_verdict_local_disks_have_their_size_and_time_and_replicas_their_nodes() {
+fn guest_outcome_local_disks_have_their_size_and_time_and_replicas_their_nodes() {
     let local = |change: fn(&mut MigrationFacts)| {
         facts(VM, |facts| {
             facts.local_disks.push(disk("local-lvm:vm-103-disk-0", DiskUse::Attached));
@@ -148,7 +148,7 @@ fn guest_verdict_local_disks_have_their_size_and_time_and_replicas_their_nodes()
 }
 
 #[test]
-fn guest_verdict_unlike_processors_are_told_by_their_flags_with_the_model_that_both_have() {
+fn guest_outcome_unlike_processors_are_reported_by_their_flags_with_the_model_that_both_have() {
     let mut unlike = facts(VM, |facts| facts.cpu_model = Some("host".to_owned()));
     for node in ["pve2", "pve3"] {
         node_mut(&mut unlike, node).cpu.known_mut().unwrap().flags.clear();
@@ -160,14 +160,14 @@ fn guest_verdict_unlike_processors_are_told_by_their_flags_with_the_model_that_b
 }
 
 #[test]
-fn guest_verdict_a_machine_type_that_no_other_node_knows_is_told() {
+fn guest_outcome_a_machine_type_that_no_other_node_knows_is_reported() {
     let machine = |machine: &str| facts(VM, |facts| facts.running_machine = Some(machine.to_owned()));
     fires("guest-outcome", &machine("pc-q35-99.1+pve0"), Severity::Info, "the newest QEMU of the other nodes is");
     assert!(!run("guest-outcome", &machine("pc-q35-6.2")).iter().any(|it| it.subject == Subject::Guest(VM)));
 }
 
 #[test]
-fn guest_verdict_a_local_image_is_ejected_with_consent() {
+fn guest_outcome_a_local_image_is_ejected_with_consent() {
     let snapshot = facts(VM, |facts| facts.local_disks.push(disk("local:iso/debian.iso", DiskUse::Cdrom)));
     fires("guest-outcome", &snapshot, Severity::Blocking, "local:iso/debian.iso");
     let found = run("guest-outcome", &snapshot);
@@ -176,7 +176,7 @@ fn guest_verdict_a_local_image_is_ejected_with_consent() {
 }
 
 #[test]
-fn guest_verdict_a_lock_blocks_and_a_stopped_guest_is_left_alone() {
+fn guest_outcome_a_lock_blocks_and_a_stopped_guest_is_left_alone() {
     let locked = |guest: &mut Guest| guest.lock = Known(Some(Lock("backup".to_owned())));
     fires("guest-outcome", &with(VM, locked), Severity::Blocking, "vm:103 is locked (backup)");
     let before = run("guest-outcome", &cluster());
@@ -200,7 +200,7 @@ fn a_stopped_guest_moves_if_that_is_wanted_and_nothing_forbids_it() {
 }
 
 #[test]
-fn guest_verdict_what_pve_does_not_test_is_tested() {
+fn guest_outcome_checks_what_pve_does_not_test() {
     let mut snapshot = cluster();
     for node in ["pve2", "pve3"] {
         node_mut(&mut snapshot, node).bridges = Known(["vmbr1".to_owned()].into());
@@ -228,7 +228,7 @@ fn guest_verdict_what_pve_does_not_test_is_tested() {
 }
 
 #[test]
-fn guest_verdict_is_silent_about_guests_of_nodes_without_a_turn() {
+fn guest_outcome_is_silent_about_guests_of_nodes_that_are_not_upgraded() {
     let mut snapshot = facts(VM, |facts| facts.local_mounts.push("mp0".to_owned()));
     node_mut(&mut snapshot, "pve1").packages.known_mut().unwrap().pending.clear();
     assert_eq!(run("guest-outcome", &snapshot), []);
@@ -252,7 +252,7 @@ fn capacity_sums_up_with_each_node_out_in_turn() {
             Guest { id: GuestId::vm(vmid), node: name(node), memory_bytes: 28 * GIB, ..snapshot.guests[&VM].clone() };
         snapshot.guests.insert(guest.id, guest);
     }
-    fires("capacity", &snapshot, Severity::Warning, "vm:103 on pve1 needs 40.3 GiB, the largest hole elsewhere");
+    fires("capacity", &snapshot, Severity::Warning, "vm:103 on pve1 needs 40.3 GiB, no other node has more than");
 }
 
 #[test]
@@ -277,7 +277,7 @@ fn running_jobs_that_lock_a_guest_block_and_an_open_console_does_not() {
 }
 
 #[test]
-fn upcoming_backups_within_the_time_of_a_run_are_told() {
+fn upcoming_backups_within_the_time_of_a_run_are_reported() {
     let job = |minutes: u64, enabled: bool| {
         let mut snapshot = cluster();
         let next_run = Some(snapshot.cluster_time().plus_s(minutes * 60));
@@ -290,7 +290,7 @@ fn upcoming_backups_within_the_time_of_a_run_are_told() {
 }
 
 #[test]
-fn replication_that_fails_is_told_and_a_disabled_job_is_not() {
+fn replication_that_fails_is_reported_and_a_disabled_job_is_not() {
     let job = |fail_count, disabled| {
         let mut snapshot = cluster();
         snapshot.replication = Known(vec![ReplicationJob {

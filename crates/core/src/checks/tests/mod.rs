@@ -20,7 +20,7 @@ fn run(id: &str, snapshot: &Snapshot) -> Vec<Finding> {
     }
 }
 
-/// The check finds this in `snapshot`, and nothing so bad in the healthy cluster.
+/// The check finds this in `snapshot`, and nothing this severe in the healthy cluster.
 #[track_caller]
 fn fires(id: &str, snapshot: &Snapshot, severity: Severity, words: &str) {
     let found = run(id, snapshot);

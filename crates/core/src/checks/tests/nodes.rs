@@ -18,7 +18,7 @@ fn packages(node: &mut Node) -> &mut Packages {
 }
 
 #[test]
-fn node_versions_bears_builds_and_forbids_majors() {
+fn node_versions_accepts_builds_and_forbids_majors() {
     let snapshot = with("pve2", |node| node.pve_version = Known(Version::from("9.1.4")));
     fires("node-versions", &snapshot, Severity::Info, "9.1.1 on pve1, pve3; 9.1.4 on pve2");
     let snapshot = with("pve2", |node| node.pve_version = Known(Version::from("8.4.14")));
@@ -28,7 +28,7 @@ fn node_versions_bears_builds_and_forbids_majors() {
 }
 
 #[test]
-fn pending_updates_tells_what_there_is_to_do_and_what_would_go() {
+fn pending_updates_says_what_there_is_to_do_and_what_would_be_removed() {
     let healthy = run("pending-updates", &cluster());
     assert!(healthy[0].problem.contains("pve1 has 4 updates pending, with kernel 6.17.4-1-pve"), "{healthy:#?}");
     let snapshot = with("pve1", |node| packages(node).pending.clear());
@@ -64,7 +64,7 @@ fn repositories_finds_mixed_releases_in_either_format() {
 }
 
 #[test]
-fn repositories_wants_a_source_and_bears_a_mirror_of_ones_own() {
+fn repositories_needs_a_source_and_accepts_a_mirror_of_your_own() {
     let snapshot = with("pve1", |node| {
         node.repositories.known_mut().unwrap().iter_mut().for_each(|source| source.enabled = false);
     });
@@ -100,7 +100,7 @@ fn disk_space_warns_before_it_blocks() {
 }
 
 #[test]
-fn kernel_pins_are_told_when_they_hold_an_old_kernel() {
+fn kernel_pins_are_reported_when_they_hold_an_old_kernel() {
     let snapshot = with("pve1", |node| node.kernel.known_mut().unwrap().pinned = Some(Version::from("6.17.2-1-pve")));
     fires("kernel-pins", &snapshot, Severity::Warning, "6.17.4-1-pve would not be booted");
     let snapshot = with("pve1", |node| node.kernel.known_mut().unwrap().pinned = Some(Version::from("6.17.4-1-pve")));
@@ -120,7 +120,7 @@ fn clock_skew_compares_nodes_with_each_other_and_not_with_us() {
     for node in NODES {
         node_mut(&mut ours_is_wrong, node).clock_skew_ms = Known(3_600_000);
     }
-    // What the cluster wrote down was written by its clocks.
+    // What the cluster recorded was dated by its own clocks.
     ours_is_wrong.ha.known_mut().unwrap().master_seen = Some(ours_is_wrong.taken.plus_s(3_600 - 10));
     assert_eq!(run("clock-skew", &ours_is_wrong), []);
     assert_eq!(run("ha-state", &ours_is_wrong), []);
@@ -129,7 +129,7 @@ fn clock_skew_compares_nodes_with_each_other_and_not_with_us() {
 }
 
 #[test]
-fn services_that_membership_needs_are_told_from_others() {
+fn services_that_membership_needs_are_distinguished_from_others() {
     let stop = |which: &'static str, state: &'static str| {
         with("pve1", move |node| {
             let services = node.services.known_mut().unwrap();
@@ -161,13 +161,13 @@ fn storages_are_active_wherever_they_are_configured() {
 }
 
 #[test]
-fn upgrade_unit_of_an_earlier_run_is_told_while_it_works_and_when_it_failed() {
+fn upgrade_unit_of_an_earlier_run_is_reported_while_it_runs_and_when_it_failed() {
     let unit = |state: UnitState| {
         with("pve1", |node| {
             node.upgrade_unit = Known(Some(UpgradeUnit { unit: "quorate-upgrade-old".into(), state }));
         })
     };
-    fires("upgrade-unit", &unit(UnitState::Running), Severity::Blocking, "still at work on pve1");
+    fires("upgrade-unit", &unit(UnitState::Running), Severity::Blocking, "still running on pve1");
     let failed = UnitOutcome::Failed { how: "exit status 100".to_owned(), tail: vec!["E: no space".to_owned()] };
     fires("upgrade-unit", &unit(UnitState::Ended(failed)), Severity::Warning, "(exit status 100): E: no space");
     assert_eq!(run("upgrade-unit", &unit(UnitState::Ended(UnitOutcome::Success))), []);
@@ -196,7 +196,7 @@ fn upgrade_checker_blocks_before_the_release_it_prepares_for_and_only_warns_afte
 }
 
 #[test]
-fn upgrade_checker_bears_what_no_full_node_can_be_rid_of() {
+fn upgrade_checker_accepts_what_no_full_node_can_get_rid_of() {
     let inherent = [
         "2 running guest(s) detected - consider migrating or stopping them.",
         "updates for the following packages are available: pve-manager",
@@ -215,7 +215,7 @@ fn upgrade_checker_bears_what_no_full_node_can_be_rid_of() {
 }
 
 #[test]
-fn time_sync_finds_a_clock_that_nobody_keeps() {
+fn time_sync_finds_a_clock_that_no_time_server_keeps() {
     let snapshot = with("pve1", |node| node.host.time_synchronised = Known(false));
     fires("time-sync", &snapshot, Severity::Warning, "the clock of pve1 is not kept");
 }
@@ -243,7 +243,7 @@ fn nic_names_are_in_danger_from_another_kernel_series_unless_they_are_pinned() {
             node.host.nics = Known(nics);
         })
     };
-    fires("nic-names", &newer(cards(&[])), Severity::Warning, "may name eno1 of pve1 otherwise");
+    fires("nic-names", &newer(cards(&[])), Severity::Warning, "may name eno1 of pve1 differently");
     assert_eq!(run("nic-names", &newer(cards(&["eno1"]))), []);
     assert_eq!(run("nic-names", &with("pve1", |node| node.host.nics = Known(cards(&[])))), [], "the same series");
 }
@@ -265,5 +265,5 @@ fn corosync_noise_counts_retransmits_and_forgives_what_a_reboot_explains() {
 #[test]
 fn other_movers_are_stopped_first() {
     let snapshot = with("pve3", |node| node.host.movers = Known(["proxlb".to_owned()].into()));
-    fires("other-movers", &snapshot, Severity::Blocking, "proxlb is at work on pve3");
+    fires("other-movers", &snapshot, Severity::Blocking, "proxlb is running on pve3");
 }

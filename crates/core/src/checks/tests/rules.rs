@@ -1,4 +1,4 @@
-//! What the safety rules say before a run: of now, and with each node out in turn.
+//! What the safety rules say before a run: now, and with each node out in turn.
 
 use super::super::*;
 use super::{fires, run};
@@ -37,11 +37,16 @@ fn quorum_margin_counts_with_each_node_out_in_turn() {
 fn votes_that_were_lowered_by_hand_are_blocking() {
     let mut snapshot = cluster();
     view_mut(&mut snapshot, "pve1").expected_votes = 1;
-    fires("votes-lowered-only-if-confirmed-off", &snapshot, Severity::Blocking, "pve1 expects 1 votes, configured are 3");
+    fires(
+        "votes-lowered-only-if-confirmed-off",
+        &snapshot,
+        Severity::Blocking,
+        "pve1 expects 1 votes, configured are 3",
+    );
 }
 
 #[test]
-fn one_node_out_misses_a_node() {
+fn one_node_out_reports_a_node_that_is_missing() {
     let mut snapshot = cluster();
     crash(&mut snapshot, "pve3");
     fires("one-node-out", &snapshot, Severity::Blocking, "pve3 is offline");
@@ -61,7 +66,7 @@ fn corosync_one_at_a_time_sees_a_link_that_is_down() {
     let mut snapshot = cluster();
     view_mut(&mut snapshot, "pve2").links.get_mut(&name("pve3")).unwrap()[0].connected = false;
     fires("corosync-one-at-a-time", &snapshot, Severity::Blocking, "pve2 reaches pve3 over 1 of 2 links");
-    assert_eq!(run("corosync-one-at-a-time", &snapshot).len(), 1, "what is broken now is not said again for each node");
+    assert_eq!(run("corosync-one-at-a-time", &snapshot).len(), 1, "what is broken now is not repeated for each node");
 }
 
 #[test]
@@ -72,7 +77,7 @@ fn rules_kept_finds_a_rule_that_is_broken_already() {
 }
 
 #[test]
-fn ceph_redundancy_is_judged_by_the_rule_itself() {
+fn ceph_redundancy_is_decided_by_the_rule_itself() {
     let check = CephHealthCheck { severity: HealthLevel::Warn, message: "some words".to_owned(), muted: false };
     let fires = |change: &dyn Fn(&mut Ceph), words| {
         let mut snapshot = cluster();
@@ -92,13 +97,13 @@ fn ceph_redundancy_is_judged_by_the_rule_itself() {
 }
 
 #[test]
-fn what_cannot_be_told_is_blocking_and_a_gap_is_told_once() {
+fn what_cannot_be_determined_is_blocking_and_a_gap_is_reported_once() {
     let mut snapshot = cluster();
     ceph_mut(&mut snapshot).daemons.retain(|it| it.kind != DaemonKind::Mon);
     let [finding] = &run("ceph-redundancy", &snapshot)[..] else { panic!("no monitor was seen") };
     assert_eq!((finding.kind.as_str(), finding.severity), ("cannot-tell", Severity::Blocking));
     let mut snapshot = cluster();
     snapshot.ceph = Observed::unknown("ceph status", "it hangs");
-    assert_eq!(run("ceph-redundancy", &snapshot), [], "unknown-readings tells of it");
+    assert_eq!(run("ceph-redundancy", &snapshot), [], "unknown-readings reports it");
     assert_eq!(run("unknown-readings", &snapshot).len(), 1);
 }

@@ -1,4 +1,4 @@
-//! What a waiver takes out of the way, what it does not, and what is said of one that does nothing.
+//! What a waiver sets aside, what it does not, and what is reported about one that has no effect.
 
 use super::super::*;
 use crate::invariants::sample::*;
@@ -6,7 +6,7 @@ use crate::observed::Observed;
 use crate::observed::Observed::Known;
 use crate::policy::Waiver;
 
-/// ProxLB at work on pve2 and pve3.
+/// ProxLB running on pve2 and pve3.
 fn moved_by_others() -> Snapshot {
     let mut snapshot = cluster();
     for node in ["pve2", "pve3"] {
@@ -25,7 +25,7 @@ fn of<'a>(findings: &'a [Finding], check: &str) -> Vec<&'a Finding> {
 }
 
 #[test]
-fn a_waiver_takes_its_subject_out_of_the_way_and_no_other() {
+fn a_waiver_sets_its_subject_aside_and_no_other() {
     let found = run_all(&moved_by_others(), &with(&["other-movers:pve2=it ignores tagged guests"]));
     let [still, waived] = of(&found, "other-movers")[..] else { panic!("{found:#?}") };
     assert_eq!((still.severity, &still.subject), (Severity::Blocking, &Subject::Node("pve3".into())));
@@ -80,7 +80,7 @@ fn a_report_of_pves_checker_that_is_not_whole_is_never_waived_and_its_lines_are(
 }
 
 #[test]
-fn what_safety_hangs_on_is_never_waived_and_the_refusal_says_why() {
+fn what_safety_depends_on_is_never_waived_and_the_refusal_says_why() {
     for check in ["quorum-margin", "unknown-readings", "one-node-out", "storages", "all-guests-visible"] {
         let why = parse_waiver(&format!("{check}=I know better")).unwrap_err();
         assert!(why.contains(&format!("{check} is never waived: ")), "{why}");
@@ -89,7 +89,7 @@ fn what_safety_hangs_on_is_never_waived_and_the_refusal_says_why() {
     assert!(parse_waiver("other-movers:pve1= ").unwrap_err().contains("has no reason"));
     assert!(parse_waiver("other-movers").unwrap_err().contains("CHECK=REASON"));
 
-    // One that came in by another way (a journal, an older configuration) has no effect either.
+    // One that got in by another way (a journal, an older configuration) has no effect either.
     let mut snapshot = cluster();
     snapshot.ha = Observed::unknown("ha-manager", "it hangs");
     let waiver = Waiver {
@@ -104,7 +104,7 @@ fn what_safety_hangs_on_is_never_waived_and_the_refusal_says_why() {
 }
 
 #[test]
-fn where_only_warnings_may_be_waived_the_blocking_ones_stay_and_that_is_said() {
+fn where_only_warnings_may_be_waived_the_blocking_ones_stay_and_that_is_reported() {
     let mut snapshot = cluster();
     node_mut(&mut snapshot, "pve1").root_free_bytes = Known(1 << 30);
     node_mut(&mut snapshot, "pve2").root_free_bytes = Known(4 << 30);
@@ -112,12 +112,12 @@ fn where_only_warnings_may_be_waived_the_blocking_ones_stay_and_that_is_said() {
     let severities: Vec<Severity> = of(&found, "disk-space").iter().map(|finding| finding.severity).collect();
     assert_eq!(severities, [Severity::Blocking, Severity::Waived]);
     let found = run_all(&snapshot, &with(&["disk-space:pve1=there is always room"]));
-    assert!(of(&found, "waivers")[0].problem.contains("ends half-way"), "{found:#?}");
+    assert!(of(&found, "waivers")[0].problem.contains("stops half-way"), "{found:#?}");
 }
 
 #[test]
-fn a_waivers_that_means_nothing_is_said() {
+fn a_waiver_that_matches_nothing_is_reported() {
     let found = run_all(&moved_by_others(), &with(&["other-movers:pve7=gone by now"]));
-    assert_eq!(of(&found, "waivers")[0].problem, "the waiver other-movers:pve7 speaks of nothing that was found");
+    assert_eq!(of(&found, "waivers")[0].problem, "the waiver other-movers:pve7 matches nothing that was found");
     assert_eq!(of(&found, "other-movers").len(), 2);
 }

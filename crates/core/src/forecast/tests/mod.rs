@@ -1,4 +1,4 @@
-//! A plan that is right passes; each way to spoil it is found.
+//! A correct plan passes; each way to break it is found.
 
 mod planned;
 
@@ -24,7 +24,7 @@ fn migrate(guest: GuestId, from: &str, to: &str, mode: MoveMode) -> Step {
     Migrate { guest, from: name(from), to: name(to), mode }.into()
 }
 
-/// A node's turn: `moves` out, then everything that is done to the node.
+/// A node step: `moves` out, then everything that is done to the node.
 fn turn(node: &str, moves: Vec<Step>) -> NodeStep {
     let node_name = || name(node);
     let mut steps = moves;
@@ -42,7 +42,7 @@ fn turn(node: &str, moves: Vec<Step>) -> NodeStep {
     node_step(node, steps)
 }
 
-/// Three nodes, one after the other; the pair vm:101 and vm:102 trades places and never meets.
+/// Three nodes, one after the other; the pair vm:101 and vm:102 swaps places and never meets.
 fn node_steps() -> Vec<NodeStep> {
     let (one, two, three, ct) = (GuestId::vm(101), GuestId::vm(102), GuestId::vm(103), GuestId::ct(201));
     vec![
@@ -91,7 +91,7 @@ fn without(mut node_steps: Vec<NodeStep>, id: &str) -> Vec<NodeStep> {
 }
 
 #[test]
-fn a_plan_that_is_right_passes_and_tells_where_the_memory_is() {
+fn a_correct_plan_passes_and_reports_where_the_memory_is() {
     let forecast = verify(&plan_of(node_steps()), &cluster(), &Policy::default()).expect("nothing is wrong with it");
     let last = forecast.steps.last().expect("steps");
     assert_eq!(last.guest_memory_bytes[&name("pve3")], 0);
@@ -100,7 +100,7 @@ fn a_plan_that_is_right_passes_and_tells_where_the_memory_is() {
 }
 
 #[test]
-fn what_runs_at_the_moment_does_not_spoil_a_plan_for_hours() {
+fn what_runs_at_the_moment_does_not_invalidate_a_plan_for_hours() {
     let mut snapshot = cluster();
     guest_mut(&mut snapshot, GuestId::vm(103)).lock = Known(Some(Lock("backup".to_owned())));
     let meets = TargetRefusal::HaRule { cause: "resource-affinity".to_owned(), sid: "vm:102".to_owned() };
@@ -119,10 +119,14 @@ fn a_guest_that_was_left_out_is_found() {
 }
 
 #[test]
-fn a_debt_that_is_never_paid_is_found() {
+fn a_change_that_is_never_undone_is_found() {
     found(&plan_of(without(node_steps(), "pve2.unset-noout")), &cluster(), "pve2.set-noout is never undone");
-    found(&plan_of(without(node_steps(), "pve2.leave-maintenance")), &cluster(), "pve2.enter-maintenance is never paid");
-    // What an administrator had set already is not ours to clear.
+    found(
+        &plan_of(without(node_steps(), "pve2.leave-maintenance")),
+        &cluster(),
+        "pve2.enter-maintenance is never undone",
+    );
+    // What an administrator had already set is not ours to clear.
     let mut snapshot = cluster();
     set(Noout { node: name("pve2") }).after(&mut snapshot);
     assert!(verify(&plan_of(without(node_steps(), "pve2.unset-noout")), &snapshot, &Policy::default()).is_ok());
@@ -140,14 +144,14 @@ fn a_reboot_that_nothing_proves_is_found() {
 }
 
 #[test]
-fn a_price_without_a_consent_is_found() {
+fn a_cost_without_a_consent_is_found() {
     let mut plan = plan_of(node_steps());
     plan = Plan::new(None, UnixMs(0), plan.node_steps, Costs::default(), Vec::new(), Bound::default());
     found(&plan, &cluster(), "pve1.migrate.ct:201 costs ct:201 downtime");
 }
 
 #[test]
-fn a_forgotten_node_and_a_node_with_two_turns_are_found() {
+fn a_forgotten_node_and_a_node_with_two_node_steps_are_found() {
     let mut plan = node_steps();
     plan.remove(1);
     found(&plan_of(plan), &cluster(), "pve2 has updates pending and no node step");
@@ -186,11 +190,11 @@ fn a_group_that_is_left_split_is_found() {
         "pve1",
         vec![migrate(pair[0], "pve1", "pve2", MoveMode::Ha), migrate(pair[1], "pve1", "pve3", MoveMode::Ha)],
     )]);
-    found(&plan, &snapshot, "the turn of pve1 leaves guests on different nodes that rule pair keeps together");
+    found(&plan, &snapshot, "the node step of pve1 leaves guests on different nodes that rule pair keeps together");
 }
 
 #[test]
-fn a_journey_back_to_an_old_node_is_found() {
+fn a_move_back_to_an_old_node_is_found() {
     let mut plan = node_steps();
     let back = migrate(GuestId::vm(102), "pve1", "pve3", MoveMode::Ha);
     let step = PlannedStep { id: "pve2.migrate-back.vm:102".into(), stage: 99, step: back, ..plan[1].steps[0].clone() };
@@ -223,7 +227,7 @@ fn what_pve_does_not_check_is_found() {
 }
 
 #[test]
-fn moving_around_ha_is_found() {
+fn a_move_that_bypasses_ha_is_found() {
     let mut plan = node_steps();
     plan[0].steps[0].step = migrate(GuestId::vm(101), "pve1", "pve3", MoveMode::Live);
     found(&plan_of(plan), &cluster(), "bypasses HA");
@@ -233,7 +237,7 @@ fn moving_around_ha_is_found() {
 fn a_missing_reading_is_found() {
     let mut snapshot = cluster();
     snapshot.ceph = gap();
-    found(&plan_of(node_steps()), &snapshot, "ceph-redundancy (cannot be told");
+    found(&plan_of(node_steps()), &snapshot, "ceph-redundancy (cannot be determined");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! What the planner makes, the plan check lets pass, and what the plan check lets pass, the guard lets begin: minds that
-//! know nothing of each other agree.
+//! What the planner makes, the plan check accepts, and what the plan check accepts, the guard lets begin: independent
+//! pieces of code agree.
 
 use proptest::prelude::*;
 
@@ -23,7 +23,8 @@ fn agreed(snapshot: &Snapshot, policy: &Policy) -> Plan {
     plan
 }
 
-/// Does the guard let every step of a plan begin: one by one, and beside those of its stage that began before it?
+/// Does the guard let every step of a plan begin: one by one, and together with those of its stage that began before
+/// it?
 fn refused_by_guard(plan: &Plan, snapshot: &Snapshot, policy: &Policy) -> Vec<String> {
     let mut state = at_rest(snapshot);
     let mut refused = Vec::new();
@@ -55,7 +56,7 @@ fn both_agree_on_the_sample_cluster_with_ceph_ha_and_a_pair_kept_apart() {
 }
 
 #[test]
-fn both_agree_on_the_rest_of_a_plan_after_its_first_wave() {
+fn both_agree_on_the_rest_of_a_plan_after_its_first_node_step() {
     let mut snapshot = sample::cluster();
     let mut plan = agreed(&snapshot, &Policy::default());
     for planned in plan.node_steps.remove(0).steps {
@@ -66,7 +67,7 @@ fn both_agree_on_the_rest_of_a_plan_after_its_first_wave() {
 }
 
 #[test]
-fn both_agree_in_the_middle_of_a_turn() {
+fn both_agree_in_the_middle_of_a_node_step() {
     let (mut snapshot, policy) = (sample::cluster(), Policy::default());
     let first = agreed(&snapshot, &policy).node_steps.remove(0);
     let current_node = first.node.clone();
@@ -83,11 +84,12 @@ fn both_agree_in_the_middle_of_a_turn() {
 }
 
 #[test]
-fn both_agree_while_ceph_recovers_from_the_reboot_of_the_node_under_work() {
+fn both_agree_while_ceph_recovers_from_the_reboot_of_the_current_node() {
     let (mut snapshot, policy) = (sample::cluster(), Policy::default());
     let first = agreed(&snapshot, &policy).node_steps.remove(0);
     let to_undo = first.steps.iter().filter_map(|planned| planned.step.undone_later_by());
-    let to_undo: Vec<Step> = to_undo.filter(|to_undo| first.steps.iter().any(|planned| planned.step == *to_undo)).collect();
+    let to_undo: Vec<Step> =
+        to_undo.filter(|to_undo| first.steps.iter().any(|planned| planned.step == *to_undo)).collect();
     for planned in &first.steps {
         if matches!(planned.step, Step::WaitBack(_)) {
             break;
@@ -135,7 +137,7 @@ proptest! {
         }
         let snapshot = if with_ceph { fixture.ceph().snapshot() } else { fixture.snapshot() };
         let policy = Policy::default();
-        // A rule that is broken already is for HA and its administrator to mend: the plan check refuses to begin.
+        // A rule that is broken already is for HA and an administrator to fix: the plan check refuses to begin.
         prop_assume!(RuleId::RulesKept.holds(&snapshot, &Context::new(&policy)) == RuleOutcome::Holds);
         if let Ok(plan) = plan(&snapshot, &policy, &ongoing()) {
             let steps: Vec<String> = plan.steps().map(|(_, step)| format!("{} {}", step.stage, step.id)).collect();

@@ -109,11 +109,11 @@ fn the_guard_counts_guests_in_flight_against_the_next_one() {
 fn the_guard_refuses_a_risk_when_a_reading_is_missing() {
     let mut snapshot = drained();
     snapshot.ceph = gap();
-    refused_by(guarded(&reboot("pve1"), &[], &snapshot, "pve1"), "ceph-redundancy (cannot be told, now)");
+    refused_by(guarded(&reboot("pve1"), &[], &snapshot, "pve1"), "ceph-redundancy (cannot be determined, now)");
 }
 
 #[test]
-fn a_node_lost_by_accident_does_not_forbid_its_own_cure() {
+fn a_node_lost_by_accident_does_not_forbid_its_own_repair() {
     let mut snapshot = drained();
     crash(&mut snapshot, "pve3");
     refused_by(guarded(&reboot("pve1"), &[], &snapshot, "pve1"), "one-node-out");

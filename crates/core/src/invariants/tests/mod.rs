@@ -1,4 +1,4 @@
-//! Each rule: one cluster in which it holds, one in which it is broken, one in which it cannot be told.
+//! Each rule: one cluster in which it holds, one in which it is broken, one in which that is not known.
 
 mod guard;
 
@@ -56,7 +56,7 @@ fn unknown(outcome: &RuleOutcome<Evidence>) {
     assert!(matches!(outcome, RuleOutcome::Unknown(_)), "{outcome:?}");
 }
 
-/// Unknown for want of this.
+/// Unknown because this is missing.
 #[track_caller]
 fn unknown_for(outcome: &RuleOutcome<Evidence>, what: Evidence) {
     let RuleOutcome::Unknown(said) = outcome else { panic!("not unknown: {outcome:?}") };
@@ -76,7 +76,7 @@ fn upgrade(node: &str) -> Step {
     UpgradePackages { node: name(node), unit: "quorate-upgrade-ab12".into() }.into()
 }
 
-/// pve1 is empty, in maintenance by our hand, with noout set: ready for its upgrade and reboot.
+/// pve1 is empty, put into maintenance by us, with noout set: ready for its upgrade and reboot.
 fn drained() -> Snapshot {
     let mut snapshot = cluster();
     for id in [GuestId::vm(101), GuestId::vm(103), GuestId::ct(201)] {
@@ -137,7 +137,7 @@ fn when_nothing_was_seen_no_rule_about_the_whole_cluster_holds() {
 }
 
 #[test]
-fn one_node_out_counts_the_node_under_work_once_and_no_other() {
+fn one_node_out_counts_the_current_node_once_and_no_other() {
     let mut snapshot = drained();
     assert_eq!(ask(RuleId::OneNodeOut, &snapshot, Some("pve1"), &[]), RuleOutcome::Holds);
     broken(&ask(RuleId::OneNodeOut, &snapshot, Some("pve2"), &[]), "pve1 is in HA maintenance mode");
@@ -194,7 +194,7 @@ fn quorum_margin_is_broken_where_a_member_with_a_vote_cannot_write_etc_pve() {
     snapshot.etc_pve.insert(name("pve2"), gap());
     unknown(&ask(RuleId::QuorumMargin, &snapshot, None, &[]));
     snapshot.etc_pve.remove(&name("pve2"));
-    assert_eq!(ask(RuleId::QuorumMargin, &snapshot, None, &[]), RuleOutcome::Holds, "a picture of an older version");
+    assert_eq!(ask(RuleId::QuorumMargin, &snapshot, None, &[]), RuleOutcome::Holds, "a snapshot of an older version");
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn no_guest_on_a_node_we_stop_believes_the_node_itself() {
     let there = StillThere::Guest { guest: GuestId::vm(666), node: name("pve1"), stop: Stop::Upgrading };
     broken_by(&ask(rule, &snapshot, Some("pve1"), &[]), Evidence::NoGuestOnANodeWeStop(there));
     broken(&ask(rule, &snapshot, Some("pve1"), &[]), "vm:666 is on pve1");
-    // Consent is to its being down: whoever has started it again did not mean it to go down with the node.
+    // Consent is to its being down: the person who has started it again did not mean it to go down with the node.
     let policy = Policy::default();
     let consented = Context { may_be_down: [GuestId::vm(666), GuestId::vm(103)].into(), ..Context::new(&policy) };
     let ask_consented = |snapshot: &Snapshot| rule.holds(snapshot, &consented);
@@ -230,7 +230,7 @@ fn no_guest_on_a_node_we_stop_believes_the_node_itself() {
     let mut unseen = snapshot.clone();
     node_mut(&mut unseen, "pve1").local_guests = gap();
     unknown(&ask(rule, &unseen, Some("pve1"), &[]));
-    // Where nobody can tell whether it runs, it may be down.
+    // Where it is not known whether it runs, it may be down.
     let guest = snapshot.guests.get_mut(&GuestId::vm(103)).unwrap();
     (guest.node, guest.status) = (name("pve1"), gap());
     broken(&ask(rule, &snapshot, Some("pve1"), &[]), "vm:103 is on pve1");
@@ -265,7 +265,7 @@ fn no_guest_on_a_node_we_stop_sees_tasks_and_ha_services() {
 }
 
 #[test]
-fn forward_only_forbids_a_live_journey_to_an_older_qemu_or_pve() {
+fn forward_only_forbids_a_live_migration_to_an_older_qemu_or_pve() {
     let mut snapshot = cluster();
     let there = [(GuestId::vm(103), "pve1", "pve2")];
     assert_eq!(ask(RuleId::ForwardOnly, &snapshot, None, &there), RuleOutcome::Holds);
@@ -285,7 +285,7 @@ fn forward_only_forbids_a_live_journey_to_an_older_qemu_or_pve() {
     let mut newer = cluster();
     node_mut(&mut newer, "pve2").pve_version = Known(Version::from("9.1.4"));
     broken(&ask(RuleId::ForwardOnly, &newer, None, &back), "PVE 9.1.4");
-    // A container travels by restart, a stopped guest as files.
+    // A container moves by restart, a stopped guest as files.
     let others = [(GuestId::ct(201), "pve2", "pve1"), (GuestId::vm(104), "pve2", "pve1")];
     assert_eq!(ask(RuleId::ForwardOnly, &snapshot, None, &others), RuleOutcome::Holds);
     node_mut(&mut snapshot, "pve1").qemu_version = gap();
@@ -311,14 +311,14 @@ fn memory_fits_counts_configured_memory_on_both_ends() {
     assert!(*need_bytes >= 62 * GIB, "{need_bytes}");
     // Moving away from a full node is no risk.
     assert_eq!(ask(RuleId::MemoryFits, &snapshot, None, &[(GuestId::vm(107), "pve2", "pve3")]), RuleOutcome::Holds);
-    // It shows on pve3 already, but until the journey has ended its memory on pve2 is not free.
+    // It shows on pve3 already, but until the migration has ended its memory on pve2 is not free.
     guest_mut(&mut snapshot, GuestId::vm(107)).node = name("pve3");
     let crossing = [(GuestId::vm(107), "pve2", "pve3"), (GuestId::vm(103), "pve1", "pve2")];
     broken(&ask(RuleId::MemoryFits, &snapshot, None, &crossing), "guests on pve2");
     let mut blind = cluster();
     node_mut(&mut blind, "pve2").memory = gap();
     unknown(&ask(RuleId::MemoryFits, &blind, None, &there));
-    // The host itself needs 54 of 64 GiB; once the journey has begun, eight of them are the guest's.
+    // The host itself needs 54 of 64 GiB; once the migration has begun, eight of them are the guest's.
     let mut busy = cluster();
     node_mut(&mut busy, "pve2").memory.known_mut().unwrap().host_bytes = 54 * GIB;
     broken(&ask(RuleId::MemoryFits, &busy, None, &there), "the host itself uses");
@@ -383,7 +383,7 @@ fn rules_kept_a_strict_node_rule_forbids_a_target_and_a_loose_one_does_not() {
 }
 
 #[test]
-fn ceph_redundancy_wants_all_copies_while_every_osd_is_up() {
+fn ceph_redundancy_requires_all_copies_while_every_osd_is_up() {
     let mut snapshot = cluster();
     let flag = CephHealthCheck { severity: HealthLevel::Warn, message: "noout".to_owned(), muted: false };
     ceph_mut(&mut snapshot).checks.insert("OSD_FLAGS".to_owned(), flag.clone());
@@ -406,7 +406,7 @@ fn ceph_redundancy_wants_all_copies_while_every_osd_is_up() {
 }
 
 #[test]
-fn ceph_redundancy_with_a_node_down_wants_noout_and_data_that_is_served() {
+fn ceph_redundancy_with_a_node_down_requires_noout_and_data_that_is_served() {
     let mut snapshot = cluster();
     reboot("pve1").during(&mut snapshot);
     broken(&ask(RuleId::CephRedundancy, &snapshot, Some("pve1"), &[]), "noout is not set");
@@ -450,7 +450,7 @@ fn ceph_order_forbids_an_osd_that_is_newer_than_a_monitor() {
 }
 
 #[test]
-fn corosync_one_at_a_time_bears_mixed_versions_but_no_second_absence() {
+fn corosync_one_at_a_time_accepts_mixed_versions_but_no_second_absence() {
     let rule = RuleId::CorosyncOneAtATime;
     let mut snapshot = cluster();
     node_mut(&mut snapshot, "pve1").corosync_version = Known(Version::from("3.1.10-pve1"));
@@ -470,7 +470,7 @@ fn corosync_one_at_a_time_bears_mixed_versions_but_no_second_absence() {
 }
 
 #[test]
-fn votes_go_down_only_for_nodes_that_are_attested_dead_and_are_not_online() {
+fn votes_are_lowered_only_for_nodes_that_are_confirmed_off_and_not_online() {
     let rule = RuleId::VotesLoweredOnlyIfConfirmedOff;
     let (mut snapshot, policy) = (cluster(), Policy::default());
     crash(&mut snapshot, "pve3");

@@ -1,27 +1,27 @@
-//! What memory forces to travel twice.
+//! Guests that must move twice for lack of memory.
 //!
-//! When the drain of the t-th node ends, everybody from the first t nodes stands on an upgraded node or waits on an old
-//! one. The upgraded ones hold at most their capacity; who waits travels twice. So an order has a second price. Its
-//! least excess over all orders is a flow shop of two machines, which Johnson's rule solves; for few nodes every order
-//! is looked at, and both prices are taken together (a knapsack cover).
+//! When the drain of the t-th node ends, every guest of the first t nodes is on an upgraded node or waits on an old
+//! one. The upgraded nodes hold at most their capacity; a guest that waits moves twice. So an order has a second cost.
+//! The least excess over all orders is a two-machine flow shop, which Johnson's rule solves; with few nodes every order
+//! is considered, and both costs are combined (a knapsack cover).
 
 use super::forced::Forced;
 use crate::planner::problem::instance::{Instance, NodeSet};
 
-/// Up to so many free nodes every order is looked at.
+/// Up to this many free nodes, every order is considered.
 const MOST_FOR_ALL_ORDERS: usize = 6;
 
-/// Steps of memory in a knapsack: items count for a little more than they have, so that the bound stays one.
+/// Steps of memory in a knapsack: guests count for slightly more than they have, so that the bound stays a bound.
 const STEPS: u64 = 400;
 
-/// Memory and prices of everything that can be forced to travel once more.
+/// Memory and costs of all guests that can be forced to move once more.
 #[derive(Debug)]
 pub(in crate::planner) struct Crowding<'a> {
     instance: &'a Instance,
     weights: &'a [u64],
-    /// Items that have memory, those first that are cheapest for it.
+    /// Guests that have memory, those with the lowest cost per byte first.
     by_price: Vec<usize>,
-    /// Memory at home on each node with a turn.
+    /// Memory of the guests that start on each node that is upgraded.
     content: Vec<u64>,
 }
 
@@ -46,12 +46,12 @@ impl<'a> Crowding<'a> {
         self.instance.places[node].capacity_bytes
     }
 
-    /// Room on nodes that need no turn: they may take anybody from the start.
+    /// Room on nodes that need no upgrade: they may take guests from the start.
     fn room_before(&self) -> u64 {
         self.instance.ready().iter().map(|node| self.capacity(node)).fold(0, u64::saturating_add)
     }
 
-    /// The order in which least memory has to wait, by Johnson's rule.
+    /// The order in which the least memory has to wait, by Johnson's rule.
     pub(in crate::planner) fn johnson(&self, nodes: &[usize]) -> Vec<usize> {
         let mut order = nodes.to_vec();
         order.sort_by_key(|node| {
@@ -62,7 +62,7 @@ impl<'a> Crowding<'a> {
         order
     }
 
-    /// After each turn of an order: how much memory has to wait.
+    /// How much memory has to wait after each node of an order.
     pub(in crate::planner) fn excess(&self, order: &[usize]) -> Vec<u64> {
         let (mut drained, mut room) = (0_u64, self.room_before());
         let after = order.iter().map(|node| {
@@ -74,7 +74,7 @@ impl<'a> Crowding<'a> {
         after.collect()
     }
 
-    /// The least that it costs to move so much memory once more, of the items that `may` move: the cheapest ones first,
+    /// The least cost of moving this much memory once more, out of the guests that `may` move: the cheapest ones first,
     /// the last of them in part.
     pub(in crate::planner) fn cover(&self, mut bytes: u64, may: impl Fn(usize) -> bool) -> u64 {
         let mut cost = 0_u64;
@@ -90,7 +90,7 @@ impl<'a> Crowding<'a> {
         cost
     }
 
-    /// The same with whole items: a knapsack in steps of memory.
+    /// The same with whole guests: a knapsack in steps of memory.
     fn whole_cover(&self, bytes: u64, may: impl Fn(usize) -> bool) -> u64 {
         let step = bytes.div_ceil(STEPS).max(1);
         let needed = bytes.div_ceil(step) as usize;
@@ -105,11 +105,11 @@ impl<'a> Crowding<'a> {
                 }
             }
         }
-        // Too little memory to cover: whoever there is waits.
+        // Too little memory to cover: all of these guests wait.
         if least[needed] == u64::MAX { self.cover(bytes, may) } else { least[needed] }
     }
 
-    /// What a whole order forces at least, by memory and by allowed nodes together. `whole` asks for the knapsack.
+    /// The least that a complete order forces, by memory and by allowed nodes together. `whole` asks for the knapsack.
     pub(in crate::planner) fn price(&self, order: &[usize], whole: bool) -> u64 {
         let mut before = vec![NodeSet::EMPTY; self.instance.places.len()];
         let mut done = self.instance.ready();
@@ -149,14 +149,14 @@ impl<'a> Crowding<'a> {
             let free = self.johnson(forced.free());
             let excess = self.excess(&free).into_iter().max().unwrap_or(0);
             let fixed = forced.whole(&[]).len();
-            // Johnson's rule speaks of orders that are free as a whole.
+            // Johnson's rule applies only to orders without fixed nodes.
             let waits = |item: usize| self.instance.places[self.instance.items[item].home].has_turn;
             if fixed == 0 { self.cover(excess, waits) } else { 0 }
         };
         forced.least().max(by_rule).max(self.least_of_all_orders(forced))
     }
 
-    /// For few nodes: the cheapest order by its full price. The knapsack is asked only where it may decide.
+    /// For few nodes: the cheapest order by its full cost. The knapsack is solved only where it may decide.
     fn least_of_all_orders(&self, forced: &Forced) -> u64 {
         let orders = forced.all_orders(MOST_FOR_ALL_ORDERS);
         let whole = |order: &Vec<usize>| forced.whole(order);

@@ -1,10 +1,10 @@
-//! A balanced end: what must be on each node for it, and what that costs on top.
+//! A balanced end: what must be on each node for it, and what that costs in addition.
 
 use super::crowding::Crowding;
 use super::forced::Forced;
 use crate::planner::problem::instance::{Instance, Place};
 
-/// Memory of the whole cluster and of one node: what there is, and what is taken.
+/// Memory of the whole cluster, what is taken of it, and the memory of one node.
 struct Sums {
     all: u128,
     taken: u128,
@@ -18,17 +18,17 @@ fn sums(instance: &Instance, node: usize) -> Sums {
     Sums { all: instance.places.iter().map(whole).sum(), taken: fixed + items, whole: whole(&instance.places[node]) }
 }
 
-/// Memory that items must have on `node` at the end if no other may be fuller by more than `spread` thousandths: less
-/// there would be too much elsewhere.
+/// Memory of guests that must be on `node` at the end if no other node may be fuller by more than `spread` thousandths:
+/// with less there, there would be too much elsewhere.
 pub(super) fn least_on(instance: &Instance, node: usize, spread: u64) -> u64 {
     let Sums { all, taken, whole } = sums(instance, node);
-    // Fullness is told in whole thousandths: one more is within the wish.
+    // Fullness is counted in whole thousandths: one more is still within the limit.
     let others_more = (all - whole) * u128::from(spread + 1) / 1000 + 1;
     let share = taken.saturating_sub(others_more) * whole / all.max(1);
     of_items(instance, node, share)
 }
 
-/// The same from above: more there would be too little elsewhere.
+/// The same from above: with more there, there would be too little elsewhere.
 pub(super) fn most_on(instance: &Instance, node: usize, spread: u64) -> u64 {
     let Sums { all, taken, whole } = sums(instance, node);
     let others_less = (all - whole) * u128::from(spread + 1) / 1000 + 1;
@@ -39,9 +39,9 @@ fn of_items(instance: &Instance, node: usize, share: u128) -> u64 {
     u64::try_from(share.saturating_sub(u128::from(instance.places[node].fixed_bytes))).unwrap_or(u64::MAX)
 }
 
-/// What a balanced end costs on top: whoever ends on the node whose turn is last travels once more than it would, for
-/// it can arrive there only when everybody has left. So much memory must be there. Who is to end somewhere is there for
-/// nothing: its second journey is in the price of the order, where it is forced.
+/// What a balanced end costs in addition: a guest that ends on the last node of the order moves once more than it would
+/// otherwise, because it can arrive there only after all guests have left. At least this much memory must be there.
+/// Guests that should end there anyway add nothing: their second move is in the cost of the order, where it is forced.
 pub(in crate::planner) fn balanced(instance: &Instance, crowding: &Crowding<'_>, forced: &Forced) -> u64 {
     let Some(spread) = instance.spread else { return 0 };
     let extra = |node: usize| {

@@ -1,38 +1,38 @@
-//! What an order of the nodes forces to travel twice.
+//! Guests that must move twice because of the order of the nodes.
 //!
-//! An item travels twice if none of the nodes that it may be on is upgraded before its own: where it goes is drained
-//! later. So an order has a price before anything is packed. Here it is looked up, kept low by local search, and
-//! bounded from below: exactly up to 16 free nodes (a walk over their subsets), else by packing sets of nodes of which
-//! one must come first.
+//! A guest moves twice if none of the nodes that it may be on is upgraded before its own: the node that takes it is
+//! drained later. So an order has a cost before any guest is placed. Here that cost is computed and bounded from below:
+//! exactly up to 16 free nodes (over all their subsets), beyond that by packing sets of nodes of which one must come
+//! first.
 
 use std::collections::BTreeMap;
 
 use crate::planner::draws::mix;
 use crate::planner::problem::instance::{Instance, NodeSet};
 
-/// Up to so many free nodes all their subsets are looked at.
+/// Up to this many free nodes, all their subsets are considered.
 const MOST_FOR_EXACT: usize = 16;
 
-/// Up to so many free nodes whole orders are few.
+/// Up to this many free nodes, there are few enough complete orders to consider paths in each.
 const MOST_FOR_JOURNEYS: usize = 4;
 
-/// The price of orders.
+/// The cost of orders.
 #[derive(Clone, Debug)]
 pub struct Forced {
     /// Fixed nodes before the free ones.
     first: Vec<usize>,
-    /// Nodes whose place is free.
+    /// Nodes whose position is free.
     free: Vec<usize>,
     /// Fixed nodes after them.
     last: Vec<usize>,
-    /// What is forced whatever the order of the free ones.
+    /// The cost that is forced in any order of the free nodes.
     base: u64,
-    /// By node: sets of free nodes; if none of a set comes before the node, the weight is paid.
+    /// By node: sets of free nodes; if no node of a set comes before this node, the weight is added.
     terms: Vec<Vec<(NodeSet, u64)>>,
 }
 
 impl Forced {
-    /// The prices in the measure of `weights`, by item.
+    /// The costs in the measure of `weights`, by guest.
     pub fn new(instance: &Instance, weights: &[u64]) -> Self {
         let with_turn = instance.with_turn();
         let distinct = |nodes: &[usize], not: NodeSet| {
@@ -86,12 +86,12 @@ impl Forced {
         }
     }
 
-    /// The whole order for an order of the free nodes.
+    /// The complete order for an order of the free nodes.
     pub fn whole(&self, free: &[usize]) -> Vec<usize> {
         [self.first.as_slice(), free, self.last.as_slice()].concat()
     }
 
-    /// Nodes of which one has the last turn.
+    /// Nodes of which one is last in the order.
     pub(super) fn may_be_last(&self) -> Vec<usize> {
         match (self.last.last(), self.free.is_empty()) {
             (Some(last), _) => vec![*last],
@@ -100,17 +100,17 @@ impl Forced {
         }
     }
 
-    /// What is forced whatever the order of the free nodes.
+    /// The cost that is forced in any order of the free nodes.
     pub(in crate::planner) fn base(&self) -> u64 {
         self.base
     }
 
-    /// The nodes whose place is free.
+    /// The nodes whose position is free.
     pub fn free(&self) -> &[usize] {
         &self.free
     }
 
-    /// What a node pays if these have their turn before it.
+    /// What a node costs if these nodes come before it.
     pub(in crate::planner) fn price(&self, node: usize, before: NodeSet) -> u64 {
         self.terms[node].iter().filter(|(earlier, _)| earlier.and(before).is_empty()).map(|(_, weight)| weight).sum()
     }
@@ -144,7 +144,7 @@ impl Forced {
         all
     }
 
-    /// Every whole order of very few nodes; none if there are more.
+    /// Every complete order of very few nodes; none if there are more.
     pub(in crate::planner) fn few_orders(&self) -> Vec<Vec<usize>> {
         self.all_orders(MOST_FOR_JOURNEYS).iter().map(|(_, order)| self.whole(order)).collect()
     }
@@ -154,7 +154,7 @@ impl Forced {
         if self.free.len() <= MOST_FOR_EXACT { self.exact() } else { self.packed() }
     }
 
-    /// The cheapest order's price, by a walk over all subsets of the free nodes.
+    /// The cost of the cheapest order, by dynamic programming over all subsets of the free nodes.
     fn exact(&self) -> u64 {
         let count = self.free.len();
         let number = |node: usize| self.free.iter().position(|free| *free == node);
@@ -162,7 +162,7 @@ impl Forced {
         let full = (1_usize << count) - 1;
         let mut least = vec![u64::MAX; full + 1];
         least[0] = 0;
-        // For each node: what it pays if its turn comes after `done`: all terms within the rest.
+        // For each node: what it costs if it comes after the nodes in `done`: all terms within the rest.
         let prices: Vec<Vec<u64>> = self
             .free
             .iter()
@@ -188,8 +188,8 @@ impl Forced {
         self.base + least[full]
     }
 
-    /// A bound for many nodes. Of each set of nodes one comes first, and it pays every term that lies within the set:
-    /// at least what the cheapest of them would pay. No weight is counted for two sets.
+    /// A bound for many nodes. Of each set of nodes one comes first, and every term of it that lies within the set
+    /// counts: at least as much as for the cheapest of them. No weight is counted for two sets.
     pub(in crate::planner) fn packed(&self) -> u64 {
         let rounds = (0..4).map(|round| {
             let mut rest = Packing { terms: self.terms.clone(), total: self.base };
@@ -197,7 +197,7 @@ impl Forced {
             rest.sets(&self.free);
             rest.total
         });
-        // Small sets first is not always best: without them more is left for the whole.
+        // Small sets first is not always best: without them more is left for the set of all free nodes.
         let mut whole = Packing { terms: self.terms.clone(), total: self.base };
         whole.sets(&self.free);
         rounds.chain([whole.total]).max().unwrap_or(self.base)
@@ -211,7 +211,7 @@ struct Packing {
 }
 
 impl Packing {
-    /// Uses a set of nodes as far as it goes.
+    /// Uses up as much weight of a set of nodes as possible.
     fn take(&mut self, set: NodeSet) -> u64 {
         let outside = |earlier: &NodeSet| !earlier.minus(set).is_empty();
         let within = |terms: &[(NodeSet, u64)]| -> u64 {
@@ -236,8 +236,8 @@ impl Packing {
         least
     }
 
-    /// Cycles of items that have one other node each: whichever of its nodes comes first, one item travels twice.
-    /// Short ones first: they use up least.
+    /// Cycles of guests that may be on one other node each: whichever node of the cycle comes first, one guest moves
+    /// twice. Short cycles first: they use up the least.
     fn cycles(&mut self, free: &[usize], round: u64) {
         let mut starts = free.to_vec();
         starts.sort_by_key(|node| (mix(round, *node as u64), *node));
@@ -274,7 +274,7 @@ impl Packing {
         None
     }
 
-    /// Sets that items themselves name, small ones first, then all free nodes together.
+    /// The sets of nodes that guests are restricted to, small ones first, then all free nodes together.
     fn sets(&mut self, free: &[usize]) {
         let mut sets: BTreeMap<NodeSet, usize> = BTreeMap::new();
         for node in free.iter().copied() {

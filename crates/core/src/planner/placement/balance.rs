@@ -1,14 +1,14 @@
-//! What the end is to be like: who comes back where, and how evenly the nodes are filled.
+//! Preferences for the end: which guests move back where, and how evenly the nodes are filled.
 //!
-//! Guests that are to be somewhere at the end come back once that node is upgraded, straight or by way of others that
-//! make room. A balanced end moves guests from nodes that are too full to those that are too empty, each once. Both are
-//! wishes: what cannot be had is counted and told, and is no reason for not upgrading.
+//! Guests that should be on a certain node at the end move back once that node is upgraded, directly or after others
+//! have made room. A balanced end moves guests from nodes that are too full to those that are too empty, each once.
+//! Both are preferences: what cannot be met is counted and reported, and is no reason not to upgrade.
 
 use super::builder::Builder;
 use crate::planner::cost::PER_RESTART;
 use crate::planner::problem::instance::NodeSet;
 
-/// Most times that room is made for those that come back.
+/// Room is made at most this many times for guests that move back.
 const MOST_DETOURS: usize = 200;
 
 impl Builder<'_> {
@@ -17,14 +17,14 @@ impl Builder<'_> {
         self.board.item(item).ends.is_some_and(|ends| !ends.has(there))
     }
 
-    /// Everybody who is not where it is to end, big ones first.
+    /// All guests that are not where they should end, big ones first.
     fn astray(&self) -> Vec<usize> {
         let mut astray: Vec<usize> = (0..self.board.at.len()).filter(|item| self.is_astray(*item)).collect();
         astray.sort_by_key(|item| (std::cmp::Reverse(self.board.item(*item).memory_bytes), *item));
         astray
     }
 
-    /// Whoever can go straight to where it is to end does so.
+    /// Guests that can go directly to where they should end do so.
     pub(super) fn come_back(&mut self) {
         if self.board.instance.items.iter().all(|item| item.ends.is_none()) {
             return;
@@ -43,8 +43,8 @@ impl Builder<'_> {
         }
     }
 
-    /// Those that cannot go straight: others that are astray themselves, or are free to be anywhere, leave their node
-    /// for another one.
+    /// For guests that cannot go directly: others that are not where they should end either, or that may end anywhere,
+    /// leave the target node for another one.
     pub(super) fn come_back_by_detours(&mut self) {
         for _ in 0..MOST_DETOURS {
             let Some((item, node)) =
@@ -68,13 +68,14 @@ impl Builder<'_> {
         }
     }
 
-    /// The node where least is missing of those where an item is to end.
+    /// The node with the most free memory of those where a guest should end.
     fn way_back(&self, item: usize) -> Option<usize> {
         let ends = self.board.item(item).lands().and(self.board.upgraded);
         ends.iter().filter(|node| self.board.may_go(item, *node)).max_by_key(|node| self.board.free(*node))
     }
 
-    /// How far the end is from what it should be: items astray, and thousandths of spread too many.
+    /// How far the end is from the preferences: guests that are not where they should be, plus thousandths of spread
+    /// beyond the limit.
     pub(super) fn unmet(&self) -> u64 {
         let over = self.board.instance.spread.map_or(0, |spread| self.spread().saturating_sub(spread));
         self.astray().len() as u64 + over
@@ -85,7 +86,7 @@ impl Builder<'_> {
         full().max().unwrap_or(0) - full().min().unwrap_or(0)
     }
 
-    /// Moves guests from nodes that are too full to nodes that are too empty, until they are near enough.
+    /// Moves guests from nodes that are too full to nodes that are too empty, until the spread is small enough.
     pub(super) fn balance(&mut self) {
         let Some(spread) = self.board.instance.spread else { return };
         let mut moved = vec![false; self.board.at.len()];
@@ -97,8 +98,8 @@ impl Builder<'_> {
         }
     }
 
-    /// How full the emptiest node is to be: where what is too much above the band and what is missing below it are
-    /// about the same, for every move serves both then.
+    /// How full the emptiest node should be: such that the excess above the band and what is missing below it are about
+    /// equal, because then every move reduces both.
     fn level(&self, spread: u64) -> u64 {
         let bytes = |node: usize, thousandths: u64| {
             let place = &self.board.instance.places[node];
@@ -116,7 +117,7 @@ impl Builder<'_> {
         low
     }
 
-    /// The move that brings most: from the fullest node that has somebody to give to the emptiest that can take it.
+    /// The move that helps most: from the fullest node that has a suitable guest to the emptiest that can take it.
     fn next_to_even(&self, level: u64, spread: u64, moved: &[bool]) -> Option<(usize, usize)> {
         let mut nodes: Vec<usize> = (0..self.board.load.len()).collect();
         nodes.sort_by_key(|node| (self.board.fullness(*node), *node));
@@ -134,7 +135,7 @@ impl Builder<'_> {
             for to in
                 nodes.iter().copied().filter(|to| *to != from && self.board.fullness(*to) < self.board.fullness(from))
             {
-                // What the one gives and the other takes without leaving the band on the other side.
+                // What one node can lose and the other can take without leaving the band on the other side.
                 let most = above(from, level).min(below(to, level + spread));
                 let wanted = above(from, level + spread).max(below(to, level)).min(most);
                 if wanted == 0 {
@@ -150,7 +151,7 @@ impl Builder<'_> {
                         && bytes <= most
                         && self.board.fits(*item, to)
                 };
-                // The smallest that is enough, else the biggest.
+                // The smallest one that is enough, otherwise the biggest.
                 let items = self.board.on[from].iter().copied().filter(may);
                 let bytes = |item: usize| self.board.item(item).memory_bytes;
                 let best = items.min_by_key(|item| match bytes(*item) >= wanted {

@@ -1,26 +1,26 @@
-//! Where everything stands in the middle of a plan, and what a move needs. Every rule of a move is stated here, once.
+//! Where every guest is in the middle of a plan, and what a move needs. Every rule of a move is stated here, once.
 
 use crate::planner::problem::instance::{Instance, Item, Move, NodeSet};
 
-/// Positions, loads and what is upgraded.
+/// Where guests are, how loaded nodes are, and which nodes are upgraded.
 #[derive(Clone, Debug)]
 pub(in crate::planner) struct Board<'a> {
     pub(in crate::planner) instance: &'a Instance,
-    /// Node of each item.
+    /// The node of each guest.
     pub(in crate::planner) at: Vec<usize>,
-    /// Items on each node, in no order that matters.
+    /// Guests on each node, in no particular order.
     pub(in crate::planner) on: Vec<Vec<usize>>,
-    /// Memory of the items on each node.
+    /// Memory of the guests on each node.
     pub(in crate::planner) load: Vec<u64>,
-    /// Virtual processors of the items on each node.
+    /// Virtual processors of the guests on each node.
     pub(in crate::planner) cpus: Vec<u64>,
     /// Free bytes of local storages, by node and storage.
     pub(in crate::planner) disk_free: Vec<Vec<u64>>,
-    /// Nodes that had their turn, or need none.
+    /// Nodes that are upgraded, or need no upgrade.
     pub(in crate::planner) upgraded: NodeSet,
-    /// The node whose turn it is: nothing goes there.
+    /// The node that is being drained: no guest goes there.
     pub(in crate::planner) leaving: Option<usize>,
-    /// Moves since the last turn began.
+    /// Moves since the last node step began.
     pub(in crate::planner) moves: Vec<Move>,
     /// Cost of all moves so far.
     pub(in crate::planner) cost: u64,
@@ -65,34 +65,34 @@ impl<'a> Board<'a> {
         u64::try_from(u128::from(taken) * 1000 / u128::from(whole.max(1))).unwrap_or(u64::MAX)
     }
 
-    /// Everything but memory and who is there: allowed, not leaving, not backwards.
+    /// Everything except room and other guests there: allowed, not being drained, not to an older release.
     pub(in crate::planner) fn may_go(&self, item: usize, to: usize) -> bool {
         let from = self.at[item];
         to != from && self.leaving != Some(to) && self.instance.lets(item, from, to, self.upgraded)
     }
 
-    /// Is somebody there that must not meet it?
+    /// Is there a guest that must not be on the same node?
     pub(in crate::planner) fn meets(&self, item: usize, to: usize) -> bool {
         self.item(item).apart.iter().any(|other| self.at[*other] == to)
     }
 
-    /// Have its local disks room there?
+    /// Is there room for its local disks?
     pub(in crate::planner) fn disks_fit(&self, item: usize, to: usize) -> bool {
         let free = |storage: usize| self.disk_free[to].get(storage).copied().unwrap_or(0);
         self.item(item).disks.iter().all(|(storage, bytes)| free(*storage) >= *bytes)
     }
 
-    /// Has the node processors left for it? Where it is over its limit already, nobody comes.
+    /// Does the node have processors left for it? A node that is over its limit already takes no guest.
     pub(in crate::planner) fn cpus_fit(&self, item: usize, to: usize) -> bool {
         self.cpus_left(to) >= self.item(item).cpus
     }
 
-    /// Virtual processors that may still come to a node.
+    /// Virtual processors that a node can still take.
     pub(in crate::planner) fn cpus_left(&self, node: usize) -> u64 {
         self.instance.places[node].cpus.map_or(u64::MAX, |limit| limit.saturating_sub(self.cpus[node]))
     }
 
-    /// May the item go there now, as things stand?
+    /// May the guest go there now?
     pub(in crate::planner) fn fits(&self, item: usize, to: usize) -> bool {
         self.free(to) >= self.item(item).memory_bytes
             && self.cpus_fit(item, to)
@@ -101,7 +101,7 @@ impl<'a> Board<'a> {
             && self.disks_fit(item, to)
     }
 
-    /// Moves an item that fits.
+    /// Moves a guest that fits.
     pub(in crate::planner) fn go(&mut self, item: usize, to: usize) {
         let from = self.at[item];
         self.put(item, to);
@@ -109,7 +109,7 @@ impl<'a> Board<'a> {
         self.cost = self.cost.saturating_add(self.item(item).cost);
     }
 
-    /// Takes the last move back.
+    /// Undoes the last move.
     pub(in crate::planner) fn take_back(&mut self) {
         if let Some(last) = self.moves.pop() {
             self.put(last.item, last.from);

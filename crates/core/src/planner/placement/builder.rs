@@ -1,69 +1,70 @@
-//! What building a way works with: where everything stands, how the way is looked for, and the targets that come into
-//! question for one item.
+//! What the construction of a solution works with: where every guest is, the search style, and the possible targets of
+//! one guest.
 
 use super::board::Board;
 use crate::planner::draws::mix;
 use crate::planner::problem::instance::{Instance, NodeSet};
 
-/// Where items are parked first.
+/// Where guests are parked first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::planner) enum Parking {
-    /// On the node that is drained last: by then there is most room on upgraded ones.
+    /// On the node that is drained last: by then upgraded nodes have the most room.
     Late,
-    /// Where least memory is left over.
+    /// On the node with the least memory left.
     Tight,
-    /// Anywhere, as the dice fall; so is the order of the items, and now and then one waits though it need not.
+    /// On a random node; the order of the guests is random as well, and now and then one waits that need not.
     Any,
 }
 
-/// Is it chosen who waits where the upgraded nodes have not the memory for all?
+/// Which guests wait where the upgraded nodes do not have the memory for all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::planner) enum FewWait {
-    /// Few big ones wait.
+    /// A few big ones wait.
     Yes,
-    /// Whoever comes last waits.
+    /// Those that are placed last wait.
     No,
 }
 
-/// Which of the upgraded nodes takes somebody.
+/// Which of the upgraded nodes takes a guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::planner) enum Fill {
-    /// The one with least left over: big holes stay for big ones.
+    /// The one with the least memory left over: big gaps are kept for big guests.
     Tight,
-    /// The emptiest.
+    /// The emptiest one.
     Even,
 }
 
-/// When those come back that are to be somewhere at the end.
+/// When guests move back that should be on a certain node at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::planner) enum Back {
     /// As soon as their node is upgraded and has room.
     AtOnce,
-    /// When everything is upgraded.
+    /// When all nodes are upgraded.
     AtTheEnd,
 }
 
-/// How a way is looked for; the search varies it.
+/// How a solution is built; the search varies it.
 #[derive(Clone, Debug)]
 pub(in crate::planner) struct Style {
     pub(in crate::planner) parking: Parking,
-    /// Does the constructor choose who waits?
+    /// Are the guests that wait chosen in advance?
     pub(in crate::planner) few_wait: FewWait,
     pub(in crate::planner) fill: Fill,
     pub(in crate::planner) back: Back,
-    /// Mixes the order of items that are otherwise alike; 0 leaves it.
+    /// Shuffles the order of guests that are otherwise alike; 0 leaves it.
     pub(in crate::planner) shuffle: u64,
 }
 
-/// Why not this node: it is not where the item ends, it is just rebooting; then how badly it fits; then its number.
+/// What counts against a node: it is not where the guest should end, it is rebooting; then how badly the guest fits;
+/// then the node's number.
 type Preference = ((bool, bool), (bool, u64), usize);
 
-/// Memory that restricted items will want on a node later.
+/// Memory that restricted guests will want on a node later.
 #[derive(Clone, Debug)]
 pub(super) struct Claims {
-    /// By item: where, and how much on each of these nodes.
+    /// By guest: on which nodes, and how much on each of them.
     by_item: Vec<(NodeSet, u64)>,
-    /// By node.
+    /// By node: the sum of all claims.
     total: Vec<u64>,
 }
 
@@ -88,7 +89,7 @@ impl Claims {
         }
     }
 
-    /// What others want of a node.
+    /// What other guests will want on a node.
     fn of_others(&self, item: usize, node: usize) -> u64 {
         let (nodes, share) = self.by_item[item];
         self.total[node] - if nodes.has(node) { share } else { 0 }
@@ -98,7 +99,7 @@ impl Claims {
 pub(super) struct Builder<'a> {
     pub(super) board: Board<'a>,
     pub(super) claims: Claims,
-    /// Place in the order by node; nodes without a turn come before all.
+    /// Position of each node in the order; nodes that need no upgrade come before all others.
     pub(super) rank: Vec<usize>,
     pub(super) style: &'a Style,
     pub(super) limit: u64,
@@ -107,7 +108,7 @@ pub(super) struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    /// Notes where a restricted item will want to go when its node's turn comes.
+    /// Records where a restricted guest will want to go when its node is drained.
     pub(super) fn claim(&mut self, item: usize) {
         let (spec, at) = (self.board.item(item), self.board.at[item]);
         let here = self.rank[at];
@@ -115,8 +116,8 @@ impl Builder<'_> {
         self.claims.set(item, later, spec.memory_bytes);
     }
 
-    /// The upgraded node where it fits best: where it is to end, one that is not just rebooting, and then least left
-    /// over, but not what others will want.
+    /// The upgraded node where the guest fits best: one where it should end, one that is not rebooting, and then the
+    /// one with the least memory left over beyond what other guests will want.
     pub(super) fn upgraded_target(&self, item: usize, not: NodeSet) -> Option<usize> {
         let spec = self.board.item(item);
         let mut best: Option<Preference> = None;
@@ -141,7 +142,7 @@ impl Builder<'_> {
         best.map(|(_, _, node)| node)
     }
 
-    /// An old node to wait on.
+    /// A node, not upgraded yet, to wait on.
     pub(super) fn parking(&self, item: usize, not: NodeSet) -> Option<usize> {
         let old = self.board.item(item).allowed.minus(self.board.upgraded).minus(not);
         let fitting = old.iter().filter(|node| self.board.fits(item, *node));

@@ -1,8 +1,9 @@
-//! One way through, for one order of the nodes.
+//! Builds one solution for one order of the nodes, guest by guest.
 //!
-//! The swap chain: each node is drained into those that are upgraded already, so that its guests travel once. What
-//! finds no room there waits on an old node (parked) and travels again, or somebody else makes room. Of these ways the
-//! cheapest is taken, item by item: the hard ones first. No promise of a best way: the search tries many.
+//! The swap chain: each node is drained into those that are already upgraded, so that its guests move once. A guest
+//! that finds no room there waits on an old node (it is parked) and moves again, or another guest makes room. The
+//! cheapest of these is chosen for each guest, the hard ones first. The result need not be the best: the search tries
+//! many.
 
 use super::board::Board;
 use super::builder::{Back, Builder, Claims, FewWait, Parking, Style};
@@ -10,20 +11,20 @@ use crate::planner::draws::mix;
 use crate::planner::problem::instance::{Instance, Move, NodeSet, Solution, StuckItem, Turn};
 use crate::policy::Overlap;
 
-/// Why there is no way of this kind.
+/// Why no solution was built.
 #[derive(Clone, Debug)]
 pub(in crate::planner) enum Failure {
     /// It costs as much as the best one known, or more.
     TooDear,
-    /// Somebody cannot leave.
+    /// A guest cannot leave its node.
     Stuck(Box<StuckItem>),
 }
 
-/// How often a turn begins anew with the stuck item in front.
+/// How often a node step is tried again with the stuck guest in front.
 const MOST_RETRIES: usize = 12;
 
-/// Builds one way for `order`, cheaper than `limit`. Where there is an older way, its moves are made again as far as
-/// they still can be.
+/// Builds one solution for `order`, cheaper than `limit`. Where there is an older solution, its moves are made again as
+/// far as they still can be.
 pub(in crate::planner) fn construct(
     instance: &Instance,
     order: &[usize],
@@ -64,11 +65,11 @@ pub(in crate::planner) fn construct(
 }
 
 impl Builder<'_> {
-    /// Drains a node. If somebody is stuck, everything of this turn is taken back and the stuck one goes first.
+    /// Drains a node. If a guest is stuck, all moves of this node step are undone and the stuck guest goes first.
     fn turn(&mut self, node: usize, older: &[Move]) -> Result<Vec<Move>, Failure> {
         self.board.leaving = Some(node);
         self.board.moves.clear();
-        // Before older moves are made: if the turn begins anew, whoever they took away is back.
+        // Before older moves are made: if the node step is tried again, the guests that they took away are back.
         let mut items = self.board.on[node].clone();
         self.follow(older);
         items.sort_unstable_by_key(|item| self.precedence(*item));
@@ -98,7 +99,7 @@ impl Builder<'_> {
         Ok(std::mem::take(&mut self.board.moves))
     }
 
-    /// Makes the moves of an older way, as far as they still can be made.
+    /// Makes the moves of an older solution, as far as they still can be made.
     fn follow(&mut self, older: &[Move]) {
         for step in older {
             if self.board.at[step.item] == step.from && self.board.fits(step.item, step.to) {
@@ -107,14 +108,14 @@ impl Builder<'_> {
         }
     }
 
-    /// Hard ones first: few nodes to go to, then big.
+    /// Hard guests first: those with few nodes to go to, then big ones.
     fn precedence(&self, item: usize) -> (usize, std::cmp::Reverse<u64>, u64, usize) {
         let spec = self.board.item(item);
         let now = spec.allowed.and(self.board.upgraded).len();
         let bytes = match self.style.shuffle {
             _ if self.style.parking == Parking::Any => 0,
             0 => spec.memory_bytes,
-            // Items of about the same size change places.
+            // Guests of about the same size may swap.
             seed => u64::from(spec.memory_bytes.checked_ilog2().unwrap_or(0)) + mix(seed, item as u64) % 2,
         };
         let bucket = if spec.allowed.len() == self.board.instance.places.len() { usize::MAX } else { now };
@@ -152,8 +153,8 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// Who waits because the upgraded nodes have not the memory for all: few big ones, which is cheaper than many
-    /// small ones.
+    /// Guests that wait because the upgraded nodes do not have the memory for all: a few big ones, which is cheaper
+    /// than many small ones.
     fn waiters(&self, node: usize) -> Vec<usize> {
         let upgraded = self.board.upgraded;
         let room: u64 = upgraded.iter().map(|node| self.board.free(node)).sum();
@@ -170,7 +171,7 @@ impl Builder<'_> {
         big.sort_by_key(|item| (std::cmp::Reverse(self.board.item(*item).memory_bytes), *item));
         let mut waiters = Vec::new();
         while missing > 0 && !big.is_empty() {
-            // The smallest that is enough, else the biggest.
+            // The smallest one that is enough, otherwise the biggest.
             let enough = big.iter().rposition(|item| self.board.item(*item).memory_bytes >= missing);
             let item = big.remove(enough.unwrap_or(0));
             missing = missing.saturating_sub(self.board.item(item).memory_bytes);

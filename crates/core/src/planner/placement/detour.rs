@@ -1,19 +1,19 @@
-//! Room for an item that fits nowhere on an upgraded node: others leave, or it waits on an old one.
+//! Room for a guest that fits on no upgraded node: others leave, or it waits on an old node.
 
 use super::builder::Builder;
 use crate::planner::problem::instance::NodeSet;
 
-/// Most items that may make room for one.
+/// At most this many guests make room for one.
 const MOST_HELPERS: usize = 12;
 
-/// Who goes where to make room.
+/// Which guests go where to make room.
 type Helpers = Vec<(usize, usize)>;
 
-/// Most nodes on which room is made by way of trial.
+/// Making room is tried on at most this many nodes.
 const MOST_TRIALS: usize = 8;
 
 impl Builder<'_> {
-    /// The cheapest of: others make room on an upgraded node; it waits on an old one; others make room there.
+    /// The cheapest of: others make room on an upgraded node; the guest waits on an old one; others make room there.
     pub(super) fn cheapest_detour(&mut self, item: usize) -> Option<(Helpers, usize)> {
         let again = self.board.item(item).cost;
         let mut best: Option<(u64, Helpers, usize)> = None;
@@ -35,7 +35,7 @@ impl Builder<'_> {
         best.map(|(_, helpers, node)| (helpers, node))
     }
 
-    /// Nodes where it may go, those first where least is missing.
+    /// Nodes where the guest may go, those first where the least memory is missing.
     fn nearly_fitting(&self, item: usize, nodes: NodeSet) -> Vec<usize> {
         let possible = |node: &usize| {
             let capacity = self.board.instance.places[*node].capacity_bytes;
@@ -47,7 +47,8 @@ impl Builder<'_> {
         nodes
     }
 
-    /// Who would have to go where so that `item` fits on `node`, and what that costs beyond what is due anyway.
+    /// Which guests would have to go where so that `item` fits on `node`, and what that costs beyond moves that are
+    /// needed anyway.
     fn make_room(&mut self, item: usize, node: usize) -> Option<(u64, Helpers)> {
         let before = self.board.moves.len();
         let mut cost = 0;
@@ -68,8 +69,8 @@ impl Builder<'_> {
         done.then_some((cost, helpers))
     }
 
-    /// The next one to leave `node`: whoever must not meet `item`; else one that is big enough, the cheapest; else the
-    /// biggest.
+    /// The next guest to leave `node`: one that must not meet `item`; otherwise the cheapest that is big enough;
+    /// otherwise the one that frees the most memory for its cost.
     fn helper(&self, item: usize, node: usize) -> Option<(u64, usize, usize)> {
         if let Some(other) = self.board.item(item).apart.iter().copied().find(|other| self.board.at[*other] == node) {
             return self.way_out(other, node).map(|(extra, to)| (extra, other, to));
@@ -94,7 +95,7 @@ impl Builder<'_> {
         best
     }
 
-    /// Where somebody who makes room goes, and what it costs beyond what is due anyway.
+    /// Where a guest that makes room goes, and what that costs beyond the moves that are needed anyway.
     fn way_out(&self, item: usize, node: usize) -> Option<(u64, usize)> {
         let here = NodeSet::EMPTY.with(node);
         let upgraded = self.board.upgraded;
@@ -104,7 +105,7 @@ impl Builder<'_> {
         })?;
         let cost = self.board.item(item).cost;
         let extra = match (upgraded.has(node), upgraded.has(to)) {
-            // The journey that is due anyway, only earlier.
+            // The move that is needed anyway, only earlier.
             (false, true) => 0,
             (true, true) | (false, false) => cost,
             (true, false) => 2 * cost,

@@ -1,10 +1,10 @@
 //! Where each guest goes, for one order of the nodes.
 //!
-//! In: an [`Instance`](super::problem::instance::Instance), an order, and how to look. Out: a
-//! [`Solution`](super::problem::instance::Solution), turn by turn, or the item that is stuck. [`board`] holds where
-//! everything stands and states each rule of a move once. [`construct`] builds a way item by item, with what [`builder`]
-//! knows of targets, [`detour`] where somebody must make room, and [`balance`] for the end. [`packing`] chooses for all
-//! items at once instead, which [`construct`] then follows as far as the rules let it.
+//! In: an [`Instance`](super::problem::instance::Instance), an order, and a search style. Out: a
+//! [`Solution`](super::problem::instance::Solution), node step by node step, or the guest that is stuck. [`board`]
+//! holds where every guest is and states each rule of a move once. [`construct`] places guest by guest, with what
+//! [`builder`] knows about targets, [`detour`] where other guests must make room, and [`balance`] for the end.
+//! [`packing`] instead places all guests at once, and [`construct`] then follows its result as far as the rules allow.
 
 mod balance;
 pub(super) mod board;

@@ -1,10 +1,11 @@
-//! One order of the nodes, packed as a whole.
+//! Places all guests at once for one order of the nodes.
 //!
-//! Building a way item by item decides early who waits where; in a tight cluster the last ones then find no room that
-//! another choice had left them. Here all items have their journeys at once, and a first choice is mended until no node holds more than it can, nobody meets whom it must not, and all
-//! together cost less than the best way known. What stays broken weighs more with every step, so the search does not
-//! stand still (breakout local search). What comes out is a suggestion: [`super::construct`] makes its moves as far as
-//! the rules of a move let it.
+//! Placing guest by guest decides early which guests wait where; in a tight cluster the last ones then find no room
+//! that another choice would have left them. Here every guest has a path from the start (a `Journey`: the node where it
+//! is at each moment), and a first choice of paths is repaired until no node holds more than it can, no guests meet
+//! that must be apart, and all together cost less than the best solution known. What stays violated gets more weight
+//! with every step, so the search does not get stuck (breakout local search). The result is a suggestion:
+//! [`super::construct`] makes its moves as far as the rules of a move allow.
 
 use super::board::Board;
 use crate::planner::bound::journeys::Choice;
@@ -12,50 +13,51 @@ use crate::planner::bound::journeys::rows::{self, Early};
 use crate::planner::draws::mix;
 use crate::planner::problem::instance::{Instance, Move, Place, Solution, Turn};
 
-/// Steps for one order: a few milliseconds for a hundred guests.
+/// Repair steps for one order: a few milliseconds for a hundred guests.
 const STEPS: u64 = 4000;
 
-/// Most journeys over all items.
+/// At most this many paths over all guests.
 const MOST_JOURNEYS: u64 = 40_000;
 
-/// Steps for which an item that has changed its journey keeps it, and as many more as chance has it.
+/// A guest that has changed its path keeps it for this many steps, and for a few more at random.
 const KEPT: u64 = 4;
 
 /// Bytes are counted in pieces of this size, rounded up.
 const PIECE_BITS: u32 = 16;
 
-/// So many pieces are as good as any more (1 PiB): sums of them, times weights, stay far from the end of an `i64`.
+/// More pieces than this count as this many (1 PiB): sums of them, times weights, stay far below the maximum of an
+/// `i64`.
 const MOST_PIECES: u64 = 1 << 34;
 
-/// One item: where it is at each moment, and what it costs.
+/// A path: the node of a guest at each moment, and what its moves cost.
 struct Journey {
     at: Vec<usize>,
     cost: u64,
 }
 
-/// An item with its journeys, and which of them it takes.
+/// A guest with its possible paths, and the one that is chosen.
 struct Row {
     memory: i64,
     journeys: Vec<Journey>,
     taken: usize,
-    /// Not to be changed before this step.
+    /// The choice is not changed before this step.
     kept_until: u64,
 }
 
-/// What is wrong with a choice.
+/// A constraint that a choice violates.
 #[derive(Clone, Copy, Debug)]
 enum Broken {
     /// A node holds more than it can while another is away.
     Full { moment: usize, node: usize },
-    /// All together cost too much.
+    /// All moves together cost too much.
     Dear,
-    /// This one meets somebody.
+    /// This guest meets one that it must not meet.
     Meeting { item: usize },
 }
 
 struct Packing<'a> {
     instance: &'a Instance,
-    /// By item.
+    /// The guests with their paths, by number.
     rows: Vec<Row>,
     /// Pieces that are missing (above 0) or left, by moment and node.
     over: Vec<Vec<i64>>,
@@ -66,7 +68,7 @@ struct Packing<'a> {
     meeting_weight: i64,
 }
 
-/// Looks for journeys in this whole order that cost less than `limit`.
+/// Searches for paths in this complete order that together cost less than `limit`.
 pub(in crate::planner) fn pack(
     instance: &Instance,
     order: &[usize],
@@ -91,7 +93,7 @@ fn pieces(bytes: u64) -> i64 {
 }
 
 impl<'a> Packing<'a> {
-    /// None if there is nothing so cheap, or too much.
+    /// None if nothing is this cheap, or there are too many paths.
     fn new(instance: &'a Instance, order: &[usize], limit: u64, early: Early, seed: u64) -> Option<Self> {
         let costs: Vec<u64> = instance.items.iter().map(|item| item.cost).collect();
         let mut left = MOST_JOURNEYS;
@@ -139,7 +141,7 @@ impl<'a> Packing<'a> {
         all
     }
 
-    /// How often somebody is met on this journey who must not be.
+    /// At how many moments of this path the guest meets one that it must not meet.
     fn meetings(&self, item: usize, journey: usize) -> i64 {
         let at = &self.rows[item].journeys[journey].at;
         let others = self.instance.items[item].apart.iter().map(|other| {
@@ -149,7 +151,7 @@ impl<'a> Packing<'a> {
         others.sum()
     }
 
-    /// Changes the journey that mends most of what is broken here, though it may break something else.
+    /// Changes the path that repairs most of what is violated here, even if that violates something else.
     fn mend(&mut self, here: Broken, broken: &[Broken], step: u64, seed: u64) {
         let mut best: Option<((i64, u64), usize, usize)> = None;
         for (item, row) in self.rows.iter().enumerate().filter(|(_, row)| row.kept_until <= step) {
@@ -179,7 +181,7 @@ impl<'a> Packing<'a> {
         self.rows[item].kept_until = step + KEPT + mix(seed, step ^ 0x77) % KEPT;
     }
 
-    /// What stays broken weighs more.
+    /// Gives more weight to what stays violated.
     fn weigh(&mut self, broken: &[Broken]) {
         for one in broken {
             match one {
@@ -190,7 +192,7 @@ impl<'a> Packing<'a> {
         }
     }
 
-    /// By how much more would be broken if this item took that journey, as things weigh now.
+    /// How much more would be violated if this guest took that path, with the current weights.
     fn change(&self, item: usize, journey: usize) -> i64 {
         let one = &self.rows[item];
         let (old, new) = (&one.journeys[one.taken], &one.journeys[journey]);
@@ -225,7 +227,7 @@ impl<'a> Packing<'a> {
     }
 }
 
-/// The moves of a choice, turn by turn, each as soon as it fits; what never fits is left out.
+/// The moves of a choice, node step by node step, each as soon as it fits; what never fits is left out.
 pub(in crate::planner) fn as_moves(instance: &Instance, choice: &Choice) -> Solution {
     let mut board = Board::new(instance);
     let mut solution = Solution::default();
@@ -279,9 +281,9 @@ mod tests {
         choice.at.iter().map(|(_, at)| at.as_slice()).collect()
     }
 
-    /// Everybody travels once, and the two of the first node twice: both old nodes have 6 left, so neither takes both.
+    /// Every guest moves once, and the two of the first node twice: both old nodes have 6 left, so neither takes both.
     #[test]
-    fn memory_of_every_moment_is_kept_to() {
+    fn no_node_is_overcommitted_at_any_moment() {
         let items = vec![item(6, 0), item(5, 0), item(4, 1), item(3, 2)];
         let instance = Instance { places: nodes(&[12, 10, 9]), items, ..Instance::default() };
         let choice = pack(&instance, &[0, 1, 2], 7 * PIECE, Early::No, 1).expect("six moves are enough");
@@ -295,23 +297,23 @@ mod tests {
         }
         assert!(
             pack(&instance, &[0, 1, 2], 6 * PIECE, Early::No, 1).is_none(),
-            "everybody once, and two of the first node twice"
+            "every guest once, and the two of the first node twice"
         );
     }
 
-    /// Neither of the others has room for the first node's guest, unless one makes room before its own turn.
+    /// Neither of the others has room for the first node's guest, unless one makes room before its own node is drained.
     #[test]
-    fn somebody_makes_room_before_its_turn_if_it_may() {
+    fn a_guest_makes_room_before_its_own_node_is_drained_if_it_may_move_early() {
         let items = vec![item(6, 0), item(5, 1), item(4, 2)];
         let instance = Instance { places: nodes(&[12, 10, 9]), items, ..Instance::default() };
         assert!(pack(&instance, &[0, 1, 2], 6 * PIECE, Early::No, 1).is_none());
         let choice = pack(&instance, &[0, 1, 2], 6 * PIECE, Early::Yes, 1).expect("five moves are enough");
         let at = at(&choice);
-        assert!(at[1][0] != 1 || at[2][0] != 2, "one of them has moved as the first node goes down: {at:?}");
+        assert!(at[1][0] != 1 || at[2][0] != 2, "one of them has moved before the first node goes down: {at:?}");
     }
 
     #[test]
-    fn who_must_not_meet_does_not() {
+    fn guests_that_must_not_meet_do_not_meet() {
         let mut items = vec![item(1, 0), item(1, 1), item(1, 2)];
         let instance =
             |items: &[Item]| Instance { places: nodes(&[9, 9, 9]), items: items.to_vec(), ..Instance::default() };
@@ -331,13 +333,13 @@ mod tests {
     }
 
     #[test]
-    fn nobody_goes_back_to_an_older_release_and_nobody_where_it_may_not_be() {
+    fn no_guest_goes_back_to_an_older_release_or_to_a_node_that_is_not_allowed() {
         let mut guest = item(1, 0);
         guest.allowed = NodeSet::EMPTY.with(0).with(2);
         let mut instance = Instance { places: nodes(&[9, 9, 9]), items: vec![guest], ..Instance::default() };
         let choice = pack(&instance, &[0, 1, 2], 3 * PIECE, Early::No, 1).expect("to the last node, and home again");
         assert_eq!(at(&choice), [[2, 2, 0, 0]]);
-        // From a node that is newer already there is no way to an older one.
+        // A VM on a node that is newer already cannot go to an older one.
         instance.items[0].home = 2;
         instance.places[2].before = Release { qemu: 1, pve: 1 };
         assert!(pack(&instance, &[2, 0], 9 * PIECE, Early::No, 1).is_none());

@@ -1,8 +1,8 @@
-//! Where guests are to be at the end: by the operator's wish, or because HA would take them there of its own accord.
+//! Where guests should be at the end: because the operator prefers it, or because HA would move them there by itself.
 //!
-//! HA takes a guest back to the nodes that its rules prefer as soon as failback is given back, and does not look at
-//! memory when it does. So the plan takes it there itself, as long as failback is held, with every rule asked: it is
-//! the same journey, and it is in the plan. What is left for HA to do is counted beside the plan's own moves.
+//! HA moves a guest back to the nodes that its rules prefer as soon as failback is set back, without considering
+//! memory. So the plan moves it there itself, while failback is held, and checks every rule: it is the same migration,
+//! but it is in the plan. What is left for HA to do is counted beside the plan's own moves.
 
 use std::collections::BTreeSet;
 
@@ -15,8 +15,8 @@ use super::instance::NodeSet;
 use super::managed;
 use super::reader::Reader;
 
-/// The nodes that HA takes a guest to by itself as soon as one of them is there: those with the highest priority in a
-/// rule, if failback is on. None if all nodes are alike to it.
+/// The nodes that HA moves a guest to by itself as soon as one of them is online: those with the highest priority in a
+/// rule, if failback is on. None if HA has no preference.
 pub(in crate::planner) fn pulled_to<'a>(
     ha: &'a Ha,
     guest: GuestId,
@@ -35,7 +35,7 @@ pub(in crate::planner) fn pulled_at_the_end<'a>(
     if is_held(guest, to_undo) { preferred(ha, guest, names) } else { pulled_to(ha, guest, names) }
 }
 
-/// Is its failback off because we hold it?
+/// Is its failback off because this run holds it?
 fn is_held(guest: GuestId, to_undo: &[Step]) -> bool {
     to_undo.contains(&undo(Failback { guest }))
 }
@@ -45,11 +45,11 @@ fn preferred<'a>(ha: &'a Ha, guest: GuestId, names: &[NodeName]) -> Option<BTree
 }
 
 impl Reader<'_> {
-    /// Where a guest is to end, if that is not all the same.
+    /// Where a guest should end, if that matters.
     pub(super) fn ends(&self, guest: GuestId, home: usize, allowed: NodeSet) -> Option<NodeSet> {
         let number = |name: &NodeName| self.number.get(name).copied();
         if self.policy.end == End::Home {
-            // A node that is gone cannot be come back to.
+            // A guest cannot move back to a node that is gone.
             let began = self.homes.get(&guest).and_then(number).unwrap_or(home);
             return Some(NodeSet::EMPTY.with(began));
         }
@@ -59,11 +59,11 @@ impl Reader<'_> {
         pulled.or_else(|| (!allowed.and(spare).is_empty() && !wanted.is_empty()).then_some(wanted))
     }
 
-    /// Where HA would take it once the run has ended.
+    /// Where HA would move it once the run has ended.
     fn pulled(&self, guest: GuestId, home: usize) -> Option<NodeSet> {
         let to = pulled_at_the_end(self.ha, guest, &self.names, self.to_undo)?;
         let to: NodeSet = to.into_iter().filter_map(|name| self.number.get(name).copied()).collect();
-        // Whom HA leaves where it is now it also leaves there then.
+        // A guest that HA leaves where it is now stays there at the end as well.
         Some(if is_held(guest, self.to_undo) || to.has(home) { to } else { to.with(home) })
     }
 }

@@ -1,11 +1,11 @@
-//! A guest as something that moves, or stays, or is shut down: where it may be, what it takes there, what its move costs.
+//! Whether a guest moves, stays or is shut down: where it may be, what it needs there, and what its move costs.
 
 use std::collections::BTreeMap;
 
 use crate::ids::{GuestId, GuestKind, NodeName, StorageId};
 use crate::placement::{
-    Obstacle, as_stopped, disk_bytes, disks_by_storage, footprint_bytes, obstacle_here, obstacle_there,
-    moves_with_disks,
+    Obstacle, as_stopped, disk_bytes, disks_by_storage, footprint_bytes, moves_with_disks, obstacle_here,
+    obstacle_there,
 };
 use crate::plan::{Bond, Hindrance, Missing, Reason};
 use crate::policy::{GuestPolicy, StoppedGuests};
@@ -18,7 +18,7 @@ use super::reader::{Candidate, Reader};
 use super::{Mover, managed};
 use crate::planner::cost::{PER_MOVE, PER_RESTART};
 
-/// More than any guest has, and little enough that the sums of a whole cluster do not overflow.
+/// More than any guest has, and small enough that the sums of a whole cluster do not overflow.
 const MOST_BYTES: u64 = 1 << 46;
 
 impl Reader<'_> {
@@ -28,7 +28,7 @@ impl Reader<'_> {
             return;
         };
         if self.to_start.contains(&guest.id) && guest.status.is(&GuestStatus::Stopped) {
-            // It comes back where it is, and its memory is kept for it.
+            // It is started again on this node, and its memory stays reserved.
             self.stay.insert(guest.id, home);
             return;
         }
@@ -44,7 +44,7 @@ impl Reader<'_> {
         }
         let reason = match guest.status.read() {
             Err(why) => Some(Reason::Unknown(Missing::Status(guest.id, why.clone()))),
-            // A container is started where it is, and moves as it would have.
+            // A container is started where it is, and then moves as it would have.
             Ok(GuestStatus::Stopped) if half_way => self.running(guest, home),
             Ok(GuestStatus::Stopped) => return self.stopped(guest, home),
             Ok(GuestStatus::Running | GuestStatus::Paused) => self.running(guest, home),
@@ -57,7 +57,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A guest with a live process: an item, a guest to be shut down, or the reason why neither is possible.
+    /// A running or paused guest: it moves, or is to be shut down, or there is a reason why neither is possible.
     fn running(&mut self, guest: &Guest, home: usize) -> Option<Reason> {
         let immovable = |bond| Some(Reason::Immovable(guest.id, guest.node.clone(), bond));
         let service = managed(self.ha, guest.id);
@@ -92,13 +92,13 @@ impl Reader<'_> {
         immovable(bond)
     }
 
-    /// No node takes it: why not each of them.
+    /// No node takes it: for each node the reason.
     fn bound_everywhere(&self, candidate: Candidate) -> Bond {
         let each = candidate.refusals.into_iter().map(|(node, why)| (self.names[node].clone(), why));
         Bond::Everywhere(each.collect())
     }
 
-    /// A stopped guest moves if the operator wants it and nothing is in the way; else it stays.
+    /// A stopped guest moves if the operator wants it to and nothing is in the way; otherwise it stays.
     fn stopped(&mut self, guest: &Guest, home: usize) {
         let wanted = self.policy.stopped_guests == StoppedGuests::Move && self.places[home].has_turn;
         let ours = managed(self.ha, guest.id).is_none();
@@ -113,7 +113,7 @@ impl Reader<'_> {
         }
     }
 
-    /// As one that is shut down for its move, or why it cannot be.
+    /// The guest as one that is shut down for its move, or why that is not possible.
     fn offline(&self, guest: &Guest, home: usize) -> Result<Candidate, Bond> {
         let candidate =
             self.candidate(guest, home, MoveMode::Offline).map_err(|why| Bond::Here(why.text().to_owned()))?;
@@ -130,7 +130,7 @@ impl Reader<'_> {
         let guest = stopped.as_ref().unwrap_or(guest);
         obstacle_here(guest, self.policy)?;
         let mut refusals = BTreeMap::new();
-        // Outside a rule it may be now, but not come back to.
+        // A guest that is outside its strict rule now may leave this node, but not come back to it.
         let may_return = self.strict_rule(guest.id, &guest.node).is_none();
         let mut allowed = if may_return { NodeSet::EMPTY.with(home) } else { NodeSet::EMPTY };
         for (number, node) in self.snapshot.nodes.values().enumerate().filter(|(number, _)| *number != home) {
@@ -185,7 +185,7 @@ fn machine_version(machine: &str) -> Option<Version> {
     version.starts_with(|c: char| c.is_ascii_digit()).then(|| Version::new(version))
 }
 
-/// How a running guest travels.
+/// How a running guest is migrated.
 fn mode(guest: &Guest, managed: bool) -> MoveMode {
     match (managed, guest.id.kind, guest.migration.known().is_some_and(moves_with_disks)) {
         (true, _, _) => MoveMode::Ha,

@@ -1,11 +1,12 @@
-//! The plan as a puzzle: numbered nodes, numbered items, who may be where. No names, no readings.
+//! The placement problem: numbered nodes, numbered guests, and which guest may be where. No names, no readings.
 //!
-//! Everything that can move is an item: a guest, or guests that must stay together as one. Everything that cannot
-//! move is already taken off its node's capacity. The solver knows nothing else, and neither does the benchmark.
+//! A node is a [`Place`] in the code. Everything that can move is an [`Item`]: a guest, or several guests that must
+//! stay together; the comments call it a guest. What cannot move is already subtracted from its node's capacity. The
+//! solver knows nothing else, and neither does the benchmark.
 
 use crate::policy::Overlap;
 
-/// Most nodes that a plan can have.
+/// The most nodes that a plan can have.
 pub const MOST_NODES: usize = 128;
 
 /// A set of nodes.
@@ -13,7 +14,7 @@ pub const MOST_NODES: usize = 128;
 pub struct NodeSet(u128);
 
 impl NodeSet {
-    /// No node.
+    /// The set without nodes.
     pub const EMPTY: Self = Self(0);
 
     /// The first `count` nodes.
@@ -24,47 +25,47 @@ impl NodeSet {
         }
     }
 
-    /// With one more.
+    /// This set with one more node.
     pub fn with(self, node: usize) -> Self {
         Self(self.0 | 1 << node)
     }
 
-    /// Without one.
+    /// This set without one node.
     pub fn without(self, node: usize) -> Self {
         Self(self.0 & !(1 << node))
     }
 
-    /// What either has.
+    /// The union of both sets.
     pub fn with_all(self, others: Self) -> Self {
         Self(self.0 | others.0)
     }
 
-    /// What both have.
+    /// The intersection of both sets.
     pub fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 
-    /// What this one has and the other has not.
+    /// The nodes of this set that are not in the other.
     pub fn minus(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
 
-    /// Is it in?
+    /// Is this node in the set?
     pub fn has(self, node: usize) -> bool {
         self.0 >> node & 1 == 1
     }
 
-    /// Is there none?
+    /// Is the set without nodes?
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// How many.
+    /// The number of nodes in the set.
     pub fn len(self) -> usize {
         self.0.count_ones() as usize
     }
 
-    /// From the lowest number to the highest.
+    /// The nodes, from the lowest number to the highest.
     pub fn iter(self) -> impl Iterator<Item = usize> {
         let mut rest = self.0;
         std::iter::from_fn(move || {
@@ -81,7 +82,7 @@ impl FromIterator<usize> for NodeSet {
     }
 }
 
-/// Ranks of what is installed: a running VM goes only where neither is lower.
+/// Ranks of the installed versions: a running VM goes only where neither is lower.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Release {
     /// Rank of the QEMU package.
@@ -97,27 +98,27 @@ impl Release {
     }
 }
 
-/// A node.
+/// A node of the placement problem.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
-    /// Memory for items, in bytes: without headroom and without what cannot move.
+    /// Memory for guests that can move, in bytes: without headroom and without what cannot move.
     pub capacity_bytes: u64,
-    /// Memory of what stays; for how full the node is, and for nothing else.
+    /// Memory of guests that cannot move, in bytes; used only for how full the node is.
     pub fixed_bytes: u64,
-    /// Virtual processors for items; none: as many as come.
+    /// Virtual processors for guests that can move; none: no limit.
     pub cpus: Option<u64>,
     /// Free bytes of local storages, by the storage's number.
     pub disk_free_bytes: Vec<u64>,
-    /// Has it its turn still before it?
+    /// Is it still to be upgraded?
     pub has_turn: bool,
-    /// What is installed before its turn.
+    /// What is installed before its upgrade.
     pub before: Release,
-    /// What is installed after it.
+    /// What is installed after its upgrade.
     pub after: Release,
 }
 
 impl Place {
-    /// Something stays here for good: what it takes is not for items.
+    /// A guest stays here for good: what it takes is not available for others.
     pub(super) fn keep(&mut self, memory_bytes: u64, cpus: u64) {
         self.capacity_bytes = self.capacity_bytes.saturating_sub(memory_bytes);
         self.fixed_bytes = self.fixed_bytes.saturating_add(memory_bytes).min(1 << 56);
@@ -125,62 +126,63 @@ impl Place {
     }
 }
 
-/// What moves.
+/// A guest that can move, or several that must stay together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Item {
-    /// What it takes, in bytes.
+    /// The memory that it takes, in bytes.
     pub memory_bytes: u64,
-    /// Virtual processors.
+    /// Its virtual processors.
     pub cpus: u64,
-    /// Local disks that travel with it: the storage's number and bytes.
+    /// Local disks that move with it: the storage's number and the size in bytes.
     pub disks: Vec<(usize, u64)>,
-    /// What one move of it costs; see [`crate::planner::cost`].
+    /// The cost of one move of it; see [`crate::planner::cost`].
     pub cost: u64,
-    /// Where it is.
+    /// The node where it is at the start.
     pub home: usize,
-    /// Where it may be, home included.
+    /// The nodes where it may be, as a rule including `home`.
     pub allowed: NodeSet,
-    /// Where it is to be at the end, if that is not all the same.
+    /// The nodes where it should be at the end, if that matters.
     pub ends: Option<NodeSet>,
-    /// Items that must not be on its node, not even while one of them travels.
+    /// Guests that must not be on its node, not even while one of them is being migrated.
     pub apart: Vec<usize>,
-    /// A running VM: never to an older release than that of its node.
+    /// A running VM: it never goes to an older release than that of its node.
     pub forward_only: bool,
     /// The lowest rank of QEMU that its machine type needs.
     pub least_qemu: u16,
 }
 
 impl Item {
-    /// Where one journey can be its last.
+    /// The nodes where one move can be its last.
     pub fn lands(&self) -> NodeSet {
         self.ends.map_or(self.allowed, |ends| self.allowed.and(ends))
     }
 }
 
-/// The puzzle.
+/// The placement problem.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Instance {
-    /// Nodes by number.
+    /// The nodes, by number.
     pub places: Vec<Place>,
-    /// Items by number.
+    /// The guests, by number.
     pub items: Vec<Item>,
-    /// Nodes that come first, in this order.
+    /// Nodes that are upgraded first, in this order.
     pub first: Vec<usize>,
-    /// Nodes that come last, in this order.
+    /// Nodes that are upgraded last, in this order.
     pub last: Vec<usize>,
-    /// How far the fullest and the emptiest node may be apart at the end, in thousandths; none: as it comes.
+    /// How much the fullest and the emptiest node may differ at the end, in thousandths; none: no preference.
     pub spread: Option<u64>,
-    /// May guests of the next node leave it while a node reboots? Then other targets than that node are preferred.
+    /// May guests of the next node leave it while a node reboots? Then targets other than the rebooting node are
+    /// preferred.
     pub overlap: Overlap,
 }
 
 impl Instance {
-    /// Nodes whose turn is still to come.
+    /// Nodes that are still to be upgraded.
     pub fn with_turn(&self) -> NodeSet {
         (0..self.places.len()).filter(|node| self.places[*node].has_turn).collect()
     }
 
-    /// The same without wishes for the end.
+    /// The same problem without preferences for the end.
     pub fn without_preferences(&self) -> Self {
         let mut plain = self.clone();
         plain.items.iter_mut().for_each(|item| item.ends = None);
@@ -188,85 +190,86 @@ impl Instance {
         plain
     }
 
-    /// What is installed on a node while these are upgraded.
+    /// What is installed on a node when these nodes are upgraded.
     fn release(&self, node: usize, upgraded: NodeSet) -> Release {
         let place = &self.places[node];
         if upgraded.has(node) && place.has_turn { place.after } else { place.before }
     }
 
-    /// Does what is installed let the item travel? Allowed there, not backwards, and QEMU knows its machine.
+    /// Do rules and versions allow this move? The node is allowed, the release not older, and QEMU knows the machine
+    /// type.
     pub(in crate::planner) fn lets(&self, item: usize, from: usize, to: usize, upgraded: NodeSet) -> bool {
         let item = &self.items[item];
         let (there, here) = (self.release(to, upgraded), self.release(from, upgraded));
         item.allowed.has(to) && (!item.forward_only || there.takes_from(here)) && there.qemu >= item.least_qemu
     }
 
-    /// Nodes that are ready from the start: nothing is to be done on them.
+    /// Nodes that are ready from the start, because they need no upgrade.
     pub fn ready(&self) -> NodeSet {
         NodeSet::first(self.places.len()).minus(self.with_turn())
     }
 }
 
-/// One item goes from one node to another.
+/// One guest goes from one node to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Move {
-    /// The item.
+    /// The number of the guest that moves.
     pub item: usize,
-    /// From here.
+    /// The node that it leaves.
     pub from: usize,
-    /// To there.
+    /// The node that it goes to.
     pub to: usize,
 }
 
-/// A node's turn: everything that moves before it goes down, and what comes back once it is up, in order.
+/// A node step: everything that moves before the node goes down, and what moves once it is back, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Turn {
-    /// The node.
+    /// The node that is upgraded.
     pub node: usize,
-    /// The moves, one after the other.
+    /// The moves before it goes down, one after the other.
     pub moves: Vec<Move>,
-    /// Moves after the node is back, for what the end is to be like.
+    /// Moves after the node is back, to meet preferences for the end.
     pub back: Vec<Move>,
 }
 
 impl Turn {
-    /// All of them.
+    /// All moves of the node step, in order.
     pub fn all(&self) -> impl Iterator<Item = &Move> {
         self.moves.iter().chain(&self.back)
     }
 }
 
-/// A way through.
+/// A solution of the placement problem.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Solution {
-    /// The turns in order.
+    /// The node steps, in order.
     pub turns: Vec<Turn>,
-    /// What all moves cost.
+    /// The cost of all moves.
     pub cost: u64,
-    /// Items that do not end where they should, and thousandths by which the end is less balanced than it should be.
+    /// Guests that do not end where they should, and thousandths by which the end is less balanced than it should be.
     pub unmet: u64,
 }
 
 impl Solution {
-    /// How many moves.
+    /// The number of moves in all node steps.
     pub fn moves(&self) -> usize {
         self.turns.iter().map(|turn| turn.all().count()).sum()
     }
 }
 
-/// An item that cannot leave its node when that node's turn comes.
+/// A guest that cannot leave its node when that node is drained.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StuckItem {
-    /// The item.
+    /// The number of the guest that is stuck.
     pub item: usize,
     /// The node that it should leave.
     pub node: usize,
     /// Free memory of each node at that moment, in bytes; 0 where it is over its limit.
     pub free_bytes: Vec<u64>,
-    /// Virtual processors that may still come to each node at that moment.
+    /// Virtual processors that each node can still take at that moment.
     pub cpus_free: Vec<u64>,
     /// Nodes upgraded by then.
     pub upgraded: NodeSet,
-    /// Where every item is at that moment.
+    /// The node of every guest at that moment.
     pub positions: Vec<usize>,
 }

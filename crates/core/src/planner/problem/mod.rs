@@ -1,9 +1,9 @@
-//! The placement problem: what the snapshot, the policy and the state of a run leave to be decided.
+//! The placement problem: what the snapshot, the policy and the state of a run leave open.
 //!
 //! In: a [`Snapshot`], a [`Policy`] and an [`Ongoing`]. Out: a `Problem`, whose [`instance`] has numbers instead of
-//! names and knows nothing of Proxmox; or every [`Reason`](crate::plan::Reason) why there can be no plan, at once.
-//! `reading` goes through the snapshot with what `needs` asks for first, `guests` says where one guest may be,
-//! `rules` what HA's rules say of several, and `ends` where guests are to be at the end.
+//! names and knows nothing about Proxmox; or every [`Reason`](crate::plan::Reason) why there can be no plan, all at
+//! once. `reading` goes through the snapshot after `needs` has checked what is required, `guests` says where one guest
+//! may be, `rules` what HA's rules say about several, and `ends` where guests should be at the end.
 
 pub(super) mod ends;
 mod guests;
@@ -21,27 +21,27 @@ use crate::ids::{GuestId, NodeName, PlanId, UnitName};
 use crate::plan::{Hindrance, Plan};
 use crate::policy::{GuestPolicy, Policy};
 use crate::snapshot::{DiskUse, Guest, Ha, HaRequest, HaService, Node, Snapshot};
-use crate::steps::{Step, MoveMode};
+use crate::steps::{MoveMode, Step};
 
 use instance::Instance;
 
-/// What a plan in the middle of a run has to take up.
+/// The state of a run that a plan has to continue from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ongoing {
     /// The plan that the new one replaces.
     pub parent: Option<PlanId>,
-    /// The node whose turn has begun and not ended: it comes first.
+    /// The current node: its node step has begun and not ended, so it comes first.
     pub current_node: Option<NodeName>,
-    /// What is owed, oldest first: every one of these is in the plan.
+    /// Steps that undo this run's changes, oldest first: each of them is in the plan.
     pub to_undo: Vec<Step>,
-    /// Where guests were when the run began, if not where they are: what `end = "home"` brings them back to.
+    /// Where guests were when the run began, if not where they are now: `end = "home"` moves them back there.
     pub homes: BTreeMap<GuestId, NodeName>,
     /// The name of the upgrade unit on the nodes.
     pub unit: UnitName,
 }
 
 impl Ongoing {
-    /// Nothing has begun yet.
+    /// For a run in which nothing has begun yet.
     pub fn fresh(unit: UnitName) -> Self {
         Self { parent: None, current_node: None, to_undo: Vec::new(), homes: BTreeMap::new(), unit }
     }
@@ -52,22 +52,22 @@ impl Ongoing {
 pub(super) struct Mover {
     pub(super) guest: GuestId,
     pub(super) mode: MoveMode,
-    /// Memory and local disks that travel.
+    /// Memory and local disks that are copied, in bytes.
     pub(super) bytes: u64,
 }
 
-/// The puzzle with its names.
+/// The placement problem with its names.
 #[derive(Debug)]
 pub(super) struct Problem<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) policy: &'a Policy,
     pub(super) names: Vec<NodeName>,
     pub(super) instance: Instance,
-    /// Guests of each item: one, or those that stay together.
+    /// The guests of each item of the instance: one, or several that must stay together.
     pub(super) movers: Vec<Vec<Mover>>,
-    /// Why an item may not be on a node.
+    /// By item: the nodes that it may not be on, and why.
     pub(super) refusals: Vec<BTreeMap<usize, Hindrance>>,
-    /// Guests that are shut down for their node's turn.
+    /// By node: guests that are shut down while it is upgraded.
     pub(super) shut_down: BTreeMap<usize, Vec<GuestId>>,
     /// Guests that were stopped for their move and are not started yet.
     pub(super) half_way: BTreeSet<GuestId>,
@@ -80,7 +80,7 @@ impl Problem<'_> {
         mover.mode == MoveMode::Offline && (runs || self.half_way.contains(&mover.guest))
     }
 
-    /// The guests of an item.
+    /// The guests of an item: one, or several that must stay together.
     pub(super) fn guests_of(&self, item: usize) -> Vec<GuestId> {
         self.movers[item].iter().map(|mover| mover.guest).collect()
     }
@@ -97,29 +97,29 @@ impl Problem<'_> {
             item_of.extend(movers.iter().map(|mover| (mover.guest, item)));
         }
         let moves = guests.filter_map(|guest| item_of.get(&guest).copied());
-        // Guests that travel together are one item with the cost of all.
+        // Guests that move together are one item with the cost of all.
         let share = |item: usize| self.instance.items[item].cost / self.movers[item].len().max(1) as u64;
         moves.map(share).fold(0, u64::saturating_add)
     }
 }
 
-/// Has the node a turn: packages to upgrade, a kernel to boot, or a turn that has begun?
+/// Does the node get a node step: packages to upgrade, a kernel to boot, or a node step that has begun?
 pub(super) fn has_turn(node: &Node, ongoing: &Ongoing) -> bool {
     let broken = node.packages.known().is_some_and(|packages| !packages.broken.is_empty());
     ongoing.current_node.as_ref() == Some(&node.name) || node.is_up_to_date() == Some(false) || broken
 }
 
-/// The node on which a step gives something back.
+/// The node on which a step undoes a change.
 pub(super) fn node_of(to_undo: &Step) -> Option<NodeName> {
     to_undo.node().cloned()
 }
 
-/// HA looks after this guest.
+/// The HA service of this guest, if HA manages it.
 pub(super) fn managed(ha: &Ha, guest: GuestId) -> Option<&HaService> {
     ha.services.get(&guest).filter(|service| service.request != HaRequest::Ignored)
 }
 
-/// CD images of a guest that are ejected before it moves, as drive and image.
+/// The CD images of a guest that are ejected before it moves, as pairs of drive and image.
 pub(super) fn media(guest: &Guest, policy: &Policy) -> Vec<(String, String)> {
     if policy.of(guest) != Some(GuestPolicy::Eject) {
         return Vec::new();

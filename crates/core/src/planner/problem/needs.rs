@@ -1,4 +1,4 @@
-//! What must be known and in order before anything is planned: readings, nodes that are there, an order that can be kept.
+//! What must be known and in order before anything is planned: readings, nodes that are online, node names that exist.
 
 use crate::observed::WhyUnknown;
 use crate::plan::{Missing, Reason};
@@ -9,7 +9,7 @@ use crate::steps::{Maintenance, undo};
 use super::instance::MOST_NODES;
 use super::{Ongoing, has_turn};
 
-/// What is missing of the cluster as a whole.
+/// What is missing for the cluster as a whole.
 pub(super) fn of_cluster(snapshot: &Snapshot, ongoing: &Ongoing) -> Vec<Reason> {
     let mut reasons = Vec::new();
     let mut need = |missing: Option<&WhyUnknown>, what: &str| {
@@ -41,7 +41,7 @@ pub(super) fn of_cluster(snapshot: &Snapshot, ongoing: &Ongoing) -> Vec<Reason> 
     reasons
 }
 
-/// What is missing of a node.
+/// What is missing for a node.
 pub(super) fn of_node(node: &Node, ongoing: &Ongoing) -> Vec<Reason> {
     if node.online.is(&false) {
         return vec![Reason::NodeOffline(node.name.clone())];
@@ -63,13 +63,13 @@ pub(super) fn of_node(node: &Node, ongoing: &Ongoing) -> Vec<Reason> {
     readings.into_iter().filter_map(missing).collect()
 }
 
-/// Nodes that the operator orders, and that there are not.
+/// Nodes that the operator names in the order but that do not exist.
 pub(super) fn of_order(policy: &Policy, snapshot: &Snapshot) -> Vec<Reason> {
     let ordered = policy.first.iter().chain(&policy.last).chain(&policy.spare);
     ordered.filter(|name| !snapshot.nodes.contains_key(name)).map(|name| Reason::NoSuchNode(name.clone())).collect()
 }
 
-/// A limit of processors is no limit where they are not known.
+/// Nodes whose processors are not known although the policy limits them.
 pub(super) fn of_processors(policy: &Policy, snapshot: &Snapshot) -> Vec<Reason> {
     if policy.cpu_limit_percent.is_none() {
         return Vec::new();

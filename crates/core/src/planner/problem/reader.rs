@@ -12,7 +12,7 @@ use super::Mover;
 use super::instance::{Item, Place};
 use super::releases::Ranks;
 
-/// A guest on its way to become an item.
+/// A guest that can move, before guests that must stay together are merged.
 pub(super) struct Candidate {
     pub(super) mover: Mover,
     pub(super) spec: Item,
@@ -24,11 +24,11 @@ pub(super) struct Reader<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) policy: &'a Policy,
     pub(super) ha: &'a Ha,
-    /// What is to be given back.
+    /// Changes that are still to undo.
     pub(super) to_undo: &'a [Step],
     /// Where guests were when the run began.
     pub(super) homes: &'a BTreeMap<GuestId, NodeName>,
-    /// Nodes that come before all others: the one under work, and those on which something is to be given back.
+    /// Nodes that come before all others: the current node, and those on which a change is still to undo.
     pub(super) begun: Vec<NodeName>,
     /// Guests that we shut down and still have to start.
     pub(super) to_start: BTreeSet<GuestId>,
@@ -37,7 +37,7 @@ pub(super) struct Reader<'a> {
     pub(super) number: BTreeMap<&'a NodeName, usize>,
     pub(super) names: Vec<NodeName>,
     pub(super) places: Vec<Place>,
-    /// All storages of the cluster in order; their place here is their number.
+    /// All storages of the cluster in order; their index here is their number.
     pub(super) storages: Vec<StorageId>,
     pub(super) ranks: Ranks,
     pub(super) reasons: Vec<Reason>,

@@ -1,7 +1,7 @@
-//! From a snapshot to the placement problem: which nodes have a turn, what moves and how, what stays.
+//! Turns a snapshot into the placement problem: which nodes are upgraded, what moves and how, what stays.
 //!
-//! Whatever cannot be read and matters is a reason why there is no plan. Whatever does not have to move and cannot be
-//! judged is taken as immovable: it keeps its memory, and nothing is planned for it.
+//! Anything that matters and cannot be read is a reason why there is no plan. A guest that does not have to move and
+//! whose targets cannot be determined counts as immovable: it keeps its memory, and nothing is planned for it.
 
 use std::collections::BTreeMap;
 
@@ -17,14 +17,14 @@ use super::reader::Reader;
 use super::releases::Ranks;
 use super::{Ongoing, Problem, has_turn, needs, node_of};
 
-/// More than any node has of memory or a storage of free space, and little enough that the sums of a whole cluster do
-/// not overflow.
+/// More than the memory of any node or the free space of any storage, and small enough that the sums of a whole cluster
+/// do not overflow.
 const MOST_ON_A_NODE: u64 = 1 << 56;
 
 /// Reads the snapshot.
 ///
 /// # Errors
-/// Everything that is missing or in the way, at once.
+/// Everything that is missing or in the way, all at once.
 pub(in crate::planner) fn read<'a>(
     snapshot: &'a Snapshot,
     policy: &'a Policy,

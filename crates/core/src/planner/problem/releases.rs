@@ -1,4 +1,4 @@
-//! What is installed, as ranks: so that "not older" is a comparison of two numbers.
+//! Installed versions as ranks, so that "not older" is a comparison of two numbers.
 
 use std::collections::BTreeSet;
 
@@ -7,14 +7,14 @@ use crate::version::Version;
 
 use super::instance::Release;
 
-/// All versions of a cluster, those to come included, in ascending order.
+/// All versions in a cluster, including those that the upgrade installs, in ascending order.
 #[derive(Debug)]
 pub(super) struct Ranks {
     qemu: Vec<Version>,
     pve: Vec<Version>,
 }
 
-/// The version that a package has now, and after the upgrade.
+/// The version of a package now, and after the upgrade.
 fn versions<'a>(node: &'a Node, package: &str, now: Option<&'a Version>) -> (Option<&'a Version>, Option<&'a Version>) {
     let pending = node.packages.known().into_iter().flat_map(|packages| &packages.pending);
     let to = pending.filter(|pending| pending.name == package).map(|pending| &pending.to).next();
@@ -51,7 +51,7 @@ impl Ranks {
         Release { qemu: rank(&self.qemu, qemu(node).1), pve: rank(&self.pve, pve(node).1) }
     }
 
-    /// The lowest rank of QEMU that knows a machine type.
+    /// The lowest rank of a QEMU that supports a machine type.
     pub(super) fn least_qemu(&self, machine: &Version) -> u16 {
         rank(&self.qemu, Some(machine))
     }

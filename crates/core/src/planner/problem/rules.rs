@@ -1,4 +1,4 @@
-//! HA's rules among guests, read into the puzzle: who travels together, who must not meet.
+//! HA's rules between guests, added to the placement problem: which guests move together, and which must not meet.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use super::instance::{Item, NodeSet};
 use super::reader::Reader;
 use super::{Problem, managed};
 
-/// What two wishes for the end have in common; none if they cannot both be had.
+/// The nodes that meet both preferences for the end; none if they cannot both be met.
 fn both(one: Option<NodeSet>, other: Option<NodeSet>) -> Option<NodeSet> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one.and(other)).filter(|both| !both.is_empty()),
@@ -19,7 +19,7 @@ fn both(one: Option<NodeSet>, other: Option<NodeSet>) -> Option<NodeSet> {
 }
 
 impl Reader<'_> {
-    /// Guests by what must stay together; every candidate is in exactly one group.
+    /// Groups of guests that must stay together; every candidate is in exactly one group.
     pub(super) fn groups(&mut self) -> Vec<BTreeSet<GuestId>> {
         let mut groups: Vec<BTreeSet<GuestId>> = self.candidates.keys().map(|guest| BTreeSet::from([*guest])).collect();
         for rule in &self.ha.rules {
@@ -48,7 +48,7 @@ impl Reader<'_> {
         groups
     }
 
-    /// Those that must stay with a guest that cannot move cannot move either.
+    /// Guests that must stay with one that cannot move cannot move either.
     fn hold_together(&mut self, members: &BTreeSet<GuestId>, fixed: GuestId) {
         for guest in members {
             let Some(candidate) = self.candidates.remove(guest) else { continue };
@@ -103,8 +103,8 @@ impl Reader<'_> {
         problem.refusals.push(refusals);
     }
 
-    /// Where a guest is that does not move. HA counts a stopped one as well: nobody may come whom a rule keeps apart from it.
-    /// That it is stopped is told beside.
+    /// Where a guest is that does not move, and whether it is stopped: HA counts stopped guests as well, so no guest
+    /// that a rule keeps apart from it may go there.
     fn is_there(&self, guest: GuestId) -> Option<(usize, bool)> {
         if let Some(node) = self.stay.get(&guest) {
             return Some((*node, false));

@@ -1,15 +1,15 @@
-//! What a plan is made for and does not change itself, as one figure.
+//! A digest of what a plan depends on and does not change itself.
 //!
-//! Steps move guests, upgrade nodes and set flags. Which guests run, how big they are, where they may go, how big the
-//! nodes are, what HA's rules say and what the operator wishes they leave alone. As long as that is the same and the
-//! rest of a plan still verifies, there is nothing to think over.
+//! Steps move guests, upgrade nodes and set flags. They do not change which guests there are, how big they are, where
+//! they may go, how big the nodes are, HA's rules and the policy. As long as these are the same and the rest of a plan
+//! still verifies, there is no reason to plan again.
 
 use sha2::{Digest, Sha256};
 
 use crate::policy::Policy;
 use crate::snapshot::{Guest, Node, Snapshot};
 
-/// SHA-256 over it, in hexadecimal digits.
+/// The SHA-256 of it, in hexadecimal digits.
 pub(in crate::planner) fn digest(snapshot: &Snapshot, policy: &Policy) -> String {
     let mut hash = Sha256::new();
     let mut add = |text: String| {
@@ -26,10 +26,10 @@ pub(in crate::planner) fn digest(snapshot: &Snapshot, policy: &Policy) -> String
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Whether it runs is in it only as far as it moves: a guest that we shut down is still the same guest.
+/// Whether the guest runs is not part of it: a guest that we shut down is still the same guest.
 fn guest_text(guest: &Guest) -> String {
     let facts = guest.migration.known().map(|facts| {
-        // PVE's refusals and the machine type depend on where it is.
+        // PVE's refusals and the machine type are left out: they depend on where the guest is.
         (&facts.local_mounts, &facts.bridges, &facts.storages, facts.local_resources.len())
     });
     format!("{} {} {} {:?} {facts:?}", guest.id, guest.memory_bytes, guest.cpus, guest.tags)

@@ -59,7 +59,9 @@ pub(super) fn prices(snapshot: &Snapshot, policy: &Policy, ongoing: &Ongoing) ->
         with.overlap = Overlap::Reboot;
     });
     if policy.headroom_percent < 20 {
-        preference("headroom-percent = 20".to_owned(), "a fifth of each node stays free", &|with| with.headroom_percent = 20);
+        preference("headroom-percent = 20".to_owned(), "a fifth of each node stays free", &|with| {
+            with.headroom_percent = 20
+        });
     }
     if !(policy.first.is_empty() && policy.last.is_empty()) {
         preference("first = [], last = []".to_owned(), "nodes in any order", &|with| {
@@ -70,7 +72,10 @@ pub(super) fn prices(snapshot: &Snapshot, policy: &Policy, ongoing: &Ongoing) ->
     if !policy.spare.is_empty() {
         preference("spare = []".to_owned(), "no node is kept empty", &|with| with.spare.clear());
     }
-    preferences.into_iter().map(|(preference, what, with)| Price { preference, what, costs: tag(snapshot, &with, ongoing) }).collect()
+    preferences
+        .into_iter()
+        .map(|(preference, what, with)| Price { preference, what, costs: tag(snapshot, &with, ongoing) })
+        .collect()
 }
 
 fn tag(snapshot: &Snapshot, policy: &Policy, ongoing: &Ongoing) -> Option<PriceTag> {

@@ -118,8 +118,8 @@ impl Trial<'_> {
         solve(&instance, for_tries(tries), |_| {}).is_ok()
     }
 
-    /// One guest is down while its node is upgraded: the smallest that is enough. Otherwise several of the guests on the
-    /// stuck guest's node.
+    /// One guest is down while its node is upgraded: the smallest that is enough. Otherwise several of the guests on
+    /// the stuck guest's node.
     fn shut_down(&mut self, stuck: &StuckItem) -> Option<Relaxation> {
         let items = &self.problem.instance.items;
         let mut candidates: Vec<usize> = (0..items.len()).filter(|item| items[*item].memory_bytes > 0).collect();

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{GuestId, GuestKind, NodeName};
 use crate::placement::{footprint_bytes, usable_bytes};
-use crate::plan::{Plan, StepWhy, NodeStep};
+use crate::plan::{NodeStep, Plan, StepWhy};
 use crate::policy::Policy;
 use crate::snapshot::Snapshot;
-use crate::steps::{Move, OnGuest, OnNode, Step, MoveMode};
+use crate::steps::{Move, MoveMode, OnGuest, OnNode, Step};
 
 use crate::planner::bound::{self, journeys};
 use crate::planner::problem::ends::{pulled_at_the_end, pulled_to};
@@ -29,7 +29,7 @@ pub struct Report {
     pub turns: usize,
     /// How many guests are moved, and how.
     pub guests: Counts,
-    /// Moves, those that HA will make among them, over the least number that any plan needs; 1.0 is proven optimal.
+    /// Moves, including those that HA will make, over the lower bound for any plan; 1.0 is proven optimal.
     pub moves_ratio: f64,
     /// Combined cost of the same moves (bytes and a fixed cost per move) over its own lower bound.
     pub cost_ratio: f64,
@@ -42,7 +42,7 @@ pub struct Report {
     /// What a careful administrator would need.
     pub by_hand: Option<ByHand>,
     /// Preferences that are not set, with what each would cost.
-    pub wanted: Vec<Price>,
+    pub preferences: Vec<Price>,
 }
 
 /// How many guests are moved, and how.
@@ -133,7 +133,7 @@ pub fn report(plan: &Plan, snapshot: &Snapshot, policy: &Policy, ongoing: &Ongoi
         ha_moves,
         stages: walk.stages,
         by_hand: hand,
-        wanted: preferences::prices(snapshot, policy, ongoing),
+        preferences: preferences::prices(snapshot, policy, ongoing),
     }
 }
 

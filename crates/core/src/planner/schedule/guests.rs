@@ -1,5 +1,5 @@
-//! What is written for guests: their moves, and what is done beside a move: the image that is ejected and put back, the
-//! stop and the start around the move of one that cannot move while it runs, the shutdown of one that stays.
+//! The steps for guests: their moves and what goes with them: ejecting an image and putting it back, stopping and
+//! starting a guest that cannot move while it runs, shutting down a guest that stays.
 
 use crate::ids::{GuestId, GuestKind, NodeName};
 use crate::plan::{MoveWhy, StepWhy};
@@ -9,14 +9,14 @@ use crate::planner::problem::instance::Move;
 use crate::planner::problem::{managed, media};
 use crate::policy::{ConsentKind, End};
 use crate::steps::{
-    EjectMedia, Failback, InsertMedia, Migrate, ShutdownGuest, StartGuest, StartMoved, Step, StopToMove, MoveMode, set,
+    EjectMedia, Failback, InsertMedia, Migrate, MoveMode, ShutdownGuest, StartGuest, StartMoved, Step, StopToMove, set,
 };
 
 use super::staging::{Leg, Stages};
 use super::writer::{Draft, Writer};
 
 impl Writer<'_> {
-    /// What must be so before anything travels.
+    /// What has to be done before guests move.
     pub(super) fn prepare(&mut self, draft: &mut Draft, moves: &[Move]) {
         draft.next_stage();
         for step in moves {
@@ -49,17 +49,11 @@ impl Writer<'_> {
             self.add(draft, step, StepWhy::ImageOnNode, None);
             self.to_undo.push(back.into());
         }
-        // What becomes of it is known at the end of the plan.
+        // Whether it is put back is known at the end of the plan.
         self.consents.insert((ConsentKind::EjectMedia, id), (0, String::new()));
     }
 
-    pub(super) fn mode(
-        &mut self,
-        draft: &mut Draft,
-        leaving: Option<usize>,
-        moves: &[Move],
-        stages: &mut Stages<'_>,
-    ) {
+    pub(super) fn mode(&mut self, draft: &mut Draft, leaving: Option<usize>, moves: &[Move], stages: &mut Stages<'_>) {
         let parallel = self.problem.policy.parallel();
         for stage in stages.of_turn(moves, parallel, |item| self.problem.movers[item].len()) {
             draft.next_stage();
@@ -87,8 +81,8 @@ impl Writer<'_> {
         self.at.insert(mover.guest, to.clone());
         self.add(draft, Migrate { guest: mover.guest, from, to, mode: mover.mode }, why, Some(estimate));
         if mover.guest.kind == GuestKind::Ct && mover.mode != MoveMode::Offline {
-            // Local volumes are copied while it is down.
-            // Between its stop here and its start there lie the same rounds of HA's manager and agents.
+            // Local volumes are copied while it is down, and with HA the rounds of its manager and agents lie between
+            // the stop here and the start there.
             let rounds_s = if mover.mode == MoveMode::Ha { HA_ROUNDS_S } else { 0 };
             let down = RESTART_S + rounds_s + mover.bytes.div_ceil(self.problem.policy.migration_bytes_per_s.max(1));
             let what = format!("{} is restarted on another node", mover.guest);
@@ -96,7 +90,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Down, over, and up again, with nothing between: one guest at a time, so that none waits for another.
+    /// Stop, move and start with nothing in between: one guest at a time, so that none waits for another.
     fn offline_leg(&mut self, draft: &mut Draft, leaving: Option<usize>, leg: Leg) {
         let Some(mover) = self.problem.movers[leg.step.item].get(leg.mover) else { return };
         let (guest, bytes) = (mover.guest, mover.bytes);
@@ -125,7 +119,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Guests that were stopped for their move and do not go on stopped are not left down until the end.
+    /// Guests that were stopped for their move and will not be moved stopped are started first, not at the end.
     pub(super) fn start_half_way(&mut self, draft: &mut Draft) {
         if !self.node_steps.is_empty() {
             return;
@@ -138,7 +132,7 @@ impl Writer<'_> {
             self.alone(draft, step, StepWhy::Undo);
         }
     }
-    /// What of the ejected images is put back, and what cannot be.
+    /// Puts ejected images back, and names those for which that is not possible.
     pub(super) fn put_back(&mut self, draft: &mut Draft) {
         let back: Vec<InsertMedia> = self.to_undo.iter().filter_map(Step::puts_back).cloned().collect();
         for step in back {
@@ -162,7 +156,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Why an item travels so.
+    /// Why a guest moves this way.
     fn leg_why(&self, leaving: Option<usize>, step: Move, guest: GuestId) -> MoveWhy {
         let Move { item, from, to } = step;
         let ends = self.problem.instance.items[item].ends;
@@ -177,17 +171,18 @@ impl Writer<'_> {
         }
     }
 
-    /// Why a guest is to be where it ends.
+    /// Why a guest should be where it ends.
     fn why_there(&self, guest: GuestId) -> MoveWhy {
-        let ha_wants =
-            self.ha.is_some_and(|ha| pulled_at_the_end(ha, guest, &self.problem.names, &self.ongoing.to_undo).is_some());
+        let ha_wants = self
+            .ha
+            .is_some_and(|ha| pulled_at_the_end(ha, guest, &self.problem.names, &self.ongoing.to_undo).is_some());
         match self.problem.policy.end {
             End::Anywhere | End::Balanced if ha_wants => MoveWhy::HaPrefers,
             _ => MoveWhy::Belongs,
         }
     }
 
-    /// Is no node upgraded yet that this item may be on?
+    /// Is no node upgraded yet that this guest may be on?
     fn nowhere_yet(&self, item: usize) -> bool {
         let item = &self.problem.instance.items[item];
         !item.lands().without(item.home).iter().any(|node| self.upgraded.contains(&node))

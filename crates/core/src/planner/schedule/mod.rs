@@ -1,14 +1,14 @@
-//! From the moves to a plan: what is done when, and beside what.
+//! Turns the moves into a plan: what is done when, and what runs at the same time.
 //!
-//! In: a `Problem` and its [`Solution`]. Out: a [`Plan`] of steps with stages, reasons, estimates, consents and a bound.
-//! [`overlap`] takes moves of the next node to where a node reboots, `staging` says which moves run together, and
-//! `waves` writes everything down, with what `guests` and `nodes` add to the moves.
+//! In: a `Problem` and its [`Solution`]. Out: a [`Plan`] of steps with stages, reasons, estimates, consents and a
+//! bound. [`overlap`] brings moves of the next node forward to the reboot of the node before, `staging` decides which
+//! moves run together, and `node_steps` writes the plan, with what `guests` and `nodes` add to the moves.
 
 mod guests;
+mod node_steps;
 mod nodes;
 pub mod overlap;
 mod staging;
-mod node_steps;
 mod writer;
 
 use crate::plan::{Bound, BoundWhy, Costs, Plan};
@@ -17,7 +17,7 @@ use super::bound;
 use super::problem::instance::Solution;
 use super::problem::{Ongoing, Problem, world};
 
-/// A solved puzzle as a plan.
+/// A solved placement problem as a plan.
 pub(super) fn written(problem: &Problem<'_>, solution: &Solution, ongoing: &Ongoing) -> Plan {
     let node_steps::Written { node_steps, costs, consents } = node_steps::write(problem, solution, ongoing);
     let bound = bound_of(problem, &costs, solution.unmet);
@@ -30,8 +30,8 @@ pub(super) fn costs(problem: &Problem<'_>, solution: &Solution, ongoing: &Ongoin
     node_steps::write(problem, solution, ongoing).costs
 }
 
-/// The bound in moves and in bytes, each by itself. Where wishes for the end are not met in full, that of a plan without
-/// any.
+/// The bound in moves and in bytes, each by itself. Where preferences for the end are not met in full, the bound of a
+/// plan without any.
 fn bound_of(problem: &Problem<'_>, costs: &Costs, unmet: u64) -> Bound {
     let guests: Vec<u64> = problem.movers.iter().map(|movers| movers.len() as u64).collect();
     let bytes: Vec<u64> = problem.movers.iter().map(|movers| movers.iter().map(|mover| mover.bytes).sum()).collect();

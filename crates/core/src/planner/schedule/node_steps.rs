@@ -3,16 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ids::{GuestId, NodeName};
-use crate::plan::{Consent, Costs, NodeWhy, StepWhy, NodeStep};
+use crate::plan::{Consent, Costs, NodeStep, NodeWhy, StepWhy};
 use crate::planner::problem::instance::Solution;
 use crate::planner::problem::{Ongoing, Problem, has_turn, node_of};
-use crate::steps::{Failback, FinalCheck, WaitEmpty, RefreshPackages, undo};
+use crate::steps::{Failback, FinalCheck, RefreshPackages, WaitEmpty, undo};
 
 use super::overlap::{self, InTime};
 use super::staging::Stages;
 use super::writer::{Draft, Writer};
 
-/// What comes out beside the waves.
+/// The node steps, with the costs and consents that they add up to.
 pub(super) struct Written {
     pub(super) node_steps: Vec<NodeStep>,
     pub(super) costs: Costs,
@@ -49,7 +49,11 @@ pub(super) fn write(problem: &Problem<'_>, solution: &Solution, ongoing: &Ongoin
     }
     writer.last_node_step();
     let say = |((kind, guest), (downtime_s, what))| Consent { kind, guest, downtime_s, what };
-    Written { node_steps: writer.node_steps, costs: writer.costs, consents: writer.consents.into_iter().map(say).collect() }
+    Written {
+        node_steps: writer.node_steps,
+        costs: writer.costs,
+        consents: writer.consents.into_iter().map(say).collect(),
+    }
 }
 
 impl Writer<'_> {
@@ -76,11 +80,11 @@ impl Writer<'_> {
         self.push_node_step(Some(name), why, draft);
     }
 
-    /// Nodes that need nothing, but on which something of ours is still to be given back.
+    /// Nodes that need no upgrade, but on which a change of ours is still to undo.
     fn debts(&mut self) {
         let nodes: BTreeSet<NodeName> = self.to_undo.iter().filter_map(node_of).collect();
         for name in nodes {
-            // A node with a turn of its own gives back in it.
+            // On a node that is upgraded, this happens in its node step.
             if self.node(&name).is_some_and(|node| has_turn(node, self.ongoing)) {
                 continue;
             }

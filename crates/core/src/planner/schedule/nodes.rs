@@ -1,4 +1,4 @@
-//! What is written for a node: what is set before it goes down, its upgrade and reboot, and what is undone once it is back.
+//! The steps for a node: what is set before it goes down, its upgrade and reboot, and what is undone once it is back.
 
 use crate::ids::{BootId, NodeName};
 use crate::plan::{NodeWhy, RebootWhy, StepWhy};
@@ -6,13 +6,13 @@ use crate::planner::problem::instance::Turn;
 use crate::policy::{ConsentKind, RebootWhen};
 use crate::snapshot::{DaemonKind, Node};
 use crate::steps::{
-    Maintenance, Noout, WaitBack, Rebalance, Reboot, WaitHaIdle, Step, UpgradePackages, kernel_release, set, undo,
+    Maintenance, Noout, Rebalance, Reboot, Step, UpgradePackages, WaitBack, WaitHaIdle, kernel_release, set, undo,
 };
 
 use super::writer::{Draft, Writer};
 
 impl Writer<'_> {
-    /// Why this node now.
+    /// Why this node has this position in the order.
     pub(super) fn turn_why(&self, turn: &Turn, name: &NodeName) -> NodeWhy {
         let policy = self.problem.policy;
         let waits =
@@ -37,7 +37,7 @@ impl Writer<'_> {
         }
     }
 
-    /// HA's own balancing would move guests while we do.
+    /// Switches off HA's automatic rebalancing, which would move guests while we do.
     pub(super) fn quieten(&mut self, draft: &mut Draft) {
         let balances = self.problem.snapshot.options.known().is_some_and(|options| options.ha_auto_rebalance);
         let back = undo(Rebalance {});
@@ -66,7 +66,7 @@ impl Writer<'_> {
         true
     }
 
-    /// Its packages are upgraded.
+    /// The upgrade of its packages.
     pub(super) fn upgrade(&mut self, draft: &mut Draft, name: &NodeName) {
         let pending =
             self.node(name).and_then(|node| node.packages.known()).map_or(0, |packages| packages.pending.len());
@@ -99,7 +99,7 @@ impl Writer<'_> {
         Some((why, boot.clone()))
     }
 
-    /// Packages of Ceph restart no daemon: the node is empty anyway, and its reboot does.
+    /// Ceph's packages restart no daemon. The node is empty anyway, so it is rebooted for that.
     fn ceph_waits(&self, node: &Node) -> Option<RebootWhy> {
         let ceph = self.problem.snapshot.ceph()?;
         let comes = |kind: &str| {
@@ -114,7 +114,7 @@ impl Writer<'_> {
         }
     }
 
-    /// With a turn that has begun and nothing left to install, a recent boot is the one of this turn.
+    /// In a node step that has begun, with nothing left to install, a recent boot is the reboot of this node step.
     fn booted_in_this_turn(&self, node: &Node) -> bool {
         let deadlines = &self.problem.policy.deadlines;
         let turn_s = deadlines.boot_s + deadlines.rejoin_s + deadlines.ceph_clean_s + deadlines.ha_s;
@@ -123,7 +123,7 @@ impl Writer<'_> {
             && node.uptime_s.known().is_some_and(|uptime| *uptime < turn_s)
     }
 
-    /// The second half of a turn: the node is back, and everything that was changed for it is given back.
+    /// The second half of a node step: the node is back, and everything that was changed for it is undone.
     pub(super) fn give_back(&mut self, draft: &mut Draft, name: &NodeName, noout: bool, maintenance: bool) {
         self.alone(draft, WaitBack { node: name.clone() }, StepWhy::ServesAgain);
         let unset = undo(Noout { node: name.clone() });

@@ -1,8 +1,9 @@
-//! What of the next drain can be done while a node reboots: moves that need neither that node nor a move that does.
+//! The part of the next drain that can be done while a node reboots: moves that need neither that node nor a move that
+//! does.
 //!
-//! The node that is drained meanwhile is not out: it serves what is still on it. Votes and memory must allow for it all
-//! the same: if it failed just then, the rest must be quorate, and nobody is moved to where there is no room for it
-//! with one node away.
+//! The node that is drained meanwhile is not down: it runs the guests that are still on it. Votes and memory must allow
+//! for its loss all the same: if it failed then, the rest must be quorate, and no guest is moved to a node that has no
+//! room for it with one node away.
 
 use crate::ids::NodeName;
 use crate::policy::Overlap;
@@ -12,7 +13,7 @@ use crate::planner::placement::board::Board;
 use crate::planner::problem::Problem;
 use crate::planner::problem::instance::{Instance, Move, Solution, Turn};
 
-/// For each turn, the moves that can be made while the node before it reboots, and the others; both in order.
+/// For each node step, the moves that can be made while the previous node reboots, and the others; both in order.
 pub fn split(instance: &Instance, solution: &Solution) -> Vec<(Vec<Move>, Vec<Move>)> {
     let mut board = Board::new(instance);
     let mut before = None;
@@ -30,20 +31,20 @@ pub fn split(instance: &Instance, solution: &Solution) -> Vec<(Vec<Move>, Vec<Mo
             board.go(step.item, step.to);
         }
         board.moves.clear();
-        // Who comes back needs the node: then nothing is begun before.
+        // A guest that moves back needs the node, so nothing is begun before.
         before = Some(turn.node).filter(|_| turn.back.is_empty());
         all.push((early, late));
     }
     all
 }
 
-/// None if the others could not be made after these.
+/// None if the late moves could not be made after the early ones.
 fn early(board: &Board<'_>, moves: &[Move], away: usize) -> Option<(Vec<Move>, Vec<Move>)> {
     let mut trial = board.clone();
     let (mut early, mut late) = (Vec::new(), Vec::new());
     let mut waiting: Vec<usize> = Vec::new();
     for step in moves {
-        // Nobody is on the node that is away, so nobody leaves it.
+        // No guest is on the node that is away, so none leaves it.
         let can = step.to != away
             && !waiting.contains(&step.item)
             && trial.at[step.item] == step.from
@@ -65,7 +66,7 @@ fn early(board: &Board<'_>, moves: &[Move], away: usize) -> Option<(Vec<Move>, V
     Some((early, late))
 }
 
-/// A turn, and what of the next one is done while its node reboots.
+/// A node step, and the moves of the next one that are made while its node reboots.
 pub(super) struct InTime {
     pub(super) turn: Turn,
     pub(super) meanwhile: Vec<Move>,
@@ -73,7 +74,7 @@ pub(super) struct InTime {
     pub(super) next: Option<usize>,
 }
 
-/// The turns, with what can be done while a node reboots taken to where it is done, if that is wished for.
+/// The node steps, with the moves that can be made during a reboot assigned to it, if the policy asks for that.
 pub(super) fn in_time(problem: &Problem<'_>, solution: &Solution, reboots: impl Fn(&NodeName) -> bool) -> Vec<InTime> {
     let alone = |turn: &Turn| InTime { turn: turn.clone(), meanwhile: Vec::new(), next: None };
     let mut turns: Vec<InTime> = solution.turns.iter().map(alone).collect();
@@ -117,7 +118,7 @@ mod tests {
     use super::*;
     use crate::planner::problem::instance::{Item, NodeSet, Place};
 
-    /// Node 0 has just been upgraded, node 1 is drained next. What of its moves is done while node 0 reboots?
+    /// Node 0 has just been upgraded, node 1 is drained next. Which of its moves are made while node 0 reboots?
     fn early_of(items: Vec<Item>, moves: &[(usize, usize, usize)]) -> Vec<Move> {
         let place = |capacity_bytes| Place { capacity_bytes, has_turn: true, ..Place::default() };
         let places = vec![place(100), place(100), place(10), place(100)];
@@ -136,15 +137,16 @@ mod tests {
     }
 
     #[test]
-    fn what_needs_room_that_waits_for_the_node_to_be_back_waits_too() {
+    fn a_move_that_needs_room_freed_by_a_waiting_move_waits_too() {
         let with = |bytes| early_of(vec![item(2, 6), item(1, bytes)], &[(0, 2, 0), (1, 1, 2)]);
         assert_eq!(with(4), [Move { item: 1, from: 1, to: 2 }]);
         assert_eq!(with(6), [], "the other one has not left yet");
     }
 
     #[test]
-    fn what_would_take_the_room_of_those_that_wait_is_not_begun() {
-        // The second one waits for the first, which it must not meet; the last one has room only when the third has left.
+    fn a_move_that_would_take_the_room_of_a_waiting_move_is_not_begun() {
+        // The second guest waits for the first, which it must not meet; the last one has room only when the third has
+        // left.
         let moves = [(0, 2, 0), (1, 1, 2), (2, 2, 0), (3, 1, 2)];
         let mut items = vec![item(2, 2), item(1, 6), item(2, 4), item(1, 4)];
         (items[0].apart, items[1].apart) = (vec![1], vec![0]);

@@ -1,18 +1,18 @@
-//! From moves in a row to stages: what may travel at the same time.
+//! Groups a sequence of moves into stages: guests of one stage may be migrated at the same time.
 //!
-//! Within a stage nothing may count on what another move of that stage frees: memory is taken on both ends, and guests
-//! that must be apart are on both ends, until the stage has ended.
+//! Within a stage no move may count on what another one of that stage frees: until the stage has ended, a guest counts
+//! on its source and on its target, for memory and for rules that keep guests apart.
 
 use crate::planner::problem::instance::{Instance, Move};
 
-/// One guest of an item on its way; `mover` counts the item's guests.
+/// The migration of one guest of a move; `mover` is its number among guests that must stay together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Leg {
     pub(super) step: Move,
     pub(super) mover: usize,
 }
 
-/// Where everything is between the stages of a whole plan.
+/// Where every guest is between the stages of a whole plan.
 #[derive(Clone, Debug)]
 pub(super) struct Stages<'a> {
     instance: &'a Instance,
@@ -20,7 +20,7 @@ pub(super) struct Stages<'a> {
     load: Vec<u64>,
     cpus: Vec<u64>,
     disk_free: Vec<Vec<u64>>,
-    /// Items that have begun to move in this stage, with their target.
+    /// Moves that have begun in this stage.
     moving: Vec<Move>,
     legs: Vec<Leg>,
     done: Vec<Vec<Leg>>,
@@ -38,7 +38,7 @@ impl<'a> Stages<'a> {
         Self { instance, at, load, cpus, disk_free, moving: Vec::new(), legs: Vec::new(), done: Vec::new() }
     }
 
-    /// The stages of one turn. `guests` tells how many guests an item has.
+    /// The stages of one node step. `guests` returns how many guests move together in a move.
     pub(super) fn of_turn(
         &mut self,
         moves: &[Move],
@@ -55,7 +55,7 @@ impl<'a> Stages<'a> {
             self.moving.push(*step);
             for mover in 0..count {
                 if self.legs.len() == parallel {
-                    // Guests that stay together, but not all at once: the item is still on both ends.
+                    // Guests that stay together, but more than may run at once: all of them still count on both ends.
                     self.done.push(std::mem::take(&mut self.legs));
                 }
                 self.legs.push(Leg { step: *step, mover });
@@ -65,7 +65,7 @@ impl<'a> Stages<'a> {
         std::mem::take(&mut self.done)
     }
 
-    /// Does it fit beside everything that travels in this stage?
+    /// Does it fit beside everything that moves in this stage?
     fn can_begin(&self, step: Move) -> bool {
         let item = &self.instance.items[step.item];
         let coming = self.moving.iter().filter(|other| other.to == step.to);
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
     use crate::planner::problem::instance::{Item, NodeSet, Place};
 
-    /// One item goes to the node that another leaves. In how many stages?
+    /// One guest goes to the node that another leaves. In how many stages?
     fn stages(change: impl FnOnce(&mut Instance)) -> usize {
         let place = Place { capacity_bytes: 100, disk_free_bytes: vec![100], has_turn: true, ..Place::default() };
         let item = |home| Item { memory_bytes: 10, home, allowed: NodeSet::first(3), ..Item::default() };
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn who_counts_on_what_another_leaves_waits_until_it_has_left() {
+    fn a_guest_that_needs_what_another_frees_waits_until_that_one_has_left() {
         assert_eq!(stages(|_| {}), 1);
         assert_eq!(stages(|instance| instance.places[1].capacity_bytes = 15), 2, "memory");
         let processors = |instance: &mut Instance| {

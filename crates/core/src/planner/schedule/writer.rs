@@ -1,15 +1,15 @@
-//! The plan as far as it is written: steps get their ids, stages and estimates here, and costs are added up.
+//! The plan written so far: steps get their ids, stages and estimates here, and costs are added up.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ids::{GuestId, NodeName, StepId};
-use crate::plan::{Costs, NodeWhy, PlannedStep, StepWhy, NodeStep};
+use crate::plan::{Costs, NodeStep, NodeWhy, PlannedStep, StepWhy};
 use crate::planner::problem::{Ongoing, Problem};
 use crate::policy::ConsentKind;
 use crate::snapshot::{Ha, Node};
 use crate::steps::Step;
 
-/// The wave that is being written.
+/// The node step that is being written.
 pub(super) struct Draft {
     pub(super) prefix: String,
     pub(super) stage: u32,
@@ -21,14 +21,14 @@ impl Draft {
         Self { prefix: prefix.to_owned(), stage: 0, steps: Vec::new() }
     }
 
-    /// What follows waits for what was written so far.
+    /// Steps added after this wait for those written so far.
     pub(super) fn next_stage(&mut self) {
         if self.steps.last().is_some_and(|step| step.stage == self.stage) {
             self.stage += 1;
         }
     }
 
-    /// How long it takes so far.
+    /// How long the steps written so far take, in seconds.
     pub(super) fn duration_s(&self) -> u64 {
         crate::plan::duration_s(&self.steps)
     }
@@ -38,11 +38,11 @@ pub(super) struct Writer<'a> {
     pub(super) problem: &'a Problem<'a>,
     pub(super) ha: Option<&'a Ha>,
     pub(super) ongoing: &'a Ongoing,
-    /// Steps that are owed and not in the plan yet, oldest first.
+    /// Steps that are still to undo something and not in the plan yet, oldest first.
     pub(super) to_undo: Vec<Step>,
     pub(super) held: BTreeSet<GuestId>,
     pub(super) ejected: BTreeSet<GuestId>,
-    /// Where guests are that have moved by now.
+    /// Where the guests are that have moved by now.
     pub(super) at: BTreeMap<GuestId, NodeName>,
     pub(super) costs: Costs,
     pub(super) consents: BTreeMap<(ConsentKind, GuestId), (u64, String)>,
@@ -64,7 +64,7 @@ impl<'a> Writer<'a> {
         self.ha.is_some_and(|ha| ha.master.is_some() || !ha.services.is_empty())
     }
 
-    /// Is what the step changes not our doing, but the administrator's?
+    /// Does this run still have to undo this, because the change is its own and not the administrator's?
     pub(super) fn undo(&self, step: &Step) -> bool {
         self.ongoing.to_undo.contains(step)
     }
@@ -82,7 +82,7 @@ impl<'a> Writer<'a> {
         draft.steps.push(PlannedStep { id: StepId::new(id), stage: draft.stage, step, why, estimate_s, down_s: 0 });
     }
 
-    /// The step that was added last takes this guest down for so long.
+    /// The step that was added last takes this guest down for this many seconds.
     pub(super) fn down(&mut self, draft: &mut Draft, guest: GuestId, down_s: u64, kind: ConsentKind, what: String) {
         if let Some(planned) = draft.steps.last_mut() {
             planned.down_s = down_s;
@@ -92,7 +92,7 @@ impl<'a> Writer<'a> {
         self.consents.insert((kind, guest), (*total, what));
     }
 
-    /// A step of its own stage.
+    /// Adds a step in a stage of its own.
     pub(super) fn alone(&mut self, draft: &mut Draft, step: impl Into<Step>, why: StepWhy) {
         draft.next_stage();
         self.add(draft, step, why, None);

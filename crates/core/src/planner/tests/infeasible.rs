@@ -1,4 +1,4 @@
-//! Clusters without a plan, small enough to look at every state: what is proven is true, a relaxation that is named
+//! Clusters without a plan, small enough to enumerate every state: what is proven is true, a relaxation that is named
 //! makes a plan possible, and a smaller one does not.
 
 use proptest::prelude::*;
@@ -24,7 +24,7 @@ fn smaller(problem: &Problem<'_>, relaxation: &Relaxation) -> Vec<Relaxation> {
     match relaxation {
         Relaxation::Free(node, bytes) if *bytes > STEP => {
             let mut all: Vec<Relaxation> = vec![Relaxation::Free(*node, bytes - STEP)];
-            // Not on the node of the stuck guest itself: that would not be freed but be given to it.
+            // Not on the node of the stuck guest itself: memory there would not help it to leave.
             all.extend(nodes.filter(|other| other != node).map(|other| Relaxation::Free(other, bytes - STEP)));
             all.truncate(1);
             all
@@ -64,9 +64,9 @@ fn tight() -> impl Strategy<Value = Fixture> {
 proptest! {
     #![proptest_config(super::properties::cases(96))]
 
-    /// Up to five guests on three nodes: proofs are true, relaxations do, and smaller ones do not.
+    /// Up to five guests on three nodes: proofs are true, relaxations help, and smaller ones do not.
     #[test]
-    fn where_no_state_leads_through_the_relaxations_do_and_smaller_ones_do_not(fixture in tight()) {
+    fn where_no_plan_exists_the_relaxations_help_and_smaller_ones_do_not(fixture in tight()) {
         let snapshot = fixture.snapshot();
         let policy = Policy::default();
         let ongoing = ongoing();
@@ -91,12 +91,12 @@ fn proofs(snapshot: &Snapshot) -> Vec<Proof> {
 }
 
 #[test]
-fn each_kind_of_proof_is_given_where_it_holds_and_told_with_its_figures() {
+fn each_kind_of_proof_is_given_where_it_holds_and_reported_with_its_figures() {
     // 3 times 45 GiB do not fit on two nodes of 60.8.
     let full = Fixture::cluster(3).vm(101, "pve1", 45).vm(102, "pve2", 45).vm(103, "pve3", 45).snapshot();
     assert!(matches!(proofs(&full)[..], [Proof::NoRoomWithout { .. }, ..]));
     let problem = &refused(&full, &Policy::default()).findings.into_iter().find(|one| one.check == "plan-proof");
-    let text = &problem.as_ref().expect("the proof is told").problem;
+    let text = &problem.as_ref().expect("the proof is reported").problem;
     assert!(text.contains("cannot be emptied in any order") && text.contains("short"), "{text}");
     // Its own node is the only one that is big enough.
     let big = Fixture::cluster(3).memory("pve1", 256).vm(101, "pve1", 100).snapshot();
@@ -105,7 +105,7 @@ fn each_kind_of_proof_is_given_where_it_holds_and_told_with_its_figures() {
         &Fixture::cluster(3).memory("pve1", 256).memory("pve2", 256).vm(101, "pve1", 100).snapshot(),
         &Policy::default(),
     );
-    // As many that must be apart as there are nodes.
+    // As many guests that must be apart as there are nodes.
     let ids = [101, 102, 103].map(GuestId::vm);
     let spread = |nodes| {
         let fixture = Fixture::cluster(nodes).vm(101, "pve1", 4).vm(102, "pve2", 4).vm(103, "pve3", 4);
@@ -117,7 +117,7 @@ fn each_kind_of_proof_is_given_where_it_holds_and_told_with_its_figures() {
 }
 
 #[test]
-fn every_stuck_guest_has_its_reason_and_the_largest_hole_stands_next_to_the_largest_guest() {
+fn every_stuck_guest_has_its_reason_and_the_largest_hole_is_named_beside_the_largest_guest() {
     let snapshot = Fixture::cluster(3)
         .upgraded("pve1")
         .upgraded("pve2")

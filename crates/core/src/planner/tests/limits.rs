@@ -1,9 +1,9 @@
-//! What keeps guests where they are, and what would let them go: disks, devices, memory that is spoken for, concessions.
+//! What keeps guests on their node, and what would let them move: disks, devices, reserved memory, relaxations.
 
 use super::*;
 
 #[test]
-fn where_there_is_no_plan_the_smallest_concession_of_each_kind_is_named_and_makes_one_possible() {
+fn where_there_is_no_plan_the_smallest_relaxation_of_each_kind_is_named_and_makes_one_possible() {
     // 60.8 of 64 GiB are usable; beside 40.3 GiB there is no room for 22.3.
     let base = || Fixture::cluster(3).upgraded("pve1").upgraded("pve2").vm(101, "pve1", 40).vm(102, "pve2", 40);
     let fixture = base().vm(103, "pve3", 22);
@@ -16,10 +16,10 @@ fn where_there_is_no_plan_the_smallest_concession_of_each_kind_is_named_and_make
     assert!(remedy.contains("headroom-percent from 5 to 2"), "{remedy}");
     planned(&fixture.clone().snapshot(), &Policy { headroom_percent: 2, ..Policy::default() });
     refused(&fixture.clone().snapshot(), &Policy { headroom_percent: 3, ..Policy::default() });
-    // Three guests of which no two fit together: nothing that is done once helps.
+    // Three guests of which no two fit together: no single relaxation helps.
     let hopeless = Fixture::cluster(3).vm(101, "pve1", 40).vm(102, "pve2", 40).vm(103, "pve3", 40).snapshot();
     let remedy = refused(&hopeless, &Policy::default()).findings[0].remedy.clone();
-    assert!(remedy.starts_with("no single concession"), "{remedy}");
+    assert!(remedy.starts_with("no single relaxation"), "{remedy}");
     // One small guest too many, which may be shut down.
     let small = base().vm(103, "pve3", 20).vm(104, "pve3", 20).vm(105, "pve3", 1);
     let remedy = refused(&small.snapshot(), &Policy::default()).findings[0].remedy.clone();
@@ -73,7 +73,7 @@ fn what_exists_on_one_node_only_keeps_a_guest_there() {
 }
 
 #[test]
-fn local_disks_travel_only_where_they_fit_and_replicated_ones_only_to_their_replica() {
+fn local_disks_are_copied_only_where_they_fit_and_replicated_ones_only_to_their_replica() {
     let id = GuestId::vm(101);
     let policy = Policy { first: vec!["pve1".into()], last: vec!["pve2".into()], ..Policy::default() };
     let base = |replicated| {
@@ -84,7 +84,7 @@ fn local_disks_travel_only_where_they_fit_and_replicated_ones_only_to_their_repl
         node.storages.known_mut().unwrap().values_mut().for_each(|storage| storage.free_bytes = 19 << 30);
     });
     assert_eq!(moves_of(&planned(&full.snapshot(), &policy), id)[0].1, "pve3");
-    // Room for one of two on pve2, and none is given away twice.
+    // Room for one of the two disks on each node, and the same room is not used twice.
     let second = GuestId::vm(102);
     let two = base(false)
         .vm(102, "pve1", 4)
@@ -155,7 +155,7 @@ fn a_guest_that_stays_binds_those_that_must_be_apart_from_it_or_with_it() {
 
 #[test]
 fn a_stopped_guest_of_ha_binds_those_that_a_rule_keeps_apart_from_it() {
-    // PVE's word in `GET migrate`, and HA's to a move that was asked for: a stopped one is on its node as well.
+    // `GET migrate` of PVE and HA's answer to a requested move agree: a stopped guest counts on its node as well.
     let (stopped, also, other) = (GuestId::vm(101), GuestId::vm(103), GuestId::vm(102));
     let base = || {
         let fixture = Fixture::cluster(3).upgraded("pve1").vm(101, "pve1", 4).vm(102, "pve2", 4).vm(103, "pve3", 4);
@@ -182,7 +182,7 @@ fn a_guest_that_ha_has_not_settled_is_not_planned_for() {
 
 #[test]
 fn guests_that_change_places_do_not_count_on_each_others_memory_within_a_stage() {
-    // 102 makes room for 101 on pve2: they must not travel at the same time.
+    // 102 makes room for 101 on pve2: they must not be migrated at the same time.
     let snapshot = Fixture::cluster(3)
         .vm(101, "pve1", 40)
         .vm(102, "pve2", 25)
@@ -201,7 +201,7 @@ fn guests_that_change_places_do_not_count_on_each_others_memory_within_a_stage()
 }
 
 #[test]
-fn a_node_on_which_something_is_owed_comes_first_in_full_or_with_what_is_owed_alone() {
+fn a_node_with_something_to_undo_comes_first_in_full_or_with_the_undo_alone() {
     let base = || {
         let fixture = Fixture::cluster(3).vm(101, "pve1", 4).managed(GuestId::vm(101));
         fixture.ha(|ha| {
@@ -238,11 +238,11 @@ fn a_running_vm_does_not_even_wait_on_a_node_that_is_older_than_its_own() {
     let policy = Policy { first: vec!["pve1".into()], last: vec!["pve2".into()], ..Policy::default() };
     let plan = planned(&snapshot, &policy);
     assert_eq!(moves_of(&plan, GuestId::vm(101))[0].1, "pve3");
-    assert_eq!(moves_of(&plan, GuestId::ct(102))[0].1, "pve2", "a container is started anew there");
+    assert_eq!(moves_of(&plan, GuestId::ct(102))[0].1, "pve2", "a container is started again there");
 }
 
 #[test]
-fn a_guest_with_the_tag_is_left_alone_and_forbids_its_nodes_turn() {
+fn a_guest_with_the_skip_tag_is_left_alone_and_prevents_the_upgrade_of_its_node() {
     let tagged = Fixture::cluster(3).vm(101, "pve1", 4).guest(GuestId::vm(101), |guest| {
         guest.tags.insert("quorate-skip".to_owned());
     });

@@ -1,4 +1,4 @@
-//! Scenarios with three nodes or a few more: each rule of the planner by the test that goes red without it.
+//! Scenarios with three nodes or a few more: each rule of the planner has a test that fails without it.
 
 use crate::fixture::Fixture;
 use crate::ids::GuestId;
@@ -6,17 +6,17 @@ use crate::observed::Observed::{self, Known};
 use crate::plan::{NoPlan, NodeWhy, Plan};
 use crate::policy::{ConsentKind, GuestPolicy, Policy, RebootWhen, StoppedGuests};
 use crate::snapshot::Snapshot;
-use crate::steps::{Migrate, Step, MoveMode};
+use crate::steps::{Migrate, MoveMode, Step};
 
 use super::{Ongoing, plan};
 
 mod infeasible;
 mod limits;
 mod policies;
+mod preferences;
 mod properties;
 mod puzzles;
 mod steadiness;
-mod preferences;
 
 fn ongoing() -> Ongoing {
     Ongoing::fresh("quorate-upgrade-test".into())
@@ -28,18 +28,21 @@ fn planned(snapshot: &Snapshot, policy: &Policy) -> Plan {
 
 fn refused(snapshot: &Snapshot, policy: &Policy) -> NoPlan {
     match plan(snapshot, policy, &ongoing()) {
-        Ok(plan) => panic!("there is a plan, and none was to be: {:#?}", verbs(&plan)),
+        Ok(plan) => panic!("there is a plan, but none was expected: {:#?}", verbs(&plan)),
         Err(none) => none,
     }
 }
 
-/// Node and verbs of each wave, in order.
+/// Node and verbs of each node step, in order.
 fn verbs(plan: &Plan) -> Vec<(String, Vec<String>)> {
     let name = |node: Option<&crate::ids::NodeName>| node.map_or("cluster".to_owned(), ToString::to_string);
     plan.node_steps
         .iter()
         .map(|node_step| {
-            (name(node_step.node.as_ref()), node_step.steps.iter().map(|step| step.step.kind().verb().to_owned()).collect())
+            (
+                name(node_step.node.as_ref()),
+                node_step.steps.iter().map(|step| step.step.kind().verb().to_owned()).collect(),
+            )
         })
         .collect()
 }
@@ -87,7 +90,7 @@ fn three_nodes_with_a_guest_each_are_planned_node_by_node_in_the_canonical_order
 }
 
 #[test]
-fn a_node_with_nothing_to_do_gets_no_wave_and_takes_the_others_guests() {
+fn a_node_with_nothing_to_do_gets_no_node_step_and_takes_the_others_guests() {
     let snapshot = Fixture::cluster(3).upgraded("pve2").vm(101, "pve1", 4).vm(103, "pve3", 4).snapshot();
     let plan = planned(&snapshot, &Policy::default());
     assert_eq!(order(&plan).len(), 2);
@@ -97,7 +100,7 @@ fn a_node_with_nothing_to_do_gets_no_wave_and_takes_the_others_guests() {
 }
 
 #[test]
-fn the_operators_first_and_last_and_the_node_under_work_decide_the_order() {
+fn the_operators_first_and_last_and_the_current_node_decide_the_order() {
     let snapshot = Fixture::cluster(4).vm(101, "pve1", 4).snapshot();
     let policy = Policy { first: vec!["pve3".into()], last: vec!["pve4".into(), "pve2".into()], ..Policy::default() };
     assert_eq!(order(&planned(&snapshot, &policy)), ["pve3", "pve1", "pve4", "pve2"]);
@@ -108,7 +111,7 @@ fn the_operators_first_and_last_and_the_node_under_work_decide_the_order() {
 
 #[test]
 fn memory_with_overhead_and_headroom_must_fit_on_the_target() {
-    // 64 GiB less 5 % is 60.8: two guests of 30 GiB with their overhead fit beside nothing else of that size.
+    // 64 GiB less 5 % is 60.8 GiB: enough for two guests of 30 GiB with their overhead, but not for more.
     let fits = Fixture::cluster(3).vm(101, "pve1", 30).vm(102, "pve2", 30).vm(103, "pve3", 30).snapshot();
     planned(&fits, &Policy::default());
     let tight = Policy { headroom_percent: 6, ..Policy::default() };
@@ -130,7 +133,7 @@ fn what_the_host_itself_uses_is_not_planned_for_guests_however_small_the_headroo
     let policy = Policy { headroom_percent: 0, ..Policy::default() };
     planned(&with_host(8), &policy);
     assert_eq!(refused(&with_host(10), &policy).findings[0].check, "plan-no-room");
-    // Between what the rule allows and what is planned there is a little, so that a cache may grow.
+    // The plan leaves a little more free than the rule demands, so that a cache may grow.
     let plan = planned(&with_host(8), &policy);
     let mut grown = with_host(8);
     let grow = |node: &mut crate::snapshot::Node| node.memory.known_mut().unwrap().host_bytes += 256 << 20;
@@ -141,7 +144,7 @@ fn what_the_host_itself_uses_is_not_planned_for_guests_however_small_the_headroo
 }
 
 #[test]
-fn the_stages_of_a_wave_keep_to_the_limit_of_parallel_migrations() {
+fn the_stages_of_a_node_step_keep_to_the_limit_of_parallel_migrations() {
     let mut fixture = Fixture::cluster(3);
     for vmid in 101..106 {
         fixture = fixture.vm(vmid, "pve1", 2);
@@ -161,7 +164,7 @@ fn the_stages_of_a_wave_keep_to_the_limit_of_parallel_migrations() {
 }
 
 #[test]
-fn guests_travel_as_their_kind_disks_and_ha_demand() {
+fn guests_are_migrated_as_their_kind_disks_and_ha_require() {
     let disk = crate::snapshot::LocalDisk {
         volid: "shared:vm-102-disk-0".to_owned(),
         drive: "scsi0".to_owned(),
@@ -227,7 +230,7 @@ fn ha_maintenance_frames_the_upgrade_only_where_ha_is_in_use() {
 }
 
 #[test]
-fn noout_is_set_only_for_a_node_with_osds_and_only_if_nobody_has() {
+fn noout_is_set_only_for_a_node_with_osds_and_only_if_it_is_not_set_already() {
     let fixture = Fixture::cluster(3).ceph().change(|snapshot| {
         let ceph = snapshot.ceph.known_mut().unwrap().as_mut().unwrap();
         ceph.osds.retain(|_, osd| osd.node.as_str() != "pve3");
@@ -252,9 +255,9 @@ fn a_node_without_a_new_kernel_is_rebooted_only_if_the_policy_wants_it() {
     assert!(step_ids(&planned(&snapshot, &always)).contains(&"pve1.reboot"));
 }
 
-/// Ceph's packages restart nothing: without the reboot its daemons would go on with what was installed before.
+/// Ceph's packages restart nothing: without the reboot its daemons would keep running the old version.
 #[test]
-fn a_node_whose_ceph_is_renewed_is_rebooted_also_without_a_new_kernel() {
+fn a_node_whose_ceph_is_upgraded_is_rebooted_even_without_a_new_kernel() {
     let with_ceph = |change: &dyn Fn(&mut crate::snapshot::Packages)| {
         let fixture = Fixture::cluster(3).ceph().node("pve1", |node| {
             let packages = node.packages.known_mut().unwrap();
@@ -280,7 +283,7 @@ fn a_node_whose_ceph_is_renewed_is_rebooted_also_without_a_new_kernel() {
 }
 
 #[test]
-fn failback_is_held_for_a_guest_that_ha_would_take_back_and_given_back_at_the_end() {
+fn failback_is_held_for_a_guest_that_ha_would_move_back_and_set_back_at_the_end() {
     let (pulled, free) = (GuestId::vm(101), GuestId::vm(102));
     let snapshot = Fixture::cluster(3)
         .vm(101, "pve1", 4)
@@ -330,7 +333,7 @@ fn guests_that_are_kept_apart_on_every_node_cannot_be_drained() {
 }
 
 #[test]
-fn guests_that_are_kept_together_travel_to_the_same_node_and_need_room_for_both() {
+fn guests_that_are_kept_together_move_to_the_same_node_and_need_room_for_both() {
     let (a, b) = (GuestId::vm(101), GuestId::vm(102));
     let fixture = |gib| {
         let fixture =
@@ -412,7 +415,7 @@ fn storage_bridge_cpu_and_pves_own_refusal_each_rule_a_target_out() {
 }
 
 #[test]
-fn pves_word_on_guests_that_are_apart_is_about_now_and_not_about_later() {
+fn pves_refusal_because_of_a_guest_kept_apart_applies_now_and_not_later() {
     let (a, b) = (GuestId::vm(101), GuestId::vm(102));
     let snapshot = Fixture::cluster(3)
         .vm(101, "pve1", 4)
@@ -427,7 +430,7 @@ fn pves_word_on_guests_that_are_apart_is_about_now_and_not_about_later() {
         })
         .node("pve3", |node| node.bridges = Known(Default::default()))
         .snapshot();
-    // With pve3 ruled out, vm:101 has only pve2, where vm:102 is: and that one has nowhere to go.
+    // With pve3 ruled out, vm:101 can only go to pve2, where vm:102 is, and that one has nowhere to go.
     let none = refused(&snapshot, &Policy::default());
     assert!(none.findings.iter().all(|finding| !finding.problem.contains("PVE:")), "{:?}", none.findings);
 }
@@ -451,7 +454,7 @@ fn a_guest_bound_to_its_node_is_refused_or_shut_down_as_the_operator_says() {
     // HA is asked to keep it stopped meanwhile, and its maintenance mode takes time as well.
     let managed = planned(&fixture().managed(id).snapshot(), &policy);
     assert!(managed.costs.downtime_s[&id] > plan.costs.downtime_s[&id], "{:?}", managed.costs.downtime_s);
-    // A tag says the same, and the configuration counts more.
+    // A tag has the same effect, and the configuration takes precedence.
     let tagged = |tag: &str| {
         let tag = tag.to_owned();
         fixture().guest(id, |guest| guest.tags = [tag].into()).snapshot()
@@ -513,7 +516,7 @@ fn a_missing_reading_that_matters_is_named_and_nothing_is_planned() {
 }
 
 #[test]
-fn a_turn_that_has_begun_is_written_in_full_and_everything_owed_is_in_the_plan() {
+fn a_node_step_that_has_begun_is_planned_in_full_and_everything_still_to_undo_is_in_the_plan() {
     let snapshot = Fixture::cluster(3)
         .upgraded("pve1")
         .vm(101, "pve1", 4)
@@ -579,7 +582,9 @@ fn a_guest_tagged_quorate_last_puts_its_node_at_the_end_but_before_those_of_the_
     let policy = Policy { last: vec!["pve3".into()], ..Policy::default() };
     assert_eq!(order(&policy)[2..], ["pve1", "pve3"]);
     let plan = planned(&tagged.clone().snapshot(), &policy);
-    let why = |node: &str| &plan.node_steps.iter().find(|node_step| node_step.node == Some(node.into())).expect("it has a turn").why;
+    let why = |node: &str| {
+        &plan.node_steps.iter().find(|node_step| node_step.node == Some(node.into())).expect("it is upgraded").why
+    };
     assert_eq!(*why("pve1"), NodeWhy::TaggedLast);
     assert_eq!(why("pve1").to_string(), "late: a guest on it has the tag quorate-last");
     assert_eq!(*why("pve3"), NodeWhy::WantedLate);

@@ -10,7 +10,7 @@ fn with(policy: GuestPolicy) -> Policy {
     Policy { guests: [(ID, policy)].into(), ..Policy::default() }
 }
 
-/// A mapped device, which every node has, and which does not travel with a running guest.
+/// A mapped device that every node has, but that cannot be migrated with a running guest.
 fn mapped() -> Fixture {
     let device = LocalResource { key: "hostpci0".into(), mapping: Some("gpu".into()), live_capable: false };
     Fixture::cluster(3).vm(101, "pve1", 4).facts(ID, |facts| facts.local_resources.push(device))
@@ -38,7 +38,7 @@ fn an_offline_move_is_stop_move_start_in_a_row_with_its_downtime_named_once() {
     let (_, step) = plan.steps().nth(stop).unwrap();
     assert_eq!((step.down_s, plan.costs.downtime_s[&ID]), (79, 79), "stop 60, move 4, start 15");
     verify(&plan, &mapped().snapshot(), &policy).unwrap();
-    // A tag says the same.
+    // A tag has the same effect.
     let tagged = mapped().guest(ID, |guest| guest.tags = ["quorate-offline".to_owned()].into()).snapshot();
     assert_eq!(planned(&tagged, &Policy::default()).consents, plan.consents);
     // With HA: through HA, whose rounds take time.
@@ -93,7 +93,7 @@ fn local_disks_are_copied_or_stay_as_the_policy_says_and_the_time_follows_from_t
     let finding = refused(&snapshot, &stay(None)).findings.remove(0);
     assert!(finding.problem.contains("local disks (32.0 GiB) are not to be copied"), "{}", finding.problem);
     assert_eq!(moves_of(&planned(&snapshot, &stay(Some(GuestPolicy::Copy))), ID)[0].2, MoveMode::LiveWithDisks);
-    // Stopped they are copied too: 32 GiB at 500 MiB/s.
+    // When the guest is stopped, its disks are copied too: 32 GiB at 500 MiB/s.
     let offline = planned(&snapshot, &stay(Some(GuestPolicy::Offline)));
     assert_eq!((moves_of(&offline, ID)[0].2, offline.costs.downtime_s[&ID]), (MoveMode::Offline, 79 + 66));
     // Not where their snapshots cannot be sent.
@@ -103,7 +103,7 @@ fn local_disks_are_copied_or_stay_as_the_policy_says_and_the_time_follows_from_t
 }
 
 #[test]
-fn an_image_is_put_back_at_the_end_where_it_lies_and_handed_over_by_name_where_not() {
+fn an_image_is_put_back_at_the_end_where_it_is_available_and_named_where_it_is_not() {
     let image = "local:iso/debian.iso";
     let with_image = |lies_on: &[&str]| {
         Fixture::cluster(3)
@@ -130,18 +130,18 @@ fn an_image_is_put_back_at_the_end_where_it_lies_and_handed_over_by_name_where_n
 }
 
 #[test]
-fn a_guest_that_was_stopped_half_way_goes_on_or_is_started_before_anything_else() {
+fn a_guest_that_was_stopped_half_way_is_moved_on_or_started_before_anything_else() {
     let to_undo: Vec<Step> = vec![crate::steps::StartMoved { guest: ID }.into()];
     let begun = |node: &str| Ongoing { current_node: Some(node.into()), to_undo: to_undo.clone(), ..ongoing() };
     let policy = with(GuestPolicy::Offline);
-    // Still on the node that it is to leave.
+    // Still on the node that it should leave.
     let before = mapped().upgraded("pve2").upgraded("pve3").stopped(ID).snapshot();
     let plan = super::plan(&before, &policy, &begun("pve1")).unwrap();
     assert_eq!(plan.steps().filter(|(_, planned)| planned.step == to_undo[0]).count(), 1);
     assert!(at(&plan, "pve1.migrate.vm:101") < at(&plan, "pve1.start-moved.vm:101"));
     assert!(at(&plan, "pve1.start-moved.vm:101") < at(&plan, "pve1.wait-empty"));
     verify(&plan, &before, &policy).unwrap();
-    // Arrived on one that is upgraded.
+    // Already on a node that is upgraded.
     let after = mapped().upgraded("pve2").guest(ID, |guest| guest.node = "pve2".into()).stopped(ID).snapshot();
     let plan = super::plan(&after, &policy, &begun("pve1")).unwrap();
     assert_eq!(plan.node_steps[0].steps[1].step, to_undo[0], "{:?}", step_ids(&plan));
@@ -159,10 +159,10 @@ fn a_container_that_is_down_half_way_is_started_first_and_moves_as_it_would_have
     assert!(at(&plan, "pve1.start-moved.ct:201") < at(&plan, "pve1.migrate.ct:201"), "{:?}", step_ids(&plan));
     assert_eq!(moves_of(&plan, guest)[0].2, MoveMode::Restart);
     verify(&plan, &down, &Policy::default()).unwrap();
-    // It runs again by itself: the debt is found to be paid.
+    // It runs again already: the start is still in the plan, which finds it done.
     let plan = super::plan(&there.snapshot(), &Policy::default(), &begun).unwrap();
     assert_eq!(plan.steps().filter(|(_, planned)| planned.step == to_undo[0]).count(), 1);
-    // Without the debt it is a guest that somebody has stopped.
+    // With nothing to undo it is a guest that someone else has stopped.
     let plan = super::plan(&down, &Policy::default(), &Ongoing { to_undo: Vec::new(), ..begun }).unwrap();
     assert!(!step_ids(&plan).iter().any(|id| id.contains("start-moved")), "{:?}", step_ids(&plan));
 }

@@ -1,11 +1,11 @@
-//! What the operator wishes for the end and for the way: home, balanced, a spare node, processors, overlap.
+//! Preferences of the operator: home or balanced at the end, a spare node, processors, overlap.
 
 use super::*;
 use crate::plan::{MoveWhy, StepWhy};
 use crate::planner::report::report;
 use crate::policy::{End, Overlap};
 
-/// Where every guest is once the plan is done.
+/// The node of every guest once the plan is done.
 fn at_the_end(snapshot: &Snapshot, plan: &Plan) -> std::collections::BTreeMap<GuestId, String> {
     let mut at: std::collections::BTreeMap<GuestId, String> =
         snapshot.guests.iter().map(|(id, guest)| (*id, guest.node.to_string())).collect();
@@ -20,7 +20,7 @@ fn three_full() -> Snapshot {
 }
 
 #[test]
-fn everybody_is_home_again_after_two_moves_each_where_each_drain_fits_by_itself() {
+fn all_guests_are_home_again_after_two_moves_each_where_each_drain_fits_by_itself() {
     let snapshot = three_full();
     let home = Policy { end: End::Home, ..Policy::default() };
     let plan = planned(&snapshot, &home);
@@ -29,12 +29,12 @@ fn everybody_is_home_again_after_two_moves_each_where_each_drain_fits_by_itself(
         assert_eq!(node, snapshot.guests[&guest].node.to_string());
     }
     crate::forecast::verify(&plan, &snapshot, &home).expect("the check agrees");
-    // Without the wish it is fewer, and they are somewhere else.
+    // Without the preference there are fewer moves, and the guests are somewhere else.
     assert!(planned(&snapshot, &Policy::default()).costs.moves < 8);
 }
 
 #[test]
-fn nodes_too_full_to_be_drained_by_themselves_come_home_when_all_is_done() {
+fn guests_of_nodes_too_full_to_drain_alone_return_home_when_all_nodes_are_done() {
     let snapshot = Fixture::cluster(3).vm(101, "pve1", 50).vm(102, "pve2", 50).snapshot();
     let policy = Policy { end: End::Home, first: vec!["pve3".into()], ..Policy::default() };
     let plan = planned(&snapshot, &policy);
@@ -62,9 +62,10 @@ fn a_balanced_end_fills_nodes_alike_and_its_bound_counts_what_the_last_node_must
     crate::forecast::verify(&plan, &snapshot, &policy).expect("the check agrees");
 }
 
-/// A node that needs no upgrade gives away what the other must hold in the end: one move, which the bound must know.
+/// A node that needs no upgrade gives up a guest that the other must hold at the end: one move, which the bound must
+/// know about.
 #[test]
-fn guests_of_a_node_without_a_turn_may_fill_the_last_node() {
+fn guests_of_a_node_that_needs_no_upgrade_may_fill_the_last_node() {
     let fixture = Fixture::cluster(2).vm(101, "pve1", 3).vm(102, "pve2", 3).vm(103, "pve2", 4).vm(104, "pve1", 2);
     let snapshot = fixture.upgraded("pve2").snapshot();
     let plan = planned(&snapshot, &Policy { end: End::Balanced, ..Policy::default() });
@@ -100,7 +101,7 @@ fn processors_are_a_second_capacity_where_the_operator_sets_a_limit() {
 }
 
 #[test]
-fn guests_of_the_next_node_travel_while_one_reboots_and_never_to_that_node() {
+fn guests_of_the_next_node_move_while_one_reboots_and_never_to_that_node() {
     let mut fixture = Fixture::cluster(5);
     for vmid in 101..121 {
         fixture = fixture.vm(vmid, &format!("pve{}", vmid % 5 + 1), 8);
@@ -112,8 +113,10 @@ fn guests_of_the_next_node_travel_while_one_reboots_and_never_to_that_node() {
     let mut meanwhile = 0;
     for node_step in &plan.node_steps {
         let Some(node) = &node_step.node else { continue };
-        let reboot = node_step.steps.iter().position(|planned| matches!(planned.step, Step::Reboot(_))).expect("it reboots");
-        let proof = node_step.steps.iter().position(|planned| matches!(planned.step, Step::WaitBack(_))).expect("proven");
+        let reboot =
+            node_step.steps.iter().position(|planned| matches!(planned.step, Step::Reboot(_))).expect("it reboots");
+        let proof =
+            node_step.steps.iter().position(|planned| matches!(planned.step, Step::WaitBack(_))).expect("proven");
         for planned in &node_step.steps[reboot + 1..proof] {
             let Step::Migrate(step) = &planned.step else { panic!("{} while {node} reboots", planned.id) };
             assert!(step.to != *node && step.from != *node, "{} touches the node that is away", planned.id);
@@ -123,7 +126,7 @@ fn guests_of_the_next_node_travel_while_one_reboots_and_never_to_that_node() {
     assert!(meanwhile > 4, "{meanwhile} moves are hidden behind reboots");
     let alone = planned(&snapshot, &Policy::default());
     assert!(plan.costs.duration_s < alone.costs.duration_s, "{} {}", plan.costs.duration_s, alone.costs.duration_s);
-    // With three nodes the loss of the one that is drained would cost the quorum: nothing goes on meanwhile.
+    // With three nodes, losing the one that is drained would cost the quorum: nothing moves meanwhile.
     let three = three_full();
     assert_eq!(verbs(&planned(&three, &policy)), verbs(&planned(&three, &Policy::default())));
 }
@@ -136,7 +139,7 @@ fn with_a_preference() -> Fixture {
 }
 
 #[test]
-fn a_guest_that_ha_would_take_back_is_taken_back_by_the_plan_and_counted() {
+fn a_guest_that_ha_would_move_back_is_moved_back_by_the_plan_and_counted() {
     let pulled = GuestId::vm(101);
     let policy = Policy { last: vec!["pve1".into()], ..Policy::default() };
     let end = |snapshot: &Snapshot| {
@@ -148,11 +151,11 @@ fn a_guest_that_ha_would_take_back_is_taken_back_by_the_plan_and_counted() {
     };
     let (there, plan, by_ha) = end(&with_a_preference().snapshot());
     assert_eq!((there.as_str(), by_ha), ("pve1", 0), "nothing is left for HA to do");
-    // Everybody once, the first node's guest once more, and this one once more.
+    // Every guest once, the first node's guest once more, and this one once more.
     assert_eq!((plan.costs.moves, plan.bound.moves), (5, 5));
     let back = plan.steps().filter(|(_, planned)| planned.why == StepWhy::Move(MoveWhy::HaPrefers)).count();
     assert_eq!(back, 1);
-    // Failback is off for good: HA leaves it where it is, and so does the plan.
+    // Failback is off permanently: HA leaves it where it is, and so does the plan.
     let off = with_a_preference().ha(|ha| ha.services.get_mut(&pulled).unwrap().failback = false).snapshot();
     let (there, plan, by_ha) = end(&off);
     assert_ne!(there, "pve1");
@@ -160,7 +163,7 @@ fn a_guest_that_ha_would_take_back_is_taken_back_by_the_plan_and_counted() {
 }
 
 #[test]
-fn a_guest_whose_failback_is_held_by_the_run_is_still_taken_back_when_it_is_planned_again() {
+fn a_guest_whose_failback_is_held_by_the_run_is_still_moved_back_when_planning_again() {
     let pulled = GuestId::vm(101);
     let half = with_a_preference().guest(pulled, |guest| guest.node = "pve2".into()).ha(|ha| {
         let service = ha.services.get_mut(&pulled).unwrap();
@@ -174,8 +177,8 @@ fn a_guest_whose_failback_is_held_by_the_run_is_still_taken_back_when_it_is_plan
 }
 
 #[test]
-fn what_ha_does_by_itself_because_no_plan_can_is_named_and_in_the_ratio() {
-    // Both prefer pve1, which holds one of them only; of one of them failback is held.
+fn moves_that_are_left_to_ha_because_no_plan_can_make_them_are_named_and_count_in_the_ratio() {
+    // Both prefer pve1, which has room for only one of them; failback of one of them is held.
     let (one, two) = (GuestId::vm(101), GuestId::vm(102));
     let snapshot = Fixture::cluster(3)
         .vm(101, "pve1", 30)
@@ -192,12 +195,12 @@ fn what_ha_does_by_itself_because_no_plan_can_is_named_and_in_the_ratio() {
     assert_eq!((own.to[0].as_str(), own.bytes), ("pve1", snapshot.guests[&own.guest].memory_bytes));
     let with_it = f64::from(plan.costs.moves + 1) / f64::from(plan.bound.moves);
     assert!((report.moves_ratio - with_it).abs() < 1e-9, "{report:#?}");
-    // Without it the plan would seem to cost less than any plan can.
+    // Without that move the plan would seem to cost less than any plan can.
     assert!((report.cost_ratio - 1.0).abs() < 1e-9, "{report:#?}");
 }
 
 #[test]
-fn what_is_to_travel_after_a_reboots_order_does_not_wait_for_its_end_and_everything_else_does() {
+fn moves_planned_for_a_reboot_begin_once_it_is_ordered_and_everything_else_waits_for_its_end() {
     use crate::ids::{RunId, UnixMs};
     use crate::run::{Action, Event, RunKind, RunState, Seen, decide};
     let mut fixture = Fixture::cluster(5);
@@ -215,7 +218,7 @@ fn what_is_to_travel_after_a_reboots_order_does_not_wait_for_its_end_and_everyth
         &Event::RunStarted { run: RunId::new("r"), kind: RunKind::Upgrade, cluster: "five".into(), policy, version },
     );
     state.apply(now, &Event::PlanAdopted { plan: plan.clone(), why: "first".into() });
-    // Everything up to the first reboot that something follows is done.
+    // Everything up to the first reboot that is followed by moves is done.
     let steps: Vec<_> = plan.steps().map(|(_, planned)| planned.clone()).collect();
     let is_move = |index: usize| matches!(steps[index].step, Step::Migrate(_));
     let is_reboot = |index: usize| matches!(steps[index].step, Step::Reboot(_));
@@ -234,7 +237,7 @@ fn what_is_to_travel_after_a_reboots_order_does_not_wait_for_its_end_and_everyth
         undo: None,
     };
     let next = |state: &RunState, world: &Snapshot| decide(state, &Seen::of(state, world), now, &|_, _, _| Ok(()));
-    // It waits for its own turn: nothing travels before its order is out.
+    // The reboot itself has not been ordered yet: no guest moves before that.
     let mut waiting = state.clone();
     waiting.apply(now, &begun(0));
     let action = next(&waiting, &world);
@@ -243,7 +246,7 @@ fn what_is_to_travel_after_a_reboots_order_does_not_wait_for_its_end_and_everyth
     reboot.step.during(&mut world);
     let action = next(&state, &world);
     assert!(matches!(&action, Action::Perform(start) if start.id == steps[at + 1].id), "{action:?}");
-    // All of it under way or done: the proof that the node is back waits for the reboot.
+    // All of it is under way or done: the proof that the node is back waits for the reboot.
     let proof = (at..steps.len()).find(|index| matches!(steps[*index].step, Step::WaitBack(_))).expect("it is proven");
     for planned in &steps[at + 1..proof] {
         planned.step.after(&mut world);
@@ -263,7 +266,7 @@ fn a_spare_node_comes_first_even_if_another_one_would_be_cheaper() {
 }
 
 #[test]
-fn whom_ha_leaves_elsewhere_today_comes_back_there_and_not_to_the_node_that_its_rules_prefer() {
+fn a_guest_that_ha_leaves_elsewhere_today_moves_back_there_and_not_to_the_node_that_its_rules_prefer() {
     let left = GuestId::vm(101);
     let snapshot = Fixture::cluster(3)
         .memory("pve1", 6)

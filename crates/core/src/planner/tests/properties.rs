@@ -1,4 +1,5 @@
-//! What holds for every cluster: drawn at random, planned, and walked again by rules that are written a second time.
+//! Properties of every plan: clusters are drawn at random and planned, and the plans are checked by a second
+//! implementation of the rules.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,13 +20,13 @@ use crate::planner::report::report;
 use crate::planner::steady::revise;
 use crate::planner::{Ongoing, plan};
 
-/// So many cases, or as many as `PROPTEST_CASES` says: for a night.
+/// The usual number of cases, or as many as `PROPTEST_CASES` says, for example overnight.
 pub(super) fn cases(usual: u32) -> ProptestConfig {
     let preferred = ProptestConfig::default();
     if preferred.cases == UNSAID { ProptestConfig::with_cases(usual) } else { preferred }
 }
 
-/// What proptest takes where `PROPTEST_CASES` is not set.
+/// The number of cases that proptest uses where `PROPTEST_CASES` is not set.
 const UNSAID: u32 = 256;
 
 /// A cluster of 2 to 5 nodes; each guest is (node, GiB, kind, HA).
@@ -57,7 +58,7 @@ fn cluster() -> impl Strategy<Value = Fixture> {
     })
 }
 
-/// Walks a plan stage by stage; every sentence that comes back is a broken rule.
+/// Walks a plan stage by stage and returns a sentence for every broken rule.
 fn walk(snapshot: &Snapshot, policy: &Policy, plan: &Plan) -> Vec<String> {
     let mut broken = Vec::new();
     let mut at: BTreeMap<GuestId, NodeName> =
@@ -110,12 +111,13 @@ fn crowded(snapshot: &Snapshot, policy: &Policy, at: &BTreeMap<GuestId, NodeName
         let cpu = snapshot.nodes[node].cpu.known().unwrap();
         policy.cpu_limit_percent.map_or(u64::MAX, |percent| u64::from(cpu.count) * u64::from(percent) / 100)
     };
-    let memory = targets.iter().copied().filter(over).map(|node| format!("{node} has not the memory"));
+    let memory = targets.iter().copied().filter(over).map(|node| format!("{node} does not have the memory"));
     let cpus = targets.iter().copied().filter(|node| threads(node) > limit(node));
-    memory.chain(cpus.map(|node| format!("{node} has not the processors"))).collect()
+    memory.chain(cpus.map(|node| format!("{node} does not have the processors"))).collect()
 }
 
-/// Guests that a rule keeps apart and that meet on either end of a move; guests together that are not after it.
+/// Guests that a rule keeps apart and that meet on the target of a move, and guests on a node that a strict rule
+/// forbids.
 fn too_near(snapshot: &Snapshot, at: &BTreeMap<GuestId, NodeName>, stage: &[Move<'_>]) -> Vec<String> {
     let mut broken = Vec::new();
     for rule in &snapshot.ha.known().unwrap().rules {
@@ -140,7 +142,7 @@ fn too_near(snapshot: &Snapshot, at: &BTreeMap<GuestId, NodeName>, stage: &[Move
     broken
 }
 
-/// What an operator may wish for.
+/// Preferences that an operator may have.
 fn policy() -> impl Strategy<Value = Policy> {
     let end = prop_oneof![Just(End::Anywhere), Just(End::Balanced), Just(End::Home)];
     (1_u8..5, 0_u8..20, end, prop::option::of(50_u32..400), 0_u32..12, any::<bool>()).prop_map(
@@ -223,7 +225,7 @@ fn disturb(snapshot: &mut Snapshot, what: u8, which: usize) {
     }
 }
 
-/// Numbers that nobody has: all that a field can hold, or nothing at all.
+/// Unrealistic numbers: the most that a field can hold, or 0.
 fn overstate(snapshot: &mut Snapshot, what: u8, which: usize) {
     let most = !which.is_multiple_of(3);
     let (bytes, count) = if most { (u64::MAX, u32::MAX) } else { (0, 0) };
@@ -268,7 +270,7 @@ proptest! {
 
     /// A random cluster: a plan breaks no rule at any moment of any move, and never goes below its bound.
     #[test]
-    fn every_plan_passes_a_second_reading_of_the_rules(fixture in cluster(), policy in policy()) {
+    fn every_plan_passes_a_second_implementation_of_the_rules(fixture in cluster(), policy in policy()) {
         let snapshot = fixture.snapshot();
         if let Ok(plan) = plan(&snapshot, &policy, &fresh()) {
             prop_assert_eq!(walk(&snapshot, &policy, &plan), Vec::<String>::new());
@@ -277,7 +279,8 @@ proptest! {
         }
     }
 
-    /// The same snapshot twice, and once with its rules and packages in another order: the same plan, or the same reasons.
+    /// The same snapshot twice, and once with its rules and packages in another order: the same plan, or the same
+    /// reasons.
     #[test]
     fn the_order_of_what_was_read_does_not_matter(fixture in cluster()) {
         let snapshot = fixture.snapshot();
@@ -297,7 +300,7 @@ proptest! {
         }
     }
 
-    /// Whatever a snapshot holds: a plan or reasons, never a panic, and never no reason.
+    /// Whatever a snapshot holds: a plan or at least one reason, never a panic.
     #[test]
     fn an_odd_snapshot_gives_a_plan_or_reasons(
         fixture in cluster(),
@@ -316,7 +319,7 @@ proptest! {
         match plan(&snapshot, &policy, &ongoing) {
             Err(none) => prop_assert!(!none.findings.is_empty()),
             Ok(plan) => {
-                // Whatever they say: they say it.
+                // The result does not matter, as long as there is one.
                 let _ = crate::forecast::verify(&plan, &snapshot, &policy);
                 let about = report(&plan, &snapshot, &policy, &ongoing);
                 prop_assert!(about.moves_ratio.is_finite() && about.cost_ratio.is_finite());

@@ -1,4 +1,4 @@
-//! Tiny puzzles, solved by looking at every state: what the solver and its bounds are held against.
+//! Tiny placement problems, solved by enumerating every state: the solver and its bounds are compared with them.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -18,11 +18,11 @@ use crate::planner::problem::instance::{Instance, Item, Move, NodeSet, Place, Re
 
 use super::properties::cases;
 
-/// Positions, upgraded nodes, the node that is being drained.
+/// The node of each guest, the upgraded nodes, and the node that is being drained.
 type State = (Vec<usize>, NodeSet, Option<usize>);
 
-/// The least cost of any way through, by Dijkstra over all states; none if there is no way. Written apart from the
-/// solver, from the rules alone.
+/// The least cost of any solution, by Dijkstra over all states; none if there is no solution. Written independently of
+/// the solver, from the rules alone.
 pub(super) fn least_of_all(instance: &Instance) -> Option<u64> {
     let nodes = instance.places.len();
     let start: State = (instance.items.iter().map(|item| item.home).collect(), NodeSet::EMPTY, None);
@@ -75,7 +75,7 @@ fn may_move(instance: &Instance, at: &[usize], upgraded: NodeSet, number: usize,
         && !(item.forward_only && upgraded.has(at[number]) && !upgraded.has(to))
 }
 
-/// Three nodes and up to five items with sizes, allowed nodes and a pair apart; some have a way and some have none.
+/// Three nodes and up to five guests with sizes, allowed nodes and a pair apart; some have a solution and some do not.
 fn tiny() -> impl Strategy<Value = Instance> {
     let item = (1_u64..7, 0_usize..3, 0_usize..8, any::<bool>());
     (prop::collection::vec(item, 1..6), prop::collection::vec(7_u64..16, 3), any::<bool>()).prop_map(
@@ -105,7 +105,7 @@ fn tiny() -> impl Strategy<Value = Instance> {
     )
 }
 
-/// Any puzzle of terms: six nodes, items with random allowed sets, endless memory.
+/// Six nodes, guests with random sets of allowed nodes, and more memory than they need.
 fn roomy() -> impl Strategy<Value = Instance> {
     prop::collection::vec((0_usize..6, 1_u64..20, 1_u32..64), 1..30).prop_map(|items| Instance {
         places: vec![Place { capacity_bytes: 1 << 20, has_turn: true, ..Place::default() }; 6],
@@ -134,8 +134,8 @@ fn permutations(nodes: &[usize]) -> Vec<Vec<usize>> {
     all
 }
 
-/// The least cost of being somewhere at each moment of this order and even at the end, whatever lies between the moments:
-/// all positions after all positions, from the rules alone.
+/// The least cost of the guests' nodes at each moment of this order with a balanced end, whatever happens between the
+/// moments: every combination after every combination, from the rules alone.
 fn least_by_moments(instance: &Instance, order: &[usize], spread: u64) -> Option<u64> {
     let nodes = instance.places.len();
     let everywhere = (0..nodes.pow(instance.items.len() as u32)).map(|code| {
@@ -146,7 +146,7 @@ fn least_by_moments(instance: &Instance, order: &[usize], spread: u64) -> Option
         at.iter().zip(&instance.items).filter(|(at, _)| **at == node).map(|(_, item)| item.memory_bytes).sum()
     };
     let home: Vec<usize> = instance.items.iter().map(|item| item.home).collect();
-    // Whoever is over its limit from the start may stay so.
+    // A node that is over its limit from the start may stay so.
     let room = |node: usize| instance.places[node].capacity_bytes.max(on(&home, node));
     let may_be = |at: &[usize]| {
         let meets = |item: usize| instance.items[item].apart.iter().any(|other| at[*other] == at[item]);
@@ -186,9 +186,10 @@ fn least_by_moments(instance: &Instance, order: &[usize], spread: u64) -> Option
 proptest! {
     #![proptest_config(cases(256))]
 
-    /// Three nodes, five guests at most: a way is found wherever there is one, and none costs less than the optimum.
+    /// Three nodes, at most five guests: a solution is found wherever there is one, and none costs less than the
+    /// optimum.
     #[test]
-    fn tiny_puzzles_are_solved_where_they_can_be(instance in tiny()) {
+    fn tiny_placement_problems_are_solved_where_they_can_be(instance in tiny()) {
         let least = bound::least(&instance, &bound::costs(&instance));
         let solved = solve(&instance, for_tries(400), |_| {});
         match (least_of_all(&instance), solved) {
@@ -201,9 +202,9 @@ proptest! {
         }
     }
 
-    /// Where somebody is at each moment, and even at the end: the bound is no more than the least.
+    /// With a balanced end: the bound is no more than the cheapest choice of nodes at each moment.
     #[test]
-    fn the_bound_by_journeys_of_tiny_puzzles_is_never_above_the_cheapest_of_them_all(instance in tiny(), spread in 50_u64..600) {
+    fn the_bound_by_paths_of_tiny_problems_is_never_above_the_cheapest_choice(instance in tiny(), spread in 50_u64..600) {
         let instance = Instance { spread: Some(spread), ..instance };
         let orders = permutations(&[0, 1, 2]);
         let found = journeys::cheapest(&instance, &bound::costs(&instance), &orders, u64::MAX).expect("small enough");
@@ -214,10 +215,10 @@ proptest! {
         }
     }
 
-    /// Beside a plan that costs too much, journeys of few guests are weighed exactly; beside one that costs less than can
-    /// be, nothing is said beyond its cost.
+    /// Beside a plan that costs too much, the paths of few guests are considered exactly; beside one that costs less
+    /// than is possible, the bound is that cost.
     #[test]
-    fn beside_a_plan_the_bound_of_tiny_puzzles_is_the_cheapest_of_them_all(instance in tiny(), more in 0_u64..9) {
+    fn beside_a_plan_the_bound_of_tiny_problems_is_the_cheapest_choice(instance in tiny(), more in 0_u64..9) {
         let (orders, weights) = (permutations(&[0, 1, 2]), bound::costs(&instance));
         let beside = |cost: u64| journeys::least_beside(&instance, &weights, &orders, cost, (u64::MAX, u64::MAX));
         let Some(least) = orders.iter().filter_map(|order| least_by_moments(&instance, order, u64::MAX)).min() else {
@@ -229,9 +230,10 @@ proptest! {
         prop_assert_eq!(beside(least / 2), Some(least / 2));
     }
 
-    /// Whatever an older way did, whoever is on a node leaves it before it goes down, also where the turn began anew.
+    /// Whatever an older solution did, all guests leave a node before it goes down, also where a node step was tried
+    /// again.
     #[test]
-    fn an_older_way_leaves_nobody_behind(instance in tiny(), moves in prop::collection::vec((0_usize..5, 0_usize..3), 0..6)) {
+    fn an_older_solution_leaves_no_guest_behind(instance in tiny(), moves in prop::collection::vec((0_usize..5, 0_usize..3), 0..6)) {
         let moves = moves.into_iter().filter_map(|(item, to)| {
             let from = instance.items.get(item)?.home;
             Some(Move { item, from, to })
@@ -271,9 +273,10 @@ proptest! {
         prop_assert_eq!(most(&crowding.johnson(&all)), least);
     }
 
-    /// Six nodes with any allowed sets: the bound of orders is the cheapest of all 720, and the packed one not above.
+    /// Six nodes with any sets of allowed nodes: the bound of orders is the cheapest of all 720, and the packed one is
+    /// not above it.
     #[test]
-    fn the_price_of_the_cheapest_order_is_known_exactly_and_bounded_by_packing(instance in roomy()) {
+    fn the_cost_of_the_cheapest_order_is_known_exactly_and_bounded_by_packing(instance in roomy()) {
         let forced = Forced::new(&instance, &bound::costs(&instance));
         let all = permutations(forced.free());
         let cheapest = all.iter().map(|order| forced.cost(order)).min().unwrap_or(0);
@@ -283,9 +286,9 @@ proptest! {
     }
 }
 
-/// All that these cost is a multiple of three: beside a plan of 58 what costs 57 is looked for, and is there.
+/// All costs here are multiples of three: beside a plan that costs 58, one that costs 57 is searched for and found.
 #[test]
-fn beside_a_plan_whose_cost_nothing_else_can_have_the_next_cheaper_one_is_looked_for() {
+fn beside_a_plan_with_an_impossible_cost_the_next_cheaper_one_is_searched_for() {
     let place = |capacity_bytes| Place { capacity_bytes, has_turn: true, ..Place::default() };
     let item = |memory_bytes, cost, home, allowed: &[usize]| Item {
         memory_bytes,
@@ -308,9 +311,9 @@ fn beside_a_plan_whose_cost_nothing_else_can_have_the_next_cheaper_one_is_looked
     assert_eq!([57, 58, 59, 60, 61].map(beside), [Some(57); 5]);
 }
 
-/// Five hundred puzzles: the search for an order has no proof, and hardly ever ends with a dearer one.
+/// Five hundred placement problems: the search for an order has no proof, but rarely ends with a more expensive one.
 #[test]
-fn hardly_ever_is_an_order_that_was_searched_for_dearer_than_the_cheapest() {
+fn an_order_found_by_local_search_rarely_costs_more_than_the_cheapest() {
     let mut runner = TestRunner::deterministic();
     let mut dear = 0;
     for _ in 0..500 {
@@ -318,13 +321,13 @@ fn hardly_ever_is_an_order_that_was_searched_for_dearer_than_the_cheapest() {
         let forced = Forced::new(&instance, &bound::costs(&instance));
         dear += u32::from(forced.cost(&descent::search(&forced, 60)) > forced.least());
     }
-    assert!(dear <= 5, "{dear} of 500 are dearer than the cheapest order");
+    assert!(dear <= 5, "{dear} of 500 cost more than the cheapest order");
 }
 
-/// A thousand tiny puzzles: no way is missed, and hardly ever is one dearer than the optimum (2 in a thousand when this
-/// was written; the solver never moves somebody early to where only a third guest would need room).
+/// A thousand tiny placement problems: no solution is missed, and rarely does one cost more than the optimum (2 in a
+/// thousand when this was written; the solver never moves a guest early only to make room for a third one).
 #[test]
-fn hardly_ever_is_a_tiny_plan_dearer_than_the_optimum() {
+fn a_tiny_plan_rarely_costs_more_than_the_optimum() {
     let mut runner = TestRunner::deterministic();
     let (mut solvable, mut missed, mut dear) = (0, 0, 0);
     for _ in 0..1000 {
@@ -336,21 +339,21 @@ fn hardly_ever_is_a_tiny_plan_dearer_than_the_optimum() {
             Ok(solution) => dear += u32::from(solution.cost > optimum),
         }
     }
-    assert!(solvable > 800, "{solvable} puzzles say something");
+    assert!(solvable > 800, "{solvable} problems have a solution");
     assert_eq!(missed, 0);
-    assert!(dear <= 5, "{dear} of {solvable} are dearer than the optimum");
+    assert!(dear <= 5, "{dear} of {solvable} cost more than the optimum");
 }
 
-/// Guests on three nodes that are never even: the bound of what cannot be has no limit, least of all where a node has no
-/// memory to speak of; and costs may be as large as numbers are.
+/// Guests on three nodes that can never be balanced: the bound grows without limit, above all where a node has hardly
+/// any memory; and costs may be as large as the number type allows.
 #[test]
-fn an_even_end_that_nobody_can_have_is_no_number_too_large() {
+fn the_bound_of_an_impossible_balanced_end_does_not_overflow() {
     let place = Place { has_turn: true, ..Place::default() };
     let guest = Item { memory_bytes: 1 << 40, allowed: (0..3).collect::<NodeSet>(), ..Item::default() };
     let items = (0..7).map(|number| Item { home: number % 3, ..guest.clone() }).collect();
     let instance = Instance { places: vec![place; 3], items, spread: Some(10), ..Instance::default() };
     let orders = permutations(&[0, 1, 2]);
     let least = |cost: u64| journeys::cheapest(&instance, &[cost; 7], &orders, 0).map(|found| found.least);
-    assert_eq!(least(1 << 44), Some(28 << 44), "as much as if everybody moved at every moment");
+    assert_eq!(least(1 << 44), Some(28 << 44), "as much as if every guest moved at every moment");
     assert_eq!(least(7 << 58), None);
 }

@@ -1,10 +1,11 @@
-//! Planning again in the middle of a run: the same rest where the world is the same, and the rest mended where it is not.
+//! Planning again in the middle of a run: the rest stays the same where the cluster is unchanged, and is fixed where it
+//! is not.
 
 use super::*;
 use crate::planner::steady::{Revision, revise};
 use crate::policy::{End, Overlap};
 
-/// Every step of the first waves has done what it says.
+/// The state and the rest of the plan after every step of the first node steps has succeeded.
 fn after_node_steps(snapshot: &Snapshot, plan: &Plan, node_steps: usize) -> (Snapshot, Plan) {
     let (mut state, mut rest) = (snapshot.clone(), plan.clone());
     for node_step in rest.node_steps.drain(..node_steps) {
@@ -15,7 +16,7 @@ fn after_node_steps(snapshot: &Snapshot, plan: &Plan, node_steps: usize) -> (Sna
     (state, rest)
 }
 
-/// What is owed by then: failback that is held.
+/// What is still to undo by then: failback that is held.
 fn ongoing_after(plan: &Plan, node_steps: usize) -> Ongoing {
     let held = plan.node_steps[..node_steps].iter().flat_map(|node_step| &node_step.steps);
     let held = held.filter(|planned| planned.step.kind().verb() == "hold-failback");
@@ -36,7 +37,7 @@ fn demo_like() -> Fixture {
 }
 
 #[test]
-fn planning_again_after_every_wave_of_a_run_changes_nothing() {
+fn planning_again_after_every_node_step_of_a_run_changes_nothing() {
     let snapshot = demo_like().snapshot();
     let home = Policy { end: End::Home, ..Policy::default() };
     let balanced = Policy { end: End::Balanced, ..Policy::default() };
@@ -46,12 +47,12 @@ fn planning_again_after_every_wave_of_a_run_changes_nothing() {
         for node_steps in 0..plan.node_steps.len() {
             let (state, rest) = after_node_steps(&snapshot, &plan, node_steps);
             let revision = revise(&rest, &state, &policy, &ongoing_after(&plan, node_steps));
-            assert_eq!(revision, Ok(Revision::Keep), "after {node_steps} waves, {:?}", policy.end);
+            assert_eq!(revision, Ok(Revision::Keep), "after {node_steps} node steps, {:?}", policy.end);
         }
     }
 }
 
-/// The first `count` steps are done: the world, the rest of the plan, and what is begun and owed by then.
+/// The first `count` steps are done: the cluster, the rest of the plan, and what is begun and still to undo by then.
 fn after_steps(snapshot: &Snapshot, plan: &Plan, count: usize) -> (Snapshot, Plan, Ongoing) {
     let (mut state, mut rest, mut then) = (snapshot.clone(), plan.clone(), ongoing());
     let mut left = count;
@@ -95,7 +96,7 @@ fn planning_again_after_every_step_of_a_run_changes_nothing() {
 }
 
 #[test]
-fn a_guest_that_has_come_is_moved_too_and_the_rest_stays_as_it_was() {
+fn a_new_guest_is_moved_too_and_the_rest_of_the_plan_stays_the_same() {
     let snapshot = demo_like().snapshot();
     let policy = Policy::default();
     let plan = planned(&snapshot, &policy);
@@ -106,18 +107,18 @@ fn a_guest_that_has_come_is_moved_too_and_the_rest_stays_as_it_was() {
     (guest.id, guest.node, guest.memory_bytes) = (GuestId::vm(150), last.clone(), 3 << 30);
     come.guests.insert(guest.id, guest);
     let Ok(Revision::Mended(mended)) = revise(&rest, &come, &policy, &ongoing_after(&plan, 1)) else {
-        panic!("the rest is to be mended");
+        panic!("the rest should be fixed");
     };
     let path = |plan: &Plan| -> Vec<Migrate> { moves(plan).into_iter().cloned().collect() };
     let before = path(&rest);
     let after: Vec<Migrate> = path(&mended).into_iter().filter(|step| step.guest != GuestId::vm(150)).collect();
-    assert_eq!(after, before, "the others go as they were to go");
+    assert_eq!(after, before, "the others move as planned before");
     assert!(path(&mended).iter().any(|step| step.guest == GuestId::vm(150)));
     crate::forecast::verify(&mended, &come, &policy).expect("the check agrees");
 }
 
-/// One node of three is upgraded. The plan has a detour for a guest of so many GiB that an empty third node makes
-/// needless.
+/// One node of three is upgraded. The plan has a detour for a guest of `gib` GiB, which is not needed once another
+/// guest is gone.
 fn with_a_detour(gib: u64, others_gib: u64) -> (Plan, Snapshot) {
     let crowded =
         Fixture::cluster(3).upgraded("pve1").memory("pve2", 256).memory("pve3", 256).vm(100, "pve1", 62 - gib);
@@ -142,15 +143,15 @@ fn a_rest_that_still_fits_is_replaced_only_by_a_plan_that_saves_more_than_a_twen
         panic!("half of the cost is saved");
     };
     assert_eq!(moves_of(&another, GuestId::vm(101)).len(), 1);
-    // A small detour beside big journeys: less than a twentieth, and the plan stays.
+    // A small detour beside big moves: less than a twentieth, and the plan stays.
     let (plan, roomy) = with_a_detour(1, 200);
     assert_eq!(moves_of(&plan, GuestId::vm(101)).len(), 2);
-    assert_eq!(moves(&planned(&roomy, &policy)).len(), 2, "there is one with a journey less");
+    assert_eq!(moves(&planned(&roomy, &policy)).len(), 2, "there is one with a move less");
     assert_eq!(revise(&plan, &roomy, &policy, &ongoing()), Ok(Revision::Keep));
 }
 
 #[test]
-fn a_rest_is_mended_where_a_target_is_not_allowed_any_more() {
+fn a_rest_is_fixed_where_a_target_is_no_longer_allowed() {
     let snapshot = Fixture::cluster(4).vm(101, "pve1", 4).vm(102, "pve2", 4).vm(103, "pve3", 4).snapshot();
     let policy = Policy::default();
     let plan = planned(&snapshot, &policy);
@@ -179,7 +180,7 @@ fn a_rest_that_does_not_fit_and_cannot_be_replaced_has_its_reasons() {
 }
 
 #[test]
-fn whoever_the_run_has_moved_already_still_comes_home_when_it_is_planned_again() {
+fn guests_that_the_run_has_moved_already_still_return_home_when_planning_again() {
     let snapshot = demo_like().snapshot();
     let policy = Policy { end: End::Home, ..Policy::default() };
     let plan = planned(&snapshot, &policy);
@@ -187,7 +188,7 @@ fn whoever_the_run_has_moved_already_still_comes_home_when_it_is_planned_again()
     let (state, rest, then) = after_steps(&snapshot, &plan, reboot);
     let gone: Vec<_> = snapshot.guests.values().filter(|guest| state.guests[&guest.id].node != guest.node).collect();
     assert!(!gone.is_empty(), "the first node is empty by now");
-    // What a run knows from its plans.
+    // A run knows this from its plans.
     let homes = gone.iter().map(|guest| (guest.id, guest.node.clone())).collect();
     let again = super::plan(&state, &policy, &Ongoing { homes, ..then }).expect("there is a plan");
     crate::forecast::verify(&again, &state, &policy).expect("the check agrees");
@@ -195,5 +196,5 @@ fn whoever_the_run_has_moved_already_still_comes_home_when_it_is_planned_again()
         let last = moves(&again).into_iter().rev().find(|step| step.guest == guest.id).map(|step| step.to.clone());
         assert_eq!(last.as_ref(), Some(&guest.node), "{}", guest.id);
     }
-    assert_eq!(moves(&again).len(), moves(&rest).len(), "the rest is no dearer than it was");
+    assert_eq!(moves(&again).len(), moves(&rest).len(), "the rest needs no more moves than before");
 }

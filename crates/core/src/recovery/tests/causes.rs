@@ -1,10 +1,10 @@
-//! What is named as the cause, what threatens, and in which order the ways out are listed.
+//! What is named as the cause, what will follow from it, and in which order the remedies are listed.
 
 use super::super::{CauseKind, RemedyKind, Standing, diagnose};
 use super::*;
 use crate::snapshot::Qdevice;
 
-/// The article's own case: pve1 reboots by our order, pve2 dies, pve3 is alone with active HA.
+/// The article's own case: we told pve1 to reboot, pve2 dies, pve3 is alone with active HA.
 #[test]
 fn a_second_node_fails_during_the_first_ones_reboot() {
     let diagnosis = diagnose(&alone(40, 20), &facts(&[("pve1", 50)]));
@@ -13,7 +13,7 @@ fn a_second_node_fails_during_the_first_ones_reboot() {
     let reboots = CauseKind::Reboots { node: name("pve1"), since: ago(50), overdue: false };
     assert_eq!(kinds, [&reboots, &CauseKind::Vanished { node: name("pve2") }]);
     assert!(diagnosis.causes[0].evidence[0].contains("this run told pve1 to reboot 50 s ago"), "{diagnosis:#?}");
-    assert!(diagnosis.causes[1].evidence[0].contains("pve3 lost pve2 without a word 20 s ago"), "{diagnosis:#?}");
+    assert!(diagnosis.causes[1].evidence[0].contains("pve3 lost pve2 without warning 20 s ago"), "{diagnosis:#?}");
     // The watchdog was fed twelve seconds ago and has sixty.
     assert_eq!((diagnosis.fences.len(), diagnosis.fences[0].left_s, diagnosis.fences[0].overdue), (1, 48, false));
     let ways: Vec<&RemedyKind> = diagnosis.remedies.iter().map(|remedy| &remedy.kind).collect();
@@ -31,7 +31,7 @@ fn a_reboot_that_has_used_up_its_time_is_no_reason_to_wait() {
 }
 
 #[test]
-fn two_living_sides_are_a_cut_network_and_not_two_deaths() {
+fn two_sides_that_are_up_are_a_cut_network_and_not_two_dead_nodes() {
     let one = report(view(&["pve1", "pve2"], 4), vec![heard(30, HeardWhat::Vanished, "pve3")]);
     let other = report(view(&["pve3", "pve4"], 4), vec![heard(30, HeardWhat::Vanished, "pve1")]);
     let nodes = [("pve1", one.clone()), ("pve2", one), ("pve3", other.clone()), ("pve4", other)];
@@ -42,7 +42,7 @@ fn two_living_sides_are_a_cut_network_and_not_two_deaths() {
 }
 
 #[test]
-fn a_node_that_answers_without_corosync_is_to_be_joined_again() {
+fn a_node_that_answers_without_corosync_should_join_again() {
     let mut quorum_views = alone(3600, 30);
     let mut idle = silent();
     idle.uptime_s = Known(25);
@@ -93,7 +93,7 @@ fn a_node_is_not_fenced_for_what_its_lrm_wrote_before_it_booted_nor_while_there_
 }
 
 #[test]
-fn a_node_that_should_have_been_reset_long_ago_is_said_to_be_overdue() {
+fn a_node_that_should_have_been_reset_long_ago_is_reported_as_overdue() {
     let mut quorum_views = alone(400, 300);
     let lrm = LrmReport { state: "active".to_owned(), written: ago(305) };
     quorum_views.nodes.get_mut(&name("pve3")).unwrap().lrm = Known(Some(lrm));

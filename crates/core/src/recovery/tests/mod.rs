@@ -1,16 +1,16 @@
-//! Surveys written by hand: three nodes, pve3 alone, pve1 rebooting by our order, pve2 gone.
+//! Quorum views written by hand: three nodes, pve3 alone, pve1 told by us to reboot, pve2 gone.
 
 mod causes;
 mod refusals;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Heard, HeardWhat, LrmReport, NodeReport, RunFacts, QuorumViews};
+use super::{Heard, HeardWhat, LrmReport, NodeReport, QuorumViews, RunFacts};
 use crate::ids::{NodeName, UnixMs};
 use crate::observed::Observed::{self, Known};
 use crate::snapshot::{EtcPve, Link, Member, QuorumView};
 
-/// When every survey is taken, in seconds.
+/// When all quorum views are taken, in seconds.
 const NOW_S: u64 = 1_000_000;
 
 fn ago(seconds: u64) -> UnixMs {

@@ -9,13 +9,13 @@ fn words(nodes: &[&str]) -> Vec<String> {
     nodes.iter().map(|node| words_for(&name(node))).collect()
 }
 
-/// An hour without the others, and both attested.
+/// An hour without the others, and both confirmed off.
 fn refused(quorum_views: &QuorumViews, facts: &RunFacts, words: &[String]) -> Vec<NotLowered> {
     lowering(quorum_views, facts, words).expect_err("it must be refused")
 }
 
 #[test]
-fn an_hour_away_silent_and_attested_is_enough_and_as_little_is_lowered_as_gives_quorum() {
+fn an_hour_away_silent_and_confirmed_off_is_enough_and_as_little_is_lowered_as_gives_quorum() {
     let step = lowering(&alone(3700, 3600), &facts(&[]), &words(&["pve1", "pve2"])).unwrap();
     assert_eq!((step.expected, step.configured, step.node.as_str()), (1, 3, "pve3"));
     assert_eq!(step.off, set(&["pve1", "pve2"]));
@@ -29,8 +29,13 @@ fn an_hour_away_silent_and_attested_is_enough_and_as_little_is_lowered_as_gives_
     let gone = ["pve1", "pve2", "pve3"];
     let lines: Vec<Heard> = gone.iter().map(|node| heard(3600, HeardWhat::Vanished, node)).collect();
     let here = report(view(&["pve4", "pve5"], 5), lines);
-    let five =
-        quorum_views(&[("pve1", silent()), ("pve2", silent()), ("pve3", silent()), ("pve4", here.clone()), ("pve5", here)]);
+    let five = quorum_views(&[
+        ("pve1", silent()),
+        ("pve2", silent()),
+        ("pve3", silent()),
+        ("pve4", here.clone()),
+        ("pve5", here),
+    ]);
     assert_eq!(lowering(&five, &facts(&[]), &words(&gone)).unwrap().expected, 3);
 }
 
@@ -46,18 +51,19 @@ fn refused_while_another_partition_has_quorum_as_any_node_sees_it() {
     // pve3 is cut off, and asked for in good faith; pve1 and pve2 go on without it.
     let lost = vec![heard(3600, HeardWhat::Vanished, "pve1"), heard(3600, HeardWhat::Vanished, "pve2")];
     let others = report(view(&["pve1", "pve2"], 3), vec![heard(3600, HeardWhat::Vanished, "pve3")]);
-    let quorum_views = quorum_views(&[("pve1", others), ("pve2", silent()), ("pve3", report(view(&["pve3"], 3), lost))]);
+    let quorum_views =
+        quorum_views(&[("pve1", others), ("pve2", silent()), ("pve3", report(view(&["pve3"], 3), lost))]);
     assert_eq!(refused(&quorum_views, &facts(&[]), &words(&["pve2"])), [NotLowered::HasQuorum { node: name("pve1") }]);
 }
 
 #[test]
-fn refused_where_nobody_tells_a_view() {
+fn refused_where_no_node_reports_a_view() {
     let quorum_views = quorum_views(&[("pve1", silent()), ("pve2", silent()), ("pve3", silent())]);
     assert_eq!(refused(&quorum_views, &facts(&[]), &words(&["pve1", "pve2"])), [NotLowered::NoView]);
 }
 
 #[test]
-fn refused_for_a_node_that_answers_however_firmly_it_is_attested() {
+fn refused_for_a_node_that_answers_even_if_it_is_confirmed_off() {
     let mut quorum_views = alone(3600, 3600);
     let mut lives = silent();
     lives.uptime_s = Known(90);
@@ -119,14 +125,14 @@ fn refused_without_a_sentence_for_each_absent_node_and_for_any_other_words() {
 }
 
 #[test]
-fn refused_where_a_member_does_not_tell_its_view_or_the_configured_votes_are_not_known() {
+fn refused_where_a_member_does_not_report_its_view_or_the_configured_votes_are_not_known() {
     let lines = vec![heard(3600, HeardWhat::Vanished, "pve1")];
     let here = report(view(&["pve3", "pve4"], 4), lines);
     let mut quiet = here.clone();
     quiet.view = gap();
     let nodes = [("pve1", silent()), ("pve3", here.clone()), ("pve4", quiet)];
     let refusals = refused(&quorum_views(&nodes), &facts(&[]), &words(&["pve1"]));
-    assert!(refusals.iter().any(|refusal| refusal.to_string().contains("pve4 is a member and does not tell")));
+    assert!(refusals.iter().any(|refusal| refusal.to_string().contains("pve4 is a member and does not report")));
     let pve4 =
         |refusal: &NotLowered| matches!(refusal, NotLowered::MemberNotKnown { node, .. } if *node == name("pve4"));
     assert!(refusals.iter().any(pve4), "{refusals:?}");
@@ -142,11 +148,11 @@ fn refused_where_a_member_does_not_tell_its_view_or_the_configured_votes_are_not
 
 #[test]
 fn the_rule_has_the_last_word() {
-    // corosync.conf has a fourth node that nobody asked and nobody attested.
+    // corosync.conf has a fourth node that was neither asked nor confirmed off.
     let mut quorum_views = alone(3600, 3600);
     quorum_views.votes = Known(["pve1", "pve2", "pve3", "pve4"].map(|node| (name(node), 1)).into());
     let refusals = refused(&quorum_views, &facts(&[]), &words(&["pve1", "pve2"]));
-    // Four votes are configured, and two of the three others are attested.
+    // Four votes are configured, and two of the three others are confirmed off.
     let pve3_expects = VotesTooLow::Expected { viewer: name("pve3"), expected: 1, configured: 4, confirmed_off: 2 };
     let evidence = Grounds::new(Evidence::VotesLoweredOnlyIfConfirmedOff(pve3_expects), Vec::new());
     assert_eq!(refusals, [NotLowered::RuleBroken { evidence }]);

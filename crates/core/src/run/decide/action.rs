@@ -1,17 +1,17 @@
 //! What comes out of a decision: one thing to do.
 
 use crate::command::Command;
-use crate::migration_throttle::Throttle;
 use crate::ids::{NodeName, StepId};
+use crate::migration_throttle::Throttle;
 use crate::run::event::{Event, RunOutcome, StepOutcome};
 use crate::run::pause::Pause;
 use crate::run::planning::Verified;
 use crate::steps::{ExpectedVotes, Step};
 
-/// How long to wait between looks, in seconds, while guests travel: that takes seconds.
+/// How long to wait between looks, in seconds, while guests are moving: that takes seconds.
 pub(super) const POLL_S: u64 = 5;
 
-/// How long while nothing travels: everything else takes minutes, and a look is dozens of calls to every node.
+/// How long while no guest is moving: everything else takes minutes, and a look is dozens of calls to every node.
 pub(super) const POLL_CALMLY_S: u64 = 10;
 
 /// The one thing to do next.
@@ -19,9 +19,9 @@ pub(super) const POLL_CALMLY_S: u64 = 10;
 pub enum Action {
     /// Read what other processes have asked for.
     Listen,
-    /// The oldest request is heard: record what follows from it.
+    /// The oldest request is handled: record what follows from it.
     Hear {
-        /// In this order; none if nothing follows.
+        /// The events, in this order; none if nothing follows.
         events: Vec<Event>,
     },
     /// Ask every node for its own view of the votes.
@@ -35,11 +35,11 @@ pub enum Action {
         /// The node that was done last.
         last: NodeName,
     },
-    /// Hold the rest of the plan against the last look.
+    /// Compare the rest of the plan with the last look.
     Review,
-    /// The plan does not fit the world any more: look at everything, and make another one.
+    /// The plan no longer fits the cluster: look at everything, and make another one.
     Replan {
-        /// Why.
+        /// Why, in words.
         why: String,
         /// What to do if the new plan is the old one.
         else_start: Option<Start>,
@@ -48,12 +48,12 @@ pub enum Action {
     Adopt {
         /// The plan.
         plan: Verified,
-        /// Why the old one is left.
+        /// Why the old one is dropped.
         why: String,
-        /// What the operator must agree to before anything of it is begun.
+        /// What the operator must agree to before any of it is started.
         asks: Option<Pause>,
     },
-    /// Let more or fewer guests travel than before.
+    /// Let more or fewer guests move at once than before.
     ChangeThrottle {
         /// How many from now on.
         throttle: Throttle,
@@ -62,53 +62,53 @@ pub enum Action {
     },
     /// Record that a step has ended; then decide again on the same snapshot.
     Conclude {
-        /// Which.
+        /// The step's id.
         id: StepId,
         /// The step.
         step: Step,
-        /// How.
+        /// How it ended.
         outcome: StepOutcome,
     },
     /// Record that a step begins, then send its command.
     Perform(Start),
-    /// Lower the expected votes: record that it begins and what is to undo, send it, ask the nodes whether it took.
+    /// Lower the expected votes: record the start and what is to undo, send it, ask the nodes whether it took effect.
     LowerVotes {
         /// As [`crate::recovery::lowering`] allows it.
         step: ExpectedVotes,
-        /// The sentences that attest it.
+        /// The sentences that confirm the nodes powered off.
         words: Vec<String>,
         /// Who asked, in words.
         by: String,
     },
     /// The expected votes are not lowered.
     RefuseLowering {
-        /// Why.
+        /// Why, in words.
         pause: Pause,
-        /// Does this take the place of the pause for lost quorum? Another pause has a reason of its own, which must not
+        /// Does this replace the pause for lost quorum? Another pause has a reason of its own, which must not
         /// end when quorum is back.
         record: bool,
     },
     /// Nothing to do but to wait and look again.
     Wait {
-        /// What for: one line each.
+        /// What is waited for: one line each.
         on: Vec<String>,
         /// Look again after this many seconds.
         poll_s: u64,
         /// At least this deep.
         then: Depth,
     },
-    /// Stand still and tell the operator.
+    /// Pause and tell the operator.
     Pause(Pause),
-    /// What it stood still for is over.
+    /// The reason for the pause is over.
     Resume {
         /// Who says so, in words.
         by: String,
     },
-    /// It stands still, and this process was told not to stay then.
+    /// The run is paused, and this process was told not to stay then.
     Leave(Pause),
-    /// Another driver is at work on this cluster: nothing is begun.
+    /// Another driver is working on this cluster: nothing is started.
     GiveWay {
-        /// Who, in words.
+        /// The other driver, in words.
         to: String,
     },
     /// The run is over.
@@ -124,23 +124,23 @@ pub enum Depth {
     Changes,
 }
 
-/// A step that begins, or is tried again.
+/// A step that starts, or is tried again.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Start {
-    /// Its id.
+    /// The step's id in the plan.
     pub id: StepId,
     /// The step.
     pub step: Step,
-    /// 0: begun waiting, nothing is sent. 1 and more: the command is sent for the n-th time.
+    /// 0: it only waits, nothing is sent. 1 and more: the command is sent for the n-th time.
     pub attempt: u32,
     /// What to send.
     pub command: Option<Command>,
-    /// What is owed from now on.
+    /// What is to be undone from now on.
     pub undo: Option<Step>,
 }
 
 impl Start {
-    /// The same, begun waiting: nothing is sent, and nothing is owed.
+    /// The same, only waiting: nothing is sent, and nothing is to be undone.
     #[must_use]
     pub fn waiting(self) -> Self {
         Self { attempt: 0, command: None, undo: None, ..self }

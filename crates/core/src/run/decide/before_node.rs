@@ -1,8 +1,8 @@
-//! Before each node: is there something that no run is begun with?
+//! Before each node: is there something with which no run would be started?
 //!
-//! What rules and steps see to is theirs. This is about the rest: what PVE's upgrade checker says of the node that is
-//! done and of the next one, package sources, space, services. It has been so well when the run began, and it is asked
-//! again while the next node is still full.
+//! What rules and steps check is left to them. This is about the rest: what PVE's upgrade checker says of the node that
+//! is done and of the next one, package sources, space, services. All of it was fine when the run started, and it is
+//! checked again while the next node is still full.
 
 use super::action::Action;
 use super::seen::Look;
@@ -13,7 +13,7 @@ use crate::run::pause::Pause;
 use crate::run::state::RunState;
 use crate::steps::Step;
 
-/// Pauses the run before the next node is drained, if something is in the way that is not waived.
+/// Pauses the run before the next node is drained, if a finding is in the way that is not waived.
 pub(super) fn found(state: &RunState, look: &Look) -> Option<Action> {
     let found = look.findings.as_ref()?;
     let node = still_full(state).filter(|_| !state.only_undoes() && state.paused.is_none())?;
@@ -21,7 +21,7 @@ pub(super) fn found(state: &RunState, look: &Look) -> Option<Action> {
     (!findings.is_empty()).then_some(Action::Pause(Pause::FoundBeforeNode { node, findings }))
 }
 
-/// Would no run be begun with this, and is it asked while a run goes on?
+/// Would this prevent the start of a run, and is it checked during a run?
 pub(super) fn forbids(finding: &Finding) -> bool {
     finding.severity == Severity::Blocking && asked(&finding.check) == Asked::BeforeEachNode
 }

@@ -1,4 +1,4 @@
-//! How a step begins: its command is sent, or it begins waiting, or there is nothing to do.
+//! How a step starts: its command is sent, or it only waits at first, or there is nothing to do.
 
 use super::action::Action;
 use super::context::{Context, conclude, more_downtime};
@@ -26,7 +26,7 @@ pub(super) fn begin(context: &Context<'_>, planned: &PlannedStep) -> Action {
         StepStatus::Impossible(why) => replan(format!("{}: {why}", step.kind().title())),
         StepStatus::Blocked(why) if came_since(context, step) => replan(Why::line(&why)),
         StepStatus::Blocked(_) | StepStatus::Running(_) => perform(0),
-        // This step has sent nothing, so it does not know why the guest is down: a person is to start it.
+        // This step has sent nothing, so it does not know why the guest is down: an administrator has to start it.
         StepStatus::HalfDone => perform(0),
         StepStatus::Ready => match context.may_send(id, step) {
             Ok(()) => match context.state.step_beyond_budget(id, step, context.snapshot.taken) {
@@ -39,8 +39,8 @@ pub(super) fn begin(context: &Context<'_>, planned: &PlannedStep) -> Action {
     }
 }
 
-/// Does something run on the node that this step wants empty? It came there after the plan was made, and no waiting
-/// makes it leave.
+/// Does something run on the node that this step wants empty? It came there after the plan was made, and waiting
+/// does not make it leave.
 fn came_since(context: &Context<'_>, step: &Step) -> bool {
     let Some(node) = step.node().filter(|_| step.on_node().needs_it_empty()) else { return false };
     !context.state.only_undoes() && what_runs_on(context.snapshot, node).is_ok_and(|left| !left.is_empty())

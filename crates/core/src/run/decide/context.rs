@@ -1,4 +1,5 @@
-//! What every question about a step needs, and what is answered alike for steps that begin and for those under way.
+//! What every question about a step needs, and what is answered in the same way for steps that start and for those
+//! under way.
 
 use super::action::{Action, Start};
 use crate::ids::{StepId, UnixMs};
@@ -10,7 +11,7 @@ use crate::run::state::RunState;
 use crate::snapshot::Snapshot;
 use crate::steps::{IfImpossible, Step, Undo};
 
-/// May this step be begun now, with those others under way? All that speaks against it.
+/// May this step be started now, with those others under way? Everything against it.
 pub type Guard<'a> = dyn Fn(&Step, &[&Step], &Snapshot) -> Result<(), Vec<Objection>> + 'a;
 
 /// What a decision about steps is made from.
@@ -44,15 +45,15 @@ impl Context<'_> {
         self.state.open_changes.iter().any(|open| open.undo == *step)
     }
 
-    /// A debt that cannot be paid. Nothing that a run still does that only undoes would make it possible, and no new plan
-    /// brings an image to where the guest is.
+    /// An undo that is not possible. Nothing that a run still does once it only undoes would make it possible, and no
+    /// new plan brings an image to where the guest is.
     pub(super) fn left_to_the_operator(&self, step: &Step) -> bool {
         self.is_to_undo(step)
             && (self.state.only_undoes() || step.kind().profile().if_impossible == IfImpossible::HandOver)
     }
 }
 
-/// What is owed once its command is sent.
+/// What is to be undone once its command is sent.
 fn from_now_on(undo: Undo) -> Option<Step> {
     match undo {
         Undo::Later(step) | Undo::UnlessDone(step) => Some(step),
@@ -64,7 +65,7 @@ pub(super) fn conclude(id: &StepId, step: &Step, outcome: StepOutcome) -> Action
     Action::Conclude { id: id.clone(), step: step.clone(), outcome }
 }
 
-/// A guest is not stopped for longer than was agreed to without a question.
+/// A guest is not stopped for longer than was agreed to without asking.
 pub(super) fn more_downtime(beyond: Shortfall) -> Action {
     Action::Pause(Pause::MoreDowntime { beyond })
 }

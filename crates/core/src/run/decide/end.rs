@@ -1,7 +1,7 @@
 //! Nothing is left to do: how does the run end?
 //!
-//! When every node is done the cluster is looked at once more, as a whole. A run whose cluster could not begin another
-//! one is not called completed without a word of the operator's.
+//! When every node is done the cluster is looked at once more, as a whole. A run whose cluster could not start another
+//! one is not called completed without the operator's consent.
 
 use super::action::Action;
 use super::before_node::forbids;
@@ -16,24 +16,24 @@ pub(super) fn finish(state: &RunState, seen: &Seen) -> Action {
     if state.kind == RunKind::Recovery {
         return Action::Finish(RunOutcome::Recovered);
     }
-    // To end a run that only waits for a word at its end leaves no node undone.
+    // Ending a run that only waits for an answer at its end leaves no node unfinished.
     let all_done = state.plan.as_ref().is_some_and(|plan| plan.steps().all(|(_, step)| state.is_done(&step.id)));
     if state.aborting && !(all_done && state.open_changes.is_empty()) {
         return Action::Finish(RunOutcome::Aborted);
     }
     if state.plan.is_none() {
         // The driver was killed between the run's first events: nothing is planned, which is not the same as done.
-        let why = "the run was begun, and its driver ended before it had a plan".to_owned();
+        let why = "the run was started, and its driver ended before it had a plan".to_owned();
         return Action::Replan { why, else_start: None };
     }
     match state.open_changes.first() {
         None => completed(state, seen),
-        Some(open) => Action::Replan { why: format!("still owed: {}", open.undo.kind().title()), else_start: None },
+        Some(open) => Action::Replan { why: format!("still to undo: {}", open.undo.kind().title()), else_start: None },
     }
 }
 
 fn completed(state: &RunState, seen: &Seen) -> Action {
-    // An aborted run ends without questions.
+    // An aborted run ends without asking.
     let Some(last) = state.node_done_last().filter(|_| !state.aborting) else {
         return Action::Finish(RunOutcome::Completed);
     };
@@ -44,7 +44,7 @@ fn completed(state: &RunState, seen: &Seen) -> Action {
 }
 
 fn seen_at_the_end(look: &LastLook) -> Option<Pause> {
-    // PVE's checker takes its time: meanwhile the last step's picture has grown old.
+    // PVE's checker takes its time: by then the last step's snapshot is out of date.
     if let StepStatus::Blocked(why) = (FinalCheck {}).status(&look.snapshot) {
         return Some(Pause::NotWhole { why });
     }

@@ -1,4 +1,4 @@
-//! What to do about a step that was begun.
+//! What to do about a step that was started.
 
 use super::action::Action;
 use super::context::{Context, conclude, more_downtime};
@@ -20,7 +20,7 @@ fn act(action: Action) -> FollowUp {
     FollowUp::Act(Box::new(action))
 }
 
-/// Asks a step that was begun where it stands. One that waits for longer than it may makes the run stand still.
+/// Asks a started step where it stands. One that waits for longer than it may pauses the run.
 pub(super) fn follow_up(context: &Context<'_>, id: &StepId, record: &StepRecord) -> FollowUp {
     let Context { state, now, .. } = *context;
     let step = &record.step;
@@ -47,7 +47,8 @@ pub(super) fn follow_up(context: &Context<'_>, id: &StepId, record: &StepRecord)
 /// It can never be done as it stands.
 fn impossible(context: &Context<'_>, id: &StepId, record: &StepRecord, why: Why) -> FollowUp {
     let step = &record.step;
-    // A node that came up with the wrong kernel would do so again: not a matter for a new plan, but for a person.
+    // A node that came up with the wrong kernel would do so again: not a matter for a new plan, but for an
+    // administrator.
     if step.kind().profile().if_impossible == IfImpossible::StandStill && record.attempts > 0 {
         return match context.state.paused {
             Some(_) => FollowUp::Wait(vec![why.into()]),
@@ -82,7 +83,7 @@ fn ready(context: &Context<'_>, id: &StepId, record: &StepRecord, status: &StepS
     }
     match context.may_send(id, step) {
         Ok(()) => match state.step_beyond_budget(id, step, now) {
-            // What is stopped already is not left so for want of a word.
+            // A guest that is already stopped is not left down because consent is missing.
             Some(beyond) if !half_done => act(more_downtime(beyond)),
             _ => act(Action::Perform(context.start(id, step, record.attempts + 1))),
         },

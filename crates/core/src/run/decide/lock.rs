@@ -1,4 +1,4 @@
-//! Is this the only driver of the cluster? If that cannot be known, nothing is begun.
+//! Is this the only driver of the cluster? If that is not known, nothing is started.
 
 use super::action::{Action, Depth, POLL_CALMLY_S};
 use super::quorum;
@@ -7,7 +7,7 @@ use crate::ids::UnixMs;
 use crate::run::pause::Pause;
 use crate::run::state::RunState;
 
-/// Without the lock in the cluster for so long, the run pauses: as long as a node may take to rejoin.
+/// After this long without the lock in the cluster the run pauses: as long as a node may take to rejoin.
 const DEADLINE_S: u64 = 600;
 
 /// What to do while the lock is not held; nothing if it is.
@@ -18,7 +18,7 @@ pub(super) fn not_held(state: &RunState, seen: &Seen, now: UnixMs) -> Option<Act
         Some(Hold::Theirs(to)) => return Some(Action::GiveWay { to: to.clone() }),
         Some(Hold::Unsure(why)) => why.clone(),
     };
-    // It needs quorum: where that is lost, the run stands still for that.
+    // It needs quorum: where that is lost, the run pauses for that.
     if let Some(action) = quorum::stands_still(state, seen) {
         return Some(action);
     }

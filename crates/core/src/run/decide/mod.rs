@@ -1,12 +1,12 @@
 //! The next action: the only place with control flow, and a pure function.
 //!
-//! It reads the run's state, which is a fold over the journal, and what this driver has seen ([`Seen`]), and returns one
-//! [`Action`]. What it would have to know and has not seen it asks for: requests, the nodes' own views, the lock, a look,
-//! a plan. So the questions stand in one order, here; the engine performs, records and asks again.
+//! It reads the run's state, which is a fold over the journal, and what this driver has seen ([`Seen`]), and returns
+//! one [`Action`]. What it needs and has not seen it asks for: requests, the nodes' own views, the lock, a look, a
+//! plan. So the order of the questions is defined here, in one place; the engine performs, records and asks again.
 //!
-//! Steps that are under way come before new ones: each is asked for its status, which is also what happens after a crash.
-//! Then the next step of the lowest stage that is not done. A step that cannot begin yet is *begun waiting* (attempt 0),
-//! so that its wait has a deadline.
+//! Steps that are under way come before new ones: each is asked for its status, which is also what happens after a
+//! crash. Then the next step of the lowest stage that is not done. A step that cannot start yet is recorded as waiting
+//! (attempt 0), so that its wait has a deadline.
 
 mod action;
 mod before_node;
@@ -33,13 +33,13 @@ use follow_up::{FollowUp, follow_up};
 
 use super::pause::Pause;
 use super::state::RunState;
-use crate::migration_throttle::{Throttle, Restraint, restraint};
 use crate::ids::UnixMs;
+use crate::migration_throttle::{Restraint, Throttle, restraint};
 
-/// Steps that can end, and plans that can change, on one and the same snapshot. More is a fault of ours.
+/// Steps that can end, and plans that can change, on one and the same snapshot. More than this is a bug in Quorate.
 const DECISIONS_PER_LOOK: u32 = 1000;
 
-/// Decides. `now` is the moment by the run's clock.
+/// Decides the next action. `now` is the time by the run's clock.
 pub fn decide(state: &RunState, seen: &Seen, now: UnixMs, guard: &Guard<'_>) -> Action {
     if let Some(outcome) = &state.ended {
         return Action::Finish(outcome.clone());
@@ -54,7 +54,7 @@ pub fn decide(state: &RunState, seen: &Seen, now: UnixMs, guard: &Guard<'_>) -> 
         })
 }
 
-/// With the lock held and the cluster seen.
+/// The rest of the decision, with the lock held and the cluster seen.
 fn on_a_look(state: &RunState, seen: &Seen, look: &Look, now: UnixMs, guard: &Guard<'_>) -> Action {
     if let Some(new) = &seen.new_plan {
         return plan::follow(state, seen, new, now);
@@ -69,7 +69,7 @@ fn on_a_look(state: &RunState, seen: &Seen, look: &Look, now: UnixMs, guard: &Gu
         .unwrap_or_else(|| steps(seen, &Context { state, snapshot: &look.snapshot, now, guard }))
 }
 
-/// Does the corosync watch let more or fewer guests travel now? Signs matter only while some do.
+/// Does the migration throttle let more or fewer guests move now? Corosync's complaints count only while some do.
 fn throttle(state: &RunState, look: &Look) -> Option<Action> {
     let Restraint { throttle, signs } = match restraint(&look.snapshot, state.current_or_next_node()) {
         signs if look.moves => signs,
@@ -95,7 +95,7 @@ fn steps(seen: &Seen, context: &Context<'_>) -> Action {
             }
         }
     }
-    // What is undone waits until nothing of ours is at work any more.
+    // Undo steps wait until none of our other steps is under way any more.
     let works = state.only_undoes() && state.under_way().any(|(_, record)| !record.step.is_undo());
     if state.paused.is_some() || works {
         return wait(state, waits);

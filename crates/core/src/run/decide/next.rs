@@ -18,7 +18,7 @@ pub(super) enum Next {
     Nothing,
 }
 
-/// The next step of the lowest stage of the first wave that is not done.
+/// The next step of the lowest stage of the first node step that is not done.
 pub(super) fn next(context: &Context<'_>) -> Next {
     let state = context.state;
     let agenda = agenda(state);
@@ -64,12 +64,13 @@ fn agenda(state: &RunState) -> Vec<(u32, PlannedStep)> {
     }
     let Some(plan) = &state.plan else { return Vec::new() };
     let node_steps = plan.node_steps.iter().enumerate();
-    let steps = node_steps.flat_map(|(number, node_step)| node_step.steps.iter().map(move |step| (number as u32, step.clone())));
+    let steps = node_steps
+        .flat_map(|(number, node_step)| node_step.steps.iter().map(move |step| (number as u32, step.clone())));
     steps.filter(|(_, step)| !state.is_done(&step.id)).collect()
 }
 
-/// Is this step a reboot whose order has been sent and that has not ended? What the plan has travel in the stages after
-/// it does not wait for it: the node is away, and no guest goes there.
+/// Is this step a reboot whose command was sent and that has not ended? Guests that the plan moves in the stages after
+/// it do not wait for it: the node is away, and no guest goes there.
 fn is_rebooting(state: &RunState, planned: &PlannedStep) -> bool {
     let mut under_way = state.under_way();
     planned.step.on_node() == OnNode::Reboots

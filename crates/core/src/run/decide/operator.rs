@@ -8,7 +8,7 @@ use crate::run::event::{Event, Request};
 use crate::run::pause::{Pause, PauseCause};
 use crate::run::state::RunState;
 
-/// What follows from the oldest request; that they are to be read, if they were not.
+/// What follows from the oldest request; if requests were not read yet, an action to read them.
 pub(super) fn asked(state: &RunState, seen: &Seen, now: UnixMs) -> Option<Action> {
     let Some(Asked { request, by, .. }) = seen.asked.front() else {
         return (!seen.listened).then_some(Action::Listen);
@@ -31,8 +31,8 @@ pub(super) fn asked(state: &RunState, seen: &Seen, now: UnixMs) -> Option<Action
     Some(Action::Hear { events })
 }
 
-/// Is the run left standing still? Without quorum only when it has waited for as long as a boot and a return may take:
-/// then a person has to look.
+/// Does the process leave the paused run? Without quorum only after waiting for as long as a node may take to boot and
+/// come back: then an administrator has to look.
 pub(super) fn left(state: &RunState, seen: &Seen, now: UnixMs) -> Option<Action> {
     let pause = state.paused.as_ref().filter(|_| seen.leaves_when_paused)?;
     let deadlines = &state.policy.deadlines;

@@ -1,4 +1,4 @@
-//! Another plan, when the world has moved under the old one.
+//! Another plan, when the cluster has changed under the old one.
 
 use super::action::{Action, Depth, POLL_CALMLY_S};
 use super::seen::{Look, NewPlan, Seen};
@@ -8,16 +8,16 @@ use crate::run::pause::{MissingConsent, Pause};
 use crate::run::planning::{Planned, same_steps};
 use crate::run::state::RunState;
 
-/// What is missing to plan with is waited for so long: a guest that is just leaving, a proxy that restarts, a node that
+/// How long to wait for readings that planning needs: a guest that is just leaving, a proxy that restarts, a node that
 /// comes back.
 const READINGS_DEADLINE_S: u64 = 900;
 
-/// At the beginning of a node: does the rest of the plan still fit what is there?
+/// At the start of a node step: does the rest of the plan still fit what is there?
 pub(super) fn to_review(state: &RunState, look: &Look) -> Option<Action> {
     (look.review && state.paused.is_none()).then_some(Action::Review)
 }
 
-/// Follows a new plan, if it is another one; or waits, or stands still, where there is none.
+/// Follows a new plan, if it is a different one; or waits, or pauses, where there is none.
 pub(super) fn follow(state: &RunState, seen: &Seen, new: &NewPlan, now: UnixMs) -> Action {
     let Planned { why, snapshot, made } = &new.planned;
     let plan = match made {
@@ -40,7 +40,7 @@ pub(super) fn follow(state: &RunState, seen: &Seen, new: &NewPlan, now: UnixMs) 
     Action::Adopt { plan: plan.clone(), why: why.clone(), asks: costs_more(state, plan.plan(), now) }
 }
 
-/// What of a plan was not agreed to.
+/// The costs of a plan that were not agreed to.
 fn costs_more(state: &RunState, plan: &Plan, now: UnixMs) -> Option<Pause> {
     let missing = plan.consents.iter().filter(|consent| !state.consents.contains(&consent.kind));
     let missing: Vec<MissingConsent> =

@@ -1,7 +1,7 @@
-//! A run without quorum: it stands still, says why, and goes on by itself when quorum is back.
+//! A run without quorum: it pauses, says why, and continues by itself when quorum is back.
 //!
 //! Nothing of the cluster is changed here, with one exception: expected votes are lowered if that is asked for and
-//! [`lowering`] has nothing against it.
+//! [`lowering`] allows it.
 
 use super::action::{Action, Depth};
 use super::seen::{Look, Seen};
@@ -12,17 +12,17 @@ use crate::run::state::RunState;
 use crate::snapshot::Snapshot;
 use crate::steps::{ExpectedVotes, Why};
 
-/// Between two surveys while there is no quorum, in seconds: a node with active HA has a minute.
+/// Seconds between two looks at the per-node quorum views while there is no quorum: a node with active HA has a minute.
 const POLL_S: u64 = 5;
 
-/// While the run stands still for want of quorum: is it back?
+/// While the run is paused because quorum is lost: is it back?
 pub(super) fn still_lost(state: &RunState, seen: &Seen) -> Option<Action> {
     state.paused.as_ref().filter(|pause| pause.cause() == PauseCause::LostQuorum)?;
     let Some(quorum_views) = &seen.quorum_views else { return Some(Action::QuorumViews) };
     if quorum_views.views().any(|(_, view)| view.quorate) {
         return Some(Action::Resume { by: "Quorate itself: quorum is back".to_owned() });
     }
-    let on = vec!["no quorum; the run goes on by itself when it is back".to_owned()];
+    let on = vec!["no quorum; the run continues by itself when it is back".to_owned()];
     Some(Action::Wait { on, poll_s: POLL_S, then: Depth::Changes })
 }
 
@@ -31,7 +31,7 @@ pub(super) fn lost(state: &RunState, seen: &Seen, look: &Look) -> Option<Action>
     is_lost(&look.snapshot).then(|| stands_still(state, seen))?
 }
 
-/// The run stands still, with the diagnosis, if the nodes' own views say that no node has quorum.
+/// The run pauses, with the diagnosis, if the nodes' own views say that no node has quorum.
 pub(super) fn stands_still(state: &RunState, seen: &Seen) -> Option<Action> {
     if state.paused.is_some() {
         return None;
@@ -47,7 +47,7 @@ fn is_lost(snapshot: &Snapshot) -> bool {
     views().next().is_some() && !views().any(|view| view.quorate)
 }
 
-/// Lowers expected votes, if nothing at all speaks against it.
+/// Lowers expected votes, if there is nothing at all against it.
 pub(super) fn lower(state: &RunState, seen: &Seen, words: Vec<String>, by: String) -> Action {
     let Some(quorum_views) = &seen.quorum_views else { return Action::QuorumViews };
     match lowering(quorum_views, &state.facts(), &words) {
@@ -59,7 +59,7 @@ pub(super) fn lower(state: &RunState, seen: &Seen, words: Vec<String>, by: Strin
     }
 }
 
-/// Do the members expect so few votes now? A node that does not report leaves it to be undone.
+/// Do the members expect the lowered number of votes now? If a node does not report, there is still something to undo.
 pub fn votes_lowered(seen: &QuorumViews, step: &ExpectedVotes, answer: &str) -> StepOutcome {
     match seen.nodes.get(&step.node).and_then(|node| node.view.known()) {
         Some(view) if view.expected_votes > step.expected => {

@@ -1,7 +1,7 @@
-//! What goes into a decision beside the run's state: all that one driver has seen and heard.
+//! What goes into a decision beside the run's state: everything that one driver has read.
 //!
-//! What is missing here a decision asks for, by an action. Most of it is good until the next wait only, and is forgotten
-//! then ([`Seen::turn`]); a few things are remembered for as long as the driver lives. Nothing of it is in the journal.
+//! A decision asks for what is missing here, by an action. Most of it is valid only until the next wait, and is dropped
+//! then ([`Seen::turn`]); a few things are kept for as long as the driver runs. None of it is in the journal.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,12 +19,12 @@ use crate::run::state::RunState;
 use crate::snapshot::Snapshot;
 use crate::steps::OnNode;
 
-/// What one driver has seen and heard.
+/// Everything that one driver has read.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
-    /// Does this process end when the run stands still?
+    /// Does this process end when the run pauses?
     pub leaves_when_paused: bool,
-    /// Requests that are not heard yet, oldest first.
+    /// Requests that are not handled yet, oldest first.
     pub asked: VecDeque<Asked>,
     /// Every node's own view of the votes.
     pub quorum_views: Option<QuorumViews>,
@@ -46,20 +46,20 @@ pub struct Seen {
     pub(super) listened: bool,
     /// Was there a look at everything, and in which part of the plan?
     looked_in: Option<Option<usize>>,
-    /// Was the plan held against what is there?
+    /// Was the plan compared with what is there?
     reviewed: bool,
-    /// Is the next look to be at everything, whatever was seen before?
+    /// Must the next look be at everything, whatever was seen before?
     anew: bool,
 }
 
-/// A request.
+/// A request from another process or the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
-    /// Its row in the journal; none if it was said on the way here.
+    /// Its row in the journal; none if it came with the command that started this driver.
     pub seq: Option<u64>,
-    /// What.
+    /// The request.
     pub request: Request,
-    /// Who, in words.
+    /// Who asks, in words.
     pub by: String,
 }
 
@@ -68,7 +68,7 @@ pub struct Asked {
 pub enum Hold {
     /// Yes, and other drivers keep away.
     Ours,
-    /// Another driver has it: who, in words.
+    /// Another driver has it: its name, in words.
     Theirs(String),
     /// It could not be taken or renewed; why.
     Unsure(String),
@@ -81,13 +81,13 @@ pub struct Look {
     pub snapshot: Arc<Snapshot>,
     /// What the checks find; none after a look at changes only, which reads too little for them.
     pub findings: Option<Vec<Finding>>,
-    /// Is the plan to be held against it?
+    /// Is the plan to be compared with it?
     pub(super) review: bool,
-    /// Did guests travel by our hand then? Corosync's complaints are no sign otherwise.
+    /// Were guests being moved by us then? Otherwise corosync's complaints say nothing about the migrations.
     pub(super) moves: bool,
 }
 
-/// What came of an attempt to plan.
+/// The result of an attempt to plan.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewPlan {
     /// The plan, or why there is none.
@@ -106,14 +106,14 @@ pub struct LastLook {
 }
 
 impl Seen {
-    /// Of a driver that holds the lock, has heard every request and has just looked.
+    /// Of a driver that holds the lock, has handled every request and has just looked.
     pub fn of(state: &RunState, snapshot: &Snapshot) -> Self {
         let mut seen = Self { lock: Some(Hold::Ours), listened: true, ..Self::default() };
         seen.look = Some(Look::new(state, Arc::new(snapshot.clone()), Depth::Changes));
         seen
     }
 
-    /// How deep the next look must be: at everything where a node begins, or where a driver has just come.
+    /// How deep the next look must be: at everything where a node step begins, or where a driver has just started.
     pub(super) fn depth(&self, state: &RunState) -> Depth {
         if self.anew || self.looked_in != Some(current_node_step(state)) { Depth::Everything } else { Depth::Changes }
     }
@@ -124,8 +124,8 @@ impl Seen {
         self.asked.extend(asked);
     }
 
-    /// The oldest request was heard. After `resume` the cluster is looked at as if the driver had just come: what was
-    /// fixed may want another plan.
+    /// The oldest request was handled. After `resume` the cluster is looked at as if the driver had just started: what
+    /// was fixed may want another plan.
     pub fn heard(&mut self) -> Option<Asked> {
         let asked = self.asked.pop_front()?;
         if asked.request == Request::Resume {
@@ -134,7 +134,7 @@ impl Seen {
         Some(asked)
     }
 
-    /// The lock was asked for.
+    /// Records the result of taking or renewing the lock.
     pub fn held(&mut self, hold: Hold, now: UnixMs) {
         self.unsure_since = match &hold {
             Hold::Unsure(_) => self.unsure_since.or(Some(now)),
@@ -154,7 +154,7 @@ impl Seen {
         self.look = Some(look);
     }
 
-    /// The plan was held against the look, or another one was asked for.
+    /// The plan was compared with the look, or another one was asked for.
     pub fn planned(&mut self, planned: Option<Planned>, else_start: Option<Start>, now: UnixMs) {
         let reviewing = self.look.as_mut().is_some_and(|look| std::mem::take(&mut look.review));
         let Some(planned) = planned else { return };
@@ -173,7 +173,7 @@ impl Seen {
         self.new_plan = None;
     }
 
-    /// Time has passed, or something was changed: it is looked, listened and asked again.
+    /// Time has passed, or something was changed: the cluster and the requests are read again.
     pub fn turn(&mut self) {
         (self.quorum_views, self.lock, self.look, self.last_look, self.listened) = (None, None, None, None, false);
     }
@@ -184,7 +184,7 @@ impl Seen {
         self.anew = true;
     }
 
-    /// The run stands still: what it waited for begins anew with it.
+    /// The run pauses: what it waited for starts again when it continues.
     pub fn paused(&mut self) {
         self.turn();
         self.unread_since = None;
@@ -200,7 +200,7 @@ impl Look {
 }
 
 impl LastLook {
-    /// What is worth telling of the cluster when every node is done, the worst first.
+    /// What is worth reporting about the cluster when every node is done, the worst first.
     pub fn of(snapshot: Arc<Snapshot>, policy: &Policy) -> Self {
         let mut findings = run_all(&snapshot, policy);
         findings.retain(|finding| finding.severity > Severity::Info && asked(&finding.check) == BeforeEachNode);
@@ -217,7 +217,7 @@ fn current_node_step(state: &RunState) -> Option<usize> {
 /// Between two nodes nothing is under way, so that a fresh plan can be compared with the rest of the old one.
 fn may_review(state: &RunState) -> bool {
     let stands = state.only_undoes() || state.paused.is_some() || state.under_way().next().is_some();
-    // A driver that comes while a node is on its way back: daemons and data follow it by themselves, and the proof waits
+    // A driver that starts while a node is coming back: daemons and data follow by themselves, and the proof waits
     // for them.
     let next =
         |plan: &Plan| plan.steps().find(|(_, step)| !state.is_done(&step.id)).map(|(_, step)| step.step.on_node());

@@ -6,7 +6,7 @@ use crate::ids::StepId;
 use crate::run::event::StepOutcome;
 use crate::steps::StepStatus;
 
-/// Lowered votes are given back before anything else, whatever the plan says: as soon as it can be done, or is seen to
+/// Lowered votes are set back before anything else, whatever the plan says: as soon as that is possible, or is seen to
 /// be done, which corosync does by itself with every node that joins.
 pub(super) fn votes(context: &Context<'_>) -> Option<Action> {
     let state = context.state;

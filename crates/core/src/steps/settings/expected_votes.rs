@@ -19,7 +19,7 @@ use crate::steps::why::{Why, read};
 
 pub(super) const VERBS: [&str; 2] = ["lower-votes", "restore-votes"];
 
-/// The expected votes of those who are left.
+/// The expected votes of the nodes that are left.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExpectedVotes {
     /// Where they are lowered: a member of the partition that counts. corosync tells the other members.
@@ -28,12 +28,12 @@ pub struct ExpectedVotes {
     pub expected: u32,
     /// What is configured, a QDevice included.
     pub configured: u32,
-    /// Nodes that a person has seen to be off.
+    /// Nodes that an administrator confirmed powered off.
     pub off: BTreeSet<NodeName>,
 }
 
 impl ExpectedVotes {
-    /// What is to be expected: less than before only where the administrator has taken nodes out of the configuration.
+    /// What should be expected: less than before only where the administrator has taken nodes out of the configuration.
     fn target(&self, snapshot: &Snapshot, view: &QuorumView) -> u32 {
         let device = view.qdevice.map_or(0, |device| device.votes);
         let configured = snapshot.configured_votes.known();
@@ -41,15 +41,15 @@ impl ExpectedVotes {
         configured.map_or(self.configured, |configured| configured.min(self.configured))
     }
 
-    /// Nodes whose view is known and that expect too little. One that does not tell is no member, or is asked again at
-    /// the next look.
+    /// Nodes whose view is known and that expect too little. One that does not report is no member, or is asked again
+    /// at the next look.
     fn lowered<'a>(&self, snapshot: &'a Snapshot) -> impl Iterator<Item = (&'a NodeName, &'a QuorumView, u32)> {
         let known = snapshot.quorum.iter().filter_map(|(name, view)| Some((name, view.known()?)));
         let with_target = known.map(|(name, view)| (name, view, self.target(snapshot, view)));
         with_target.filter(|(_, view, target)| view.expected_votes < *target)
     }
 
-    /// It is sent in the moment in which it is judged, or not at all: never ready by itself.
+    /// It is sent at the moment at which it is checked, or not at all: never ready by itself.
     fn may_be_lowered(&self, snapshot: &Snapshot) -> StepStatus {
         match snapshot.quorum.get(&self.node).map(read) {
             None => StepStatus::blocked(Why::NoView(self.node.clone())),
@@ -96,7 +96,7 @@ impl SettingKind for ExpectedVotes {
         About::Cluster
     }
 
-    // Without quorum no rule about it could hold: the rule about lowering has the last word in the judgement.
+    // Without quorum no rule about it could hold: the rule about lowering has the last word in the check.
     fn class(&self) -> Class {
         Class::Restoring
     }
@@ -111,9 +111,9 @@ impl SettingKind for ExpectedVotes {
 
     fn limits(&self, act: Act, deadlines: &Deadlines) -> Limits {
         match act {
-            // One try: whether it may be tried again is judged anew, by a person.
+            // One try: whether it may be tried again is for an administrator to decide.
             Act::Set => Limits { deadline_s: 60, settle_s: 10, attempts: 1 },
-            // Until a node comes back: a machine that has died takes a person and a day.
+            // Until a node comes back: to repair a dead machine takes a person and a day.
             Act::Undo => {
                 let back_s = deadlines.boot_s + deadlines.rejoin_s;
                 Limits { deadline_s: back_s.max(86_400), settle_s: 10, attempts: 3 }

@@ -1,8 +1,8 @@
 //! HA is told not to take a guest back by itself.
 //!
-//! Without this the manager moves a guest straight back to a node that its rules prefer, and each guest travels
+//! Without this the manager moves a guest straight back to a node that its rules prefer, and each guest moves
 //! twice or more (pve-ha-manager, `failback`, PVE 9.0 and later). When it is allowed again and the guest's rules prefer
-//! another node, HA moves it there; where that node is older this cannot be done, and an aborted run leaves it to the
+//! another node, HA moves it there; where that node is older this is not possible, and an aborted run leaves it to the
 //! operator.
 
 use serde::{Deserialize, Serialize};
@@ -92,7 +92,7 @@ impl SettingKind for Failback {
     }
 }
 
-/// Would HA take a running VM to an older release? Its state may not be readable there.
+/// Would HA move a running VM to an older release? Its state may not be readable there.
 fn takes_it_back(snapshot: &Snapshot, guest: GuestId) -> Result<Option<Why>, Why> {
     let ha = read(&snapshot.ha)?;
     let Some(seen) = snapshot.guests.get(&guest).filter(|seen| seen.may_be_running() && guest.kind == GuestKind::Vm)

@@ -1,6 +1,6 @@
 //! HA sends nothing to the node and does not count on it.
 //!
-//! Entered when the node is empty already, so that no service gets a `maintenance_node` and none travels back.
+//! Entered when the node is already empty, so that no service gets a `maintenance_node` and none moves back.
 
 use serde::{Deserialize, Serialize};
 
@@ -57,7 +57,7 @@ impl SettingKind for Maintenance {
             Some(HaNodeState::Maintenance) => Ok(Reading::Set),
             Some(HaNodeState::Online) | None => Ok(Reading::NotSet),
             Some(state @ HaNodeState::Gone) => Ok(Reading::Away(as_it_is(state))),
-            // The manager drops the command silently for a node that it does not have as online; and behind what it
+            // The manager silently drops the command for a node that it does not consider online; and behind what it
             // does not see the request for maintenance may still be there.
             Some(state @ (HaNodeState::Unknown | HaNodeState::Fence)) => Err(as_it_is(state)),
         }

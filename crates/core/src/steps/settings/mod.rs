@@ -1,7 +1,7 @@
 //! Flags and modes that a run sets for a while and sets back: one file per setting, one line here.
 //!
 //! A setting says how it is read from a snapshot, how it is set and how that is undone. Both steps, their status,
-//! forecast and obligation follow from it in [`super::ChangeSetting`]. What is set already when its turn comes is the
+//! forecast and undo follow from it in [`super::ChangeSetting`]. What is already set when the step comes is the
 //! administrator's: it is found done, nothing is to be undone for it, and so it is never cleared.
 
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ pub enum Act {
     Undo,
 }
 
-/// How a setting was seen.
+/// The state in which a setting was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reading {
     /// It is set.
@@ -32,13 +32,13 @@ pub enum Reading {
     NotSet,
     /// Some nodes have it so, others otherwise.
     InPart,
-    /// There is nothing any more that could have it.
+    /// What it applied to is gone.
     Gone(Why),
-    /// There is nothing that could have it now, and there may be again.
+    /// What it applies to is not there now, and may come back.
     Away(Why),
 }
 
-/// What every setting says of itself.
+/// What every setting says about itself.
 pub trait SettingKind {
     /// One line for the plan.
     fn title(&self, act: Act) -> String;
@@ -46,18 +46,18 @@ pub trait SettingKind {
     fn about(&self) -> About<'_>;
     /// What must hold before it may be set. To undo it is always restoring.
     fn class(&self) -> Class;
-    /// What it means for its node that it is set.
+    /// What it means for its node while it is set.
     fn on_node(&self) -> OnNode;
     /// How long either takes, in seconds.
     fn estimate_s(&self) -> u64;
     /// How long either may take and how often it may be tried.
     fn limits(&self, act: Act, deadlines: &Deadlines) -> Limits;
-    /// How it was seen.
+    /// The state in which it was seen.
     ///
     /// # Errors
     /// A reading is missing, or the setting can be neither set nor undone now.
     fn read(&self, snapshot: &Snapshot) -> Result<Reading, Why>;
-    /// May it be done now, where it is not done: ready, or what stands against it.
+    /// May it be done now, if it is not done: ready, or what prevents it.
     fn may(&self, act: Act, snapshot: &Snapshot) -> StepStatus;
     /// What is sent.
     fn command(&self, act: Act, snapshot: &Snapshot) -> Option<Command>;
@@ -70,7 +70,7 @@ macro_rules! settings {
     ($($(#[$doc:meta])* $module:ident :: $name:ident),+ $(,)?) => {
         $(mod $module; pub use $module::$name;)+
 
-        /// Any setting.
+        /// One setting of any kind.
         #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(rename_all = "kebab-case", tag = "setting")]
         pub enum Setting {
@@ -81,7 +81,7 @@ macro_rules! settings {
         pub const VERBS: &[[&str; 2]] = &[$($module::VERBS),+];
 
         impl Setting {
-            /// The setting as what it has in common with all others.
+            /// The setting by what all settings have in common.
             pub fn kind(&self) -> &dyn SettingKind {
                 match self {
                     $(Self::$name(setting) => setting,)+
@@ -113,6 +113,6 @@ settings! {
     maintenance::Maintenance,
     /// Ceph does not move data because the node's OSDs are down.
     noout::Noout,
-    /// The nodes that are left have quorum, without nodes that a person has seen to be off.
+    /// The nodes that are left have quorum, without nodes that an administrator confirmed powered off.
     expected_votes::ExpectedVotes,
 }

@@ -1,7 +1,7 @@
 //! Ceph is told not to move data because the OSDs of one node are down for a while.
 //!
 //! The flag is set for the node's CRUSH host only (`ceph osd set-group`), so that an OSD that fails elsewhere
-//! meanwhile is still healed, and an administrator's own cluster-wide flag is not ours to touch.
+//! meanwhile is still recovered from, and an administrator's own cluster-wide flag is not touched.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,7 @@
 //! HA is told not to balance guests by itself.
 //!
 //! From PVE 9.2 on the HA manager can move guests whenever the nodes are unevenly loaded (`ha-auto-rebalance` of the
-//! datacenter's `crs`). A node that is being drained is as uneven as can be: what we move away would be moved about.
+//! datacenter's `crs`). A node that is being drained is as uneven as possible: HA would move around what we move away.
 //! The other settings of the scheduler stay as they are at that moment.
 
 use std::collections::BTreeMap;

@@ -24,14 +24,14 @@ pub(crate) fn demo() -> World {
     world_from_toml(DEMO, 1).unwrap()
 }
 
-/// A journal of its own for each rehearsal; removed when dropped.
+/// A separate journal for each simulated run; removed when dropped.
 pub(crate) struct JournalFile(pub(crate) PathBuf);
 
 impl JournalFile {
     pub(crate) fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        Self(std::env::temp_dir().join(format!("quorate-rehearsal-{}-{number}.db", std::process::id())))
+        Self(std::env::temp_dir().join(format!("quorate-simulated-run-{}-{number}.db", std::process::id())))
     }
 }
 
@@ -46,7 +46,7 @@ impl Drop for JournalFile {
     }
 }
 
-/// Holds a rehearsal over a world.
+/// Makes a simulated run over a world.
 pub(crate) fn hold(simulated_run: &SimulatedRun, world: World) -> Outcome {
     let journal = JournalFile::new();
     block_on(simulated_run.hold(world, &journal.0)).unwrap()

@@ -1,4 +1,4 @@
-//! A run with everything that can be said to it from another terminal, through the built program and real sockets.
+//! A run with every request that can be made from another terminal, through the built program and real sockets.
 
 use std::process::Child;
 
@@ -17,7 +17,7 @@ consents = ["restart-containers"]
 "vm:116" = "shutdown"
 "#;
 
-/// A process that drives; killed if the test fails before it ends.
+/// A driver's process; killed if the test fails before it ends.
 struct Driving(Child);
 
 impl Driving {
@@ -42,7 +42,7 @@ impl Drop for Driving {
 fn drive(session: &Session, verb: &str) -> Driving {
     let mut child = session.start(&[verb, "--json"]);
     let mut out = child.stdout.take().unwrap();
-    // Somebody has to read what it prints, or it would wait for ever.
+    // What it prints has to be read, or it would wait for ever.
     std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
     Driving(child)
 }
@@ -83,7 +83,7 @@ fn demo_lab() -> Lab {
 #[test]
 fn without_the_consents_that_the_plan_asks_for_nothing_is_begun() {
     let lab = demo_lab();
-    lab.session.run(&["run"]).expect(4, &["needs your consent to", "\"shutdown-guests\"", "Nothing was begun"]);
+    lab.session.run(&["run"]).expect(4, &["needs your consent to", "\"shutdown-guests\"", "Nothing was started"]);
     lab.session.run(&["status"]).expect(9, &["holds no run"]);
 }
 
@@ -94,20 +94,20 @@ fn a_run_that_is_paused_resumed_and_killed_three_times_ends_whole_and_moves_noth
     session.change_config("[\"restart-containers\"]", "[\"restart-containers\", \"shutdown-guests\", \"eject-media\"]");
     let driving = drive(session, "run");
     wait_for_step(session, "migrate");
-    session.run(&["pause"]).expect(0, &["Told anna@", "stands still at the next safe point"]);
+    session.run(&["pause"]).expect(0, &["Sent to anna@", "it pauses at the next safe point"]);
     wait_for_phase(session, "paused");
     session.run(&["status"]).expect(0, &["PAUSED", "by the operator"]);
-    session.run(&["run"]).expect(8, &["is not over"]);
-    session.run(&["approve"]).expect(2, &["asks for no consent that was not given"]);
-    session.run(&["approve", "eject-media"]).expect(0, &["agreed to eject-media"]);
+    session.run(&["run"]).expect(8, &["has not ended"]);
+    session.run(&["approve"]).expect(2, &["needs no consent beyond those given"]);
+    session.run(&["approve", "eject-media"]).expect(0, &["consent to eject-media"]);
     wait_for("the approval", || {
         let log = session.run(&["log", "--last", "5"]).out;
-        if log.contains("anna@") && log.contains("agrees to eject-media") { Ok(()) } else { Err(log) }
+        if log.contains("anna@") && log.contains("consents to eject-media") { Ok(()) } else { Err(log) }
     });
-    session.run(&["resume"]).expect(0, &["it goes on"]);
+    session.run(&["resume"]).expect(0, &["it continues"]);
     wait_for_phase(session, "running");
     driving.kill_9();
-    session.run(&["pause"]).expect(8, &["nobody drives", "nothing to pause"]);
+    session.run(&["pause"]).expect(8, &["no process works on run", "nothing to pause"]);
 
     let driving = drive(session, "resume");
     wait_for_step(session, "upgrade-packages");
@@ -115,22 +115,24 @@ fn a_run_that_is_paused_resumed_and_killed_three_times_ends_whole_and_moves_noth
     let driving = drive(session, "resume");
     wait_for_step(session, "reboot");
     driving.kill_9();
-    session.run(&["status"]).expect(0, &["nobody drives: `quorate resume` takes it up", "owed to the cluster"]);
+    session
+        .run(&["status"])
+        .expect(0, &["no process works on this run. `quorate resume` continues it", "still to undo"]);
     assert_eq!(drive(session, "resume").exit_code(), 0);
 
-    session.run(&["resume"]).expect(8, &["is over: completed"]);
+    session.run(&["resume"]).expect(8, &["has ended: completed"]);
     let report = session.run(&["report"]);
-    report.expect(0, &["completed: every node is done", "Nothing is owed to the cluster", "by the operator"]);
+    report.expect(0, &["completed: every node is done", "Nothing is left to undo", "by the operator"]);
     let json: Value = serde_json::from_str(&session.run(&["report", "--json"]).out).unwrap();
     assert_eq!(json["reboots"], 3);
     assert_eq!(json["moves"], json["promised"]["moves"]);
     assert_eq!(json["downtimes"].as_object().unwrap().len(), 6);
-    session.run(&["log"]).expect(0, &["begin   reboot pve1", "driven by anna@", "systemd-run --unit=quorate-upgrade-"]);
+    session.run(&["log"]).expect(0, &["start   reboot pve1", "run by anna@", "systemd-run --unit=quorate-upgrade-"]);
     session.run(&["inspect"]).expect(0, &["flags: none"]);
 }
 
 #[test]
-fn what_is_waived_is_told_before_the_run_and_its_reason_stands_in_the_journal_and_in_the_report() {
+fn a_waiver_is_shown_before_the_run_and_its_reason_is_in_the_journal_and_in_the_report() {
     let lab = demo_lab();
     let session = &lab.session;
     session.change_config("[\"restart-containers\"]", "[\"restart-containers\", \"shutdown-guests\", \"eject-media\"]");
@@ -142,11 +144,14 @@ fn what_is_waived_is_told_before_the_run_and_its_reason_stands_in_the_journal_an
     let config = session.read("quorate.toml");
     session.write("quorate.toml", &format!("{config}\n{waiver}"));
     let told = session.run(&["preflight", "--html", "page.html"]);
-    told.expect(0, &["1 waived", "WAIVED: you take these as they are", "disk-space, waived: an image is copied there"]);
+    told.expect(
+        0,
+        &["1 waived", "WAIVED: you accept these as they are", "disk-space, waived: an image is copied there"],
+    );
     assert!(!told.out.contains("disk-space → "), "{}", told.out);
     assert!(session.read("page.html").contains("an image is copied there"));
 
-    // The same on the command line, by whoever types it.
+    // The same on the command line, by the user who types it.
     session.write("quorate.toml", &config);
     session.run(&["run", "--waive", "quorum-margin=I feel lucky"]).expect(2, &["quorum-margin is never waived"]);
     let mut driving = session.start(&["run", "--json", "--waive", "disk-space:pve1=the copy ends at noon"]);
@@ -164,14 +169,14 @@ fn what_is_waived_is_told_before_the_run_and_its_reason_stands_in_the_journal_an
 }
 
 #[test]
-fn an_abort_pays_back_what_is_owed_and_ends() {
+fn an_abort_undoes_what_the_run_changed_and_ends() {
     let lab = demo_lab();
     let session = &lab.session;
     session.change_config("[\"restart-containers\"]", "[\"restart-containers\", \"shutdown-guests\", \"eject-media\"]");
     let driving = drive(session, "run");
     wait_for_step(session, "upgrade-packages");
-    session.run(&["abort"]).expect(0, &["pays back what is owed"]);
+    session.run(&["abort"]).expect(0, &["undoes what is left to undo"]);
     assert_eq!(driving.exit_code(), 11);
-    session.run(&["report"]).expect(0, &["aborted", "Nothing is owed to the cluster"]);
+    session.run(&["report"]).expect(0, &["aborted", "Nothing is left to undo"]);
     session.run(&["inspect"]).expect(0, &["flags: none", "vm:116  telephony        pve2  running"]);
 }

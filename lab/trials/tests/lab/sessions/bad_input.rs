@@ -7,7 +7,7 @@ use quorate_journal::{Holder, Journal, Mode};
 const FACTOR: u32 = 10;
 
 #[test]
-fn a_mistake_in_the_configuration_is_told_with_file_line_column_and_the_line() {
+fn a_mistake_in_the_configuration_is_reported_with_file_line_column_and_the_line() {
     let session = Session::new();
     session.write("quorate.toml", "[cluster]\nnodes = []\n[auth]\ntoken-id = \"root@pam!q\"\ntoken-sekret = \"x\"\n");
     let outcome = session.run(&["inspect"]);
@@ -47,16 +47,16 @@ fn a_wrong_command_line_ends_with_2_and_help_with_0() {
     ];
     help.expect(0, &verbs);
     session.run(&["lab", "--help"]).expect(0, &["demo", "up", "status", "fault", "ledger", "consent", "down"]);
-    session.run(&["explain", "exit-codes"]).expect(0, &["  8  Another process drives"]);
+    session.run(&["explain", "exit-codes"]).expect(0, &["  8  Another process works on"]);
     session.run(&["explain", "wait-empty"]).expect(0, &["wait-empty (step)"]);
     session.run(&["explain", "quorum-margin"]).expect(0, &["quorum-margin (invariant)", "pvecm qdevice setup"]);
-    session.run(&["explain", "disk-space/root-full"]).expect(0, &["(check)", "apt-get clean", "ends half-way"]);
+    session.run(&["explain", "disk-space/root-full"]).expect(0, &["(check)", "apt-get clean", "stops half-way"]);
     session.run(&["explain", "plan-immovable"]).expect(0, &["(reason for no plan)", "[policy.guests]"]);
-    session.run(&["explain", "nothing"]).expect(2, &["nothing is called nothing", "wait-empty"]);
+    session.run(&["explain", "nothing"]).expect(2, &["there is no check, rule or step called nothing", "wait-empty"]);
 }
 
 #[test]
-fn whoever_is_not_the_cluster_that_is_pinned_is_not_talked_to() {
+fn a_host_that_does_not_match_its_pin_is_not_talked_to() {
     let lab = Lab::start(FACTOR, "");
     let config = lab.session.read("quorate.toml");
     let pinned = between(&config, "fingerprint = \"", "\"").to_owned();
@@ -84,7 +84,7 @@ fn with_v_a_wrong_pin_is_seen_in_the_handshake_with_what_is_expected() {
     let told = session.run(&["-v", "inspect"]);
     assert!(told.err.contains("connecting to the API node=pve1 address=\"127."), "{}", told.err);
     assert!(told.err.contains(&handshake), "{}", told.err);
-    assert!(!session.run(&["inspect"]).err.contains(&handshake), "without -v nothing is told");
+    assert!(!session.run(&["inspect"]).err.contains(&handshake), "without -v nothing is logged");
 
     session.write("quorate.toml", &config);
     let known = between(&config, "host-key = \"", "\"");
@@ -108,7 +108,7 @@ fn a_log_is_added_to_a_file_of_ours_and_to_nothing_else() {
     assert_eq!(mode, 0o600);
     std::os::unix::fs::symlink("q.log", session.dir.join("link.log")).unwrap();
     session.run(&["explain", "exit-codes", "--log-file", "link.log"]).expect(2, &["link.log", "it is a symbolic link"]);
-    session.run(&["explain", "exit-codes", "--log-file", "/dev/null"]).expect(2, &["it is no regular file"]);
+    session.run(&["explain", "exit-codes", "--log-file", "/dev/null"]).expect(2, &["it is not a regular file"]);
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn the_configuration_names_exactly_the_nodes_that_the_cluster_has() {
 }
 
 #[test]
-fn nobody_there_is_told_with_every_address_that_was_tried() {
+fn with_no_node_in_reach_every_address_that_was_tried_is_reported() {
     let lab = Lab::start(FACTOR, "");
     let config = lab.session.read("quorate.toml");
     lab.session.run(&["inspect"]).expect(0, &[]);
@@ -164,7 +164,7 @@ fn a_privilege_that_is_missing_is_named_and_forbids_a_run() {
 }
 
 #[test]
-fn a_cluster_without_quorum_is_told_and_nothing_is_begun() {
+fn a_cluster_without_quorum_is_reported_and_nothing_is_begun() {
     let off = |node: &str| format!("[[fault]]\nfault = \"power-off\"\nnode = \"{node}\"\n");
     let lab = Lab::start(10, &(off("pve2") + &off("pve3")));
     // corosync takes a few seconds to notice; a minute after that, HA would reset the last node.
@@ -186,18 +186,18 @@ fn a_journal_of_a_newer_version_is_refused_with_both_versions() {
     set_user_version(&path, 2003);
     lab.session.run(&["run"]).expect(9, &["has format 2.3", "up to 1.0", "newer Quorate"]);
     lab.session.run(&["status"]).expect(9, &["has format 2.3"]);
-    lab.session.write("quorate.db", "no database, but a text that somebody put there by mistake");
-    lab.session.run(&["run"]).expect(9, &["is no journal of Quorate", "[journal] path"]);
+    lab.session.write("quorate.db", "no database, but a text that was put there by mistake");
+    lab.session.run(&["run"]).expect(9, &["is not a journal of Quorate", "[journal] path"]);
 }
 
 #[test]
-fn a_second_driver_is_told_who_drives() {
+fn a_second_driver_is_refused_with_the_name_of_the_first() {
     let lab = Lab::start(FACTOR, "");
     let journal = Journal::open(&lab.session.dir.join("quorate.db"), Mode::Drive).unwrap();
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let now = quorate_core::ids::UnixMs(u64::try_from(now.as_millis()).unwrap());
     journal.acquire_lease(&Holder::this_process("ben@desk, process 7"), &"r1".into(), now, 100).unwrap();
-    lab.session.run(&["run"]).expect(8, &["ben@desk, process 7 drives", "quorate status"]);
+    lab.session.run(&["run"]).expect(8, &["ben@desk, process 7 works on", "quorate status"]);
 }
 
 /// The first text between two others.

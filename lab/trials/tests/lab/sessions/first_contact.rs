@@ -50,7 +50,7 @@ impl Stranger {
         command.args(["--ssh-key", "../id_lab"]).args(more);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        // Who refuses early does not read to the end.
+        // A program that refuses early does not read to the end.
         let _ = child.stdin.take().unwrap().write_all(answers.as_bytes());
         let output = child.wait_with_output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -69,7 +69,7 @@ fn a_stranger_gets_from_one_address_to_a_configuration_that_works() {
     stranger
         .init(&[], &answers)
         .expect(0, &["pveum role add Quorate", "These host keys are not known yet", "pve3: root's shell is open"])
-        .expect(0, &["The token sees all 24 guests and may do what a run needs."]);
+        .expect(0, &["The token sees all 24 guests and has every privilege that a run needs."]);
     for file in ["quorate.toml", "token.secret"] {
         let path = stranger.lab.session.dir.join("mine").join(file);
         assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600, "{file}");
@@ -78,26 +78,26 @@ fn a_stranger_gets_from_one_address_to_a_configuration_that_works() {
     assert_eq!((pinned.matches("fingerprint = ").count(), pinned.matches("host-key = \"SHA256:").count()), (3, 3));
     assert!(!pinned.contains(&stranger.secret), "the secret stays in its own file");
     stranger.lab.session.run(&["--config", "mine/quorate.toml", "inspect"]).expect(0, &["pve1", "pve2", "pve3"]);
-    stranger.init(&[], &answers).expect(2, &["is there already, and is not overwritten"]);
+    stranger.init(&[], &answers).expect(2, &["exists already and is not overwritten"]);
 }
 
 #[test]
-fn whoever_does_not_say_yes_or_expects_something_else_gets_no_configuration() {
+fn without_a_yes_or_with_another_fingerprint_there_is_no_configuration() {
     let stranger = Stranger::new();
     stranger.init(&[], "no\n").expect(2, &["the answer was \"no\", not yes"]);
     let wrong = ["--fingerprint", "00:11:22"];
-    stranger.init(&wrong, "").expect(5, &["and you expect 00:11:22", "do not go on"]);
+    stranger.init(&wrong, "").expect(5, &["but you expect 00:11:22", "do not continue"]);
     let answers = format!("yes\n{}\nyes\n", stranger.secret);
     stranger
         .init(&["--host-key", "pve2=SHA256:AAAA"], &answers)
-        .expect(5, &["pve2 shows the host key", "known is SHA256:AAAA"]);
+        .expect(5, &["pve2 shows the host key", "the known one is SHA256:AAAA"]);
     // The certificate is agreed to, and the host keys are not.
-    stranger.init(&[], "yes\n").expect(2, &["nothing was answered"]);
+    stranger.init(&[], "yes\n").expect(2, &["there was no answer"]);
     assert!(!stranger.has("quorate.toml"));
 }
 
 #[test]
-fn a_token_that_may_only_look_is_told_each_privilege_that_it_lacks() {
+fn a_token_that_may_only_look_is_reported_with_each_privilege_that_it_lacks() {
     let stranger = Stranger::with_role("PVEAuditor");
     let answers = format!("yes\n{}\nyes\n", stranger.secret);
     let told = stranger.init(&[], &answers);

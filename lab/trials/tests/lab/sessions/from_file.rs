@@ -9,7 +9,7 @@ fn a_snapshot_of_a_genuine_cluster_is_shown_with_all_that_is_not_known_of_it() {
     let from = from.to_str().unwrap();
     let outcome = session.run(&["inspect", "--from", from]);
     let words =
-        ["Cluster testcluster", "vm:101  web1", "pve1 pve2 pve3", "HA: 2 services, manager on pve2", "Not known ("];
+        ["Cluster testcluster", "vm:101  web1", "pve1 pve2 pve3", "HA: 2 services, manager on pve2", "Unknown ("];
     outcome.expect(0, &words);
     session.run(&["preflight", "--from", from]).expect(3, &["BLOCKING", "unknown-readings →"]);
     session.run(&["plan", "--from", from]).expect(6, &["There is no plan"]);
@@ -38,7 +38,7 @@ fn what_was_exported_gives_the_same_plan_again_and_again_without_the_cluster() {
     let plan = away.run(&["plan", "--from", "seen.json", "--commands"]);
     plan.expect(
         4,
-        &["Wave 1, pve", "DOWN, ~", "restart-containers (NOT GIVEN)", "systemd-run --unit=quorate-upgrade-"],
+        &["Node 1 of 3: pve", "DOWN, ~", "restart-containers (NOT GIVEN)", "systemd-run --unit=quorate-upgrade-"],
     );
     plan.expect(4, &["[policy] consents = [\"restart-containers\", \"shutdown-guests\", \"eject-media\"]"]);
     assert_eq!(away.run(&["plan", "--from", "seen.json", "--commands"]).out, plan.out);
@@ -51,7 +51,7 @@ fn a_file_that_is_no_snapshot_or_of_another_format_is_refused() {
     let session = Session::new();
     session.run(&["inspect", "--from", "none.json"]).expect(2, &["none.json cannot be read", "quorate export"]);
     session.write("text.json", "{\"nodes\": 3}");
-    session.run(&["plan", "--from", "text.json"]).expect(2, &["text.json is no snapshot"]);
+    session.run(&["plan", "--from", "text.json"]).expect(2, &["text.json is not a snapshot"]);
     session.write("new.json", "{\"format\": 7}");
     session.run(&["preflight", "--from", "new.json"]).expect(2, &["has format 7, and this Quorate reads 1"]);
 }

@@ -61,9 +61,9 @@ fn hostile_names_tags_and_answers_reach_no_terminal_no_page_and_no_shell() {
         let mut all = String::new();
         std::io::Read::read_to_string(&mut shown, &mut all).map(|_| all)
     });
-    wait_for("guests travel", || {
+    wait_for("guests move", || {
         let log = session.run(&["log"]).out;
-        if log.contains("begin   migrate vm:901") { Ok(()) } else { Err(log) }
+        if log.contains("start   migrate vm:901") { Ok(()) } else { Err(log) }
     });
     let answer = "no <script>alert(2)</script> \x1b[31m$(reboot)\r\nfake line";
     for node in ["pve1", "pve2", "pve3"] {

@@ -1,4 +1,5 @@
-//! The built program is killed with `kill -9` fifty times in one run, at moments that have nothing to do with its steps.
+//! The built program is killed with `kill -9` fifty times in one run, at moments that have nothing to do with its
+//! steps.
 
 use std::io::{BufRead, BufReader};
 use std::process::Child;
@@ -43,7 +44,7 @@ fn killed_fifty_times_with_kill_9_a_run_ends_whole_and_moves_nothing_twice() {
     let session = &lab.session;
     let config = session.read("quorate.toml");
     let (before, _) = config.split_once("\n[policy]").unwrap();
-    // Whoever was on its way counts as down until a driver has seen it run: fifty dead drivers make that long.
+    // A container that was moving counts as down until a driver has seen it run: fifty dead drivers make that long.
     let policy = "\n[policy]\nconsents = [\"restart-containers\", \"shutdown-guests\", \"eject-media\"]\n\
                   downtime-margin-percent = 100000\n\
                   [policy.guests]\n\"vm:114\" = \"eject\"\n\"vm:116\" = \"shutdown\"\n";
@@ -51,7 +52,7 @@ fn killed_fifty_times_with_kill_9_a_run_ends_whole_and_moves_nothing_twice() {
     let mut verb = "run";
     for kill in 0..KILLS {
         // After one to four lines of what it says, and a moment that is a little later or earlier each time; the first
-        // time once its plan is in the journal, so that there is a promise to hold it against.
+        // time once its plan is in the journal, so that there is a promise to compare it with.
         let lines = if kill == 0 { 4 } else { 1 + kill % 4 };
         let then = Duration::from_millis(kill * 37 % 180);
         assert!(drive_and_kill(session, verb, lines, then), "kill {kill}: the run was over already");
@@ -62,7 +63,9 @@ fn killed_fifty_times_with_kill_9_a_run_ends_whole_and_moves_nothing_twice() {
     let json: Value = serde_json::from_str(&session.run(&["report", "--json"]).out).unwrap();
     assert_eq!(json["reboots"], 3);
     assert_eq!(json["moves"], json["promised"]["moves"]);
-    session.run(&["report"]).expect(0, &["completed: every node is done", "Nothing is owed to the cluster"]);
-    session.run(&["log", "--verify"]).expect(0, &["events, each as it was written", "nothing was changed"]);
+    session.run(&["report"]).expect(0, &["completed: every node is done", "Nothing is left to undo"]);
+    session
+        .run(&["log", "--verify"])
+        .expect(0, &["events, each unchanged since it was written", "in the original order"]);
     session.run(&["inspect"]).expect(0, &["flags: none"]);
 }

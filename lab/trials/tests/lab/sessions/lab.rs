@@ -1,4 +1,4 @@
-//! The lab's own verbs: another process looks at a running lab, breaks it, reads its ledger and ends it.
+//! The lab's own verbs: another process looks at a running lab, breaks it, reads its impact report and ends it.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -13,10 +13,10 @@ fn a_lab_is_looked_at_broken_and_ended_from_another_process() {
     let lab = Lab::start(600, "");
     let run = |arguments: &[&str]| lab.session.run(&[arguments, &["--dir", "."]].concat());
 
-    run(&["lab", "status"]).expect(0, &["demo: quorate", "the ledger is clean", "pve2", "127.77.0.2:"]);
+    run(&["lab", "status"]).expect(0, &["demo: quorate", "the impact report is clean", "pve2", "127.77.0.2:"]);
     let status = json(&run(&["lab", "status", "--json"]));
     assert_eq!(status["nodes"].as_array().unwrap().len(), 3, "{status}");
-    run(&["lab", "ledger"]).expect(0, &["The ledger is clean"]);
+    run(&["lab", "ledger"]).expect(0, &["The impact report is clean"]);
     let impact = json(&run(&["lab", "ledger", "--json"]));
     let counters = [
         "quorum_lost_s",
@@ -41,15 +41,15 @@ fn a_lab_is_looked_at_broken_and_ended_from_another_process() {
         let outcome = run(&["lab", "status"]);
         if outcome.out.contains("pve2  off") { Ok(()) } else { Err(outcome.out) }
     });
-    wait_for("the ledger counts the guests of pve2", || {
+    wait_for("the impact report counts the guests of pve2", || {
         let outcome = run(&["lab", "ledger"]);
         if outcome.code == 10 { Ok(()) } else { Err(outcome.out) }
     });
 
     let mode = std::fs::metadata(lab.session.dir.join("control.sock")).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600, "the control door is for its owner");
-    run(&["lab", "down"]).expect(10, &["The ledger is NOT clean", "without consent"]);
-    assert!(!lab.session.dir.join("control.sock").exists(), "the door is gone with the lab");
+    assert_eq!(mode & 0o777, 0o600, "the control socket is for its owner");
+    run(&["lab", "down"]).expect(10, &["The impact report is NOT clean", "without consent"]);
+    assert!(!lab.session.dir.join("control.sock").exists(), "the socket is gone with the lab");
     run(&["lab", "down"]).expect(2, &["no lab answers at ./control.sock", "quorate-lab up"]);
 }
 
@@ -66,14 +66,14 @@ fn a_fault_that_makes_no_sense_is_refused_with_its_form() {
 }
 
 #[test]
-fn one_directory_has_one_lab_and_the_door_of_a_dead_lab_is_not_in_the_way() {
+fn one_directory_has_one_lab_and_the_socket_of_a_dead_lab_is_not_in_the_way() {
     let mut lab = Lab::start(60, "");
     let again = ["lab", "up", "--any-port", "--dir", "."];
-    lab.session.run(&again).expect(2, &["a lab runs already", "quorate-lab down"]);
+    lab.session.run(&again).expect(2, &["a lab is already running", "quorate-lab down"]);
     lab.kill();
     assert!(lab.session.dir.join("control.sock").exists(), "a killed lab cannot clean up");
     lab.start_again();
-    lab.session.run(&["lab", "down", "--dir", "."]).expect(0, &["The ledger is clean"]);
+    lab.session.run(&["lab", "down", "--dir", "."]).expect(0, &["The impact report is clean"]);
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn a_lab_is_made_of_the_snapshot_of_another_and_plans_alike() {
     let mut copy = begun(session, &up);
     let inspected = session.run(&["inspect", "--config", "copy/quorate.toml"]);
     inspected.expect(0, &["vm:114", "winsrv", "9.1.1", "rule "]);
-    session.run(&["lab", "down", "--dir", "copy"]).expect(0, &["The ledger is clean"]);
+    session.run(&["lab", "down", "--dir", "copy"]).expect(0, &["The impact report is clean"]);
     assert!(copy.wait().unwrap().success(), "a lab that is asked to end ends well");
 }
 

@@ -1,4 +1,5 @@
-//! What an administrator gets to see before anything is done: on the terminal, as JSON, as a page, and again until it is well.
+//! What an administrator gets to see before anything is done: on the terminal, as JSON, as a page, and again until it
+//! is fine.
 
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
@@ -6,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use super::session::Lab;
 
 #[test]
-fn findings_verdicts_and_the_checkers_matrix_come_as_text_as_json_and_as_a_page() {
+fn findings_guest_outcomes_and_the_checkers_matrix_come_as_text_as_json_and_as_a_page() {
     let lab = Lab::start(60, "");
     let told = lab.session.run(&["preflight", "--refresh", "--html", "page.html"]);
     told.expect(0, &["24 guests: 1 stays down, 5 restart, 16 live, 2 untouched", "hostpci0 is a device of its node"]);
@@ -19,9 +20,7 @@ fn findings_verdicts_and_the_checkers_matrix_come_as_text_as_json_and_as_a_page(
     assert_eq!(last["checker"][0]["levels"]["pve2"], "WARN", "{last}");
 
     let page = lab.session.read("page.html");
-    for word in
-        ["Preflight of cluster demo", "Nothing is in the way of a run.", "telephony", "upgrade checker, node by node"]
-    {
+    for word in ["Preflight of cluster demo", "The upgrade can start.", "telephony", "upgrade checker, node by node"] {
         assert!(page.contains(word), "{word}");
     }
     let mode = std::fs::metadata(lab.session.dir.join("page.html")).unwrap().permissions().mode();
@@ -42,10 +41,10 @@ fn watching_ends_once_nothing_is_blocking_any_more() {
     let mut told = BufReader::new(watching.stdout.take().unwrap());
     let mut text = String::new();
     while !text.contains("BLOCKING") {
-        assert!(told.read_line(&mut text).unwrap() > 0, "it ended before anything was mended: {text}");
+        assert!(told.read_line(&mut text).unwrap() > 0, "it ended before anything was repaired: {text}");
     }
     assert_eq!(fault(&["link-up", "pve3", "1"]), 0);
     told.read_to_string(&mut text).unwrap();
     assert_eq!(watching.wait().unwrap().code(), Some(0), "{text}");
-    assert_eq!(text.matches("24 guests: ").count(), 2, "shown again once it is well: {text}");
+    assert_eq!(text.matches("24 guests: ").count(), 2, "shown again once it is fine: {text}");
 }

@@ -5,7 +5,7 @@ use super::session::{Lab, Session, wait_for};
 /// Twenty minutes of the lab in two seconds.
 const FACTOR: u32 = 600;
 
-/// Says it again and again until it ends so: between two looks a lab at this speed loses and resets whole nodes.
+/// Repeats it until it ends like this: between two looks a lab at this speed loses and resets whole nodes.
 fn until(session: &Session, arguments: &[&str], code: i32, words: &[&str]) -> String {
     wait_for(&arguments.join(" "), || {
         let outcome = session.run(arguments);
@@ -16,7 +16,7 @@ fn until(session: &Session, arguments: &[&str], code: i32, words: &[&str]) -> St
 }
 
 #[test]
-fn two_nodes_die_and_the_third_is_told_why_what_threatens_and_what_can_be_done() {
+fn two_nodes_die_and_recover_says_why_what_threatens_and_what_can_be_done() {
     let lab = Lab::start(FACTOR, "");
     let session = &lab.session;
     let fault = |words: &[&str]| {
@@ -32,24 +32,24 @@ fn two_nodes_die_and_the_third_is_told_why_what_threatens_and_what_can_be_done()
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["diagnosis"]["remedies"][0]["remedy"], "bring-back", "{json}");
 
-    // Refused: nobody attested pve2, and "yes" is no attestation. Then the same at a terminal that answers nothing.
+    // Refused: pve2 is not confirmed, and "yes" confirms nothing. Then the same at a terminal that answers nothing.
     let lower = ["recover", "--lower-expected-votes"];
     let some = [&lower[..], &["--confirm-off", "I have seen that pve1 is off", "--confirm-off", "yes"]].concat();
-    until(session, &some, 3, &["expected votes are not lowered", "nobody has attested pve2", "\"yes\""]);
-    until(session, &lower, 3, &["Go and look", "nobody has attested pve1"]);
+    until(session, &some, 3, &["expected votes are not lowered", "nobody has confirmed that pve2 is off", "\"yes\""]);
+    until(session, &lower, 3, &["Go and look", "nobody has confirmed that pve1 is off"]);
 
     let both = ["--confirm-off", "I have seen that pve1 is off", "--confirm-off", "I have seen that pve2 is off"];
     until(session, &[&lower[..], &both].concat(), 0, &["lowered"]);
     until(session, &["recover"], 0, &["the cluster has quorum: 1 votes, 1 needed"]);
-    session.run(&["status"]).expect(0, &["owed to the cluster", "expect 3 votes again"]);
-    session.run(&["run"]).expect(8, &["is not over"]);
-    session.run(&["log"]).expect(0, &["attests", "I have seen that pve2 is off", "pvecm expected 1"]);
+    session.run(&["status"]).expect(0, &["still to undo", "expect 3 votes again"]);
+    session.run(&["run"]).expect(8, &["has not ended"]);
+    session.run(&["log"]).expect(0, &["confirms", "I have seen that pve2 is off", "pvecm expected 1"]);
 
     fault(&["power-on", "pve1"]);
     until(session, &["recover"], 0, &["the cluster has quorum: 2 votes"]);
     session.run(&["resume"]).expect(0, &[]);
     until(session, &["recover"], 0, &["the cluster has quorum: 2 votes, 2 needed", "2 of 3 votes"]);
-    let recovered = "recovered: the configured votes are expected again, and nothing is owed";
-    session.run(&["log"]).expect(0, &["recovery", "begins on cluster without quorum", recovered]);
+    let recovered = "recovered: the configured votes are expected again, and nothing is left to undo";
+    session.run(&["log"]).expect(0, &["recovery", "starts on cluster without quorum", recovered]);
     session.run(&["log", "--verify"]).expect(0, &[]);
 }

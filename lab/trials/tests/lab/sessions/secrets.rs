@@ -61,9 +61,9 @@ fn a_secret_in_the_configuration_the_answers_or_the_environment_is_in_nothing_th
         let mut all = Vec::new();
         std::io::Read::read_to_end(&mut shown, &mut all).map(|_| all)
     });
-    wait_for("guests travel", || {
+    wait_for("guests move", || {
         let log = session.run(&["log"]).out;
-        if log.contains("begin   migrate") { Ok(()) } else { Err(log) }
+        if log.contains("start   migrate") { Ok(()) } else { Err(log) }
     });
     // Every node answers with the token itself, for as long as it takes until an answer is written down.
     let echo = format!("permission denied for PVEAPIToken=root@pam!lab={secret}");
@@ -107,7 +107,7 @@ fn a_secret_in_the_configuration_the_answers_or_the_environment_is_in_nothing_th
         assert!(!ours || mode == 0o600, "{name} has mode {mode:o}");
     }
     assert!(files.contains_key("snapshot.json") && files.contains_key("page.html"), "{:?}", files.keys());
-    // What is looked for is looked for where it could be: calls, commands, and what the libraries say.
+    // The search covers the places where it could be: calls, commands, and what the libraries log.
     for told in ["API call answered", "command ended", "rustls::", "russh::"] {
         assert!(holds(&files["trace.log"], told), "{told} is not in the log");
     }
@@ -120,7 +120,7 @@ fn a_secret_in_the_configuration_the_answers_or_the_environment_is_in_nothing_th
 
 /// `ulimit -f` makes every write beyond so many blocks fail, as a full disk does.
 #[test]
-fn a_disk_that_is_full_ends_the_driver_before_anything_that_is_not_written_down_and_resume_completes() {
+fn a_full_disk_ends_the_driver_before_anything_that_is_not_written_down_and_resume_completes() {
     let lab = demo_lab();
     let session = &lab.session;
     let script = format!("trap '' XFSZ; ulimit -f 700; exec {PROGRAMS} quorate run --json");
@@ -133,7 +133,7 @@ fn a_disk_that_is_full_ends_the_driver_before_anything_that_is_not_written_down_
 
     // What was sent is what is written: no guest moves and no node goes down that the journal does not know of.
     let log = session.run(&["log"]).out;
-    let begun = |verb: &str| log.matches(&format!("begin   {verb}")).count() as u64;
+    let begun = |verb: &str| log.matches(&format!("start   {verb}")).count() as u64;
     let impact = || -> serde_json::Value {
         serde_json::from_str(&session.run(&["lab", "ledger", "--json", "--dir", "."]).out).unwrap()
     };

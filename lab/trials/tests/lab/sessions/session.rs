@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use quorate_world::cluster_file::DEMO;
 
-/// Both shipped programs; the first argument names the one that is meant.
+/// Both shipped programs; the first argument says which one.
 pub(crate) const PROGRAMS: &str = env!("CARGO_BIN_EXE_programs");
 
 /// A directory of its own, removed at the end.
@@ -154,7 +154,7 @@ impl Drop for Lab {
     }
 }
 
-/// Waits until something is so; fails with its last words after two minutes.
+/// Waits until something is true; fails with its last message after two minutes.
 pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
     let begun = Instant::now();
     loop {

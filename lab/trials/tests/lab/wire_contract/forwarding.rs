@@ -47,7 +47,7 @@ fn every_call_about_a_node_that_is_off_is_595_and_takes_three_seconds() {
 #[test]
 fn a_node_that_reboots_answers_for_twenty_seconds_then_drops_connections_then_is_not_there() {
     let mut lab = Lab::demo();
-    // Nothing runs on it: the shutdown waits for nobody.
+    // Nothing runs on it: the shutdown does not wait.
     for guest in lab.world.guests.values_mut().filter(|guest| guest.node.as_str() == "pve3") {
         guest.shutdown_ms = 100;
     }

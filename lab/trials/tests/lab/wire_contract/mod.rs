@@ -1,7 +1,7 @@
 //! The lab against PVE's published schema: every call that it answers, on every node, by one table of samples.
 //!
-//! The schema's fixtures are a cut of the newest release, without prose. What the lab says otherwise, and what it leaves
-//! out, is in tables here, of which `cargo xtask docs` makes `docs/lab-differences.md`.
+//! The schema's fixtures are a cut of the newest release, without prose. What the lab says otherwise, and what it
+//! leaves out, is in tables here, of which `cargo xtask docs` makes `docs/lab-differences.md`.
 
 mod differences;
 mod forwarding;
@@ -90,7 +90,7 @@ pub(crate) fn pairs(form: &str) -> Vec<(String, String)> {
     form.split('&').filter_map(|pair| pair.split_once('=')).map(|(key, value)| (key.into(), value.into())).collect()
 }
 
-/// What stands under `data`; an answer that is compressed is not looked into.
+/// What is under `data`; an answer that is compressed is not read.
 pub(crate) fn data(answer: &ApiAnswer) -> Value {
     body(answer)["data"].clone()
 }

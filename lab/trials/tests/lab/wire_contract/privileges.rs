@@ -1,4 +1,4 @@
-//! Whom each call lets in: nobody without a login, a ticket only with its CSRF token, each privilege by itself.
+//! Who may make each call: no one without a login, a ticket only with its CSRF token, each privilege by itself.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ fn needed(method: &Method) -> Option<(String, Vec<String>, bool)> {
 }
 
 #[test]
-fn every_privilege_of_the_schema_is_asked_for_and_is_enough_to_get_past_the_door() {
+fn every_privilege_of_the_schema_is_required_and_is_enough_to_get_past_the_check() {
     let start = Start::new();
     let mut asked = 0;
     for method in methods() {
@@ -47,7 +47,7 @@ fn every_privilege_of_the_schema_is_asked_for_and_is_enough_to_get_past_the_door
         let one = if any { vec![privileges[0].as_str()] } else { privileges.iter().map(String::as_str).collect() };
         let with = token_with(&mut lab, &one);
         let answer = lab.call_as(&with, "pve1", &method.method, &call.path, &call.params);
-        // A function may ask for more, by what is to be changed; it then names something else.
+        // A function may require more, depending on the change; it then names something else.
         let same = answer.reason.ends_with(&format!(", {shown})"));
         assert!(answer.status != 403 || !same, "{name}: {}", answer.reason);
         asked += 1;
@@ -56,7 +56,7 @@ fn every_privilege_of_the_schema_is_asked_for_and_is_enough_to_get_past_the_door
 }
 
 #[test]
-fn nobody_comes_in_without_a_login_but_to_log_in() {
+fn without_a_login_only_logging_in_is_allowed() {
     let start = Start::new();
     for method in methods().into_iter().filter(|method| method.may != "world") {
         let mut lab = start.lab(&method);

@@ -31,7 +31,7 @@ fn check(at: &str, schema: &Value, value: &Value, found: &mut BTreeSet<String>) 
         "boolean" => matches!(value, Value::Bool(_)) || matches!(value.to_string().trim_matches('"'), "0" | "1" | ""),
         "integer" => value.as_i64().is_some() || value.as_str().is_some_and(|text| text.parse::<i64>().is_ok()),
         "number" => value.is_number() || value.as_str().is_some_and(|text| text.parse::<f64>().is_ok()),
-        // Numbers come where texts are described: Perl does not tell them apart.
+        // Numbers come where texts are described: Perl does not distinguish them.
         "string" => value.is_string() || value.is_number(),
         "array" => value.is_array(),
         "object" => value.is_object(),
@@ -79,7 +79,7 @@ fn check_keys(
         let stem = key.trim_end_matches(|c: char| c.is_ascii_digit());
         stem != key && described.contains_key(&format!("{stem}[n]"))
     };
-    // An answer of which nothing is described may hold anything.
+    // An answer without a description may contain anything.
     if described.is_empty() || schema["additionalProperties"] == 1 {
         return;
     }
@@ -96,7 +96,7 @@ fn every_call_answers_what_the_schema_describes_on_every_node() {
     let start = Start::new();
     for method in methods() {
         let of_nodes = method.path.starts_with("/nodes/{node}/") && method.method == "GET";
-        // What hangs on things that were put on one node is asked there; the rest of the reading everywhere.
+        // Reads that depend on things of one node are made there; all others on every node.
         let bound =
             ["{snapname}", "{id}", "{osdid}", "{vmid}/status/start"].iter().any(|name| method.path.contains(name));
         let nodes: &[&str] = if of_nodes && !bound { &["pve1", "pve2", "pve3"] } else { &["pve1"] };

@@ -1,4 +1,4 @@
-//! One call of every kind that succeeds: what stands for the names in a path, and the parameters.
+//! One call of every kind that succeeds: the values for the names in a path, and the parameters.
 
 use quorate_core::ids::GuestKind;
 
@@ -10,7 +10,7 @@ pub(crate) struct Sample {
     pub(crate) params: Vec<(String, String)>,
 }
 
-/// Labs from which each test begins anew for every call: the newest release, and 8.4 for what ended with it.
+/// Labs from which each test starts afresh for every call: the newest release, and 8.4 for what ended with it.
 pub(crate) struct Start {
     newest: Lab,
     eight: Lab,
@@ -132,7 +132,7 @@ const PARAMS: &[(&str, &str, &str)] = &[
     ("POST", "/nodes/{node}/status", "command=reboot"),
 ];
 
-/// What stands for a name in braces, where that is the same for every call.
+/// The value for a name in braces, where that is the same for every call.
 const NAMES: &[(&str, &str)] = &[
     ("code", "OSDMAP_FLAGS"),
     ("flag", "noout"),
@@ -162,7 +162,7 @@ const OTHERS: &[(&str, &str, &str, &str)] = &[
     ("DELETE", "/cluster/replication/{id}", "id", "110-0"),
 ];
 
-/// A call that succeeds, about `node` where the path names one; what is needed before it is done to the lab.
+/// A call that succeeds, about `node` where the path names one; what it needs is first set up in the lab.
 pub(crate) fn sample(lab: &mut Lab, method: &Method, node: &str) -> Sample {
     if method.path.ends_with("/status/start") || method.path.ends_with("/startall") {
         let kind = if method.path.contains("/lxc/") { "lxc/205" } else { "qemu/119" };
@@ -222,7 +222,7 @@ fn named(lab: &mut Lab, method: &Method, name: &str, node: &str) -> String {
     }
 }
 
-/// A guest that runs on the node, is none of HA's and can do everything.
+/// A guest that runs on the node, is not in HA and can do everything.
 fn guest_on(lab: &Lab, node: &str, kind: GuestKind) -> String {
     let fits = |guest: &&quorate_world::guest::Guest| {
         guest.node.as_str() == node

@@ -1,7 +1,7 @@
 //! Where an answer is not as the published schema describes it, by what its test finds.
 //!
-//! Most of it was recorded on the genuine cluster; the rest is what PVE is known to send and the recordings, which had no
-//! containers and no replication, could not show.
+//! Most of it was recorded on the genuine cluster; the rest is what PVE is known to send and the recordings, which had
+//! no containers and no replication, could not show.
 
 /// What and why.
 pub(crate) const UNDESCRIBED: &[(&str, &str)] = &[

@@ -92,7 +92,7 @@ fn only_late_releases_repeat_an_errors_text_in_the_body() {
 }
 
 #[test]
-fn a_bad_token_is_told_why_until_early_2026() {
+fn a_bad_token_is_refused_with_the_reason_until_early_2026() {
     use quorate_wire::Credentials;
     let mut lab = mixed(&ALL);
     let wrong = Credentials::token("root@pam!quorate", "wrong");
@@ -196,7 +196,7 @@ fn once_groups_are_rules_every_verb_about_groups_says_so() {
 }
 
 #[test]
-fn a_move_through_ha_tells_what_goes_along_from_9_0_on() {
+fn a_move_through_ha_says_what_moves_along_from_9_0_on() {
     let mut lab = mixed(&["8.4.14", "9.0.10"]);
     for sid in ["vm:101", "vm:102"] {
         assert_eq!(lab.call("pve1", "POST", "/cluster/ha/resources", &pairs(&format!("sid={sid}"))).status, 200);

@@ -1,4 +1,4 @@
-//! Without quorum /etc/pve cannot be written: which calls fail, with which words, and which go on.
+//! Without quorum /etc/pve cannot be written: which calls fail, with which words, and which still work.
 
 use super::samples::{Start, sample};
 use super::{Lab, body, methods};

@@ -1,4 +1,4 @@
-//! Ceph of a snapshot.
+//! Ceph from a snapshot.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::World;
 
 const STORED_GIB: u64 = 100;
 
-/// The part of the cluster file.
+/// The `[ceph]` part of the cluster file.
 pub(super) fn part(snapshot: &Snapshot, notes: &mut Notes) -> Option<CephPart> {
     let ceph = notes.known("Ceph", &snapshot.ceph, "not known: none")?.as_ref()?;
     notes.guess("Ceph", "sizes of OSDs and pools are not known: 1 TiB and 100 GiB; recovery at 400 MiB/s");
@@ -50,7 +50,7 @@ fn release(ceph: &Ceph) -> String {
     .to_owned()
 }
 
-/// The pool behind a storage: the one of its name, else the first with data.
+/// The pool behind a storage: the one with its name, or else the first one with data.
 pub(super) fn pool_of(snapshot: &Snapshot, storage: &Storage) -> Option<String> {
     if !matches!(storage.kind.as_str(), "rbd" | "cephfs") {
         return None;
@@ -60,7 +60,7 @@ pub(super) fn pool_of(snapshot: &Snapshot, storage: &Storage) -> Option<String> 
     named.or_else(|| pools.iter().find(|pool| pool.name != ".mgr")).map(|pool| pool.name.clone())
 }
 
-/// The OSDs get the numbers that they have, and Ceph the flags.
+/// Gives the OSDs their numbers from the snapshot, and Ceph its flags.
 pub(super) fn adjust(world: &mut World, snapshot: &Snapshot) {
     let (Some(ceph), Some(seen)) = (&mut world.ceph, snapshot.ceph()) else { return };
     let mut numbered = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! Guests of a snapshot.
+//! Guests from a snapshot.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::super::defaults::{eight, thirty_two, twenty};
 use super::super::{GuestPart, StoragePart};
 use super::{GIB, Notes, UNKNOWN_STORAGE};
 
-/// All of them.
+/// All guests of the snapshot.
 pub(super) fn parts(snapshot: &Snapshot, storages: &[StoragePart], notes: &mut Notes) -> Vec<GuestPart> {
     if !snapshot.sees_all_guests.is(&true) {
         notes.guess("guests", "the snapshot may not show all of them");
@@ -63,7 +63,7 @@ fn state(guest: &Guest, notes: &mut Notes) -> String {
     }
 }
 
-/// A disk on its node binds a guest more than all others, so that one is kept.
+/// A disk on local storage binds a guest more than any other, so that one is kept.
 fn storage(facts: &MigrationFacts, disk: Option<&LocalDisk>, storages: &[StoragePart]) -> StorageId {
     let local = disk.and_then(|disk| disk.volid.split_once(':')).map(|(storage, _)| StorageId::new(storage));
     let there = |id: &StorageId| storages.iter().any(|storage| storage.id == *id);

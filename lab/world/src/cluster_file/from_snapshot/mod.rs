@@ -1,8 +1,8 @@
-//! A lab of a real cluster: the world made of an exported snapshot, to try a rolling upgrade before it is trusted.
+//! A lab of a real cluster: a world built from an exported snapshot, to try a rolling upgrade before trusting it.
 //!
 //! A snapshot holds what a run needs to know, not everything that a cluster is. What it lacks gets the default of a
-//! plain cluster file, and every such guess is named in the notes: whoever reads them knows how far the lab is theirs.
-//! It does not take over what was wrong for the moment, like a failed unit or a task that ran.
+//! plain cluster file, and every such guess is named in the notes, so that the reader knows how close the lab
+//! is to the cluster. Passing problems, like a failed unit or a running task, are not taken over.
 
 mod ceph;
 mod guests;
@@ -21,7 +21,7 @@ use super::{
 use crate::World;
 use crate::faults::{Fault, FaultKind};
 
-/// Where guests lie whose storage is not known.
+/// Storage of guests whose own storage is not known.
 const UNKNOWN_STORAGE: &str = "unknown";
 const GIB: u64 = 1 << 30;
 
@@ -38,7 +38,7 @@ pub fn world_from_snapshot(snapshot: &Snapshot, seed: u64) -> Result<(World, Vec
     Ok((world, notes.lines()))
 }
 
-/// What had to be guessed: by guess, the subjects that it was made for.
+/// What had to be guessed: each guess with the subjects that it was made for.
 #[derive(Default)]
 struct Notes(BTreeMap<String, BTreeSet<String>>);
 
@@ -47,7 +47,7 @@ impl Notes {
         self.0.entry(guess.into()).or_default().insert(subject.to_string());
     }
 
-    /// What is known, or nothing and a note.
+    /// What is known; otherwise nothing, and a note.
     fn known<'a, T>(&mut self, subject: impl ToString, value: &'a Observed<T>, guess: &str) -> Option<&'a T> {
         if value.known().is_none() {
             self.guess(subject, guess);
@@ -55,7 +55,7 @@ impl Notes {
         value.known()
     }
 
-    /// One line for each guess; of many subjects the first few.
+    /// One line for each guess, with the first few of its subjects.
     fn lines(self) -> Vec<String> {
         const NAMED: usize = 6;
         let line = |(guess, subjects): (String, BTreeSet<String>)| {
@@ -129,7 +129,7 @@ fn storages(snapshot: &Snapshot, notes: &mut Notes) -> Vec<StoragePart> {
     if !parts.is_empty() {
         notes.guess("storages", "their size is not known: twice what is free");
     }
-    // Also where a guest's own storages were not read.
+    // It is also used where a guest's own storages were not read.
     parts.push(StoragePart {
         id: StorageId::new(UNKNOWN_STORAGE),
         kind: "nfs".to_owned(),
@@ -214,7 +214,7 @@ fn replications(snapshot: &Snapshot, notes: &mut Notes) -> Vec<ReplicationPart> 
     .collect()
 }
 
-/// Nodes that were away or in maintenance are so at once.
+/// Nodes that were away or in maintenance start in that state.
 fn states(snapshot: &Snapshot) -> Vec<Fault> {
     let off = snapshot.nodes.values().filter(|node| node.online.is(&false));
     let off = off.map(|node| FaultKind::PowerOff { node: node.name.clone() });

@@ -1,4 +1,4 @@
-//! Nodes, packages and kernels of a snapshot.
+//! Nodes, packages and kernels from a snapshot.
 
 use std::collections::BTreeMap;
 
@@ -50,7 +50,7 @@ fn kernel_of(package: &str) -> Option<&str> {
     package.strip_prefix("proxmox-kernel-")?.strip_suffix("-signed")
 }
 
-/// The nodes.
+/// Nodes of the cluster file.
 pub(super) fn parts(snapshot: &Snapshot, notes: &mut Notes) -> Vec<NodePart> {
     notes.guess("corosync links", "their addresses are not known: the first is the lab's");
     let newest = newest(snapshot);
@@ -109,7 +109,7 @@ fn newest(snapshot: &Snapshot) -> BTreeMap<String, Version> {
     newest
 }
 
-/// What a node has: the versions that were read, and what it would not get it has already.
+/// What a node has: the versions that were read; a package that is not pending is already at its newest version.
 fn installed(node: &Node, newest: &BTreeMap<String, Version>, notes: &mut Notes) -> BTreeMap<String, String> {
     let mut installed: BTreeMap<String, String> = BTreeMap::new();
     if let Some(packages) = node.packages.known() {
@@ -130,7 +130,7 @@ fn installed(node: &Node, newest: &BTreeMap<String, Version>, notes: &mut Notes)
     installed
 }
 
-/// What a cluster file cannot say of a node.
+/// Sets what a cluster file cannot express about a node.
 pub(super) fn adjust(world: &mut World, snapshot: &Snapshot) {
     for (name, seen) in &snapshot.nodes {
         let Some(node) = world.nodes.get_mut(name) else { continue };

@@ -1,38 +1,40 @@
-//! Items placed one after the other, in every way that may still be the cheapest.
+//! Guests placed one after the other, in every way that may still be the cheapest (beam search over partial choices).
 //!
-//! Two ways to have placed the same items are alike if the rest cannot tell them apart: the same memory wherever it can
-//! still run out, the same fullness at the end, and those that others must not meet at the same places. Of such ways the
-//! cheapest is kept. So items of one size do not multiply, nor do nodes that have room for everybody. Where more are
-//! left than the width, those with the least bound are kept, and the bound of the others says what may have been missed.
+//! Two partial choices of the same guests are equivalent if the remaining guests cannot tell them apart: the same
+//! memory wherever it can still run out, the same fullness at the end, and the same nodes for guests that others must
+//! not meet. Of equivalent ones the cheapest is kept. So guests of one size do not multiply the choices, nor do nodes
+//! with room for all. Where more than the width are left, those with the lowest bound are kept, and the bound of the
+//! others says what may have been missed.
 
 use std::collections::BTreeMap;
 
 use super::prices::Table;
 use super::rows::Row;
 
-/// What was found in one order.
+/// The result for one order.
 pub(super) struct Walked {
-    /// The cheapest choice below the ceiling: its cost, and the journey of each row.
+    /// The cheapest choice below the ceiling: its cost, and the path of each row.
     pub(super) best: Option<(u64, Vec<u16>)>,
-    /// Nothing that was left out costs less; infinite if nothing was.
+    /// No choice that was left out costs less than this; infinite if none was left out.
     pub(super) left_out: f64,
 }
 
-/// One way to have placed the first items.
+/// A partial choice: paths for the first guests.
 struct Way {
     /// Memory by moment and node, one moment after the other.
     load: Vec<u64>,
-    /// The journey of each row so far.
+    /// The path of each row so far.
     chosen: Vec<u16>,
     cost: u64,
-    /// The same by the prices.
+    /// The cost with the multipliers.
     priced: f64,
 }
 
-/// Ways by what the rest can see of them.
+/// Partial choices by what the remaining guests can see of them.
 type Ways = BTreeMap<Vec<u64>, Way>;
 
-/// Looks for choices that cost at most `ceiling`. Each journey of each way that is looked at is taken off `choices`.
+/// Searches for choices that cost at most `ceiling`. Each path tried for each partial choice is subtracted from
+/// `choices`.
 pub(super) fn walk(table: &Table<'_>, ceiling: f64, width: usize, choices: &mut u64) -> Walked {
     let layers = Layers::new(table);
     let load = vec![0; layers.room.len()];
@@ -77,7 +79,7 @@ fn least_of(ways: &[Way]) -> f64 {
     ways.iter().map(|way| way.priced).fold(f64::INFINITY, f64::min)
 }
 
-/// Keeps so many with the least bound; what the best of the others has.
+/// Keeps `width` of them with the lowest bound; returns the best bound of the others.
 fn keep_best(ways: &mut Ways, width: usize) -> f64 {
     if ways.len() <= width {
         return f64::INFINITY;
@@ -92,17 +94,17 @@ fn keep_best(ways: &mut Ways, width: usize) -> f64 {
 /// What all layers of one order share.
 struct Layers<'a> {
     table: &'a Table<'a>,
-    /// The least that this row and all after it cost, by the prices.
+    /// The least that this row and all after it cost, with the multipliers.
     rest: Vec<f64>,
-    /// By row: its journeys, cheap ones first.
+    /// By row: its paths, cheap ones first.
     ranked: Vec<Vec<usize>>,
-    /// Memory that items may take, by moment and node, one moment after the other; so is what follows.
+    /// Memory that guests may take, by moment and node, one moment after the other; `later` is laid out the same way.
     room: Vec<u64>,
-    /// By row: memory that it and all after it may bring.
+    /// By row: memory that this row and all after it may add.
     later: Vec<Vec<u64>>,
     /// By row: rows before it that it must not meet.
     apart: Vec<Vec<usize>>,
-    /// By row: this one and those before it that somebody after it must not meet.
+    /// By row: this one and those before it that a later row must not meet.
     watched: Vec<Vec<usize>>,
 }
 
@@ -142,8 +144,8 @@ impl<'a> Layers<'a> {
         }
     }
 
-    /// Memory with one more item on this journey; none where it has no room, meets somebody, or the end cannot be even
-    /// any more.
+    /// Memory with one more guest on this path; none where it has no room, meets a guest that it must not meet, or the
+    /// end can no longer be balanced.
     fn load_with(&self, way: &Way, row: &Row, number: usize) -> Option<Vec<u64>> {
         let (place, nodes) = (way.chosen.len(), self.table.whole.len());
         let at = &row.journeys[number].at;
@@ -162,7 +164,7 @@ impl<'a> Layers<'a> {
         (!too_empty).then_some(load)
     }
 
-    /// What the rest can see of a way with one more item on this journey.
+    /// What the remaining guests can see of a partial choice with one more guest on this path.
     fn key(&self, way: &Way, number: usize, load: &[u64]) -> Vec<u64> {
         let place = way.chosen.len();
         let end = self.room.len() - self.table.whole.len();

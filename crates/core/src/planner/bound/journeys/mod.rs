@@ -1,11 +1,12 @@
-//! A balanced end of a small cluster, looked at as a whole: where everybody is while each node is away, and at the end.
+//! Small clusters considered as a whole: where every guest is while each node is away, and at the end.
 //!
-//! With three nodes and some twenty guests the bound by what the last node must hold is weak, and building one way item
-//! by item misses good ends. Here every order and every journey is weighed. Prices on memory and on unevenness bound
-//! each order from below ([`prices`]); then items are placed one after the other, and of all ways to have placed the
-//! first of them those are kept that may still be the cheapest ([`layers`]): first few of them, then more where a gap is
-//! left. Only the moments when a node is away and the end are looked at, not the ways between them: so what is found
-//! here is a bound for every plan, and a suggestion for one.
+//! A path of a guest (a `Journey` in the code) is the node where it is at each of these moments. With three nodes and
+//! some twenty guests the bound by what the last node must hold is weak, and placing guest by guest misses good
+//! balanced ends. Here every order and every path is considered. Lagrange multipliers on memory and on imbalance bound
+//! each order from below ([`prices`]); then guests are placed one after the other, and those partial choices are kept
+//! that may still be the cheapest ([`layers`]): first a few of them, then more where a gap is left. Only the moments
+//! when a node is away and the end are considered, not the moves between them: so the result is a bound for every plan,
+//! and a suggestion for one.
 
 mod layers;
 mod prices;
@@ -15,39 +16,40 @@ use crate::planner::problem::instance::Instance;
 use prices::Table;
 use rows::{Early, Row};
 
-/// Most journeys that an item may have: three nodes have 81, most of which are not allowed.
+/// At most this many paths per guest: with three nodes there are 81, most of which are not allowed.
 const MOST_JOURNEYS: usize = 300;
 
-/// Most items.
+/// At most this many guests.
 const MOST_ITEMS: usize = 40;
 
-/// The most that all of them may cost if they move at every moment: sums of prices are exact enough up to here.
+/// The most that all guests may cost if they move at every moment: sums of costs are exact enough up to here.
 const MOST_COST: u64 = 1 << 53;
 
-/// Choices that are looked at in all for a plan: a tenth of a second, where a gap is left for so long.
+/// Choices that are considered for a plan, at most: a tenth of a second, where a gap remains that long.
 pub(in crate::planner) const MOST_CHOICES: u64 = 300_000;
 
-/// The same for a bound in moves or bytes alone, which no plan is looked for by.
+/// The same for a bound in moves or bytes alone, which does not guide the search for a plan.
 pub(in crate::planner) const FEW_CHOICES: u64 = 60_000;
 
-/// Ways to have placed the first items that are kept, one width after the other until nothing is left open.
+/// How many partial choices are kept, one width after the other until no gap is left.
 const WIDTHS: [usize; 4] = [60, 1000, 10_000, 100_000];
 
-/// What is known of the cheapest choice of journeys.
+/// What is known about the cheapest choice of paths.
 pub(in crate::planner) struct Found {
-    /// No plan that meets the wish costs less.
+    /// No plan that meets the preference costs less.
     pub(in crate::planner) least: u64,
     /// The cheapest choice, if one was found.
     pub(in crate::planner) best: Option<Choice>,
 }
 
-/// An order of the nodes, and each item with where it is at each moment.
+/// An order of the nodes, and the node of each guest at each moment.
 pub(in crate::planner) struct Choice {
     pub(in crate::planner) order: Vec<usize>,
     pub(in crate::planner) at: Vec<(usize, Vec<usize>)>,
 }
 
-/// Looks at these whole orders, and at so many choices at most. None where nothing is asked of the end, or the cluster is too big for it.
+/// Considers these complete orders, and at most this many choices. None where no balanced end is asked for, or where
+/// the cluster is too big.
 pub(in crate::planner) fn cheapest(
     instance: &Instance,
     weights: &[u64],
@@ -82,7 +84,7 @@ pub(in crate::planner) fn cheapest(
     let least_open = open.iter().map(|(bound, _)| *bound).fold(f64::INFINITY, f64::min);
     let least = match &best {
         Some((cost, _, _)) if *cost as f64 - (unit as f64) < least_open => *cost,
-        // Where nobody can have such an end, prices know no limit.
+        // Where such an end is impossible, the multipliers grow without limit.
         _ if least_open.is_finite() => (least_open.clamp(0.0, dearest as f64).ceil() as u64).next_multiple_of(unit),
         _ => 0,
     };
@@ -94,10 +96,10 @@ pub(in crate::planner) fn cheapest(
     Some(Found { least, best })
 }
 
-/// Where a plan is known that costs `cost`: no plan in one of these whole orders costs less than what comes out, which is
-/// `cost` if everything cheaper is ruled out. Only journeys that may be part of something cheaper are weighed: so many
-/// of them in all orders, and so many choices, at `most`. None where there are more journeys, or where an end is wished
-/// for, which [`cheapest`] weighs.
+/// Where a plan that costs `cost` is known: no plan in one of these complete orders costs less than the result, which
+/// is `cost` if everything cheaper is ruled out. Only paths that may be part of something cheaper are considered: at
+/// `most` this many of them in all orders, and this many choices. None where there are more paths, or where a balanced
+/// end is preferred, which [`cheapest`] considers.
 pub(in crate::planner) fn least_beside(
     instance: &Instance,
     weights: &[u64],
@@ -124,7 +126,7 @@ pub(in crate::planner) fn least_beside(
     Some(least)
 }
 
-/// No choice in this table costs less; looked at until that is above `ceiling`, or nothing is left to look at.
+/// A bound for every choice in this table, improved until it is above `ceiling` or the choices are used up.
 fn least_of(table: &Table<'_>, ceiling: f64, choices: &mut u64) -> f64 {
     let mut bound = table.bound() - table.inexact;
     for width in WIDTHS {
@@ -138,13 +140,13 @@ fn least_of(table: &Table<'_>, ceiling: f64, choices: &mut u64) -> f64 {
     bound
 }
 
-/// What all cost if they move at every moment. None if sums of prices would not be exact enough.
+/// What all guests cost if they move at every moment. None if sums of costs would not be exact enough.
 fn dearest(weights: &[u64], moments: usize) -> Option<u64> {
     let dearest = weights.iter().try_fold(0_u64, |sum, weight| sum.checked_add(weight.checked_mul(moments as u64)?))?;
     (dearest <= MOST_COST).then_some(dearest)
 }
 
-/// What every cost is a multiple of: the next cheaper one is so much cheaper.
+/// Every cost is a multiple of this: the next cheaper one is cheaper by this much.
 fn unit(weights: &[u64]) -> u64 {
     weights.iter().copied().fold(0, greatest_common_divisor).max(1)
 }

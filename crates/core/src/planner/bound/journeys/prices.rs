@@ -1,48 +1,49 @@
-//! One order of the nodes: journeys of all items, and prices on memory at each moment and on unevenness at the end
-//! (Lagrange multipliers, by subgradient). With any prices that are not negative, the sum of everybody's cheapest
-//! journey is a bound; the best prices seen are kept.
+//! One order of the nodes: the paths of all guests, and Lagrange multipliers on memory at each moment and on imbalance
+//! at the end, found by a subgradient method. With any multipliers that are not negative, the sum of every guest's
+//! cheapest path is a bound; the best multipliers found are kept.
 
 use super::rows::Row;
 use crate::planner::bound::even_end;
 use crate::planner::problem::instance::{Instance, Place};
 
-/// Where limits are broken, by moment and node and by two nodes, and the square of how much altogether.
+/// By how much limits are exceeded, by moment and node and by pair of nodes, and the sum of the squares.
 struct Over {
     full: Vec<Vec<f64>>,
     wide: Vec<Vec<f64>>,
     norm: f64,
 }
 
-/// One order: journeys of all items, and prices.
+/// One order: the paths of all guests, and the multipliers.
 pub(super) struct Table<'a> {
     pub(super) instance: &'a Instance,
     pub(super) order: Vec<usize>,
     pub(super) rows: Vec<Row>,
-    /// By moment and node: memory that items may take.
+    /// By moment and node: memory that guests may take.
     pub(super) room: Vec<Vec<u64>>,
-    /// By node: memory that items must take at the end.
+    /// By node: memory that guests must take at the end.
     pub(super) floor: Vec<u64>,
-    /// By node: memory of the whole, and of what stays.
+    /// By node: its whole memory; `fixed` is the part of it that cannot move.
     pub(super) whole: Vec<f64>,
     fixed: Vec<f64>,
-    /// Two nodes may be apart by less than this at the end, as a share; infinite if nothing is asked of it.
+    /// The fullness of two nodes may differ by less than this at the end, as a share; infinite if no balance is asked
+    /// for.
     apart: f64,
-    /// What the prices give beside the journeys.
+    /// The part of the bound that does not depend on the paths.
     pub(super) constant: f64,
-    /// By so much sums of these prices may be off: the larger the prices, the less is left of what they differ by.
+    /// How far sums with these multipliers may be off by rounding: the larger they are, the more.
     pub(super) inexact: f64,
 }
 
-/// What rounding takes off a sum, as a share of all that is added and taken away in it: more than it ever is.
+/// An upper limit for the rounding error of a sum, as a share of all that is added and subtracted in it.
 const ROUNDING: f64 = 1e-12;
 
 impl<'a> Table<'a> {
-    /// These rows, with prices.
+    /// These rows, with multipliers.
     pub(super) fn new(instance: &'a Instance, rows: Vec<Row>, order: &[usize], limit: Option<u64>) -> Self {
         let nodes = instance.places.len();
         let mut content = vec![0_u64; nodes];
         instance.items.iter().for_each(|item| content[item.home] += item.memory_bytes);
-        // Whoever is over its limit from the start may stay so.
+        // A node that is over its limit from the start may stay so.
         let room = instance.places.iter().zip(content).map(|(place, content)| place.capacity_bytes.max(content));
         let mut room = vec![room.collect::<Vec<u64>>(); order.len() + 1];
         let mut floor = vec![0; nodes];
@@ -66,19 +67,20 @@ impl<'a> Table<'a> {
             inexact: 0.0,
         };
         table.find_prices(limit.map(|limit| limit as f64));
-        // Those that others must not meet first, for what comes after them depends on where they are; then big ones.
+        // First guests that others must not meet, because later ones depend on where they are; then big ones.
         let rank =
             |row: &Row| (instance.items[row.item].apart.is_empty(), std::cmp::Reverse(row.memory as u64), row.item);
         table.rows.sort_by_key(rank);
         table
     }
 
-    /// The least that any choice of journeys costs, by the prices.
+    /// The least that any choice of paths costs, with the multipliers.
     pub(super) fn bound(&self) -> f64 {
         self.constant + self.rows.iter().map(Row::least).sum::<f64>()
     }
 
-    /// Prices on memory at each moment and on unevenness at the end, bettered step by step, until they rule out `limit`.
+    /// Improves the multipliers on memory at each moment and on imbalance at the end step by step, until they rule out
+    /// `limit`.
     fn find_prices(&mut self, limit: Option<f64>) {
         let (nodes, moments) = (self.whole.len(), self.room.len());
         let mut memory = vec![vec![0.0; nodes]; moments];
@@ -117,7 +119,8 @@ impl<'a> Table<'a> {
         self.set_prices(&best.1, &best.2);
     }
 
-    /// Where everybody's cheapest journey breaks a limit, as shares of the node; what is left counts where it has a price.
+    /// Where the cheapest paths of all guests exceed a limit, as shares of the node; unused room counts where its
+    /// multiplier is above 0.
     fn over(&self, memory: &[Vec<f64>], uneven: &[Vec<f64>]) -> Over {
         let (nodes, moments) = (self.whole.len(), self.room.len());
         let load = self.loads();
@@ -172,7 +175,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// By moment and node: memory if everybody takes the journey that is cheapest now.
+    /// By moment and node: memory if every guest takes the path that is cheapest now.
     fn loads(&self) -> Vec<Vec<f64>> {
         let mut load = vec![vec![0.0; self.whole.len()]; self.room.len()];
         for row in &self.rows {
@@ -184,24 +187,24 @@ impl<'a> Table<'a> {
     }
 }
 
-/// Steps without a limit.
+/// At most this many steps without a limit.
 const STEPS: usize = 200;
 
-/// Steps towards a limit.
+/// At most this many steps towards a limit.
 const STEPS_TO_LIMIT: usize = 500;
 
-/// So many steps without a better bound are borne, without a limit and with one.
+/// The step is shortened after this many steps without a better bound: without a limit, and with one.
 const STALE: [usize; 2] = [8, 20];
 
-/// The first length, as a share of what everybody's weight comes to.
+/// The first length, as a share of the sum of all weights.
 const FIRST_LENGTH: f64 = 0.1;
 
-/// The bound that steps go towards, as a multiple of the limit.
+/// The bound that steps aim for, as a multiple of the limit.
 const BEYOND: f64 = 1.5;
 
-/// How far prices go at each step. Without a limit: as far as a length that is halved where nothing gets better, from the
-/// best prices on. With a limit that is to be ruled out: towards a bound well above it (Polyak's step), without going
-/// back, for where no plan can be that cheap the bound has no end.
+/// How far the multipliers change at each step. Without a limit: by a length that is halved when nothing improves,
+/// continuing from the best multipliers. With a limit to rule out: towards a bound well above it (Polyak's step),
+/// without going back, because where no plan can be that cheap the bound grows without end.
 struct Stride {
     limit: Option<f64>,
     length: f64,
@@ -218,7 +221,8 @@ impl Stride {
         if self.limit.is_some() { STEPS_TO_LIMIT } else { STEPS }
     }
 
-    /// Shorter after too many steps that bettered nothing. True if it goes on from the best prices then.
+    /// Shortens the step after too many steps without improvement. True if the best multipliers are to be restored
+    /// then.
     fn shorten(&mut self, better: bool) -> bool {
         self.stale = if better { 0 } else { self.stale + 1 };
         if self.stale <= STALE[usize::from(self.limit.is_some())] {
@@ -228,7 +232,7 @@ impl Stride {
         self.limit.is_none()
     }
 
-    /// How far along what is over, whose square is `norm`.
+    /// How far to go in the direction of the excess, whose square is `norm`.
     fn length(&self, bound: f64, norm: f64) -> f64 {
         match self.limit {
             Some(limit) => self.length * (limit * BEYOND - bound) / norm,

@@ -1,22 +1,22 @@
-//! Items with their journeys in one order: every journey, or those that may be part of something cheaper than a limit.
+//! Guests with their paths in one order: every path, or those that may be part of a choice cheaper than a limit.
 
 use crate::planner::problem::instance::Instance;
 
-/// One item: where it is at each moment, and how often it moves for that.
+/// A path: the node of a guest at each moment, and how many moves that takes.
 pub(in crate::planner) struct Journey {
     pub(in crate::planner) at: Vec<usize>,
     pub(in crate::planner) moves: u64,
 }
 
-/// Whether an item may move before its node goes down.
+/// Whether a guest may move before its node goes down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::planner) enum Early {
     Yes,
-    /// Only to leave a node that goes down: far fewer journeys, among which there is a way more often than not.
+    /// Only to leave a node that goes down: far fewer paths, among which there usually is a solution.
     No,
 }
 
-/// An item with its journeys, and what each costs with the prices of its table.
+/// A guest with its paths, and what each costs with the multipliers of its table.
 pub(in crate::planner) struct Row {
     pub(in crate::planner) item: usize,
     pub(super) memory: f64,
@@ -37,7 +37,7 @@ impl Row {
     }
 }
 
-/// Every journey. None if somebody has none in this order.
+/// Every path of every guest. None if a guest has no path in this order.
 pub(super) fn all(instance: &Instance, weights: &[u64], order: &[usize]) -> Option<Vec<Row>> {
     let row = |(item, weight): (usize, &u64)| {
         let journeys = journeys(instance, item, order, u64::MAX, Early::Yes);
@@ -46,9 +46,9 @@ pub(super) fn all(instance: &Instance, weights: &[u64], order: &[usize]) -> Opti
     weights.iter().enumerate().map(row).collect()
 }
 
-/// The journeys that may be part of something cheaper than `limit`: together with the cheapest ones of all others they
-/// cost less. None if there is nothing so cheap in this order. As many as are looked at are taken off what is `left`; with
-/// nothing left, some are missing.
+/// The paths that may be part of a choice cheaper than `limit`: together with the cheapest ones of all other guests
+/// they cost less. None if nothing is this cheap in this order. The number of paths considered is subtracted from
+/// `left`; at 0 some are missing.
 pub(in crate::planner) fn below(
     instance: &Instance,
     weights: &[u64],
@@ -75,7 +75,8 @@ pub(in crate::planner) fn below(
     Some(rows)
 }
 
-/// Every journey of an item that keeps to its nodes and to the releases, with so many moves at most.
+/// Every path of a guest that keeps to its allowed nodes and never goes to an older release, with at most this many
+/// moves.
 fn journeys(instance: &Instance, number: usize, order: &[usize], most_moves: u64, early: Early) -> Vec<Journey> {
     let item = &instance.items[number];
     let mut all = vec![Journey { at: Vec::new(), moves: 0 }];

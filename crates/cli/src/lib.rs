@@ -1,7 +1,7 @@
 //! The program `quorate`: reads the command line and the configuration, calls the other crates, prints.
 //!
 //! Standard output is data, standard error is messages. Every refusal says what happened, what it means for the cluster
-//! and what to do, and ends with one of the exit codes in [`exit`].
+//! and what to do, and ends with one of the exit codes in `exit`.
 
 mod clock;
 mod commands;

@@ -39,6 +39,7 @@ pub enum WhenPaused {
 }
 
 /// How driving ended.
+#[allow(clippy::large_enum_variant, reason = "there is one of it per run")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// The run is over.

@@ -1,5 +1,7 @@
 //! What an action leads to: what is written, sent and read, and in which order. The decisions have tests of their own.
 
+#![allow(clippy::disallowed_methods, reason = "the journal that two open needs a place")]
+
 mod fake;
 
 use std::future::Future;
@@ -12,7 +14,7 @@ use quorate_core::recovery::words_for;
 use quorate_core::run::{Event, Pause, Request, RunKind, RunOutcome, StepOutcome};
 use quorate_core::steps::{Rebalance, Step, set, undo};
 use quorate_engine::{Beginning, DriveError, Driver, Ended, Lowered, WhenPaused};
-use quorate_journal::{Holder, Journal, JournalError};
+use quorate_journal::{Holder, Journal, JournalError, Mode};
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
@@ -44,7 +46,10 @@ fn plan() -> Plan {
 
 /// A journal in which the run has switched rebalancing off and no process works on it; the cluster agrees.
 fn half_way(fake: &Fake) -> Journal {
-    let journal = Journal::in_memory().unwrap();
+    half_way_in(fake, Journal::in_memory().unwrap())
+}
+
+fn half_way_in(fake: &Fake, journal: Journal) -> Journal {
     let hold = set(Rebalance {});
     let id = StepId::new("cluster.hold-rebalance");
     let (kind, policy) = (RunKind::Upgrade, Policy::default());
@@ -120,13 +125,18 @@ fn a_step_is_written_before_its_command_is_sent_and_the_answer_after() {
 #[test]
 fn while_one_driver_holds_the_lease_no_other_continues_the_run() {
     let fake = Fake::new();
-    let journal = half_way(&fake);
-    let (mut one, mut other) = (Listens::new(&fake, &journal), Listens::new(&fake, &journal));
+    // Only a journal in a file can be opened by two.
+    let dir = std::env::temp_dir().join(format!("quorate-driver-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let open = || Journal::open(&dir.join("quorate.db"), Mode::Drive).unwrap();
+    let (journal, same) = (half_way_in(&fake, open()), open());
+    let (mut one, mut other) = (Listens::new(&fake, &journal), Listens::new(&fake, &same));
     let first = Driver::take_up(fake.ports(), &journal, &holder(), run(), &mut one).unwrap();
     let next = Holder::this_process("another");
-    let second = Driver::take_up(fake.ports(), &journal, &next, run(), &mut other);
+    let second = Driver::take_up(fake.ports(), &same, &next, run(), &mut other);
     assert!(matches!(second, Err(DriveError::Journal(JournalError::Held { .. }))), "{:?}", second.err());
-    drop(first);
+    drop((first, second));
+    std::fs::remove_dir_all(&dir).unwrap();
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! How close the planner gets to its lower bound, and how others do on the same cluster: `cargo xtask bench plan`.
 //!
-//! Nothing of this is in the product: random clusters drawn from a seed ([`family`]), models of other tools
-//! ([`rivals`]), a second implementation of the rules of a move ([`walk`]), proofs that nothing is cheaper ([`exact`],
-//! [`optima`]), an estimate of time ([`clock`]).
+//! Nothing of this is in the product: random clusters drawn from a seed (`family`), models of other tools
+//! (`rivals`), a second implementation of the rules of a move (`walk`), proofs that nothing is cheaper (`exact`,
+//! `optima`), an estimate of time (`clock`).
 //!
 //! One JSON object per strategy. `ratio` is the combined cost of all moves (bytes and a fixed cost per move) over the
 //! lower bound; a strategy that leaves work undone or breaks a rule can be below 1 and is not `clean`. Times are

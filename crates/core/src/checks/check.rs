@@ -108,13 +108,13 @@ pub(super) use kinds;
 /// Any check, as the registry holds it.
 #[derive(Debug)]
 pub struct AnyCheck {
-    /// [`Check::ID`].
+    /// Its id: `disk-space`.
     pub id: &'static str,
-    /// [`Check::EXPLAIN`].
+    /// The text of `quorate explain` and of `docs/checks.md`.
     pub explain: &'static str,
-    /// [`Check::WAIVABLE`].
+    /// May its findings be waived?
     pub waivable: Waivable,
-    /// [`Check::ASKED`].
+    /// Before a run only, or again before each node.
     pub asked: Asked,
     names: &'static [&'static str],
     look: fn(&Snapshot, &Policy) -> Vec<Finding>,

@@ -13,7 +13,7 @@ kinds! {
     Refused { why: String } => Warning, Cluster,
         ("a waiver has no effect: {why}"),
         ("Remove it, or fix what it was meant for");
-    NothingFound { waiver: Waiver } => Warning, Cluster,
+    Unused { waiver: Waiver } => Warning, Cluster,
         ("the waiver {waiver} matches nothing that was found"),
         ("Remove it, or fix what it was meant for");
     NoEffect { waiver: Waiver, why: &'static str } => Warning, Cluster,
@@ -52,7 +52,7 @@ fn idle(waiver: &Waiver, findings: &[Finding]) -> Option<Found> {
     let meant: Vec<&Finding> =
         findings.iter().filter(|finding| finding.severity >= Severity::Warning && means(waiver, finding)).collect();
     if meant.is_empty() {
-        return Some(Found::NothingFound { waiver: waiver.clone() });
+        return Some(Found::Unused { waiver: waiver.clone() });
     }
     let refused: Vec<&'static str> = meant.iter().filter_map(|finding| waivable(finding).err()).collect();
     (refused.len() == meant.len()).then(|| Found::NoEffect { waiver: waiver.clone(), why: refused[0] })

@@ -12,12 +12,14 @@
 //! Speed is not limited (`bwlimit`): a guest that writes faster than its migration may send never arrives; and HA,
 //! whose watchdog is what a starved heartbeat triggers, accepts no limit with its migrate commands.
 
+mod held_back;
 mod signs;
 #[cfg(test)]
 mod tests;
 mod throttle;
 mod watch;
 
+pub use held_back::{HeldBack, WATCH};
 pub use signs::{Restraint, Sign, WINDOW_S, restraint};
 pub use throttle::Throttle;
-pub use watch::{HeldBack, WATCH, against};
+pub use watch::against;

@@ -1,9 +1,7 @@
 //! May one more guest start to migrate?
 
-use serde::{Deserialize, Serialize};
-use thiserror::Error;
-
-use super::signs::{Restraint, Sign, restraint};
+use super::held_back::HeldBack;
+use super::signs::{Restraint, restraint};
 use super::throttle::Throttle;
 use crate::ids::UnixMs;
 use crate::run::RunState;
@@ -16,29 +14,6 @@ const RAMP_S: u64 = 15;
 
 /// HA only notes a command, and starts the migration some rounds later: so much more.
 const HA_ROUNDS_S: u64 = 45;
-
-/// The name under which the throttle refuses, like a rule's id.
-pub const WATCH: &str = "corosync-watch";
-
-/// Why a guest may not start to migrate yet.
-#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum HeldBack {
-    /// Corosync already complains.
-    #[error("{WATCH} ({throttle}): {sign}")]
-    BySign {
-        /// How many guests may migrate at once.
-        throttle: Throttle,
-        /// What corosync complains about.
-        sign: Sign,
-    },
-    /// There is one link, and it is too early to know what the last guest's migration does to it.
-    #[error(
-        "{WATCH} (one more at a time): corosync has one link only, and the last migration has just started: whether \
-         the heartbeat survives it is not known yet"
-    )]
-    LastOneJustSetOut,
-}
 
 /// What speaks against beginning this step now: one for each sign. Only guests that would start to move are held back.
 pub fn against(state: &RunState, step: &Step, snapshot: &Snapshot) -> Vec<HeldBack> {

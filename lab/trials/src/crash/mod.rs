@@ -340,11 +340,12 @@ fn take_up(point: Point, say: Option<Request>) -> Result<TakenUp, String> {
 fn still_to_undo(sim: &SimPorts, state: &RunState) -> usize {
     let mut open = state.open_changes.len();
     for record in state.steps.values().filter(|record| matches!(record.outcome, Some(StepOutcome::HandedOver(_)))) {
-        match &record.step {
-            Step::ChangeSetting(ChangeSetting { act: Act::Undo, setting: Setting::Failback(failback) }) => {
-                Impact::hand_over(&mut sim.world(), failback.guest);
-            }
-            _ => open += 1,
+        if let Step::ChangeSetting(ChangeSetting { act: Act::Undo, setting: Setting::Failback(failback) }) =
+            &record.step
+        {
+            Impact::hand_over(&mut sim.world(), failback.guest);
+        } else {
+            open += 1;
         }
     }
     open

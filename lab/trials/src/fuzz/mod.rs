@@ -1,7 +1,7 @@
 //! Fuzzing: each seed draws a cluster, a policy and faults, and the real engine makes a whole run over it.
 //!
 //! Two demands. *Safety*: whatever fails, no command of ours does harm, checked against the truth when it is sent
-//! ([`crate::judge`]), and no harm is in the impact report that none of the seed's faults can do by itself. *Liveness*:
+//! (`judge`), and no harm is in the impact report that none of the seed's faults can do by itself. *Liveness*:
 //! once a person has repaired the cluster and answered what was asked, the run comes to its end in bounded time, every
 //! node is done and nothing is left to undo. `docs/safety/fuzz.md` says how harm is told apart from bad luck, and why.
 //!

@@ -23,7 +23,7 @@ use quorate_pve::live::{self, HostKey, LiveClock, LiveConfig, NodeEndpoint, Secr
 use quorate_pve::observe::{Depth, Look, observe};
 use quorate_pve::ports::{Api, ApiData, ApiError, ApiRequest, PortFuture, Ports, Shell, ShellError, ShellOutput};
 use quorate_world::World;
-use quorate_world::synthetic::synthetic;
+use quorate_world::cluster_file::synthetic;
 use serde_json::json;
 
 /// Calls that are under way now, and the most that ever were, by node; the cluster's own are under "".

@@ -7,6 +7,7 @@ mod defaults;
 mod from_snapshot;
 mod plain;
 mod policies;
+mod synthetic;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,8 @@ use quorate_core::ids::{GuestId, NodeName, StorageId};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::World;
+use crate::faults::Fault;
 pub(crate) use defaults::running;
 use defaults::{
     churn, eight, five, forty_days, one, one_tib, quarter_hour, recovery, six, start, ten_minutes, thirty_two, three,
@@ -21,10 +24,7 @@ use defaults::{
 };
 pub use from_snapshot::world_from_snapshot;
 pub use policies::{POLICIES, POLICIES_POLICY};
-
-use crate::World;
-use crate::faults::Fault;
-pub use crate::synthetic::synthetic;
+pub use synthetic::synthetic;
 
 /// Why a cluster file cannot be used.
 #[derive(Debug, Error)]

@@ -43,7 +43,6 @@ pub mod speed;
 mod split;
 pub mod store;
 pub mod storm;
-pub mod synthetic;
 pub mod tasks;
 #[cfg(test)]
 mod tests;

@@ -43,7 +43,7 @@ fn what_was_exported_gives_the_same_plan_again_and_again_without_the_cluster() {
     plan.expect(4, &["[policy] consents = [\"restart-containers\", \"shutdown-guests\", \"eject-media\"]"]);
     assert_eq!(away.run(&["plan", "--from", "seen.json", "--commands"]).out, plan.out);
     let json = away.run(&["plan", "--from", "seen.json", "--json"]);
-    assert_eq!(parse(&json.out)["plan"]["waves"].as_array().unwrap().len(), 4);
+    assert_eq!(parse(&json.out)["plan"]["node_steps"].as_array().unwrap().len(), 4);
 }
 
 #[test]

@@ -3,6 +3,8 @@
 //! The rules themselves are asked (`invariants`): nothing of them is repeated here. Each reports its worst finding
 //! once: a rule that is broken now is not evaluated again with a node out.
 
+use std::collections::BTreeMap;
+
 use super::finding::{Finding, Severity, Subject};
 use super::support::some;
 use super::unknown_readings::blind;
@@ -19,37 +21,59 @@ const EVIDENCE: usize = 4;
 
 /// Every rule that does not hold, with its own evidence.
 pub(super) fn findings(snapshot: &Snapshot, policy: &Policy) -> Vec<Finding> {
-    let online = snapshot.nodes.values().filter(|node| !node.online.is(&false));
-    let out: Vec<(&NodeName, Snapshot)> = online.map(|node| (&node.name, node_out(snapshot, &node.name))).collect();
     let blind = blind(snapshot, policy);
+    let now: Vec<_> = ALL.iter().map(|rule| rule.holds(snapshot, &Context::new(policy))).collect();
+    // What is missing is reported by unknown-readings, once; this is for what else a rule cannot determine.
+    let asked: Vec<RuleId> = ALL
+        .iter()
+        .zip(&now)
+        .filter(|(_, outcome)| {
+            matches!(outcome, RuleOutcome::Holds) || blind && matches!(outcome, RuleOutcome::Unknown(_))
+        })
+        .map(|(rule, _)| *rule)
+        .collect();
+    let mut broken = broken_with_a_node_out(&asked, snapshot, policy);
     let mut findings = Vec::new();
-    for rule in ALL {
-        match rule.holds(snapshot, &Context::new(policy)) {
-            RuleOutcome::Holds => with_a_node_out(*rule, &out, policy, &mut findings),
-            broken @ RuleOutcome::Broken(_) => {
-                findings.push(finding(*rule, "now", Subject::Cluster, evidence(&broken)));
+    for (rule, outcome) in ALL.iter().zip(&now) {
+        match outcome {
+            _ if asked.contains(rule) => {
+                with_a_node_out(*rule, &broken.remove(rule).unwrap_or_default(), &mut findings)
             }
-            // What is missing is reported by unknown-readings, once; this is for whatever else a rule cannot determine.
-            RuleOutcome::Unknown(_) if blind => with_a_node_out(*rule, &out, policy, &mut findings),
-            unknown @ RuleOutcome::Unknown(_) => {
-                let problem = format!("cannot be determined: {}", evidence(&unknown));
+            RuleOutcome::Unknown(_) => {
+                let problem = format!("cannot be determined: {}", evidence(outcome));
                 findings.push(finding(*rule, "cannot-tell", Subject::Cluster, problem));
+            }
+            RuleOutcome::Holds | RuleOutcome::Broken(_) => {
+                findings.push(finding(*rule, "now", Subject::Cluster, evidence(outcome)));
             }
         }
     }
     findings
 }
 
-fn with_a_node_out(rule: RuleId, out: &[(&NodeName, Snapshot)], policy: &Policy, findings: &mut Vec<Finding>) {
-    let broken: Vec<(&NodeName, String)> = out
-        .iter()
-        .filter_map(|(node, state)| {
-            let context = Context { current_node: Some((*node).clone()), ..Context::new(policy) };
-            let outcome = rule.holds(state, &context);
-            matches!(outcome, RuleOutcome::Broken(_)).then(|| (*node, evidence(&outcome)))
-        })
-        .collect();
-    match &broken[..] {
+/// The evidence of each of these rules with one node out after the other. One forecast is held at a time: a large
+/// cluster has thousands of guests in each.
+fn broken_with_a_node_out<'a>(
+    rules: &[RuleId],
+    snapshot: &'a Snapshot,
+    policy: &Policy,
+) -> BTreeMap<RuleId, Vec<(&'a NodeName, String)>> {
+    let mut broken: BTreeMap<RuleId, Vec<(&NodeName, String)>> = BTreeMap::new();
+    for node in snapshot.nodes.values().filter(|node| !node.online.is(&false)).map(|node| &node.name) {
+        let state = node_out(snapshot, node);
+        let context = Context { current_node: Some(node.clone()), ..Context::new(policy) };
+        for rule in rules {
+            let outcome = rule.holds(&state, &context);
+            if matches!(outcome, RuleOutcome::Broken(_)) {
+                broken.entry(*rule).or_default().push((node, evidence(&outcome)));
+            }
+        }
+    }
+    broken
+}
+
+fn with_a_node_out(rule: RuleId, broken: &[(&NodeName, String)], findings: &mut Vec<Finding>) {
+    match broken {
         [(first, evidence), others @ ..] if broken.len() > ONE_BY_ONE => {
             let others: Vec<String> = others.iter().map(|(node, _)| node.to_string()).collect();
             let problem = format!("with {first} out: {evidence}. The same rule breaks with {} out", some(&others));

@@ -30,6 +30,7 @@ mod shell;
 pub use driver::DRIVER_LOCK_FILE;
 pub use look::{Depth, Hosts, Look};
 pub use quorum_views::quorum_views;
+pub use rights::least_role;
 
 use std::collections::BTreeMap;
 
@@ -58,7 +59,7 @@ async fn read(ports: &Ports, look: Look<'_>) -> Snapshot {
     let membership = membership::read(&first, &look).await;
     let reader = Reader::new(ports, &look.avoid, &membership.names);
 
-    let (nodes, cluster, ha, ceph, driver, resources) = tokio::join!(
+    let (mut nodes, mut cluster, ha, ceph, driver, resources) = tokio::join!(
         look_at_nodes(&reader, &membership, &look),
         cluster::read(&reader, &look),
         ha::read(&reader, &membership),
@@ -66,7 +67,8 @@ async fn read(ports: &Ports, look: Look<'_>) -> Snapshot {
         driver::read(&reader, &membership),
         guests::resources(&reader),
     );
-    let replication = cluster::replication(&reader, &membership, &look).await;
+    let mut replication = cluster::replication(&reader, &membership, &look).await;
+    rights::take_back_shortened(&cluster.permissions, &mut nodes, &mut cluster.storages, &mut replication);
     let listed = guests::place(&nodes, &resources, &membership, look.previous);
     let mut guests = facts::read(&reader, listed, &cluster.storages, &replication, &ha, &look).await;
     images::locate(&reader, &membership.names, &look, &mut guests).await;

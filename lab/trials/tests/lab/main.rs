@@ -14,6 +14,7 @@ mod interlocks;
 mod lab_for_other_clients;
 mod lab_from_snapshot;
 mod lab_serves_over_https_and_ssh;
+mod least_role;
 mod overlap;
 mod policies;
 mod ports_over_the_world;

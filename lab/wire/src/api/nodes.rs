@@ -130,6 +130,11 @@ fn network(call: &mut Call<'_>) -> Result<Reply, Refusal> {
         Some("any_bridge" | "any_local_bridge") => entry["type"] == "bridge",
         Some(kind) => entry["type"] == kind,
     });
+    // PVE::API2::Network: whatever type was asked for, a bridge is listed only for those who may see it.
+    list.retain(|entry| {
+        let path = format!("/sdn/zones/localnetwork/{}", entry["iface"].as_str().unwrap_or_default());
+        entry["type"] != "bridge" || call.may(&path, &["SDN.Audit", "SDN.Use"])
+    });
     Ok(Value::Array(list).into())
 }
 

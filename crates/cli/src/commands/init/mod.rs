@@ -12,6 +12,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use quorate_pve::live::{HostPort, probe_fingerprint};
+use quorate_pve::observe::least_role;
 
 use crate::config::address;
 use crate::context::Context;
@@ -21,9 +22,11 @@ use crate::private_file::write_new;
 use crate::render::page::Page;
 use members::Member;
 
-/// The privileges that a run needs, and no more. `docs/guide/access.md` says what each is for.
-pub(super) const PRIVILEGES: &str = "Sys.Audit Sys.Console Sys.Modify Sys.PowerMgmt Sys.Syslog VM.Audit VM.Config.CDROM \
-                                     VM.Migrate VM.PowerMgmt Datastore.Audit Mapping.Audit";
+/// Makes a role that can do a run, and no more. `docs/guide/access.md` says what each privilege is for.
+fn role_command() -> String {
+    let privileges: Vec<&str> = least_role().into_iter().collect();
+    format!("pveum role add Quorate -privs \"{}\"", privileges.join(" "))
+}
 
 const API_PORT: u16 = 8006;
 
@@ -120,7 +123,7 @@ fn secret(args: &Args) -> Result<String, Failure> {
     };
     say([
         "Create a role with the least privileges, a user and a token. On any node, as root:".to_owned(),
-        format!("    pveum role add Quorate -privs \"{PRIVILEGES}\""),
+        format!("    {}", role_command()),
         format!("    pveum user add {user}"),
         format!("    pveum acl modify / --users {user} --roles Quorate"),
         format!("    pveum user token add {user} {name} --privsep 0"),
@@ -186,11 +189,11 @@ fn say(lines: impl IntoIterator<Item = String>) {
 
 #[cfg(test)]
 mod tests {
-    use super::PRIVILEGES;
+    use super::role_command;
 
     #[test]
     fn the_readme_and_the_guide_give_the_role_that_init_prints() {
-        let role = format!("pveum role add Quorate -privs \"{PRIVILEGES}\"");
+        let role = role_command();
         for page in [include_str!("../../../../../README.md"), include_str!("../../../../../docs/guide/access.md")] {
             assert!(page.contains(&role), "{role}");
         }

@@ -38,9 +38,10 @@ const DRAINS: Client = Client { name: "drains", script: "drains.py", deadline: D
 /// What cargo builds for a developer who asks for clients alone.
 const BUILD: &[&str] = &["build", "--package", "quorate", "--package", "quorate-lab", "--locked"];
 
-/// What the stage of the tests has built already, asked for in the same words: with others, cargo would choose other
-/// features for the crates below, and build them all once more.
-const AS_TESTED: &[&str] = &["test", "--workspace", "--lib", "--bins", "--tests", "--locked", "--no-run"];
+/// What the stage of the tests has built already, asked for with the same targets: with others, cargo would choose
+/// other features for the crates below, and build them all once more. `cargo test` leaves out a program that no test of
+/// its own package runs, and both programs are tested from another one.
+const AS_TESTED: &[&str] = &["build", "--workspace", "--lib", "--bins", "--tests", "--locked"];
 
 /// The stage of `cargo xtask test`.
 pub(crate) fn stage(root: &Path, count: &mut Count) -> Outcome {

@@ -1,4 +1,4 @@
-//! A link from one page to another leads somewhere, down to the heading.
+//! A link from one page to another leads somewhere, down to the heading; one into a source, down to the function.
 
 use super::tree::{Complaint, Tree};
 
@@ -10,12 +10,22 @@ pub(super) fn lead_somewhere(tree: &Tree) -> Vec<Complaint> {
             let file = if file.is_empty() { path.clone() } else { beside(path, file) };
             if !exists(tree, &file) {
                 complaints.push(Complaint::at(path, index, format!("the link {target} leads to no file")));
-            } else if !heading.is_empty() && !tree.get(&file).is_some_and(|page| anchors(page).any(|a| a == heading)) {
-                complaints.push(Complaint::at(path, index, format!("{file} has no heading for the link {target}")));
+            } else if !heading.is_empty() && !tree.get(&file).is_some_and(|text| has(&file, text, heading)) {
+                let what = if file.ends_with(".rs") { "function" } else { "heading" };
+                complaints.push(Complaint::at(path, index, format!("{file} has no {what} for the link {target}")));
             }
         }
     }
     complaints
+}
+
+/// Does the file have that heading, or that function?
+fn has(file: &str, text: &str, name: &str) -> bool {
+    if file.ends_with(".rs") {
+        text.contains(&format!("fn {name}("))
+    } else {
+        anchors(text).any(|anchor| anchor == name)
+    }
 }
 
 /// Targets of `[words](target)` outside of blocks of code, without those on the web.
@@ -74,10 +84,14 @@ mod tests {
     fn a_link_to_a_page_or_a_heading_that_is_not_there_is_named() {
         let page = "# Lost quorum\n[all](../README.md) [folder](..) [site](https://example.org/x.md)\n\
                     [gone](b.md)\n[here](#lost-quorum) [not](#won) [there](c.md#who-pays-what)\n\
-                    ```\n[code](d.md)\n```\n";
-        let tree = tree_of(&[("docs/a.md", page), ("docs/c.md", "## Who pays, what?\n"), ("README.md", "")]);
-        let expected =
-            ["docs/a.md:3: the link b.md leads to no file", "docs/a.md:4: docs/a.md has no heading for the link #won"];
+                    ```\n[code](d.md)\n```\n[test](e.rs#it_holds) [none](e.rs#it)\n";
+        let others = [("docs/c.md", "## Who pays, what?\n"), ("README.md", ""), ("docs/e.rs", "fn it_holds() {}")];
+        let tree = tree_of(&[&[("docs/a.md", page)][..], &others[..]].concat());
+        let expected = [
+            "docs/a.md:3: the link b.md leads to no file",
+            "docs/a.md:4: docs/a.md has no heading for the link #won",
+            "docs/a.md:8: docs/e.rs has no function for the link e.rs#it",
+        ];
         assert_eq!(texts(&lead_somewhere(&tree)), expected);
     }
 }

@@ -1,4 +1,4 @@
-//! Ceph beyond its safety rules: flags that keep data from coming back, health checks that block nothing, no standby.
+//! Ceph beyond its safety rules: flags and health checks that block nothing, no standby.
 
 use super::check::{Asked, Check, Waivable, kinds};
 use crate::policy::Policy;
@@ -7,13 +7,7 @@ use crate::steps::is_benign;
 
 pub(super) struct CephHealth;
 
-/// Flags under which data that is missing after a reboot never comes back, or an OSD is never let in again.
-const FLAGS_IN_THE_WAY: [&str; 5] = ["nobackfill", "norecover", "noup", "pause", "pauserd"];
-
 kinds! {
-    FlagInTheWay { flag: String } => Blocking, Cluster,
-        ("the flag {flag} is set for all OSDs: Ceph will not become clean after a reboot"),
-        ("Clear it: ceph osd unset {flag}");
     FlagHinders { flag: String } => Warning, Cluster,
         ("the flag {flag} is set for all OSDs: Ceph recovers less than it could"),
         ("Clear it if it is not meant to stay: ceph osd unset {flag}");
@@ -35,13 +29,11 @@ impl Check for CephHealth {
     const ID: &'static str = "ceph-health";
     const EXPLAIN: &'static str =
         "What there is to know about Ceph beyond the rule ceph-redundancy, which covers placement groups, pools, \
-         monitors and every health check that is about redundancy. Flags that keep data from coming back after a \
-         reboot (nobackfill, norecover, noup, pause) are blocking; those that keep Ceph from recovering fully, flags \
-         of one host and a manager without standby are warnings. Health checks that are muted or say nothing about \
+         monitors, flags that a reboot does not go with, and every health check that is about redundancy. Flags that \
+         keep Ceph from recovering fully, flags of one host and a manager without standby are warnings. Health checks that are muted or say nothing about \
          redundancy (a recent crash that is not archived, a late scrub) are for information. A noout that is set \
          already is respected and left as it is. Look with `ceph health detail`.";
-    const WAIVABLE: Waivable =
-        Waivable::WarningsOnly("a node counts as back only when Ceph is clean, and with these flags it never is");
+    const WAIVABLE: Waivable = Waivable::Yes;
     const ASKED: Asked = Asked::BeforeARun;
     type Found = Found;
 
@@ -61,14 +53,18 @@ impl Check for CephHealth {
     }
 }
 
+/// Those that are not known to be harmless are the rule's.
 fn flags(ceph: &Ceph, found: &mut Vec<Found>) {
-    found.extend(ceph.flags.iter().cloned().map(|flag| match flag.as_str() {
-        name if FLAGS_IN_THE_WAY.contains(&name) => Found::FlagInTheWay { flag },
-        "norebalance" | "nodown" | "noin" => Found::FlagHinders { flag },
-        "noout" => Found::FlagSet { flag, meaning: "it is respected and not cleared by a run" },
-        _ => Found::FlagSet { flag, meaning: "it plays no part in a run" },
+    found.extend(ceph.flags.iter().cloned().filter_map(|flag| match flag.as_str() {
+        "norebalance" | "noin" => Some(Found::FlagHinders { flag }),
+        "noout" => Some(Found::FlagSet { flag, meaning: "it is respected and not cleared by a run" }),
+        "noscrub" | "nodeep-scrub" | "nosnaptrim" | "notieragent" => {
+            Some(Found::FlagSet { flag, meaning: "it plays no part in a run" })
+        }
+        _ => None,
     }));
     for (host, flags) in &ceph.node_flags {
-        found.extend(flags.iter().cloned().map(|flag| Found::HostFlag { flag, host: host.clone() }));
+        let mine = flags.iter().filter(|flag| matches!(flag.as_str(), "noout" | "noin"));
+        found.extend(mine.cloned().map(|flag| Found::HostFlag { flag, host: host.clone() }));
     }
 }

@@ -40,8 +40,25 @@ pub enum CopiesAtRisk {
     MonitorsShort { up: usize, all: usize },
     #[error("no monitor of Ceph was seen")]
     NoMonitorSeen,
+    #[error("the flag {flag} is set for {of}: {}", harm(.flag))]
+    Flag { flag: String, of: String },
     #[error(transparent)]
     Missing(#[from] Missing),
+}
+
+/// Flags of the OSD map under which a node can be rebooted: they keep data where it is, or only work that can wait.
+const HARMLESS_FLAGS: [&str; 7] = ["noout", "noin", "norebalance", "noscrub", "nodeep-scrub", "nosnaptrim", "notieragent"];
+
+/// What a flag does to a reboot (Ceph, "Operating a cluster: flags").
+fn harm(flag: &str) -> &'static str {
+    match flag {
+        "nodown" => "OSDs that stop are not marked down, so their clients hang until they are back",
+        "noup" => "OSDs that come back are not let in",
+        "nobackfill" | "norecover" => "copies that are missing after a reboot do not come back",
+        "pause" | "pauserd" | "pausewr" => "clients of Ceph stand still",
+        "full" | "nearfull" | "backfillfull" => "there is no room for data",
+        _ => "it is not known to be harmless",
+    }
 }
 
 impl Invariant for CephRedundancy {
@@ -60,12 +77,14 @@ impl Invariant for CephRedundancy {
         "While every OSD is up: all placement groups are active+clean, and health is clean by the names of its checks \
          (our own noout raises HEALTH_WARN, so the overall status says little). While the OSDs of a node are down: it \
          is one node only, noout is set for it, Ceph had called them ok to stop, and all data is still served. \
-         Monitors keep a majority, and no pool stops with one copy missing."
+         Monitors keep a majority, no pool stops with one copy missing, and no flag is set, for all OSDs or for some, \
+         that is not known to be harmless: with nodown, for example, clients hang for the whole reboot."
     }
 
     fn remedy(&self) -> &'static str {
         "Wait until Ceph is clean, or fix what it names: ceph health detail. A pool needs one copy more than min_size \
-         (ceph osd pool set POOL size N), monitors need three nodes (pveceph mon create)"
+         (ceph osd pool set POOL size N), monitors need three nodes (pveceph mon create). A flag is cleared where it was \
+         set: ceph osd unset FLAG, ceph osd unset-group FLAG HOST"
     }
 
     fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> RuleOutcome<CopiesAtRisk> {
@@ -73,6 +92,7 @@ impl Invariant for CephRedundancy {
         if let Some(Some(ceph)) = findings.read(&snapshot.ceph) {
             let away = away(snapshot, ceph, context, &mut findings);
             monitors(snapshot, ceph, &mut findings);
+            flags(ceph, &mut findings);
             for pool in ceph.pools.iter().filter(|pool| pool.size <= pool.min_size) {
                 let (size, min_size) = (pool.size, pool.min_size);
                 findings.broken(CopiesAtRisk::NoCopyToSpare { pool: pool.name.clone(), size, min_size });
@@ -127,6 +147,14 @@ fn with_osds_down(ceph: &Ceph, away: &BTreeSet<&NodeName>, findings: &mut Findin
     let all = u64::from(ceph.pg_count);
     if served < all {
         findings.broken(CopiesAtRisk::NotServed { inactive: all - served, all });
+    }
+}
+
+fn flags(ceph: &Ceph, findings: &mut Findings<CopiesAtRisk>) {
+    let of_all = ceph.flags.iter().map(|flag| (flag, "all OSDs"));
+    let of_some = ceph.node_flags.iter().flat_map(|(of, flags)| flags.iter().map(move |flag| (flag, of.as_str())));
+    for (flag, of) in of_all.chain(of_some).filter(|(flag, _)| !HARMLESS_FLAGS.contains(&flag.as_str())) {
+        findings.broken(CopiesAtRisk::Flag { flag: flag.clone(), of: of.to_owned() });
     }
 }
 

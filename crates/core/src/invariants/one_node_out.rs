@@ -7,7 +7,7 @@ use super::rule::{Context, Invariant};
 use super::support::{Findings, is_upgrading};
 use super::outcome::{Missing, RuleOutcome};
 use crate::ids::NodeName;
-use crate::snapshot::{HaNodeState, Node, Snapshot};
+use crate::snapshot::{HaNodeState, LrmMode, Node, Snapshot};
 
 /// `one-node-out`. While a node is being upgraded, it is the only one that may be out. An administrator's own
 /// maintenance of another node is respected: it has to end first.
@@ -39,6 +39,10 @@ pub enum HowOut {
     NotSeenByHa,
     #[error("being fenced")]
     Fenced,
+    #[error("going down: its pve-ha-lrm is stopping or stopped")]
+    GoingDown,
+    #[error("going down, or somebody stops all its guests")]
+    StoppingItsGuests,
 }
 
 impl Invariant for OneNodeOut {
@@ -54,14 +58,17 @@ impl Invariant for OneNodeOut {
     }
 
     fn explain(&self) -> &'static str {
-        "At most one node is out: in HA maintenance mode, having its packages upgraded, or offline, regardless of who \
-         took it out. While a node is being worked on it is the only one that may be. An administrator's own \
-         maintenance of another node is respected: the run waits until it ends."
+        "At most one node is out: in HA maintenance mode, having its packages upgraded, on its way down, or offline, \
+         regardless of who took it out. A node that is shut down or rebooted is a member for another minute; that it is \
+         on its way down is seen before, in its pve-ha-lrm and in the task that stops its guests. While a node is being \
+         worked on it is the only one that may be out. An administrator's own maintenance of another node is respected: \
+         the run waits until it ends."
     }
 
     fn remedy(&self) -> &'static str {
         "Bring the node back first: boot it and look at corosync there, or end its maintenance (ha-manager crm-command \
-         node-maintenance disable NODE). One that never returns is removed for good: pvecm delnode NODE"
+         node-maintenance disable NODE), or start the service that is stopped (systemctl start pve-ha-lrm). One that \
+         never returns is removed for good: pvecm delnode NODE"
     }
 
     fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> RuleOutcome<NodesOut> {
@@ -98,10 +105,21 @@ fn how_out(snapshot: &Snapshot, node: &Node, findings: &mut Findings<NodesOut>) 
     if is_upgrading(node, findings) {
         return Some(HowOut::Upgrading);
     }
-    match snapshot.ha.known()?.nodes.get(&node.name)? {
-        HaNodeState::Online | HaNodeState::Gone => None,
-        HaNodeState::Maintenance => Some(HowOut::Maintenance),
-        HaNodeState::Unknown => Some(HowOut::NotSeenByHa),
-        HaNodeState::Fence => Some(HowOut::Fenced),
+    match snapshot.ha.known()?.nodes.get(&node.name) {
+        None | Some(HaNodeState::Online | HaNodeState::Gone) => on_its_way_down(snapshot, node),
+        Some(HaNodeState::Maintenance) => Some(HowOut::Maintenance),
+        Some(HaNodeState::Unknown) => Some(HowOut::NotSeenByHa),
+        Some(HaNodeState::Fence) => Some(HowOut::Fenced),
     }
+}
+
+/// A node that shuts down is a member for as long as its guests take to stop. Its LRM is told first (pve-ha-manager:
+/// mode `restart` or `shutdown` until it starts again), and pve-guests stops what is left by a task.
+fn on_its_way_down(snapshot: &Snapshot, node: &Node) -> Option<HowOut> {
+    let lrm = snapshot.ha.known().and_then(|ha| ha.lrm.get(&node.name));
+    if lrm.is_some_and(|lrm| matches!(lrm.mode, LrmMode::Restart | LrmMode::Shutdown)) {
+        return Some(HowOut::GoingDown);
+    }
+    let mut jobs = snapshot.jobs.known().into_iter().flatten().filter(|job| job.node == node.name);
+    jobs.any(|job| job.kind.0 == "stopall").then_some(HowOut::StoppingItsGuests)
 }

@@ -133,9 +133,9 @@ const ROWS: &[Row] = &[
     },
     Row {
         check: "ceph-health",
-        words: "the flag norecover is set for all OSDs",
+        words: "the flag norebalance is set for all OSDs",
         change: |world, _| {
-            world.ceph.as_mut().unwrap().flags.insert("norecover".into());
+            world.ceph.as_mut().unwrap().flags.insert("norebalance".into());
         },
     },
     Row {

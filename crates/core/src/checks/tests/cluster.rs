@@ -251,10 +251,10 @@ fn ceph_health_goes_by_the_names_of_its_checks() {
     );
     fires(
         &|ceph| {
-            let _ = ceph.flags.insert("norecover".to_owned());
+            let _ = ceph.flags.insert("norebalance".to_owned());
         },
-        Severity::Blocking,
-        "norecover",
+        Severity::Warning,
+        "norebalance",
     );
     fires(
         &|ceph| drop(ceph.node_flags.insert("pve1".to_owned(), ["noout".to_owned()].into())),

@@ -157,6 +157,30 @@ fn one_node_out_counts_the_current_node_once_and_no_other() {
 }
 
 #[test]
+fn one_node_out_counts_a_node_that_is_on_its_way_down_while_it_is_still_a_member() {
+    let out = |how| Evidence::OneNodeOut(NodesOut::Out { node: name("pve3"), how, current_node: false });
+    for mode in [LrmMode::Restart, LrmMode::Shutdown] {
+        let mut snapshot = cluster();
+        snapshot.ha.known_mut().unwrap().lrm.get_mut(&name("pve3")).unwrap().mode = mode;
+        broken_by(&ask(RuleId::OneNodeOut, &snapshot, Some("pve1"), &[]), out(HowOut::GoingDown));
+        assert_eq!(ask(RuleId::OneNodeOut, &snapshot, Some("pve3"), &[]), RuleOutcome::Holds);
+    }
+    let mut snapshot = cluster();
+    let task = |kind: &str| Job {
+        upid: Upid::new(format!("UPID:pve3:0001:0001:69000000:{kind}::root@pam:")),
+        node: name("pve3"),
+        kind: JobKind(kind.to_owned()),
+        vmid: None,
+        user: "root@pam".to_owned(),
+        started: UnixMs(0),
+    };
+    snapshot.jobs = Known(vec![task("vzdump")]);
+    assert_eq!(ask(RuleId::OneNodeOut, &snapshot, Some("pve1"), &[]), RuleOutcome::Holds);
+    snapshot.jobs = Known(vec![task("stopall")]);
+    broken_by(&ask(RuleId::OneNodeOut, &snapshot, Some("pve1"), &[]), out(HowOut::StoppingItsGuests));
+}
+
+#[test]
 fn quorum_margin_counts_votes_and_not_nodes() {
     let mut snapshot = cluster();
     crash(&mut snapshot, "pve3");
@@ -403,6 +427,27 @@ fn ceph_redundancy_requires_all_copies_while_every_osd_is_up() {
     broken_by(&ask(RuleId::CephRedundancy, &snapshot, None, &[]), Evidence::CephRedundancy(failed));
     snapshot.ceph = gap();
     unknown(&ask(RuleId::CephRedundancy, &snapshot, None, &[]));
+}
+
+#[test]
+fn ceph_redundancy_accepts_flags_that_are_known_to_be_harmless_and_no_other_of_all_osds_or_of_some() {
+    let with = |of: Option<&str>, flag: &str| {
+        let mut snapshot = cluster();
+        let ceph = ceph_mut(&mut snapshot);
+        match of {
+            None => drop(ceph.flags.insert(flag.to_owned())),
+            Some(host) => drop(ceph.node_flags.insert(host.to_owned(), [flag.to_owned()].into())),
+        }
+        ask(RuleId::CephRedundancy, &snapshot, None, &[])
+    };
+    for flag in ["noout", "noin", "norebalance", "noscrub", "nodeep-scrub", "nosnaptrim", "notieragent"] {
+        assert_eq!((with(None, flag), with(Some("pve3"), flag)), (RuleOutcome::Holds, RuleOutcome::Holds), "{flag}");
+    }
+    for flag in ["nodown", "noup", "nobackfill", "norecover", "pause", "full", "a-flag-of-the-future"] {
+        broken(&with(None, flag), &format!("the flag {flag} is set for all OSDs"));
+        broken(&with(Some("pve3"), flag), &format!("the flag {flag} is set for pve3"));
+    }
+    broken(&with(None, "nodown"), "clients hang until they are back");
 }
 
 #[test]

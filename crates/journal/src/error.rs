@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::files::FileError;
 use crate::format::Format;
 use crate::holder::Lease;
 
@@ -25,6 +26,9 @@ pub enum JournalError {
         /// Why.
         reason: String,
     },
+    /// The file is not to be used: of another kind, or open to other users.
+    #[error("the journal is not used: {0}")]
+    File(#[from] FileError),
     /// The file is not a journal of Quorate.
     #[error("{path} is not a journal of Quorate: {reason}")]
     NotOurs {

@@ -8,14 +8,20 @@
 //!   driver whose lease was taken over cannot append any more.
 //! - A file in a newer major format is refused, one in a newer minor format can be read but not written.
 //!
-//! Not promised: events removed from the end by someone with access to the file go unnoticed. The journal is a record
-//! for its owner, not evidence against them.
+//! - Rows that are missing at the end are noticed: which event was written last is noted in a table of its own.
+//!
+//! Not promised: someone with access to the file who changes the note as well, or puts an older copy in its place, goes
+//! unnoticed here. The lock in the cluster names the journal's last event, and shows that. The journal is a record for
+//! its owner, not evidence against them.
 //!
 //! The state of a run is always a fold over [`Journal::events`]; nothing else about a run is stored.
 
 mod chain;
 mod error;
+pub mod files;
 mod format;
+#[cfg(feature = "full-disk")]
+mod full_disk;
 mod holder;
 mod lease;
 mod lock;

@@ -1,11 +1,17 @@
 //! The lock that keeps a second driver on the same machine out: an exclusive lock of the operating system on a file
 //! beside the journal. Its holder drives the run; when that process ends, for whatever reason, the lock is free.
+//!
+//! A lock that is free says that whoever held *this file on this kernel* is gone, in whichever container it ran. It says
+//! nothing about a holder of a file that this one is a copy of. So a lease also names the lock file that was locked for
+//! it ([`identity`]), and only where that is the same is its holder surely gone.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use crate::holder::this_boot;
 
 /// How often to try again while another process looks at the lock, and how long to wait between. A look takes
 /// microseconds.
@@ -37,6 +43,22 @@ pub(crate) fn take(journal: &Path) -> io::Result<Option<File>> {
         std::thread::sleep(BETWEEN_TRIES);
     }
     Ok(None)
+}
+
+/// Which file this is: its inode on this boot of this kernel. A copy has another inode, a snapshot of the file system
+/// another device, a cloned machine another boot.
+pub(crate) fn identity(file: &File) -> io::Result<String> {
+    let metadata = file.metadata()?;
+    Ok(format!("{} {}:{}", this_boot(), metadata.dev(), metadata.ino()))
+}
+
+/// The identity of the journal's lock file; none if there is no such file.
+pub(crate) fn identity_beside(journal: &Path) -> io::Result<Option<String>> {
+    match File::open(path(journal)?) {
+        Ok(file) => identity(&file).map(Some),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Does any process drive a run with this journal?

@@ -2,7 +2,8 @@
 
 use quorate_core::ids::{RunId, UnixMs};
 use quorate_core::run::Event;
-use rusqlite::{OptionalExtension, Row, params};
+use quorate_core::snapshot::JournalHead;
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::chain::{BEGINNING, Link};
 use crate::error::{JournalError, Result};
@@ -64,13 +65,8 @@ impl Journal {
         let kind = event.kind();
         self.write(|transaction| {
             self.demand_own_lease(transaction)?;
-            let last = transaction
-                .query_row("SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1", [], |row| {
-                    Ok((from_sql(row.get(0)?), row.get::<_, String>(1)?))
-                })
-                .optional()
-                .map_err(|source| self.write_failed(source))?;
-            let (last_seq, prev_hash) = last.unwrap_or((0, BEGINNING.to_owned()));
+            let JournalHead { seq: last_seq, hash: prev_hash } =
+                last_event(transaction).map_err(|source| self.write_failed(source))?;
             let seq = last_seq + 1;
             let hash = Link { prev_hash: &prev_hash, seq, run, at, kind, body: &body }.hash();
             transaction
@@ -81,6 +77,37 @@ impl Journal {
                 .map_err(|source| self.write_failed(source))?;
             Ok(seq)
         })
+    }
+
+    /// The last event; seq 0 if there is none.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn head(&self) -> Result<JournalHead> {
+        last_event(&self.connection()).map_err(|source| self.read_failed(source))
+    }
+
+    /// The hash of the first event: two journals that share it are copies of one journal, up to some event. None for a
+    /// journal without events.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn origin(&self) -> Result<Option<String>> {
+        self.hash_of(1)
+    }
+
+    /// Is this event in the journal, with all that came before it?
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn has(&self, head: &JournalHead) -> Result<bool> {
+        Ok(head.seq == 0 || self.hash_of(head.seq)?.as_ref() == Some(&head.hash))
+    }
+
+    fn hash_of(&self, seq: u64) -> Result<Option<String>> {
+        let read =
+            self.connection().query_row("SELECT hash FROM event WHERE seq = ?1", [to_sql(seq)], |row| row.get(0));
+        read.optional().map_err(|source| self.read_failed(source))
     }
 
     /// All events of one run, oldest first.
@@ -145,7 +172,29 @@ impl Journal {
             count = raw.seq;
             prev = raw.hash;
         }
+        self.demand_last_event(&self.connection())?;
         Ok(count)
+    }
+
+    /// Is the event that was written last still the last one? A file that was replaced as a whole by an older copy of
+    /// itself is not told in this way: the lock in the cluster shows that.
+    pub(crate) fn demand_last_event(&self, connection: &Connection) -> Result<()> {
+        let written = connection
+            .query_row("SELECT seq, hash FROM head", [], head_of)
+            .optional()
+            .map_err(|source| self.read_failed(source))?;
+        let (last, path) = (last_event(connection).map_err(|source| self.read_failed(source))?, self.path.clone());
+        match written {
+            Some(written) if written != last => {
+                let why = format!("{written} was written last, and the file ends with {last}: rows were removed");
+                Err(JournalError::ChainBroken { path, seq: last.seq, why })
+            }
+            None if last.seq > 0 => {
+                let why = "the note of which event was written last is missing".to_owned();
+                Err(JournalError::ChainBroken { path, seq: last.seq, why })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn raw(&self, query: &str, parameters: &[&dyn rusqlite::ToSql]) -> Result<Vec<Raw>> {
@@ -163,4 +212,13 @@ impl Journal {
         })?;
         Ok(Entry { seq: raw.seq, run: raw.run, at: raw.at, event })
     }
+}
+
+fn last_event(connection: &Connection) -> rusqlite::Result<JournalHead> {
+    let last = connection.query_row("SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1", [], head_of).optional()?;
+    Ok(last.unwrap_or_else(|| JournalHead { seq: 0, hash: BEGINNING.to_owned() }))
+}
+
+fn head_of(row: &Row<'_>) -> rusqlite::Result<JournalHead> {
+    Ok(JournalHead { seq: from_sql(row.get(0)?), hash: row.get(1)? })
 }

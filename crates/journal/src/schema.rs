@@ -1,13 +1,13 @@
 //! The file: how it is recognised, its format, its tables, its migrations.
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
+use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
 use crate::error::{JournalError, Result};
+use crate::files::{self, Care, FileError};
 use crate::format::Format;
 use crate::mode::Mode;
 
@@ -18,9 +18,10 @@ const APPLICATION_ID: i64 = 0x514F_5254;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Every format so far, oldest first, with the statements that migrate to it from the one before.
-const MIGRATIONS: &[(Format, &str)] = &[(
-    Format { major: 1, minor: 0 },
-    "CREATE TABLE event (
+const MIGRATIONS: &[(Format, &str)] = &[
+    (
+        Format { major: 1, minor: 0 },
+        "CREATE TABLE event (
         seq INTEGER PRIMARY KEY,
         run TEXT NOT NULL,
         at INTEGER NOT NULL,
@@ -49,17 +50,34 @@ const MIGRATIONS: &[(Format, &str)] = &[(
         renewed_at INTEGER NOT NULL,
         expires_at INTEGER NOT NULL
     ) STRICT;",
-)];
+    ),
+    (
+        Format { major: 1, minor: 1 },
+        "ALTER TABLE lease ADD COLUMN taken_at INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE lease ADD COLUMN lock_file TEXT NOT NULL DEFAULT '';
+    UPDATE lease SET holder = json_set(holder, '$.id', '', '$.pid', 0, '$.pid_namespace', '');
+    CREATE TABLE head (
+        only INTEGER PRIMARY KEY CHECK (only = 1),
+        seq INTEGER NOT NULL,
+        hash TEXT NOT NULL
+    ) STRICT;
+    INSERT INTO head SELECT 1, seq, hash FROM event ORDER BY seq DESC LIMIT 1;
+    CREATE TRIGGER head_is_the_last_event AFTER INSERT ON event
+        BEGIN INSERT OR REPLACE INTO head VALUES (1, NEW.seq, NEW.hash); END;",
+    ),
+];
 
 /// Opens the file, checks that it is ours, and brings it to the current format if the mode allows.
 pub(crate) fn open(path: &Path, mode: Mode) -> Result<Connection> {
     let refused = |reason: String| JournalError::Open { path: path.to_owned(), reason };
     match (path.try_exists(), mode) {
         (Ok(true), _) => {}
-        (Ok(false), Mode::Drive) => make_private_file(path).map_err(|error| refused(error.to_string()))?,
+        // It names guests and stores program output, so only its owner may read it.
+        (Ok(false), Mode::Drive) => drop(files::create(path).map_err(|error| refused(error.to_string()))?),
         (Ok(false), Mode::Ask | Mode::Read) => return Err(JournalError::Missing { path: path.to_owned() }),
         (Err(error), _) => return Err(refused(error.to_string())),
     }
+    demand_ours(path)?;
     let access = match mode {
         Mode::Drive | Mode::Ask => OpenFlags::SQLITE_OPEN_READ_WRITE,
         Mode::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
@@ -90,10 +108,20 @@ pub(crate) fn open_in_memory() -> Result<Connection> {
     Ok(connection)
 }
 
-/// The journal names guests and stores program output, so only its owner may read it. SQLite gives its side files the
-/// same mode.
-fn make_private_file(path: &Path) -> std::io::Result<()> {
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map(drop)
+/// The file and those that are kept beside it, to which SQLite gives the same mode: made by another user beforehand,
+/// each of them would be a way to tell the driver what to do, or to make it wait.
+fn demand_ours(path: &Path) -> Result<()> {
+    // Beside the file itself, even if it is opened through a link.
+    let path = path.canonicalize().map_err(|error| FileError { path: path.to_owned(), trouble: error.into() })?;
+    for suffix in ["", "-wal", "-shm", "-journal", ".lock"] {
+        let mut name = OsString::from(&path);
+        name.push(suffix);
+        match files::look(Path::new(&name), Care::Journal) {
+            Err(error) if error.is_missing() && !suffix.is_empty() => {}
+            looked => looked?,
+        }
+    }
+    Ok(())
 }
 
 /// The file's format; none if it is empty.

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use quorate_core::ids::{RunId, UnixMs};
+use quorate_core::ids::{DriverId, RunId, UnixMs};
 use quorate_core::policy::{ConsentKind, Policy};
 use quorate_core::run::{Event, Request, RunKind, RunOutcome};
 use quorate_journal::{Holder, Journal, JournalError, Mode};
@@ -132,6 +132,38 @@ fn a_row_that_was_changed_behind_the_triggers_breaks_the_chain_at_that_row() {
 }
 
 #[test]
+fn rows_that_were_cut_off_at_the_end_are_noticed_before_anything_is_appended() {
+    let dir = Dir::new("cut");
+    drop(three_events(&dir.file()));
+    let raw = Connection::open(dir.file()).unwrap();
+    raw.execute_batch("DROP TRIGGER event_is_never_removed; DELETE FROM event WHERE seq > 1").unwrap();
+    drop(raw);
+    let journal = Journal::open(&dir.file(), Mode::Drive).unwrap();
+    let refused = journal.acquire_lease(&here("anna", 1), &run(), UnixMs(0), 30).unwrap_err();
+    for error in [refused, journal.verify_chain().unwrap_err()] {
+        assert!(matches!(&error, JournalError::ChainBroken { seq: 1, .. }), "{error}");
+        assert!(error.to_string().contains("event 3 (") && error.to_string().contains("event 1 ("), "{error}");
+    }
+}
+
+#[test]
+fn a_journal_has_the_events_that_came_before_and_knows_the_journal_it_is_a_copy_of() {
+    let dir = Dir::new("heads");
+    let journal = three_events(&dir.file());
+    let old = journal.head().unwrap();
+    journal.append(&run(), UnixMs(9), &resumed("anna")).unwrap();
+    let new = journal.head().unwrap();
+    assert!(journal.has(&old).unwrap() && journal.has(&new).unwrap());
+    let other = Journal::in_memory().unwrap();
+    assert_eq!((other.head().unwrap().seq, other.origin().unwrap()), (0, None));
+    for _ in 0..4 {
+        other.append(&run(), UnixMs(7), &resumed("ben")).unwrap();
+    }
+    assert!(!other.has(&new).unwrap(), "an event of that number, and another one");
+    assert_ne!(other.origin().unwrap(), journal.origin().unwrap());
+}
+
+#[test]
 fn a_request_is_pending_until_it_was_handled_and_only_for_its_run() {
     let dir = Dir::new("requests");
     let driver = three_events(&dir.file());
@@ -150,10 +182,15 @@ fn a_request_is_pending_until_it_was_handled_and_only_for_its_run() {
     assert_eq!(driver.pending_requests(&run()).unwrap(), []);
 }
 
+/// A driver on this machine.
+fn here(text: &str, id: u64) -> Holder {
+    Holder::this_process(text, DriverId::drawn(id))
+}
+
 /// A driver on another machine: nothing here shows whether it is alive, and it does not see this machine's lock.
 fn far_away(text: &str, dir: &Dir) -> Holder {
     let _ = std::fs::remove_file(dir.0.join("run.db.lock"));
-    Holder { text: text.to_owned(), machine: format!("{text}-laptop") }
+    Holder { machine: format!("{text}-laptop"), ..Holder::this_process(text, text.into()) }
 }
 
 #[test]
@@ -188,7 +225,7 @@ fn a_second_driver_is_refused_until_the_firsts_lease_expires_and_the_first_canno
 fn on_one_machine_a_second_driver_is_refused_exactly_as_long_as_the_first_exists() {
     let dir = Dir::new("lock");
     let first = three_events(&dir.file());
-    let (anna, ben) = (Holder::this_process("anna"), Holder::this_process("ben"));
+    let (anna, ben) = (here("anna", 1), here("ben", 2));
     first.acquire_lease(&anna, &run(), UnixMs(0), 30).unwrap();
     let second = Journal::open(&dir.file(), Mode::Drive).unwrap();
     // Its lease has expired, but the process exists: a driver that was suspended and continues is still the driver.
@@ -214,13 +251,82 @@ fn on_one_machine_a_second_driver_is_refused_exactly_as_long_as_the_first_exists
 }
 
 #[test]
+fn a_driver_is_surely_gone_only_if_it_had_the_very_lock_that_is_ours_now() {
+    let dir = Dir::new("gone");
+    let first = three_events(&dir.file());
+    assert_eq!(first.acquire_lease(&here("anna", 1), &run(), UnixMs(0), 30).unwrap(), None, "nobody came before");
+    drop(first);
+    // A container on the same kernel: another host name, and the same lock file.
+    let container = Holder { machine: "container".to_owned(), ..here("ben", 2) };
+    let second = Journal::open(&dir.file(), Mode::Drive).unwrap();
+    assert_eq!(second.driver(UnixMs(1)).unwrap(), None);
+    assert_eq!(second.acquire_lease(&container, &run(), UnixMs(1), 30).unwrap(), Some(DriverId::drawn(1)));
+    drop(second);
+
+    // A copy of the journal: its lease names a driver that this lock says nothing about.
+    let copy = dir.0.join("copy.db");
+    for suffix in ["", "-wal"] {
+        let _ = std::fs::copy(dir.0.join(format!("run.db{suffix}")), dir.0.join(format!("copy.db{suffix}")));
+    }
+    let copied = Journal::open(&copy, Mode::Drive).unwrap();
+    assert_eq!(copied.driver(UnixMs(2)).unwrap().map(|lease| lease.holder.text).as_deref(), Some("ben"));
+    assert!(matches!(copied.acquire_lease(&here("anna", 3), &run(), UnixMs(2), 30), Err(JournalError::Held { .. })));
+    assert_eq!(copied.acquire_lease(&here("anna", 3), &run(), UnixMs(30_001), 30).unwrap(), None, "it has expired");
+}
+
+#[test]
+fn another_handle_renews_the_lease_until_it_is_lost_and_then_says_so() {
+    let dir = Dir::new("renewals");
+    let first = three_events(&dir.file());
+    first.acquire_lease(&far_away("anna", &dir), &run(), UnixMs(0), 30).unwrap();
+    let renewals = first.for_renewals().unwrap().expect("it is in a file");
+    renewals.renew_lease(UnixMs(200_000), 30).unwrap();
+    let lease = first.driver(UnixMs(229_999)).unwrap().expect("after a call of 200 s it is still held");
+    assert_eq!((lease.since, lease.renewed), (UnixMs(0), UnixMs(200_000)));
+    let second = Journal::open(&dir.file(), Mode::Drive).unwrap();
+    second.acquire_lease(&far_away("ben", &dir), &run(), UnixMs(230_000), 30).unwrap();
+    assert!(matches!(renewals.renew_lease(UnixMs(230_001), 30), Err(JournalError::LeaseLost { .. })));
+    assert!(matches!(first.check_lease(), Err(JournalError::LeaseLost { .. })));
+    first.release_lease().unwrap();
+    assert!(second.check_lease().is_ok() && Journal::in_memory().unwrap().for_renewals().unwrap().is_none());
+}
+
+#[test]
+fn a_driver_that_is_stopped_keeps_the_lock_and_is_seen_to_be_stopped() {
+    let dir = Dir::new("stopped");
+    let journal = three_events(&dir.file());
+    let mut child = child("journal::child_that_drives_until_it_is_killed", &dir);
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.ends_with("drives")));
+    let lease = journal.driver(UnixMs(1)).unwrap().unwrap();
+    assert!(!lease.is_stopped());
+    let send = |signal: &str| Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+    send("-STOP");
+    // The signal is delivered a moment later.
+    assert!((0..1000).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        lease.is_stopped()
+    }));
+    // Its number means another process elsewhere.
+    let elsewhere = |change: fn(&mut Holder)| {
+        let mut lease = lease.clone();
+        change(&mut lease.holder);
+        lease.is_stopped()
+    };
+    assert!(!elsewhere(|holder| holder.machine.push('2')) && !elsewhere(|holder| holder.pid_namespace.push('2')));
+    assert!(matches!(journal.acquire_lease(&here("next", 4), &run(), UnixMs(1), 30), Err(JournalError::Held { .. })));
+    send("-KILL");
+    child.wait().unwrap();
+}
+
+#[test]
 fn by_another_name_it_is_the_same_journal_with_the_same_lock() {
     let dir = Dir::new("link");
     let first = three_events(&dir.file());
-    first.acquire_lease(&Holder::this_process("anna"), &run(), UnixMs(0), 30).unwrap();
+    first.acquire_lease(&here("anna", 1), &run(), UnixMs(0), 30).unwrap();
     std::os::unix::fs::symlink("run.db", dir.0.join("link.db")).unwrap();
     let linked = Journal::open(&dir.0.join("link.db"), Mode::Drive).unwrap();
-    let refused = linked.acquire_lease(&Holder::this_process("ben"), &run(), UnixMs(1), 30);
+    let refused = linked.acquire_lease(&here("ben", 2), &run(), UnixMs(1), 30);
     assert!(matches!(refused, Err(JournalError::Held { .. })), "{refused:?}");
 }
 
@@ -228,7 +334,7 @@ fn by_another_name_it_is_the_same_journal_with_the_same_lock() {
 fn a_mere_reader_never_keeps_a_driver_out() {
     let dir = Dir::new("looks");
     let journal = three_events(&dir.file());
-    let holder = Holder::this_process("anna");
+    let holder = here("anna", 1);
     // A lease without a lock, as a crash leaves it: each look tries the lock.
     journal.acquire_lease(&holder, &run(), UnixMs(0), 30).unwrap();
     drop(journal);
@@ -258,7 +364,7 @@ fn a_mere_reader_never_keeps_a_driver_out() {
 fn child_that_drives_until_it_is_killed() {
     let path = std::env::var_os(CHILD_FILE).expect("only the test below starts this");
     let journal = Journal::open(Path::new(&path), Mode::Drive).unwrap();
-    journal.acquire_lease(&Holder::this_process("child"), &run(), UnixMs(0), 3600).unwrap();
+    journal.acquire_lease(&here("child", 3), &run(), UnixMs(0), 3600).unwrap();
     println!("drives");
     std::io::stdout().flush().unwrap();
     std::thread::sleep(std::time::Duration::from_secs(60));
@@ -271,7 +377,7 @@ fn a_driver_in_another_process_is_refused_until_the_first_was_killed_with_kill_9
     let mut child = child("journal::child_that_drives_until_it_is_killed", &dir);
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
     assert!(lines.any(|line| line.ends_with("drives")));
-    let holder = Holder::this_process("next");
+    let holder = here("next", 4);
     let refused = journal.acquire_lease(&holder, &run(), UnixMs(1), 30).unwrap_err();
     assert!(refused.to_string().starts_with("child drives run r1"), "{refused}");
     child.kill().unwrap();
@@ -286,19 +392,23 @@ fn a_newer_major_format_is_refused_and_a_newer_minor_one_is_read_only() {
     let set_version = |version: u32| {
         Connection::open(dir.file()).unwrap().pragma_update(None, "user_version", version).unwrap();
     };
-    set_version(1001);
+    set_version(1002);
     assert_eq!(Journal::open(&dir.file(), Mode::Read).unwrap().events(&run()).unwrap().len(), 3);
     for mode in [Mode::Drive, Mode::Ask] {
         let refused = Journal::open(&dir.file(), mode).unwrap_err();
         assert!(matches!(refused, JournalError::NewerReadOnly { .. }), "{refused}");
-        assert!(refused.to_string().contains("1.1") && refused.to_string().contains("1.0"), "{refused}");
+        assert!(refused.to_string().contains("1.2") && refused.to_string().contains("1.1"), "{refused}");
     }
     set_version(2000);
     for mode in [Mode::Drive, Mode::Ask, Mode::Read] {
         let refused = Journal::open(&dir.file(), mode).unwrap_err();
         assert!(matches!(refused, JournalError::Newer { .. }), "{refused}");
-        assert!(refused.to_string().contains("2.0") && refused.to_string().contains("1.0"), "{refused}");
+        assert!(refused.to_string().contains("2.0") && refused.to_string().contains("1.1"), "{refused}");
     }
+}
+
+fn make_private(path: &Path) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 #[test]
@@ -309,10 +419,12 @@ fn other_files_are_left_alone() {
     assert!(!dir.file().exists());
 
     std::fs::write(dir.file(), "a text of some length that is not a database").unwrap();
+    make_private(&dir.file());
     assert!(matches!(Journal::open(&dir.file(), Mode::Drive), Err(JournalError::NotOurs { .. })));
     std::fs::remove_file(dir.file()).unwrap();
 
     Connection::open(dir.file()).unwrap().execute_batch("CREATE TABLE bookmarks (url TEXT)").unwrap();
+    make_private(&dir.file());
     let before = std::fs::read(dir.file()).unwrap();
     assert!(matches!(Journal::open(&dir.file(), Mode::Drive), Err(JournalError::NotOurs { .. })));
     assert_eq!(std::fs::read(dir.file()).unwrap(), before);

@@ -2,6 +2,8 @@
 
 #![allow(clippy::disallowed_methods, reason = "these tests damage files")]
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use quorate_core::ids::{RunId, UnixMs};
@@ -51,8 +53,10 @@ fn is_a_whole_beginning(dir: &Path, database: &[u8], log: &[u8], what: &str) -> 
     for suffix in ["", "-wal", "-shm"] {
         let _ = std::fs::remove_file(dir.join(format!("found.db{suffix}")));
     }
-    std::fs::write(&path, database).unwrap();
-    std::fs::write(dir.join("found.db-wal"), log).unwrap();
+    for (path, bytes) in [(&path, database), (&dir.join("found.db-wal"), log)] {
+        std::fs::write(path, bytes).unwrap();
+        std::fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
+    }
     let journal = Journal::open(&path, Mode::Drive).unwrap_or_else(|error| panic!("{what}: {error}"));
     let found = journal.events(&run()).unwrap();
     for (entry, number) in found.iter().zip(1..) {

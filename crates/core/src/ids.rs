@@ -63,6 +63,11 @@ text_id!(
     RunId
 );
 text_id!(
+    /// One process that drives a run: 16 hexadecimal digits, drawn at random once. Two drivers never share one, not even
+    /// two that work on the same run one after the other.
+    DriverId
+);
+text_id!(
     /// A plan by the SHA-256 of its content.
     PlanId
 );
@@ -70,6 +75,13 @@ text_id!(
     /// A step within a run, readable and stable across new plans: `pve1.migrate.vm:101`.
     StepId
 );
+
+impl DriverId {
+    /// The id of a random number.
+    pub fn drawn(number: u64) -> Self {
+        Self(format!("{number:016x}"))
+    }
+}
 
 /// A guest's number, unique in the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

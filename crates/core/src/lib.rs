@@ -12,6 +12,7 @@ pub mod checks;
 pub mod command;
 #[cfg(test)]
 mod explorer;
+pub mod fence;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixture;
 pub mod forecast;

@@ -11,7 +11,7 @@ use crate::checks::Finding;
 use crate::ids::{GuestId, NodeName, StepId, UnixMs};
 use crate::plan::{Bound, Costs};
 use crate::policy::{ConsentKind, Waiver};
-use crate::run::{Event, Pause, RunOutcome, RunState, Spent, StepOutcome};
+use crate::run::{Event, OutsideChange, Pause, RunOutcome, RunState, Spent, StepOutcome};
 use crate::steps::{OnNode, Step};
 
 /// Everything there is to report about a run.
@@ -33,6 +33,8 @@ pub struct View {
     pub steps: Vec<StepView>,
     /// Every pause.
     pub pauses: Vec<PauseView>,
+    /// What has changed by another hand.
+    pub outside: Vec<(UnixMs, OutsideChange)>,
     /// What was agreed to during the run.
     pub approvals: Vec<ApprovalView>,
     /// Findings that the operator accepted as they are.
@@ -157,6 +159,8 @@ pub enum RunPhase {
     Completed,
     /// It was aborted by the operator.
     Aborted,
+    /// It ended before it followed a plan.
+    NothingDone,
 }
 
 /// How long a guest was down because of us: from the command to the proof, so never less than the real downtime.
@@ -183,7 +187,7 @@ impl View {
         self.state.apply(at, event);
         match event {
             Event::RunStarted { version, .. } => self.version.clone_from(version),
-            Event::DriverTookOver { driver } => self.driver = Some(driver.clone()),
+            Event::DriverTookOver { driver, .. } => self.driver = Some(driver.clone()),
             Event::PlanAdopted { plan, why } => {
                 if self.state.plans == 1 {
                     self.promised = plan.costs.clone();
@@ -200,7 +204,10 @@ impl View {
             Event::Consented { kinds, by } => {
                 self.approvals.push(ApprovalView { at, kinds: kinds.clone(), by: by.clone() });
             }
-            Event::DowntimeAgreed { .. } => {}
+            Event::DowntimeAgreed { .. }
+            | Event::ListsRefreshBegun { .. }
+            | Event::ListsRefreshed { .. }
+            | Event::FoundSet { .. } => {}
             Event::Waived { waiver, by, findings } => {
                 let (waiver, by, findings) = (waiver.clone(), by.clone(), findings.clone());
                 self.waivers.push(WaiverView { at, waiver, by, findings });
@@ -209,13 +216,17 @@ impl View {
                 let view = self.open_step(at, id, step);
                 view.attempts = view.attempts.max(*attempt);
             }
-            Event::CommandAnswered { id, answer, .. } => {
+            Event::CommandAnswered { id, answer, .. }
+            | Event::CommandInDoubt { id, why: answer }
+            | Event::CommandNotDone { id, why: answer } => {
                 if let Some(step) = self.under_way_mut(id) {
                     step.answer = Some(answer.clone());
                 }
             }
             Event::StepEnded { id, step, outcome } => self.open_step(at, id, step).ended = Some((at, outcome.clone())),
+            Event::ChangedOutside { change } => self.outside.push((at, change.clone())),
             Event::GuestRanSince { .. }
+            | Event::FirstSeen { .. }
             | Event::OutputKept { .. }
             | Event::ConfirmedOff { .. }
             | Event::ThrottleChanged { .. } => {}
@@ -276,6 +287,7 @@ impl View {
         match &self.state.ended {
             Some(RunOutcome::Completed | RunOutcome::Recovered) => RunPhase::Completed,
             Some(RunOutcome::Aborted) => RunPhase::Aborted,
+            Some(RunOutcome::NothingDone(_)) => RunPhase::NothingDone,
             None if self.state.paused.is_some() => RunPhase::Paused,
             None if self.state.only_undoes() => RunPhase::Aborting,
             None => RunPhase::Running,
@@ -324,9 +336,15 @@ impl View {
         self.done_by_us().filter(|step| step.step.is_move()).count()
     }
 
-    /// Reboots that we made.
+    /// Reboots of nodes, whoever made them.
     pub fn reboots(&self) -> usize {
-        self.done_by_us().filter(|step| step.step.on_node() == OnNode::Reboots).count()
+        let by_us = self.done_by_us().filter(|step| step.step.on_node() == OnNode::Reboots).count();
+        by_us + self.reboots_by_others()
+    }
+
+    /// Reboots that this run did not make.
+    pub fn reboots_by_others(&self) -> usize {
+        self.outside.iter().filter(|(_, change)| matches!(change, OutsideChange::Rebooted { .. })).count()
     }
 
     /// Guests that were down because of us.

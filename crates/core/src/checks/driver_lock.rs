@@ -6,16 +6,13 @@ use crate::snapshot::{DriverLock, Snapshot};
 
 pub(super) struct DriverLockHeld;
 
-/// A driver renews its lock every half minute, and pmxcfs releases one after two minutes.
-const STALE_S: u64 = 120;
-
 kinds! {
     Held { lock: DriverLock, age_s: u64 } => Blocking, Cluster,
         ("the cluster is being upgraded: run {} by {}, renewed {age_s} s ago", lock.run, lock.holder),
         ("Wait until that run has ended, or end it there: quorate abort");
     LeftBehind { lock: DriverLock, age_s: u64 } => Warning, Cluster,
-        ("a driver left its lock behind: run {} by {}, renewed {age_s} s ago", lock.run, lock.holder),
-        ("Continue it where its journal is: quorate resume");
+        ("run {} was left unfinished by {}, whose last sign of life is {age_s} s old", lock.run, lock.holder),
+        ("Continue it where its journal is: quorate resume. If that journal is lost: quorate recover --from-cluster");
 }
 
 impl Check for DriverLockHeld {
@@ -23,8 +20,9 @@ impl Check for DriverLockHeld {
     const EXPLAIN: &'static str =
         "Two administrators on two laptops must not both upgrade one cluster: each would drain onto the node that the \
          other reboots. A driver keeps a lock in the cluster itself and renews it. A lock that was renewed a moment \
-         ago is blocking: wait, or end the other run. An old one was left by a driver that died, and is a warning: it \
-         is best to continue its run with `quorate resume` where its journal is.";
+         ago is blocking: wait, or end the other run. An old one, or one that was released before its run had \
+         ended, was left by a driver that died or was told to leave, and is a warning: it is best to continue its run \
+         with `quorate resume` where its journal is, and what it has set is still set.";
     const WAIVABLE: Waivable = Waivable::Never("two drivers would upgrade one cluster");
     const ASKED: Asked = Asked::BeforeARun;
     type Found = Found;
@@ -32,7 +30,10 @@ impl Check for DriverLockHeld {
     fn look(snapshot: &Snapshot, _policy: &Policy, found: &mut Vec<Found>) {
         let Some(Some(lock)) = snapshot.driver.known() else { return };
         let (lock, age_s) = (lock.clone(), snapshot.taken.since_s(lock.renewed));
-        let held = age_s <= STALE_S;
-        found.push(if held { Found::Held { lock, age_s } } else { Found::LeftBehind { lock, age_s } });
+        if lock.may_live(snapshot.taken) {
+            found.push(Found::Held { lock, age_s });
+        } else if !lock.ended {
+            found.push(Found::LeftBehind { lock, age_s });
+        }
     }
 }

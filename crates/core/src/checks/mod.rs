@@ -85,11 +85,15 @@ pub fn by_id(id: &str) -> Option<&'static AnyCheck> {
     ALL.iter().find(|check| check.id == id)
 }
 
-/// Everything that the safety rules say and all checks find, with what is waived: the worst first, then by subject,
-/// then by check.
-pub fn run_all(snapshot: &Snapshot, policy: &Policy) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = ALL.iter().flat_map(|check| check.run(snapshot, policy)).collect();
-    findings.extend(rules::findings(snapshot, policy));
+/// Everything that is found at this time, with what is waived: the worst first, then by subject, then by check. Before
+/// a run that is what the safety rules say and all checks find. In a run the rules are asked before each step, and only
+/// those checks are made that nothing else takes care of.
+pub fn run_all(snapshot: &Snapshot, policy: &Policy, when: Asked) -> Vec<Finding> {
+    let made = ALL.iter().filter(|check| when == Asked::BeforeARun || check.asked == when);
+    let mut findings: Vec<Finding> = made.flat_map(|check| check.run(snapshot, policy)).collect();
+    if when == Asked::BeforeARun {
+        findings.extend(rules::findings(snapshot, policy));
+    }
     waiving::waive(&mut findings, &policy.waive);
     findings.sort_by(|one, other| {
         let worst_first = other.severity.cmp(&one.severity);

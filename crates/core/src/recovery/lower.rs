@@ -14,6 +14,7 @@ use super::confirmation::words_for;
 use super::facts::RunFacts;
 use super::quorum_views::{AbsenceNotKnown, NodeReport, QuorumViews, VotesNotKnown};
 use super::spans::span;
+use crate::fence::Unfenced;
 use crate::ids::{NodeName, UnixMs};
 use crate::invariants::{Context, Evidence, Grounds, RuleId, RuleOutcome};
 use crate::observed::{Observed, WhyUnknown};
@@ -91,6 +92,12 @@ pub enum NotLowered {
     OtherWords {
         /// As they were typed.
         words: String,
+    },
+    /// The order could have no condition.
+    #[error(transparent)]
+    Unfenced {
+        /// What is not known.
+        why: Unfenced,
     },
     /// The votes that are left would not be enough however far they are lowered, or the rule says no.
     #[error("{}: {evidence}", RuleId::VotesLoweredOnlyIfConfirmedOff)]

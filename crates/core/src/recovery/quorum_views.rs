@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::ids::{NodeName, UnixMs};
+use crate::ids::{BootId, NodeName, UnixMs};
 use crate::observed::{Observed, WhyUnknown};
 use crate::snapshot::{EtcPve, QuorumView};
 
@@ -25,6 +25,8 @@ pub struct QuorumViews {
 /// What one node reports about itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NodeReport {
+    /// The boot that it is in.
+    pub boot: Observed<BootId>,
     /// Seconds since its boot. If known, its shell answered, so the node is *not* off.
     pub uptime_s: Observed<u64>,
     /// Its own view of votes, members and links; unknown where corosync does not run.
@@ -131,6 +133,7 @@ impl NodeReport {
             Observed::unknown(source, why)
         }
         Self {
+            boot: gap(source, why),
             uptime_s: gap(source, why),
             view: gap(source, why),
             etc_pve: gap(source, why),

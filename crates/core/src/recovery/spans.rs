@@ -8,7 +8,7 @@ pub(super) fn ago(now: UnixMs, then: UnixMs) -> String {
 }
 
 /// `40 s`, `12 min 05 s`, `3 h 10 min`, `5 days`.
-pub(super) fn span(seconds: u64) -> String {
+pub(crate) fn span(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds} s"),
         60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),

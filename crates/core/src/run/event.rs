@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::outside::OutsideChange;
 use super::pause::Pause;
 use super::why_not_done::WhyNotDone;
 use crate::checks::Finding;
 use crate::command::Command;
-use crate::ids::{GuestId, NodeName, PlanId, RunId, StepId, UnixMs, Upid};
+use crate::ids::{BootId, DriverId, GuestId, NodeName, PlanId, RunId, StepId, UnixMs, Upid};
 use crate::migration_throttle::Throttle;
-use crate::plan::Plan;
+use crate::plan::{NoPlan, Plan};
 use crate::policy::{ConsentKind, Policy, Waiver};
 use crate::steps::{Step, Why};
 
@@ -35,6 +36,27 @@ pub enum Event {
     DriverTookOver {
         /// The process: who and where, in words.
         driver: String,
+        /// Its id; none in journals from before drivers had one.
+        #[serde(default)]
+        id: Option<DriverId>,
+    },
+    /// The package lists of these nodes are about to be refreshed, so that the plan is about what will be installed.
+    ListsRefreshBegun {
+        /// The nodes whose lists are old.
+        nodes: BTreeSet<NodeName>,
+    },
+    /// They were refreshed.
+    ListsRefreshed {
+        /// Nodes on which that failed, and why.
+        failed: BTreeMap<NodeName, String>,
+    },
+    /// Something was found set in the cluster that no journal here says anything about, and an administrator wants it
+    /// undone.
+    FoundSet {
+        /// The step that undoes it.
+        undo: Step,
+        /// Who said so, in words.
+        by: String,
     },
     /// From now on the run follows this plan.
     PlanAdopted {
@@ -107,6 +129,20 @@ pub enum Event {
         /// The task that PVE started for it.
         job: Option<Upid>,
     },
+    /// The command was sent, and no complete answer came: it may take effect, now or later.
+    CommandInDoubt {
+        /// The step's id.
+        id: StepId,
+        /// What came instead, in words.
+        why: String,
+    },
+    /// The command did nothing: its condition did not hold where it would have taken effect, or it was not sent in time.
+    CommandNotDone {
+        /// The step's id.
+        id: StepId,
+        /// Which condition, in words.
+        why: String,
+    },
     /// A step ended, whether it was started or found already done.
     StepEnded {
         /// The step's id.
@@ -123,6 +159,18 @@ pub enum Event {
         guest: GuestId,
         /// By its process's uptime, rounded to the later.
         since: UnixMs,
+    },
+    /// The run sees for the first time in which boot a node is, or where a guest runs, and expects to see it so again.
+    FirstSeen {
+        /// The nodes, each with its boot.
+        boots: BTreeMap<NodeName, BootId>,
+        /// The guests that run, each with its node.
+        running: BTreeMap<GuestId, NodeName>,
+    },
+    /// Something has changed since the last look that no step of this run explains.
+    ChangedOutside {
+        /// What.
+        change: OutsideChange,
     },
     /// Output of a remote program that is worth keeping.
     OutputKept {
@@ -202,6 +250,22 @@ pub enum RunOutcome {
     Aborted,
     /// A recovery: the configured votes are expected again, and nothing is left to undo.
     Recovered,
+    /// No plan was followed: at most package lists were refreshed.
+    NothingDone(NotBegun),
+}
+
+/// Why a run ended before it did anything.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NotBegun {
+    /// These findings forbid it.
+    Forbidden(Vec<Finding>),
+    /// There is no plan.
+    NoPlan(NoPlan),
+    /// The plan needs consents that were not given.
+    NeedsConsent(BTreeSet<ConsentKind>),
+    /// The operator aborted it.
+    Aborted,
 }
 
 /// What another process asks of the driver, by a row in the journal.
@@ -250,6 +314,9 @@ impl Event {
         match self {
             Self::RunStarted { .. } => "run-started",
             Self::DriverTookOver { .. } => "driver-took-over",
+            Self::ListsRefreshBegun { .. } => "lists-refresh-begun",
+            Self::ListsRefreshed { .. } => "lists-refreshed",
+            Self::FoundSet { .. } => "found-set",
             Self::PlanAdopted { .. } => "plan-adopted",
             Self::Consented { .. } => "consented",
             Self::DowntimeAgreed { .. } => "downtime-agreed",
@@ -258,8 +325,12 @@ impl Event {
             Self::ThrottleChanged { .. } => "throttle-changed",
             Self::StepStarted { .. } => "step-started",
             Self::CommandAnswered { .. } => "command-answered",
+            Self::CommandInDoubt { .. } => "command-in-doubt",
+            Self::CommandNotDone { .. } => "command-not-done",
             Self::StepEnded { .. } => "step-ended",
             Self::GuestRanSince { .. } => "guest-ran-since",
+            Self::FirstSeen { .. } => "first-seen",
+            Self::ChangedOutside { .. } => "changed-outside",
             Self::OutputKept { .. } => "output-kept",
             Self::FinalCheck { .. } => "final-check",
             Self::Paused { .. } => "paused",

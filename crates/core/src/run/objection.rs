@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::unsettled::MayStillHappen;
+use crate::fence::Unfenced;
 use crate::invariants::{Refusal, RuleId};
 use crate::migration_throttle::HeldBack;
 
@@ -16,6 +18,12 @@ pub enum Objection {
     /// The migration throttle holds a guest back.
     #[error(transparent)]
     CorosyncWatch(#[from] HeldBack),
+    /// Its order could have no condition.
+    #[error(transparent)]
+    Unfenced(#[from] Unfenced),
+    /// An order that was sent before may still take effect.
+    #[error(transparent)]
+    Unsettled(#[from] MayStillHappen),
 }
 
 impl Objection {

@@ -2,8 +2,11 @@
 //!
 //! Each pause reports what happened, what it means for the cluster and its guests, and what to do next.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
+use super::outside::OutsideChange;
 use super::spent::Shortfall;
 use super::why_not_done::WhyNotDone;
 use crate::checks::Finding;
@@ -12,6 +15,7 @@ use crate::ids::{GuestId, GuestKind, NodeName};
 use crate::plan::NoPlan;
 use crate::recovery::{Diagnosis, NotLowered};
 use crate::steps::{Step, Why};
+use crate::text::listed;
 
 /// Why a run is paused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +54,13 @@ pub enum Pause {
     NotWhole {
         /// What is not as it should be.
         why: Vec<Why>,
+    },
+    /// A node has rebooted or a guest has stopped, and no step of this run explains it.
+    ChangedOutside {
+        /// What has changed.
+        changes: Vec<OutsideChange>,
+        /// The guests that it took down and that are not seen to run now.
+        down: BTreeSet<GuestId>,
     },
     /// A step was started and does not end.
     StepStuck {
@@ -146,6 +157,8 @@ pub enum PauseCause {
     NeedsConsent,
     /// Something was found before the next node, or after the last, with which no run would be started.
     Findings,
+    /// A node or a guest went down by another hand.
+    ChangedOutside,
     /// A step has used up its time or its attempts, or no plan can be found.
     Stuck,
     /// No node has quorum. The run continues by itself when it is back.
@@ -168,6 +181,7 @@ impl Pause {
             Self::Operator { .. } => PauseCause::Operator,
             Self::PlanCostsMore { .. } | Self::MoreDowntime { .. } => PauseCause::NeedsConsent,
             Self::FoundBeforeNode { .. } | Self::FoundAtTheEnd { .. } | Self::NotWhole { .. } => PauseCause::Findings,
+            Self::ChangedOutside { .. } => PauseCause::ChangedOutside,
             Self::StepStuck { .. }
             | Self::NoPlan { .. }
             | Self::SamePlan { .. }
@@ -215,6 +229,7 @@ impl Pause {
                 "fix it, then `quorate resume` looks again; or `quorate abort` ends the run as it is",
             ),
             Self::NotWhole { why } => not_whole(why),
+            Self::ChangedOutside { changes, down } => changed_outside(changes, down),
             Self::StepStuck { step, how, answer } => stuck(step, how, answer.as_deref()),
             Self::NoPlan { why, no_plan, by_abort } => without_a_plan(why, no_plan, by_abort.as_ref()),
             Self::SamePlan { why } => {
@@ -268,6 +283,24 @@ fn not_whole(why: &[Why]) -> Vec<String> {
     let mut lines = vec!["every node was upgraded, and then this was seen at the end".to_owned()];
     lines.extend(why.iter().map(ToString::to_string));
     lines.push("fix it, then `quorate resume` looks again; or `quorate abort` ends the run as it is".to_owned());
+    lines
+}
+
+/// So many changes are listed; the log has all of them.
+const MOST_LISTED: usize = 30;
+
+fn changed_outside(changes: &[OutsideChange], down: &BTreeSet<GuestId>) -> Vec<String> {
+    let mut lines: Vec<String> = changes.iter().take(MOST_LISTED).map(ToString::to_string).collect();
+    if changes.len() > MOST_LISTED {
+        lines.push(format!("and {} more: `quorate log` has all of them", changes.len() - MOST_LISTED));
+    }
+    if down.is_empty() {
+        lines.push("every guest that it took down runs again".to_owned());
+    } else {
+        lines.push(format!("not seen to run now: {}. Start what should run", listed(down)));
+    }
+    lines.push(GUESTS_RUN.replace("guests keep", "all other guests keep"));
+    lines.push(format!("find out what happened, then `quorate resume` plans for what is there; or {ENDS}"));
     lines
 }
 

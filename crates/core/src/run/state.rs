@@ -5,15 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::event::{Event, RunKind, RunOutcome, StepOutcome};
+use super::expected::Expected;
+use super::outside::OutsideChange;
 use super::pause::Pause;
 use super::spent::Spent;
+use super::unsettled::Unsettled;
 use crate::command::Command;
-use crate::ids::{GuestId, NodeName, RunId, StepId, UnixMs, Upid};
+use crate::ids::{DriverId, GuestId, NodeName, RunId, StepId, UnixMs, Upid};
 use crate::invariants::{Context, Moving};
 use crate::migration_throttle::Throttle;
 use crate::plan::{NodeStep, Plan};
 use crate::policy::{ConsentKind, Policy};
 use crate::recovery::RunFacts;
+use crate::snapshot::Snapshot;
 use crate::steps::{OnNode, Step};
 
 /// Everything that the events say.
@@ -23,6 +27,8 @@ pub struct RunState {
     pub run: Option<RunId>,
     /// What it is for.
     pub kind: RunKind,
+    /// The process that took it over last.
+    pub driver: Option<DriverId>,
     /// The cluster's name.
     pub cluster: String,
     /// What the operator allows.
@@ -45,10 +51,16 @@ pub struct RunState {
     pub current_node: Option<NodeName>,
     /// Every step that was ever started or found done.
     pub steps: BTreeMap<StepId, StepRecord>,
+    /// Orders that were sent and may still take effect, oldest first.
+    pub unsettled: Vec<Unsettled>,
     /// What is still to undo, oldest first.
     pub open_changes: Vec<OpenChange>,
     /// How many guests the migration throttle lets move, and why.
     pub throttle: (Throttle, Vec<String>),
+    /// What it expects to see again at its next look.
+    pub expected: Expected,
+    /// What has changed by another hand, and the operator has not answered by a resume.
+    pub unanswered: Vec<OutsideChange>,
     /// Why it is paused, if it is.
     pub paused: Option<Pause>,
     /// The operator has aborted it: it only undoes what it changed.
@@ -70,8 +82,10 @@ pub struct StepRecord {
     pub last_started: UnixMs,
     /// How often its command was sent since the run last continued.
     pub attempts: u32,
-    /// The command of the last attempt.
+    /// The command of the last attempt; none if it did nothing.
     pub command: Option<Command>,
+    /// How often a command did nothing, by its own condition, since the run last continued.
+    pub refused: u32,
     /// What the cluster answered last.
     pub answer: Option<String>,
     /// PVE's task of the last attempt.
@@ -94,6 +108,18 @@ pub struct OpenChange {
 }
 
 impl RunState {
+    /// Orders that may still take effect, as far as can be seen.
+    pub fn unsettled_orders<'a>(&'a self, snapshot: &'a Snapshot, now: UnixMs) -> impl Iterator<Item = &'a Unsettled> {
+        self.unsettled.iter().filter(move |order| !order.is_over(snapshot, now))
+    }
+
+    /// One order of a step is settled: the last one, because its answer comes before another is sent.
+    pub(super) fn settled(&mut self, id: &StepId) {
+        if let Some(last) = self.unsettled.iter().rposition(|order| order.id == *id) {
+            self.unsettled.remove(last);
+        }
+    }
+
     /// Folds a whole journal.
     pub fn of<'a>(events: impl IntoIterator<Item = (UnixMs, &'a Event)>) -> Self {
         let mut state = Self::default();
@@ -115,7 +141,12 @@ impl RunState {
                 self.consents.clone_from(&policy.consents);
                 self.started = at;
             }
-            Event::DriverTookOver { .. } => self.look_anew(at),
+            Event::DriverTookOver { id, .. } => {
+                self.driver.clone_from(id);
+                self.look_anew(at);
+            }
+            Event::FoundSet { undo, .. } => self.open(at, &StepId::new("found"), Some(undo)),
+            Event::ListsRefreshBegun { .. } | Event::ListsRefreshed { .. } => {}
             Event::OutputKept { .. } | Event::ConfirmedOff { .. } | Event::FinalCheck { .. } => {}
             Event::ThrottleChanged { throttle, why } => self.throttle = (*throttle, why.clone()),
             Event::PlanAdopted { plan, .. } => {
@@ -144,6 +175,7 @@ impl RunState {
                     self.spent.entry(guest).or_default().begin(at);
                 }
                 self.open(at, id, undo.as_ref());
+                self.unsettled.extend(Unsettled::of(at, id, step, command.as_ref()));
             }
             Event::GuestRanSince { guest, since } => {
                 if let Some(spent) = self.spent.get_mut(guest) {
@@ -151,9 +183,27 @@ impl RunState {
                 }
             }
             Event::CommandAnswered { id, answer, job } => {
+                self.settled(id);
                 if let Some(record) = self.steps.get_mut(id) {
                     record.answer = Some(answer.clone());
                     record.job.clone_from(job);
+                }
+            }
+            Event::FirstSeen { boots, running } => self.expected.seen(boots, running),
+            Event::ChangedOutside { change } => {
+                self.expected.changed_outside(change);
+                self.unanswered.extend(change.pauses().then(|| change.clone()));
+            }
+            Event::CommandInDoubt { id, why } => {
+                if let Some(record) = self.steps.get_mut(id) {
+                    record.answer = Some(why.clone());
+                }
+            }
+            Event::CommandNotDone { id, why } => {
+                self.settled(id);
+                if let Some(record) = self.steps.get_mut(id) {
+                    (record.answer, record.command) = (Some(why.clone()), None);
+                    record.refused += 1;
                 }
             }
             Event::StepEnded { id, step, outcome } => {
@@ -175,13 +225,15 @@ impl RunState {
             self.current_node = Some(node);
         }
         let known = self.steps.get(id).filter(|record| record.outcome.is_none());
-        let first_started = known.filter(|_| attempt > 1).map_or(at, |record| record.first_started);
+        let again = known.filter(|_| attempt > 1);
+        let (first_started, refused) = again.map_or((at, 0), |record| (record.first_started, record.refused));
         let record = StepRecord {
             step: step.clone(),
             first_started,
             last_started: at,
             attempts: attempt,
             command: command.cloned(),
+            refused,
             answer: None,
             job: None,
             outcome: None,
@@ -208,8 +260,13 @@ impl RunState {
         if self.node_step_of(id).is_some_and(|node_step| node_step.steps.iter().all(|step| self.is_done(&step.id))) {
             self.current_node = None;
         }
+        if matches!(outcome, StepOutcome::Done | StepOutcome::FoundDone) {
+            self.expected.changed_by(step);
+        }
         match outcome {
             StepOutcome::Done | StepOutcome::FoundDone | StepOutcome::HandedOver(_) => {
+                // The effect that was seen is that of one order.
+                self.settled(id);
                 let settled = step.undone_on_the_way_by();
                 self.open_changes.retain(|open| open.undo != *step && Some(&open.undo) != settled.as_ref());
             }
@@ -238,6 +295,7 @@ impl RunState {
     /// Steps that had only waited, with nothing sent, start again: by another plan, if this one no longer fits.
     fn resumed(&mut self, at: UnixMs) {
         self.paused = None;
+        self.unanswered.clear();
         self.steps.retain(|_, record| record.outcome.is_some() || record.command.is_some());
         self.look_anew(at);
     }
@@ -247,7 +305,7 @@ impl RunState {
     fn look_anew(&mut self, at: UnixMs) {
         for record in self.steps.values_mut().filter(|record| record.outcome.is_none()) {
             record.first_started = at;
-            record.attempts = 0;
+            (record.attempts, record.refused) = (0, 0);
         }
     }
 

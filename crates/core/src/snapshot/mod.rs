@@ -6,6 +6,7 @@
 mod boot;
 mod ceph;
 mod checker;
+mod driver_lock;
 mod gaps;
 mod guest;
 mod ha;
@@ -23,6 +24,7 @@ use sha2::{Digest, Sha256};
 pub use boot::{Boot, BootPartition, KeptBoot};
 pub use ceph::{Ceph, CephDaemon, CephHealthCheck, DaemonKind, HealthLevel, Osd, PgState, Pool, SafeToStop};
 pub use checker::{CheckerLevel, CheckerLine, CheckerReport};
+pub use driver_lock::{DriverLock, JournalHead, LOCK_TTL_S, OlderJournal};
 pub use gaps::Gap;
 pub use guest::{DiskUse, Guest, GuestStatus, LocalDisk, LocalResource, Lock, MigrationFacts, TargetRefusal};
 pub use ha::{
@@ -103,17 +105,6 @@ pub struct Options {
     /// All settings of the cluster's resource scheduler (`crs`), unchanged.
     #[serde(default)]
     pub crs: BTreeMap<String, String>,
-}
-
-/// The driver's lock in the cluster itself, so that two administrators on two laptops cannot both upgrade it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DriverLock {
-    /// The run that took it.
-    pub run: String,
-    /// Who took it and on which machine, in words.
-    pub holder: String,
-    /// When it was last renewed, by the holder's clock.
-    pub renewed: UnixMs,
 }
 
 impl Snapshot {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{About, Change, Class, Effect, IfImpossible, Limits, Move, OnGuest, OnNode, Profile, StartGuest, StartMoved, StepKind, StepStatus, MoveMode, Undo, Why};
-use super::support::{all_guests_seen, node, node_mut};
+use super::support::{all_guests_seen, helper, node, node_mut};
 use super::why::read;
 use crate::command::{Command, Method};
 use crate::ids::{GuestId, GuestKind, NodeName};
@@ -235,9 +235,10 @@ impl StepKind for Migrate {
             MoveMode::LiveWithDisks => &[("target", to), ("online", "1"), ("with-local-disks", "1")],
             MoveMode::Restart => &[("target", to), ("restart", "1")],
             MoveMode::Offline => &[("target", to)],
+            // Not by the API: it would be for any node to carry out, at any time.
             MoveMode::Ha => {
-                let path = format!("/cluster/ha/resources/{}/migrate", self.guest);
-                return Some(Command::api(Method::Post, path, &[("node", to)]));
+                let (on, sid) = (helper(snapshot, Some(&self.from))?, self.guest.to_string());
+                return Some(Command::shell(&on, &["ha-manager", "crm-command", "migrate", &sid, to]));
             }
         };
         Some(Command::api(Method::Post, path, params))

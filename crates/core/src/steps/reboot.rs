@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{About, Change, Class, Effect, IfImpossible, Limits, OnGuest, OnNode, Profile, StepKind, StepStatus, Undo, Why};
 use super::support::{bring_online, node, node_mut, take_offline};
 use super::why::read;
-use crate::command::{Command, Method};
+use crate::command::Command;
 use crate::ids::{BootId, NodeName};
 use crate::observed::Observed;
 use crate::policy::Deadlines;
@@ -89,7 +89,8 @@ impl StepKind for Reboot {
     }
 
     fn command(&self, _snapshot: &Snapshot) -> Option<Command> {
-        Some(Command::api(Method::Post, format!("/nodes/{}/status", self.node), &[("command", "reboot")]))
+        // Not by the API: only on the node itself can be seen, in the same moment, that nothing runs there.
+        Some(Command::shell(&self.node, &["systemctl", "reboot"]))
     }
 
     fn limits(&self, deadlines: &Deadlines) -> Limits {

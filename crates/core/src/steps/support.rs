@@ -7,7 +7,7 @@ use super::why::{Why, read};
 use crate::command::{Command, Method};
 use crate::ids::{GuestId, NodeName, Upid};
 use crate::observed::Observed;
-use crate::snapshot::{Ceph, Guest, GuestStatus, HaNodeState, HaRequest, HaServiceState, Node, Snapshot};
+use crate::snapshot::{Ceph, EtcPve, Guest, GuestStatus, HaNodeState, HaRequest, HaServiceState, Node, Snapshot};
 
 const BENIGN_CEPH_CHECKS: [&str; 12] = [
     "OSDMAP_FLAGS",
@@ -156,10 +156,12 @@ pub(super) fn ha_unsettled(snapshot: &Snapshot) -> Result<Vec<Why>, Why> {
     Ok(left)
 }
 
-/// A node to give a cluster-wide command on: preferably not the current one, which may be going down.
-pub(super) fn helper_for(snapshot: &Snapshot, node: &NodeName) -> NodeName {
-    let online = |other: &&Node| other.name != *node && other.online.is(&true);
-    snapshot.nodes.values().find(online).map_or_else(|| node.clone(), |other| other.name.clone())
+/// A node to give a cluster-wide command on: preferably one that is online and can write to /etc/pve, and not the one
+/// that may be going down. None where no node was seen.
+pub(super) fn helper(snapshot: &Snapshot, avoid: Option<&NodeName>) -> Option<NodeName> {
+    let writable = |name: &NodeName| snapshot.etc_pve.get(name).is_some_and(|state| state.is(&EtcPve::Writable));
+    let worse = |node: &&Node| (!node.online.is(&true), !writable(&node.name), Some(&node.name) == avoid);
+    snapshot.nodes.values().min_by_key(worse).map(|node| node.name.clone())
 }
 
 /// The same for Ceph's commands: a node that has daemons of Ceph, and so its keyring.

@@ -161,6 +161,7 @@ impl Run {
         let policy = Policy::default();
         let (id, kind) = (RunId::new("r"), RunKind::Upgrade);
         run.write(Event::RunStarted { run: id, kind, cluster: "lab".into(), policy, version: "0".into() });
+        run.write(Event::DriverTookOver { driver: "first".to_owned(), id: Some("first".into()) });
         if let Some(opener) = &stuck.opener {
             let (id, step) = (StepId::new("opener"), opener.clone());
             let (command, undo) = (opener.kind().command(&run.world), opener.undone_later_by());
@@ -201,7 +202,11 @@ impl Run {
                 let command = start.command.clone().filter(|_| !again);
                 let undo = start.undo.clone().filter(|_| !again);
                 let sent = command.is_some();
-                self.write(Event::StepStarted { id: start.id, step: start.step.clone(), attempt, command, undo });
+                let (id, step) = (start.id, start.step.clone());
+                self.write(Event::StepStarted { id: id.clone(), step, attempt, command, undo });
+                if sent {
+                    self.write(Event::CommandAnswered { id, answer: "accepted".to_owned(), job: None });
+                }
                 if sent && self.effective {
                     start.step.after(&mut self.world);
                 }
@@ -210,6 +215,7 @@ impl Run {
                 self.now = self.now.plus_s(poll_s);
                 self.world.taken = self.now;
             }
+            Action::Note { events } => events.into_iter().for_each(|event| self.write(event)),
             Action::Pause(pause) => self.write(Event::Paused { pause }),
             Action::Finish(outcome) => self.write(Event::RunEnded { outcome }),
             Action::Replan { else_start: None, .. } => {}
@@ -295,7 +301,7 @@ fn a_driver_that_takes_over_a_stuck_run_finds_it_paused_and_can_continue() {
     for (kind, stuck) in rows() {
         let mut run = Run::begin(&stuck);
         run.paused(&kind);
-        run.write(Event::DriverTookOver { driver: "another".to_owned() });
+        run.write(Event::DriverTookOver { driver: "another".to_owned(), id: Some("another".into()) });
         for _ in 0..5 {
             let action = run.turn();
             assert!(matches!(action, Action::Wait { .. }), "{kind}: it is paused for the next driver too: {action:?}");
@@ -322,7 +328,7 @@ fn lowering_votes_is_never_ready_by_itself_and_a_driver_that_comes_later_does_no
     let (id, command) = (StepId::new("recover.lower-votes.1"), step.kind().command(&run.world));
     let undo = step.undone_later_by();
     run.write(Event::StepStarted { id: id.clone(), step, attempt: 1, command, undo });
-    run.write(Event::DriverTookOver { driver: "another".to_owned() });
+    run.write(Event::DriverTookOver { driver: "another".to_owned(), id: None });
     for _ in 0..20 {
         let action = run.turn();
         let sends = matches!(&action, Action::Perform(start) if start.step.kind().verb() == "lower-votes");

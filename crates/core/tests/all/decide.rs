@@ -11,22 +11,22 @@ use quorate_core::observed::Observed;
 use quorate_core::plan::{Bound, Costs, NodeStep, NodeWhy, Plan, PlannedStep, StepWhy};
 use quorate_core::policy::Policy;
 use quorate_core::run::{
-    Action, Event, Objection, Pause, PauseCause, RunKind, RunOutcome, RunState, Seen, Start, StepOutcome, decide,
+    Action, Event, Guard, Objection, Pause, PauseCause, RunKind, RunOutcome, RunState, Seen, Start, StepOutcome, decide,
 };
 use quorate_core::snapshot::{
     GuestStatus, Ha, HaNodeState, HaRequest, HaService, HaServiceState, Kernel, Lock, Node, Snapshot,
 };
 use quorate_core::steps::{
     Failback, Maintenance, Migrate, MoveMode, Reboot, ShutdownGuest, StartMoved, Step, StepKind, StepStatus,
-    StopToMove, set, undo,
+    StopToMove, WaitEmpty, set, undo,
 };
 use quorate_core::version::Version;
 
-fn guest() -> GuestId {
+pub(crate) fn guest() -> GuestId {
     GuestId::vm(101)
 }
 
-fn node() -> NodeName {
+pub(crate) fn node() -> NodeName {
     "pve1".into()
 }
 
@@ -41,8 +41,9 @@ fn ha_service() -> HaService {
     }
 }
 
-fn snapshot() -> Snapshot {
-    let mut snapshot = Snapshot::empty(UnixMs(0));
+pub(crate) fn snapshot() -> Snapshot {
+    let mut snapshot = Fixture::cluster(1).snapshot();
+    snapshot.taken = UnixMs(0);
     snapshot.ha = Observed::Known(Ha {
         nodes: BTreeMap::from([(node(), HaNodeState::Online)]),
         services: BTreeMap::from([(guest(), ha_service())]),
@@ -62,7 +63,7 @@ fn plan() -> Plan {
     plan_of(&steps)
 }
 
-fn plan_of(steps: &[(&str, Step)]) -> Plan {
+pub(crate) fn plan_of(steps: &[(&str, Step)]) -> Plan {
     let planned = steps.iter().cloned().enumerate().map(|(stage, (id, step))| PlannedStep {
         id: StepId::new(id),
         stage: stage as u32,
@@ -75,18 +76,33 @@ fn plan_of(steps: &[(&str, Step)]) -> Plan {
     Plan::new(None, UnixMs(0), vec![node_step], Costs::default(), Vec::new(), Bound::default())
 }
 
-fn started(policy: Policy) -> Event {
+pub(crate) fn started(policy: Policy) -> Event {
     let (run, kind) = (RunId::new("r"), RunKind::Upgrade);
     Event::RunStarted { run, kind, cluster: "lab".into(), policy, version: "0".into() }
 }
 
-/// What is decided about a cluster that was just seen, with no rule against anything.
-fn allowed(state: &RunState, world: &Snapshot, now: UnixMs) -> Action {
-    decide(state, &Seen::of(state, world), now, &|_, _, _| Ok(()))
+pub(crate) fn taken_over() -> Event {
+    Event::DriverTookOver { driver: "first".into(), id: Some("first".into()) }
+}
+
+/// What is decided about a cluster that was just seen.
+fn decided(state: &RunState, world: &Snapshot, now: UnixMs, guard: &Guard<'_>) -> Action {
+    let mut state = state.clone();
+    loop {
+        match decide(&state, &Seen::of(&state, world), now, guard) {
+            Action::Note { events } => events.iter().for_each(|event| state.apply(now, event)),
+            action => return action,
+        }
+    }
+}
+
+/// The same with no rule against anything.
+pub(crate) fn allowed(state: &RunState, world: &Snapshot, now: UnixMs) -> Action {
+    decided(state, world, now, &|_, _, _| Ok(()))
 }
 
 /// The lines of a pause because a step does not end.
-fn stuck(action: Action) -> Vec<String> {
+pub(crate) fn stuck(action: Action) -> Vec<String> {
     match action {
         Action::Pause(pause) if pause.cause() == PauseCause::Stuck => pause.lines(),
         other => panic!("it is not stuck: {other:?}"),
@@ -150,7 +166,12 @@ impl Run {
         };
         let policy = Policy::default();
         run.write(started(policy));
+        run.write(taken_over());
         run.write(Event::PlanAdopted { plan: plan(), why: "first plan".into() });
+        // What is seen first is noted before anything is done.
+        while let Action::Note { events } = run.decide() {
+            events.into_iter().for_each(|event| run.write(event));
+        }
         run
     }
 
@@ -171,9 +192,10 @@ impl Run {
             Action::Conclude { id, step, outcome } => self.write(Event::StepEnded { id, step, outcome }),
             Action::Perform(start) => {
                 let (command, undo) = (start.command.clone(), start.undo.clone());
-                let (id, step, attempt) = (start.id, start.step.clone(), start.attempt);
+                let (id, step, attempt) = (start.id.clone(), start.step.clone(), start.attempt);
                 self.write(Event::StepStarted { id, step, attempt, command, undo });
                 if let Some(command) = &start.command {
+                    self.write(Event::CommandAnswered { id: start.id.clone(), answer: "accepted".into(), job: None });
                     self.sent.push(command.to_string());
                     if self.effective {
                         start.step.after(&mut self.world);
@@ -183,6 +205,7 @@ impl Run {
             Action::Wait { poll_s, .. } => self.now = self.now.plus_s(poll_s),
             Action::Pause(pause) => self.write(Event::Paused { pause }),
             Action::Finish(outcome) => self.write(Event::RunEnded { outcome }),
+            Action::Note { events } => events.into_iter().for_each(|event| self.write(event)),
             Action::Replan { .. } => {}
             other => panic!("this should not have been decided: {other:?}"),
         }
@@ -244,7 +267,7 @@ fn a_driver_that_died_between_record_and_command_leaves_a_step_that_is_sent_once
     let Action::Perform(start) = run.decide() else { panic!("no step starts") };
     let command = start.command.clone();
     run.write(Event::StepStarted { id: start.id, step: start.step, attempt: 1, command, undo: start.undo });
-    run.write(Event::DriverTookOver { driver: "next".into() });
+    run.write(Event::DriverTookOver { driver: "next".into(), id: Some("next".into()) });
     assert!(matches!(run.decide(), Action::Wait { .. }), "its effect may still be on the way");
     run.until(is_finish);
     assert_eq!(run.sent.len(), 4, "{:?}", run.sent);
@@ -254,7 +277,7 @@ fn a_driver_that_died_between_record_and_command_leaves_a_step_that_is_sent_once
 fn a_driver_that_died_after_the_command_finds_it_done() {
     let mut run = Run::begin();
     run.turn();
-    run.write(Event::DriverTookOver { driver: "next".into() });
+    run.write(Event::DriverTookOver { driver: "next".into(), id: Some("next".into()) });
     run.until(is_finish);
     assert_eq!(run.sent.len(), 4, "nothing twice: {:?}", run.sent);
     assert!(run.to_undo().is_empty());
@@ -488,4 +511,35 @@ fn a_container_whose_start_failed_after_its_move_is_started_and_one_that_someone
     }
     assert!(matches!(decided(0, false), Action::Wait { .. }), "{:?}", decided(0, false));
     assert_eq!(decided(0, true), Action::Finish(RunOutcome::Aborted), "nor does an abort wait for it");
+}
+
+#[test]
+fn what_came_to_a_node_since_the_plan_was_made_is_for_a_new_plan_and_all_else_is_waited_for() {
+    let full = Fixture::cluster(3).vm(101, "pve1", 4).snapshot();
+    let empty = Fixture::cluster(3).vm(101, "pve2", 4).snapshot();
+    let state_of = |step: Step| {
+        let mut state = RunState::default();
+        state.apply(UnixMs(0), &started(Policy::default()));
+        let plan = plan_of(&[("pve1.step", step)]);
+        state.apply(UnixMs(0), &Event::PlanAdopted { plan, why: "first plan".into() });
+        state
+    };
+    let refused = |state: &RunState, world: &Snapshot| {
+        let objections = || vec![Objection::CorosyncWatch(HeldBack::LastOneJustSetOut)];
+        decided(state, world, world.taken, &|_, _, _| Err(objections()))
+    };
+    let waits = |action: &Action| matches!(action, Action::Perform(Start { attempt: 0, command: None, .. }));
+    let replans = |action: &Action| matches!(action, Action::Replan { .. });
+    let proof = state_of(WaitEmpty { node: node() }.into());
+    let action = allowed(&proof, &full, full.taken);
+    assert!(matches!(&action, Action::Replan { why, .. } if why.contains("vm:101")), "{action:?}");
+    assert!(matches!(allowed(&proof, &empty, full.taken), Action::Conclude { outcome: StepOutcome::Done, .. }));
+    let mut unread = empty.clone();
+    unread.jobs = Observed::unknown("tasks", "timed out");
+    assert!(waits(&allowed(&proof, &unread, full.taken)), "not known is no guest");
+    let reboot = state_of(Reboot { node: node(), from_boot: "boot-pve1".into() }.into());
+    assert!(replans(&refused(&reboot, &full)) && waits(&refused(&reboot, &empty)));
+    // A step that does not need its node empty only waits.
+    let mode = state_of(set(Failback { guest: guest() }));
+    assert!(!replans(&refused(&mode, &Fixture::cluster(3).vm(101, "pve1", 4).managed(guest()).snapshot())));
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use quorate_core::checks::{Finding, Severity, Subject};
 use quorate_core::fixture::Fixture;
-use quorate_core::ids::{GuestId, NodeName, RunId, UnixMs};
+use quorate_core::ids::{DriverId, GuestId, NodeName, RunId, UnixMs};
 use quorate_core::migration_throttle::Throttle;
 use quorate_core::observed::Observed::{self, Known};
 use quorate_core::plan::{Missing, NoPlan, Plan, Reason};
@@ -14,20 +14,22 @@ use quorate_core::planner::{self, Ongoing};
 use quorate_core::policy::{ConsentKind, Policy};
 use quorate_core::recovery::{NodeReport, QuorumViews, words_for};
 use quorate_core::run::{
-    Action, Asked, Depth, Event, Hold, LastLook, NewPlan, Pause, PauseCause, Planned, Request, RunKind, RunOutcome,
-    RunState, Seen, Start, StepOutcome, decide, replan, upgrade_unit,
+    Action, Asked, Depth, Event, Hold, LastLook, NewPlan, OutsideChange, Pause, PauseCause, Planned, Request, RunKind,
+    RunOutcome, RunState, Seen, Start, StepOutcome, decide, replan, upgrade_unit, votes_lowered,
 };
-use quorate_core::snapshot::{CorosyncComplaints, EtcPve, Member, QuorumView, Snapshot};
-use quorate_core::steps::{Migrate, Step, Why};
+use quorate_core::snapshot::{
+    CorosyncComplaints, DriverLock, EtcPve, JournalHead, Member, OlderJournal, QuorumView, Snapshot,
+};
+use quorate_core::steps::{ExpectedVotes, Migrate, MoveMode, Step, Why};
 
-const NOW: UnixMs = UnixMs(2_000_000_000_000);
+pub(crate) const NOW: UnixMs = UnixMs(2_000_000_000_000);
 
 fn at(seconds: u64) -> UnixMs {
     NOW.plus_s(seconds)
 }
 
 /// Three nodes with updates; a container runs on pve1, and moves by restart.
-fn world() -> Snapshot {
+pub(crate) fn world() -> Snapshot {
     Fixture::cluster(3).ct(201, "pve1", 1).vm(101, "pve1", 4).snapshot()
 }
 
@@ -41,12 +43,12 @@ fn started(kind: RunKind) -> Event {
 }
 
 /// A run of which nothing is done.
-fn state() -> RunState {
+pub(crate) fn state() -> RunState {
     let adopted = Event::PlanAdopted { plan: plan(&world()), why: "first plan".into() };
     RunState::of([(NOW, &started(RunKind::Upgrade)), (NOW, &adopted)])
 }
 
-fn with(mut state: RunState, event: Event) -> RunState {
+pub(crate) fn with(mut state: RunState, event: Event) -> RunState {
     state.apply(NOW, &event);
     state
 }
@@ -62,7 +64,7 @@ fn lost() -> RunState {
 }
 
 /// Everything was just looked at, and the plan compared with it.
-fn seen(state: &RunState, world: &Snapshot) -> Seen {
+pub(crate) fn seen(state: &RunState, world: &Snapshot) -> Seen {
     let mut seen = Seen::of(state, world);
     look(&mut seen, state, world);
     seen.planned(None, None, NOW);
@@ -80,11 +82,21 @@ fn decided(state: &RunState, seen: &Seen) -> Action {
 }
 
 fn decided_at(state: &RunState, seen: &Seen, now: UnixMs) -> Action {
-    decide(state, seen, now, &|_, _, _| Ok(()))
+    noted(&mut state.clone(), seen, now)
+}
+
+/// What is decided once everything that is noted first has been.
+pub(crate) fn noted(state: &mut RunState, seen: &Seen, now: UnixMs) -> Action {
+    loop {
+        match decide(state, seen, now, &|_, _, _| Ok(())) {
+            Action::Note { events } => events.iter().for_each(|event| state.apply(now, event)),
+            action => return action,
+        }
+    }
 }
 
 /// Nothing is in the way: a step starts.
-fn goes_on(action: &Action) -> bool {
+pub(crate) fn goes_on(action: &Action) -> bool {
     matches!(action, Action::Perform(_) | Action::Conclude { .. })
 }
 
@@ -131,6 +143,7 @@ fn quorum_views(members: &[&str]) -> QuorumViews {
     let report = |name: &&str| match members.contains(name) {
         false => NodeReport::silent("cat /proc/uptime", "no route to host"),
         true => NodeReport {
+            boot: Known("b1".into()),
             uptime_s: Known(1_000_000),
             view: Known(view(members)),
             etc_pve: Known(EtcPve::ReadOnly),
@@ -245,6 +258,17 @@ fn a_lock_that_cannot_be_held_is_waited_for_and_then_the_run_pauses() {
     assert!(goes_on(&decided_at(&state, &seen, at(600))));
     seen.held(Hold::Theirs("ben".into()), at(600));
     assert_eq!(decided(&state, &seen), Action::GiveWay { to: "ben".into() });
+    let head = |seq: u64| JournalHead { seq, hash: "ab".into() };
+    let (run, holder, id, journal) = ("r1".into(), "ben".into(), DriverId::drawn(2), "cd".into());
+    let lock = DriverLock { run, holder, id, head: head(9), journal, renewed: NOW, released: true, ended: false };
+    let older = Box::new(OlderJournal { lock, ours: head(5) });
+    seen.held(Hold::OlderJournal(older.clone()), at(600));
+    assert_eq!(decided(&state, &seen), Action::RefuseJournal(older.clone()));
+    let words = older.to_string();
+    assert!(
+        words.contains("event 9") && words.contains("event 5") && words.contains("run r1, written by ben"),
+        "{words}"
+    );
 }
 
 #[test]
@@ -296,6 +320,20 @@ fn votes_are_lowered_only_as_the_check_allows_and_a_refusal_replaces_no_other_pa
         let refused = asks(&state, words[..1].to_vec(), members);
         assert!(matches!(refused, Action::RefuseLowering { record: false, .. }), "{refused:?}");
     }
+}
+
+#[test]
+fn votes_count_as_lowered_once_the_node_itself_expects_them() {
+    let lowered = |expected: u32, node: &str| {
+        let step = ExpectedVotes { node: node.into(), expected, configured: 3, off: ["pve1".into()].into() };
+        votes_lowered(&quorum_views(&["pve3"]), &step, "the answer")
+    };
+    assert_eq!(lowered(3, "pve3"), StepOutcome::Done);
+    assert!(matches!(lowered(1, "pve3"), StepOutcome::NoEffect(_)), "it still expects three");
+    assert!(
+        matches!(lowered(1, "pve2"), StepOutcome::Abandoned(_)),
+        "it does not say: there is still something to undo"
+    );
 }
 
 #[test]
@@ -424,12 +462,8 @@ fn the_migration_throttle_changes_while_guests_move_and_only_then() {
         .migration_throttle
         .insert("pve2".into(), Known(CorosyncComplaints { retransmits: 9, links_lost: 0, tokens_lost: 0 }));
     assert!(goes_on(&decided(&state(), &seen(&state(), &noisy))), "no guest is moving");
-    let step = Step::from(Migrate {
-        guest: GuestId::vm(101),
-        from: "pve1".into(),
-        to: "pve2".into(),
-        mode: quorate_core::steps::MoveMode::Live,
-    });
+    let step =
+        Step::from(Migrate { guest: GuestId::vm(101), from: "pve1".into(), to: "pve2".into(), mode: MoveMode::Live });
     let started = Event::StepStarted { id: "x".into(), step, attempt: 1, command: None, undo: None };
     let moves = with(state(), started);
     assert!(matches!(decided(&moves, &seen(&moves, &noisy)), Action::ChangeThrottle { throttle: Throttle::Hold, .. }));
@@ -466,6 +500,10 @@ fn every_pause_says_what_to_do_next() {
         Pause::NoLock { why: "Permission denied".into() },
         Pause::NoPlan { why: "test".into(), no_plan: NoPlan::because(Vec::new()), by_abort: None },
         Pause::SamePlan { why: "test".into() },
+        Pause::ChangedOutside {
+            changes: vec![OutsideChange::Stopped { guest: GuestId::vm(101), node: "pve1".into() }],
+            down: [GuestId::vm(101)].into(),
+        },
         Pause::Endless,
         lost().paused.unwrap(),
     ];

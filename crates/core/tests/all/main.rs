@@ -3,5 +3,7 @@
 mod deadlines;
 mod decide;
 mod decide_inputs;
+mod decide_orders;
 mod hostile;
+mod outside_changes;
 mod view;

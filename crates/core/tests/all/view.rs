@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use quorate_core::ids::{GuestId, NodeName, RunId, StepId, UnixMs};
 use quorate_core::plan::{Bound, Costs, NodeStep, NodeWhy, Plan, PlannedStep, StepWhy};
 use quorate_core::policy::{ConsentKind, Policy};
-use quorate_core::run::{Event, Pause, RunKind, RunOutcome, StepOutcome};
-use quorate_core::steps::{Migrate, MoveMode, ShutdownGuest, StartGuest, Step};
+use quorate_core::run::{Event, OutsideChange, Pause, RunKind, RunOutcome, StepOutcome};
+use quorate_core::steps::{Migrate, MoveMode, Reboot, ShutdownGuest, StartGuest, Step};
 use quorate_core::view::{NodePhase, RunPhase, View};
 
 fn node(number: u32) -> NodeName {
@@ -130,4 +130,21 @@ fn a_guest_that_was_already_down_is_not_counted() {
     let mut events = troubled()[..8].to_vec();
     events.push((110, Event::StepEnded { id: id(&shutdown()), step: shutdown(), outcome: StepOutcome::FoundDone }));
     assert!(fold(&events).downtimes().is_empty());
+}
+
+#[test]
+fn every_reboot_is_counted_whoever_made_it() {
+    let rebooted = OutsideChange::Rebooted { node: node(1), up_s: Some(80), guests: [GuestId::vm(101)].into() };
+    let moved = OutsideChange::Moved { guest: GuestId::vm(102), from: node(1), to: node(2) };
+    let reboot = Step::Reboot(Reboot { node: node(2), from_boot: "a".into() });
+    let mut events = troubled();
+    events.push((500, begin(&reboot, 1)));
+    events.push((600, end(&reboot)));
+    let before = fold(&events);
+    assert_eq!((before.reboots(), before.reboots_by_others()), (1, 0));
+    for change in [rebooted, moved] {
+        events.push((700, Event::ChangedOutside { change }));
+    }
+    let view = fold(&events);
+    assert_eq!((view.reboots(), view.reboots_by_others(), view.outside.len()), (2, 1, 2));
 }

@@ -2,7 +2,7 @@
 
 use super::super::*;
 use super::{fires, run};
-use crate::ids::{GuestId, UnixMs};
+use crate::ids::{DriverId, GuestId, UnixMs};
 use crate::invariants::sample::*;
 use crate::observed::Observed::Known;
 use crate::snapshot::*;
@@ -35,7 +35,7 @@ fn a_finding_is_found_again_by_its_id_and_not_by_its_words() {
 
 #[test]
 fn a_healthy_cluster_asks_for_consent_to_a_restart_and_for_nothing_worse() {
-    let found = run_all(&cluster(), &Policy::default());
+    let found = run_all(&cluster(), &Policy::default(), Asked::BeforeARun);
     let above_info: Vec<&Finding> = found.iter().filter(|finding| finding.severity > Severity::Info).collect();
     assert_eq!(above_info.len(), 1, "{above_info:#?}");
     assert_eq!((above_info[0].check.as_str(), above_info[0].severity), ("guest-outcome", Severity::Consent));
@@ -47,14 +47,27 @@ fn findings_come_worst_first_and_in_the_same_order_every_time() {
     let mut snapshot = cluster();
     crash(&mut snapshot, "pve3");
     node_mut(&mut snapshot, "pve1").root_free_bytes = Known(4 << 30);
-    let found = run_all(&snapshot, &Policy::default());
+    let found = run_all(&snapshot, &Policy::default(), Asked::BeforeARun);
     assert!(found.windows(2).all(|pair| pair[0].severity >= pair[1].severity));
-    assert_eq!(found, run_all(&snapshot, &Policy::default()));
+    assert_eq!(found, run_all(&snapshot, &Policy::default(), Asked::BeforeARun));
+}
+
+#[test]
+fn in_a_run_only_those_checks_are_made_that_are_asked_before_each_node() {
+    let mut snapshot = cluster();
+    crash(&mut snapshot, "pve3");
+    node_mut(&mut snapshot, "pve1").root_free_bytes = Known(1 << 20);
+    let found = |when: Asked| run_all(&snapshot, &Policy::default(), when);
+    let (before, between) = (found(Asked::BeforeARun), found(Asked::BeforeEachNode));
+    let of_each_node = |finding: &&Finding| asked(&finding.check) == Asked::BeforeEachNode;
+    assert!(before.iter().any(|finding| finding.check == "one-node-out"));
+    assert_eq!(between.iter().collect::<Vec<_>>(), before.iter().filter(of_each_node).collect::<Vec<_>>());
+    assert!(between.iter().any(|finding| finding.check == "disk-space"), "{between:?}");
 }
 
 #[test]
 fn nothing_seen_is_blocking_and_never_good() {
-    let found = run_all(&Snapshot::empty(UnixMs(0)), &Policy::default());
+    let found = run_all(&Snapshot::empty(UnixMs(0)), &Policy::default(), Asked::BeforeARun);
     assert!(found.iter().any(|finding| finding.severity == Severity::Blocking && finding.check == "unknown-readings"));
 }
 
@@ -106,12 +119,19 @@ fn driver_lock_tells_a_live_driver_from_a_dead_one() {
     let mut snapshot = cluster();
     let lock = |age_s: u64| {
         let renewed = UnixMs(1_000_000_000 - age_s * 1000);
-        Known(Some(DriverLock { run: "ab12".to_owned(), holder: "ann on laptop".to_owned(), renewed }))
+        let (run, holder, id) = ("ab12".to_owned(), "ann on laptop".to_owned(), DriverId::drawn(1));
+        let head = JournalHead { seq: 7, hash: "ab".to_owned() };
+        let journal = "cd".to_owned();
+        DriverLock { run, holder, id, head, journal, renewed, released: false, ended: false }
     };
-    snapshot.driver = lock(10);
+    snapshot.driver = Known(Some(lock(10)));
     fires("driver-lock", &snapshot, Severity::Blocking, "ann on laptop");
-    snapshot.driver = lock(5000);
-    fires("driver-lock", &snapshot, Severity::Warning, "left its lock behind");
+    for left in [lock(5000), DriverLock { released: true, ..lock(10) }] {
+        snapshot.driver = Known(Some(left));
+        fires("driver-lock", &snapshot, Severity::Warning, "run ab12 was left unfinished by ann on laptop");
+    }
+    snapshot.driver = Known(Some(DriverLock { released: true, ended: true, ..lock(10) }));
+    assert_eq!(run("driver-lock", &snapshot), []);
 }
 
 #[test]

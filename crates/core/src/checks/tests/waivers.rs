@@ -26,13 +26,13 @@ fn of<'a>(findings: &'a [Finding], check: &str) -> Vec<&'a Finding> {
 
 #[test]
 fn a_waiver_sets_its_subject_aside_and_no_other() {
-    let found = run_all(&moved_by_others(), &with(&["other-movers:pve2=it ignores tagged guests"]));
+    let found = run_all(&moved_by_others(), &with(&["other-movers:pve2=it ignores tagged guests"]), Asked::BeforeARun);
     let [still, waived] = of(&found, "other-movers")[..] else { panic!("{found:#?}") };
     assert_eq!((still.severity, &still.subject), (Severity::Blocking, &Subject::Node("pve3".into())));
     assert_eq!((waived.severity, waived.waived.as_deref()), (Severity::Waived, Some("it ignores tagged guests")));
     assert_eq!(of(&found, "waivers"), Vec::<&Finding>::new(), "it did something");
 
-    let found = run_all(&moved_by_others(), &with(&["other-movers=it ignores all our guests"]));
+    let found = run_all(&moved_by_others(), &with(&["other-movers=it ignores all our guests"]), Asked::BeforeARun);
     assert!(of(&found, "other-movers").iter().all(|finding| finding.severity == Severity::Waived));
 }
 
@@ -53,7 +53,7 @@ fn a_waiver_of_some_words_waives_only_the_line_that_has_them() {
     }));
     let text = Some("systemd-boot".to_owned());
     let waiver = Waiver { text, ..parse_waiver("upgrade-checker:pve1=it is removed on Monday").unwrap() };
-    let found = run_all(&snapshot, &Policy { waive: vec![waiver], ..Policy::default() });
+    let found = run_all(&snapshot, &Policy { waive: vec![waiver], ..Policy::default() }, Asked::BeforeARun);
     let blocking: Vec<&str> = of(&found, "upgrade-checker")
         .into_iter()
         .filter(|finding| finding.severity == Severity::Blocking)
@@ -74,7 +74,7 @@ fn a_report_of_pves_checker_that_is_not_whole_is_never_waived_and_its_lines_are(
         }],
         finished: false,
     }));
-    let found = run_all(&snapshot, &with(&["upgrade-checker:pve1=we know"]));
+    let found = run_all(&snapshot, &with(&["upgrade-checker:pve1=we know"]), Asked::BeforeARun);
     let severity = |kind: &str| of(&found, "upgrade-checker").iter().find(|one| one.kind == kind).unwrap().severity;
     assert_eq!((severity("unfinished"), severity("complaint")), (Severity::Warning, Severity::Waived));
 }
@@ -98,7 +98,7 @@ fn what_safety_depends_on_is_never_waived_and_the_refusal_says_why() {
         text: None,
         reason: "it always hangs".to_owned(),
     };
-    let found = run_all(&snapshot, &Policy { waive: vec![waiver], ..Policy::default() });
+    let found = run_all(&snapshot, &Policy { waive: vec![waiver], ..Policy::default() }, Asked::BeforeARun);
     assert_eq!(of(&found, "unknown-readings")[0].severity, Severity::Blocking);
     assert!(of(&found, "waivers")[0].problem.contains("unknown-readings is never waived"), "{found:#?}");
 }
@@ -108,16 +108,16 @@ fn where_only_warnings_may_be_waived_the_blocking_ones_stay_and_that_is_reported
     let mut snapshot = cluster();
     node_mut(&mut snapshot, "pve1").root_free_bytes = Known(1 << 30);
     node_mut(&mut snapshot, "pve2").root_free_bytes = Known(4 << 30);
-    let found = run_all(&snapshot, &with(&["disk-space=there is always room"]));
+    let found = run_all(&snapshot, &with(&["disk-space=there is always room"]), Asked::BeforeARun);
     let severities: Vec<Severity> = of(&found, "disk-space").iter().map(|finding| finding.severity).collect();
     assert_eq!(severities, [Severity::Blocking, Severity::Waived]);
-    let found = run_all(&snapshot, &with(&["disk-space:pve1=there is always room"]));
+    let found = run_all(&snapshot, &with(&["disk-space:pve1=there is always room"]), Asked::BeforeARun);
     assert!(of(&found, "waivers")[0].problem.contains("stops half-way"), "{found:#?}");
 }
 
 #[test]
 fn a_waiver_that_matches_nothing_is_reported() {
-    let found = run_all(&moved_by_others(), &with(&["other-movers:pve7=gone by now"]));
+    let found = run_all(&moved_by_others(), &with(&["other-movers:pve7=gone by now"]), Asked::BeforeARun);
     assert_eq!(of(&found, "waivers")[0].problem, "the waiver other-movers:pve7 matches nothing that was found");
     assert_eq!(of(&found, "other-movers").len(), 2);
 }

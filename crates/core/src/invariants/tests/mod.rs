@@ -1,5 +1,6 @@
 //! Each rule: one cluster in which it holds, one in which it is broken, one in which that is not known.
 
+mod alone;
 mod guard;
 
 use super::ceph_order::CephOutOfOrder;

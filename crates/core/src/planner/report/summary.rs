@@ -233,36 +233,36 @@ fn ha_moves(snapshot: &Snapshot, at: &BTreeMap<GuestId, NodeName>, to_undo: &[St
 
 fn counts(plan: &Plan, snapshot: &Snapshot) -> Counts {
     let running = snapshot.guests.values().filter(|guest| guest.may_be_running() && !guest.template).count();
-    let mut ways: BTreeMap<GuestId, Way> = BTreeMap::new();
+    let mut handlings: BTreeMap<GuestId, Handling> = BTreeMap::new();
     for (_, planned) in plan.steps() {
         let step = &planned.step;
         let Some(guest) = step.guest() else { continue };
         match step.kind().profile().on_guest {
             OnGuest::Moves(step) => {
                 let restarts = step.guest.kind == GuestKind::Ct;
-                let way = match step.mode {
-                    MoveMode::Offline => Way::Offline,
-                    MoveMode::Restart | MoveMode::Ha if restarts => Way::Restart,
-                    _ => Way::Live,
+                let handling = match step.mode {
+                    MoveMode::Offline => Handling::Offline,
+                    MoveMode::Restart | MoveMode::Ha if restarts => Handling::Restart,
+                    _ => Handling::Live,
                 };
-                ways.insert(guest, way);
+                handlings.insert(guest, handling);
             }
-            OnGuest::Stops => drop(ways.insert(guest, Way::Down)),
+            OnGuest::Stops => drop(handlings.insert(guest, Handling::Down)),
             // A guest that is started wherever it is was stopped for its move.
-            OnGuest::Starts if step.starts_moved().is_some() => drop(ways.insert(guest, Way::Stopped)),
+            OnGuest::Starts if step.starts_moved().is_some() => drop(handlings.insert(guest, Handling::Stopped)),
             OnGuest::Starts | OnGuest::Configures | OnGuest::Nothing => {}
         }
     }
-    let count = |way| ways.values().filter(|other| **other == way).count();
+    let count = |handling| handlings.values().filter(|other| **other == handling).count();
     let (live, restart, stay_down, offline) =
-        (count(Way::Live), count(Way::Restart), count(Way::Down), count(Way::Offline));
-    let stopped_to_move = count(Way::Stopped);
+        (count(Handling::Live), count(Handling::Restart), count(Handling::Down), count(Handling::Offline));
+    let stopped_to_move = count(Handling::Stopped);
     let untouched = running.saturating_sub(live + restart + stay_down + stopped_to_move);
     Counts { running, live, restart, stay_down, untouched, offline, stopped_to_move }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
+enum Handling {
     Live,
     Restart,
     Down,

@@ -217,6 +217,7 @@ fn moves_planned_for_a_reboot_begin_once_it_is_ordered_and_everything_else_waits
         now,
         &Event::RunStarted { run: RunId::new("r"), kind: RunKind::Upgrade, cluster: "five".into(), policy, version },
     );
+    state.apply(now, &Event::DriverTookOver { driver: "first".into(), id: Some("first".into()) });
     state.apply(now, &Event::PlanAdopted { plan: plan.clone(), why: "first".into() });
     // Everything up to the first reboot that is followed by moves is done.
     let steps: Vec<_> = plan.steps().map(|(_, planned)| planned.clone()).collect();
@@ -236,7 +237,15 @@ fn moves_planned_for_a_reboot_begin_once_it_is_ordered_and_everything_else_waits
         command: reboot.step.kind().command(&world).filter(|_| attempt > 0),
         undo: None,
     };
-    let next = |state: &RunState, world: &Snapshot| decide(state, &Seen::of(state, world), now, &|_, _, _| Ok(()));
+    let next = |state: &RunState, world: &Snapshot| {
+        let mut state = state.clone();
+        loop {
+            match decide(&state, &Seen::of(&state, world), now, &|_, _, _| Ok(())) {
+                Action::Note { events } => events.iter().for_each(|event| state.apply(now, event)),
+                action => return action,
+            }
+        }
+    };
     // The reboot itself has not been ordered yet: no guest moves before that.
     let mut waiting = state.clone();
     waiting.apply(now, &begun(0));

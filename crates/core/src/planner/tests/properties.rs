@@ -315,7 +315,7 @@ proptest! {
         let guests = snapshot.guests.keys().map(|id| (*id, GuestPolicy::Shutdown)).collect();
         let policy = Policy { guests, first: vec!["pve2".into(), "pve2".into()], last: vec!["pve2".into()], ..policy };
         let ongoing = Ongoing { current_node: current_node.map(|number| NodeName::new(format!("pve{number}"))), ..fresh() };
-        let _ = crate::checks::run_all(&snapshot, &policy);
+        let _ = crate::checks::run_all(&snapshot, &policy, crate::checks::Asked::BeforeARun);
         match plan(&snapshot, &policy, &ongoing) {
             Err(none) => prop_assert!(!none.findings.is_empty()),
             Ok(plan) => {

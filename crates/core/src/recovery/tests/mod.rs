@@ -47,6 +47,7 @@ fn view(members: &[&str], configured: u32) -> QuorumView {
 fn report(view: QuorumView, heard: Vec<Heard>) -> NodeReport {
     let etc_pve = if view.quorate { EtcPve::Writable } else { EtcPve::ReadOnly };
     NodeReport {
+        boot: Known("b1".into()),
         uptime_s: Known(864_000),
         view: Known(view),
         etc_pve: Known(etc_pve),

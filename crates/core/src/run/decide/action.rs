@@ -6,6 +6,7 @@ use crate::migration_throttle::Throttle;
 use crate::run::event::{Event, RunOutcome, StepOutcome};
 use crate::run::pause::Pause;
 use crate::run::planning::Verified;
+use crate::snapshot::OlderJournal;
 use crate::steps::{ExpectedVotes, Step};
 
 /// How long to wait between looks, in seconds, while guests are moving: that takes seconds.
@@ -53,6 +54,11 @@ pub enum Action {
         /// What the operator must agree to before any of it is started.
         asks: Option<Pause>,
     },
+    /// Record what is seen for the first time, or has changed by another hand; then decide again on the same snapshot.
+    Note {
+        /// The events, in this order.
+        events: Vec<Event>,
+    },
     /// Let more or fewer guests move at once than before.
     ChangeThrottle {
         /// How many from now on.
@@ -75,6 +81,8 @@ pub enum Action {
     LowerVotes {
         /// As [`crate::recovery::lowering`] allows it.
         step: ExpectedVotes,
+        /// What to send.
+        command: Command,
         /// The sentences that confirm the nodes powered off.
         words: Vec<String>,
         /// Who asked, in words.
@@ -111,6 +119,8 @@ pub enum Action {
         /// The other driver, in words.
         to: String,
     },
+    /// The cluster knows more of the run than this journal: nothing is started.
+    RefuseJournal(Box<OlderJournal>),
     /// The run is over.
     Finish(RunOutcome),
 }

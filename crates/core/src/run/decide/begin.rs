@@ -16,6 +16,8 @@ pub(super) fn begin(context: &Context<'_>, planned: &PlannedStep) -> Action {
         return conclude(id, step, StepOutcome::FoundDone);
     }
     match step.kind().status(context.snapshot) {
+        // It would be undone at the next moment.
+        StepStatus::Done if step.is_undo() && !context.may_still_harm(id, step).is_empty() => perform(0),
         StepStatus::Done => {
             let only_waits = step.kind().command(context.snapshot).is_none();
             conclude(id, step, if only_waits { StepOutcome::Done } else { StepOutcome::FoundDone })

@@ -2,6 +2,8 @@
 //! under way.
 
 use super::action::{Action, Start};
+use crate::command::Command;
+use crate::fence::{self, Unfenced};
 use crate::ids::{StepId, UnixMs};
 use crate::run::event::StepOutcome;
 use crate::run::objection::Objection;
@@ -30,15 +32,36 @@ impl Context<'_> {
             id: id.clone(),
             step: step.clone(),
             attempt,
-            command: if sends { step.kind().command(self.snapshot) } else { None },
+            command: if sends { self.order(step).ok().flatten() } else { None },
             undo: if sends { from_now_on(step.kind().undo()) } else { None },
         }
+    }
+
+    /// What is really sent for a step: its command with a condition.
+    pub(super) fn order(&self, step: &Step) -> Result<Option<Command>, Unfenced> {
+        let plain = step.kind().command(self.snapshot);
+        plain.map(|plain| fence::order(step, plain, self.snapshot, self.now, self.state.driver.as_ref())).transpose()
     }
 
     pub(super) fn may_send(&self, id: &StepId, step: &Step) -> Result<(), Vec<Objection>> {
         let others: Vec<&Step> =
             self.state.under_way().filter(|(other, _)| *other != id).map(|(_, record)| &record.step).collect();
-        (self.guard)(step, &others, self.snapshot)
+        let mut against = (self.guard)(step, &others, self.snapshot).err().unwrap_or_default();
+        against.extend(self.may_still_harm(id, step));
+        against.extend(self.order(step).err().map(Objection::from));
+        if against.is_empty() { Ok(()) } else { Err(against) }
+    }
+
+    /// Orders that may still take effect, and would harm what this step does.
+    pub(super) fn may_still_harm(&self, id: &StepId, step: &Step) -> Vec<Objection> {
+        let open = self.state.unsettled_orders(self.snapshot, self.now);
+        open.filter(|order| order.id != *id && order.harms(step)).map(|order| order.words().into()).collect()
+    }
+
+    /// Orders of this very step that may still take effect.
+    pub(super) fn may_still_happen(&self, id: &StepId) -> Vec<Objection> {
+        let open = self.state.unsettled_orders(self.snapshot, self.now);
+        open.filter(|order| order.id == *id).map(|order| order.words().into()).collect()
     }
 
     pub(super) fn is_to_undo(&self, step: &Step) -> bool {

@@ -5,12 +5,18 @@
 
 use super::action::Action;
 use super::before_node::forbids;
+use super::context::Context;
 use super::seen::{LastLook, Seen};
 use crate::checks::Finding;
 use crate::run::event::{RunKind, RunOutcome};
 use crate::run::pause::Pause;
 use crate::run::state::RunState;
 use crate::steps::{FinalCheck, StepKind, StepStatus};
+
+/// Orders that may still take effect: no run ends while there are any, because nobody would notice what they do.
+pub(super) fn still_open(context: &Context<'_>) -> Vec<String> {
+    context.state.unsettled_orders(context.snapshot, context.now).map(|order| order.words().to_string()).collect()
+}
 
 pub(super) fn finish(state: &RunState, seen: &Seen) -> Action {
     if state.kind == RunKind::Recovery {

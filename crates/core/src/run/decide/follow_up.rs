@@ -10,6 +10,10 @@ use crate::run::state::StepRecord;
 use crate::run::why_not_done::WhyNotDone;
 use crate::steps::{IfImpossible, StepStatus, Why};
 
+/// A command that did nothing by its own condition does not count as an attempt, so many times: what stood in its way
+/// is looked at anew each time.
+const REFUSALS: u32 = 2;
+
 pub(super) enum FollowUp {
     Act(Box<Action>),
     /// For these reasons.
@@ -25,7 +29,10 @@ pub(super) fn follow_up(context: &Context<'_>, id: &StepId, record: &StepRecord)
     let Context { state, now, .. } = *context;
     let step = &record.step;
     let waiting = match step.kind().status(context.snapshot) {
-        StepStatus::Done => return act(conclude(id, step, done(record))),
+        StepStatus::Done => match context.may_still_harm(id, step) {
+            against if step.is_undo() && !against.is_empty() => WhyNotDone::all(against),
+            _ => return act(conclude(id, step, done(record))),
+        },
         StepStatus::Impossible(why) => return impossible(context, id, record, why),
         StepStatus::Running(why) => vec![why.into()],
         StepStatus::Blocked(why) if state.only_undoes() && record.command.is_none() && !context.is_to_undo(step) => {
@@ -38,7 +45,9 @@ pub(super) fn follow_up(context: &Context<'_>, id: &StepId, record: &StepRecord)
         },
     };
     let deadline_s = step.kind().limits(&state.policy.deadlines).deadline_s;
-    if now >= record.first_started.plus_s(deadline_s) && state.paused.is_none() {
+    // That an order is settled is waited for however long the step may take: it has a bound of its own.
+    let settles = waiting.iter().any(|why| matches!(why, WhyNotDone::Objection(Objection::Unsettled(_))));
+    if now >= record.first_started.plus_s(deadline_s) && state.paused.is_none() && !settles {
         return act(stuck(record, Stuck::Deadline { deadline_s, waiting }));
     }
     FollowUp::Wait(waiting)
@@ -73,12 +82,16 @@ fn ready(context: &Context<'_>, id: &StepId, record: &StepRecord, status: &StepS
         return FollowUp::Wait(vec![WhyNotDone::StartItYourself]);
     }
     if state.only_undoes() && !context.is_to_undo(step) && !half_done {
-        return act(conclude(id, step, StepOutcome::NoEffect(vec![WhyNotDone::Aborted])));
+        // As long as it may still happen, what would undo it is kept.
+        return match context.may_still_happen(id) {
+            open if open.is_empty() => act(conclude(id, step, StepOutcome::NoEffect(vec![WhyNotDone::Aborted]))),
+            open => FollowUp::Wait(WhyNotDone::all(open)),
+        };
     }
     if state.paused.is_some() {
         return FollowUp::Wait(Vec::new());
     }
-    if record.attempts >= limits.attempts {
+    if record.attempts >= limits.attempts + record.refused.min(REFUSALS) {
         return act(stuck(record, Stuck::Attempts { attempts: record.attempts }));
     }
     match context.may_send(id, step) {

@@ -16,6 +16,7 @@ pub(super) fn not_held(state: &RunState, seen: &Seen, now: UnixMs) -> Option<Act
         None => return Some(Action::HoldLock),
         Some(Hold::Ours) => return None,
         Some(Hold::Theirs(to)) => return Some(Action::GiveWay { to: to.clone() }),
+        Some(Hold::OlderJournal(older)) => return Some(Action::RefuseJournal(older.clone())),
         Some(Hold::Unsure(why)) => why.clone(),
     };
     // It needs quorum: where that is lost, the run pauses for that.

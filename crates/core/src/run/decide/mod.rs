@@ -17,6 +17,7 @@ mod follow_up;
 mod lock;
 mod next;
 mod operator;
+mod outside;
 mod plan;
 mod quorum;
 mod seen;
@@ -63,6 +64,8 @@ fn on_a_look(state: &RunState, seen: &Seen, look: &Look, now: UnixMs, guard: &Gu
         return Action::Pause(Pause::Endless);
     }
     quorum::lost(state, seen, look)
+        .or_else(|| outside::noticed(state, look))
+        .or_else(|| outside::unanswered(state, look))
         .or_else(|| throttle(state, look))
         .or_else(|| before_node::found(state, look))
         .or_else(|| plan::to_review(state, look))
@@ -103,7 +106,10 @@ fn steps(seen: &Seen, context: &Context<'_>) -> Action {
     match next::next(context) {
         next::Next::Act(action) => *action,
         next::Next::StageBusy => wait(state, waits),
-        next::Next::Nothing => end::finish(state, seen),
+        next::Next::Nothing => match end::still_open(context) {
+            on if on.is_empty() => end::finish(state, seen),
+            on => wait(state, on),
+        },
     }
 }
 

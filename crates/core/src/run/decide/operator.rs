@@ -25,7 +25,7 @@ pub(super) fn asked(state: &RunState, seen: &Seen, now: UnixMs) -> Option<Action
             let resumed = goes_on.then(|| Event::Resumed { by: by.clone() });
             [Event::Consented { kinds, by }].into_iter().chain(agreed).chain(resumed).collect()
         }
-        Request::LowerVotes { words } => return Some(quorum::lower(state, seen, words, by)),
+        Request::LowerVotes { words } => return Some(quorum::lower(state, seen, words, by, now)),
         Request::Abort => vec![Event::AbortBegun { by }],
     };
     Some(Action::Hear { events })

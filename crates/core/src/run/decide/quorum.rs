@@ -5,7 +5,10 @@
 
 use super::action::{Action, Depth};
 use super::seen::{Look, Seen};
-use crate::recovery::{QuorumViews, diagnose, lowering};
+use crate::command::Command;
+use crate::fence;
+use crate::ids::UnixMs;
+use crate::recovery::{NodeReport, NotLowered, QuorumViews, diagnose, lowering};
 use crate::run::event::StepOutcome;
 use crate::run::pause::{Pause, PauseCause};
 use crate::run::state::RunState;
@@ -48,15 +51,26 @@ fn is_lost(snapshot: &Snapshot) -> bool {
 }
 
 /// Lowers expected votes, if there is nothing at all against it.
-pub(super) fn lower(state: &RunState, seen: &Seen, words: Vec<String>, by: String) -> Action {
+pub(super) fn lower(state: &RunState, seen: &Seen, words: Vec<String>, by: String, now: UnixMs) -> Action {
     let Some(quorum_views) = &seen.quorum_views else { return Action::QuorumViews };
-    match lowering(quorum_views, &state.facts(), &words) {
-        Ok(step) => Action::LowerVotes { step, words, by },
+    let lowered = lowering(quorum_views, &state.facts(), &words);
+    match lowered.and_then(|step| Ok((order(&step, quorum_views, now).map_err(|why| vec![why])?, step))) {
+        Ok((command, step)) => Action::LowerVotes { step, command, words, by },
         Err(refusals) => {
             let record = state.paused.as_ref().is_some_and(|pause| pause.cause() == PauseCause::LostQuorum);
             Action::RefuseLowering { pause: Pause::LoweringRefused { by, refusals }, record }
         }
     }
+}
+
+/// The order to lower them, as it is really sent.
+#[allow(clippy::result_large_err, reason = "there is one of it in a run, and it is looked at at once")]
+fn order(step: &ExpectedVotes, quorum_views: &QuorumViews, now: UnixMs) -> Result<Command, NotLowered> {
+    let nothing = NodeReport::silent("the nodes' own views", "it was not asked");
+    let report = quorum_views.nodes.get(&step.node).unwrap_or(&nothing);
+    let since_s = now.since_s(quorum_views.taken);
+    let unfenced = |why| NotLowered::Unfenced { why };
+    fence::without_quorum(step.lowers(), &report.boot, &report.uptime_s, since_s).map_err(unfenced)
 }
 
 /// Do the members expect the lowered number of votes now? If a node does not report, there is still something to undo.

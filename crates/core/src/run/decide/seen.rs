@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::action::{Depth, Start};
-use crate::checks::{Asked::BeforeEachNode, asked};
+use crate::checks::Asked::BeforeEachNode;
 use crate::checks::{Finding, Severity, run_all};
 use crate::ids::UnixMs;
 use crate::plan::Plan;
@@ -16,7 +16,7 @@ use crate::recovery::QuorumViews;
 use crate::run::event::Request;
 use crate::run::planning::Planned;
 use crate::run::state::RunState;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{OlderJournal, Snapshot};
 use crate::steps::OnNode;
 
 /// Everything that one driver has read.
@@ -70,7 +70,9 @@ pub enum Hold {
     Ours,
     /// Another driver has it: its name, in words.
     Theirs(String),
-    /// It could not be taken or renewed; why.
+    /// The cluster's lock names an event that our journal does not have.
+    OlderJournal(Box<OlderJournal>),
+    /// It could not be taken or renewed, or not yet: another driver's has to expire first; why.
     Unsure(String),
 }
 
@@ -138,7 +140,7 @@ impl Seen {
     pub fn held(&mut self, hold: Hold, now: UnixMs) {
         self.unsure_since = match &hold {
             Hold::Unsure(_) => self.unsure_since.or(Some(now)),
-            Hold::Ours | Hold::Theirs(_) => None,
+            Hold::Ours | Hold::Theirs(_) | Hold::OlderJournal(_) => None,
         };
         self.lock = Some(hold);
     }
@@ -193,7 +195,7 @@ impl Seen {
 
 impl Look {
     fn new(state: &RunState, snapshot: Arc<Snapshot>, depth: Depth) -> Self {
-        let findings = (depth == Depth::Everything).then(|| run_all(&snapshot, &state.policy));
+        let findings = (depth == Depth::Everything).then(|| run_all(&snapshot, &state.policy, BeforeEachNode));
         let moves = state.under_way().any(|(_, record)| record.step.is_move());
         Self { snapshot, findings, review: false, moves }
     }
@@ -202,8 +204,8 @@ impl Look {
 impl LastLook {
     /// What is worth reporting about the cluster when every node is done, the worst first.
     pub fn of(snapshot: Arc<Snapshot>, policy: &Policy) -> Self {
-        let mut findings = run_all(&snapshot, policy);
-        findings.retain(|finding| finding.severity > Severity::Info && asked(&finding.check) == BeforeEachNode);
+        let mut findings = run_all(&snapshot, policy, BeforeEachNode);
+        findings.retain(|finding| finding.severity > Severity::Info);
         Self { snapshot, findings }
     }
 }

@@ -17,7 +17,9 @@ pub(super) fn votes(context: &Context<'_>) -> Option<Action> {
     let (id, step) = (StepId::new(format!("{}.{}", to_undo.opened_by, to_undo.undo.kind().verb())), &to_undo.undo);
     match step.kind().status(context.snapshot) {
         StepStatus::Done => Some(conclude(&id, step, StepOutcome::FoundDone)),
-        StepStatus::Ready if state.paused.is_none() => Some(Action::Perform(context.start(&id, step, 1))),
+        StepStatus::Ready if state.paused.is_none() && context.order(step).is_ok() => {
+            Some(Action::Perform(context.start(&id, step, 1)))
+        }
         _ => None,
     }
 }

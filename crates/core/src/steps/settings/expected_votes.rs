@@ -49,6 +49,11 @@ impl ExpectedVotes {
         with_target.filter(|(_, view, target)| view.expected_votes < *target)
     }
 
+    /// The command that lowers them.
+    pub fn lowers(&self) -> Command {
+        expected(&self.node, self.expected)
+    }
+
     /// It is sent at the moment at which it is checked, or not at all: never ready by itself.
     fn may_be_lowered(&self, snapshot: &Snapshot) -> StepStatus {
         match snapshot.quorum.get(&self.node).map(read) {
@@ -72,6 +77,10 @@ impl ExpectedVotes {
         });
         StepStatus::Blocked(too_few.collect())
     }
+}
+
+fn expected(node: &NodeName, votes: u32) -> Command {
+    Command::shell(node, &["pvecm", "expected", &votes.to_string()])
 }
 
 fn expect(view: &mut QuorumView, votes: u32) {
@@ -141,14 +150,13 @@ impl SettingKind for ExpectedVotes {
     }
 
     fn command(&self, act: Act, snapshot: &Snapshot) -> Option<Command> {
-        let (on, votes) = match act {
-            Act::Set => (&self.node, self.expected),
+        match act {
+            Act::Set => Some(self.lowers()),
             Act::Undo => {
                 let (node, _, target) = self.lowered(snapshot).find(|(_, view, _)| view.quorate)?;
-                (node, target)
+                Some(expected(node, target))
             }
-        };
-        Some(Command::shell(on, &["pvecm", "expected", &votes.to_string()]))
+        }
     }
 
     fn write(&self, act: Act, snapshot: &mut Snapshot) {

@@ -8,14 +8,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Act, Reading, SettingKind};
-use crate::command::{Command, Method};
+use crate::command::Command;
 use crate::ids::{GuestId, GuestKind};
 use crate::observed::Observed;
 use crate::policy::Deadlines;
 use crate::snapshot::Snapshot;
 use crate::steps::profile::{About, Class, Limits, OnNode};
 use crate::steps::status::StepStatus;
-use crate::steps::support::node;
+use crate::steps::support::{helper, node};
 use crate::steps::why::{Why, read};
 use crate::version::Version;
 
@@ -77,12 +77,15 @@ impl SettingKind for Failback {
         }
     }
 
-    fn command(&self, act: Act, _snapshot: &Snapshot) -> Option<Command> {
+    // By a shell and not by the API: an order of the API has no condition where it takes effect.
+    fn command(&self, act: Act, snapshot: &Snapshot) -> Option<Command> {
         let value = match act {
             Act::Set => "0",
             Act::Undo => "1",
         };
-        Some(Command::api(Method::Put, format!("/cluster/ha/resources/{}", self.guest), &[("failback", value)]))
+        let on = helper(snapshot, snapshot.guests.get(&self.guest).map(|guest| &guest.node))?;
+        let path = format!("/cluster/ha/resources/{}", self.guest);
+        Some(Command::shell(&on, &["pvesh", "set", &path, "--failback", value]))
     }
 
     fn write(&self, act: Act, snapshot: &mut Snapshot) {

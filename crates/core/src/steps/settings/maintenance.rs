@@ -11,7 +11,7 @@ use crate::policy::Deadlines;
 use crate::snapshot::{HaNodeState, Snapshot};
 use crate::steps::profile::{About, Class, Limits, OnNode};
 use crate::steps::status::StepStatus;
-use crate::steps::support::helper_for;
+use crate::steps::support::helper;
 use crate::steps::why::{Why, read};
 
 pub(super) const VERBS: [&str; 2] = ["enter-maintenance", "leave-maintenance"];
@@ -73,7 +73,7 @@ impl SettingKind for Maintenance {
             Act::Set => "enable",
             Act::Undo => "disable",
         };
-        let on = helper_for(snapshot, &self.node);
+        let on = helper(snapshot, Some(&self.node))?;
         Some(Command::shell(&on, &["ha-manager", "crm-command", "node-maintenance", verb, self.node.as_str()]))
     }
 

@@ -9,11 +9,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Act, Reading, SettingKind};
-use crate::command::{Command, Method};
+use crate::command::Command;
 use crate::policy::Deadlines;
 use crate::snapshot::Snapshot;
 use crate::steps::profile::{About, Class, Limits, OnNode};
 use crate::steps::status::StepStatus;
+use crate::steps::support::helper;
 use crate::steps::why::{Why, read};
 
 pub(super) const VERBS: [&str; 2] = ["hold-rebalance", "restore-rebalance"];
@@ -23,6 +24,11 @@ const KEY: &str = "ha-auto-rebalance";
 /// `ha-auto-rebalance 0` for the datacenter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rebalance {}
+
+impl Rebalance {
+    /// The option of the cluster's resource scheduler.
+    pub(crate) const KEY: &'static str = KEY;
+}
 
 fn value(act: Act) -> &'static str {
     match act {
@@ -69,13 +75,14 @@ impl SettingKind for Rebalance {
         StepStatus::Ready
     }
 
-    // `PUT /cluster/options` with all settings of the scheduler: what is left out would be lost.
+    // By a shell and not by the API: an order of the API has no condition where it takes effect. `PUT /cluster/options` with all settings of the scheduler: what is left out would be lost.
     fn command(&self, act: Act, snapshot: &Snapshot) -> Option<Command> {
         let mut crs: BTreeMap<&str, &str> =
             snapshot.options.known()?.crs.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         crs.insert(KEY, value(act));
         let parts: Vec<String> = crs.into_iter().map(|(key, value)| format!("{key}={value}")).collect();
-        Some(Command::api(Method::Put, "/cluster/options", &[("crs", &parts.join(","))]))
+        let on = helper(snapshot, None)?;
+        Some(Command::shell(&on, &["pvesh", "set", "/cluster/options", "--crs", &parts.join(",")]))
     }
 
     fn write(&self, act: Act, snapshot: &mut Snapshot) {

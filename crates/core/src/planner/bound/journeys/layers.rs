@@ -20,7 +20,7 @@ pub(super) struct Walked {
 }
 
 /// A partial choice: paths for the first guests.
-struct Way {
+struct PartialChoice {
     /// Memory by moment and node, one moment after the other.
     load: Vec<u64>,
     /// The path of each row so far.
@@ -31,18 +31,18 @@ struct Way {
 }
 
 /// Partial choices by what the remaining guests can see of them.
-type Ways = BTreeMap<Vec<u64>, Way>;
+type PartialChoices = BTreeMap<Vec<u64>, PartialChoice>;
 
 /// Searches for choices that cost at most `ceiling`. Each path tried for each partial choice is subtracted from
 /// `choices`.
 pub(super) fn walk(table: &Table<'_>, ceiling: f64, width: usize, choices: &mut u64) -> Walked {
     let layers = Layers::new(table);
     let load = vec![0; layers.room.len()];
-    let mut ways = vec![Way { load, chosen: Vec::new(), cost: 0, priced: table.constant }];
+    let mut ways = vec![PartialChoice { load, chosen: Vec::new(), cost: 0, priced: table.constant }];
     let mut left_out = f64::INFINITY;
     for (place, row) in table.rows.iter().enumerate() {
         let rest = layers.rest[place + 1];
-        let mut next = Ways::new();
+        let mut next = PartialChoices::new();
         for way in &ways {
             for number in &layers.ranked[place] {
                 let bound = way.priced + row.priced[*number] + rest;
@@ -60,7 +60,7 @@ pub(super) fn walk(table: &Table<'_>, ceiling: f64, width: usize, choices: &mut 
                     let mut chosen = Vec::with_capacity(table.rows.len());
                     chosen.extend_from_slice(&way.chosen);
                     chosen.push(*number as u16);
-                    next.insert(key, Way { load, chosen, cost, priced: way.priced + row.priced[*number] });
+                    next.insert(key, PartialChoice { load, chosen, cost, priced: way.priced + row.priced[*number] });
                 }
             }
             if next.len() > 4 * width {
@@ -75,16 +75,16 @@ pub(super) fn walk(table: &Table<'_>, ceiling: f64, width: usize, choices: &mut 
     Walked { best: best.map(|way| (way.cost, way.chosen)), left_out }
 }
 
-fn least_of(ways: &[Way]) -> f64 {
+fn least_of(ways: &[PartialChoice]) -> f64 {
     ways.iter().map(|way| way.priced).fold(f64::INFINITY, f64::min)
 }
 
 /// Keeps `width` of them with the lowest bound; returns the best bound of the others.
-fn keep_best(ways: &mut Ways, width: usize) -> f64 {
+fn keep_best(ways: &mut PartialChoices, width: usize) -> f64 {
     if ways.len() <= width {
         return f64::INFINITY;
     }
-    let mut all: Vec<(Vec<u64>, Way)> = std::mem::take(ways).into_iter().collect();
+    let mut all: Vec<(Vec<u64>, PartialChoice)> = std::mem::take(ways).into_iter().collect();
     all.sort_by(|(_, one), (_, two)| one.priced.total_cmp(&two.priced));
     let others = all.split_off(width);
     ways.extend(all);
@@ -146,7 +146,7 @@ impl<'a> Layers<'a> {
 
     /// Memory with one more guest on this path; none where it has no room, meets a guest that it must not meet, or the
     /// end can no longer be balanced.
-    fn load_with(&self, way: &Way, row: &Row, number: usize) -> Option<Vec<u64>> {
+    fn load_with(&self, way: &PartialChoice, row: &Row, number: usize) -> Option<Vec<u64>> {
         let (place, nodes) = (way.chosen.len(), self.table.whole.len());
         let at = &row.journeys[number].at;
         let bytes = self.table.instance.items[row.item].memory_bytes;
@@ -165,7 +165,7 @@ impl<'a> Layers<'a> {
     }
 
     /// What the remaining guests can see of a partial choice with one more guest on this path.
-    fn key(&self, way: &Way, number: usize, load: &[u64]) -> Vec<u64> {
+    fn key(&self, way: &PartialChoice, number: usize, load: &[u64]) -> Vec<u64> {
         let place = way.chosen.len();
         let end = self.room.len() - self.table.whole.len();
         let even = self.table.instance.spread.is_some();
@@ -177,7 +177,7 @@ impl<'a> Layers<'a> {
         key
     }
 
-    fn is_even(&self, way: &Way) -> bool {
+    fn is_even(&self, way: &PartialChoice) -> bool {
         let load = &way.load[way.load.len() - self.table.whole.len()..];
         let full = |node: usize| {
             let place = &self.table.instance.places[node];

@@ -1,5 +1,7 @@
 //! The answers of every step in one table, and a test that what each changes for a while is undone exactly.
 
+mod conditions;
+
 use std::collections::BTreeSet;
 
 use super::*;

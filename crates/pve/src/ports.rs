@@ -2,6 +2,7 @@
 //!
 //! The live transports and the simulator implement these three traits; everything above them is the same code.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -26,12 +27,31 @@ pub struct ApiRequest {
     pub params: Vec<(String, String)>,
     /// Endpoints not to use: the current node.
     pub avoid: Vec<NodeName>,
+    /// Not sent any more from this moment on, by the run's clock. It is checked when the connection stands and
+    /// immediately before the first byte: a process that was frozen in between sends nothing.
+    pub expires: Option<UnixMs>,
 }
 
 impl ApiRequest {
     /// A read without parameters, at any endpoint.
     pub fn get(path: impl Into<String>) -> Self {
-        Self { method: Method::Get, path: path.into(), params: Vec::new(), avoid: Vec::new() }
+        Self { method: Method::Get, path: path.into(), params: Vec::new(), avoid: Vec::new(), expires: None }
+    }
+
+    /// The node that a path below `/nodes/N/` is about.
+    pub fn node(&self) -> Option<&str> {
+        Some(self.path.strip_prefix("/nodes/")?.split_once('/')?.0)
+    }
+
+    /// A write below `/nodes/N/` goes to N itself and nowhere else: what another node still holds when N has booted
+    /// would be forwarded then, and what N itself holds is gone with that boot.
+    pub fn only_at(&self) -> Option<&str> {
+        if self.method == Method::Get { None } else { self.node() }
+    }
+
+    /// Is it too late to send it?
+    pub fn has_expired(&self, now: UnixMs) -> bool {
+        self.expires.is_some_and(|expires| now >= expires)
     }
 }
 
@@ -52,6 +72,12 @@ pub enum ApiError {
     /// No endpoint could be reached; nothing was sent.
     #[error("no node answers the API: {0}")]
     Unreachable(String),
+    /// It was not sent in time; nothing was sent.
+    #[error("it was not sent in time: {node} was connected too late; nothing was sent")]
+    Expired {
+        /// The node whose endpoint it was meant for.
+        node: NodeName,
+    },
     /// An endpoint shows a certificate other than the pinned one; nothing was sent.
     #[error("{node} shows the certificate {seen}, but {pinned} is pinned")]
     Fingerprint {
@@ -130,6 +156,34 @@ impl ShellOutput {
     }
 }
 
+/// How much a program may print. More is not an answer but a fault, and must not fill our memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// Standard output and standard error together.
+    pub bytes: usize,
+    /// Of both together.
+    pub lines: usize,
+}
+
+impl Bound {
+    /// For a program that says a few things.
+    pub const USUAL: Self = Self { bytes: 1 << 20, lines: 20_000 };
+
+    /// For one that lists all packages, daemons or network links.
+    pub const LONG: Self = Self { bytes: 8 << 20, lines: 100_000 };
+
+    /// Is this within the bound?
+    pub fn holds(self, bytes: usize, lines: usize) -> bool {
+        bytes <= self.bytes && lines <= self.lines
+    }
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} MiB or {} lines", self.bytes >> 20, self.lines)
+    }
+}
+
 /// A remote program that could not be run to its end.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ShellError {
@@ -159,6 +213,15 @@ pub enum ShellError {
         /// The transport's error message.
         reason: String,
     },
+    /// It printed more than it may: the rest was dropped, and what came before is not used either. It may have ended or
+    /// may still run.
+    #[error("the program on {node} printed more than {bound}: none of it is used")]
+    TooLong {
+        /// The node.
+        node: NodeName,
+        /// How much it may print.
+        bound: Bound,
+    },
     /// The connection broke after the program was started: it may have ended or may still run.
     #[error("the connection to {node} was lost while the program ran: {reason}")]
     InDoubt {
@@ -171,19 +234,41 @@ pub enum ShellError {
 
 /// A shell as root on each node.
 pub trait Shell: Send + Sync {
-    /// Runs a program and waits for its end, at most for `deadline`.
+    /// Runs a program and waits for its end, at most for `deadline` with all that this takes. It may print as much as
+    /// [`Bound::USUAL`].
     fn run<'a>(
         &'a self,
         node: &'a NodeName,
         argv: &'a [String],
         deadline: Duration,
     ) -> PortFuture<'a, Result<ShellOutput, ShellError>>;
+
+    /// The same for a program that may print so much.
+    fn run_bounded<'a>(
+        &'a self,
+        node: &'a NodeName,
+        argv: &'a [String],
+        deadline: Duration,
+        bound: Bound,
+    ) -> PortFuture<'a, Result<ShellOutput, ShellError>> {
+        Box::pin(async move {
+            let output = self.run(node, argv, deadline).await?;
+            let bytes = output.stdout.len() + output.stderr.len();
+            let lines = output.stdout.lines().count() + output.stderr.lines().count();
+            if bound.holds(bytes, lines) { Ok(output) } else { Err(ShellError::TooLong { node: node.clone(), bound }) }
+        })
+    }
 }
 
 /// Time. In the lab it runs faster than the wall clock.
 pub trait Clock: Send + Sync {
     /// The current time of this clock.
     fn now(&self) -> UnixMs;
+    /// How long to wait for something that takes so long at most: longer where this clock's time runs faster than the
+    /// sockets that are waited for.
+    fn patience(&self, most: Duration) -> Duration {
+        most
+    }
     /// Waits that long in this clock's time.
     fn sleep(&self, duration: Duration) -> PortFuture<'_, ()>;
 }

@@ -1,10 +1,9 @@
 //! The PVE API at whichever endpoint answers.
 //!
-//! A read is tried again on a fresh connection if a kept one has gone stale, and then at the other endpoints. A
-//! write has a connection of its own and goes to another endpoint only while none was established: once a byte is
-//! on its way, no answer means [`ApiError::InDoubt`].
+//! Reads are in `reads`. A write has a connection of its own and goes to another endpoint only while none was
+//! established: once a byte is on its way, no answer means [`ApiError::InDoubt`]. A write below `/nodes/N/` goes to N
+//! and nowhere else, and none is sent when it has expired.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,11 +17,12 @@ use tokio_rustls::TlsConnector;
 use tracing::{debug, info, warn};
 
 use super::clock::LiveClock;
-use super::config::{HostPort, LiveConfig, LiveError, NodeEndpoint, Secret};
+use super::config::{HostPort, LiveConfig, LiveError, NodeEndpoint};
 use super::http::{self, Sender};
+use super::secrets::Secrets;
 use super::stopwatch::Stopwatch;
 use super::tls;
-use crate::ports::{Api, ApiData, ApiError, ApiRequest, PortFuture};
+use crate::ports::{Api, ApiData, ApiError, ApiRequest, Clock, PortFuture};
 
 /// Requests in flight per endpoint; pveproxy has few workers, and others use them too.
 const IN_FLIGHT: usize = 8;
@@ -32,26 +32,28 @@ const KEPT: usize = 8;
 
 /// The API of a live cluster.
 pub(super) struct LiveApi {
-    endpoints: Vec<Endpoint>,
+    pub(super) endpoints: Vec<Endpoint>,
     token: HeaderValue,
-    secret: Secret,
     connector: TlsConnector,
     connect: Duration,
     answer: Duration,
+    clock: LiveClock,
+    pub(super) read: Duration,
+    pub(super) rest: Duration,
     /// The order in which endpoints are asked: one that answered goes to the front, one that could not be reached to
     /// the end.
-    order: Mutex<Vec<usize>>,
+    pub(super) order: Mutex<Vec<usize>>,
 }
 
-struct Endpoint {
-    name: NodeName,
+pub(super) struct Endpoint {
+    pub(super) name: NodeName,
     address: HostPort,
     host: String,
     pinned: String,
     kept: Mutex<Vec<Sender>>,
-    permits: Semaphore,
-    /// Did the last attempt to reach it succeed? Until the first attempt, it counts as if it had.
-    reached: AtomicBool,
+    pub(super) permits: Semaphore,
+    /// Since when it has not answered a read.
+    pub(super) silent_since: Mutex<Option<Stopwatch>>,
 }
 
 impl LiveApi {
@@ -66,46 +68,33 @@ impl LiveApi {
             pinned: tls::normalise(&node.fingerprint),
             kept: Mutex::new(Vec::new()),
             permits: Semaphore::new(IN_FLIGHT),
-            reached: AtomicBool::new(true),
+            silent_since: Mutex::new(None),
         };
         Ok(Self {
             endpoints: config.nodes.iter().map(endpoint).collect(),
             token,
-            secret: config.token_secret.clone(),
             connector: tls::connector().map_err(LiveError::Tls)?,
             connect: clock.timeout(config.timeouts.connect),
             answer: clock.timeout(config.timeouts.answer),
+            clock: clock.clone(),
+            read: clock.timeout(config.timeouts.read),
+            rest: clock.timeout(config.timeouts.rest),
             order: Mutex::new((0..config.nodes.len()).collect()),
         })
     }
 
     async fn send(&self, request: ApiRequest) -> Result<ApiData, ApiError> {
-        let own = self.own_endpoint(&request);
-        let order = self.order.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let order = own.into_iter().chain(order.into_iter().filter(|index| Some(*index) != own));
         let mut failures: Vec<ApiError> = Vec::new();
-        for index in order {
+        for index in self.endpoints_for(&request) {
             let endpoint = &self.endpoints[index];
-            if request.avoid.contains(&endpoint.name) {
-                continue;
-            }
-            let _permit = endpoint.permits.acquire().await;
-            let result = match request.method {
-                Method::Get => self.read(endpoint, &request).await,
-                Method::Post | Method::Put | Method::Delete => self.write(endpoint, &request).await,
-            };
-            match result {
+            match self.write(endpoint, &request).await {
                 Err(error) if may_go_elsewhere(&error, request.method) => {
-                    endpoint.reached.store(!matches!(error, ApiError::Unreachable(_)), Ordering::Relaxed);
                     self.prefer(index, false);
                     warn!(node = %endpoint.name, %error, "the API of this node failed, the others are tried");
                     failures.push(error);
                 }
                 answered => {
-                    endpoint.reached.store(true, Ordering::Relaxed);
-                    if own != Some(index) {
-                        self.prefer(index, !matches!(answered, Err(ApiError::InDoubt { .. })));
-                    }
+                    self.prefer(index, !matches!(answered, Err(ApiError::InDoubt { .. })));
                     return answered;
                 }
             }
@@ -113,32 +102,21 @@ impl LiveApi {
         Err(most_telling(failures))
     }
 
-    /// What is below `/nodes/N` is read from N itself: another node would only forward the request, and a node that
-    /// forwards all requests is a bottleneck. One that could not be reached last time is asked through others.
-    fn own_endpoint(&self, request: &ApiRequest) -> Option<usize> {
-        let (node, _) = request.path.strip_prefix("/nodes/")?.split_once('/')?;
-        let own = self.endpoints.iter().position(|endpoint| endpoint.name.as_str() == node)?;
-        let reachable = self.endpoints[own].reached.load(Ordering::Relaxed);
-        (request.method == Method::Get && reachable).then_some(own)
+    /// The endpoints that may be asked, in order: for a write that goes to one node only, none but that.
+    fn endpoints_for(&self, request: &ApiRequest) -> Vec<usize> {
+        let own = request.only_at().and_then(|_| self.own_endpoint(request));
+        if let Some(own) = own {
+            return vec![own];
+        }
+        let order = self.order.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        order.into_iter().filter(|index| !request.avoid.contains(&self.endpoints[*index].name)).collect()
     }
 
-    fn prefer(&self, index: usize, answers: bool) {
+    pub(super) fn prefer(&self, index: usize, answers: bool) {
         let mut order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
         order.retain(|other| *other != index);
         let place = if answers { 0 } else { order.len() };
         order.insert(place, index);
-    }
-
-    /// Uses a kept connection if there is one; otherwise, or if that fails, a fresh one.
-    async fn read(&self, endpoint: &Endpoint, request: &ApiRequest) -> Result<ApiData, ApiError> {
-        if let Some(sender) = endpoint.take() {
-            if let Ok(data) = self.exchange(endpoint, sender, request).await {
-                return data;
-            }
-            debug!(node = %endpoint.name, "a kept connection was closed, a new one is tried");
-        }
-        let sender = self.open(endpoint).await?;
-        self.exchange(endpoint, sender, request).await.unwrap_or_else(|reason| Err(in_doubt(endpoint, reason)))
     }
 
     async fn write(&self, endpoint: &Endpoint, request: &ApiRequest) -> Result<ApiData, ApiError> {
@@ -147,7 +125,7 @@ impl LiveApi {
     }
 
     /// The outer error: there was no complete answer.
-    async fn exchange(
+    pub(super) async fn exchange(
         &self,
         endpoint: &Endpoint,
         mut sender: Sender,
@@ -159,6 +137,10 @@ impl LiveApi {
         };
         let (node, method, path) = (&endpoint.name, request.method.as_str(), &request.path);
         let stopwatch = Stopwatch::start();
+        // Nothing may come between this and the send.
+        if request.has_expired(self.clock.now()) {
+            return Ok(Err(ApiError::Expired { node: node.clone() }));
+        }
         let answer = timeout(self.answer, http::exchange(&mut sender, http)).await;
         let answer = answer.unwrap_or_else(|_| Err(format!("no answer within {} s", self.answer.as_secs())));
         let answer = answer.inspect_err(|reason| {
@@ -169,11 +151,11 @@ impl LiveApi {
         if request.method == Method::Get {
             endpoint.keep(sender);
         }
-        Ok(answer.without(&self.secret.0).meaning(&endpoint.name))
+        Ok(answer.meaning(&endpoint.name))
     }
 
     /// A fresh connection to a node whose certificate was checked. Nothing has been sent if this fails.
-    async fn open(&self, endpoint: &Endpoint) -> Result<Sender, ApiError> {
+    pub(super) async fn open(&self, endpoint: &Endpoint) -> Result<Sender, ApiError> {
         let unreachable = |reason: String| ApiError::Unreachable(format!("{} ({})", endpoint.name, reason));
         let late = |_| Err(format!("no connection within {} s", self.connect.as_secs()));
         info!(node = %endpoint.name, address = endpoint.host, "connecting to the API");
@@ -184,7 +166,7 @@ impl LiveApi {
             let (node, pinned) = (endpoint.name.clone(), endpoint.pinned.clone());
             return Err(ApiError::Fingerprint { node, seen, pinned });
         }
-        let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+        let handshake = http::client().handshake(TokioIo::new(stream)).await;
         let (sender, connection) = handshake.map_err(|error| unreachable(error.to_string()))?;
         // Ends by itself when the sender is dropped or the peer closes.
         tokio::spawn(connection);
@@ -193,7 +175,7 @@ impl LiveApi {
 }
 
 impl Endpoint {
-    fn take(&self) -> Option<Sender> {
+    pub(super) fn take(&self) -> Option<Sender> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(sender) = kept.pop() {
             if sender.is_ready() && !sender.is_closed() {
@@ -217,21 +199,24 @@ fn host_header(address: &HostPort) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
-fn in_doubt(endpoint: &Endpoint, reason: String) -> ApiError {
+pub(super) fn in_doubt(endpoint: &Endpoint, reason: String) -> ApiError {
     ApiError::InDoubt { node: endpoint.name.clone(), reason }
 }
 
 /// Without a connection, anything may be tried elsewhere; without an answer, only reads.
-fn may_go_elsewhere(error: &ApiError, method: Method) -> bool {
+pub(super) fn may_go_elsewhere(error: &ApiError, method: Method) -> bool {
     match error {
         ApiError::Unreachable(_) | ApiError::Fingerprint { .. } => true,
         ApiError::InDoubt { .. } => method == Method::Get,
-        ApiError::Unauthorized { .. } | ApiError::Forbidden { .. } | ApiError::Refused { .. } => false,
+        ApiError::Expired { .. }
+        | ApiError::Unauthorized { .. }
+        | ApiError::Forbidden { .. }
+        | ApiError::Refused { .. } => false,
     }
 }
 
 /// Which error counts: a wrong certificate first, then a missing answer; if no node answers, one error lists them all.
-fn most_telling(failures: Vec<ApiError>) -> ApiError {
+pub(super) fn most_telling(failures: Vec<ApiError>) -> ApiError {
     let alarm = failures.iter().find(|error| matches!(error, ApiError::Fingerprint { .. }));
     let doubt = failures.iter().find(|error| matches!(error, ApiError::InDoubt { .. }));
     if let Some(error) = alarm.or(doubt) {
@@ -247,6 +232,12 @@ fn most_telling(failures: Vec<ApiError>) -> ApiError {
 
 impl Api for LiveApi {
     fn call(&self, request: ApiRequest) -> PortFuture<'_, Result<ApiData, ApiError>> {
-        Box::pin(self.send(request))
+        Box::pin(async move {
+            let answered = match request.method {
+                Method::Get => self.read(&request).await,
+                Method::Post | Method::Put | Method::Delete => self.send(request).await,
+            };
+            Secrets::of_this_process().clean_api(answered)
+        })
     }
 }

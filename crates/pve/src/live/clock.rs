@@ -46,7 +46,7 @@ impl LiveClock {
 /// Time since the machine was started, including suspend: a laptop that was closed for an hour has lost that hour, and
 /// any lock it held.
 #[cfg(target_os = "linux")]
-fn since_boot() -> Duration {
+pub fn since_boot() -> Duration {
     use nix::time::{ClockId, clock_gettime};
 
     clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from).expect("every Linux since 2.6.39 has this clock")
@@ -54,7 +54,7 @@ fn since_boot() -> Duration {
 
 /// On other systems, the only portable clock that counts suspend is the adjustable one.
 #[cfg(not(target_os = "linux"))]
-fn since_boot() -> Duration {
+pub fn since_boot() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
@@ -63,6 +63,11 @@ impl Clock for LiveClock {
         let passed = since_boot().saturating_sub(self.began);
         // Converts with saturation; a lab does not run for half a billion years.
         UnixMs(self.start.0.saturating_add((passed.as_secs_f64() * self.factor * 1000.0) as u64))
+    }
+
+    fn patience(&self, most: Duration) -> Duration {
+        let shortest = SHORTEST_TIMEOUT.as_secs_f64() * self.factor;
+        most.max(Duration::try_from_secs_f64(shortest).unwrap_or(most))
     }
 
     fn sleep(&self, duration: Duration) -> PortFuture<'_, ()> {
@@ -84,6 +89,8 @@ mod tests {
         assert!(began.elapsed() < Duration::from_secs(5));
         assert!(clock.now().0 >= 1_060_000, "{:?}", clock.now());
         assert_eq!(clock.timeout(Duration::from_secs(60)), SHORTEST_TIMEOUT);
+        assert_eq!(clock.patience(Duration::from_secs(60)), Duration::from_secs(1200), "the same in the clock's time");
+        assert_eq!(LiveClock::wall().patience(Duration::from_secs(15)), Duration::from_secs(15));
     }
 
     #[tokio::test]

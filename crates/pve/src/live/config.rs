@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use quorate_core::ids::NodeName;
 
+use super::secrets::Secrets;
+
 /// Host and port.
 pub type HostPort = (String, u16);
 
@@ -18,8 +20,8 @@ pub struct LiveConfig {
     pub token_id: String,
     /// The token's secret.
     pub token_secret: Secret,
-    /// Private keys in OpenSSH's format, without passphrase. The agent in SSH_AUTH_SOCK is tried after them.
-    pub ssh_key_files: Vec<PathBuf>,
+    /// Private keys, without passphrase. The agent in SSH_AUTH_SOCK is tried after them.
+    pub ssh_keys: Vec<SshKey>,
     /// How long to wait.
     pub timeouts: Timeouts,
 }
@@ -48,14 +50,25 @@ pub enum HostKey {
     KnownHosts(PathBuf),
 }
 
-/// A text that is never printed.
+/// A private key for SSH.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SshKey {
+    /// Where it was read from, for messages.
+    pub path: PathBuf,
+    /// Its text, in OpenSSH's format.
+    pub text: Secret,
+}
+
+/// A text that is never printed, not even if it comes back from a node.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(pub(super) String);
 
 impl Secret {
     /// Wraps a text so that it is never printed.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+        let text = text.into();
+        Secrets::of_this_process().learn(&text);
+        Self(text)
     }
 }
 
@@ -70,13 +83,18 @@ impl fmt::Debug for Secret {
 pub struct Timeouts {
     /// For a connection with its handshake and, for SSH, the login.
     pub connect: Duration,
-    /// For the answer to one API call. pveproxy itself waits 30 seconds for another node.
+    /// For the answer to a change by the API. pveproxy itself waits 30 seconds for another node.
     pub answer: Duration,
+    /// For one read of the API at one endpoint, all in all: then the next one is asked.
+    pub read: Duration,
+    /// How long an endpoint that did not answer a read is left for the others.
+    pub rest: Duration,
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { connect: Duration::from_secs(8), answer: Duration::from_secs(45) }
+        let seconds = Duration::from_secs;
+        Self { connect: seconds(8), answer: seconds(45), read: seconds(10), rest: seconds(60) }
     }
 }
 
@@ -86,7 +104,7 @@ pub enum LiveError {
     /// The token's id or secret has characters that a token cannot have.
     #[error("the API token has characters that cannot be sent")]
     Token,
-    /// A key file cannot be read.
+    /// A key cannot be understood.
     #[error("cannot read the SSH key {path}: {reason}; a key with a passphrase belongs into ssh-agent")]
     Key {
         /// The file.
@@ -121,7 +139,7 @@ mod tests {
             nodes: vec![],
             token_id: "root@pam!quorate".into(),
             token_secret: Secret::new("0b1d-very-secret"),
-            ssh_key_files: vec![],
+            ssh_keys: vec![],
             timeouts: Timeouts::default(),
         };
         assert!(!format!("{config:?}").contains("0b1d"));

@@ -1,6 +1,5 @@
 //! Keys for SSH: ours, from files and from the agent, and those of the nodes.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use russh::client::{AuthResult, Handle, Handler};
@@ -8,10 +7,10 @@ use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
 use russh::keys::known_hosts::known_host_keys_path;
 use russh::keys::ssh_key::{Algorithm, HashAlg, PrivateKey, PublicKey};
-use russh::keys::{PrivateKeyWithHashAlg, load_secret_key};
+use russh::keys::{PrivateKeyWithHashAlg, decode_secret_key};
 use tracing::debug;
 
-use super::config::{HostKey, LiveError, NodeEndpoint};
+use super::config::{HostKey, LiveError, NodeEndpoint, SshKey};
 
 /// sshd allows six attempts by default; one is left as a margin.
 const MAX_ATTEMPTS: usize = 5;
@@ -56,10 +55,10 @@ pub(super) fn fingerprint(key: &PublicKey) -> String {
     key.fingerprint(HashAlg::Sha256).to_string()
 }
 
-/// Reads a private key.
-pub(super) fn load(path: &Path) -> Result<Arc<PrivateKey>, LiveError> {
-    let error = |reason: String| LiveError::Key { path: path.to_owned(), reason };
-    load_secret_key(path, None).map(Arc::new).map_err(|cause| error(cause.to_string()))
+/// Understands a private key.
+pub(super) fn understood(key: &SshKey) -> Result<Arc<PrivateKey>, LiveError> {
+    let error = |reason: String| LiveError::Key { path: key.path.clone(), reason };
+    decode_secret_key(&key.text.0, None).map(Arc::new).map_err(|cause| error(cause.to_string()))
 }
 
 /// Logs in with the first key that the node accepts: those in files in order, then those of the agent.

@@ -21,17 +21,15 @@ use tracing::{debug, info, warn};
 use super::clock::LiveClock;
 use super::config::{HostPort, LiveConfig, LiveError};
 use super::keys::{self, KnownKeys, LoginError};
+use super::secrets::Secrets;
 use super::stopwatch::Stopwatch;
-use crate::ports::{Exit, PortFuture, Shell, ShellError, ShellOutput};
+use crate::ports::{Bound, Exit, PortFuture, Shell, ShellError, ShellOutput};
 
 /// Programs at once on one connection; sshd allows ten sessions by default.
 const AT_ONCE: usize = 3;
 
 /// A silent peer is probed after this time, and given up after three times as long.
 const KEEPALIVE: Duration = Duration::from_secs(10);
-
-/// More than any program we run prints.
-const MAX_OUTPUT_BYTES: usize = 32 << 20;
 
 /// PVE's own tools need root.
 const USER: &str = "root";
@@ -65,20 +63,29 @@ impl LiveShell {
             };
             nodes.insert(endpoint.name.clone(), node);
         }
-        let keys = config.ssh_key_files.iter().map(|path| keys::load(path)).collect::<Result<_, _>>()?;
+        let keys = config.ssh_keys.iter().map(keys::understood).collect::<Result<_, _>>()?;
         Ok(Self { nodes, keys, connect: clock.timeout(config.timeouts.connect), clock })
     }
 
-    async fn run_on(&self, name: &NodeName, argv: &[String], deadline: Duration) -> Result<ShellOutput, ShellError> {
-        let Some(node) = self.nodes.get(name) else {
-            let reason = "the configuration has no address for it".to_owned();
-            return Err(ShellError::Unreachable { node: name.clone(), reason });
-        };
-        let _permit = node.permits.acquire().await;
-        let channel = self.channel(node).await?;
+    async fn run_on(
+        &self,
+        name: &NodeName,
+        argv: &[String],
+        deadline: Duration,
+        bound: Bound,
+    ) -> Result<ShellOutput, ShellError> {
+        let unreachable = |reason: &str| ShellError::Unreachable { node: name.clone(), reason: reason.to_owned() };
+        let node = self.nodes.get(name).ok_or_else(|| unreachable("the configuration has no address for it"))?;
         let deadline = self.clock.timeout(deadline);
-        let (command, stopwatch) = (quote_all(argv), Stopwatch::start());
-        let run = timeout(deadline, execute(channel, &command)).await;
+        let stopwatch = Stopwatch::start();
+        let opened = timeout(deadline, async {
+            let permit = node.permits.acquire().await;
+            self.channel(node).await.map(|channel| (permit, channel))
+        });
+        let late = format!("no shell within {} s: others run there, or it is silent", deadline.as_secs());
+        let (_permit, channel) = opened.await.map_err(|_| unreachable(&late))??;
+        let command = quote_all(argv);
+        let run = timeout(deadline.saturating_sub(stopwatch.passed()), execute(channel, &command, bound)).await;
         let run = run.unwrap_or_else(|_| Err(Failure::Lost(format!("no end within {} s", deadline.as_secs()))));
         match &run {
             Ok(output) => {
@@ -89,6 +96,7 @@ impl LiveShell {
         run.map_err(|failure| match failure {
             Failure::NotStarted(reason) => ShellError::Unreachable { node: name.clone(), reason },
             Failure::Lost(reason) => ShellError::InDoubt { node: name.clone(), reason },
+            Failure::TooLong => ShellError::TooLong { node: name.clone(), bound },
         })
     }
 
@@ -172,14 +180,24 @@ enum Failure {
     NotStarted(String),
     /// It was started, and its outcome is unknown.
     Lost(String),
+    /// It printed more than it may.
+    TooLong,
 }
 
 /// Starts the program and reads until its end.
-async fn execute(mut channel: Channel<Msg>, command: &str) -> Result<ShellOutput, Failure> {
+async fn execute(mut channel: Channel<Msg>, command: &str, bound: Bound) -> Result<ShellOutput, Failure> {
     channel.exec(true, command).await.map_err(|error| Failure::NotStarted(error.to_string()))?;
-    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    let (mut stdout, mut stderr, mut lines) = (Vec::new(), Vec::new(), 0);
     let mut exit = None;
     while let Some(message) = channel.wait().await {
+        if let ChannelMsg::Data { data } | ChannelMsg::ExtendedData { data, .. } = &message {
+            lines += data.iter().filter(|byte| **byte == b'\n').count();
+            if !bound.holds(stdout.len() + stderr.len() + data.len(), lines) {
+                // Nobody reads on: its next write fails.
+                let _ = channel.close().await;
+                return Err(Failure::TooLong);
+            }
+        }
         match message {
             ChannelMsg::Data { data } => stdout.extend_from_slice(&data),
             // Type 1 is standard error; there is no other.
@@ -192,9 +210,6 @@ async fn execute(mut channel: Channel<Msg>, command: &str) -> Result<ShellOutput
             ChannelMsg::ExitSignal { signal_name, .. } => exit = Some(Exit::Signal(signal(&signal_name))),
             ChannelMsg::Close => break,
             _ => {}
-        }
-        if stdout.len() + stderr.len() > MAX_OUTPUT_BYTES {
-            return Err(Failure::Lost("it printed more than 32 MiB".to_owned()));
         }
     }
     let exit = exit.ok_or_else(|| Failure::Lost("the connection ended before the program did".to_owned()))?;
@@ -216,6 +231,16 @@ impl Shell for LiveShell {
         argv: &'a [String],
         deadline: Duration,
     ) -> PortFuture<'a, Result<ShellOutput, ShellError>> {
-        Box::pin(self.run_on(node, argv, deadline))
+        self.run_bounded(node, argv, deadline, Bound::USUAL)
+    }
+
+    fn run_bounded<'a>(
+        &'a self,
+        node: &'a NodeName,
+        argv: &'a [String],
+        deadline: Duration,
+        bound: Bound,
+    ) -> PortFuture<'a, Result<ShellOutput, ShellError>> {
+        Box::pin(async move { Secrets::of_this_process().clean_shell(self.run_on(node, argv, deadline, bound).await) })
     }
 }

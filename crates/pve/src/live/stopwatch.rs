@@ -1,13 +1,18 @@
-//! How long something took, for the log: in real time, however fast the run's clock is.
+//! How long something takes: in real time, however fast the run's clock is.
 #![allow(clippy::disallowed_methods, reason = "no decision depends on it")]
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub(super) struct Stopwatch(Instant);
 
 impl Stopwatch {
     pub(super) fn start() -> Self {
         Self(Instant::now())
+    }
+
+    /// Time since the start.
+    pub(super) fn passed(&self) -> Duration {
+        self.0.elapsed()
     }
 
     /// Milliseconds since the start.

@@ -4,18 +4,24 @@
 //! the certificate does. The handshake's signature is checked as usual: the node must hold the key.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring as provider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tracing::debug;
 
 use super::config::HostPort;
+
+/// A peer whose machine acknowledges nothing for so long is gone: without this, a request on a kept connection to a node
+/// that has lost its power would wait for an answer.
+const GONE: Duration = Duration::from_secs(8);
 
 /// Makes connections whose certificate is compared afterwards.
 pub(super) fn connector() -> Result<TlsConnector, String> {
@@ -38,7 +44,7 @@ pub(super) async fn connect(
     address: &HostPort,
 ) -> Result<(TlsStream<TcpStream>, String), String> {
     let stream = TcpStream::connect((address.0.as_str(), address.1)).await.map_err(|error| error.to_string())?;
-    stream.set_nodelay(true).map_err(|error| error.to_string())?;
+    stream.set_nodelay(true).and_then(|()| notice_loss(&stream)).map_err(|error| error.to_string())?;
     debug!(host = address.0, port = address.1, "connected, TLS handshake begins");
     let name = ServerName::try_from(address.0.clone()).map_err(|_| format!("{:?} is not a host name", address.0))?;
     let stream = connector.connect(name, stream).await.map_err(|error| error.to_string())?;
@@ -48,6 +54,14 @@ pub(super) async fn connect(
     let (protocol, cipher) = (session.protocol_version(), session.negotiated_cipher_suite().map(|suite| suite.suite()));
     debug!(?protocol, ?cipher, seen, "TLS handshake done");
     Ok((stream, seen))
+}
+
+fn notice_loss(stream: &TcpStream) -> std::io::Result<()> {
+    let socket = SockRef::from(stream);
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(GONE).with_interval(GONE / 4))?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(GONE))?;
+    Ok(())
 }
 
 /// `AA:BB:…` of a certificate.

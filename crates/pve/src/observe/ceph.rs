@@ -15,7 +15,7 @@ use quorate_core::version::Version;
 use super::look::{Depth, Look};
 use super::membership::Membership;
 use super::reader::{Reader, api_why, node_path, shell_source};
-use super::shell::{NodeShell, QUICK};
+use super::shell::{LIST, NodeShell, QUICK};
 use crate::ports::{ApiError, Exit};
 use crate::wire::ceph as wire;
 use crate::wire::lenient::{self, Int, Map, Text};
@@ -91,7 +91,7 @@ async fn status_by_shell(reader: &Reader<'_>, hosts: &[&NodeName]) -> Option<wir
     const STATUS_BY_SHELL: [&str; 4] = ["ceph", "-s", "-f", "json"];
     for node in hosts.iter().take(TRIES) {
         let shell = NodeShell::new(reader, node);
-        if let Ok(status) = shell.parsed(&STATUS_BY_SHELL, QUICK, lenient::read_text).await {
+        if let Ok(status) = shell.parsed(&STATUS_BY_SHELL, LIST, lenient::read_text).await {
             return Some(status);
         }
     }
@@ -114,7 +114,7 @@ async fn read_rest(
 async fn osd_dump(reader: &Reader<'_>, hosts: &[&NodeName]) -> Result<wire::OsdDump, WhyUnknown> {
     let mut why = WhyUnknown::new(DUMP.join(" "), "no node could be asked");
     for node in hosts.iter().take(TRIES) {
-        match NodeShell::new(reader, node).parsed(&DUMP, QUICK, lenient::read_text).await {
+        match NodeShell::new(reader, node).parsed(&DUMP, LIST, lenient::read_text).await {
             Ok(dump) => return Ok(dump),
             Err(failed) => why = failed,
         }

@@ -7,12 +7,13 @@ use quorate_core::observed::{Observed, WhyUnknown};
 use quorate_core::snapshot::{Boot, CheckerReport, CorosyncComplaints, HostFacts, Nics, Node};
 
 use super::look::{Depth, Hosts, Look};
+use super::reader::{Allowed, Wait};
 use super::shell::{NodeShell, QUICK};
-use crate::ports::{Exit, ShellOutput};
+use crate::ports::{Bound, Exit, ShellOutput};
 use crate::wire::{boot as wire_boot, host, upgrade_checker};
 
-/// The checker queries every service and, with `--full`, looks into every container.
-const CHECKER: Duration = Duration::from_secs(180);
+/// The checker queries every service and, with `--full`, looks into every container: it has a time of its own.
+const CHECKER: Allowed = Allowed { wait: Wait::Apart(Duration::from_secs(180)), bound: Bound::USUAL };
 
 /// Checkers that a node may have, the newest first. A release keeps the checker for the upgrade to it.
 const CHECKERS: [&str; 2] = ["pve8to9", "pve7to8"];

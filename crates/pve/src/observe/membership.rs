@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::future::join_all;
 use quorate_core::ids::NodeName;
 use quorate_core::observed::{Observed, WhyUnknown};
 
@@ -120,15 +121,15 @@ fn view(status: &Status) -> View {
     view
 }
 
-/// `corosync.conf` by shell from the first node of the configuration file that has it: works without any API.
+/// `corosync.conf` by shell from the first node of the configuration file that has it: works without any API. All are
+/// asked at once, so that one that hangs takes no more of the look than all.
 async fn config_from_shell(reader: &Reader<'_>, look: &Look<'_>) -> Option<CorosyncConf> {
-    for node in &look.known_nodes {
-        let shell = NodeShell::new(reader, node);
-        if let Ok(conf) = shell.parsed(&["cat", "/etc/pve/corosync.conf"], QUICK, corosync_conf::parse).await {
-            return Some(conf);
-        }
-    }
-    None
+    const CONF: [&str; 2] = ["cat", "/etc/pve/corosync.conf"];
+    let confs = look
+        .known_nodes
+        .iter()
+        .map(|node| async { NodeShell::new(reader, node).parsed(&CONF, QUICK, corosync_conf::parse).await.ok() });
+    join_all(confs).await.into_iter().flatten().next()
 }
 
 fn assemble(

@@ -42,7 +42,7 @@ use tracing::debug;
 
 use crate::ports::Ports;
 use node::NodeLook;
-use reader::Reader;
+use reader::{Deadline, Reader};
 
 /// Reads the cluster once. Ends in bounded time, and always with a snapshot: what failed is unknown in it.
 pub async fn observe(ports: &Ports, look: Look<'_>) -> Snapshot {
@@ -55,9 +55,10 @@ pub async fn observe(ports: &Ports, look: Look<'_>) -> Snapshot {
 
 async fn read(ports: &Ports, look: Look<'_>) -> Snapshot {
     let taken = ports.clock.now();
-    let first = Reader::new(ports, &look.avoid, &look.known_nodes);
-    let membership = membership::read(&first, &look).await;
-    let reader = Reader::new(ports, &look.avoid, &membership.names);
+    let deadline = Deadline::of(ports, look.depth);
+    let reader = Reader::new(ports, &look.avoid, &look.known_nodes, deadline);
+    let membership = membership::read(&reader, &look).await;
+    let reader = reader.knowing(&membership.names);
 
     let (mut nodes, mut cluster, ha, ceph, driver, resources) = tokio::join!(
         look_at_nodes(&reader, &membership, &look),

@@ -13,7 +13,7 @@ use super::look::{Look, keep_or};
 use super::membership::Membership;
 use super::packages::{self, Versions};
 use super::reader::{Reader, node_path};
-use super::shell::{DATE, NodeShell, QUICK, date};
+use super::shell::{BOOT_ID, DATE, NodeShell, QUICK, date};
 use super::{host, quorum};
 use crate::wire::cluster::GuestEntry;
 use crate::wire::lenient::{Int, List};
@@ -43,7 +43,6 @@ pub(super) async fn look_at(
     look: &Look<'_>,
     name: &NodeName,
 ) -> NodeLook {
-    const BOOT_ID: [&str; 2] = ["cat", "/proc/sys/kernel/random/boot_id"];
     let shell = NodeShell::new(reader, name);
     // The first command proves the connection; if it fails, nothing else is tried.
     let (shell, boot) = match shell.run(&BOOT_ID, QUICK).await {

@@ -6,7 +6,7 @@ use quorate_core::snapshot::{Kernel, Node, Packages, PendingPackage, UnitOutcome
 use quorate_core::version::Version;
 
 use super::reader::{node_path, shell_source};
-use super::shell::{DATE, NodeShell, QUICK, SLOW, date};
+use super::shell::{DATE, LIST, NodeShell, QUICK, SLOW, date};
 use crate::ports::{Exit, ShellOutput};
 use crate::wire::lenient::List;
 use crate::wire::node::PackageVersion;
@@ -64,7 +64,7 @@ pub(super) async fn read(shell: &NodeShell<'_>, node: &NodeName, old: Option<&No
 
 async fn read_versions(shell: &NodeShell<'_>, node: &NodeName) -> Versions {
     const QUERY: [&str; 4] = ["dpkg-query", "-W", "-f", r"${Package} ${Version} ${db:Status-Abbrev}\n"];
-    let installed = shell.parsed(&QUERY, QUICK, dpkg::parse_query).await;
+    let installed = shell.parsed(&QUERY, LIST, dpkg::parse_query).await;
     let version = |name: &str| match &installed {
         Err(why) => Observed::Unknown(why.clone()),
         Ok(installed) => match installed.get(name) {

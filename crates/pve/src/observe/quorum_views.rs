@@ -6,14 +6,15 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
-use quorate_core::ids::{NodeName, UnixMs};
+use quorate_core::ids::{BootId, NodeName, UnixMs};
 use quorate_core::observed::WhyUnknown;
 use quorate_core::recovery::{Heard, HeardWhat, LrmReport, NodeReport, QuorumViews};
 use serde::Deserialize;
 
+use super::look::Depth;
 use super::quorum;
-use super::reader::Reader;
-use super::shell::{DATE, NodeShell, QUICK, date};
+use super::reader::{Deadline, Reader};
+use super::shell::{BOOT_ID, DATE, NodeShell, QUICK, date};
 use crate::ports::{Ports, percent_encoded};
 use crate::wire::corosync_conf::{self, CorosyncConf};
 use crate::wire::corosync_journal::{self, Line};
@@ -27,7 +28,7 @@ const JOURNAL: [&str; 7] =
 
 /// Asks all nodes at once. Ends in bounded time, and always with a view per node, unknown where it failed.
 pub async fn quorum_views(ports: &Ports, known_nodes: &[NodeName]) -> QuorumViews {
-    let reader = Reader::new(ports, &[], known_nodes);
+    let reader = Reader::new(ports, &[], known_nodes, Deadline::of(ports, Depth::Watch));
     let confs = join_all(known_nodes.iter().map(|name| conf(&reader, name))).await;
     let conf = confs.into_iter().reduce(|one, other| if one.is_ok() { one } else { other });
     let conf = conf.unwrap_or_else(|| Err(WhyUnknown::new(CONF.join(" "), "no node is known")));
@@ -74,13 +75,14 @@ async fn report(reader: &Reader<'_>, node: &NodeName, known: &Known) -> NodeRepo
         return NodeReport::silent(&why.source, &why.reason);
     }
     let ahead_ms = ahead_ms(&shell).await;
-    let (view, etc_pve, lrm, heard) = tokio::join!(
+    let (boot, view, etc_pve, lrm, heard) = tokio::join!(
+        shell.parsed(&BOOT_ID, QUICK, |text| Ok(BootId::new(text.trim()))),
         quorum::read_alone(&shell, node, &known.ids, &known.addresses),
         quorum::etc_pve(&shell),
         lrm(&shell, node, ahead_ms),
         heard(&shell, &known.ids, ahead_ms),
     );
-    NodeReport { uptime_s: uptime_s.into(), view, etc_pve, lrm: lrm.into(), heard: heard.into() }
+    NodeReport { boot: boot.into(), uptime_s: uptime_s.into(), view, etc_pve, lrm: lrm.into(), heard: heard.into() }
 }
 
 fn uptime(text: &str) -> Result<u64, String> {

@@ -1,8 +1,15 @@
-//! The one place through which everything is read: which node is asked, how many requests at once, and how a failure is
-//! worded.
+//! The one place through which everything is read: which node is asked, how many requests at once, how long is waited,
+//! and how a failure is worded.
+//!
+//! A look has a deadline, and each of its calls too. What is not answered by then is unknown. A node that has left
+//! several calls without an answer is not asked any more in this look: otherwise one that hangs would take all its time.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use quorate_core::command::{Method, quote_all};
 use quorate_core::ids::{NodeName, UnixMs};
 use quorate_core::observed::WhyUnknown;
@@ -10,7 +17,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use crate::ports::{ApiError, ApiRequest, Ports, percent_encoded};
+use super::look::Depth;
+use crate::ports::{ApiError, ApiRequest, Bound, Ports, ShellError, ShellOutput, percent_encoded};
 use crate::wire::lenient;
 
 /// Requests in flight per node, API calls and programs together: a look must not be a load.
@@ -19,27 +27,151 @@ const IN_FLIGHT_PER_NODE: usize = 3;
 /// Cluster-wide requests in flight: they all go to one endpoint.
 const IN_FLIGHT_CLUSTER: usize = 6;
 
+/// How long one call may take. An answer takes well under a second where nothing is wrong.
+pub(super) const CALL: Duration = Duration::from_secs(15);
+
+/// How long a look may take, in calls that are not answered: a watch a minute, a full one three, since it reads four
+/// things of each guest. PVE's checker alone has a time of its own.
+const WATCH_CALLS: u32 = 4;
+const FULL_CALLS: u32 = 12;
+
+/// So many calls without an answer, one after the other, and a node is not asked any more: a single one may just be slow.
+const UNANSWERED: u32 = 2;
+
+/// When a look is over.
+#[derive(Clone, Copy)]
+pub(super) struct Deadline {
+    at: UnixMs,
+    whole: Duration,
+}
+
+impl Deadline {
+    /// Of a look that begins now.
+    pub(super) fn of(ports: &Ports, depth: Depth) -> Self {
+        let calls = match depth {
+            Depth::Watch => WATCH_CALLS,
+            Depth::Full => FULL_CALLS,
+        };
+        let whole = ports.clock.patience(CALL) * calls;
+        let ms = u64::try_from(whole.as_millis()).unwrap_or(u64::MAX);
+        Self { at: UnixMs(ports.clock.now().0.saturating_add(ms)), whole }
+    }
+
+    fn left(self, now: UnixMs) -> Duration {
+        Duration::from_millis(self.at.0.saturating_sub(now.0))
+    }
+}
+
+/// How long a call is waited for.
+#[derive(Clone, Copy)]
+pub(super) enum Wait {
+    /// So long, and not longer than the look.
+    AtMost(Duration),
+    /// So long, however long the look takes.
+    Apart(Duration),
+}
+
+/// A node that is asked, or all of them: how many calls are under way, and how many were not answered, one after the
+/// other. API and shell fail apart.
+struct Asked {
+    permits: Semaphore,
+    api_silent: AtomicU32,
+    shell_silent: AtomicU32,
+}
+
+impl Asked {
+    fn new(at_once: usize) -> Self {
+        Self { permits: Semaphore::new(at_once), api_silent: AtomicU32::new(0), shell_silent: AtomicU32::new(0) }
+    }
+}
+
+/// What a program may take: time, and room for what it prints.
+#[derive(Clone, Copy)]
+pub(super) struct Allowed {
+    pub(super) wait: Wait,
+    pub(super) bound: Bound,
+}
+
 /// Reads through the ports.
 pub(super) struct Reader<'a> {
     pub(super) ports: &'a Ports,
     avoid: &'a [NodeName],
-    per_node: BTreeMap<NodeName, Semaphore>,
-    cluster: Semaphore,
+    per_node: BTreeMap<NodeName, Asked>,
+    cluster: Asked,
+    deadline: Deadline,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(ports: &'a Ports, avoid: &'a [NodeName], nodes: &[NodeName]) -> Self {
-        let permits = |name: &NodeName| (name.clone(), Semaphore::new(IN_FLIGHT_PER_NODE));
-        Self { ports, avoid, per_node: nodes.iter().map(permits).collect(), cluster: Semaphore::new(IN_FLIGHT_CLUSTER) }
+    pub(super) fn new(ports: &'a Ports, avoid: &'a [NodeName], nodes: &[NodeName], deadline: Deadline) -> Self {
+        let new = Self { ports, avoid, per_node: BTreeMap::new(), cluster: Asked::new(IN_FLIGHT_CLUSTER), deadline };
+        new.knowing(nodes)
+    }
+
+    /// The same, with more nodes: what is known of the others stays.
+    pub(super) fn knowing(mut self, nodes: &[NodeName]) -> Self {
+        for node in nodes {
+            self.per_node.entry(node.clone()).or_insert_with(|| Asked::new(IN_FLIGHT_PER_NODE));
+        }
+        self
     }
 
     pub(super) fn now(&self) -> UnixMs {
         self.ports.clock.now()
     }
 
-    /// The permits of a node; those of the cluster for a node that was not known before.
-    pub(super) fn permits(&self, node: &NodeName) -> &Semaphore {
+    /// The node as it is asked; the cluster for a node that was not known before.
+    fn asked(&self, node: &NodeName) -> &Asked {
         self.per_node.get(node).unwrap_or(&self.cluster)
+    }
+
+    /// Makes one call; the error says why there is no answer.
+    ///
+    /// The call is polled before the clock, so that in the lab, where a sleep moves time on as soon as nothing else is
+    /// left to do, no time passes beside a call that has its answer.
+    async fn within<T>(&self, silent: &AtomicU32, wait: Wait, call: impl Future<Output = T>) -> Result<T, String> {
+        if silent.load(Ordering::Relaxed) >= UNANSWERED {
+            return Err(format!("not asked any more in this look: {UNANSWERED} calls before were not answered"));
+        }
+        let clock = &self.ports.clock;
+        let left = self.deadline.left(clock.now());
+        let most = match wait {
+            Wait::AtMost(most) => clock.patience(most).min(left),
+            Wait::Apart(most) => clock.patience(most),
+        };
+        if most.is_zero() {
+            return Err(format!("not answered within {} s: the look is over", self.deadline.whole.as_secs()));
+        }
+        match select(pin!(call), clock.sleep(most)).await {
+            Either::Left((answer, _)) => Ok(answer),
+            Either::Right(_) => {
+                silent.fetch_add(1, Ordering::Relaxed);
+                Err(format!("not answered within {} s", most.as_secs()))
+            }
+        }
+    }
+
+    /// Runs a program, with the times before and after it by our clock, not including the wait for others.
+    pub(super) async fn run(
+        &self,
+        node: &NodeName,
+        argv: &[String],
+        Allowed { wait, bound }: Allowed,
+    ) -> Result<(ShellOutput, UnixMs, UnixMs), String> {
+        let asked = self.asked(node);
+        let _permit = asked.permits.acquire().await;
+        let before = self.now();
+        let (Wait::AtMost(deadline) | Wait::Apart(deadline)) = wait;
+        let call = self.ports.shell.run_bounded(node, argv, deadline, bound);
+        match self.within(&asked.shell_silent, wait, call).await? {
+            Err(error @ ShellError::Unreachable { .. }) => {
+                asked.shell_silent.fetch_add(1, Ordering::Relaxed);
+                Err(error.to_string())
+            }
+            ended => {
+                asked.shell_silent.store(0, Ordering::Relaxed);
+                ended.map(|output| (output, before, self.now())).map_err(|error| error.to_string())
+            }
+        }
     }
 
     /// A cluster-wide read.
@@ -55,8 +187,7 @@ impl<'a> Reader<'a> {
 
     /// A cluster-wide read that must not be answered by these endpoints either.
     pub(super) async fn get_avoiding(&self, path: &str, more: &[NodeName]) -> Result<Value, ApiError> {
-        let _permit = self.cluster.acquire().await;
-        self.send(path, more).await
+        self.send(&self.cluster, path, more).await
     }
 
     /// A read below `/nodes/N`.
@@ -68,17 +199,21 @@ impl<'a> Reader<'a> {
 
     /// A read below `/nodes/N` whose refusal is information.
     pub(super) async fn node_get_raw(&self, node: &NodeName, below: &str) -> Result<Value, ApiError> {
-        let _permit = self.permits(node).acquire().await;
-        self.send(&node_path(node, below), &[]).await
+        self.send(self.asked(node), &node_path(node, below), &[]).await
     }
 
     /// `path` may have a query, as in `/cluster/resources?type=vm`.
-    async fn send(&self, path: &str, more: &[NodeName]) -> Result<Value, ApiError> {
+    async fn send(&self, asked: &Asked, path: &str, more: &[NodeName]) -> Result<Value, ApiError> {
+        let _permit = asked.permits.acquire().await;
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
         let params = pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
         let avoid = self.avoid.iter().chain(more).cloned().collect();
-        self.ports.api.call(ApiRequest { method: Method::Get, path: path.to_owned(), params, avoid }).await
+        let request = ApiRequest { method: Method::Get, path: path.to_owned(), params, avoid, expires: None };
+        let call = self.ports.api.call(request);
+        let answer = self.within(&asked.api_silent, Wait::AtMost(CALL), call).await.map_err(ApiError::Unreachable)?;
+        asked.api_silent.store(0, Ordering::Relaxed);
+        answer
     }
 }
 

@@ -13,13 +13,10 @@ use super::node::NodeLook;
 use crate::wire::cluster::{GuestEntry, Permissions};
 
 /// Privileges that a run needs, each on everything below its path. They are the same in PVE 8 and 9.
-const NEEDED: [(&str, &str); 12] = [
+const NEEDED: [(&str, &str); 9] = [
     ("/", "Sys.Audit"),
-    ("/", "Sys.Console"),
-    ("/", "Sys.Modify"),
     ("/nodes", "Sys.Audit"),
     ("/nodes", "Sys.Modify"),
-    ("/nodes", "Sys.PowerMgmt"),
     (BRIDGES.0, BRIDGES.1),
     (STORAGES.0, STORAGES.1),
     (GUESTS.0, GUESTS.1),

@@ -5,14 +5,20 @@ use std::time::Duration;
 use quorate_core::ids::{NodeName, UnixMs};
 use quorate_core::observed::WhyUnknown;
 
-use super::reader::{Reader, shell_source};
-use crate::ports::{Exit, ShellOutput};
+use super::reader::{Allowed, CALL, Reader, Wait, shell_source};
+use crate::ports::{Bound, Exit, ShellOutput};
 
-/// Deadline for a program that answers at once.
-pub(super) const QUICK: Duration = Duration::from_secs(20);
+/// For a program that answers at once.
+pub(super) const QUICK: Allowed = Allowed { wait: Wait::AtMost(CALL), bound: Bound::USUAL };
 
-/// Deadline for a program that computes: apt.
-pub(super) const SLOW: Duration = Duration::from_secs(90);
+/// For one that answers at once with a long list: of packages, of daemons.
+pub(super) const LIST: Allowed = Allowed { bound: Bound::LONG, ..QUICK };
+
+/// For one that computes a long list: apt.
+pub(super) const SLOW: Allowed = Allowed { wait: Wait::AtMost(Duration::from_secs(90)), bound: Bound::LONG };
+
+/// Prints the id of a node's boot.
+pub(super) const BOOT_ID: [&str; 2] = ["cat", "/proc/sys/kernel/random/boot_id"];
 
 /// Prints a node's clock.
 pub(super) const DATE: [&str; 2] = ["date", "+%s%3N"];
@@ -40,31 +46,27 @@ impl<'a> NodeShell<'a> {
     }
 
     /// Runs a program in the C locale; the caller decides what its exit status means.
-    pub(super) async fn run(&self, argv: &[&str], deadline: Duration) -> Result<ShellOutput, WhyUnknown> {
-        self.timed(argv, deadline).await.map(|(output, _, _)| output)
+    pub(super) async fn run(&self, argv: &[&str], allowed: Allowed) -> Result<ShellOutput, WhyUnknown> {
+        self.timed(argv, allowed).await.map(|(output, _, _)| output)
     }
 
     /// The same, with the times before and after it by our clock, not including the wait for a permit.
     pub(super) async fn timed(
         &self,
         argv: &[&str],
-        deadline: Duration,
+        allowed: Allowed,
     ) -> Result<(ShellOutput, UnixMs, UnixMs), WhyUnknown> {
         let why = |reason: String| WhyUnknown::new(shell_source(self.node, argv), reason);
         if let Some(reason) = &self.broken {
             return Err(why(reason.clone()));
         }
         let words: Vec<String> = ["env", "LC_ALL=C"].iter().chain(argv).map(|word| (*word).to_owned()).collect();
-        let _permit = self.reader.permits(self.node).acquire().await;
-        let before = self.reader.now();
-        let output = self.reader.ports.shell.run(self.node, &words, deadline).await;
-        let after = self.reader.now();
-        output.map(|output| (output, before, after)).map_err(|error| why(error.to_string()))
+        self.reader.run(self.node, &words, allowed).await.map_err(why)
     }
 
     /// Runs a program that must exit with status 0; returns its standard output.
-    pub(super) async fn ok(&self, argv: &[&str], deadline: Duration) -> Result<String, WhyUnknown> {
-        let output = self.run(argv, deadline).await?;
+    pub(super) async fn ok(&self, argv: &[&str], allowed: Allowed) -> Result<String, WhyUnknown> {
+        let output = self.run(argv, allowed).await?;
         if output.succeeded() { Ok(output.stdout) } else { Err(self.failed(argv, &output)) }
     }
 
@@ -72,10 +74,10 @@ impl<'a> NodeShell<'a> {
     pub(super) async fn parsed<T>(
         &self,
         argv: &[&str],
-        deadline: Duration,
+        allowed: Allowed,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Result<T, WhyUnknown> {
-        let output = self.ok(argv, deadline).await?;
+        let output = self.ok(argv, allowed).await?;
         parse(&output).map_err(|reason| self.misread(argv, reason))
     }
 

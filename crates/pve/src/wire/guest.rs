@@ -73,7 +73,7 @@ pub struct Current {
 pub struct Preconditions {
     /// From 8.4 on there is an entry for every other node; an empty one means allowed.
     #[serde(alias = "not-allowed-nodes")]
-    pub not_allowed_nodes: Map<Refusal>,
+    pub not_allowed_nodes: Map<RefusedTarget>,
     /// Volumes on storages that are not shared.
     pub local_disks: List<LocalDisk>,
     /// `hostpci0`, `usb1`, …
@@ -86,7 +86,7 @@ pub struct Preconditions {
 /// Why a target is refused; empty for an allowed one.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Refusal {
+pub struct RefusedTarget {
     /// Storages that the target lacks.
     pub unavailable_storages: List<Text>,
     /// Configuration keys whose mapping has no entry for it.

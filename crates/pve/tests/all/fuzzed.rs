@@ -6,57 +6,119 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use quorate_pve::wire::*;
 
-/// Every parser of text.
-fn all(text: &str) {
-    let _ = (apt::parse(text), boot::kept(text, text), boot::efi_free(text), cfgtool::parse(text));
-    let _ = (
-        corosync_conf::parse(text),
-        corosync_journal::parse(text),
-        df::parse(text),
-        dpkg::parse_query(text),
-        dpkg::parse_audit(text),
-    );
-    let _ = (dpkg::holds_lock(text), host::dkms_modules(text), host::corosync_complaints(text), host::nics(text, text));
-    let _ = (kernels::parse_files(text), kernels::parse_pins(text), pct_list::parse(text), qm_list::parse(text));
-    let _ = (quorumtool::parse(text), systemctl::parse_show(text), systemctl::parse_failed(text), upid::parse(text));
-    let _ = (property::Properties::parse(text), property::size_bytes(text), lenient::flag(text));
-    let _ = upgrade_checker::parse("pve8to9", text);
+type Parser = fn(&str);
+type Shape = fn(&serde_json::Value);
+
+/// The parsers of text in each module of `wire`.
+const PARSERS: [(&str, Parser); 16] = [
+    ("apt", |text| drop(apt::parse(text))),
+    ("boot", |text| drop((boot::kept(text, text), boot::efi_free(text)))),
+    ("cfgtool", |text| drop(cfgtool::parse(text))),
+    ("corosync_conf", |text| drop(corosync_conf::parse(text))),
+    ("corosync_journal", |text| drop(corosync_journal::parse(text))),
+    ("df", |text| drop(df::parse(text))),
+    ("dpkg", |text| drop((dpkg::parse_query(text), dpkg::parse_audit(text), dpkg::holds_lock(text)))),
+    ("host", |text| drop((host::dkms_modules(text), host::corosync_complaints(text), host::nics(text, text)))),
+    ("kernels", |text| drop((kernels::parse_files(text), kernels::parse_pins(text)))),
+    ("pct_list", |text| drop(pct_list::parse(text))),
+    ("property", |text| drop((property::Properties::parse(text), property::size_bytes(text)))),
+    ("qm_list", |text| drop(qm_list::parse(text))),
+    ("quorumtool", |text| drop(quorumtool::parse(text))),
+    ("systemctl", |text| drop((systemctl::parse_show(text), systemctl::parse_failed(text)))),
+    ("upgrade_checker", |text| drop(upgrade_checker::parse("pve8to9", text))),
+    ("upid", |text| assert!(upid::parse(text).is_none_or(|upid| text.contains(upid.node)))),
+];
+
+/// The shapes of answers of the API in each module of `wire`, which take any JSON.
+const SHAPES: [(&str, Shape); 6] = [
+    ("ceph", |value| {
+        one::<ceph::Status>(value);
+        one::<ceph::Metadata>(value);
+        if let Ok(osd) = lenient::read::<ceph::OsdDaemon>(value.clone()) {
+            let _ = osd.addresses();
+        }
+        one::<ceph::OsdDump>(value);
+        one::<ceph::OkToStop>(value);
+    }),
+    ("cluster", |value| {
+        one::<lenient::List<cluster::StatusEntry>>(value);
+        one::<lenient::List<cluster::ConfigNode>>(value);
+        one::<cluster::Options>(value);
+        one::<lenient::List<cluster::GuestEntry>>(value);
+        one::<lenient::List<cluster::StorageEntry>>(value);
+        one::<lenient::List<cluster::BackupEntry>>(value);
+        one::<lenient::List<cluster::ReplicationEntry>>(value);
+        one::<cluster::Permissions>(value);
+    }),
+    ("guest", |value| {
+        one::<guest::Preconditions>(value);
+        one::<guest::Current>(value);
+        one::<lenient::List<guest::Snapshot>>(value);
+        if let Ok(config) = lenient::read::<guest::Config>(value.clone()) {
+            let (flag, text) = (config.flag("onboot"), config.text("name"));
+            let _ = (flag, text, config.raw_keys("lxc."), config.numbered(&["net"]).count());
+        }
+    }),
+    ("ha", |value| {
+        one::<ha::ManagerStatus>(value);
+        one::<lenient::List<ha::Resource>>(value);
+        one::<lenient::List<ha::Rule>>(value);
+        one::<lenient::List<ha::Group>>(value);
+        one::<lenient::List<ha::CurrentEntry>>(value);
+    }),
+    ("lenient", |value| {
+        one::<lenient::List<lenient::Text>>(value);
+        one::<lenient::Map<lenient::Int>>(value);
+        one::<lenient::Flag>(value);
+        let _ = lenient::flag(&value.to_string());
+        let _ = lenient::read_text::<lenient::List<lenient::Int>>(&value.to_string());
+    }),
+    ("node", |value| {
+        one::<node::Status>(value);
+        one::<node::Repositories>(value);
+        one::<node::Subscription>(value);
+        one::<lenient::List<node::Service>>(value);
+        one::<lenient::List<node::Interface>>(value);
+        one::<lenient::List<node::PackageVersion>>(value);
+        one::<lenient::List<node::Task>>(value);
+        one::<lenient::List<node::Storage>>(value);
+    }),
+];
+
+fn one<T: serde::de::DeserializeOwned>(value: &serde_json::Value) {
+    let _ = lenient::read::<T>(value.clone());
 }
 
-/// Every shape of an answer of the API, from any JSON.
+/// Every parser of text, and every shape if the text is JSON.
+fn all(text: &str) {
+    PARSERS.iter().for_each(|(_, parse)| parse(text));
+    if let Ok(value) = serde_json::from_str(text) {
+        answers(&value);
+    }
+}
+
 fn answers(value: &serde_json::Value) {
-    fn one<T: serde::de::DeserializeOwned>(value: &serde_json::Value) {
-        let _ = lenient::read::<T>(value.clone());
-    }
-    one::<cluster::Options>(value);
-    one::<lenient::List<cluster::GuestEntry>>(value);
-    one::<lenient::List<cluster::StorageEntry>>(value);
-    one::<lenient::List<cluster::BackupEntry>>(value);
-    one::<lenient::List<cluster::ReplicationEntry>>(value);
-    one::<cluster::Permissions>(value);
-    one::<node::Status>(value);
-    one::<node::Repositories>(value);
-    one::<node::Subscription>(value);
-    one::<lenient::List<node::Service>>(value);
-    one::<lenient::List<node::Task>>(value);
-    one::<lenient::List<node::Storage>>(value);
-    one::<guest::Preconditions>(value);
-    one::<guest::Current>(value);
-    one::<ceph::Status>(value);
-    one::<ceph::Metadata>(value);
-    if let Ok(osd) = lenient::read::<ceph::OsdDaemon>(value.clone()) {
-        let _ = osd.addresses();
-    }
-    one::<ceph::OsdDump>(value);
-    one::<ceph::OkToStop>(value);
-    one::<ha::ManagerStatus>(value);
-    one::<lenient::List<ha::Resource>>(value);
-    one::<lenient::List<ha::Rule>>(value);
-    one::<lenient::List<ha::Group>>(value);
-    one::<lenient::List<ha::CurrentEntry>>(value);
-    if let Ok(config) = lenient::read::<guest::Config>(value.clone()) {
-        let _ =
-            (config.flag("onboot"), config.text("name"), config.raw_keys("lxc."), config.numbered(&["net"]).count());
+    SHAPES.iter().for_each(|(_, read)| read(value));
+}
+
+#[test]
+fn no_module_is_left_out() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/wire");
+    let files = std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path());
+    let mut modules: Vec<String> = files.map(|path| path.file_stem().unwrap().to_string_lossy().into_owned()).collect();
+    modules.retain(|name| name != "mod");
+    modules.sort();
+    let mut tried: Vec<&str> =
+        PARSERS.iter().map(|(name, _)| *name).chain(SHAPES.iter().map(|(name, _)| *name)).collect();
+    tried.sort_unstable();
+    assert_eq!(modules, tried);
+}
+
+/// A whole answer that is as long as it may be, of one line and of many.
+#[test]
+fn no_parser_is_slow_or_deep_where_a_text_is_long() {
+    for text in ["x".repeat(1 << 20), "1 2 3 4 5 6 7 8\n".repeat(20_000), "[".repeat(1 << 20), "(,".repeat(1 << 19)] {
+        all(&text);
     }
 }
 

@@ -131,7 +131,7 @@ fn live(nodes: Vec<NodeEndpoint>, secret: &str) -> Ports {
         nodes,
         token_id: "root@pam!quorate".into(),
         token_secret: Secret::new(secret),
-        ssh_key_files: vec![],
+        ssh_keys: vec![],
         timeouts: Timeouts::default(),
     };
     ports(config, Arc::new(LiveClock::wall())).unwrap()
@@ -139,7 +139,7 @@ fn live(nodes: Vec<NodeEndpoint>, secret: &str) -> Ports {
 
 fn post(path: &str) -> ApiRequest {
     let params = vec![("target".to_owned(), "pve2".to_owned()), ("online".to_owned(), "1".to_owned())];
-    ApiRequest { method: Method::Post, path: path.into(), params, avoid: vec![] }
+    ApiRequest { method: Method::Post, path: path.into(), params, avoid: vec![], expires: None }
 }
 
 #[tokio::test]
@@ -185,7 +185,7 @@ async fn a_write_goes_to_the_next_endpoint_while_nothing_was_sent() {
     let other = serve(Manner::Answers).await;
     let nobody = closed("a", ("127.0.0.1".into(), 1), "00".repeat(32));
     let ports = live(vec![nobody.clone(), endpoint("b", &other).await], "secret");
-    ports.api.call(post("/nodes/b/status")).await.unwrap();
+    ports.api.call(post("/cluster/x")).await.unwrap();
     let error = live(vec![nobody], "secret").api.call(post("/x")).await.unwrap_err();
     assert!(matches!(error, ApiError::Unreachable(_)), "{error}");
 }
@@ -237,10 +237,36 @@ async fn a_node_is_read_directly_and_through_others_once_it_could_not_be_reached
     let avoiding = ApiRequest { avoid: vec!["b".into()], ..ApiRequest::get("/nodes/b/status") };
     ports.api.call(avoiding).await.unwrap();
     assert_eq!((asked(&a), asked(&b)), (3, 1), "whom the caller avoids is not asked, not even about itself");
-    ports.api.call(post("/nodes/b/qemu/101/migrate")).await.unwrap();
-    assert_eq!((asked(&a), asked(&b)), (4, 1), "a write takes the way of all writes");
-    for calls in 5..7 {
+    for calls in 4..6 {
         ports.api.call(ApiRequest::get("/nodes/c/status")).await.unwrap();
         assert_eq!((asked(&a), asked(&b)), (calls, 1), "c is not there, and a passes the question on");
     }
+}
+
+#[tokio::test]
+async fn a_write_below_a_node_goes_to_that_node_and_nowhere_else() {
+    let (a, b) = (serve(Manner::Answers).await, serve(Manner::Answers).await);
+    let gone = ("127.0.0.1".to_owned(), 1);
+    let nodes = vec![endpoint("a", &a).await, endpoint("b", &b).await, closed("c", gone, "AA".repeat(32))];
+    let ports = live(nodes, "secret");
+    let asked = |server: &Server| server.requests.lock().unwrap().len();
+    let avoiding = ApiRequest { avoid: vec!["b".into()], ..post("/nodes/b/qemu/101/migrate") };
+    ports.api.call(avoiding).await.unwrap();
+    assert_eq!((asked(&a), asked(&b)), (0, 1), "another node would only pass it on, some time");
+    let error = ports.api.call(post("/nodes/c/qemu/101/migrate")).await.unwrap_err();
+    assert!(matches!(error, ApiError::Unreachable(_)), "{error}");
+    assert_eq!((asked(&a), asked(&b)), (0, 1));
+}
+
+#[tokio::test]
+async fn a_write_that_has_expired_when_the_connection_stands_is_not_sent() {
+    let server = serve(Manner::Answers).await;
+    let ports = live(vec![endpoint("a", &server).await], "secret");
+    let migrate = |expires| ApiRequest { expires: Some(expires), ..post("/nodes/a/qemu/101/migrate") };
+    let error = ports.api.call(migrate(ports.clock.now())).await.unwrap_err();
+    assert_eq!(error, ApiError::Expired { node: "a".into() });
+    assert_eq!(server.connections.load(Ordering::SeqCst), 1, "it is checked at the last moment");
+    assert!(server.requests.lock().unwrap().is_empty());
+    ports.api.call(migrate(ports.clock.now().plus_s(60))).await.unwrap();
+    assert_eq!(server.requests.lock().unwrap().len(), 1);
 }

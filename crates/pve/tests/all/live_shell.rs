@@ -8,12 +8,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use quorate_core::ids::NodeName;
-use quorate_pve::live::{HostKey, LiveClock, LiveConfig, NodeEndpoint, Secret, Timeouts, ports};
-use quorate_pve::ports::{Exit, Ports, ShellError, ShellOutput};
+use quorate_pve::live::{HostKey, LiveClock, LiveConfig, NodeEndpoint, Secret, SshKey, Timeouts, ports};
+use quorate_pve::ports::{Bound, Exit, Ports, ShellError, ShellOutput};
 use russh::keys::ssh_key::{Algorithm, HashAlg, LineEnding, PrivateKey, PublicKey};
 use russh::server::{Auth, ChannelOpenHandle, Config, Handler, Msg, Session, VerifiedPublicKey, run_stream};
 use russh::{Channel, ChannelId, Sig};
 use tokio::net::TcpListener;
+
+const TOKEN: &str = "01234567-89ab-cdef-0123-456789abcdef";
 
 fn new_key() -> PrivateKey {
     PrivateKey::random(&mut russh::keys::key::safe_rng(), Algorithm::Ed25519).unwrap()
@@ -103,6 +105,23 @@ impl Handler for Node {
             // The connection ends while the program runs.
             "lost" => return Err(russh::Error::Disconnect),
             "hang" => return Ok(()),
+            // It ends when nobody reads any more.
+            "flood" => {
+                let handle = session.handle();
+                tokio::spawn(async move { while handle.data(channel, "x".repeat(32 << 10)).await.is_ok() {} });
+                return Ok(());
+            }
+            "lines" => {
+                session.data(channel, "\n".repeat(30_000))?;
+                session.exit_status_request(channel, 0)?;
+            }
+            "leak" => {
+                let (one, other) = TOKEN.split_at(20);
+                session.data(channel, format!("it is {one}"))?;
+                session.extended_data(channel, 1, "MDEyMzQ1NjctODlhYi1jZGVmLTAxMjMtNDU2Nzg5YWJjZGVm")?;
+                session.data(channel, other)?;
+                session.exit_status_request(channel, 0)?;
+            }
             "slow" => {
                 let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
                 self.most.fetch_max(now, Ordering::SeqCst);
@@ -133,8 +152,8 @@ fn folder(name: &str) -> PathBuf {
 }
 
 fn live(server: &Server, name: &str, key: &PrivateKey, host_key: HostKey) -> Ports {
-    let key_file = folder(name).join("id_ed25519");
-    std::fs::write(&key_file, key.to_openssh(LineEnding::LF).unwrap()).unwrap();
+    let path = folder(name).join("id_ed25519");
+    let text = Secret::new(key.to_openssh(LineEnding::LF).unwrap().to_string());
     let config = LiveConfig {
         nodes: vec![NodeEndpoint {
             name: "pve1".into(),
@@ -144,8 +163,8 @@ fn live(server: &Server, name: &str, key: &PrivateKey, host_key: HostKey) -> Por
             host_key,
         }],
         token_id: "root@pam!quorate".into(),
-        token_secret: Secret::new("secret"),
-        ssh_key_files: vec![key_file],
+        token_secret: Secret::new(TOKEN),
+        ssh_keys: vec![SshKey { path, text }],
         timeouts: Timeouts::default(),
     };
     ports(config, Arc::new(LiveClock::wall())).unwrap()
@@ -180,6 +199,31 @@ async fn at_most_three_programs_run_at_once_on_a_node() {
     let all = futures_util::future::join_all((0..9).map(|_| run(&ports, &["slow"]))).await;
     assert!(all.into_iter().all(|output| output.unwrap().succeeded()));
     assert_eq!(server.most_at_once.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn a_program_that_prints_without_end_is_cut_off_and_the_next_one_runs() {
+    let server = serve().await;
+    let ports = live(&server, "flood", &server.client_key, pinned(&server.host_key));
+    let too_long = |result| matches!(result, Err(ShellError::TooLong { bound: Bound::USUAL, .. }));
+    assert!(too_long(run(&ports, &["flood"]).await));
+    assert!(too_long(run(&ports, &["lines"]).await));
+    let (node, lines) = (NodeName::from("pve1"), ["lines".to_owned()]);
+    let long = ports.shell.run_bounded(&node, &lines, Duration::from_secs(3), Bound::LONG).await.unwrap();
+    assert_eq!(long.stdout.lines().count(), 30_000);
+    assert!(run(&ports, &["true"]).await.unwrap().succeeded());
+    assert_eq!(server.connections.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_secret_in_the_output_of_a_program_is_not_handed_on_even_if_it_comes_in_pieces() {
+    let server = serve().await;
+    let ports = live(&server, "leak", &server.client_key, pinned(&server.host_key));
+    let output = run(&ports, &["leak"]).await.unwrap();
+    assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("it is (secret)", "(secret)"));
+    let key = server.client_key.to_openssh(LineEnding::LF).unwrap();
+    let line = key.lines().nth(2).unwrap();
+    assert_eq!(run(&ports, &["echo", line]).await.unwrap().stdout, "echo (secret)");
 }
 
 #[tokio::test]

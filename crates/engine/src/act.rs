@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use quorate_core::ids::StepId;
+use quorate_core::command::Command;
+use quorate_core::ids::{NodeName, StepId, UnixMs};
 use quorate_core::run::{
     Action, Asked, Depth, Event, LastLook, Pause, RunOutcome, Start, StepOutcome, replan, review, votes_lowered,
 };
-use quorate_core::snapshot::Snapshot;
 use quorate_core::steps::{ExpectedVotes, OnNode, Step, set};
 use quorate_pve::observe::quorum_views;
 
@@ -15,6 +15,9 @@ use crate::perform;
 
 /// How long after the command the views are asked whether it took effect: corosync informs its members at once.
 const SETTLE: Duration = Duration::from_secs(3);
+
+/// Nothing is sent on what was seen longer ago, in seconds: making a plan in between takes less.
+const ACT_WITHIN_S: u64 = 120;
 
 /// Were the expected votes lowered?
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,12 +36,13 @@ impl Driver<'_> {
             Action::Hear { events } => self.hear(events)?,
             Action::QuorumViews => self.seen.quorum_views = Some(quorum_views(&self.ports, &self.nodes_to_ask()).await),
             Action::HoldLock => {
-                let nodes = self.nodes_to_ask();
-                let hold = self.lock.hold(&self.ports, &nodes).await;
+                self.lock.ask(self.nodes_to_ask());
+                let hold = self.lock.hold(self.journal).await?;
                 self.seen.held(hold, self.ports.clock.now());
             }
             Action::Look(depth) => {
                 let snapshot = self.looker.look(&self.ports, &self.state, depth).await;
+                self.looked = self.ports.clock.now();
                 self.seen.looked(&self.state, snapshot, depth);
             }
             Action::LookAtTheEnd { last } => {
@@ -63,10 +67,11 @@ impl Driver<'_> {
                     self.pause(pause).await?;
                 }
             }
+            Action::Note { events } => events.into_iter().try_for_each(|event| self.append(event))?,
             Action::ChangeThrottle { throttle, why } => self.append(Event::ThrottleChanged { throttle, why })?,
             Action::Conclude { id, step, outcome } => self.conclude(id, step, outcome).await?,
             Action::Perform(start) => self.perform(start).await?,
-            Action::LowerVotes { step, words, by } => drop(self.lower(step, words, by).await?),
+            Action::LowerVotes { step, command, words, by } => drop(self.lower((step, command), words, by).await?),
             Action::RefuseLowering { pause, record } => self.refuse_lowering(pause, record)?,
             Action::Wait { on, poll_s, then } => {
                 self.watcher.waiting(self.ports.clock.now(), &on);
@@ -83,6 +88,7 @@ impl Driver<'_> {
             }
             Action::Leave(pause) => return Ok(Some(Ended::Paused(pause))),
             Action::GiveWay { to } => return Err(DriveError::OtherDriver(to)),
+            Action::RefuseJournal(older) => return Err(DriveError::OlderJournal(older)),
             Action::Finish(outcome) => return self.finish(outcome).map(Some),
         }
         Ok(None)
@@ -124,12 +130,52 @@ impl Driver<'_> {
             self.count_only_real_downtime(&step).await?;
         }
         let avoid = self.state.current_or_next_node().cloned();
+        let seen = self.looked;
+        if command.is_some() && self.too_old(seen).is_some() {
+            self.seen.turn();
+            return Ok(());
+        }
         self.append(Event::StepStarted { id: id.clone(), step, attempt, command: command.clone(), undo })?;
         let Some(command) = command else { return Ok(()) };
-        let answer = perform::send(&self.ports, &command, avoid.as_ref()).await;
-        self.append(Event::CommandAnswered { id, answer: answer.text, job: answer.job })?;
+        let answer = self.send(&command, avoid.as_ref(), seen).await?;
+        self.append(answer.event(id))?;
         self.seen.turn();
         Ok(())
+    }
+
+    /// Sends an order, if this driver surely holds the journal and the cluster's lock, and what was decided about was
+    /// seen just now. In between a process may have stood still for as long as it likes; what comes after this is up to
+    /// the order's own condition.
+    async fn send(
+        &mut self,
+        command: &Command,
+        avoid: Option<&NodeName>,
+        seen: UnixMs,
+    ) -> Result<perform::Answer, DriveError> {
+        match self.surely_ours().await {
+            Err(why) => Ok(perform::Answer::NotDone(why.to_string())),
+            Ok(_) => self.send_unlocked(command, avoid, seen).await,
+        }
+    }
+
+    /// The same without quorum, where nobody can hold the lock.
+    async fn send_unlocked(
+        &mut self,
+        command: &Command,
+        avoid: Option<&NodeName>,
+        seen: UnixMs,
+    ) -> Result<perform::Answer, DriveError> {
+        self.journal.check_lease()?;
+        match self.too_old(seen) {
+            Some(why) => Ok(perform::Answer::NotDone(why)),
+            None => Ok(perform::send(&self.ports, command, avoid).await),
+        }
+    }
+
+    /// Why what was seen then is nothing to act upon any more. The clock counts the time that this machine slept.
+    fn too_old(&self, seen: UnixMs) -> Option<String> {
+        let age_s = self.ports.clock.now().since_s(seen);
+        (age_s > ACT_WITHIN_S).then(|| format!("not sent: what it was decided upon was seen {age_s} s ago"))
     }
 
     async fn pause(&mut self, pause: Pause) -> Result<(), DriveError> {
@@ -144,7 +190,7 @@ impl Driver<'_> {
         Ok(())
     }
 
-    fn finish(&mut self, outcome: RunOutcome) -> Result<Ended, DriveError> {
+    pub(crate) fn finish(&mut self, outcome: RunOutcome) -> Result<Ended, DriveError> {
         if self.state.ended.is_none() {
             self.append(Event::RunEnded { outcome: outcome.clone() })?;
         }
@@ -162,7 +208,7 @@ impl Driver<'_> {
     /// Written down as something to undo before it is done; then the nodes themselves are asked whether it took effect.
     pub(crate) async fn lower(
         &mut self,
-        step: ExpectedVotes,
+        (step, command): (ExpectedVotes, Command),
         words: Vec<String>,
         by: String,
     ) -> Result<Lowered, DriveError> {
@@ -173,14 +219,14 @@ impl Driver<'_> {
         let taken = self.seen.quorum_views.as_ref().map_or(now, |seen| seen.taken);
         let id = StepId::new(format!("recover.lower-votes.{}", taken.seconds()));
         let kind = set(step.clone());
-        let command = kind.kind().command(&Snapshot::empty(taken)).expect("lowering votes is a command");
         let undo = kind.undone_later_by();
         let (started, sent) = (kind.clone(), Some(command.clone()));
         self.append(Event::StepStarted { id: id.clone(), step: started, attempt: 1, command: sent, undo })?;
-        let answer = perform::send(&self.ports, &command, None).await;
-        self.append(Event::CommandAnswered { id: id.clone(), answer: answer.text.clone(), job: answer.job })?;
+        let answer = self.send_unlocked(&command, None, taken).await?;
+        let said = answer.words().to_owned();
+        self.append(answer.event(id.clone()))?;
         self.ports.clock.sleep(SETTLE).await;
-        let outcome = votes_lowered(&quorum_views(&self.ports, &self.nodes_to_ask()).await, &step, &answer.text);
+        let outcome = votes_lowered(&quorum_views(&self.ports, &self.nodes_to_ask()).await, &step, &said);
         let lowered = match &outcome {
             StepOutcome::NoEffect(why) => Lowered::Not(why.iter().map(ToString::to_string).collect()),
             _ => Lowered::Yes,

@@ -1,9 +1,16 @@
 //! The loop: decide, perform, record, until the run is over or this process has to leave it.
 
-use quorate_core::run::{Action, Asked, Pause, Request};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use quorate_core::ids::NodeName;
+use quorate_core::run::{Action, Asked, Event, NotBegun, Pause, Request, RunOutcome};
+use quorate_core::snapshot::Snapshot;
 
 use crate::act::Lowered;
 use crate::drive::{DriveError, Driver, Ended};
+use crate::prepare::{Prepared, refresh_failed};
+use crate::refresh::{refresh, stale};
 
 impl Driver<'_> {
     /// Drives until the run is over, or paused and told to leave then.
@@ -12,15 +19,83 @@ impl Driver<'_> {
     /// The journal cannot be written, or the lease was lost. The run stops where it is.
     pub async fn drive(&mut self) -> Result<Ended, DriveError> {
         let ended = self.drive_on().await;
-        let nodes = self.nodes_to_ask();
-        self.lock.release(&self.ports, &nodes).await;
-        self.leave();
+        self.let_go().await;
         ended
+    }
+
+    async fn let_go(&mut self) {
+        self.lock.ask(self.nodes_to_ask());
+        self.lock.release().await;
+        self.leave();
+    }
+
+    /// Takes the lock in the cluster, before anything is done for a plan. Returns how the run ended, if it ends here.
+    ///
+    /// # Errors
+    /// Another driver has it, or it names an event that the journal does not have; the journal cannot be written.
+    pub async fn take_lock(&mut self) -> Result<Option<Ended>, DriveError> {
+        let taken = self.up_to_the_look().await;
+        if !matches!(taken, Ok(None)) {
+            self.let_go().await;
+        }
+        taken
+    }
+
+    async fn up_to_the_look(&mut self) -> Result<Option<Ended>, DriveError> {
+        loop {
+            self.journal.check_lease()?;
+            match self.decide() {
+                _ if self.state.aborting => return self.finish(RunOutcome::NothingDone(NotBegun::Aborted)).map(Some),
+                Action::Look(_) => return Ok(None),
+                action => {
+                    if let Some(ended) = self.act(action).await? {
+                        return Ok(Some(ended));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Refreshes old package lists, looks and plans. `before` says which lists are old.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub async fn prepare(&mut self, before: &Snapshot) -> Result<Prepared, DriveError> {
+        let failed = self.refresh(before).await?;
+        let snapshot = self.looker.look_before_a_run(&self.ports).await;
+        self.seen.turn();
+        let mut prepared = Prepared::of(Arc::unwrap_or_clone(snapshot), &self.state.policy, &self.run);
+        prepared.findings.splice(0..0, failed.iter().map(|(node, why)| refresh_failed(node.clone(), why)));
+        Ok(prepared)
+    }
+
+    async fn refresh(&mut self, before: &Snapshot) -> Result<BTreeMap<NodeName, String>, DriveError> {
+        let nodes = stale(before);
+        if nodes.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        self.append(Event::ListsRefreshBegun { nodes: nodes.clone() })?;
+        let failed = match self.surely_ours().await {
+            Ok(_) => refresh(&self.ports, &nodes).await,
+            Err(why) => nodes.into_iter().map(|node| (node, why.to_string())).collect(),
+        };
+        self.append(Event::ListsRefreshed { failed: failed.clone() })?;
+        Ok(failed)
+    }
+
+    /// Ends a run that has followed no plan, and lets go of everything.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub async fn end_before_it_began(&mut self, why: NotBegun) -> Result<(), DriveError> {
+        let ended = self.finish(RunOutcome::NothingDone(why));
+        self.let_go().await;
+        ended.map(drop)
     }
 
     async fn drive_on(&mut self) -> Result<Ended, DriveError> {
         loop {
-            self.keep_lease()?;
+            self.journal.check_lease()?;
             let action = self.decide();
             self.seen.decided();
             if let Some(ended) = self.act(action).await? {
@@ -37,7 +112,7 @@ impl Driver<'_> {
         self.seen.asked.push_front(Asked { seq: None, request: Request::LowerVotes { words }, by });
         loop {
             match self.decide() {
-                Action::LowerVotes { step, words, by } => return self.lower(step, words, by).await,
+                Action::LowerVotes { step, command, words, by } => return self.lower((step, command), words, by).await,
                 Action::RefuseLowering { pause, record } => {
                     let reasons = match &pause {
                         Pause::LoweringRefused { refusals, .. } => refusals.iter().map(ToString::to_string).collect(),

@@ -3,31 +3,30 @@
 //! Everything is in the journal before it happens: a step is recorded before its command is sent, its end once the
 //! effect was seen. A driver that is killed leaves a journal from which the next driver continues.
 
+use std::sync::Arc;
+
 use quorate_core::ids::{NodeName, RunId, UnixMs};
 #[cfg(feature = "without-rules")]
 use quorate_core::invariants::RuleId;
 use quorate_core::invariants::guard;
 use quorate_core::migration_throttle;
+use quorate_core::plan::Plan;
 use quorate_core::policy::Policy;
 use quorate_core::run::{Action, Asked, Event, Objection, Pause, Request, RunKind, RunOutcome, RunState, Seen, decide};
-use quorate_core::snapshot::Snapshot;
+use quorate_core::snapshot::{OlderJournal, Snapshot};
 use quorate_core::steps::Step;
 use quorate_journal::{Holder, Journal, JournalError};
 use quorate_pve::ports::Ports;
 
 use crate::cluster_lock::ClusterLock;
+use crate::lease::{LEASE_TTL_S, Lease};
 use crate::look::Looker;
 use crate::prepare::Beginning;
+use crate::renewing::renewing;
 #[cfg(feature = "without-rules")]
 use crate::switched_off::SwitchedOff;
 use crate::wall::wall_now;
 use crate::watcher::Watcher;
-
-/// A driver that is silent for longer does not hold the journal any more, in seconds of the wall clock.
-const LEASE_TTL_S: u64 = 120;
-
-/// The lease is renewed when it is older than this, in seconds of the wall clock.
-const LEASE_RENEW_S: u64 = 20;
 
 /// What to do while a run is paused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,9 +56,23 @@ pub enum DriveError {
     /// Another driver is working on the same cluster, from another journal.
     #[error("{0} is already upgrading this cluster; nothing was changed. Wait for it to end, or stop it there")]
     OtherDriver(String),
+    /// The cluster's lock names an event that the journal does not have.
+    #[error("{0}")]
+    OlderJournal(Box<OlderJournal>),
     /// The journal has no such run.
     #[error("the journal has no run {0}: start one with `quorate run`")]
     NoRun(RunId),
+}
+
+/// Why nothing may be sent now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotOurs {
+    /// The lease in the journal was not renewed for too long: this process or its disk stood still.
+    #[error("not sent: the lease in the journal was not renewed for too long, so another driver may have it")]
+    Lease,
+    /// The lock in the cluster was not renewed for too long, or does not name the journal's last event.
+    #[error("not sent: the lock in the cluster could not be renewed, so another driver may have it")]
+    Lock,
 }
 
 /// Drives one run.
@@ -72,12 +85,14 @@ pub struct Driver<'a> {
     pub(crate) watcher: &'a mut dyn Watcher,
     #[cfg(feature = "without-rules")]
     switched_off: SwitchedOff,
-    lease_renewed: UnixMs,
+    lease: Lease,
     /// When this driver came, by the run's clock.
     pub(crate) came: UnixMs,
-    pub(crate) lock: ClusterLock,
+    pub(crate) lock: Arc<ClusterLock>,
     /// What it has read.
     pub(crate) seen: Seen,
+    /// When the last look ended.
+    pub(crate) looked: UnixMs,
 }
 
 impl<'a> Driver<'a> {
@@ -93,10 +108,32 @@ impl<'a> Driver<'a> {
         watcher: &'a mut dyn Watcher,
     ) -> Result<Self, DriveError> {
         let Beginning { run, cluster, policy, plan } = beginning;
-        let mut driver = Self::start(ports, journal, holder, run, (RunKind::Upgrade, cluster, policy), watcher)?;
-        driver.append(driver.state.agreement(&plan, &holder.text, driver.ports.clock.now()))?;
-        driver.append(Event::PlanAdopted { plan, why: "first plan".to_owned() })?;
+        let mut driver = Self::open(ports, journal, holder, (run, cluster, policy), watcher)?;
+        driver.follow(plan, &holder.text)?;
         Ok(driver)
+    }
+
+    /// Starts a run that has no plan yet: so that all that is done for a plan is done with lease and lock held.
+    ///
+    /// # Errors
+    /// Another driver holds the lease, or the journal cannot be written.
+    pub fn open(
+        ports: Ports,
+        journal: &'a Journal,
+        holder: &Holder,
+        (run, cluster, policy): (RunId, String, Policy),
+        watcher: &'a mut dyn Watcher,
+    ) -> Result<Self, DriveError> {
+        Self::start(ports, journal, holder, run, (RunKind::Upgrade, cluster, policy), watcher)
+    }
+
+    /// Follows the first plan, and agrees to the downtime that it names.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub fn follow(&mut self, plan: Plan, by: &str) -> Result<(), DriveError> {
+        self.append(self.state.agreement(&plan, by, self.ports.clock.now()))?;
+        self.append(Event::PlanAdopted { plan, why: "first plan".to_owned() })
     }
 
     /// Starts a run that only undoes what it changes: for a cluster that lost quorum outside of a run.
@@ -116,6 +153,27 @@ impl<'a> Driver<'a> {
         Self::start(ports, journal, holder, run, (RunKind::Recovery, cluster, policy), watcher)
     }
 
+    /// Starts a run that only undoes what was found set in a cluster whose journal is lost or too old. Whatever the lock
+    /// in the cluster says of that journal, it is given up.
+    ///
+    /// # Errors
+    /// Another driver holds the lease, or the journal cannot be written.
+    pub fn begin_undoing(
+        ports: Ports,
+        journal: &'a Journal,
+        holder: &Holder,
+        (run, cluster, policy): (RunId, String, Policy),
+        found: Vec<Step>,
+        watcher: &'a mut dyn Watcher,
+    ) -> Result<Self, DriveError> {
+        let mut driver = Self::start(ports, journal, holder, run, (RunKind::Recovery, cluster, policy), watcher)?;
+        driver.lock.give_up_other_journals();
+        for undo in found {
+            driver.append(Event::FoundSet { undo, by: holder.text.clone() })?;
+        }
+        Ok(driver)
+    }
+
     fn start(
         ports: Ports,
         journal: &'a Journal,
@@ -124,11 +182,10 @@ impl<'a> Driver<'a> {
         (kind, cluster, policy): (RunKind, String, Policy),
         watcher: &'a mut dyn Watcher,
     ) -> Result<Self, DriveError> {
-        journal.acquire_lease(holder, &run, wall_now(), LEASE_TTL_S)?;
-        let mut driver = Self::new(ports, journal, holder, run, watcher);
+        let mut driver = Self::new(ports, journal, holder, run, watcher)?;
         let version = env!("CARGO_PKG_VERSION").to_owned();
         driver.append(Event::RunStarted { run: driver.run.clone(), kind, cluster, policy, version })?;
-        driver.append(Event::DriverTookOver { driver: holder.text.clone() })?;
+        driver.append(Event::DriverTookOver { driver: holder.text.clone(), id: Some(holder.id.clone()) })?;
         Ok(driver)
     }
 
@@ -143,22 +200,30 @@ impl<'a> Driver<'a> {
         run: RunId,
         watcher: &'a mut dyn Watcher,
     ) -> Result<Self, DriveError> {
-        journal.acquire_lease(holder, &run, wall_now(), LEASE_TTL_S)?;
-        let entries = journal.events(&run)?;
+        let mut driver = Self::new(ports, journal, holder, run, watcher)?;
+        let entries = journal.events(&driver.run)?;
         if entries.is_empty() {
-            return Err(DriveError::NoRun(run));
+            return Err(DriveError::NoRun(driver.run));
         }
-        let mut driver = Self::new(ports, journal, holder, run, watcher);
         driver.state = RunState::of(entries.iter().map(|entry| (entry.at, &entry.event)));
-        driver.append(Event::DriverTookOver { driver: holder.text.clone() })?;
+        driver.append(Event::DriverTookOver { driver: holder.text.clone(), id: Some(holder.id.clone()) })?;
         Ok(driver)
     }
 
-    fn new(ports: Ports, journal: &'a Journal, holder: &Holder, run: RunId, watcher: &'a mut dyn Watcher) -> Self {
-        let lock = ClusterLock::new(run.clone(), holder.text.clone());
+    /// With the lease, which from now on is renewed by itself.
+    fn new(
+        ports: Ports,
+        journal: &'a Journal,
+        holder: &Holder,
+        run: RunId,
+        watcher: &'a mut dyn Watcher,
+    ) -> Result<Self, DriveError> {
+        let gone = journal.acquire_lease(holder, &run, wall_now(), LEASE_TTL_S)?;
+        let lease = Lease::keep(journal)?;
+        let lock = Arc::new(ClusterLock::new(ports.clone(), run.clone(), holder.clone(), gone));
         let came = ports.clock.now();
-        Self {
-            ports,
+        Ok(Self {
+            ports: renewing(ports, lock.clone()),
             journal,
             run,
             state: RunState::default(),
@@ -166,11 +231,12 @@ impl<'a> Driver<'a> {
             watcher,
             #[cfg(feature = "without-rules")]
             switched_off: SwitchedOff::default(),
-            lease_renewed: wall_now(),
+            lease,
             came,
             lock,
             seen: Seen::default(),
-        }
+            looked: UnixMs(0),
+        })
     }
 
     /// What to do while the run is paused; without this it stays.
@@ -247,13 +313,17 @@ impl<'a> Driver<'a> {
         decide(&self.state, &self.seen, self.ports.clock.now(), &guard)
     }
 
-    pub(crate) fn keep_lease(&mut self) -> Result<(), DriveError> {
-        let now = wall_now();
-        if now.since_s(self.lease_renewed) >= LEASE_RENEW_S {
-            self.journal.renew_lease(now, LEASE_TTL_S)?;
-            self.lease_renewed = now;
-        }
-        Ok(())
+    /// Until when the lease and the lock in the cluster are surely this driver's, by the run's clock. To be asked
+    /// directly before each order is sent: the journal's last event is in the cluster's lock by then, so that nobody can
+    /// come with a journal that does not know of the order.
+    ///
+    /// # Errors
+    /// They are not, or that is not known: nothing may be sent.
+    pub(crate) async fn surely_ours(&mut self) -> Result<UnixMs, NotOurs> {
+        self.lock.write_down().await;
+        let lease = self.lease.sure_for().ok_or(NotOurs::Lease)?;
+        let until = self.lock.sure_until().filter(|_| self.lock.is_written_down()).ok_or(NotOurs::Lock)?;
+        Ok(until.min(self.ports.clock.now().plus_s(lease.as_secs())))
     }
 
     /// The oldest request is handled: what follows from it is written first, so that none is lost.
@@ -274,6 +344,7 @@ impl<'a> Driver<'a> {
         let at = self.ports.clock.now();
         let seq = self.journal.append(&self.run, at, &event)?;
         self.state.apply(at, &event);
+        self.lock.note(self.journal, self.state.ended.is_some())?;
         self.watcher.event(seq, at, &event);
         Ok(())
     }

@@ -8,10 +8,13 @@ mod away;
 mod cluster_lock;
 mod cycle;
 mod drive;
+mod lease;
+mod lock_file;
 mod look;
 mod perform;
 mod prepare;
 mod refresh;
+mod renewing;
 #[cfg(feature = "without-rules")]
 mod switched_off;
 mod wall;
@@ -19,7 +22,7 @@ mod watcher;
 
 pub use act::Lowered;
 pub use drive::{DriveError, Driver, Ended, WhenPaused};
-pub use prepare::{Beginning, Lists, Prepared, new_run_id, prepare};
+pub use prepare::{Beginning, Lists, Prepared, look_before_a_run, new_run_id, prepare};
 pub use quorate_core::run::upgrade_unit;
-pub use refresh::refresh;
+pub use refresh::{refresh, stale};
 pub use watcher::{Silent, Watcher};

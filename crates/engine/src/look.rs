@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use quorate_core::ids::{GuestId, NodeName};
+use quorate_core::observed::Observed;
 use quorate_core::run::{Depth, RunState};
 use quorate_core::snapshot::Snapshot;
 use quorate_core::steps::Step;
@@ -66,6 +67,15 @@ impl Looker {
         let hosts = self.last.as_ref().map_or(Hosts::All, |last| Hosts::Only(checked, last));
         let look = Look { avoid: avoid(state), known_nodes: self.known_nodes(), hosts, ..Look::full() };
         let snapshot = Arc::new(observe(ports, look).await);
+        self.last = Some(snapshot.clone());
+        snapshot
+    }
+
+    /// Looks at everything, as a first plan needs it; the driver's own lock is not another driver's.
+    pub(crate) async fn look_before_a_run(&mut self, ports: &Ports) -> Arc<Snapshot> {
+        let mut snapshot = observe(ports, Look { known_nodes: self.known_nodes(), ..Look::full() }).await;
+        snapshot.driver = Observed::Known(None);
+        let snapshot = Arc::new(snapshot);
         self.last = Some(snapshot.clone());
         snapshot
     }

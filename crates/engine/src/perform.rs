@@ -3,50 +3,89 @@
 use std::time::Duration;
 
 use quorate_core::command::Command;
-use quorate_core::ids::{NodeName, Upid};
-use quorate_core::run::StepRecord;
+use quorate_core::fence::NOT_DONE;
+use quorate_core::ids::{NodeName, StepId, Upid};
+use quorate_core::run::{Event, StepRecord};
 use quorate_core::snapshot::{Snapshot, UnitOutcome, UnitState};
 use quorate_core::steps::{OnNode, UpgradePackages};
-use quorate_pve::ports::{ApiRequest, Ports};
+use quorate_pve::ports::{ApiError, ApiRequest, Exit, Ports, ShellError};
 use serde_json::Value;
 
 /// A command returns at once, or soon: all long work is a PVE task or a systemd unit.
 const COMMAND_DEADLINE: Duration = Duration::from_secs(60);
 
+/// A call of the API that was not sent within this time is not sent any more. Nothing but making the connection is
+/// between, so only a process that stood still needs longer; and it is less than what any step waits before it is tried
+/// again.
+const SENT_WITHIN_S: u64 = 10;
+
 /// Lines of a log that are kept in the journal: enough for a diagnosis, bounded for a run of many steps.
 const KEPT_LINES: usize = 20;
 
 /// What came back for a command.
-pub(crate) struct Answer {
-    /// In words.
-    pub(crate) text: String,
-    /// PVE's task, if it started one.
-    pub(crate) job: Option<Upid>,
+pub(crate) enum Answer {
+    /// A complete answer. It does not say whether the command took effect: the next look at the cluster shows that.
+    Given {
+        /// In words.
+        text: String,
+        /// PVE's task, if it started one.
+        job: Option<Upid>,
+    },
+    /// None, or half of one: it may take effect, now or later.
+    InDoubt(String),
+    /// It did nothing, by its own condition.
+    NotDone(String),
 }
 
-/// Sends a command. The answer does not say whether it took effect: the next look at the cluster shows that.
+impl Answer {
+    fn text(text: impl Into<String>) -> Self {
+        Self::Given { text: text.into(), job: None }
+    }
+
+    /// In words.
+    pub(crate) fn words(&self) -> &str {
+        match self {
+            Self::Given { text, .. } | Self::InDoubt(text) | Self::NotDone(text) => text,
+        }
+    }
+
+    /// As it is written in the journal.
+    pub(crate) fn event(self, id: StepId) -> Event {
+        match self {
+            Self::Given { text, job } => Event::CommandAnswered { id, answer: text, job },
+            Self::InDoubt(why) => Event::CommandInDoubt { id, why },
+            Self::NotDone(why) => Event::CommandNotDone { id, why },
+        }
+    }
+}
+
+/// Sends a command.
 pub(crate) async fn send(ports: &Ports, command: &Command, avoid: Option<&NodeName>) -> Answer {
     match command {
         Command::Api { method, path, params } => {
-            let avoid = avoid.into_iter().cloned().collect();
-            let request = ApiRequest { method: *method, path: path.clone(), params: params.clone(), avoid };
+            let (avoid, expires) = (avoid.into_iter().cloned().collect(), ports.clock.now().plus_s(SENT_WITHIN_S));
+            let (path, params) = (path.clone(), params.clone());
+            let request = ApiRequest { method: *method, path, params, avoid, expires: Some(expires) };
             match ports.api.call(request).await {
                 Ok(Value::String(text)) if text.starts_with("UPID:") => {
-                    Answer { job: Some(Upid::new(text.clone())), text }
+                    Answer::Given { job: Some(Upid::new(text.clone())), text }
                 }
-                Ok(Value::Null) => Answer { text: "accepted".to_owned(), job: None },
-                Ok(data) => Answer { text: data.to_string(), job: None },
-                Err(error) => Answer { text: error.to_string(), job: None },
+                Ok(Value::Null) => Answer::text("accepted"),
+                Ok(data) => Answer::text(data.to_string()),
+                Err(error @ ApiError::InDoubt { .. }) => Answer::InDoubt(error.to_string()),
+                Err(error @ ApiError::Expired { .. }) => Answer::NotDone(error.to_string()),
+                Err(error) => Answer::text(error.to_string()),
             }
         }
-        Command::Shell { node, argv } => {
-            let text = match ports.shell.run(node, argv, COMMAND_DEADLINE).await {
-                Ok(output) if output.succeeded() => "exit status 0".to_owned(),
-                Ok(output) => format!("{:?}: {}", output.exit, last_line(&output.stderr)),
-                Err(error) => error.to_string(),
-            };
-            Answer { text, job: None }
-        }
+        Command::Shell { node, argv } => match ports.shell.run(node, argv, COMMAND_DEADLINE).await {
+            Ok(output) if output.succeeded() => Answer::text("exit status 0"),
+            Ok(output) if output.exit == Exit::Status(NOT_DONE) => {
+                Answer::NotDone(last_line(&output.stderr).to_owned())
+            }
+            Ok(output) => Answer::text(format!("{:?}: {}", output.exit, last_line(&output.stderr))),
+            Err(error @ ShellError::InDoubt { .. }) => Answer::InDoubt(error.to_string()),
+            Err(error) => Answer::text(error.to_string()),
+        },
     }
 }
 

@@ -1,6 +1,6 @@
 //! Looks and plans. Nothing in the cluster is changed; package lists are refreshed if asked.
 
-use quorate_core::checks::{self, Finding, Subject};
+use quorate_core::checks::{self, Asked, Finding, Subject};
 use quorate_core::forecast::Forecast;
 use quorate_core::ids::{NodeName, RunId, UnixMs};
 use quorate_core::plan::{NoPlan, Plan, WhyNoPlan};
@@ -11,7 +11,7 @@ use quorate_core::snapshot::Snapshot;
 use quorate_pve::observe::{Hosts, Look, observe};
 use quorate_pve::ports::Ports;
 
-use crate::refresh::refresh;
+use crate::refresh::{refresh, stale};
 
 /// Everything that an operator should see before a run.
 #[derive(Clone, Debug)]
@@ -56,11 +56,12 @@ pub async fn prepare(
 ) -> Prepared {
     let mut findings = Vec::new();
     if lists == Lists::Refresh {
-        // Only the age of the lists counts in this look: PVE's checker is run once, after they were read.
-        let known_nodes = known_nodes.clone();
-        let before = observe(ports, Look { known_nodes, hosts: Hosts::Nobody, ..Look::full() }).await;
-        let failed = refresh(ports, &before).await;
-        findings.extend(failed.into_iter().map(|(node, why)| refresh_failed(node, &why)));
+        let before = look_before_a_run(ports, known_nodes.clone()).await;
+        // Not while a driver may be at work; the check of its lock says who it is, and that is in the way of a plan.
+        if before.driver.known().is_some_and(|lock| lock.as_ref().is_none_or(|lock| !lock.may_live(before.taken))) {
+            let failed = refresh(ports, &stale(&before)).await;
+            findings.extend(failed.into_iter().map(|(node, why)| refresh_failed(node, &why)));
+        }
     }
     let snapshot = observe(ports, Look { known_nodes, ..Look::full() }).await;
     let mut prepared = of_snapshot(snapshot, policy, run);
@@ -68,7 +69,12 @@ pub async fn prepare(
     Prepared { findings, ..prepared }
 }
 
-fn refresh_failed(node: NodeName, why: &str) -> Finding {
+/// Looks at everything but what PVE's checker says: that is run once, after the package lists were refreshed.
+pub async fn look_before_a_run(ports: &Ports, known_nodes: Vec<NodeName>) -> Snapshot {
+    observe(ports, Look { known_nodes, hosts: Hosts::Nobody, ..Look::full() }).await
+}
+
+pub(crate) fn refresh_failed(node: NodeName, why: &str) -> Finding {
     let problem = format!("the package lists of {node} could not be refreshed: {why}");
     let remedy = format!("run `apt-get update` on {node} and fix the repository that it names");
     WhyNoPlan::PackageLists.finding(Subject::Node(node), problem, remedy)
@@ -82,7 +88,7 @@ impl Prepared {
 }
 
 fn of_snapshot(snapshot: Snapshot, policy: &Policy, run: &RunId) -> Prepared {
-    let findings = checks::run_all(&snapshot, policy);
+    let findings = checks::run_all(&snapshot, policy, Asked::BeforeARun);
     let plan = plan_and_verify(&snapshot, policy, &Ongoing::fresh(upgrade_unit(run)));
     Prepared { snapshot, findings, plan }
 }

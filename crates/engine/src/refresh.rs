@@ -1,7 +1,10 @@
 //! Refreshes the package lists before a plan is made, so that the plan is about what will really be installed.
 //!
-//! The only thing that is changed before an operator agrees, and the same that PVE itself does every night.
+//! The only thing that is changed before an operator agrees, and the same that PVE itself does every night. A run does
+//! it with its lease and the lock in the cluster held; a plan that is only looked at does it while no driver holds the
+//! lock.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use quorate_core::command::Method;
@@ -17,27 +20,31 @@ const DEADLINE_S: u64 = 300;
 /// Between two looks at a task.
 const POLL: Duration = Duration::from_secs(2);
 
-/// Refreshes the lists of every online node on which they are old. Returns what failed, by node; an empty list means
-/// success.
-pub async fn refresh(ports: &Ports, snapshot: &Snapshot) -> Vec<(NodeName, String)> {
+/// The online nodes on which they are old.
+pub fn stale(snapshot: &Snapshot) -> BTreeSet<NodeName> {
     let stale = snapshot.nodes.values().filter(|node| {
         let age_s = node.packages.known().and_then(|packages| packages.lists_age_s);
         node.online.is(&true) && age_s.is_none_or(|age_s| age_s > LISTS_MAX_AGE_S)
     });
-    let mut failed = Vec::new();
+    stale.map(|node| node.name.clone()).collect()
+}
+
+/// Refreshes the lists of these nodes. Returns what failed, by node; nothing means success.
+pub async fn refresh(ports: &Ports, nodes: &BTreeSet<NodeName>) -> BTreeMap<NodeName, String> {
+    let mut failed = BTreeMap::new();
     let mut tasks = Vec::new();
-    for node in stale {
-        let path = format!("/nodes/{}/apt/update", node.name);
-        let request = ApiRequest { method: Method::Post, path, params: Vec::new(), avoid: Vec::new() };
+    for node in nodes {
+        let path = format!("/nodes/{node}/apt/update");
+        let request = ApiRequest { method: Method::Post, path, params: Vec::new(), avoid: Vec::new(), expires: None };
         match ports.api.call(request).await {
-            Ok(Value::String(upid)) => tasks.push((node.name.clone(), upid)),
-            Ok(other) => failed.push((node.name.clone(), format!("no task was started: {other}"))),
-            Err(error) => failed.push((node.name.clone(), error.to_string())),
+            Ok(Value::String(upid)) => tasks.push((node, upid)),
+            Ok(other) => drop(failed.insert(node.clone(), format!("no task was started: {other}"))),
+            Err(error) => drop(failed.insert(node.clone(), error.to_string())),
         }
     }
     for (node, upid) in tasks {
-        if let Err(why) = finished(ports, &node, &upid).await {
-            failed.push((node, why));
+        if let Err(why) = finished(ports, node, &upid).await {
+            failed.insert(node.clone(), why);
         }
     }
     failed

@@ -19,6 +19,7 @@ impl SwitchedOff {
         match objection {
             Objection::Rule(refusal) => self.rules.contains(&refusal.rule),
             Objection::CorosyncWatch(_) => self.without_corosync_watch,
+            Objection::Unfenced(_) | Objection::Unsettled(_) => false,
         }
     }
 }

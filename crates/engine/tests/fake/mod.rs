@@ -5,11 +5,13 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::Poll;
 use std::time::Duration;
 
 use quorate_core::command::Method;
 use quorate_core::ids::{NodeName, UnixMs};
 use quorate_core::run::Event;
+use quorate_core::snapshot::DriverLock;
 use quorate_engine::Watcher;
 use quorate_journal::Journal;
 use quorate_pve::ports::{
@@ -22,6 +24,9 @@ const NODES: u32 = 3;
 /// Uptime of the nodes in seconds: long enough for every deadline.
 const UPTIME_S: u64 = 100_000;
 
+/// The boot that every node is in.
+const BOOT: &str = "6a0f2f5c-0000-4000-a000-000000000001";
+
 /// The facts.
 #[derive(Debug)]
 pub(crate) struct Cluster {
@@ -33,8 +38,12 @@ pub(crate) struct Cluster {
     pub(crate) expected: u32,
     /// `ha-auto-rebalance`.
     pub(crate) rebalances: bool,
-    /// Is the driver's lock taken, and by which run?
-    pub(crate) lock: Option<String>,
+    /// Is the driver's lock taken?
+    pub(crate) lock: bool,
+    /// The file beside it.
+    pub(crate) file: Option<String>,
+    /// How long the next look at the members takes, in seconds: all other calls take no time.
+    pub(crate) slow_s: u64,
     /// Can `/etc/pve` be written?
     pub(crate) writable: bool,
     /// What was sent and written, in order.
@@ -53,7 +62,9 @@ impl Fake {
             off: BTreeSet::new(),
             expected: NODES,
             rebalances: true,
-            lock: None,
+            lock: false,
+            file: None,
+            slow_s: 0,
             writable: true,
             log: Vec::new(),
         })))
@@ -70,6 +81,20 @@ impl Fake {
 
     pub(crate) fn nodes() -> Vec<NodeName> {
         (1..=NODES).map(|number| NodeName::new(format!("pve{number}"))).collect()
+    }
+
+    /// Each time that somebody asks, ten seconds have passed: two waits side by side take as long as the longer one.
+    async fn passes(&self, until: UnixMs) {
+        std::future::poll_fn(|context| {
+            let mut cluster = self.cluster();
+            if cluster.now >= until {
+                return Poll::Ready(());
+            }
+            cluster.now = cluster.now.plus_s(10).min(until);
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
     }
 
     /// What was sent to the cluster to change it; the driver's lock is not counted.
@@ -121,31 +146,58 @@ impl Cluster {
     }
 
     fn take_lock(&mut self) -> ShellOutput {
-        match (&self.lock, self.writable && self.is_quorate()) {
+        match (self.lock, self.writable && self.is_quorate()) {
             (_, false) => failed("Permission denied"),
-            (Some(_), true) => failed("mkdir: File exists"),
-            (None, true) => {
+            (true, true) => failed("mkdir: File exists"),
+            (false, true) => {
                 self.log.push("lock taken".to_owned());
-                self.lock = Some(String::new());
+                self.lock = true;
                 done("")
             }
         }
     }
 
+    /// The file is replaced if it is as expected, or made if there is none.
+    fn write(&mut self, before: Option<&str>, text: &str) -> ShellOutput {
+        if !(self.writable && self.is_quorate()) {
+            return failed("Permission denied");
+        }
+        if self.file.as_deref() != before {
+            return failed("");
+        }
+        self.file = Some(text.to_owned());
+        done("")
+    }
+
+    /// What the driver's lock says.
+    pub(crate) fn names(&self) -> DriverLock {
+        serde_json::from_str(self.file.as_deref().expect("there is a file")).unwrap()
+    }
+
     fn run(&mut self, argv: &[&str]) -> ShellOutput {
         match argv {
             ["mkdir", _] => self.take_lock(),
-            ["sh", "-c", _, "sh", holder, _] => {
-                self.lock = Some((*holder).to_owned());
+            // An order with its condition: what the condition is and that it is kept is the lab's to test.
+            ["sh", "-c", script, "quorate", boot, _, rest @ ..] => {
+                assert_eq!(*boot, BOOT);
+                let driver = usize::from(script.contains("quorate-driver.json"));
+                self.run(&rest[driver..])
+            }
+            ["pvesh", "set", "/cluster/options", "--crs", crs] => {
+                self.log.push(format!("sent {}", argv.join(" ")));
+                self.rebalances = crs.contains("ha-auto-rebalance=1");
                 done("")
             }
-            ["cat", "/etc/pve/priv/quorate-driver.json"] => match &self.lock {
-                Some(holder) => done(holder),
+            ["cat", "/proc/sys/kernel/random/boot_id"] => done(&format!("{BOOT}\n")),
+            ["sh", "-c", _, "sh", before, text, _, _] => self.write(Some(before), text),
+            ["sh", "-c", _, "sh", text, _] => self.write(None, text),
+            ["cat", "/etc/pve/priv/quorate-driver.json"] => match &self.file {
+                Some(text) => done(text),
                 None => failed("No such file or directory"),
             },
             ["rmdir", _] => {
                 self.log.push("lock released".to_owned());
-                self.lock = None;
+                self.lock = false;
                 done("")
             }
             ["touch" | "rm", ..] | ["journalctl", ..] => done(""),
@@ -190,15 +242,17 @@ impl Api for Fake {
         let answer = match request.method {
             Method::Get if options => Ok(json!({ "crs": { "ha-auto-rebalance": u32::from(cluster.rebalances) } })),
             Method::Get if request.path == "/cluster/status" => Ok(cluster.status()),
+            Method::Get if request.path.ends_with("/status") => Ok(json!({ "uptime": UPTIME_S })),
             Method::Get => Err(ApiError::Unreachable("not a part of this cluster".to_owned())),
-            _ => {
-                let crs = request.params.iter().find(|(key, _)| key == "crs").map(|(_, value)| value.clone());
-                cluster.log.push(format!("sent PUT {} {}", request.path, crs.as_deref().unwrap_or_default()));
-                cluster.rebalances = crs.is_some_and(|crs| crs.contains("ha-auto-rebalance=1"));
-                Ok(Value::Null)
-            }
+            _ => panic!("nothing that this cluster knows is changed by {request:?}"),
         };
-        Box::pin(async move { answer })
+        let takes_s = if request.path == "/cluster/status" { std::mem::take(&mut cluster.slow_s) } else { 0 };
+        let until = cluster.now.plus_s(takes_s);
+        drop(cluster);
+        Box::pin(async move {
+            self.passes(until).await;
+            answer
+        })
     }
 }
 
@@ -226,9 +280,8 @@ impl Clock for Fake {
     }
 
     fn sleep(&self, duration: Duration) -> PortFuture<'_, ()> {
-        let mut cluster = self.cluster();
-        cluster.now = cluster.now.plus_s(duration.as_secs());
-        Box::pin(async {})
+        let until = self.cluster().now.plus_s(duration.as_secs());
+        Box::pin(self.passes(until))
     }
 }
 
@@ -239,12 +292,14 @@ pub(crate) struct Listens<'a> {
     pub(crate) events: Vec<Event>,
     /// What happens to the cluster at the third wait.
     pub(crate) meanwhile: fn(&mut Cluster),
+    /// What happens to it when a step has been written, before its command is sent.
+    pub(crate) frozen: Box<dyn FnMut(&mut Cluster) + Send>,
     pub(crate) waits: u32,
 }
 
 impl<'a> Listens<'a> {
     pub(crate) fn new(fake: &Fake, journal: &'a Journal) -> Self {
-        Self { fake: fake.clone(), journal, events: Vec::new(), meanwhile: |_| {}, waits: 0 }
+        Self { fake: fake.clone(), journal, events: Vec::new(), meanwhile: |_| {}, frozen: Box::new(|_| {}), waits: 0 }
     }
 }
 
@@ -257,6 +312,9 @@ impl Watcher for Listens<'_> {
         assert_eq!(last, Some((seq, event.clone())), "it is in the journal before it is reported");
         self.fake.cluster().log.push(format!("event {}", event.kind()));
         self.events.push(event.clone());
+        if matches!(event, Event::StepStarted { .. }) {
+            (self.frozen)(&mut self.fake.cluster());
+        }
     }
 
     fn waiting(&mut self, _: UnixMs, on: &[String]) {

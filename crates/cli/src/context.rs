@@ -59,7 +59,9 @@ impl Context {
     pub(crate) fn config(&self) -> Result<Config, Failure> {
         let path = self.config_path();
         config::load(path).map_err(|error| {
-            let next = if path.exists() {
+            let next = if let Some(mend) = error.mend() {
+                mend
+            } else if path.exists() {
                 "Correct the file. docs/guide/configuration.md describes every key."
             } else {
                 "Write one with `quorate init ADDRESS`, or name yours with --config FILE."

@@ -1,19 +1,20 @@
 //! `-v` and `--log-file`: what happens on the connections, to diagnose failures in the field.
 //!
-//! Each event is one line, cleaned like all text that may come from outside. It contains no secrets: of a call, only
-//! the method, path and status are logged.
+//! Each event is one line, cleaned like all text that may come from outside, and of bounded length. It contains no
+//! secrets: of a call, only the method, path and status are logged, and what a library logs is searched for them.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use quorate_journal::files;
+use quorate_pve::live::Secrets;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::prelude::*;
 
 use crate::failure::Failure;
-use crate::private_file;
-use crate::render::page::clean;
+use crate::render::page::{bounded, clean};
 
 /// Options common to all commands.
 #[derive(Debug, clap::Args)]
@@ -46,7 +47,7 @@ pub(crate) fn begin(options: &Options) -> Result<(), Failure> {
 }
 
 fn log_file(path: &Path) -> Result<std::fs::File, Failure> {
-    private_file::append(path).map_err(|error| {
+    files::append(path).map_err(|error| {
         let happened = format!("the log file {} cannot be written: {error}", path.display());
         Failure::usage(happened, "Name another file with --log-file, or leave it out.")
     })
@@ -58,7 +59,8 @@ struct OneLine<W>(W);
 impl<W: Write> Write for OneLine<W> {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(event);
-        self.0.write_all((clean(text.trim_end()) + "\n").as_bytes())?;
+        let text = Secrets::of_this_process().clean(text.trim_end());
+        self.0.write_all((bounded(&clean(&text)) + "\n").as_bytes())?;
         Ok(event.len())
     }
 

@@ -5,6 +5,7 @@
 
 use quorate_engine::DriveError;
 use quorate_journal::JournalError;
+use quorate_journal::files::FileError;
 use quorate_pve::ports::{ApiError, ShellError};
 use serde_json::json;
 
@@ -92,7 +93,7 @@ impl From<ApiError> for Failure {
             ApiError::Refused { .. } => {
                 Self::cluster(happened, &["Read the message above; `quorate inspect` shows the cluster's state."])
             }
-            ApiError::InDoubt { .. } => {
+            ApiError::InDoubt { .. } | ApiError::Expired { .. } => {
                 Self::cluster(happened, &["Try again; if it persists, check pveproxy on that node."])
             }
         }
@@ -121,8 +122,17 @@ impl From<ShellError> for Failure {
                     "Check [auth] ssh-key, and that its public half is in /root/.ssh/authorized_keys on {node}."
                 )],
             ),
+            ShellError::TooLong { node, .. } => {
+                Self::cluster(happened, &[&format!("Run the same command on {node} and look at what it prints.")])
+            }
             ShellError::InDoubt { .. } => Self::cluster(happened, &["Try again; if it persists, check the network."]),
         }
+    }
+}
+
+impl From<FileError> for Failure {
+    fn from(error: FileError) -> Self {
+        Self::usage(error.to_string(), &error.mend().unwrap_or_else(|| "Name another file.".to_owned()))
     }
 }
 
@@ -158,6 +168,11 @@ impl From<JournalError> for Failure {
             JournalError::Open { .. } | JournalError::Read { .. } => {
                 (Exit::Journal, error.to_string(), "Check the file, its directory and their permissions.")
             }
+            JournalError::File(file) => {
+                let mend = file.mend();
+                let next = mend.as_deref().unwrap_or("Set [journal] path to another file.");
+                return Self::new(Exit::Journal, error.to_string(), means, &[next]);
+            }
             JournalError::NotOurs { .. } => (Exit::Journal, error.to_string(), "Set [journal] path to another file."),
             JournalError::Newer { .. } | JournalError::NewerReadOnly { .. } => {
                 (Exit::Journal, error.to_string(), "Install the newer Quorate here, or run the command where it is.")
@@ -189,6 +204,15 @@ impl From<DriveError> for Failure {
                 error.to_string(),
                 UNTOUCHED,
                 &["Ask its operator; on the machine where it runs, `quorate status` shows what it does."],
+            ),
+            DriveError::OlderJournal(_) => Self::new(
+                Exit::Journal,
+                error.to_string(),
+                "Nothing was changed on the cluster. What this journal does not know of may still be set there.",
+                &[
+                    "Use the journal of that driver: run the command where it is, or name it with --journal.",
+                    "If it is lost: `quorate recover --from-cluster` lists what is set in the cluster and offers to undo it.",
+                ],
             ),
             DriveError::NoRun(_) => {
                 Self::new(Exit::Journal, error.to_string(), UNTOUCHED, &["`quorate run` starts one."])

@@ -10,7 +10,6 @@ mod context;
 mod diagnostics;
 mod exit;
 mod failure;
-mod private_file;
 mod render;
 pub mod toolkit;
 mod whole_run;

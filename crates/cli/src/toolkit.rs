@@ -9,11 +9,11 @@ pub use crate::commands::source::read as read_snapshot;
 pub use crate::context::Format;
 pub use crate::exit::Exit;
 pub use crate::failure::Failure;
-pub use crate::private_file::overwrite as overwrite_private;
 pub use crate::render::page::{Page, print_json};
 pub use crate::render::table::Table;
 pub use crate::render::units::{bytes, duration};
 pub use crate::whole_run::{Came, Pages, whole_run};
+pub use quorate_journal::files::replace as write_private;
 
 /// Runs a command to its end, prints why if it failed, and returns the exit code.
 pub fn conclude(program: &str, format: Format, command: impl Future<Output = Result<Exit, Failure>>) -> ExitCode {

@@ -1,17 +1,18 @@
 //! `quorate pause`, `approve`, `abort`, `resume`: a request to the process that works on the run, as a row in the
 //! journal.
 //!
-//! If no process does, all but `pause` continue the run here, in the foreground, and make the request themselves.
+//! It is always taken. If no process works on the run, all but `pause` take it up here, in the foreground.
 
 use std::collections::BTreeSet;
 
 use clap::ValueEnum;
 use quorate_core::checks::parse_waiver;
-use quorate_core::ids::RunId;
+use quorate_core::ids::{DriverId, RunId};
 use quorate_core::policy::{ConsentKind, Waiver};
 use quorate_core::run::{PauseCause, Request, RunOutcome, RunState};
 use quorate_engine::{Driver, Ended, WhenPaused};
 use quorate_journal::{Holder, Journal, Mode};
+use ring::rand::{SecureRandom, SystemRandom};
 
 use super::connect::connect;
 use super::watch::Lines;
@@ -20,6 +21,7 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::render;
+use crate::render::driver::Standing;
 use crate::render::page::Page;
 
 #[derive(Debug, clap::Args)]
@@ -88,12 +90,6 @@ impl Open {
         }
         Ok(Self { journal, run, state })
     }
-
-    /// The process that works on this run now.
-    fn driver(&self) -> Result<Option<String>, Failure> {
-        let lease = self.journal.driver(wall_now())?.filter(|lease| lease.run == self.run);
-        Ok(lease.map(|lease| lease.holder.text))
-    }
 }
 
 /// Who makes the request, for the journal: `anna@desk`.
@@ -103,22 +99,24 @@ pub(crate) fn speaker() -> String {
     format!("{}@{}", user.unwrap_or_else(|| "unknown".to_owned()), host.trim())
 }
 
-/// This process, as the one that works on a run.
+/// This process, as the one that works on a run: by an id that is drawn anew each time.
 pub(crate) fn this_driver() -> Holder {
-    Holder::this_process(format!("{}, process {}", speaker(), std::process::id()))
+    let mut number = [0; 8];
+    SystemRandom::new().fill(&mut number).expect("the system has random numbers");
+    let id = DriverId::drawn(u64::from_ne_bytes(number));
+    Holder::this_process(format!("{}, process {}", speaker(), std::process::id()), id)
 }
 
 pub(super) fn pause(_: &PauseArgs, context: &Context) -> Result<Exit, Failure> {
     let open = Open::find(context)?;
-    match open.driver()? {
-        Some(driver) => post(&open, &driver, &[Request::Pause], "it pauses at the next safe point"),
-        None => Err(Failure::new(
-            Exit::Driver,
-            format!("no process works on run {}: there is nothing to pause", open.run),
-            "Nothing new is started. Whatever is in progress on the cluster continues by itself.",
-            &["`quorate status` shows what is left to undo; `quorate resume` or `quorate abort` continues the run."],
-        )),
+    let standing = note(&open, &[Request::Pause], "it pauses at the next safe point")?;
+    if standing.works.is_none() {
+        let mut page = Page::default();
+        page.line("Nothing new is started meanwhile, and what is in progress on the cluster continues by itself.");
+        page.line("`quorate resume` or `quorate abort` takes the run up, and handles this request first.");
+        page.print_err();
     }
+    Ok(Exit::Ok)
 }
 
 pub(super) async fn approve(args: &ApproveArgs, context: &Context) -> Result<Exit, Failure> {
@@ -153,25 +151,40 @@ pub(super) async fn resume(args: &ResumeArgs, context: &Context) -> Result<Exit,
     say(open, waivers.chain([Request::Resume]).collect(), "it continues", context).await
 }
 
-/// Sends the requests to the process that works on the run, or continues the run in this process.
+/// Puts the requests into the journal. If no process works on the run, it is taken up here, and handles them first.
 async fn say(open: Open, requests: Vec<Request>, effect: &str, context: &Context) -> Result<Exit, Failure> {
-    match open.driver()? {
-        Some(driver) => post(&open, &driver, &requests, effect),
-        None => take_up(open, requests, context).await,
+    let standing = note(&open, &requests, effect)?;
+    if standing.works.is_some() {
+        return Ok(Exit::Ok);
     }
+    let mut page = Page::default();
+    page.line("This process takes the run up. If it cannot, the request stays, and `quorate resume` handles it first.");
+    page.print_err();
+    take_up(open, &requests, context).await
 }
 
-fn post(open: &Open, driver: &str, requests: &[Request], effect: &str) -> Result<Exit, Failure> {
+/// A request is a row in the journal: it is taken whether or not a process works on the run, and that is told.
+fn note(open: &Open, requests: &[Request], effect: &str) -> Result<Standing, Failure> {
     for request in requests {
         open.journal.post_request(&open.run, wall_now(), &speaker(), request)?;
     }
+    let standing = Standing::of(&open.journal, &open.run)?;
     let mut page = Page::default();
-    page.line(format!("Sent to {driver}, which works on run {}: {effect}. `quorate status` shows it.", open.run));
+    match standing.holder() {
+        Some(driver) => {
+            page.line(format!(
+                "Sent to {driver}, which works on run {}: {effect}. `quorate status` shows it.",
+                open.run
+            ));
+        }
+        None => page.line(format!("Noted in the journal for run {}: {effect}.", open.run)),
+    }
+    standing.lines().iter().for_each(|line| page.line(line));
     page.print_err();
-    Ok(Exit::Ok)
+    Ok(standing)
 }
 
-async fn take_up(open: Open, requests: Vec<Request>, context: &Context) -> Result<Exit, Failure> {
+async fn take_up(open: Open, requests: &[Request], context: &Context) -> Result<Exit, Failure> {
     let Open { journal, run, state: _ } = open;
     let path = journal.path().to_owned();
     drop(journal);
@@ -185,9 +198,6 @@ async fn take_up(open: Open, requests: Vec<Request>, context: &Context) -> Resul
         .known_nodes(known_nodes)
         .when_paused(WhenPaused::Leave);
     let aborts = requests.contains(&Request::Abort);
-    for request in requests {
-        driver.say(request, &speaker())?;
-    }
     let ended = driver.drive().await?;
     Ok(match ended {
         Ended::Over(RunOutcome::Aborted) if aborts => Exit::Ok,
@@ -199,7 +209,7 @@ async fn take_up(open: Open, requests: Vec<Request>, context: &Context) -> Resul
 pub(crate) fn how_it_ended(ended: &Ended) -> Exit {
     match ended {
         Ended::Over(RunOutcome::Completed | RunOutcome::Recovered) => Exit::Ok,
-        Ended::Over(RunOutcome::Aborted) => Exit::Aborted,
+        Ended::Over(RunOutcome::Aborted | RunOutcome::NothingDone(_)) => Exit::Aborted,
         Ended::Paused(_) => Exit::Paused,
     }
 }

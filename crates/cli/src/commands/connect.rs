@@ -5,12 +5,14 @@
 //! say so. Nor does a single node that refuses what the others accept: tokens and root's authorized_keys are in
 //! `/etc/pve`, which a node does not have while it boots. Nothing but reads is sent.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_core::ids::{NodeName, UnixMs};
 use quorate_core::policy::Policy;
-use quorate_pve::live::{self, HostKey, LiveClock, LiveConfig, LiveError, NodeEndpoint, Secret, Timeouts};
+use quorate_journal::files::{self, Care};
+use quorate_pve::live::{self, HostKey, LiveClock, LiveConfig, LiveError, NodeEndpoint, Secret, SshKey, Timeouts};
 use quorate_pve::ports::{ApiError, ApiRequest, Ports, ShellError};
 use tokio::task::JoinSet;
 
@@ -48,12 +50,12 @@ pub(crate) async fn connect(config: &Config) -> Result<Connection, Failure> {
 /// The ports, without trying any node: for when most may be silent. Certificates and host keys are still compared on
 /// every connection.
 pub(crate) fn connect_alone(config: &Config) -> Result<Connection, Failure> {
-    let ports = live::ports(live_config(config), Arc::new(clock(config.lab.as_ref())))?;
+    let ports = live::ports(live_config(config)?, Arc::new(clock(config.lab.as_ref())))?;
     let nodes: Vec<NodeName> = config.nodes.iter().map(|node| node.name.clone()).collect();
     Ok(Connection { ports, policy: config.policy.clone(), nodes })
 }
 
-fn live_config(config: &Config) -> LiveConfig {
+fn live_config(config: &Config) -> Result<LiveConfig, Failure> {
     let endpoint = |node: &crate::config::NodeConfig| NodeEndpoint {
         name: node.name.clone(),
         api: node.api.clone(),
@@ -64,13 +66,26 @@ fn live_config(config: &Config) -> LiveConfig {
             HostKeyConfig::KnownHosts(path) => HostKey::KnownHosts(path.clone()),
         },
     };
-    LiveConfig {
+    for node in &config.nodes {
+        if let HostKeyConfig::KnownHosts(path) = &node.host_key {
+            files::read(path, Care::Trusted)?;
+        }
+    }
+    Ok(LiveConfig {
         nodes: config.nodes.iter().map(endpoint).collect(),
         token_id: config.auth.token_id.clone(),
-        token_secret: Secret::new(config.auth.token_secret.clone()),
-        ssh_key_files: config.auth.ssh_keys.clone(),
+        token_secret: config.auth.token_secret.clone(),
+        ssh_keys: config.auth.ssh_keys.iter().map(|path| ssh_key(path)).collect::<Result<_, _>>()?,
         timeouts: Timeouts::default(),
-    }
+    })
+}
+
+fn ssh_key(path: &Path) -> Result<SshKey, Failure> {
+    let text = files::read(path, Care::Secret).map_err(|error| {
+        let next = error.mend().unwrap_or_else(|| "Check [auth] ssh-key: private keys in OpenSSH's format.".to_owned());
+        Failure::usage(format!("cannot read the SSH key: {error}"), &next)
+    })?;
+    Ok(SshKey { path: path.to_owned(), text: Secret::new(text) })
 }
 
 fn clock(lab: Option<&LabConfig>) -> LiveClock {
@@ -95,6 +110,7 @@ async fn try_api(ports: &Ports, nodes: &[NodeName]) -> Result<(), Failure> {
             Ok(_) | Err(ApiError::Refused { .. } | ApiError::Forbidden { .. }) => answers += 1,
             Err(ApiError::Unreachable(reason)) => silent.push(reason),
             Err(ApiError::InDoubt { node, reason }) => silent.push(format!("{node} ({reason})")),
+            Err(error @ ApiError::Expired { .. }) => silent.push(error.to_string()),
             Err(error @ ApiError::Fingerprint { .. }) => strangers.push((node, error)),
             Err(error @ ApiError::Unauthorized { .. }) => refusals.push((node, error)),
         }
@@ -128,7 +144,7 @@ async fn try_shells(ports: &Ports, nodes: &[NodeName]) -> Result<(), Failure> {
     let (mut strangers, mut refusals, mut logins) = (Vec::new(), Vec::new(), 0);
     while let Some(Ok((node, result))) = asked.join_next().await {
         match result {
-            Ok(_) | Err(ShellError::InDoubt { .. }) => logins += 1,
+            Ok(_) | Err(ShellError::InDoubt { .. } | ShellError::TooLong { .. }) => logins += 1,
             Err(ShellError::Unreachable { .. }) => {}
             Err(error @ ShellError::HostKey { .. }) => strangers.push((node, error)),
             Err(error @ ShellError::Unauthorized { .. }) => refusals.push((node, error)),

@@ -4,12 +4,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use quorate_core::snapshot::Snapshot;
+use quorate_journal::files;
 
 use super::source;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::private_file;
 use crate::render::page::{Page, print_json};
 
 #[derive(Debug, clap::Args)]
@@ -44,7 +44,7 @@ pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Fail
 
 /// Never overwrites a file.
 fn write(path: &Path, snapshot: &Snapshot) -> std::io::Result<()> {
-    let mut file = private_file::create(path)?;
+    let mut file = files::create(path)?;
     serde_json::to_writer_pretty(&mut file, snapshot)?;
     file.write_all(b"\n")?;
     file.sync_all()

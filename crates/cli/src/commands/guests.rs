@@ -8,11 +8,11 @@ use quorate_core::checks::{Question, config_line, open_questions};
 use quorate_core::ids::GuestId;
 use quorate_core::policy::{GuestPolicy, Policy};
 use quorate_core::snapshot::Snapshot;
+use quorate_journal::files;
 
 use crate::config;
 use crate::context::{Context, Format};
 use crate::failure::Failure;
-use crate::private_file;
 use crate::render::page::Page;
 use crate::render::units::duration;
 
@@ -139,7 +139,9 @@ fn write(path: &Path, answers: &[(GuestId, GuestPolicy)]) -> Result<Written, Fai
         return Ok(Written::No);
     }
     let next = "The file was not changed. Add the lines by hand.";
-    private_file::overwrite(path, &new)
+    // The file itself, even if it is named by a link.
+    path.canonicalize()
+        .and_then(|path| files::replace(&path, &new))
         .map_err(|error| Failure::usage(format!("{} cannot be written: {error}", path.display()), next))?;
     Ok(Written::Yes)
 }

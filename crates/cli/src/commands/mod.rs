@@ -4,6 +4,7 @@ pub(crate) mod ask;
 pub(crate) mod connect;
 mod explain;
 mod export;
+mod from_cluster;
 mod guests;
 mod init;
 mod inspect;

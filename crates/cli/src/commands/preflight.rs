@@ -7,13 +7,13 @@ use quorate_core::checks::{Finding, Severity};
 use quorate_core::policy::Policy;
 use quorate_core::snapshot::Snapshot;
 use quorate_engine::Prepared;
+use quorate_journal::files;
 use serde_json::{Value, json};
 
 use super::source::{self, PlanArgs};
 use crate::context::{Context, Format};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::private_file;
 use crate::render::page::{Page, print_json};
 use crate::render::units::time_of_day;
 use crate::render::{self, checker, guest_outcomes};
@@ -97,7 +97,7 @@ fn rest_as_json(snapshot: &Snapshot, policy: &Policy) -> Value {
 }
 
 fn write_html(path: &Path, html: &str) -> Result<(), Failure> {
-    private_file::overwrite(path, html).map_err(|error| {
+    files::replace(path, html).map_err(|error| {
         let what = format!("the page cannot be written to {}: {error}", path.display());
         Failure::usage(what, "Name another file with --html.")
     })

@@ -30,9 +30,18 @@ pub(crate) struct Args {
     /// "I have seen that NODE is off", once per absent node; without it you are asked for each
     #[arg(long, value_name = "WORDS", requires = "lower_expected_votes")]
     confirm_off: Vec<String>,
+    /// The journal is lost or an older copy: list what is set in the cluster, and offer to undo each
+    #[arg(long, conflicts_with = "lower_expected_votes")]
+    from_cluster: bool,
+    /// Undo this, as listed; may be repeated. Without it you are asked for each
+    #[arg(long, value_name = "ITEM", requires = "from_cluster")]
+    undo: Vec<String>,
 }
 
 pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    if args.from_cluster {
+        return super::from_cluster::perform(&args.undo, context).await;
+    }
     let connection = connect_alone(&context.config()?)?;
     let state = open_run(context)?;
     let facts = match &state {

@@ -1,10 +1,11 @@
 //! `quorate run`: inspects, plans, and upgrades the cluster if nothing forbids it.
 
-use quorate_core::checks::{Finding, means, parse_waiver};
-use quorate_core::plan::WhyNoPlan;
+use quorate_core::checks::{Finding, Severity, means, parse_waiver};
+use quorate_core::forecast::Forecast;
+use quorate_core::plan::{NoPlan, Plan};
 use quorate_core::policy::{Policy, Waiver};
-use quorate_core::run::Request;
-use quorate_engine::{Beginning, Driver, Lists, Prepared, WhenPaused, new_run_id, prepare};
+use quorate_core::run::{NotBegun, Request};
+use quorate_engine::{Driver, Prepared, WhenPaused, look_before_a_run, new_run_id};
 use quorate_journal::{Journal, Mode};
 
 use super::ask::{how_it_ended, speaker, this_driver};
@@ -36,48 +37,65 @@ pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Fail
     let run = new_run_id(now, &connection.known_nodes().iter().map(ToString::to_string).collect::<String>());
     let mut policy = connection.policy.clone();
     policy.waive.extend(args.waive.iter().cloned());
-    let Prepared { snapshot, findings, plan } =
-        prepare(&connection.ports, connection.known_nodes(), &policy, &run, Lists::Refresh).await;
-    demand_quorum(&snapshot)?;
-    let answered = guests::ask(&snapshot, &mut policy, context)?;
-    let Prepared { snapshot, findings, plan } = match answered {
-        true => {
-            // That a repository failed is not part of the snapshot.
-            let lists = findings.into_iter().filter(|finding| WhyNoPlan::PackageLists.is(finding));
-            let again = Prepared::of(snapshot, &policy, &run);
-            Prepared { findings: lists.chain(again.findings).collect(), ..again }
-        }
-        false => Prepared { snapshot, findings, plan },
-    };
-    if blocks(&findings) {
-        match context.format() {
-            Format::Text => render::preflight::findings(&findings).print(),
-            Format::Json => findings.iter().for_each(print_json),
-        }
-        return Ok(Exit::Blocked);
-    }
-    let plan = match plan {
-        Ok((plan, _)) => plan,
-        Err(none) => return Ok(no_plan(&none, context.format())),
-    };
-    let missing = consents_missing(&plan, &policy);
-    if !missing.is_empty() {
-        return Err(consent_needed(&missing));
-    }
-    let cluster = snapshot.cluster_name.known().cloned().unwrap_or_default();
-    let beginning = Beginning { run, cluster, policy: policy.clone(), plan };
-    let known_nodes = connection.known_nodes();
+    // What is asked, and what the run is called after, does not depend on the package lists.
+    let before = look_before_a_run(&connection.ports, connection.known_nodes()).await;
+    demand_quorum(&before)?;
+    guests::ask(&before, &mut policy, context)?;
+    let cluster = before.cluster_name.known().cloned().unwrap_or_default();
+    let (known_nodes, holder) = (connection.known_nodes(), this_driver());
     let mut lines = Lines::new(context.format());
-    let mut driver = Driver::begin(connection.ports, &journal, &this_driver(), beginning, &mut lines)?
+    let mut driver = Driver::open(connection.ports, &journal, &holder, (run, cluster, policy.clone()), &mut lines)?
         .known_nodes(known_nodes)
-        .having_seen(snapshot)
         .when_paused(WhenPaused::Stay);
+    if let Some(ended) = driver.take_lock().await? {
+        return Ok(how_it_ended(&ended));
+    }
+    let Prepared { findings, plan, .. } = driver.prepare(&before).await?;
+    let plan = match may_begin(findings.clone(), plan, &policy) {
+        Ok(plan) => plan,
+        Err(why) => {
+            driver.end_before_it_began(why.clone()).await?;
+            return refused(why, &findings, context);
+        }
+    };
+    driver.follow(plan, &holder.text)?;
     for (waiver, findings) in waivers_used(&policy, &findings) {
         let by = if args.waive.contains(&waiver) { speaker() } else { "the configuration".to_owned() };
         driver.say(Request::Waive { waiver, findings }, &by)?;
     }
     let ended = driver.drive().await?;
     Ok(how_it_ended(&ended))
+}
+
+/// The plan, if nothing forbids to follow it.
+fn may_begin(
+    findings: Vec<Finding>,
+    plan: Result<(Plan, Forecast), NoPlan>,
+    policy: &Policy,
+) -> Result<Plan, NotBegun> {
+    if blocks(&findings) {
+        let blocking = findings.into_iter().filter(|finding| finding.severity == Severity::Blocking);
+        return Err(NotBegun::Forbidden(blocking.collect()));
+    }
+    let (plan, _) = plan.map_err(NotBegun::NoPlan)?;
+    let missing = consents_missing(&plan, policy);
+    if missing.is_empty() { Ok(plan) } else { Err(NotBegun::NeedsConsent(missing)) }
+}
+
+/// The page of a run that ended before it began, and its exit code.
+fn refused(why: NotBegun, findings: &[Finding], context: &Context) -> Result<Exit, Failure> {
+    match why {
+        NotBegun::Forbidden(_) => {
+            match context.format() {
+                Format::Text => render::preflight::findings(findings).print(),
+                Format::Json => findings.iter().for_each(print_json),
+            }
+            Ok(Exit::Blocked)
+        }
+        NotBegun::NoPlan(none) => Ok(no_plan(&none, context.format())),
+        NotBegun::NeedsConsent(missing) => Err(consent_needed(&missing)),
+        NotBegun::Aborted => Ok(Exit::Aborted),
+    }
 }
 
 /// Each waiver that matched a finding, with the findings it waived.

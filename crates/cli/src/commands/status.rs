@@ -4,11 +4,11 @@ use quorate_core::view::View;
 use quorate_journal::{Journal, Mode};
 use serde_json::json;
 
-use crate::clock::wall_now;
 use crate::context::{Context, Format};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::render;
+use crate::render::driver::Standing;
 use crate::render::page::print_json;
 
 #[derive(Debug, clap::Args)]
@@ -21,12 +21,12 @@ pub(crate) struct Args {
 pub(super) fn perform(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let (journal, run) = context.journal_and_run(Mode::Read, args.run.as_deref())?;
     let view = view(&journal, &run)?;
-    let driver = journal.driver(wall_now())?.filter(|lease| lease.run == run).map(|lease| lease.holder.text);
+    let standing = Standing::of(&journal, &run)?;
     match context.format() {
-        Format::Text => render::status::status(&view, driver.as_deref()).print(),
+        Format::Text => render::status::status(&view, &standing).print(),
         Format::Json => {
             print_json(&json!({
-                "kind": "status", "phase": view.phase(), "driver": driver, "nodes": view.nodes(),
+                "kind": "status", "phase": view.phase(), "driver": standing.holder(), "driving": standing.json(), "nodes": view.nodes(),
                 "moves": view.moves(), "reboots": view.reboots(), "downtimes": downtimes(&view), "view": view,
             }));
         }

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use quorate_core::checks::accept;
 use quorate_core::ids::{NodeName, UnixMs};
 use quorate_core::policy::Policy;
+use quorate_journal::files::{self, Care};
+use quorate_pve::live::Secret;
 use toml::Spanned;
 
 use super::{AuthTable, ConfigError, DEFAULT_JOURNAL, File, LabTable, NodeTable};
@@ -70,7 +72,9 @@ pub(crate) struct AuthConfig {
     /// `user@realm!name`.
     pub(crate) token_id: String,
     /// Never printed.
-    pub(crate) token_secret: String,
+    pub(crate) token_secret: Secret,
+    /// Is the secret in the configuration itself?
+    pub(crate) secret_is_here: bool,
     /// Private keys to try, in order.
     pub(crate) ssh_keys: Vec<PathBuf>,
 }
@@ -202,8 +206,8 @@ fn auth(source: &Source<'_>, table: &Spanned<AuthTable>) -> Result<AuthConfig, C
         (Some(secret), None, None) => secret.get_ref().clone(),
         (None, Some(file), None) => {
             let path = source.beside(file.get_ref());
-            let read = std::fs::read_to_string(&path);
-            read.map_err(|error| source.wrong(&file.span(), format!("{} cannot be read: {error}", path.display())))?
+            let read = files::read(&path, Care::Secret);
+            read.map_err(|error| source.wrong(&file.span(), error.to_string()).mended_by(error.mend()))?
         }
         (None, None, Some(name)) => std::env::var(name.get_ref())
             .map_err(|_| source.wrong(&name.span(), format!("the environment has no variable {}", name.get_ref())))?,
@@ -212,13 +216,14 @@ fn auth(source: &Source<'_>, table: &Spanned<AuthTable>) -> Result<AuthConfig, C
             return Err(source.wrong(&table.span(), what));
         }
     };
-    let token_secret = secret.trim().to_owned();
+    let (token_secret, inline) = (secret.trim().to_owned(), token_secret.is_some());
     // It goes into an HTTP header as it is.
     if token_secret.is_empty() || !token_secret.chars().all(|c| c.is_ascii_graphic()) {
         return Err(source.wrong(&table.span(), "the token's secret is empty or has characters that no secret has"));
     }
     let ssh_keys = ssh_key.iter().map(|path| source.beside(path)).collect();
-    Ok(AuthConfig { token_id: token_id.get_ref().clone(), token_secret, ssh_keys })
+    let token_secret = Secret::new(token_secret);
+    Ok(AuthConfig { token_id: token_id.get_ref().clone(), token_secret, secret_is_here: inline, ssh_keys })
 }
 
 fn policy(source: &Source<'_>, table: Option<Spanned<Policy>>, nodes: &[NodeConfig]) -> Result<Policy, ConfigError> {

@@ -10,8 +10,9 @@ use unicode_width::UnicodeWidthStr;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ConfigError {
     path: PathBuf,
-    place: Option<Place>,
+    place: Option<Box<Place>>,
     message: String,
+    mend: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +32,7 @@ struct Place {
 impl ConfigError {
     /// A mistake without a place in the file.
     pub(crate) fn whole_file(path: &Path, message: impl Into<String>) -> Self {
-        Self { path: path.to_owned(), place: None, message: message.into() }
+        Self { path: path.to_owned(), place: None, message: message.into(), mend: None }
     }
 
     /// A mistake at a range of bytes of the text.
@@ -51,23 +52,33 @@ impl ConfigError {
             indent: columns(ahead),
             width: columns(&rest[..end]).max(1),
         };
-        Self { path: path.to_owned(), place: Some(place), message: message.into() }
+        Self { path: path.to_owned(), place: Some(Box::new(place)), message: message.into(), mend: None }
+    }
+
+    /// The same, with the command that mends it if there is one.
+    pub(crate) fn mended_by(self, mend: Option<String>) -> Self {
+        Self { mend, ..self }
+    }
+
+    /// The command that mends it.
+    pub(crate) fn mend(&self) -> Option<&str> {
+        self.mend.as_deref()
     }
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.display();
-        let Some(Place { line, column, text, indent, width }) = &self.place else {
+        let Some(Place { line, column, text, indent, width }) = self.place.as_deref() else {
             return write!(f, "{path}: {}", self.message);
         };
         // toml prints what it expected on a second line.
         let message = self.message.lines().collect::<Vec<_>>().join("; ");
-        let margin = line.to_string().len();
+        let (margin, indent) = (" ".repeat(line.to_string().len()), " ".repeat(*indent));
         writeln!(f, "{path}:{line}:{column}: {message}")?;
-        writeln!(f, "{:margin$} |", "")?;
+        writeln!(f, "{margin} |")?;
         writeln!(f, "{line} | {}", text.replace('\t', " "))?;
-        write!(f, "{:margin$} | {:indent$}{}", "", "", "^".repeat(*width))
+        write!(f, "{margin} | {indent}{}", "^".repeat(*width))
     }
 }
 

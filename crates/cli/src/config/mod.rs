@@ -9,6 +9,7 @@ mod error;
 use std::path::{Path, PathBuf};
 
 use quorate_core::policy::Policy;
+use quorate_journal::files::{self, Care, FileError};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -83,9 +84,13 @@ struct JournalTable {
 /// # Errors
 /// [`ConfigError`] names the place.
 pub(crate) fn load(path: &Path) -> Result<Config, ConfigError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| ConfigError::whole_file(path, format!("cannot be read: {error}")))?;
-    parse(path, &text)
+    let refused = |error: FileError| ConfigError::whole_file(path, error.trouble.to_string()).mended_by(error.mend());
+    let text = files::read(path, Care::Trusted).map_err(refused)?;
+    let config = parse(path, &text)?;
+    if config.auth.secret_is_here {
+        files::read(path, Care::Secret).map_err(refused)?;
+    }
+    Ok(config)
 }
 
 pub(crate) fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {

@@ -12,6 +12,9 @@ use super::table::Table;
 /// More columns than this do not fit on a screen: then the nodes are listed by name.
 const MOST_COLUMNS: usize = 12;
 
+/// Rows that are shown: the checker has about a hundred lines.
+pub(super) const MOST_ROWS: usize = 1000;
+
 /// One row of the matrix.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub(crate) struct Row {
@@ -65,7 +68,7 @@ pub(crate) fn matrix(snapshot: &Snapshot) -> Page {
         if wide { nodes.iter().map(NodeName::as_str).collect() } else { vec!["level", "nodes"] };
     heading.push("it says");
     let mut table = Table::new(&heading);
-    for row in &rows {
+    for row in rows.iter().take(MOST_ROWS) {
         let mut cells: Vec<String> = if wide {
             nodes.iter().map(|node| row.levels.get(node).map_or("·".to_owned(), ToString::to_string)).collect()
         } else {
@@ -79,6 +82,9 @@ pub(crate) fn matrix(snapshot: &Snapshot) -> Page {
         table.row(cells);
     }
     table.write(&mut page, "  ");
+    if rows.len() > MOST_ROWS {
+        page.line(format!("  and {} more (all with --json)", rows.len() - MOST_ROWS));
+    }
     page
 }
 

@@ -15,6 +15,7 @@ use quorate_core::run::{Event, RunKind, RunOutcome, StepOutcome};
 use quorate_core::snapshot::Snapshot;
 use quorate_core::view::View;
 
+use super::driver::{Standing, Works};
 use super::page::Page;
 use super::plan::Detail;
 
@@ -27,7 +28,7 @@ fn expect(name: &str, page: &Page) {
 }
 
 /// With Ceph, HA, a container and a guest with a wide name.
-fn snapshot() -> Snapshot {
+pub(super) fn snapshot() -> Snapshot {
     Fixture::cluster(3)
         .vm(101, "pve1", 24)
         .vm(102, "pve2", 16)
@@ -39,20 +40,24 @@ fn snapshot() -> Snapshot {
         .snapshot()
 }
 
-fn policy() -> Policy {
+pub(super) fn policy() -> Policy {
     Policy { consents: BTreeSet::from([ConsentKind::RestartContainers]), ..Policy::default() }
 }
 
-fn ongoing() -> Ongoing {
+pub(super) fn ongoing() -> Ongoing {
     Ongoing::fresh("quorate-upgrade-golden".into())
 }
 
-fn a_plan() -> Plan {
+pub(super) fn a_plan() -> Plan {
     planner::plan(&snapshot(), &policy(), &ongoing()).expect("there is room for all")
 }
 
 /// A run whose steps take as long as planned, one after the other: this many of them, or all.
 fn run(steps: Option<usize>) -> View {
+    View::of(events(steps).iter().map(|(at, event)| (*at, event)))
+}
+
+pub(super) fn events(steps: Option<usize>) -> Vec<(UnixMs, Event)> {
     let plan = a_plan();
     let planned: Vec<PlannedStep> = plan.node_steps.iter().flat_map(|node_step| node_step.steps.clone()).collect();
     let mut events = vec![
@@ -66,7 +71,7 @@ fn run(steps: Option<usize>) -> View {
                 version: "1".into(),
             },
         ),
-        (BEGAN, Event::DriverTookOver { driver: "anna@desk, process 7".to_owned() }),
+        (BEGAN, Event::DriverTookOver { driver: "anna@desk, process 7".to_owned(), id: None }),
         (
             BEGAN,
             Event::DowntimeAgreed {
@@ -89,7 +94,7 @@ fn run(steps: Option<usize>) -> View {
         Some(_) => drop(events.pop()),
         None => events.push((now, Event::RunEnded { outcome: RunOutcome::Completed })),
     }
-    View::of(events.iter().map(|(at, event)| (*at, event)))
+    events
 }
 
 #[test]
@@ -102,12 +107,34 @@ fn the_page_of_a_plan() {
 #[test]
 fn the_page_of_a_preflight() {
     let troubled = Fixture::cluster(3).vm(101, "pve1", 24).node("pve2", |node| node.online = Known(false)).snapshot();
-    expect("preflight", &super::preflight::findings(&checks::run_all(&troubled, &Policy::default())));
+    expect(
+        "preflight",
+        &super::preflight::findings(&checks::run_all(&troubled, &Policy::default(), checks::Asked::BeforeARun)),
+    );
+}
+
+fn standing() -> Standing {
+    let (since, renewed) = (BEGAN, BEGAN.plus_s(100));
+    let works = Works { holder: "anna@desk, process 7".to_owned(), since, renewed, stopped: None };
+    Standing { works: Some(works), last_sign: None, now: BEGAN.plus_s(112) }
+}
+
+#[test]
+fn who_works_on_a_run_is_always_told() {
+    let lines = |standing: Standing| standing.lines().join("\n");
+    let working = lines(standing());
+    assert!(working.contains("anna@desk, process 7 works on it since") && working.contains("12 s ago"), "{working}");
+    let Standing { works: Some(works), now, .. } = standing() else { unreachable!() };
+    let stopped = Standing { works: Some(Works { stopped: Some(7), ..works }), last_sign: None, now };
+    assert!(stopped.json()["stopped"] == true && lines(stopped).contains("`kill -CONT 7`"));
+    assert!(lines(Standing { now: BEGAN.plus_s(161), ..standing() }).contains("it may hang"));
+    let gone = Standing { works: None, last_sign: Some(("anna@desk, process 7".to_owned(), BEGAN)), now };
+    assert!(lines(gone).contains("nobody works on it; anna@desk, process 7 was the last"));
 }
 
 #[test]
 fn the_page_of_a_run_in_the_middle() {
-    expect("status", &super::status::status(&run(Some(8)), Some("anna@desk, process 7")));
+    expect("status", &super::status::status(&run(Some(8)), &standing()));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use quorate_core::checks::{Finding, GuestOutcome, GuestOutcomeKind, Severity};
 use quorate_core::policy::Policy;
 use quorate_core::snapshot::{CheckerLevel, Snapshot};
 
-use super::page::clean;
+use super::page::{bounded, clean};
 use super::units::moment;
 use super::{checker, guest_outcomes, preflight};
 
@@ -114,7 +114,7 @@ fn checker_matrix(html: &mut String, snapshot: &Snapshot) {
         let _ = write!(html, "<th>{}</th>", text(node.as_str()));
     }
     html.push_str("<th>it says</th></tr>\n");
-    for row in checker::rows(snapshot) {
+    for row in checker::rows(snapshot).iter().take(checker::MOST_ROWS) {
         html.push_str("<tr>");
         for node in &nodes {
             let level = row.levels.get(node).map_or("·".to_owned(), CheckerLevel::to_string);
@@ -131,7 +131,7 @@ fn checker_matrix(html: &mut String, snapshot: &Snapshot) {
 /// Names, task messages and logs come from outside: none of it becomes markup here, and nothing in it is invisible.
 fn text(raw: &str) -> String {
     let mut safe = String::with_capacity(raw.len());
-    for c in clean(raw).chars() {
+    for c in clean(&bounded(raw)).chars() {
         match c {
             '&' => safe.push_str("&amp;"),
             '<' => safe.push_str("&lt;"),

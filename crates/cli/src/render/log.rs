@@ -10,6 +10,9 @@ use super::page::Page;
 use super::preflight::{problem, word};
 use super::units::{duration, moment, time_of_day};
 
+/// Lines of one event: what a program printed is kept in the journal, and nobody reads more of it here.
+const MOST_LINES: usize = 200;
+
 /// All events of a run.
 pub(crate) fn log(entries: &[Entry]) -> Page {
     let mut page = Page::default();
@@ -38,8 +41,11 @@ pub(crate) fn event(seq: u64, at: UnixMs, event: &Event) -> Page {
     let mut page = Page::default();
     let (what, more) = describe(event);
     page.line(format!("{} {seq:>5}  {what}", time_of_day(at)));
-    for line in more {
+    for line in more.iter().take(MOST_LINES) {
         page.line(format!("                {line}"));
+    }
+    if more.len() > MOST_LINES {
+        page.line(format!("                and {} more lines (all with --json)", more.len() - MOST_LINES));
     }
     page
 }
@@ -53,7 +59,16 @@ fn describe(event: &Event) -> (String, Vec<String>) {
             };
             (format!("{what} {run} starts on cluster {cluster}, Quorate {version}"), Vec::new())
         }
-        Event::DriverTookOver { driver } => (format!("run by {driver}"), Vec::new()),
+        Event::DriverTookOver { driver, .. } => (format!("run by {driver}"), Vec::new()),
+        Event::ListsRefreshBegun { nodes } => {
+            let nodes: Vec<&str> = nodes.iter().map(NodeName::as_str).collect();
+            (format!("refreshes the package lists of {}", nodes.join(", ")), Vec::new())
+        }
+        Event::ListsRefreshed { failed } => {
+            let each = failed.iter().map(|(node, why)| format!("{node}: {why}"));
+            (format!("package lists refreshed, {} failed", failed.len()), each.collect())
+        }
+        Event::FoundSet { undo, by } => (format!("{by} wants this undone: {}", undo.kind().title()), Vec::new()),
         Event::PlanAdopted { plan, why } => {
             let steps = plan.steps().count();
             let what = format!(
@@ -97,12 +112,16 @@ fn describe(event: &Event) -> (String, Vec<String>) {
             };
             (format!("answer  {id}: {answer}"), Vec::new())
         }
+        Event::CommandInDoubt { id, why } => (format!("in doubt {id}: {why}"), Vec::new()),
+        Event::CommandNotDone { id, why } => (format!("not done {id}: {why}"), Vec::new()),
         Event::StepEnded { id: _, step, outcome } => {
             (format!("{} {}", ended_word(outcome), step.kind().title()), because(outcome))
         }
         Event::GuestRanSince { guest, since } => {
             (format!("{guest} was back at {}: its downtime is counted up to then", time_of_day(*since)), Vec::new())
         }
+        Event::FirstSeen { boots, running } => first_seen(boots.keys(), running.len()),
+        Event::ChangedOutside { change } => (format!("OUTSIDE {change}"), Vec::new()),
         Event::OutputKept { id, node, lines } => {
             let lines = lines.iter().map(|line| format!("| {line}")).collect();
             (format!("output  {id} on {node}"), lines)
@@ -115,6 +134,16 @@ fn describe(event: &Event) -> (String, Vec<String>) {
         }
         Event::RunEnded { outcome } => (format!("run {}", ended(outcome)), Vec::new()),
     }
+}
+
+fn first_seen<'a>(nodes: impl Iterator<Item = &'a NodeName>, guests: usize) -> (String, Vec<String>) {
+    let boots = nodes.map(|node| format!("the boot of {node}"));
+    let guests = match guests {
+        0 => None,
+        1 => Some("1 guest that runs".to_owned()),
+        many => Some(format!("{many} guests that run")),
+    };
+    (format!("noted   {}", boots.chain(guests).collect::<Vec<_>>().join(", ")), Vec::new())
 }
 
 fn final_check(node: &NodeName, findings: &[Finding]) -> (String, Vec<String>) {
@@ -162,6 +191,7 @@ pub(crate) fn paused(cause: PauseCause) -> &'static str {
         PauseCause::Operator => "by the operator",
         PauseCause::NeedsConsent => "your consent is needed",
         PauseCause::Findings => "a finding that forbids a run",
+        PauseCause::ChangedOutside => "a node or a guest went down, and not by this run",
         PauseCause::Stuck => "stuck",
         PauseCause::LostQuorum => "no quorum; it continues by itself when quorum is back",
     }
@@ -172,6 +202,7 @@ pub(crate) fn ended(outcome: &RunOutcome) -> &'static str {
     match outcome {
         RunOutcome::Completed => "completed: every node is done and nothing is left to undo",
         RunOutcome::Aborted => "aborted: not every node is done, and nothing is left to undo",
+        RunOutcome::NothingDone(_) => "ended before it began: no plan was followed, and nothing is left to undo",
         RunOutcome::Recovered => "recovered: the configured votes are expected again, and nothing is left to undo",
     }
 }

@@ -1,9 +1,12 @@
 //! What people read: plain text that is complete without colour. One file per kind of page.
 
 pub(crate) mod checker;
+pub(crate) mod driver;
 #[cfg(test)]
 mod golden;
 pub(crate) mod guest_outcomes;
+#[cfg(test)]
+mod hostile;
 pub(crate) mod html;
 pub(crate) mod inspect;
 pub(crate) mod log;

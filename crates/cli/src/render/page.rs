@@ -1,17 +1,21 @@
 //! The only way to the terminal. Guest names, task messages and logs come from outside: a control character in them
 //! could forge lines, hide text or control the terminal. Nothing that goes through here can.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-/// Lines of text, each one clean.
+/// Characters of a line; more than any text of ours has, and than anyone reads.
+const MOST_CHARS: usize = 4000;
+
+/// Lines of text, each one clean and of bounded length.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page(String);
 
 impl Page {
     /// Adds one line; line breaks inside are made visible like every other control character.
     pub fn line(&mut self, text: impl AsRef<str>) {
-        self.0.push_str(clean(text.as_ref()).trim_end());
+        self.0.push_str(clean(&bounded(text.as_ref())).trim_end());
         self.0.push('\n');
     }
 
@@ -52,6 +56,22 @@ fn write_all(mut to: impl Write, text: &str) {
     let _ = to.write_all(text.as_bytes()).and_then(|()| to.flush());
 }
 
+/// The text, or its beginning and how much more there is.
+pub(crate) fn bounded(text: &str) -> Cow<'_, str> {
+    shortened(text, MOST_CHARS)
+}
+
+/// The text, or so many characters of it and how many more there are.
+pub(crate) fn shortened(text: &str, most: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(most) {
+        None => Cow::Borrowed(text),
+        Some((end, _)) => {
+            let more = text[end..].chars().count();
+            Cow::Owned(format!("{}… ({more} more characters)", &text[..end]))
+        }
+    }
+}
+
 /// Makes everything visible that a terminal would act on: `\x1b`, `\u{202e}`.
 pub(crate) fn clean(text: &str) -> String {
     let mut cleaned = String::with_capacity(text.len());
@@ -89,7 +109,7 @@ fn clean_json(text: &str) -> String {
 }
 
 /// Characters that change the order or the look of others without being seen themselves.
-fn is_invisible(c: char) -> bool {
+pub(super) fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
         | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')

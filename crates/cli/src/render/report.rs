@@ -6,7 +6,7 @@ use quorate_core::view::{FinalCheckView, RunPhase, View};
 use super::log;
 use super::page::Page;
 use super::preflight::{problem, word};
-use super::status::to_undo;
+use super::status::{reboots, to_undo};
 use super::table::Table;
 use super::units::{bytes, duration, moment};
 
@@ -63,7 +63,7 @@ fn costs(view: &View, page: &mut Page) {
         format!("{} ({})", bound.moves, bound.why),
     ]);
     table.row(["bytes moved".to_owned(), "-".to_owned(), bytes(promised.bytes), bytes(bound.bytes)]);
-    table.row(["reboots".to_owned(), view.reboots().to_string(), promised.reboots.to_string(), "-".to_owned()]);
+    table.row(["reboots".to_owned(), reboots(view, ""), promised.reboots.to_string(), "-".to_owned()]);
     let planned = duration(promised.duration_s);
     table.row(["time".to_owned(), duration(view.duration_s()), planned, "-".to_owned()]);
     table.write(page, "");
@@ -153,6 +153,9 @@ fn troubles(view: &View, page: &mut Page) {
     let mut lines = Vec::new();
     for (at, why) in &view.replans {
         lines.push(format!("{}  new plan: {why}", moment(*at)));
+    }
+    for (at, change) in &view.outside {
+        lines.push(format!("{}  {change}", moment(*at)));
     }
     for pause in &view.pauses {
         let length = pause.to.map_or("still".to_owned(), |to| duration(to.since_s(pause.from)));

@@ -3,6 +3,7 @@
 use quorate_core::migration_throttle::Throttle;
 use quorate_core::view::{NodePhase, RunPhase, View};
 
+use super::driver::Standing;
 use super::log;
 use super::page::Page;
 use super::table::Table;
@@ -12,15 +13,18 @@ use super::units::{duration, moment};
 const LISTED: usize = 20;
 
 /// The page. The run's time may differ from the wall clock's (lab), so durations end at its last event.
-pub(crate) fn status(view: &View, driver: Option<&str>) -> Page {
+pub(crate) fn status(view: &View, standing: &Standing) -> Page {
     let mut page = Page::default();
-    page.line(headline(view, driver));
+    page.line(headline(view, standing.holder()));
+    if view.state.ended.is_none() {
+        standing.lines().iter().for_each(|line| page.line(line));
+    }
     page.line(format!(
-        "since {}, {}; {} migrations, {} reboots so far",
+        "since {}, {}; {} migrations, {} so far",
         moment(view.state.started),
         duration(view.duration_s()),
         view.moves(),
-        view.reboots()
+        reboots(view, " reboots")
     ));
     page.gap();
     let mut table = Table::new(&["node", "state", "steps", "took"]);
@@ -45,12 +49,21 @@ pub(crate) fn status(view: &View, driver: Option<&str>) -> Page {
     page
 }
 
+/// `3 reboots`, or `4 reboots (1 not by this run)`: without the word in a table.
+pub(crate) fn reboots(view: &View, word: &str) -> String {
+    match view.reboots_by_others() {
+        0 => format!("{}{word}", view.reboots()),
+        others => format!("{}{word} ({others} not by this run)", view.reboots()),
+    }
+}
+
 fn headline(view: &View, driver: Option<&str>) -> String {
     let run = view.state.run.as_ref().map(ToString::to_string).unwrap_or_default();
     let cluster = &view.state.cluster;
     let phase = match (view.phase(), driver) {
         (RunPhase::Completed, _) => return format!("run {run} on {cluster}: completed"),
         (RunPhase::Aborted, _) => return format!("run {run} on {cluster}: aborted"),
+        (RunPhase::NothingDone, _) => return format!("run {run} on {cluster}: ended before it began"),
         (RunPhase::Paused, _) => "PAUSED",
         (RunPhase::Running, Some(_)) => "running",
         (RunPhase::Running, None) => "STOPPED",

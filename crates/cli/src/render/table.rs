@@ -3,23 +3,34 @@
 
 use unicode_width::UnicodeWidthStr;
 
-use super::page::{Page, clean};
+use super::page::{Page, clean, shortened};
+
+/// Characters of a cell: a longer one would push all other columns off the screen.
+const MOST_CHARS: usize = 300;
+
+/// Rows: twice as many as the largest cluster has guests.
+const MOST_ROWS: usize = 20_000;
 
 /// A table: the first row is the heading.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
     rows: Vec<Vec<String>>,
+    left_out: usize,
 }
 
 impl Table {
     /// An empty table with a heading.
     pub fn new(heading: &[&str]) -> Self {
-        Self { rows: vec![heading.iter().map(|cell| (*cell).to_owned()).collect()] }
+        Self { rows: vec![heading.iter().map(|cell| cleaned(cell)).collect()], left_out: 0 }
     }
 
     /// Adds a row.
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(cells.into_iter().map(|cell| clean(&cell)).collect());
+        if self.rows.len() > MOST_ROWS {
+            self.left_out += 1;
+        } else {
+            self.rows.push(cells.into_iter().map(|cell| cleaned(&cell)).collect());
+        }
     }
 
     /// Writes the table, each line indented by `indent`.
@@ -35,7 +46,14 @@ impl Table {
             let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell}{}", padding(cell, *width)));
             page.line(format!("{indent}{}", cells.collect::<Vec<_>>().join("  ")));
         }
+        if self.left_out > 0 {
+            page.line(format!("{indent}and {} more (all with --json)", self.left_out));
+        }
     }
+}
+
+fn cleaned(cell: &str) -> String {
+    clean(&shortened(cell, MOST_CHARS))
 }
 
 #[cfg(test)]

@@ -79,7 +79,7 @@ fn first_ports(args: &Args, first: &HostPort, fingerprint: &str, secret: &str) -
         nodes: vec![endpoint],
         token_id: args.token_id.clone(),
         token_secret: Secret::new(secret),
-        ssh_key_files: Vec::new(),
+        ssh_keys: Vec::new(),
         timeouts: Timeouts::default(),
     };
     Ok(live::ports(config, Arc::new(LiveClock::wall()))?)

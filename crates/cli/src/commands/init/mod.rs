@@ -11,6 +11,7 @@ mod members;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use quorate_journal::files::{self, Care, write_new};
 use quorate_pve::live::{HostPort, probe_fingerprint};
 use quorate_pve::observe::least_role;
 
@@ -18,7 +19,6 @@ use crate::config::address;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::private_file::write_new;
 use crate::render::page::Page;
 use members::Member;
 
@@ -113,9 +113,7 @@ async fn first_fingerprint(args: &Args, first: &HostPort) -> Result<String, Fail
 fn secret(args: &Args) -> Result<String, Failure> {
     let path = &args.token_secret_file;
     if path.exists() {
-        return std::fs::read_to_string(path).map(|text| text.trim().to_owned()).map_err(|error| {
-            Failure::usage(format!("{} cannot be read: {error}", path.display()), "Name another file.")
-        });
+        return Ok(files::read(path, Care::Secret)?.trim().to_owned());
     }
     let Some((user, name)) = args.token_id.split_once('!') else {
         let what = format!("{} is not a token id, which is USER@REALM!NAME", args.token_id);

@@ -12,14 +12,13 @@
 )]
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::OpenOptionsExt;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use quorate_core::ids::NodeName;
 use quorate_core::policy::Policy;
 use quorate_lab::{Lab, LabOptions, Port};
-use quorate_pve::live::{self, HostKey, LiveClock, LiveConfig, NodeEndpoint, Secret, Timeouts};
+use quorate_pve::live::{self, HostKey, LiveClock, LiveConfig, NodeEndpoint, Secret, SshKey, Timeouts};
 use quorate_pve::observe::{Depth, Look, observe};
 use quorate_pve::ports::{Api, ApiData, ApiError, ApiRequest, PortFuture, Ports, Shell, ShellError, ShellOutput};
 use quorate_world::World;
@@ -113,7 +112,7 @@ async fn main() {
     let again = observe(&ports, watch).await;
     let (watch_s, watch_calls) = (begun.elapsed().as_secs_f64(), made() - look_calls);
     let begun = Instant::now();
-    let findings = quorate_core::checks::run_all(&again, &Policy::default());
+    let findings = quorate_core::checks::run_all(&again, &Policy::default(), quorate_core::checks::Asked::BeforeARun);
     let checks_s = begun.elapsed().as_secs_f64();
 
     let most = {
@@ -136,9 +135,6 @@ async fn main() {
 }
 
 fn distant(lab: &Lab, latency: Duration, traffic: &Arc<Mutex<Traffic>>) -> Ports {
-    let key = std::env::temp_dir().join(format!("quorate-observe-{}.key", std::process::id()));
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&key).expect("a key file");
-    std::io::Write::write_all(&mut file, lab.ssh_private_key().as_bytes()).expect("a key file");
     let split = |address: std::net::SocketAddr| (address.ip().to_string(), address.port());
     let endpoint = |node: &quorate_lab::Endpoint| NodeEndpoint {
         name: node.node.clone(),
@@ -152,11 +148,10 @@ fn distant(lab: &Lab, latency: Duration, traffic: &Arc<Mutex<Traffic>>) -> Ports
         nodes: lab.endpoints().values().map(endpoint).collect(),
         token_id: token_id.to_owned(),
         token_secret: Secret::new(secret),
-        ssh_key_files: vec![key.clone()],
+        ssh_keys: vec![SshKey { path: "the lab's".into(), text: Secret::new(lab.ssh_private_key()) }],
         timeouts: Timeouts::default(),
     };
     let plain = live::ports(config, Arc::new(LiveClock::wall())).expect("ports");
-    std::fs::remove_file(key).expect("the key file is removed");
     let (api, shell) = (plain.api.clone(), plain.shell.clone());
     Ports {
         api: Arc::new(Distant { inner: api, latency, traffic: traffic.clone() }),

@@ -45,6 +45,8 @@ pub(crate) struct Judge {
     committed: VecDeque<(u64, BTreeMap<NodeName, u64>)>,
     /// What was done although there was a reason not to.
     pub(crate) wrongs: Vec<String>,
+    /// How many of them are those of the command that was sent last.
+    of_last: usize,
 }
 
 impl Judge {
@@ -107,7 +109,13 @@ impl Judge {
             | Step::WaitHaIdle(_)
             | Step::FinalCheck(_) => {}
         }
+        self.of_last = wrongs.len();
         self.wrongs.extend(wrongs.into_iter().map(|why| format!("at {}: {why}", step.kind().title())));
+    }
+
+    /// The command that was sent last did nothing, by its own condition: nothing wrong was done.
+    pub(crate) fn not_done(&mut self) {
+        self.wrongs.truncate(self.wrongs.len() - std::mem::take(&mut self.of_last));
     }
 
     /// Reasons not to stop a node that have been there for long enough to be known.

@@ -9,19 +9,19 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
 use quorate_core::checks::Severity;
-use quorate_core::ids::{GuestId, RunId, StepId, UnixMs};
+use quorate_core::ids::{DriverId, GuestId, RunId, StepId, UnixMs};
 use quorate_core::invariants::RuleId;
 use quorate_core::plan::Plan;
 use quorate_core::policy::Policy;
-use quorate_core::run::{Event, Request, RunState};
-use quorate_engine::{Beginning, DriveError, Driver, Ended, Lists, Watcher, WhenPaused, new_run_id, prepare};
+use quorate_core::run::{Event, NotBegun, Request, RunState};
+use quorate_engine::{DriveError, Driver, Ended, Prepared, Watcher, WhenPaused, look_before_a_run, new_run_id};
 use quorate_journal::{Holder, Journal, JournalError, Mode};
 use quorate_world::World;
 use quorate_world::faults::{Fault, FaultKind};
 use quorate_world::impact::{Impact, ImpactReport};
 use serde::{Deserialize, Serialize};
 
-use crate::ports::{Kill, SimPorts};
+use crate::ports::{SimPorts, Stop};
 
 /// How a simulated run is set up.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -141,8 +141,8 @@ impl Watcher for Stage<'_> {
         if let Some(dies) = self.simulated_run.dies.as_ref().filter(|dies| dies.step == *id) {
             let made = self.sim.calls();
             self.sim.kill(match dies.after_calls {
-                0 => Kill::Before(made + 1),
-                more => Kill::After(made + more),
+                0 => Stop::Before(made + 1),
+                more => Stop::After(made + more),
             });
         }
         for asked in self.simulated_run.operator.iter().filter(|asked| asked.step == *id) {
@@ -182,48 +182,53 @@ impl SimulatedRun {
         let ports = sim.ports();
         let run = new_run_id(ports.clock.now(), "rehearsal");
         let nodes = sim.world().nodes.keys().cloned().collect();
-        let prepared = prepare(&ports, nodes, &self.policy, &run, Lists::Refresh).await;
-        let mut refused: Vec<String> = prepared
-            .findings
-            .iter()
-            .filter(|finding| finding.severity == Severity::Blocking)
-            .map(|finding| format!("{}: {}: {}", finding.check, finding.subject, finding.problem))
-            .collect();
-        let plan = match prepared.plan {
-            Ok((plan, _)) => Some(plan),
-            Err(no_plan) => {
-                refused
-                    .extend(no_plan.findings.iter().map(|finding| format!("{}: {}", finding.check, finding.problem)));
-                None
-            }
-        };
-        if let Some(plan) = &plan {
-            let missing = plan.consents.iter().filter(|consent| !self.policy.consents.contains(&consent.kind));
-            refused.extend(missing.map(|consent| format!("consent needed: {}: {}", consent.guest, consent.what)));
+        let before = look_before_a_run(&ports, nodes).await;
+        let cluster = before.cluster_name.known().cloned().unwrap_or_default();
+        let mut stage = self.stage(sim, journal, &run);
+        let holder = Holder::this_process("rehearsal", new_driver(journal)?);
+        let mut driver = Driver::open(ports, journal, &holder, (run, cluster, self.policy.clone()), &mut stage)?
+            .known_nodes(sim.world().nodes.keys().cloned().collect())
+            .when_paused(WhenPaused::Leave)
+            .without_rules(self.without_rules.clone(), self.without_corosync_watch);
+        if let Some(ended) = driver.take_lock().await? {
+            drop(driver);
+            let (impact, events) = (report(sim, 0), stage.events);
+            return Ok(Outcome { ended: Some(ended), refused: Vec::new(), plan: None, impact, events });
         }
+        let prepared = driver.prepare(&before).await?;
+        let (plan, refused) = self.plan_or_why_not(&prepared);
         let bound = plan.as_ref().map_or(0, |plan| plan.bound.moves);
         let (Some(plan), true) = (plan.clone(), refused.is_empty()) else {
-            return Ok(Outcome { ended: None, refused, plan, impact: report(sim, bound), events: Vec::new() });
+            driver.end_before_it_began(NotBegun::Forbidden(prepared.findings)).await?;
+            drop(driver);
+            return Ok(Outcome { ended: None, refused, plan, impact: report(sim, bound), events: stage.events });
         };
         for (guest, seconds) in consented_seconds(&plan, &self.policy) {
             sim.world().impact.consent(guest, seconds);
         }
-        let beginning = Beginning {
-            run: run.clone(),
-            cluster: prepared.snapshot.cluster_name.known().cloned().unwrap_or_default(),
-            policy: self.policy.clone(),
-            plan: plan.clone(),
-        };
-        let mut stage = self.stage(sim, journal, &run);
-        let holder = Holder::this_process("rehearsal");
-        let mut driver = Driver::begin(ports, journal, &holder, beginning, &mut stage)?
-            .known_nodes(sim.world().nodes.keys().cloned().collect())
-            .when_paused(WhenPaused::Leave)
-            .without_rules(self.without_rules.clone(), self.without_corosync_watch);
+        driver.follow(plan.clone(), &holder.text)?;
         let ended = driver.drive().await?;
         drop(driver);
         let events = stage.events;
         Ok(Outcome { ended: Some(ended), refused, plan: Some(plan), impact: report(sim, bound), events })
+    }
+
+    /// The plan, and everything that forbids to follow it.
+    fn plan_or_why_not(&self, prepared: &Prepared) -> (Option<Plan>, Vec<String>) {
+        let blocking = prepared.findings.iter().filter(|finding| finding.severity == Severity::Blocking);
+        let mut refused: Vec<String> =
+            blocking.map(|finding| format!("{}: {}: {}", finding.check, finding.subject, finding.problem)).collect();
+        match &prepared.plan {
+            Ok((plan, _)) => {
+                let missing = plan.consents.iter().filter(|consent| !self.policy.consents.contains(&consent.kind));
+                refused.extend(missing.map(|consent| format!("consent needed: {}: {}", consent.guest, consent.what)));
+                (Some(plan.clone()), refused)
+            }
+            Err(none) => {
+                refused.extend(none.findings.iter().map(|finding| format!("{}: {}", finding.check, finding.problem)));
+                (None, refused)
+            }
+        }
     }
 
     /// Continues a run that a driver left behind, as `resume` does.
@@ -250,7 +255,7 @@ impl SimulatedRun {
         said: Request,
     ) -> Result<Outcome, SimulatedRunError> {
         let mut stage = self.stage(sim, journal, run);
-        let holder = Holder::this_process("rehearsal");
+        let holder = Holder::this_process("rehearsal", new_driver(journal)?);
         let mut driver = Driver::take_up(sim.ports(), journal, &holder, run.clone(), &mut stage)?
             .known_nodes(sim.world().nodes.keys().cloned().collect())
             .when_paused(WhenPaused::Leave)
@@ -282,6 +287,11 @@ impl SimulatedRun {
 /// plan names, with the policy's margin for real machines.
 pub fn consented_seconds(plan: &Plan, policy: &Policy) -> BTreeMap<GuestId, u64> {
     plan.downtime_allowed_s(policy)
+}
+
+/// An id that no other driver has that worked with this journal, and the same in each repetition.
+fn new_driver(journal: &Journal) -> Result<DriverId, JournalError> {
+    Ok(DriverId::drawn(journal.head()?.seq))
 }
 
 fn report(sim: &SimPorts, moves_bound: u32) -> ImpactReport {

@@ -10,7 +10,7 @@ use quorate_core::ids::NodeName;
 use quorate_world::access::Access;
 use ring::hmac;
 
-use super::answer::Refusal;
+use super::answer::CallRefused;
 use super::schema::Release;
 use super::text::base64;
 
@@ -93,11 +93,11 @@ impl Gate {
         intent: Intent,
         now_s: u64,
         release: Release,
-    ) -> Result<Caller, Refusal> {
+    ) -> Result<Caller, CallRefused> {
         // The same text for all reasons since early 2026; before, it named the reason.
         let failed = |reason: &str| {
             let told = if release >= Release::parse("9.1.5") { "Authentication failed!" } else { reason };
-            Refusal::Unauthorized(told.to_owned())
+            CallRefused::Unauthorized(told.to_owned())
         };
         if let Some(token) = sent.authorization.as_deref().and_then(|header| header.strip_prefix("PVEAPIToken=")) {
             return token_caller(access, token).map_err(|reason| failed(&reason));
@@ -106,13 +106,13 @@ impl Gate {
         let ticket = match ticket {
             Some(ticket) => percent_decode(ticket),
             None => cookie(sent.cookie.as_deref().unwrap_or_default(), "PVEAuthCookie")
-                .ok_or_else(|| Refusal::Unauthorized("No ticket".to_owned()))?,
+                .ok_or_else(|| CallRefused::Unauthorized("No ticket".to_owned()))?,
         };
         let user =
             self.ticket_user(access, &ticket, now_s).ok_or_else(|| failed("permission denied - invalid PVE ticket"))?;
         let csrf = sent.csrf.as_deref().is_some_and(|token| self.csrf_is_good(token, &user, now_s));
         if intent == Intent::Change && !csrf {
-            return Err(Refusal::Unauthorized("Permission denied - invalid csrf token".to_owned()));
+            return Err(CallRefused::Unauthorized("Permission denied - invalid csrf token".to_owned()));
         }
         Ok(Caller { user, token: None })
     }
@@ -220,11 +220,11 @@ mod tests {
         let caller = gate.authenticate(&access, &good, Intent::Change, NOW_S, new()).unwrap();
         assert_eq!(caller.auth_id(), "root@pam!quorate");
         let refusal = gate.authenticate(&access, &Credentials::default(), Intent::Read, NOW_S, new()).unwrap_err();
-        assert_eq!(refusal, Refusal::Unauthorized("No ticket".into()));
+        assert_eq!(refusal, CallRefused::Unauthorized("No ticket".into()));
         for header in ["PVEAPIToken=root@pam!quorate=1", "PVEAPIToken=", "PVEAuthCookie=PVE:root@pam:00000000::AAAA"] {
             let sent = Credentials { authorization: Some(header.into()), ..Credentials::default() };
             let refusal = gate.authenticate(&access, &sent, Intent::Read, NOW_S, new()).unwrap_err();
-            assert_eq!(refusal, Refusal::Unauthorized("Authentication failed!".into()), "{header}");
+            assert_eq!(refusal, CallRefused::Unauthorized("Authentication failed!".into()), "{header}");
         }
         let old = gate.authenticate(
             &access,
@@ -233,6 +233,6 @@ mod tests {
             NOW_S,
             Release::parse("8.4.1"),
         );
-        assert_eq!(old, Err(Refusal::Unauthorized("invalid token value!".into())));
+        assert_eq!(old, Err(CallRefused::Unauthorized("invalid token value!".into())));
     }
 }

@@ -111,7 +111,7 @@ impl Reply {
 
 /// Why PVE refuses a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum CallRefused {
     /// 401 before anything else was looked at: an empty body.
     Unauthorized(String),
     /// 401 of the login itself: with a body.
@@ -128,7 +128,7 @@ pub(crate) enum Refusal {
     Proxy(u16, &'static str),
 }
 
-impl Refusal {
+impl CallRefused {
     /// A refusal because the handler died.
     pub(crate) fn failed(text: impl Into<String>) -> Self {
         Self::Failed(text.into())
@@ -184,11 +184,11 @@ pub(super) fn success(reply: Reply, now_s: u64) -> ApiAnswer {
 }
 
 /// The answer to a request that was refused.
-pub(super) fn refused(refusal: &Refusal, style: ErrorBody, now_s: u64) -> ApiAnswer {
+pub(super) fn refused(refusal: &CallRefused, style: ErrorBody, now_s: u64) -> ApiAnswer {
     let status = refusal.status();
     let message = refusal.message();
     let body = match refusal {
-        Refusal::Unauthorized(_) | Refusal::Proxy(..) => Body::Nothing,
+        CallRefused::Unauthorized(_) | CallRefused::Proxy(..) => Body::Nothing,
         _ => error_body(refusal, &message, style),
     };
     ApiAnswer {
@@ -209,14 +209,14 @@ pub(crate) fn object(value: Value) -> Map<String, Value> {
     }
 }
 
-fn error_body(refusal: &Refusal, message: &str, style: ErrorBody) -> Body {
+fn error_body(refusal: &CallRefused, message: &str, style: ErrorBody) -> Body {
     let mut body = Map::from_iter([("data".to_owned(), Value::Null)]);
-    if let Refusal::Parameters(errors) = refusal {
+    if let CallRefused::Parameters(errors) = refusal {
         body.insert("errors".to_owned(), json!(errors));
     }
     if style == ErrorBody::WithMessage {
         // All but the 501 end with a line feed.
-        let end = if matches!(refusal, Refusal::NotImplemented(_)) { "" } else { "\n" };
+        let end = if matches!(refusal, CallRefused::NotImplemented(_)) { "" } else { "\n" };
         body.insert("message".to_owned(), json!(format!("{message}{end}")));
     }
     Body::Json(Value::Object(body))
@@ -246,14 +246,14 @@ mod tests {
 
     #[test]
     fn only_the_first_line_of_an_error_is_in_the_reason_phrase() {
-        let answer = refused(&Refusal::failed("one\ntwo"), ErrorBody::WithMessage, 0);
+        let answer = refused(&CallRefused::failed("one\ntwo"), ErrorBody::WithMessage, 0);
         assert_eq!((answer.status, answer.reason.as_str()), (500, "one"));
         assert_eq!(String::from_utf8(answer.body.bytes()).unwrap(), r#"{"data":null,"message":"one\ntwo\n"}"#);
     }
 
     #[test]
     fn releases_before_8_4_have_the_text_in_the_reason_phrase_only() {
-        let answer = refused(&Refusal::failed("VM is locked (backup)"), ErrorBody::Bare, 0);
+        let answer = refused(&CallRefused::failed("VM is locked (backup)"), ErrorBody::Bare, 0);
         assert_eq!(answer.reason, "VM is locked (backup)");
         assert_eq!(answer.body.bytes(), br#"{"data":null}"#);
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::access::percent_decode;
-use super::answer::Refusal;
+use super::answer::CallRefused;
 use super::request::ApiRequest;
 use super::schema::boolean;
 
@@ -22,12 +22,12 @@ impl Args {
     }
 
     /// What a request sends: the query of GET and DELETE, the body of POST and PUT.
-    pub(crate) fn of(request: &ApiRequest) -> Result<Self, Refusal> {
+    pub(crate) fn of(request: &ApiRequest) -> Result<Self, CallRefused> {
         let mut args = Self::from_form(&request.query);
         let is_json = request.content_type.as_deref().is_some_and(|kind| kind.starts_with("application/json"));
         if is_json && !request.body.is_empty() {
             let body: Value = serde_json::from_slice(&request.body)
-                .map_err(|error| Refusal::failed(format!("invalid json: {error}")))?;
+                .map_err(|error| CallRefused::failed(format!("invalid json: {error}")))?;
             for (key, value) in body.as_object().into_iter().flatten() {
                 args.0.insert(key.clone(), plain(value));
             }

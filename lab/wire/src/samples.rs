@@ -9,6 +9,7 @@ use quorate_core::ids::{GuestId, NodeName};
 
 use quorate_world::World;
 use quorate_world::guest::Activity;
+use quorate_world::node::Node;
 
 /// pvestatd's interval.
 const INTERVAL_MS: u64 = 10_000;
@@ -51,6 +52,11 @@ impl Seen {
     }
 }
 
+/// Does its pvestatd report now?
+fn reports(world: &World, node: &Node) -> bool {
+    node.is_up() && world.now_ms >= node.pvestatd_hangs_until_ms
+}
+
 impl Samples {
     pub(super) fn advance(&mut self, world: &mut World, now_ms: u64) {
         self.next_ms = self.next_ms.max(world.now_ms);
@@ -63,7 +69,7 @@ impl Samples {
     }
 
     fn take(&mut self, world: &World) {
-        for (name, node) in world.nodes.iter().filter(|(_, node)| node.is_up()) {
+        for (name, node) in world.nodes.iter().filter(|(_, node)| reports(world, node)) {
             let running = |id: &&GuestId| {
                 world.guests.get(id).is_some_and(|guest| {
                     guest.runs_on.contains(name) && !matches!(guest.activity, Activity::Stopped | Activity::Starting)

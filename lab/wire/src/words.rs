@@ -1,8 +1,10 @@
-//! A command line as sshd hands it to the login shell: one string, split by the shell's rules.
+//! A command line as sshd hands it to the login shell, or a script that it passes on: one string, read by the shell's
+//! rules.
 //!
-//! Understood: words, quotes, backslashes, comments, `VAR=x` in front, `;`, `&&`, `||`, `|`, newlines, and the
-//! redirections `2>&1`, `>/dev/null`, `2>/dev/null`, `</dev/null`, `> FILE`, and a script's arguments `$1`, `$2`, ….
-//! Other variables, globs, loops and substitutions are not: `$` and `*` stay as they are.
+//! Understood: words, quotes, backslashes, comments, `;`, `&&`, `||`, `|`, `!`, newlines; the redirections `2>&1`,
+//! `>/dev/null`, `2>/dev/null`, `</dev/null`, `> FILE`; variables and arguments (`$why`, `${why}`, `$1`, `"$@"`, `$#`,
+//! `$?`) and what a command prints (`$(…)`). What else begins with a dollar sign, and backquotes, are errors; globs and
+//! compound commands are not understood.
 
 /// A sequence of pipelines, and when each runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,13 +25,19 @@ pub(crate) enum When {
 }
 
 /// Commands connected by `|`.
-pub(crate) type Pipe = Vec<Simple>;
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Pipe {
+    /// Does it succeed if its last command fails: `! …`?
+    pub(crate) negated: bool,
+    /// In order.
+    pub(crate) commands: Vec<Simple>,
+}
 
 /// One command with its redirections.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Simple {
-    /// Program and arguments.
-    pub(crate) argv: Vec<String>,
+    /// Assignments, program and arguments.
+    pub(crate) words: Vec<Word>,
     /// Where standard output goes.
     pub(crate) stdout: Sink,
     /// Where standard error goes.
@@ -47,16 +55,35 @@ pub(crate) enum Sink {
     /// To the other stream: `2>&1`, `>&2`.
     Other,
     /// Into this file.
-    File(String),
+    File(Word),
 }
 
+/// One word before it is expanded.
+pub(crate) type Word = Vec<Piece>;
+
+/// A part of a word.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Token {
-    Word(String),
-    Operator(&'static str),
+pub(crate) enum Piece {
+    /// As it is.
+    Text(String),
+    /// What a variable or an argument holds: `why`, `1`, `@`, `#`, `?`. Without quotes it is split at blanks.
+    Value {
+        /// Its name.
+        name: String,
+        /// Within double quotes?
+        quoted: bool,
+    },
+    /// What a command prints, without the newlines at its end.
+    Printed {
+        /// The command.
+        line: Line,
+        /// Within double quotes?
+        quoted: bool,
+    },
 }
 
-/// Longest first, so that `&&` is not read as two `&`.
+/// Redirections to and from nowhere and from stream to stream, and operators between commands. Longest first, so that
+/// `&&` is not read as two `&`.
 const OPERATORS: [&str; 14] = [
     "2>/dev/null",
     "2> /dev/null",
@@ -74,119 +101,192 @@ const OPERATORS: [&str; 14] = [
     ">",
 ];
 
-/// Splits a command line; the error is bash's.
+/// Reads a command line or a script; the error is the shell's.
 pub(crate) fn parse(text: &str) -> Result<Line, String> {
-    parse_script(text, &[])
+    Reader { rest: text }.line(false)
 }
 
-/// Splits a script with its arguments, the first of which is its name: `$0`.
-pub(crate) fn parse_script(text: &str, arguments: &[&str]) -> Result<Line, String> {
-    let mut parts = vec![(When::Always, vec![Simple::default()])];
-    let mut tokens = tokens(text, arguments)?.into_iter();
-    while let Some(token) = tokens.next() {
-        let (_, pipe) = parts.last_mut().expect("there is always a pipeline being read");
-        let command = pipe.last_mut().expect("there is always a command being read");
-        match token {
-            Token::Word(word) => command.argv.push(word),
-            Token::Operator("2>/dev/null" | "2> /dev/null") => command.stderr = Sink::Null,
-            Token::Operator(">/dev/null" | "> /dev/null") => command.stdout = Sink::Null,
-            Token::Operator("</dev/null") => {}
-            // `>/dev/null 2>&1` sends both away.
-            Token::Operator("2>&1") if command.stdout == Sink::Null => command.stderr = Sink::Null,
-            Token::Operator("2>&1") => command.stderr = Sink::Other,
-            Token::Operator(">&2" | "1>&2") => command.stdout = Sink::Other,
-            Token::Operator(">") => match tokens.next() {
-                Some(Token::Word(file)) => command.stdout = Sink::File(file),
-                _ => return Err("bash: -c: line 1: syntax error near unexpected token `newline'\n".to_owned()),
-            },
-            Token::Operator("|") => pipe.push(Simple::default()),
-            Token::Operator("&&") => parts.push((When::AfterSuccess, vec![Simple::default()])),
-            Token::Operator("||") => parts.push((When::AfterFailure, vec![Simple::default()])),
-            Token::Operator(_) => parts.push((When::Always, vec![Simple::default()])),
-        }
-    }
-    parts.retain(|(_, pipe)| pipe.iter().any(|command| !command.argv.is_empty()));
-    Ok(Line { parts })
+struct Reader<'a> {
+    rest: &'a str,
 }
 
-fn tokens(text: &str, arguments: &[&str]) -> Result<Vec<Token>, String> {
-    let mut tokens = Vec::new();
-    let mut word: Option<String> = None;
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        if word.is_none() && c == '#' {
-            rest = rest.find('\n').map_or("", |end| &rest[end..]);
-            continue;
-        }
-        let starts_word = word.is_none();
-        let may_begin = matches!(c, '0'..='9' | '<' | '>' | '&' | '|' | ';' | '\n');
-        let operator = OPERATORS.iter().filter(|_| may_begin).find(|operator| {
-            // `2>` is a redirection only where a word would begin: `file2>x` writes the word `file2`.
-            rest.starts_with(**operator) && (starts_word || !operator.starts_with(|c: char| c.is_ascii_digit()))
-        });
-        if let Some(operator) = operator {
-            tokens.extend(word.take().map(Token::Word));
-            tokens.push(Token::Operator(operator));
-            rest = &rest[operator.len()..];
-            continue;
-        }
-        rest = &rest[c.len_utf8()..];
-        match c {
-            ' ' | '\t' => tokens.extend(word.take().map(Token::Word)),
-            '\'' => {
-                let (inside, after) = rest.split_once('\'').ok_or_else(|| unterminated('\''))?;
-                word.get_or_insert_default().push_str(inside);
-                rest = after;
+impl Reader<'_> {
+    /// Up to the end, or up to the parenthesis that closes a `$(`.
+    fn line(&mut self, inside: bool) -> Result<Line, String> {
+        let mut parts = vec![(When::Always, Pipe::default())];
+        loop {
+            self.skip_blanks();
+            if self.rest.is_empty() && inside {
+                return Err(unterminated(')'));
             }
-            '"' => rest = double_quoted(rest, arguments, word.get_or_insert_default())?,
-            '$' => rest = dollar(rest, arguments, word.get_or_insert_default()),
-            '\\' => {
-                let escaped = rest.chars().next().unwrap_or('\\');
-                rest = rest.get(escaped.len_utf8()..).unwrap_or_default();
-                // A backslash before a line's end joins the lines.
-                if escaped != '\n' {
-                    word.get_or_insert_default().push(escaped);
+            if self.rest.is_empty() || (inside && self.taken(")")) {
+                break;
+            }
+            let (_, pipe) = parts.last_mut().expect("there is always a pipeline being read");
+            match self.operator(true) {
+                Some("|") => pipe.commands.push(Simple::default()),
+                Some("&&") => parts.push((When::AfterSuccess, Pipe::default())),
+                Some("||") => parts.push((When::AfterFailure, Pipe::default())),
+                Some(";" | "\n") => parts.push((When::Always, Pipe::default())),
+                Some(">") => {
+                    self.skip_blanks();
+                    let file = self.word(inside)?;
+                    if file.is_empty() {
+                        return Err("bash: -c: line 1: syntax error near unexpected token `newline'\n".to_owned());
+                    }
+                    command(pipe).stdout = Sink::File(file);
+                }
+                Some(redirection) => redirect(command(pipe), redirection),
+                None => {
+                    let word = self.word(inside)?;
+                    let first = pipe.commands.iter().all(|command| command.words.is_empty());
+                    match word.as_slice() {
+                        [Piece::Text(mark)] if mark == "!" && first => pipe.negated = !pipe.negated,
+                        _ => command(pipe).words.push(word),
+                    }
                 }
             }
-            _ => word.get_or_insert_default().push(c),
+        }
+        parts.retain(|(_, pipe)| pipe.commands.iter().any(|command| !command.words.is_empty()));
+        Ok(Line { parts })
+    }
+
+    /// Blanks, joined lines and comments between words.
+    fn skip_blanks(&mut self) {
+        loop {
+            self.rest = self.rest.trim_start_matches([' ', '\t']);
+            if self.rest.starts_with('#') {
+                self.rest = self.rest.find('\n').map_or("", |end| &self.rest[end..]);
+            } else if !self.taken("\\\n") {
+                return;
+            }
         }
     }
-    tokens.extend(word.map(Token::Word));
-    Ok(tokens)
-}
 
-/// Reads up to the closing quote and returns what comes after it.
-fn double_quoted<'a>(mut rest: &'a str, arguments: &[&str], word: &mut String) -> Result<&'a str, String> {
-    while let Some(c) = rest.chars().next() {
-        rest = &rest[c.len_utf8()..];
-        match c {
-            '"' => return Ok(rest),
-            '\\' => match rest.chars().next() {
-                Some(special @ ('$' | '`' | '"' | '\\')) => {
-                    word.push(special);
-                    rest = &rest[1..];
+    fn taken(&mut self, text: &str) -> bool {
+        let rest = self.rest.strip_prefix(text);
+        self.rest = rest.unwrap_or(self.rest);
+        rest.is_some()
+    }
+
+    /// `2>` is a redirection only where a word would begin: `file2>x` writes the word `file2`.
+    fn operator(&mut self, begins_word: bool) -> Option<&'static str> {
+        let may = |operator: &&&str| begins_word || !operator.starts_with(|c: char| c.is_ascii_digit());
+        let operator = OPERATORS.iter().filter(may).find(|operator| self.rest.starts_with(**operator))?;
+        self.rest = &self.rest[operator.len()..];
+        Some(operator)
+    }
+
+    fn word(&mut self, inside: bool) -> Result<Word, String> {
+        let mut word = Word::new();
+        while let Some(c) = self.rest.chars().next() {
+            let ends = matches!(c, ' ' | '\t' | ';' | '|' | '\n' | '>' | '<' | '&') || (inside && c == ')');
+            // A single `&` or `<` is no operator that is understood, and stays in its word.
+            if ends && (!matches!(c, '&' | '<') || Reader { rest: self.rest }.operator(false).is_some()) {
+                break;
+            }
+            self.rest = &self.rest[c.len_utf8()..];
+            match c {
+                '\'' => {
+                    let (quoted, after) = self.rest.split_once('\'').ok_or_else(|| unterminated('\''))?;
+                    push(&mut word, quoted);
+                    self.rest = after;
                 }
-                _ => word.push('\\'),
-            },
-            '$' => rest = dollar(rest, arguments, word),
-            _ => word.push(c),
+                '"' => self.double_quoted(&mut word)?,
+                '$' => self.dollar(&mut word, false)?,
+                '`' => return Err("sh: 1: the lab's shell knows $(…), not backquotes\n".to_owned()),
+                '\\' => {
+                    let escaped = self.rest.chars().next().unwrap_or('\\');
+                    self.rest = self.rest.get(escaped.len_utf8()..).unwrap_or_default();
+                    // A backslash before a line's end joins the lines.
+                    if escaped != '\n' {
+                        push(&mut word, escaped.encode_utf8(&mut [0; 4]));
+                    }
+                }
+                _ => push(&mut word, c.encode_utf8(&mut [0; 4])),
+            }
         }
+        Ok(word)
     }
-    Err(unterminated('"'))
+
+    /// Up to the closing quote.
+    fn double_quoted(&mut self, word: &mut Word) -> Result<(), String> {
+        push(word, "");
+        while let Some(c) = self.rest.chars().next() {
+            self.rest = &self.rest[c.len_utf8()..];
+            match c {
+                '"' => return Ok(()),
+                '\\' => match self.rest.chars().next() {
+                    Some('\n') => self.rest = &self.rest[1..],
+                    Some(special @ ('$' | '`' | '"' | '\\')) => {
+                        push(word, special.encode_utf8(&mut [0; 4]));
+                        self.rest = &self.rest[1..];
+                    }
+                    _ => push(word, "\\"),
+                },
+                '$' => self.dollar(word, true)?,
+                '`' => return Err("sh: 1: the lab's shell knows $(…), not backquotes\n".to_owned()),
+                _ => push(word, c.encode_utf8(&mut [0; 4])),
+            }
+        }
+        Err(unterminated('"'))
+    }
+
+    /// What comes after a dollar sign.
+    fn dollar(&mut self, word: &mut Word, quoted: bool) -> Result<(), String> {
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if self.rest.starts_with("((") {
+            return Err("sh: 1: the lab's shell does not calculate\n".to_owned());
+        }
+        if self.taken("(") {
+            word.push(Piece::Printed { line: self.line(true)?, quoted });
+            return Ok(());
+        }
+        let braces = self.taken("{");
+        let length = match self.rest.chars().next() {
+            Some(c) if c.is_ascii_digit() || matches!(c, '@' | '#' | '?') => 1,
+            Some(c) if is_name(c) => self.rest.find(|c| !is_name(c)).unwrap_or(self.rest.len()),
+            _ => 0,
+        };
+        let name = self.rest[..length].to_owned();
+        self.rest = &self.rest[length..];
+        match (braces, name.is_empty()) {
+            (true, _) if !self.taken("}") => return Err("sh: 1: Bad substitution\n".to_owned()),
+            (true, true) => return Err("sh: 1: Bad substitution\n".to_owned()),
+            (false, true) if self.rest.starts_with(['*', '$', '!', '-']) => {
+                return Err(format!("sh: 1: the lab's shell does not know ${}\n", &self.rest[..1]));
+            }
+            (false, true) => push(word, "$"),
+            _ => word.push(Piece::Value { name, quoted }),
+        }
+        Ok(())
+    }
 }
 
-/// `$1` is an argument if there are any; every other `$` stays. Returns what comes after it.
-fn dollar<'a>(rest: &'a str, arguments: &[&str], word: &mut String) -> &'a str {
-    let number = rest.chars().next().and_then(|c| c.to_digit(10)).filter(|_| !arguments.is_empty());
-    match number {
-        Some(number) => {
-            word.push_str(arguments.get(number as usize).copied().unwrap_or_default());
-            &rest[1..]
-        }
-        None => {
-            word.push('$');
-            rest
-        }
+fn command(pipe: &mut Pipe) -> &mut Simple {
+    if pipe.commands.is_empty() {
+        pipe.commands.push(Simple::default());
+    }
+    pipe.commands.last_mut().expect("there is one now")
+}
+
+fn redirect(command: &mut Simple, redirection: &str) {
+    match redirection {
+        "2>/dev/null" | "2> /dev/null" => command.stderr = Sink::Null,
+        ">/dev/null" | "> /dev/null" => command.stdout = Sink::Null,
+        // `>/dev/null 2>&1` sends both away.
+        "2>&1" if command.stdout == Sink::Null => command.stderr = Sink::Null,
+        "2>&1" => command.stderr = Sink::Other,
+        ">&2" | "1>&2" => command.stdout = Sink::Other,
+        _ => {}
+    }
+}
+
+/// Adds text to a word; an empty one makes a word of nothing, as quotes do.
+fn push(word: &mut Word, text: &str) {
+    match word.last_mut() {
+        Some(Piece::Text(before)) => before.push_str(text),
+        _ => word.push(Piece::Text(text.to_owned())),
     }
 }
 
@@ -199,10 +299,19 @@ mod tests {
     use super::*;
     use quorate_core::command::quote_all;
 
+    fn plain(words: &[Word]) -> Vec<String> {
+        let text = |word: &Word| match word.as_slice() {
+            [] => String::new(),
+            [Piece::Text(text)] => text.clone(),
+            other => panic!("{other:?} is to be expanded"),
+        };
+        words.iter().map(text).collect()
+    }
+
     fn only(text: &str) -> Vec<String> {
         let line = parse(text).unwrap();
         assert_eq!(line.parts.len(), 1, "{text}");
-        line.parts[0].1[0].argv.clone()
+        plain(&line.parts[0].1.commands[0].words)
     }
 
     #[test]
@@ -217,16 +326,26 @@ mod tests {
     fn quotes_backslashes_and_comments_are_read_as_the_shell_does() {
         assert_eq!(only(r#"find /boot -name 'vmlinuz-*' # all kernels"#), ["find", "/boot", "-name", "vmlinuz-*"]);
         assert_eq!(only(r#"echo "a \"b\" \n" c\ d"#), ["echo", r#"a "b" \n"#, "c d"]);
+        assert_eq!(only(r#"grep " *$" '$1' a&b"#), ["grep", " *$", "$1", "a&b"]);
         assert_eq!(parse("echo 'a").unwrap_err(), "bash: -c: line 1: unexpected EOF while looking for matching `''\n");
     }
 
     #[test]
-    fn a_scripts_arguments_stand_where_it_names_them_and_output_can_go_into_a_file() {
-        let line = parse_script(r#"printf %s "$1" > "$2""#, &["sh", "{\"a\": 'b'}", "/etc/pve/x"]).unwrap();
-        let command = &line.parts[0].1[0];
-        assert_eq!(command.argv, ["printf", "%s", "{\"a\": 'b'}"]);
-        assert_eq!(command.stdout, Sink::File("/etc/pve/x".into()));
-        assert_eq!(only("echo \"$HOME\" '$1'"), ["echo", "$HOME", "$1"]);
+    fn variables_arguments_and_what_commands_print_are_left_to_be_expanded() {
+        let line = parse(r#"why="a $(cat "$1" | wc -l)" && ! x "$@" > "$2""#).unwrap();
+        let [(_, one), (when, two)] = line.parts.as_slice() else { panic!("{line:?}") };
+        let [Piece::Text(name), Piece::Printed { line: inner, quoted: true }] = one.commands[0].words[0].as_slice()
+        else {
+            panic!("{one:?}")
+        };
+        assert_eq!((name.as_str(), inner.parts[0].1.commands.len()), ("why=a ", 2));
+        let value = |name: &str| Piece::Value { name: name.to_owned(), quoted: true };
+        assert_eq!((*when, two.negated), (When::AfterSuccess, true));
+        assert_eq!(two.commands[0].words[1][1..], [value("@")]);
+        assert_eq!(two.commands[0].stdout, Sink::File(vec![Piece::Text(String::new()), value("2")]));
+        for unknown in ["echo ${a%%b}", "echo $((1+1))", "echo `id`", "echo $$", "echo $(id"] {
+            assert!(parse(unknown).is_err(), "{unknown}");
+        }
     }
 
     #[test]
@@ -234,9 +353,9 @@ mod tests {
         let line = parse("qm list 2>/dev/null | wc -l && uname -r || true; cat x >/dev/null 2>&1").unwrap();
         let whens: Vec<_> = line.parts.iter().map(|(when, _)| *when).collect();
         assert_eq!(whens, [When::Always, When::AfterSuccess, When::AfterFailure, When::Always]);
-        assert_eq!(line.parts[0].1[0].stderr, Sink::Null);
-        assert_eq!(line.parts[0].1[1].argv, ["wc", "-l"]);
-        let last = &line.parts[3].1[0];
+        assert_eq!(line.parts[0].1.commands[0].stderr, Sink::Null);
+        assert_eq!(plain(&line.parts[0].1.commands[1].words), ["wc", "-l"]);
+        let last = &line.parts[3].1.commands[0];
         assert_eq!([&last.stdout, &last.stderr], [&Sink::Null, &Sink::Null]);
     }
 }

@@ -46,6 +46,29 @@ impl Armed {
         })
     }
 
+    pub(crate) fn take_shutdown_hangs(&mut self, node: &NodeName) -> Option<u64> {
+        self.take(|fault| match fault {
+            FaultKind::ShutdownHangs { node: n, seconds } if n == node => Some((*seconds, false)),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn take_postinst_hangs(&mut self, node: &NodeName, name: &str) -> bool {
+        let found = self.take(|fault| match fault {
+            FaultKind::PostinstHangs { node: n, package } if n == node && package == name => Some(((), false)),
+            _ => None,
+        });
+        found.is_some()
+    }
+
+    pub(crate) fn take_mirror_lost(&mut self, node: &NodeName) -> bool {
+        let found = self.take(|fault| match fault {
+            FaultKind::MirrorLost { node: n, times } if n == node => Some(((), again(times))),
+            _ => None,
+        });
+        found.is_some()
+    }
+
     pub(crate) fn take_boot_never(&mut self, node: &NodeName) -> bool {
         let found = self.take(|fault| match fault {
             FaultKind::BootNever { node: n } if n == node => Some(((), false)),

@@ -220,6 +220,8 @@ fn build_node(file: &ClusterFile, part: &NodePart, nodeid: u32, booted_ms: u64, 
         journal: Vec::new(),
         nics_renamed: false,
         pmxcfs_alone: false,
+        pmxcfs_away_until_ms: 0,
+        pvestatd_hangs_until_ms: 0,
         surroundings: super::node::Surroundings::default(),
     }
 }

@@ -40,6 +40,7 @@ pub(super) fn build_ceph(file: &ClusterFile, part: &CephPart, nodes: &BTreeMap<N
                 down_since_ms: None,
                 version: version.clone(),
                 returns: true,
+                full_percent: 0,
             };
             osds.insert(OsdId(osds.len() as u32), osd);
         }
@@ -80,6 +81,7 @@ pub(super) fn build_ceph(file: &ClusterFile, part: &CephPart, nodes: &BTreeMap<N
         skew_until_ms: BTreeMap::new(),
         clock_off: BTreeSet::new(),
         busy_until_ms: 0,
+        slow_until_ms: 0,
         ticking: false,
         moved_bytes: 0,
         stalled_pools: BTreeSet::new(),

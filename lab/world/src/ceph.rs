@@ -5,6 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use quorate_core::ids::{NodeName, OsdId};
 use quorate_core::version::Version;
 
+/// `mon_osd_nearfull_ratio` and `mon_osd_backfillfull_ratio`.
+pub(crate) const NEAR_FULL_PERCENT: u8 = 85;
+pub(crate) const BACKFILL_FULL_PERCENT: u8 = 90;
+
 /// The Ceph cluster.
 #[derive(Clone, Debug)]
 pub struct Ceph {
@@ -52,6 +56,8 @@ pub struct Ceph {
     pub clock_off: BTreeSet<String>,
     /// `mon dump` times out until this moment (after a monitor was lost).
     pub busy_until_ms: u64,
+    /// Monitors report slow operations until this moment.
+    pub slow_until_ms: u64,
     /// Is recovery in progress (a tick is scheduled)?
     pub ticking: bool,
     /// Bytes moved because OSDs were put out.
@@ -96,6 +102,8 @@ pub struct Osd {
     pub version: Version,
     /// Will it start after the next boot? (A fault can prevent it.)
     pub returns: bool,
+    /// How full it is, where that matters.
+    pub full_percent: u8,
 }
 
 /// A pool.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_core::ids::{NodeName, OsdId};
 
-use super::ceph::{Ceph, HealthCheck, OkToStop, Pg};
+use super::ceph::{BACKFILL_FULL_PERCENT, Ceph, HealthCheck, NEAR_FULL_PERCENT, OkToStop, Pg};
 
 /// Detail lines per check, as Ceph itself limits them.
 const DETAILS: usize = 50;
@@ -26,6 +26,11 @@ impl Ceph {
             "peering"
         } else if !self.serves(pg) {
             if live == 0 { "down" } else { "undersized+degraded+peered" }
+        } else if pg.backfill.keys().any(|id| up(id) && self.is_full(*id, BACKFILL_FULL_PERCENT)) {
+            match live < size {
+                true => "active+undersized+degraded+remapped+backfill_toofull",
+                false => "active+remapped+backfill_toofull",
+            }
         } else if pg.backfill.keys().any(up) {
             if live < size { "active+undersized+degraded+remapped+backfilling" } else { "active+remapped+backfilling" }
         } else if live < size {
@@ -35,6 +40,10 @@ impl Ceph {
         } else {
             "active+clean"
         }
+    }
+
+    fn is_full(&self, id: OsdId, percent: u8) -> bool {
+        self.osds.get(&id).is_some_and(|osd| osd.full_percent >= percent)
     }
 
     /// Placement groups by state text (`active+clean`).
@@ -57,6 +66,7 @@ impl Ceph {
         self.mon_checks(now_ms, &mut checks);
         self.flag_checks(&mut checks);
         self.osd_checks(&mut checks);
+        self.full_checks(now_ms, &mut checks);
         self.pg_checks(now_ms, &mut checks);
         checks.sort_by(|a, b| a.code.cmp(&b.code));
         let status = if checks.is_empty() { "HEALTH_OK" } else { "HEALTH_WARN" };
@@ -80,6 +90,14 @@ impl Ceph {
             let summary = format!("clock skew detected on {}", names.join(", "));
             let detail = names.iter().map(|name| format!("{name} clock skew 0.102s > max 0.05s (latency 0.0004s)"));
             checks.push(warn("MON_CLOCK_SKEW", summary, skewed.len(), detail.collect()));
+        }
+        if now_ms < self.slow_until_ms {
+            let names: Vec<&str> = self.mons.keys().map(String::as_str).collect();
+            let summary = format!(
+                "3 slow ops, oldest one blocked for 37 sec, daemons [mon.{}] have slow ops.",
+                names.join(",mon.")
+            );
+            checks.push(warn("SLOW_OPS", summary, 3, Vec::new()));
         }
         if self.active_mgr.is_none() && !self.mgrs.is_empty() {
             checks.push(warn("MGR_DOWN", "no active mgr".to_owned(), 0, Vec::new()));
@@ -126,6 +144,27 @@ impl Ceph {
             let word = if dead.len() == 1 { "host" } else { "hosts" };
             let summary = format!("{} {word} ({all} osds) down", dead.len());
             checks.push(warn("OSD_HOST_DOWN", summary, dead.len(), detail.collect()));
+        }
+    }
+
+    fn full_checks(&self, now_ms: u64, checks: &mut Vec<HealthCheck>) {
+        let from = |percent: u8| self.osds.keys().filter(move |id| self.is_full(*(*id), percent)).collect::<Vec<_>>();
+        let hindered = from(BACKFILL_FULL_PERCENT);
+        let near: Vec<_> = from(NEAR_FULL_PERCENT).into_iter().filter(|id| !hindered.contains(id)).collect();
+        for (code, what, osds) in [("OSD_BACKFILLFULL", "backfill full", hindered), ("OSD_NEARFULL", "near full", near)]
+        {
+            if !osds.is_empty() {
+                let summary = format!("{} {} osd(s)", osds.len(), what.replace(' ', ""));
+                let detail = osds.iter().map(|id| format!("{id} is {what}")).collect();
+                checks.push(warn(code, summary, osds.len(), detail));
+            }
+        }
+        let waits = self.pgs.iter().filter(|pg| self.pg_state(pg, now_ms).ends_with("backfill_toofull"));
+        let waits: Vec<String> = waits.map(|pg| format!("pg {} is {}", pg.id(), self.pg_state(pg, now_ms))).collect();
+        if !waits.is_empty() {
+            let count = waits.len();
+            let low = "Low space hindering backfill (add storage if this doesn't resolve itself)";
+            checks.push(warn("PG_BACKFILL_FULL", format!("{low}: {} backfill_toofull", pgs(count)), count, waits));
         }
     }
 

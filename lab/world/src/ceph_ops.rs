@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use quorate_core::ids::{GuestId, NodeName, OsdId};
 use quorate_core::version::Version;
 
+use super::ceph::BACKFILL_FULL_PERCENT;
 use super::ceph_map::PEERING_MS;
 use super::events::Event;
 use super::{World, WorldError};
@@ -268,6 +269,8 @@ impl World {
         let mut budget = ceph.recovery_bytes_per_s * TICK_MS / 1000;
         let (mut moved, mut left) = (0, false);
         let up: BTreeSet<OsdId> = ceph.osds.iter().filter(|(_, osd)| osd.up).map(|(id, _)| *id).collect();
+        let fills: BTreeSet<OsdId> =
+            ceph.osds.iter().filter(|(_, osd)| osd.full_percent >= BACKFILL_FULL_PERCENT).map(|(id, _)| *id).collect();
         let now_ms = self.now_ms;
         let recovery = ceph.flags.contains("norecover");
         let backfill = ceph.flags.contains("nobackfill") || ceph.flags.contains("norebalance");
@@ -281,7 +284,9 @@ impl World {
                     left |= copies.keys().any(|id| up.contains(id));
                     continue;
                 }
-                for (_, bytes) in copies.iter_mut().filter(|(id, _)| up.contains(id)) {
+                for (_, bytes) in
+                    copies.iter_mut().filter(|(id, _)| up.contains(id) && (counts == 0 || !fills.contains(id)))
+                {
                     let step = budget.min(*bytes);
                     budget -= step;
                     *bytes -= step;
@@ -341,8 +346,11 @@ impl World {
     /// Sets whether a guest's storage answers.
     pub(crate) fn stall_of(&mut self, id: GuestId) {
         let Some(guest) = self.guests.get(&id) else { return };
-        let pools = guest.disks.iter().filter_map(|disk| self.storages.get(disk.storage.as_ref()?)?.pool.as_ref());
-        let stalled = pools.into_iter().any(|pool| self.pool_is_stalled(pool));
+        let storages = guest.disks.iter().filter_map(|disk| self.storages.get(disk.storage.as_ref()?));
+        let stalled = storages.into_iter().any(|storage| {
+            storage.pool.as_ref().is_some_and(|pool| self.pool_is_stalled(pool))
+                || guest.runs_on.iter().any(|node| storage.inactive_on.contains(node))
+        });
         if let Some(guest) = self.guests.get_mut(&id)
             && guest.stalled != stalled
         {

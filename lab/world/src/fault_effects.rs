@@ -1,6 +1,6 @@
 //! What each fault does to the world when it happens.
 
-use quorate_core::ids::{GuestId, GuestKind, NodeName, OsdId};
+use quorate_core::ids::{GuestId, GuestKind, NodeName, OsdId, StorageId};
 
 use super::World;
 use super::events::Event;
@@ -23,6 +23,7 @@ impl World {
 
     pub(crate) fn on_fault(&mut self, fault: FaultKind) {
         self.impact.note(self.now_ms, format!("fault: {}", crate::fault_words::in_words(&fault)));
+        self.impact.moments.faults.push((self.now_ms, fault.clone()));
         match fault {
             FaultKind::PowerOff { node } => {
                 self.impact.excused_nodes.insert(node.clone());
@@ -92,7 +93,38 @@ impl World {
                     machine.clock_skew_ms = skew_ms;
                 }
             }
+            FaultKind::AdminReboots { node } => self.admin_reboots(&node),
+            FaultKind::AdminUpgrades { node } => self.admin_upgrades(&node),
+            FaultKind::Backup { guest, seconds } => self.back_up(guest, seconds),
+            FaultKind::NewGuest { node, memory_mib } => self.create_guest(&node, memory_mib),
+            FaultKind::PmxcfsRestarts { node, seconds } => {
+                let until_ms = self.now_ms + seconds * 1000;
+                if let Some(machine) = self.nodes.get_mut(&node).filter(|machine| machine.is_up()) {
+                    machine.pmxcfs_away_until_ms = until_ms;
+                }
+            }
+            FaultKind::StorageGone { node, storage, gone } => self.storage_gone(&node, &StorageId::new(storage), gone),
+            FaultKind::PvestatdHangs { node, seconds } => {
+                let until_ms = self.now_ms + seconds * 1000;
+                if let Some(machine) = self.nodes.get_mut(&node) {
+                    machine.pvestatd_hangs_until_ms = until_ms;
+                }
+            }
+            FaultKind::OsdFills { osd, percent } => {
+                if let Some(osd) = self.ceph.as_mut().and_then(|ceph| ceph.osds.get_mut(&osd)) {
+                    osd.full_percent = percent;
+                }
+            }
+            FaultKind::MonsSlow { seconds } => {
+                let until_ms = self.now_ms + seconds * 1000;
+                if let Some(ceph) = &mut self.ceph {
+                    (ceph.busy_until_ms, ceph.slow_until_ms) = (until_ms, until_ms);
+                }
+            }
             armed @ (FaultKind::BootSlow { .. }
+            | FaultKind::ShutdownHangs { .. }
+            | FaultKind::PostinstHangs { .. }
+            | FaultKind::MirrorLost { .. }
             | FaultKind::BootOldKernel { .. }
             | FaultKind::BootNever { .. }
             | FaultKind::BootRenamesNics { .. }

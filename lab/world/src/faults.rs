@@ -203,6 +203,87 @@ pub enum FaultKind {
         /// Set or clear.
         set: bool,
     },
+    /// An administrator reboots a node.
+    AdminReboots {
+        /// The node concerned.
+        node: NodeName,
+    },
+    /// An administrator upgrades the packages of a node.
+    AdminUpgrades {
+        /// The node concerned.
+        node: NodeName,
+    },
+    /// A guest is backed up: its configuration is locked meanwhile.
+    Backup {
+        /// The guest concerned.
+        guest: GuestId,
+        /// How long it takes.
+        seconds: u64,
+    },
+    /// Someone creates a VM on a node and starts it.
+    NewGuest {
+        /// The node concerned.
+        node: NodeName,
+        /// Its memory.
+        memory_mib: u64,
+    },
+    /// The next shutdown or reboot of a node waits for a unit that does not stop. The API is gone by then.
+    ShutdownHangs {
+        /// The node concerned.
+        node: NodeName,
+        /// How long.
+        seconds: u64,
+    },
+    /// The next upgrade of a package never ends: its maintainer script hangs.
+    PostinstHangs {
+        /// The node concerned.
+        node: NodeName,
+        /// Name of the package.
+        package: String,
+    },
+    /// The download of the next upgrades breaks off; nothing is unpacked.
+    MirrorLost {
+        /// The node concerned.
+        node: NodeName,
+        /// How many times.
+        times: u32,
+    },
+    /// pmxcfs of a node is restarted: `/etc/pve` is an empty directory for some seconds.
+    PmxcfsRestarts {
+        /// The node concerned.
+        node: NodeName,
+        /// How long.
+        seconds: u64,
+    },
+    /// A storage does not answer on a node, until the fault is injected with false: what runs there and uses it stands
+    /// still.
+    StorageGone {
+        /// The node concerned.
+        node: NodeName,
+        /// The storage.
+        storage: String,
+        /// Is it gone?
+        gone: bool,
+    },
+    /// pvestatd of a node hangs: what the cluster's lists say about it becomes old, and then unknown.
+    PvestatdHangs {
+        /// The node concerned.
+        node: NodeName,
+        /// How long.
+        seconds: u64,
+    },
+    /// An OSD fills up: from 85 % on it is nearly full, from 90 % on nothing is moved to it. 0 is as before.
+    OsdFills {
+        /// Number of the OSD.
+        osd: OsdId,
+        /// How full it is.
+        percent: u8,
+    },
+    /// The monitors are slow: they report slow operations, and a question about them runs into its timeout.
+    MonsSlow {
+        /// How long.
+        seconds: u64,
+    },
     /// Every API call on the node fails with this text, until the fault is injected with none.
     ApiError {
         /// The node concerned.

@@ -5,6 +5,7 @@
 //! [`Impact::report`]. Without `begin` the baseline is the world's first moment.
 
 mod baseline;
+mod moments;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +13,7 @@ use quorate_core::ids::{GuestId, NodeName};
 use serde::{Deserialize, Serialize};
 
 pub use self::baseline::Baseline;
+pub use self::moments::{Moments, Outage};
 use crate::World;
 use crate::guest::Guest;
 use crate::node::Node;
@@ -48,10 +50,21 @@ pub struct Impact {
     pub broken_now: BTreeSet<(String, String)>,
     /// Rules broken so far: time, rule, evidence.
     pub rules_broken: Vec<(u64, String, String)>,
+    /// The same with places and moments.
+    pub moments: Moments,
     down_since_ms: BTreeMap<GuestId, u64>,
     down_ms: BTreeMap<GuestId, u64>,
     no_quorum_since_ms: Option<u64>,
     no_quorum_ms: u64,
+}
+
+/// Does a guest serve?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Serving {
+    Yes,
+    /// Its process runs, and its storage does not answer.
+    Stalled,
+    No,
 }
 
 /// The counts by which a run is checked.
@@ -166,13 +179,16 @@ impl Impact {
     }
 
     /// The guest serves, or does not.
-    pub(crate) fn note_serving(&mut self, now_ms: u64, guest: GuestId, serves: bool) {
-        if serves {
+    pub(crate) fn note_serving(&mut self, now_ms: u64, guest: GuestId, node: &NodeName, state: Serving) {
+        if state == Serving::Yes {
             if let Some(since) = self.down_since_ms.remove(&guest) {
+                self.moments.ends(guest, now_ms);
                 *self.down_ms.entry(guest).or_default() += now_ms.saturating_sub(since);
             }
-        } else if !self.excused.contains(&guest) {
-            self.down_since_ms.entry(guest).or_insert(now_ms);
+        } else if !self.excused.contains(&guest) && !self.down_since_ms.contains_key(&guest) {
+            self.down_since_ms.insert(guest, now_ms);
+            let (node, stalled) = (node.clone(), state == Serving::Stalled);
+            self.moments.outages.push(Outage { guest, node, from_ms: now_ms, until_ms: None, stalled });
         }
     }
 
@@ -190,11 +206,15 @@ impl Impact {
         match (any, self.no_quorum_since_ms) {
             (false, None) => {
                 self.no_quorum_since_ms = Some(now_ms);
+                self.moments.no_quorum.push((now_ms, None));
                 self.event(now_ms, "no partition has quorum".to_owned());
             }
             (true, Some(since)) => {
                 self.no_quorum_ms += now_ms.saturating_sub(since);
                 self.no_quorum_since_ms = None;
+                if let Some((_, until_ms)) = self.moments.no_quorum.last_mut() {
+                    *until_ms = Some(now_ms);
+                }
             }
             _ => {}
         }

@@ -33,6 +33,7 @@ pub mod migration;
 mod migration_rates;
 mod migration_steps;
 pub mod node;
+mod other_hands;
 pub mod packages;
 pub mod pmxcfs;
 pub mod power;

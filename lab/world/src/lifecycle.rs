@@ -8,6 +8,7 @@ use super::events::Event;
 use super::guest::{Activity, Guest};
 use super::ha::RequestState;
 use super::{World, WorldError};
+use crate::impact::Serving;
 
 /// How long a guest takes from the start task until it serves.
 const VM_START_MS: u64 = 4_000;
@@ -86,6 +87,9 @@ impl World {
             let Some(storage) = disk.storage.as_ref().and_then(|s| self.storages.get(s)) else { continue };
             if !storage.is_on(node) {
                 return Err(format!("storage '{}' is not available on node '{node}'", storage.id));
+            }
+            if storage.inactive_on.contains(node) {
+                return Err(format!("storage '{}' is not online", storage.id));
             }
             if storage.pool.as_ref().is_some_and(|pool| self.pool_is_stalled(pool)) {
                 return Err("start failed: got timeout".to_owned());
@@ -321,8 +325,13 @@ impl World {
 
     /// Reports to the impact report whether the guest serves now.
     pub(crate) fn serving_may_have_changed(&mut self, id: GuestId) {
-        let serves = self.guests.get(&id).is_some_and(Guest::serves);
-        self.impact.note_serving(self.now_ms, id, serves);
+        let Some(guest) = self.guests.get(&id) else { return };
+        let state = match guest {
+            guest if guest.serves() => Serving::Yes,
+            guest if guest.stalled && guest.is_running() => Serving::Stalled,
+            _ => Serving::No,
+        };
+        self.impact.note_serving(self.now_ms, id, &guest.node, state);
     }
 }
 

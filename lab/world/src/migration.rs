@@ -118,7 +118,7 @@ pub struct Precondition {
     /// Other nodes to which nothing prevents a move.
     pub allowed: Vec<NodeName>,
     /// Nodes to which it cannot move, with reasons.
-    pub refused: BTreeMap<NodeName, Refusal>,
+    pub refused: BTreeMap<NodeName, TargetRefused>,
     /// Drives on local storage, by index into the guest's disks.
     pub local_disks: Vec<super::guest::Disk>,
     /// `hostpci0`, `usb1`, ...
@@ -129,7 +129,7 @@ pub struct Precondition {
 
 /// Why a guest cannot move to a node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Refusal {
+pub struct TargetRefused {
     /// Storages that the node does not have.
     pub unavailable_storages: Vec<String>,
     /// HA resources that prevent it, and the cause.
@@ -153,11 +153,11 @@ impl World {
         let used: Vec<_> = guest.disks.iter().filter_map(|disk| disk.storage.as_ref()).collect();
         for other in self.nodes.keys().filter(|other| *other != node) {
             let lacks = |id: &&quorate_core::ids::StorageId| self.storages.get(*id).is_none_or(|s| !s.is_on(other));
-            let refusal = Refusal {
+            let refusal = TargetRefused {
                 unavailable_storages: used.iter().copied().filter(lacks).map(ToString::to_string).collect(),
                 blocking_ha: self.ha_blockers(id, other),
             };
-            if refusal == Refusal::default() {
+            if refusal == TargetRefused::default() {
                 answer.allowed.push(other.clone());
             } else {
                 answer.refused.insert(other.clone(), refusal);

@@ -136,6 +136,11 @@ impl World {
 
     /// Why QEMU does not start on the target.
     fn target_refuses(&self, m: &Migration) -> Result<(), String> {
+        let guest = self.guests.get(&m.guest).ok_or("no such guest")?;
+        let mut storages = guest.disks.iter().filter_map(|disk| self.storages.get(disk.storage.as_ref()?));
+        if let Some(gone) = storages.find(|storage| storage.inactive_on.contains(&m.target)) {
+            return Err(format!("storage '{}' is not online", gone.id));
+        }
         let Some(guest) = self.guests.get(&m.guest) else { return Ok(()) };
         if m.by_ha && !guest.devices.is_empty() {
             return Err("start failed: QEMU exited with code 1: VFIO migration is not supported".to_owned());
@@ -332,6 +337,7 @@ impl World {
         let older_pve = release(&m.target) < release(&m.source);
         if older_qemu || older_pve {
             self.impact.backward_moves += 1;
+            self.impact.moments.backward.push((self.now_ms, m.guest));
             let text = format!("{} went back to an older release: {} to {}", m.guest, m.source, m.target);
             self.impact.event(self.now_ms, text);
         }

@@ -82,6 +82,10 @@ pub struct Node {
     pub nics_renamed: bool,
     /// Has pmxcfs lost corosync? Then `/etc/pve` is read-only here whatever the votes, until it is restarted.
     pub pmxcfs_alone: bool,
+    /// pmxcfs does not run until this moment: `/etc/pve` is an empty directory here.
+    pub pmxcfs_away_until_ms: u64,
+    /// Nothing is reported about this node to the others until this moment.
+    pub pvestatd_hangs_until_ms: u64,
     /// Other properties of its operating system.
     pub surroundings: Surroundings,
 }
@@ -178,6 +182,8 @@ pub enum DownStage {
     Guests,
     /// Services stop; the API still answers.
     Services,
+    /// A unit does not stop (a fault): the API is gone, corosync still runs.
+    Hangs,
 }
 
 /// Kernels, as `uname -r` writes them.

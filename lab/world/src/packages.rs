@@ -206,6 +206,15 @@ impl World {
             }
             return self.unit_ends(node, unit, 0);
         };
+        if step == 1 && self.armed.take_mirror_lost(node) {
+            for line in [
+                "E: Failed to fetch http://download.proxmox.com/debian/pve/dists/trixie  Could not connect to download.proxmox.com:80",
+                "E: Unable to fetch some archives, maybe run apt-get update or try with --fix-missing?",
+            ] {
+                self.unit_says(node, unit, line);
+            }
+            return self.unit_ends(node, unit, 100);
+        }
         if self.nodes.get(node).is_some_and(|machine| machine.root_free_bytes < SPACE_NEEDED_BYTES) {
             let line = "E: You don't have enough free space in /var/cache/apt/archives/.";
             self.unit_says(node, unit, line);
@@ -218,6 +227,14 @@ impl World {
         if kernel && self.nodes.get(node).is_some_and(|machine| machine.boot_free_bytes < KERNEL_BOOT_BYTES) {
             self.unit_says(node, unit, format!("update-initramfs: failed for {}: No space left on device", next.name));
             return self.upgrade_fails(node, unit, &next.name);
+        }
+        if self.armed.take_postinst_hangs(node, &next.name) {
+            self.unit_says(node, unit, format!("Setting up {} ({}) ...", next.name, next.to));
+            if let Some(machine) = self.nodes.get_mut(node) {
+                machine.packages.broken.push(next.name);
+            }
+            // No next step: it never ends.
+            return;
         }
         if let Some(package) = self.armed.take_apt_fail(node, &next.name) {
             return self.upgrade_fails(node, unit, &package);
@@ -321,6 +338,15 @@ impl World {
             machine.packages.broken.push(package.to_owned());
         }
         self.unit_ends(node, unit, 100);
+    }
+
+    /// `systemctl kill` of an upgrade that runs: dpkg is interrupted.
+    pub fn kill_upgrade(&mut self, node: &NodeName, unit: &UnitName) {
+        let Some(machine) = self.nodes.get_mut(node) else { return };
+        if machine.units.get(unit).is_some_and(|unit| unit.state == UnitState::Running) {
+            machine.packages.interrupted = true;
+            self.unit_ends(node, unit, 143);
+        }
     }
 
     /// The machine goes down while dpkg runs: this is harm, and leaves a package half configured.

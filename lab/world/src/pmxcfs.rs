@@ -28,20 +28,29 @@ pub struct File {
 }
 
 /// Why a change failed, in libc's words.
-pub type Refusal = &'static str;
+pub type WriteRefused = &'static str;
 
 impl World {
-    /// May `/etc/pve` be written on this node? With quorum, unless its pmxcfs has lost corosync.
+    /// May `/etc/pve` be written on this node? With quorum, unless its pmxcfs has lost corosync or does not run.
     pub fn writable(&self, node: &NodeName) -> bool {
-        self.corosync.quorate(node) && self.nodes.get(node).is_some_and(|machine| !machine.pmxcfs_alone)
+        let alone = self.nodes.get(node).is_none_or(|machine| machine.pmxcfs_alone);
+        self.corosync.quorate(node) && !alone && !self.pmxcfs_is_away(node)
     }
 
-    fn need_writable(&self, node: &NodeName) -> Result<(), Refusal> {
+    /// Does pmxcfs not run on this node? Then `/etc/pve` is an empty directory.
+    pub fn pmxcfs_is_away(&self, node: &NodeName) -> bool {
+        self.nodes.get(node).is_some_and(|machine| self.now_ms < machine.pmxcfs_away_until_ms)
+    }
+
+    fn need_writable(&self, node: &NodeName) -> Result<(), WriteRefused> {
+        if self.pmxcfs_is_away(node) {
+            return Err("No such file or directory");
+        }
         if self.writable(node) { Ok(()) } else { Err("Permission denied") }
     }
 
     /// Does what `mkdir` does.
-    pub fn pmxcfs_mkdir(&mut self, node: &NodeName, path: &str) -> Result<(), Refusal> {
+    pub fn pmxcfs_mkdir(&mut self, node: &NodeName, path: &str) -> Result<(), WriteRefused> {
         self.need_writable(node)?;
         if self.files.contains_key(path) {
             return Err("File exists");
@@ -51,20 +60,28 @@ impl World {
     }
 
     /// Does what `rmdir` and `rm` do.
-    pub fn pmxcfs_remove(&mut self, node: &NodeName, path: &str) -> Result<(), Refusal> {
+    pub fn pmxcfs_remove(&mut self, node: &NodeName, path: &str) -> Result<(), WriteRefused> {
         self.need_writable(node)?;
         self.files.remove(path).map(drop).ok_or("No such file or directory")
     }
 
     /// Writes a file, replacing its content.
-    pub fn pmxcfs_write(&mut self, node: &NodeName, path: &str, text: &str) -> Result<(), Refusal> {
+    pub fn pmxcfs_write(&mut self, node: &NodeName, path: &str, text: &str) -> Result<(), WriteRefused> {
         self.need_writable(node)?;
         self.files.insert(path.to_owned(), File { text: Some(text.to_owned()), changed_ms: self.now_ms });
         Ok(())
     }
 
+    /// Does what `mv` does with a file: it takes the place of another one.
+    pub fn pmxcfs_rename(&mut self, node: &NodeName, from: &str, to: &str) -> Result<(), WriteRefused> {
+        self.need_writable(node)?;
+        let file = self.files.remove(from).ok_or("No such file or directory")?;
+        self.files.insert(to.to_owned(), file);
+        Ok(())
+    }
+
     /// `touch`: a time of 0 on a lock requests its release.
-    pub fn pmxcfs_touch(&mut self, node: &NodeName, path: &str, to_zero: bool) -> Result<(), Refusal> {
+    pub fn pmxcfs_touch(&mut self, node: &NodeName, path: &str, to_zero: bool) -> Result<(), WriteRefused> {
         self.need_writable(node)?;
         let now_ms = self.now_ms;
         let Some(file) = self.files.get_mut(path) else { return Err("No such file or directory") };

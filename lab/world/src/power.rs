@@ -80,7 +80,17 @@ impl World {
                 let at = (self.now_ms + 3_000).max(since_ms + SERVES_ON_MS);
                 self.events.at(at, Event::Down(node.clone(), boots));
             }
-            DownStage::Services => self.goes_dark(node, then),
+            DownStage::Services => {
+                self.services_stop(node);
+                match self.armed.take_shutdown_hangs(node) {
+                    None => self.goes_dark(node, then),
+                    Some(seconds) => {
+                        self.set_stage(node, since_ms, then, DownStage::Hangs);
+                        self.events.at(self.now_ms + seconds * 1000, Event::Down(node.clone(), boots));
+                    }
+                }
+            }
+            DownStage::Hangs => self.goes_dark(node, then),
         }
     }
 
@@ -112,15 +122,18 @@ impl World {
         }
     }
 
-    /// The last moment of an orderly shutdown: services leave cleanly, then the machine is down.
-    fn goes_dark(&mut self, node: &NodeName, then: AfterDown) {
-        // What began or came in while the services were stopping dies with the machine.
+    /// What began or came in while the services were stopping dies with the machine.
+    fn kill_what_came_late(&mut self, node: &NodeName) {
         let late: Vec<GuestId> = self.nodes.get(node).into_iter().flat_map(|m| m.processes.iter().copied()).collect();
         for id in late {
             self.kill(id, node, "arrived on its node while that was shutting down, and died with it");
         }
+    }
+
+    /// The services of PVE leave cleanly; corosync is the last of them.
+    fn services_stop(&mut self, node: &NodeName) {
+        self.kill_what_came_late(node);
         self.ceph_stops_on(node);
-        self.set_corosync(node, false);
         self.release_manager_lock(node);
         self.ha.manager.shutdown_maintenance.remove(node);
         if let Some(lrm) = self.ha.lrm.get_mut(node) {
@@ -129,6 +142,15 @@ impl World {
             }
             lrm.leave(self.now_ms);
         }
+        if let Some(machine) = self.nodes.get_mut(node) {
+            machine.api_up = false;
+        }
+    }
+
+    /// The last moment of an orderly shutdown: the machine is down.
+    fn goes_dark(&mut self, node: &NodeName, then: AfterDown) {
+        self.kill_what_came_late(node);
+        self.set_corosync(node, false);
         self.machine_off(node);
         match then {
             AfterDown::Reboot => self.boot(node),
@@ -229,6 +251,8 @@ impl World {
         machine.ssh_up = !nics_renamed;
         machine.nics_renamed = nics_renamed;
         machine.pmxcfs_alone = false;
+        machine.pmxcfs_away_until_ms = 0;
+        machine.pvestatd_hangs_until_ms = 0;
         for link in machine.links.iter_mut().filter(|_| nics_renamed) {
             link.up = false;
         }
@@ -305,6 +329,7 @@ impl World {
         }
         self.ha.fences += 1;
         self.impact.fences += 1;
+        self.impact.moments.fences.push((self.now_ms, node.clone()));
         self.impact.event(self.now_ms, format!("{node} lost quorum and was reset by its watchdog"));
         self.power_off(node);
         self.boot(node);

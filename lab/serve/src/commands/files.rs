@@ -8,7 +8,7 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use quorate::toolkit::{overwrite_private as write, wall_now};
+use quorate::toolkit::{wall_now, write_private as write};
 
 use crate::lab::Lab;
 

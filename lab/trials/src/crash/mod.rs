@@ -15,6 +15,7 @@
 //! the impact report is clean, every node booted as often as in the reference run and had its packages upgraded once,
 //! every guest moved as often and runs where it runs there, and nothing is left to undo.
 
+mod freeze;
 mod points;
 mod votes;
 
@@ -22,16 +23,17 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use quorate_core::ids::{GuestId, NodeName, RunId, UnixMs};
+use quorate_core::ids::{DriverId, GuestId, NodeName, RunId, UnixMs};
 use quorate_core::policy::{ConsentKind, GuestPolicy, LocalDisks, Policy};
 use quorate_core::run::{Event, Request, RunOutcome, RunState, StepOutcome};
 use quorate_core::steps::{Act, ChangeSetting, Setting, Step};
-use quorate_engine::{Beginning, Driver, Ended, Lists, Silent, WhenPaused, new_run_id, prepare};
+use quorate_engine::{Beginning, Driver, Ended, Lists, Silent, Watcher, WhenPaused, new_run_id, prepare};
 use quorate_journal::{Holder, Journal};
 use quorate_world::World;
 use quorate_world::cluster_file::{ClusterFileError, EVERY_STEP, world_from_toml};
 use quorate_world::impact::Impact;
 
+pub use self::freeze::{Freezes, Wakes, freezes};
 pub use self::points::Point;
 use self::points::{Copier, Stage, unlike};
 use crate::ports::SimPorts;
@@ -236,14 +238,12 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 fn hold_reference(points: Points, send: SyncSender<Vec<Point>>) -> Result<Reference<End>, CrashMatrixError> {
-    let mut world = world_from_toml(EVERY_STEP, 1)?;
-    let written = world.pmxcfs_write(&"pve1".into(), "/etc/pve/datacenter.cfg", REBALANCES);
-    written.map_err(|error| CrashMatrixError::Reference(error.to_string()))?;
-    Impact::begin(&mut world);
+    let world = reference_world()?;
     let run = new_run_id(UnixMs(world.now_ms), "crash-matrix");
     let copier = Copier::new(points, run.clone(), send);
     let sim = copier.tap(Arc::new(Mutex::new(world)));
-    let ended = block_on(begin(&sim, &copier, &run))?;
+    let mut stage = Stage { copier: copier.clone(), sim: sim.clone() };
+    let ended = block_on(begin(&sim, &mut stage, &run))?;
     copier.hand_on(std::mem::take(&mut *lock(&copier.group)));
     if ended != Ended::Over(RunOutcome::Completed) {
         return Err(CrashMatrixError::Reference(format!("{ended:?}")));
@@ -252,7 +252,15 @@ fn hold_reference(points: Points, send: SyncSender<Vec<Point>>) -> Result<Refere
     Ok(copier.reference(end))
 }
 
-async fn begin(sim: &SimPorts, copier: &Arc<Copier>, run: &RunId) -> Result<Ended, CrashMatrixError> {
+fn reference_world() -> Result<World, CrashMatrixError> {
+    let mut world = world_from_toml(EVERY_STEP, 1)?;
+    let written = world.pmxcfs_write(&"pve1".into(), "/etc/pve/datacenter.cfg", REBALANCES);
+    written.map_err(|error| CrashMatrixError::Reference(error.to_string()))?;
+    Ok(world)
+}
+
+/// Makes the reference run.
+async fn begin(sim: &SimPorts, watcher: &mut dyn Watcher, run: &RunId) -> Result<Ended, CrashMatrixError> {
     let journal = Journal::in_memory().map_err(SimulatedRunError::from)?;
     let ports = sim.ports();
     let policy = policy();
@@ -265,9 +273,9 @@ async fn begin(sim: &SimPorts, copier: &Arc<Copier>, run: &RunId) -> Result<Ende
         sim.world().impact.consent(guest, seconds + BACK_AFTER_S[2]);
     }
     let beginning = Beginning { run: run.clone(), cluster: "every-step".to_owned(), policy, plan };
-    let mut stage = Stage { copier: copier.clone(), sim: sim.clone() };
-    let holder = Holder::this_process("crash matrix");
-    let mut driver = Driver::begin(ports, &journal, &holder, beginning, &mut stage)
+    let id = DriverId::drawn(journal.head().map_err(SimulatedRunError::from)?.seq);
+    let holder = Holder::this_process("crash matrix", id);
+    let mut driver = Driver::begin(ports, &journal, &holder, beginning, watcher)
         .map_err(SimulatedRunError::from)?
         .known_nodes(nodes)
         .when_paused(WhenPaused::Leave);
@@ -305,22 +313,32 @@ struct TakenUp {
     sim: SimPorts,
     ended: Ended,
     to_undo: usize,
-    /// Of the whole run, from its beginning.
-    events: Vec<Event>,
+    /// All events of the run, from its beginning.
+    log: Vec<(UnixMs, Event)>,
 }
 
 fn take_up(point: Point, say: Option<Request>) -> Result<TakenUp, String> {
     let Point { world, run, events, .. } = point;
     let sim = SimPorts::new(Arc::new(Mutex::new(world)));
+    drive_on(sim, &run, &events, say, &mut Silent)
+}
+
+/// A new driver continues with these events in its journal.
+fn drive_on(
+    sim: SimPorts,
+    run: &RunId,
+    events: &[(UnixMs, Event)],
+    say: Option<Request>,
+    watcher: &mut dyn Watcher,
+) -> Result<TakenUp, String> {
     let drive = async {
         let journal = Journal::in_memory()?;
-        for (at, event) in &events {
-            journal.append(&run, *at, event)?;
+        for (at, event) in events {
+            journal.append(run, *at, event)?;
         }
-        let holder = Holder::this_process("crash matrix");
-        let mut silent = Silent;
+        let holder = Holder::this_process("crash matrix", DriverId::drawn(journal.head()?.seq));
         let nodes = sim.world().nodes.keys().cloned().collect();
-        let mut driver = Driver::take_up(sim.ports(), &journal, &holder, run.clone(), &mut silent)?
+        let mut driver = Driver::take_up(sim.ports(), &journal, &holder, run.clone(), watcher)?
             .known_nodes(nodes)
             .when_paused(WhenPaused::Leave);
         if let Some(say) = say {
@@ -328,11 +346,11 @@ fn take_up(point: Point, say: Option<Request>) -> Result<TakenUp, String> {
         }
         let ended = driver.drive().await?;
         let to_undo = still_to_undo(&sim, driver.state());
-        let events = journal.events(&run)?.into_iter().map(|entry| entry.event).collect();
-        Ok::<_, quorate_engine::DriveError>((ended, to_undo, events))
+        let log = journal.events(run)?.into_iter().map(|entry| (entry.at, entry.event)).collect();
+        Ok::<_, quorate_engine::DriveError>((ended, to_undo, log))
     };
-    let (ended, to_undo, events) = block_on(drive).map_err(|error| error.to_string())?;
-    Ok(TakenUp { sim, ended, to_undo, events })
+    let (ended, to_undo, log) = block_on(drive).map_err(|error| error.to_string())?;
+    Ok(TakenUp { sim, ended, to_undo, log })
 }
 
 /// Changes that are still open. Of what an abort may leave to the operator only failback counts as undone, and the

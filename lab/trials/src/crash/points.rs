@@ -1,8 +1,6 @@
 //! The moments at which the engine is killed: copies of world and journal, made during the reference run.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
-use std::hash::{DefaultHasher, Hasher as _};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex};
 
@@ -12,6 +10,7 @@ use quorate_engine::Watcher;
 use quorate_world::World;
 
 use super::{BACK_AFTER_S, Points, Reference, lock};
+use crate::digest::digest;
 use crate::ports::{SharedWorld, SimPorts};
 
 /// Points of one look lie this close together.
@@ -46,20 +45,6 @@ pub(super) fn unlike(group: Vec<Point>) -> Vec<Point> {
     kept
 }
 
-/// Every field of the world, in one number.
-fn digest(world: &World) -> u64 {
-    struct Sink(DefaultHasher);
-    impl std::fmt::Write for Sink {
-        fn write_str(&mut self, text: &str) -> std::fmt::Result {
-            self.0.write(text.as_bytes());
-            Ok(())
-        }
-    }
-    let mut sink = Sink(DefaultHasher::new());
-    write!(sink, "{world:?}").expect("hashing does not fail");
-    sink.0.finish()
-}
-
 /// Copies what a killed engine would leave behind, and hands it on.
 pub(super) struct Copier {
     pub(super) points: Points,
@@ -82,7 +67,7 @@ impl Copier {
         let copier = self.clone();
         SimPorts::tapped(
             world,
-            Arc::new(move |number, world: &World| copier.point(world, &format!("call {number}"), false)),
+            Arc::new(move |number, _, world: &World| copier.point(world, &format!("call {number}"), false)),
         )
     }
 
@@ -144,14 +129,18 @@ pub(super) struct Stage {
 impl Watcher for Stage {
     fn event(&mut self, _seq: u64, at: UnixMs, event: &Event) {
         lock(&self.copier.events).push((at, event.clone()));
-        let what = match event {
-            Event::StepStarted { id, .. } | Event::StepEnded { id, .. } | Event::CommandAnswered { id, .. } => {
-                format!("event {} of {id}", event.kind())
-            }
-            _ => format!("event {}", event.kind()),
-        };
-        self.copier.point(&self.sim.world(), &what, true);
+        self.copier.point(&self.sim.world(), &what(event), true);
     }
 
     fn waiting(&mut self, _at: UnixMs, _on: &[String]) {}
+}
+
+/// What has just happened: `event step-started of pve1.reboot`.
+pub(super) fn what(event: &Event) -> String {
+    match event {
+        Event::StepStarted { id, .. } | Event::StepEnded { id, .. } | Event::CommandAnswered { id, .. } => {
+            format!("event {} of {id}", event.kind())
+        }
+        _ => format!("event {}", event.kind()),
+    }
 }

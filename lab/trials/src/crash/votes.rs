@@ -9,7 +9,7 @@
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex};
 
-use quorate_core::ids::{NodeName, UnixMs};
+use quorate_core::ids::{DriverId, NodeName, UnixMs};
 use quorate_core::policy::Policy;
 use quorate_core::recovery::words_for;
 use quorate_core::run::{Event, RunOutcome};
@@ -63,7 +63,7 @@ pub(super) fn hold(points: Points, send: SyncSender<Vec<Point>>) -> Result<Refer
     if ended != Ended::Over(RunOutcome::Recovered) {
         return Err(CrashMatrixError::Reference(format!("{ended:?}")));
     }
-    let events: Vec<Event> = lock(&copier.events).iter().map(|(_, event)| event.clone()).collect();
+    let events = lock(&copier.events).clone();
     at_the_end(&mut sim.world(), &events).map_err(CrashMatrixError::Reference)?;
     Ok(copier.reference(()))
 }
@@ -71,7 +71,8 @@ pub(super) fn hold(points: Points, send: SyncSender<Vec<Point>>) -> Result<Refer
 async fn recover(sim: &SimPorts, copier: &Arc<Copier>) -> Result<Ended, CrashMatrixError> {
     let journal = Journal::in_memory().map_err(SimulatedRunError::from)?;
     let mut stage = Stage { copier: copier.clone(), sim: sim.clone() };
-    let holder = Holder::this_process("crash matrix");
+    let holder =
+        Holder::this_process("crash matrix", DriverId::drawn(journal.head().map_err(SimulatedRunError::from)?.seq));
     let nodes: Vec<NodeName> = sim.world().nodes.keys().cloned().collect();
     let (run, policy) = (copier.run.clone(), Policy::default());
     let driver = Driver::begin_recovery(sim.ports(), &journal, &holder, run, policy, &mut stage);
@@ -89,14 +90,14 @@ async fn recover(sim: &SimPorts, copier: &Arc<Copier>) -> Result<Ended, CrashMat
 pub(super) fn resume(point: Point) -> Result<(), String> {
     let taken = take_up(point, None)?;
     match (taken.ended, taken.to_undo) {
-        (Ended::Over(RunOutcome::Recovered), 0) => at_the_end(&mut taken.sim.world(), &taken.events),
+        (Ended::Over(RunOutcome::Recovered), 0) => at_the_end(&mut taken.sim.world(), &taken.log),
         (ended, to_undo) => Err(format!("it ended as {ended:?}, and {to_undo} things are still to undo")),
     }
 }
 
 /// When the last node has its power back as well: as many votes as before, and nothing done twice.
-fn at_the_end(world: &mut World, events: &[Event]) -> Result<(), String> {
-    let lowered = |event: &&Event| matches!(event, Event::StepStarted { step, command: Some(_), .. } if step.kind().verb() == "lower-votes");
+fn at_the_end(world: &mut World, events: &[(UnixMs, Event)]) -> Result<(), String> {
+    let lowered = |(_, event): &&(UnixMs, Event)| matches!(event, Event::StepStarted { step, command: Some(_), .. } if step.kind().verb() == "lower-votes");
     let times = events.iter().filter(lowered).count();
     if times > 1 {
         return Err(format!("the votes were lowered {times} times"));

@@ -7,17 +7,21 @@
 //!
 //! A seed determines everything: the same seed gives the same run, to the byte.
 
+mod excuses;
+mod later_faults;
 mod operator;
 mod planned_faults;
 mod repair;
 mod seed_outcome;
 mod shape;
+mod watching;
 
 use std::sync::{Arc, Mutex};
 
 use quorate_core::ids::UnixMs;
 use quorate_core::policy::Policy;
 use quorate_core::run::Event;
+use quorate_journal::Journal;
 use quorate_world::World;
 use quorate_world::cluster_file::{ClusterFile, ClusterFileError};
 use quorate_world::events::Rng;
@@ -25,7 +29,8 @@ use quorate_world::events::Rng;
 use crate::ports::SimPorts;
 use crate::simulated_run::SimulatedRunError;
 
-pub use planned_faults::{FaultDrawn, Harm, PlannedFault};
+pub use excuses::Harm;
+pub use planned_faults::{FaultDrawn, PlannedFault, When};
 pub use seed_outcome::{Ending, SeedOutcome};
 
 /// What a seed draws before the run; its faults are drawn once there is a plan.
@@ -72,7 +77,8 @@ impl Case {
     pub async fn hold(self) -> Result<SeedOutcome, FuzzError> {
         let world = World::build(&self.file, self.seed)?;
         let sim = SimPorts::new(Arc::new(Mutex::new(world)));
-        Ok(operator::Operator::new(self, sim).hold().await?)
+        let journal = Journal::in_memory().map_err(SimulatedRunError::from)?;
+        Ok(operator::Operator::new(self, sim, journal).hold().await?)
     }
 }
 

@@ -1,10 +1,8 @@
-//! The faults of a seed: which, at which step, and what harm each may do by itself.
+//! The faults of a seed: which, and at which step.
 //!
-//! A fault happens when a step begins or a while after, so that it hits the run in the middle of something. The
-//! second half of this file is the heart of the attribution: what a fault can do to a cluster without any upgrade
-//! is the fault's; everything else is ours (see `docs/safety/fuzz.md`).
+//! A fault happens when a step begins or a while after, so that it hits the run in the middle of something.
 
-use std::collections::BTreeSet;
+use std::fmt;
 
 use quorate_core::ids::{NodeName, StepId};
 use quorate_core::plan::Plan;
@@ -12,7 +10,6 @@ use quorate_core::run::Request;
 use quorate_world::World;
 use quorate_world::events::Rng;
 use quorate_world::faults::FaultKind;
-use quorate_world::ha::{Rule, RuleKind};
 
 use super::shape::Draw;
 use crate::ports::Trouble;
@@ -20,12 +17,33 @@ use crate::ports::Trouble;
 /// Something that happens to the run at or after the start of a step.
 #[derive(Clone, Debug)]
 pub struct PlannedFault {
-    /// The step's id.
-    pub step: StepId,
+    /// Which step.
+    pub when: When,
     /// Seconds after its beginning.
     pub delay_s: u64,
     /// What happens then.
     pub what: FaultDrawn,
+}
+
+/// The step at whose beginning something happens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum When {
+    /// This one, when it is begun for the first time.
+    Step(StepId),
+    /// The so many-th that is begun, also again, in a plan made anew or in an undoing.
+    Begun(u64),
+    /// The so many-th that is begun after the operator has asked to abort.
+    Aborting(u64),
+}
+
+impl fmt::Display for When {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Step(id) => id.fmt(f),
+            Self::Begun(number) => write!(f, "step number {number}"),
+            Self::Aborting(number) => write!(f, "step number {number} of the abort"),
+        }
+    }
 }
 
 /// What can happen to a run.
@@ -49,34 +67,34 @@ pub enum FaultDrawn {
         /// What happens to each.
         trouble: Trouble,
     },
+    /// The API of a node takes connections and answers nothing.
+    Hangs {
+        /// The node.
+        node: NodeName,
+        /// Seconds that it lasts.
+        seconds: u64,
+    },
+    /// The driver is frozen; a successor on another machine continues with a copy of its journal, until it wakes.
+    Freezes {
+        /// Calls that are still answered.
+        after_calls: u64,
+        /// The last call was handed to the network, and arrives so many seconds later.
+        on_its_way_s: Option<u64>,
+        /// Seconds until the successor starts.
+        successor_after_s: u64,
+        /// Seconds until it wakes.
+        wakes_after_s: u64,
+    },
+    /// The journal's disk is full: the driver stops. Somebody makes room and resumes.
+    JournalFull {
+        /// Seconds until the tool is started again.
+        back_after_s: u64,
+    },
     /// The tool's own clock is set by so many seconds.
     ClockSet {
         /// Seconds, forward or back.
         seconds: i64,
     },
-}
-
-/// Kinds of harm that the impact report counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Harm {
-    /// No partition had quorum.
-    Quorum,
-    /// A guest does not run any more.
-    Lost,
-    /// A guest ran twice.
-    Doubled,
-    /// Downtime without consent.
-    Down,
-    /// A node was reset by its watchdog.
-    Fence,
-    /// Ceph moved data.
-    Rebalance,
-    /// A rule was broken.
-    Rules,
-    /// A guest moved to an older release.
-    Backward,
-    /// Something is left behind.
-    ToUndo,
 }
 
 /// Draws the faults of a run that follows this plan.
@@ -96,11 +114,11 @@ pub(super) fn draw(rng: &mut Rng, world: &World, plan: &Plan) -> Vec<PlannedFaul
         let at_work = node.or(nodes.first());
         let target = if rng.percent(60) { at_work } else { rng.pick(&nodes) };
         let Some(kind) = target.and_then(|target| fault(rng, world, target)) else { continue };
-        planned_faults.push(PlannedFault { step: id.clone(), delay_s, what: FaultDrawn::Fault(kind) });
+        planned_faults.push(PlannedFault { when: When::Step(id.clone()), delay_s, what: FaultDrawn::Fault(kind) });
     }
     let mut also = |percent: u64, rng: &mut Rng, what: FaultDrawn| {
         if let Some((_, id)) = rng.pick(&steps).copied().filter(|_| rng.between(1, 100) <= percent) {
-            planned_faults.push(PlannedFault { step: id.clone(), delay_s: 0, what });
+            planned_faults.push(PlannedFault { when: When::Step(id.clone()), delay_s: 0, what });
         }
     };
     let dies = FaultDrawn::Dies { after_calls: rng.between(0, 150), back_after_s: rng.between(1, 1_800) };
@@ -159,51 +177,4 @@ fn fault(rng: &mut Rng, world: &World, target: &NodeName) -> Option<FaultKind> {
         33 => FaultKind::EtcPveReadOnly { node },
         _ => FaultKind::ClockSkew { node, skew_ms: if rng.percent(50) { 90_000 } else { -4_000 } },
     })
-}
-
-/// What these faults may do to a cluster by themselves. No fault doubles a guest, and none makes the tool forget what
-/// it has to undo.
-pub(super) fn may_do(planned_faults: &[PlannedFault], world: &World) -> BTreeSet<Harm> {
-    let faults = || {
-        planned_faults.iter().filter_map(|planned_fault| {
-            if let FaultDrawn::Fault(kind) = &planned_fault.what { Some(kind) } else { None }
-        })
-    };
-    let one_link = world.nodes.values().any(|node| node.links.len() < 2);
-    let cut = faults().filter(|kind| matches!(kind, FaultKind::LinkDown { .. } | FaultKind::LinkFlaps { .. })).count();
-    let mut harms = BTreeSet::new();
-    let prefers = |rule: &Rule| matches!(rule.kind, RuleKind::NodeAffinity { .. });
-    for kind in faults() {
-        harms.extend(may_do_alone(kind));
-        let cuts = matches!(kind, FaultKind::LinkDown { .. } | FaultKind::LinkFlaps { .. });
-        if cuts && (one_link || cut > 1) {
-            harms.extend(LOSS_OF_A_NODE);
-        }
-    }
-    // HA moves a guest back to the node that it prefers as soon as that is up again, even if it is older.
-    if harms.contains(&Harm::Lost) && world.ha.rules.values().any(prefers) {
-        harms.insert(Harm::Backward);
-    }
-    harms
-}
-
-const LOSS_OF_A_NODE: &[Harm] = &[Harm::Quorum, Harm::Lost, Harm::Down, Harm::Fence, Harm::Rebalance, Harm::Rules];
-
-fn may_do_alone(kind: &FaultKind) -> &'static [Harm] {
-    match kind {
-        // A node is gone: with its guests, its votes, its copies of data; HA chooses where it recovers them.
-        FaultKind::PowerOff { .. } | FaultKind::BootNever { .. } | FaultKind::BootRenamesNics { .. } => LOSS_OF_A_NODE,
-        // HA active on the node cannot renew its lock: the watchdog resets the node about a minute later.
-        FaultKind::EtcPveReadOnly { .. } => LOSS_OF_A_NODE,
-        // A guest that waits for its node is down for longer than planned; Ceph lacks a copy for as long.
-        FaultKind::BootSlow { .. } => &[Harm::Down],
-        FaultKind::Qdevice { .. } => &[Harm::Quorum, Harm::Down, Harm::Fence, Harm::Lost],
-        FaultKind::OsdStaysDown { .. } | FaultKind::OsdFails { .. } => &[Harm::Down, Harm::Rebalance, Harm::Rules],
-        // The administrator's own doing. When that maintenance ends, HA moves guests back, even if the node is older.
-        FaultKind::AdminMaintenance { .. } => &[Harm::Rules, Harm::Backward],
-        FaultKind::AdminStarts { .. } => &[Harm::Rules],
-        // There may be no room for a container on its target: it was shut down, and does not start.
-        FaultKind::AdminMoves { .. } => &[Harm::Rules, Harm::Backward, Harm::Down, Harm::Lost],
-        _ => &[],
-    }
 }

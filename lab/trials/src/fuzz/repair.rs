@@ -2,7 +2,7 @@
 //!
 //! It touches only what faults touched. What the tool did, and has to undo, is left to the tool.
 
-use quorate_core::ids::{GuestId, NodeName, OsdId};
+use quorate_core::ids::{GuestId, NodeName, OsdId, StorageId, UnitName};
 
 use quorate_world::World;
 use quorate_world::faults::{Fault, FaultKind};
@@ -34,6 +34,14 @@ pub(super) fn repair(world: &mut World) {
         device.alive = true;
     }
     world.inject(Fault { at_s: 0, kind: FaultKind::Qdevice { alive: true } });
+    for (storage, node) in gone(world) {
+        let storage = storage.to_string();
+        world.inject(Fault { at_s: 0, kind: FaultKind::StorageGone { node, storage, gone: false } });
+    }
+    if let Some(ceph) = &mut world.ceph {
+        (ceph.busy_until_ms, ceph.slow_until_ms) = (0, 0);
+        ceph.osds.values_mut().for_each(|osd| osd.full_percent = 0);
+    }
     let osds: Vec<OsdId> = world.ceph.iter().flat_map(|ceph| ceph.osds.keys().copied()).collect();
     for id in osds {
         start_osd(world, id);
@@ -63,6 +71,12 @@ pub(super) fn takes_up_again(world: &mut World) {
     }
 }
 
+/// Storages that do not answer, and where.
+fn gone(world: &World) -> Vec<(StorageId, NodeName)> {
+    let storages = world.storages.values();
+    storages.flat_map(|storage| storage.inactive_on.iter().map(|node| (storage.id.clone(), node.clone()))).collect()
+}
+
 fn repair_node(world: &mut World, name: &NodeName) {
     world.power_on(name);
     let Some(machine) = world.nodes.get_mut(name) else { return };
@@ -75,9 +89,17 @@ fn repair_node(world: &mut World, name: &NodeName) {
     if machine.packages.locked_by == Some(777) {
         machine.packages.locked_by = None;
     }
-    // `dpkg --configure -a`
+    // What hangs is killed; then `dpkg --configure -a`.
+    let hang: Vec<UnitName> =
+        if machine.packages.broken.is_empty() { Vec::new() } else { machine.units.keys().cloned().collect() };
+    for unit in hang {
+        world.kill_upgrade(name, &unit);
+    }
+    let Some(machine) = world.nodes.get_mut(name) else { return };
     machine.packages.broken.clear();
     machine.packages.interrupted = false;
+    machine.pmxcfs_away_until_ms = 0;
+    machine.pvestatd_hangs_until_ms = 0;
     for link in 0..machine.links.len() {
         world.set_link(name, link, true);
     }

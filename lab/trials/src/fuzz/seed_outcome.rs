@@ -1,6 +1,5 @@
 //! The outcome of a seed's run, and whether that is as it must be.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use quorate_core::run::{Event, StepOutcome};
@@ -8,7 +7,8 @@ use quorate_core::steps::{Act, ChangeSetting, Setting, Step};
 use quorate_world::impact::{Impact, ImpactReport};
 use quorate_world::tasks::timestamp;
 
-use super::planned_faults::{FaultDrawn, Harm, PlannedFault, may_do};
+use super::excuses::unexplained;
+use super::planned_faults::{FaultDrawn, PlannedFault};
 use super::{Case, Events};
 use crate::ports::SimPorts;
 
@@ -78,11 +78,13 @@ pub(super) struct Story {
     pub(super) events: Events,
     /// How often it paused.
     pub(super) pauses: u32,
+    /// When the operator repaired the cluster.
+    pub(super) repairs_ms: Vec<u64>,
 }
 
 /// Checks a run that was started.
 pub(super) fn of(case: Case, sim: &SimPorts, story: Story) -> SeedOutcome {
-    let Story { ending, upgraded, planned_faults, wrongs, events, pauses } = story;
+    let Story { ending, upgraded, planned_faults, wrongs, events, pauses, repairs_ms } = story;
     let mut world = sim.world();
     for (_, event) in &events {
         if let Event::StepEnded {
@@ -95,9 +97,8 @@ pub(super) fn of(case: Case, sim: &SimPorts, story: Story) -> SeedOutcome {
         }
     }
     let impact = Impact::report(&world, 0, 0.0);
-    let excused = may_do(&planned_faults, &world);
     let mut failures = wrongs;
-    failures.extend(unexplained(&impact, &excused));
+    failures.extend(unexplained(&world, &impact, &repairs_ms));
     match &ending {
         Ending::Completed => {
             let behind = world.impact.baseline.as_ref().map_or(0, |baseline| baseline.behind.len());
@@ -117,23 +118,6 @@ pub(super) fn of(case: Case, sim: &SimPorts, story: Story) -> SeedOutcome {
     }
     let steps = events.iter().filter(|(_, event)| matches!(event, Event::StepStarted { .. })).count() as u64;
     SeedOutcome { case, planned_faults, ending, failures, steps, pauses, impact, events }
-}
-
-/// Harm that none of the faults can do by itself.
-fn unexplained(impact: &ImpactReport, excused: &BTreeSet<Harm>) -> Vec<String> {
-    let counts = [
-        (Harm::Quorum, impact.quorum_lost_s, "seconds without quorum"),
-        (Harm::Lost, u64::from(impact.guests_lost), "guests lost"),
-        (Harm::Doubled, u64::from(impact.guests_doubled), "guests running twice"),
-        (Harm::Down, impact.unconsented_downtime_s, "seconds of downtime without consent"),
-        (Harm::Fence, u64::from(impact.fences), "nodes fenced"),
-        (Harm::Rebalance, impact.ceph_bytes_rebalanced, "bytes rebalanced"),
-        (Harm::Rules, u64::from(impact.rules_broken), "rules broken"),
-        (Harm::Backward, u64::from(impact.backward_moves), "moves to an older release"),
-        (Harm::ToUndo, u64::from(impact.still_to_undo), "changes not undone"),
-    ];
-    let unexplained = counts.iter().filter(|(harm, count, _)| *count > 0 && !excused.contains(harm));
-    unexplained.map(|(_, count, what)| format!("{count} {what}, and no fault explains it")).collect()
 }
 
 impl SeedOutcome {
@@ -175,7 +159,7 @@ impl SeedOutcome {
             line(format!("  rule {} {:?} {:?}", rule.kind, rule.resources, rule.nodes));
         }
         for planned_fault in &self.planned_faults {
-            line(format!("  at {} + {} s: {:?}", planned_fault.step, planned_fault.delay_s, planned_fault.what));
+            line(format!("  at {} + {} s: {:?}", planned_fault.when, planned_fault.delay_s, planned_fault.what));
         }
         for (at, event) in &self.events {
             if let Some(told) = told(event) {

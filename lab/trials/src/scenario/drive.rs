@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use quorate_core::ids::{NodeName, StepId, UnixMs};
+use quorate_core::ids::{DriverId, NodeName, StepId, UnixMs};
 use quorate_core::policy::Policy;
 use quorate_core::recovery::{RunFacts, diagnose};
 use quorate_core::run::{Event, RunOutcome, RunState, StepOutcome};
@@ -84,7 +84,8 @@ impl Quorate {
             if words.is_empty() {
                 return Ok(());
             }
-            let (mut silent, holder) = (Silent, Holder::this_process("rehearsal"));
+            let (mut silent, holder) =
+                (Silent, Holder::this_process("rehearsal", DriverId::drawn(journal.head()?.seq)));
             let driver = match state.and_then(|state| state.run) {
                 Some(run) => Driver::take_up(ports, journal, &holder, run, &mut silent)?,
                 None => {
@@ -215,6 +216,7 @@ fn in_words(event: &Event) -> Option<Vec<String>> {
             Some(vec![format!("plan ({why}): {}; {} moves, {} reboots", order.join(", "), costs.moves, costs.reboots)])
         }
         Event::StepStarted { id, attempt: attempt @ 2.., .. } => Some(vec![format!("{id} again, attempt {attempt}")]),
+        Event::CommandNotDone { id, why } => Some(vec![format!("{id} was not done: {why}")]),
         Event::StepEnded { id, outcome, .. } => {
             let how = match outcome {
                 StepOutcome::Done | StepOutcome::FoundDone => return None,
@@ -249,6 +251,7 @@ fn in_words(event: &Event) -> Option<Vec<String>> {
             lines.extend(findings.iter().map(|finding| format!("{}: {}", finding.subject, finding.problem)));
             Some(lines)
         }
+        Event::ChangedOutside { change } => Some(vec!["outside change:".to_owned(), change.to_string()]),
         Event::Resumed { .. } => Some(vec!["continues".to_owned()]),
         Event::AbortBegun { .. } => Some(vec!["undoes what is still to undo".to_owned()]),
         Event::RunEnded { outcome: RunOutcome::Completed } => {
@@ -258,12 +261,18 @@ fn in_words(event: &Event) -> Option<Vec<String>> {
         Event::RunEnded { outcome: RunOutcome::Recovered } => {
             Some(vec!["recovered: the configured votes are expected again, and nothing is left to undo".to_owned()])
         }
+        Event::RunEnded { outcome: RunOutcome::NothingDone(_) } => Some(vec!["ended before it began".to_owned()]),
+        Event::FoundSet { undo, .. } => Some(vec![format!("found set, to undo: {}", undo.kind().title())]),
         Event::RunStarted { .. }
+        | Event::ListsRefreshBegun { .. }
+        | Event::ListsRefreshed { .. }
         | Event::DriverTookOver { .. }
         | Event::DowntimeAgreed { .. }
         | Event::StepStarted { .. }
         | Event::CommandAnswered { .. }
         | Event::GuestRanSince { .. }
+        | Event::FirstSeen { .. }
+        | Event::CommandInDoubt { .. }
         | Event::OutputKept { .. } => None,
     }
 }

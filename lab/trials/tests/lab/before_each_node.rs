@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use quorate_core::checks::Severity;
-use quorate_core::ids::{NodeName, RunId, UnixMs};
+use quorate_core::ids::{DriverId, NodeName, RunId, UnixMs};
 use quorate_core::policy::Waiver;
 use quorate_core::run::{Event, PauseCause, Request, RunOutcome};
 use quorate_core::steps::Step;
@@ -54,7 +54,7 @@ impl Watcher for Listens {
 /// Resumes the run with these requests, and drives to its end or the next pause.
 async fn goes_on(ports: &Ports, journal: &Journal, run: &RunId, words: Vec<Request>) -> (Ended, Vec<Event>) {
     let mut watcher = Listens::default();
-    let holder = Holder::this_process("again");
+    let holder = Holder::this_process("again", DriverId::drawn(1));
     let mut driver = Driver::take_up(ports.clone(), journal, &holder, run.clone(), &mut watcher)
         .unwrap()
         .known_nodes(["pve1", "pve2", "pve3"].map(NodeName::from).to_vec())
@@ -95,7 +95,7 @@ fn a_new_finding_pauses_the_run_before_the_next_node_and_a_waiver_lets_it_contin
         let journal = Journal::open(&file.0, Mode::Drive).unwrap();
         let beginning = Beginning { run: run.clone(), cluster: "demo".to_owned(), policy, plan };
         let mut watcher = Listens::default();
-        let holder = Holder::this_process("each");
+        let holder = Holder::this_process("each", DriverId::drawn(1));
         let mut driver = Driver::begin(ports.clone(), &journal, &holder, beginning, &mut watcher)
             .unwrap()
             .known_nodes(nodes.clone())
@@ -183,11 +183,17 @@ fn after_the_last_node_the_checks_run_once_more_and_a_finding_keeps_the_run_from
         let journal = Journal::open(&file.0, Mode::Drive).unwrap();
         let beginning = Beginning { run: run.clone(), cluster: "demo".to_owned(), policy, plan };
         let mut watcher = FillsTheDiskOf(last.clone(), sim.clone(), Vec::new());
-        let mut driver = Driver::begin(ports.clone(), &journal, &Holder::this_process("last"), beginning, &mut watcher)
-            .unwrap()
-            .known_nodes(nodes)
-            .having_seen(prepared.snapshot)
-            .when_paused(WhenPaused::Leave);
+        let mut driver = Driver::begin(
+            ports.clone(),
+            &journal,
+            &Holder::this_process("last", DriverId::drawn(1)),
+            beginning,
+            &mut watcher,
+        )
+        .unwrap()
+        .known_nodes(nodes)
+        .having_seen(prepared.snapshot)
+        .when_paused(WhenPaused::Leave);
         let ended = driver.drive().await.unwrap();
         drop(driver);
         let full = format!("{last}: / on {last} has 1.0 GiB free");
@@ -221,10 +227,16 @@ fn a_run_aborted_over_a_finding_of_the_final_check_leaves_no_node_undone() {
         let journal = Journal::open(&file.0, Mode::Drive).unwrap();
         let beginning = Beginning { run: run.clone(), cluster: "demo".to_owned(), policy, plan };
         let mut watcher = FillsTheDiskOf(last, sim.clone(), Vec::new());
-        let mut driver = Driver::begin(ports.clone(), &journal, &Holder::this_process("word"), beginning, &mut watcher)
-            .unwrap()
-            .known_nodes(nodes)
-            .when_paused(WhenPaused::Leave);
+        let mut driver = Driver::begin(
+            ports.clone(),
+            &journal,
+            &Holder::this_process("word", DriverId::drawn(1)),
+            beginning,
+            &mut watcher,
+        )
+        .unwrap()
+        .known_nodes(nodes)
+        .when_paused(WhenPaused::Leave);
         found(&driver.drive().await.unwrap());
         drop(driver);
         let (ended, _) = goes_on(&ports, &journal, &run, vec![Request::Abort]).await;

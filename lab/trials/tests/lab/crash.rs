@@ -1,7 +1,7 @@
 //! The crash matrix: the engine is killed at every point of both reference runs, and each run is resumed.
 
 use quorate_core::steps::verbs;
-use quorate_trials::crash::{Points, matrix, votes_matrix};
+use quorate_trials::crash::{Points, Wakes, freezes, matrix, votes_matrix};
 
 #[test]
 fn a_run_killed_at_any_point_ends_as_the_reference_does_and_both_runs_have_every_kind_of_step() {
@@ -19,4 +19,13 @@ fn a_run_killed_at_any_point_ends_as_the_reference_does_and_both_runs_have_every
     taken.sort();
     all.sort();
     assert_eq!(taken, all, "every kind of step there is, once in one of the two");
+}
+
+/// A sample of the walk that `cargo xtask crash-matrix --freezes` makes as a whole.
+#[test]
+fn an_order_of_a_driver_that_was_frozen_does_no_harm_whenever_it_takes_effect() {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let walked = freezes(Wakes::Every(20), threads).unwrap();
+    assert!(walked.orders >= 15 && walked.wakes > 60, "{walked:?}");
+    assert!(walked.failures.is_empty(), "{walked:#?}");
 }

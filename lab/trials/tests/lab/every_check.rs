@@ -8,11 +8,11 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use quorate_core::checks::{self, Finding};
-use quorate_core::ids::{GuestId, NodeName, UnitName, UnixMs};
+use quorate_core::ids::{DriverId, GuestId, NodeName, UnitName, UnixMs};
 use quorate_core::invariants;
 use quorate_core::policy::{Policy, Waiver};
-use quorate_core::snapshot::DriverLock;
-use quorate_engine::refresh;
+use quorate_core::snapshot::{DriverLock, JournalHead};
+use quorate_engine::{refresh, stale};
 use quorate_pve::observe::{DRIVER_LOCK_FILE, Hosts, Look, observe};
 use quorate_trials::ports::SimPorts;
 use quorate_world::World;
@@ -73,7 +73,16 @@ const ROWS: &[Row] = &[
         check: "driver-lock",
         words: "the cluster is being upgraded",
         change: |world, _| {
-            let lock = DriverLock { run: "ab12".into(), holder: "ben".into(), renewed: UnixMs(world.now_ms) };
+            let lock = DriverLock {
+                run: "ab12".into(),
+                holder: "ben".into(),
+                id: DriverId::drawn(1),
+                head: JournalHead { seq: 7, hash: "ab".into() },
+                journal: "cd".into(),
+                renewed: UnixMs(world.now_ms),
+                released: false,
+                ended: false,
+            };
             let json = serde_json::to_string(&lock).unwrap();
             world.pmxcfs_write(&"pve1".into(), DRIVER_LOCK_FILE, &json).unwrap();
         },
@@ -447,7 +456,7 @@ fn with_fresh_lists() -> World {
     let sim = SimPorts::new(Arc::new(Mutex::new(common::demo())));
     let failed = common::block_on(async {
         let ports = sim.ports();
-        refresh(&ports, &observe(&ports, Look { hosts: Hosts::Nobody, ..Look::full() }).await).await
+        refresh(&ports, &stale(&observe(&ports, Look { hosts: Hosts::Nobody, ..Look::full() }).await)).await
     });
     assert!(failed.is_empty(), "{failed:?}");
     sim.world().clone()
@@ -461,7 +470,7 @@ fn found(change: fn(&mut World, &mut Policy)) -> Vec<Finding> {
     let sim = SimPorts::new(Arc::new(Mutex::new(world)));
     let look = Look { known_nodes, ..Look::full() };
     let ports = sim.ports();
-    checks::run_all(&common::block_on(observe(&ports, look)), &policy)
+    checks::run_all(&common::block_on(observe(&ports, look)), &policy, checks::Asked::BeforeARun)
 }
 
 fn hits(findings: &[Finding], row: &Row) -> bool {

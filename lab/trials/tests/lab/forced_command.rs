@@ -13,7 +13,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use quorate_core::command::quote_all;
-use quorate_core::ids::{NodeName, UnixMs};
+use quorate_core::fence::Condition;
+use quorate_core::ids::{DriverId, NodeName, UnixMs};
 use quorate_core::run::{Event, RunOutcome};
 use quorate_engine::{Beginning, Driver, Ended, Lists, Watcher, WhenPaused, new_run_id, prepare};
 use quorate_journal::{Holder, Journal, Mode};
@@ -73,7 +74,7 @@ async fn heard_in_a_whole_run() -> BTreeSet<String> {
     let (plan, _) = prepared.plan.expect("the demo has a plan");
     let file = common::JournalFile::new();
     let journal = Journal::open(&file.0, Mode::Drive).unwrap();
-    let holder = Holder::this_process("gate");
+    let holder = Holder::this_process("gate", DriverId::drawn(1));
     let beginning = Beginning { run, cluster: "demo".to_owned(), policy, plan };
     let mut watcher = Nobody;
     let mut driver = Driver::begin(ports, &journal, &holder, beginning, &mut watcher)
@@ -123,12 +124,39 @@ fn the_forced_command_refuses_what_a_run_never_needs() {
         "sh -c 'printf %s \"$1\" > \"$2\"' sh 'x' /etc/passwd",
         "sh -c 'printf %s \"$1\" > \"$2\"' sh x';id' /etc/pve/priv/quorate-driver.json",
         "pvecm expected 1",
+        "systemctl reboot",
+        "ha-manager crm-command node-maintenance enable pve1",
+        "ceph osd set-group noout pve1",
+        "sh -c 'exec \"$@\"' quorate 6a0f2f5c-0000-4000-a000-000000000001 9 0123456789abcdef systemctl reboot",
         "true\ttrue",
         "qm list; qm stop 101",
     ];
     let lines = lines.map(str::to_owned);
     for (line, outcome) in lines.iter().zip(judged(&lines)) {
         assert!(outcome.starts_with("refused  "), "{line}: {outcome}");
+    }
+}
+
+/// The condition of another order is not enough: what changes settings does not look whether the node is empty.
+#[test]
+fn the_forced_command_allows_each_order_behind_its_own_condition_only() {
+    let behind = |condition: Condition, order: &str| {
+        let front = format!("sh -c '{}' quorate 6a0f2f5c-0000-4000-a000-000000000001", condition.script());
+        format!("{front} 900 0123456789abcdef {order}")
+    };
+    let (reboot, noout) = ("systemctl reboot", "ceph osd set-group noout pve1");
+    let rows = [
+        (behind(Condition::OursAndEmpty, reboot), "allowed"),
+        (behind(Condition::Ours, noout), "allowed"),
+        (behind(Condition::Ours, reboot), "refused"),
+        (behind(Condition::NoQuorum, reboot), "refused"),
+        (behind(Condition::OursAndEmpty, noout), "refused"),
+        (behind(Condition::Ours, "pvesh set /cluster/options --crs ha=static;id"), "refused"),
+        (behind(Condition::Ours, noout).replace("$(cat", "$(id; cat"), "refused"),
+    ];
+    let lines = rows.each_ref().map(|(line, _)| line.clone());
+    for ((line, expected), outcome) in rows.iter().zip(judged(&lines)) {
+        assert!(outcome.starts_with(expected), "{outcome} {line}");
     }
 }
 

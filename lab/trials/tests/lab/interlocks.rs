@@ -7,7 +7,7 @@ use crate::common;
 use std::sync::{Arc, Mutex};
 
 use common::{JournalFile, block_on, demo, policy, tell};
-use quorate_core::ids::{GuestId, NodeName, UnixMs};
+use quorate_core::ids::{DriverId, GuestId, NodeName, UnixMs};
 use quorate_core::run::{Event, RunOutcome};
 use quorate_core::steps::Step;
 use quorate_engine::{Beginning, Driver, Ended, Lists, Watcher, WhenPaused, new_run_id, prepare};
@@ -16,7 +16,6 @@ use quorate_trials::ports::SimPorts;
 use quorate_trials::simulated_run::{AfterStep, AtStep, Outcome, SimulatedRun};
 use quorate_world::World;
 use quorate_world::faults::{Fault, FaultKind};
-use quorate_world::impact::Impact;
 
 const LOCK: &str = "/etc/pve/priv/lock/quorate";
 const HOLDER: &str = "/etc/pve/priv/quorate-driver.json";
@@ -27,7 +26,10 @@ fn left_locked() -> World {
     let node = NodeName::from("pve3");
     world.pmxcfs_mkdir(&node, LOCK).unwrap();
     let renewed = world.now_ms;
-    let holder = format!(r#"{{"run":"0badcafe","holder":"admin@laptop, process 7","renewed":{renewed}}}"#);
+    let head = r#"{"seq":7,"hash":"ab"}"#;
+    let holder = format!(
+        r#"{{"run":"0badcafe","holder":"admin@laptop, process 7","id":"00000000000000aa","head":{head},"journal":"cd","renewed":{renewed},"released":false,"ended":false}}"#
+    );
     world.pmxcfs_write(&node, HOLDER, &holder).unwrap();
     world
 }
@@ -60,19 +62,18 @@ fn the_lock_of_a_driver_that_died_on_another_laptop_runs_out_and_the_run_is_done
 }
 
 #[test]
-fn a_lock_that_was_renewed_a_moment_ago_keeps_a_second_laptop_out() {
-    let world = Arc::new(Mutex::new(left_locked()));
-    let file = JournalFile::new();
-    let journal = Journal::open(&file.0, Mode::Drive).unwrap();
-    let told = match block_on(calm().begin(&SimPorts::new(world.clone()), &journal)) {
-        Ok(outcome) => outcome.refused.join("\n"),
-        Err(error) => error.to_string(),
+fn a_lock_that_was_renewed_a_moment_ago_is_waited_for_before_even_package_lists_are_refreshed() {
+    let world = left_locked();
+    let begun_ms = world.now_ms;
+    let (outcome, _) = held(&calm(), world);
+    assert_eq!(outcome.ended, Some(Ended::Over(RunOutcome::Completed)), "{:?}\n{}", outcome.refused, tell(&outcome));
+    let at = |wanted: fn(&Event) -> bool| {
+        outcome.events.iter().find(|(_, event)| wanted(event)).map(|(at, _)| at.since_s(UnixMs(begun_ms)))
     };
-    assert!(told.contains("admin@laptop"), "{told}");
-    let world = world.lock().unwrap();
-    assert!(world.files.contains_key(LOCK), "it is not ours to take");
-    let impact = Impact::report(&world, 0, 0.0);
-    assert!(impact.clean && impact.moves == 0, "{impact:#?}");
+    let refreshed = at(|event| matches!(event, Event::ListsRefreshBegun { .. })).expect("its lists are old");
+    assert!((120..200).contains(&refreshed), "{refreshed}");
+    let first = at(|event| matches!(event, Event::StepStarted { .. }));
+    assert!(first.is_some_and(|first| first >= refreshed), "{first:?}");
 }
 
 #[test]
@@ -206,10 +207,16 @@ fn a_clock_that_is_set_during_a_run_costs_neither_the_lock_nor_the_run() {
             let journal = Journal::in_memory().unwrap();
             let beginning = Beginning { run, cluster: "demo".to_owned(), policy, plan };
             let mut watcher = SetsTheClock { sim: sim.clone(), by_s, is_set: false, other_got_it: false };
-            let mut driver = Driver::begin(ports, &journal, &Holder::this_process("clock"), beginning, &mut watcher)
-                .unwrap()
-                .known_nodes(nodes)
-                .when_paused(WhenPaused::Leave);
+            let mut driver = Driver::begin(
+                ports,
+                &journal,
+                &Holder::this_process("clock", DriverId::drawn(1)),
+                beginning,
+                &mut watcher,
+            )
+            .unwrap()
+            .known_nodes(nodes)
+            .when_paused(WhenPaused::Leave);
             let ended = driver.drive().await.unwrap();
             drop(driver);
             assert_eq!(ended, Ended::Over(RunOutcome::Completed), "set by {by_s} s");

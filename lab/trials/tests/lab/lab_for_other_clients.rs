@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use quorate_core::ids::NodeName;
 use quorate_lab::{Lab, LabOptions, Port};
-use quorate_pve::live::{self, HostKey, LiveClock, LiveConfig, NodeEndpoint, Secret, Timeouts};
+use quorate_pve::live::{self, HostKey, LiveClock, LiveConfig, NodeEndpoint, Secret, SshKey, Timeouts};
 use quorate_pve::observe::{Look, observe};
 use quorate_world::cluster_file::{DEMO, world_from_toml};
 
@@ -48,7 +48,6 @@ impl Drop for Scratch {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_live_client_looks_at_the_lab_and_leaves_nothing_unknown() {
-    let scratch = Scratch::new("live");
     let lab = lab(20, 1).await;
     let nodes = lab.endpoints().values().map(|endpoint| NodeEndpoint {
         name: endpoint.node.clone(),
@@ -62,7 +61,7 @@ async fn the_live_client_looks_at_the_lab_and_leaves_nothing_unknown() {
         nodes: nodes.collect(),
         token_id: token_id.to_owned(),
         token_secret: Secret::new(secret),
-        ssh_key_files: vec![scratch.write("id", lab.ssh_private_key())],
+        ssh_keys: vec![SshKey { path: "id".into(), text: Secret::new(lab.ssh_private_key()) }],
         timeouts: Timeouts::default(),
     };
     let clock = Arc::new(LiveClock::scaled(lab.clock().now(), f64::from(lab.clock().factor())));

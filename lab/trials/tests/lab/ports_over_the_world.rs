@@ -11,7 +11,7 @@ use quorate_core::command::Method;
 use quorate_core::ids::NodeName;
 use quorate_pve::observe::{Look, observe};
 use quorate_pve::ports::{Api, ApiError, ApiRequest, Clock, Exit, Shell, ShellError};
-use quorate_trials::ports::{Kill, SimPorts};
+use quorate_trials::ports::{SimPorts, Stop};
 use quorate_wire::Credentials;
 use quorate_world::cluster_file::{DEMO, world_from_toml};
 
@@ -101,7 +101,7 @@ async fn a_caller_that_is_killed_after_a_call_has_had_its_effect_and_before_it_h
         params: vec![("value".to_owned(), "1".to_owned())],
         ..ApiRequest::get("/cluster/ceph/flags/noout")
     };
-    for (kill, effect) in [(Kill::Before(2), false), (Kill::After(2), true)] {
+    for (kill, effect) in [(Stop::Before(2), false), (Stop::After(2), true)] {
         let sim = ports();
         sim.kill(kill);
         sim.call(ApiRequest::get("/version")).await.expect("the first call is answered");

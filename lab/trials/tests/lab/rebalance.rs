@@ -7,7 +7,7 @@ use crate::common;
 
 use std::sync::{Arc, Mutex};
 
-use quorate_core::ids::{NodeName, UnixMs};
+use quorate_core::ids::{DriverId, NodeName, UnixMs};
 use quorate_core::plan::Plan;
 use quorate_core::run::{Event, RunOutcome};
 use quorate_core::steps::{Rebalance, set, undo};
@@ -61,7 +61,7 @@ fn run(change: impl FnOnce(&mut Plan)) -> Story {
         let journal = Journal::open(&file.0, Mode::Drive).unwrap();
         let beginning = Beginning { run, cluster: "demo".to_owned(), policy, plan: plan.clone() };
         let mut watcher = Listens::default();
-        let holder = Holder::this_process("quiet");
+        let holder = Holder::this_process("quiet", DriverId::drawn(1));
         let mut driver = Driver::begin(ports.clone(), &journal, &holder, beginning, &mut watcher)
             .unwrap()
             .known_nodes(nodes)

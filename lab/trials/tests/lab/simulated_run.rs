@@ -123,27 +123,3 @@ fn an_abort_in_the_middle_leaves_nothing_of_ours() {
         assert!(outcome.impact.clean, "{step}: {:#?}", outcome.impact);
     }
 }
-
-/// Another user's lock in the cluster, as a driver with another journal leaves it.
-fn locked_by_another_driver() -> quorate_world::World {
-    let mut world = demo();
-    let node = "pve3".into();
-    world.pmxcfs_mkdir(&node, "/etc/pve/priv/lock/quorate").unwrap();
-    let holder = r#"{"run":"0badcafe","holder":"admin@laptop, process 7","renewed":1795348700000}"#;
-    world.pmxcfs_write(&node, "/etc/pve/priv/quorate-driver.json", holder).unwrap();
-    world
-}
-
-#[test]
-fn a_second_driver_from_another_journal_is_refused_and_changes_nothing() {
-    let file = JournalFile::new();
-    let simulated_run = SimulatedRun { policy: policy(), ..SimulatedRun::default() };
-    let world = Arc::new(Mutex::new(locked_by_another_driver()));
-    let journal = Journal::open(&file.0, Mode::Drive).unwrap();
-    match block_on(simulated_run.begin(&SimPorts::new(world.clone()), &journal)) {
-        Ok(outcome) => assert!(outcome.refused.iter().any(|line| line.contains("admin@laptop")), "{outcome:#?}"),
-        Err(error) => assert!(error.to_string().contains("admin@laptop"), "{error}"),
-    }
-    let impact = Impact::report(&world.lock().unwrap(), 0, 0.0);
-    assert!(impact.clean && impact.moves == 0 && impact.nodes_upgraded == 0, "{impact:#?}");
-}

@@ -7,7 +7,7 @@ use ring::digest;
 use serde_json::{Map, Value, json};
 
 use super::{Call, Route, route};
-use crate::answer::{Refusal, Reply};
+use crate::answer::{CallRefused, Reply};
 use crate::text::hex;
 use crate::upstream;
 
@@ -26,19 +26,22 @@ pub(crate) fn manager(node: &Node) -> (String, String, String) {
     (version, release, repoid)
 }
 
-fn version(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn version(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let (version, release, repoid) = manager(call.here());
     Ok(json!({"version": version, "release": release, "repoid": repoid}).into())
 }
 
-fn ticket(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn ticket(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let mut user = call.args.text("username").to_owned();
     if let Some(realm) = call.args.get("realm") {
         user = format!("{user}@{realm}");
     }
     let access = &call.world.access;
-    let (ticket, csrf) =
-        call.wire.gate.log_in(access, &user, call.args.text("password"), call.now_s()).ok_or(Refusal::LoginFailed)?;
+    let (ticket, csrf) = call
+        .wire
+        .gate
+        .log_in(access, &user, call.args.text("password"), call.now_s())
+        .ok_or(CallRefused::LoginFailed)?;
     let mut data = json!({"username": user, "ticket": ticket, "CSRFPreventionToken": csrf, "cap": caps(call, &user)});
     if access.allows(&user, "/", "Sys.Audit") {
         data["clustername"] = json!(call.world.corosync.cluster_name);
@@ -70,10 +73,10 @@ fn caps(call: &Call<'_>, user: &str) -> Value {
     caps.into()
 }
 
-fn permissions(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn permissions(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let who = call.args.get("userid").map_or_else(|| call.caller.auth_id(), str::to_owned);
     if who != call.caller.auth_id() && !call.may("/access", &["Sys.Audit"]) {
-        return Err(Refusal::Forbidden("/access, Sys.Audit".to_owned()));
+        return Err(CallRefused::Forbidden("/access, Sys.Audit".to_owned()));
     }
     let paths: BTreeSet<String> = match call.args.get("path") {
         Some(path) => BTreeSet::from([path.to_owned()]),

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::access::manager;
 use super::{Call, Route, route};
-use crate::answer::{Refusal, Reply, object};
+use crate::answer::{CallRefused, Reply, object};
 use crate::text::hex;
 
 pub(super) const ROUTES: &[Route] = &[
@@ -32,7 +32,7 @@ fn describe(package: &str) -> Map<String, Value> {
 }
 
 /// Upgrades according to the node's present lists; packages that would be removed are not shown here.
-fn pending(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn pending(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let list = call.world.pending(&call.node).into_iter().map(|package| {
         let mut entry = describe(&package.name);
         entry.insert("Version".into(), json!(package.to));
@@ -46,7 +46,7 @@ fn pending(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(list.collect::<Value>().into())
 }
 
-fn update(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn update(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let user = call.caller.auth_id();
     Ok(json!(call.world.apt_update(&call.node, &user)?).into())
 }
@@ -67,7 +67,7 @@ pub(crate) fn ordered(node: &Node) -> Vec<(&str, &str)> {
     list
 }
 
-fn versions(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn versions(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let node = call.here();
     let (version, _, repoid) = manager(node);
     let candidates: BTreeMap<_, _> =
@@ -92,7 +92,7 @@ fn versions(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(list.collect::<Value>().into())
 }
 
-fn repositories(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn repositories(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let node = call.here();
     let mut by_file: BTreeMap<&str, Vec<&Repository>> = BTreeMap::new();
     for repository in &node.repositories {
@@ -107,22 +107,22 @@ fn repositories(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 }
 
 /// Switches one entry of a file on or off.
-fn toggle_repository(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn toggle_repository(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let (path, index) = (call.args.text("path").to_owned(), call.args.number("index").unwrap_or(0));
     let enabled = call.args.switch("enabled");
     let Some(node) = call.world.nodes.get_mut(&call.node) else { return Ok(Value::Null.into()) };
     let mut of_file = node.repositories.iter_mut().filter(|repository| repository.path == path);
     let found = of_file.nth(usize::try_from(index).unwrap_or(usize::MAX));
-    let found = found.ok_or_else(|| Refusal::failed(format!("invalid index - {index}")))?;
+    let found = found.ok_or_else(|| CallRefused::failed(format!("invalid index - {index}")))?;
     found.enabled = enabled.unwrap_or(found.enabled);
     Ok(Value::Null.into())
 }
 
 /// Adds a repository that PVE knows by name, or switches it on. Suites cannot be changed this way.
-fn add_repository(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn add_repository(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let handle = call.args.text("handle").to_owned();
     let known = STANDARD.iter().find(|(known, ..)| *known == handle);
-    let (_, _, component) = known.ok_or_else(|| Refusal::failed(format!("unknown repository '{handle}'")))?;
+    let (_, _, component) = known.ok_or_else(|| CallRefused::failed(format!("unknown repository '{handle}'")))?;
     let nine = call.release() >= (9, 0);
     let Some(node) = call.world.nodes.get_mut(&call.node) else { return Ok(Value::Null.into()) };
     if let Some(there) = node.repositories.iter_mut().find(|repository| repository.component == *component) {
@@ -142,11 +142,11 @@ fn add_repository(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(Value::Null.into())
 }
 
-fn changelog(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn changelog(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let name = call.args.text("name");
     let version = call.args.get("version").map(str::to_owned);
     let version = version.or_else(|| call.here().installed(name).map(|version| version.as_str().to_owned()));
-    let version = version.ok_or_else(|| Refusal::failed(format!("unable to find package '{name}'")))?;
+    let version = version.ok_or_else(|| CallRefused::failed(format!("unable to find package '{name}'")))?;
     Ok(json!(format!("{name} ({version}) stable; urgency=medium\n\n  * a change in the lab\n")).into())
 }
 

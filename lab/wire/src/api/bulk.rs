@@ -6,7 +6,7 @@ use quorate_world::bulk::BulkKind;
 use serde_json::json;
 
 use super::{Call, Route, route};
-use crate::answer::{Refusal, Reply};
+use crate::answer::{CallRefused, Reply};
 
 pub(super) const ROUTES: &[Route] = &[
     route("POST", "/nodes/{node}/startall", start_all),
@@ -18,7 +18,7 @@ pub(super) const ROUTES: &[Route] = &[
 ];
 
 /// Guests that the call concerns: those named, or all on `node` for which the caller has the privilege.
-fn guests(call: &Call<'_>, node: Option<&NodeName>, privilege: &str) -> Result<Vec<GuestId>, Refusal> {
+fn guests(call: &Call<'_>, node: Option<&NodeName>, privilege: &str) -> Result<Vec<GuestId>, CallRefused> {
     let named: Option<Vec<u32>> = call
         .args
         .get("vms")
@@ -29,7 +29,7 @@ fn guests(call: &Call<'_>, node: Option<&NodeName>, privilege: &str) -> Result<V
     let found: Vec<GuestId> = meant.map(|guest| guest.id).collect();
     // A caller that names a guest needs the privilege for it; otherwise such guests are silently left out.
     match found.iter().find(|id| !may(id)) {
-        Some(id) if named.is_some() => Err(Refusal::Forbidden(format!("/vms/{}, {privilege}", id.vmid))),
+        Some(id) if named.is_some() => Err(CallRefused::Forbidden(format!("/vms/{}, {privilege}", id.vmid))),
         _ => Ok(found.into_iter().filter(|id| may(id)).collect()),
     }
 }
@@ -44,7 +44,7 @@ fn run(call: &mut Call<'_>, task: &str, guests: Vec<GuestId>, kind: BulkKind, wo
     json!(call.world.bulk(&node, (task, ""), guests, kind, workers, &user)).into()
 }
 
-fn start_all(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn start_all(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let node = call.node.clone();
     let mut all = guests(call, Some(&node), "VM.PowerMgmt")?;
     // Without a list only those that start with their node.
@@ -59,14 +59,14 @@ fn shutdown(call: &Call<'_>) -> BulkKind {
     BulkKind::Shutdown { timeout_s: call.args.number("timeout").unwrap_or(180), force }
 }
 
-fn stop_all(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn stop_all(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let node = call.node.clone();
     let all = guests(call, Some(&node), "VM.PowerMgmt")?;
     let workers = given_workers(call).unwrap_or(4);
     Ok(run(call, "stopall", all, shutdown(call), workers))
 }
 
-fn move_to(call: &Call<'_>) -> Result<BulkKind, Refusal> {
+fn move_to(call: &Call<'_>) -> Result<BulkKind, CallRefused> {
     let target = NodeName::new(call.args.text("target"));
     if !call.world.nodes.contains_key(&target) {
         return Err(WorldError::NoSuchNode(target.to_string()).into());
@@ -74,33 +74,33 @@ fn move_to(call: &Call<'_>) -> Result<BulkKind, Refusal> {
     Ok(BulkKind::Migrate { target, with_local_disks: call.args.is_on("with-local-disks") })
 }
 
-fn migrate_all(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn migrate_all(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     if call.args.text("target") == call.node.as_str() {
-        return Err(Refusal::parameter("target", "target is local node."));
+        return Err(CallRefused::parameter("target", "target is local node."));
     }
     let node = call.node.clone();
     let kind = move_to(call)?;
     let all = guests(call, Some(&node), "VM.Migrate")?;
     let name = if call.release() >= (9, 1) { "max-workers" } else { "maxworkers" };
     let workers = given_workers(call).ok_or_else(|| {
-        Refusal::failed(format!("either '{name}' parameter or max_workers in datacenter.cfg must be set!"))
+        CallRefused::failed(format!("either '{name}' parameter or max_workers in datacenter.cfg must be set!"))
     })?;
     Ok(run(call, "migrateall", all, kind, workers))
 }
 
-fn bulk_start(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn bulk_start(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let all = guests(call, None, "VM.PowerMgmt")?;
     let workers = given_workers(call).unwrap_or(1);
     Ok(run(call, "bulk-start", all, BulkKind::Start, workers))
 }
 
-fn bulk_shutdown(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn bulk_shutdown(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let all = guests(call, None, "VM.PowerMgmt")?;
     let workers = given_workers(call).unwrap_or(1);
     Ok(run(call, "bulk-shutdown", all, shutdown(call), workers))
 }
 
-fn bulk_migrate(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn bulk_migrate(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let kind = move_to(call)?;
     let all = guests(call, None, "VM.Migrate")?;
     let workers = given_workers(call).unwrap_or(1);

@@ -6,13 +6,13 @@ use quorate_world::node::Node;
 use quorate_world::{World, WorldError};
 
 use crate::access::Caller;
-use crate::answer::{Refusal, Reply};
+use crate::answer::{CallRefused, Reply};
 use crate::params::Args;
 use crate::schema::Release;
 use crate::{Wire, release};
 
 /// The function behind a call.
-pub(super) type Handler = fn(&mut Call<'_>) -> Result<Reply, Refusal>;
+pub(super) type Handler = fn(&mut Call<'_>) -> Result<Reply, CallRefused>;
 
 /// A call that is answered here.
 pub(super) struct Route {
@@ -51,10 +51,10 @@ impl Call<'_> {
     }
 
     /// Refuses what `may` does not allow.
-    pub(super) fn require(&self, path: &str, any_of: &[&str]) -> Result<(), Refusal> {
+    pub(super) fn require(&self, path: &str, any_of: &[&str]) -> Result<(), CallRefused> {
         match self.may(path, any_of) {
             true => Ok(()),
-            false => Err(Refusal::Forbidden(format!("{path}, {}", any_of.join("|")))),
+            false => Err(CallRefused::Forbidden(format!("{path}, {}", any_of.join("|")))),
         }
     }
 
@@ -76,9 +76,9 @@ impl Call<'_> {
     }
 
     /// The guest that the path names.
-    pub(super) fn guest_id(&self) -> Result<GuestId, Refusal> {
+    pub(super) fn guest_id(&self) -> Result<GuestId, CallRefused> {
         let vmid = self.args.number("vmid").and_then(|vmid| u32::try_from(vmid).ok());
-        let vmid = vmid.ok_or_else(|| Refusal::parameter("vmid", "type check ('integer') failed"))?;
+        let vmid = vmid.ok_or_else(|| CallRefused::parameter("vmid", "type check ('integer') failed"))?;
         Ok(match self.kind() {
             GuestKind::Vm => GuestId::vm(vmid),
             GuestKind::Ct => GuestId::ct(vmid),
@@ -86,14 +86,14 @@ impl Call<'_> {
     }
 
     /// The guest that the path names, if its configuration lies here.
-    pub(super) fn guest(&self) -> Result<&Guest, Refusal> {
+    pub(super) fn guest(&self) -> Result<&Guest, CallRefused> {
         let id = self.guest_id()?;
         let here = self.world.guests.get(&id).filter(|guest| guest.node == self.node);
         here.ok_or_else(|| WorldError::NotHere { node: self.node.clone(), id }.into())
     }
 
     /// Without quorum /etc/pve cannot be written: `file` is below it.
-    pub(super) fn writes(&self, file: &str) -> Result<(), Refusal> {
+    pub(super) fn writes(&self, file: &str) -> Result<(), CallRefused> {
         match self.world.writable(&self.node) {
             true => Ok(()),
             false => Err(WorldError::ReadOnly { path: file.to_owned(), pid: 153 }.into()),
@@ -101,7 +101,7 @@ impl Call<'_> {
     }
 
     /// Without quorum no cluster-wide lock is granted.
-    pub(super) fn locks(&self, lock: &str) -> Result<(), Refusal> {
+    pub(super) fn locks(&self, lock: &str) -> Result<(), CallRefused> {
         match self.world.writable(&self.node) {
             true => Ok(()),
             false => Err(WorldError::NoLock(lock.to_owned()).into()),
@@ -109,7 +109,7 @@ impl Call<'_> {
     }
 }
 
-impl From<WorldError> for Refusal {
+impl From<WorldError> for CallRefused {
     fn from(error: WorldError) -> Self {
         match error {
             WorldError::Parameter { field, message } => Self::parameter(&field, message),

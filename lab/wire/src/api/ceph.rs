@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::ceph_maps::{host_address, metadata, mgrmap, monmap, version_of};
 use super::{Call, Route, route};
-use crate::answer::{Refusal, Reply, object};
+use crate::answer::{CallRefused, Reply, object};
 use crate::ceph::{self, Detail};
 use crate::upstream;
 
@@ -29,17 +29,18 @@ pub(super) const ROUTES: &[Route] = &[
 ];
 
 /// Ceph, if it is configured and its monitors answer.
-pub(super) fn ceph_of<'a>(call: &'a Call<'_>) -> Result<&'a Ceph, Refusal> {
-    let ceph = call.world.ceph.as_ref().ok_or_else(|| Refusal::failed("binary not installed: /usr/bin/ceph-mon"))?;
+pub(super) fn ceph_of<'a>(call: &'a Call<'_>) -> Result<&'a Ceph, CallRefused> {
+    let ceph =
+        call.world.ceph.as_ref().ok_or_else(|| CallRefused::failed("binary not installed: /usr/bin/ceph-mon"))?;
     // Without a quorum of monitors, and for some seconds after one was lost, every question times out.
     if call.world.now_ms < ceph.busy_until_ms || !ceph::answers(ceph) {
-        return Err(Refusal::failed("error with 'mon dump': got timeout"));
+        return Err(CallRefused::failed("error with 'mon dump': got timeout"));
     }
     Ok(ceph)
 }
 
 /// `ceph status`, with the full monitor and manager maps put back in.
-fn status(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn status(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let ceph = ceph_of(call)?;
     let mut data = ceph::status(call.world, ceph, Detail::Full);
     data["monmap"] = monmap(call, ceph, &data["quorum"]);
@@ -62,7 +63,7 @@ const FLAGS: [(&str, &str); 11] = [
     ("pause", "Pauses read and writes."),
 ];
 
-fn flags(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn flags(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let ceph = ceph_of(call)?;
     let list = FLAGS.iter().map(|(name, description)| {
         json!({"name": name, "description": description, "value": u8::from(ceph.flags.contains(*name))})
@@ -70,22 +71,22 @@ fn flags(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(list.collect::<Value>().into())
 }
 
-fn flag_name(call: &Call<'_>) -> Result<String, Refusal> {
+fn flag_name(call: &Call<'_>) -> Result<String, CallRefused> {
     let name = call.args.text("flag");
     if FLAGS.iter().any(|(known, _)| *known == name) {
         return Ok(name.to_owned());
     }
     let known: Vec<_> = FLAGS.iter().map(|(name, _)| *name).collect();
     let text = format!("value '{name}' does not have a value in the enumeration '{}'", known.join(", "));
-    Err(Refusal::parameter("flag", text))
+    Err(CallRefused::parameter("flag", text))
 }
 
-fn flag(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn flag(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let name = flag_name(call)?;
     Ok(json!(u8::from(ceph_of(call)?.flags.contains(&name))).into())
 }
 
-fn set_flag(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn set_flag(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let name = flag_name(call)?;
     ceph_of(call)?;
     let set = call.args.is_on("value");
@@ -94,7 +95,7 @@ fn set_flag(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 }
 
 /// The CRUSH tree. Ids are strings; a host's version is what is installed there, an OSD's what runs.
-fn osds(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn osds(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let ceph = ceph_of(call)?;
     let mut hosts: BTreeMap<&NodeName, Vec<Value>> = BTreeMap::new();
     for (id, osd) in &ceph.osds {
@@ -134,7 +135,7 @@ fn daemon(call: &Call<'_>, ceph: &Ceph, name: &str, daemon: &Daemon) -> Map<Stri
     entry
 }
 
-fn mons(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn mons(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let ceph = ceph_of(call)?;
     let list = ceph.mons.iter().map(|(name, mon)| {
         let mut entry = daemon(call, ceph, name, mon);
@@ -151,7 +152,7 @@ fn mons(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(list.collect::<Value>().into())
 }
 
-fn mgrs(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn mgrs(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let ceph = ceph_of(call)?;
     let list = ceph.mgrs.iter().map(|(name, mgr)| {
         let mut entry = daemon(call, ceph, name, mgr);
@@ -166,7 +167,7 @@ fn mgrs(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(list.collect::<Value>().into())
 }
 
-fn mdss(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn mdss(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let ceph = ceph_of(call)?;
     let list = ceph.mdss.iter().map(|(name, mds)| {
         let mut entry = daemon(call, ceph, name, mds);
@@ -186,11 +187,11 @@ fn mdss(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(list.collect::<Value>().into())
 }
 
-fn pools(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn pools(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     Ok(pool_entries(call)?.into_iter().collect::<Value>().into())
 }
 
-fn pool_entries(call: &Call<'_>) -> Result<Vec<Value>, Refusal> {
+fn pool_entries(call: &Call<'_>) -> Result<Vec<Value>, CallRefused> {
     let ceph = ceph_of(call)?;
     let raw: u64 = ceph.osds.values().map(|osd| osd.total_bytes).sum();
     let list = ceph.pools.iter().map(|(number, pool)| {
@@ -214,7 +215,7 @@ fn pool_entries(call: &Call<'_>) -> Result<Vec<Value>, Refusal> {
     Ok(list.collect())
 }
 
-fn file_systems(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn file_systems(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let ceph = ceph_of(call)?;
     let list = ceph.fs_name.iter().map(|name| {
         let of_kind = |application: &str| {
@@ -227,13 +228,14 @@ fn file_systems(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 }
 
 /// One daemon at a time. A `no` is an error here, a `yes` has Ceph's text inside.
-fn cmd_safety(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn cmd_safety(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let ceph = ceph_of(call)?;
     let (service, id) = (call.args.text("service"), call.args.text("id"));
-    let no = |text: String| Refusal::failed(format!("error with '{service} ok-to-stop': mon_command failed - {text}"));
+    let no =
+        |text: String| CallRefused::failed(format!("error with '{service} ok-to-stop': mon_command failed - {text}"));
     let data = match service {
         "osd" => {
-            let osd = OsdId(id.parse().map_err(|_| Refusal::parameter("id", "invalid osd id"))?);
+            let osd = OsdId(id.parse().map_err(|_| CallRefused::parameter("id", "invalid osd id"))?);
             let verdict = ceph.ok_to_stop(&[osd], call.world.now_ms);
             if !verdict.ok {
                 return Err(no(ceph::unsafe_to_stop(&verdict)));

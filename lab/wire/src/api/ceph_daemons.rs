@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::ceph::ceph_of;
 use super::ceph_maps::{host_address, version_of};
 use super::{Call, Route, route};
-use crate::answer::{Refusal, Reply};
+use crate::answer::{CallRefused, Reply};
 use crate::upstream;
 
 pub(super) const ROUTES: &[Route] = &[
@@ -25,7 +25,7 @@ pub(super) const ROUTES: &[Route] = &[
 ];
 
 /// Setting several flags at once is a task, setting one is not.
-fn set_flags(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn set_flags(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     ceph_of(call)?;
     let wanted: Vec<(String, bool)> =
         call.args.iter().filter_map(|(name, _)| Some((name.to_owned(), call.args.switch(name)?))).collect();
@@ -37,25 +37,25 @@ fn set_flags(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 }
 
 /// No check is ever muted in the lab.
-fn mutes(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn mutes(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     ceph_of(call)?;
     Ok(json!([]).into())
 }
 
-fn start(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn start(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     service(call, ServiceAction::Start)
 }
 
-fn stop(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn stop(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     service(call, ServiceAction::Stop)
 }
 
-fn restart(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn restart(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     service(call, ServiceAction::Restart)
 }
 
 /// The task ends when systemd reports success, long before the daemon serves.
-fn service(call: &mut Call<'_>, action: ServiceAction) -> Result<Reply, Refusal> {
+fn service(call: &mut Call<'_>, action: ServiceAction) -> Result<Reply, CallRefused> {
     // A restart must name the service; the other two apply to all on the node.
     let which = call.args.get("service").unwrap_or("ceph").to_owned();
     let which = which.strip_suffix(".target").unwrap_or(&which).to_owned();
@@ -63,11 +63,12 @@ fn service(call: &mut Call<'_>, action: ServiceAction) -> Result<Reply, Refusal>
     Ok(json!(call.world.ceph_service(&call.node, &which, action, &user)?).into())
 }
 
-fn osd_metadata(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn osd_metadata(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let ceph = ceph_of(call)?;
     let number = call.args.number("osdid").and_then(|id| u32::try_from(id).ok()).unwrap_or(u32::MAX);
     let osd = ceph.osds.get(&OsdId(number)).filter(|osd| osd.host == call.node);
-    let osd = osd.ok_or_else(|| Refusal::failed(format!("OSD '{number}' does not exists on host '{}'", call.node)))?;
+    let osd =
+        osd.ok_or_else(|| CallRefused::failed(format!("OSD '{number}' does not exists on host '{}'", call.node)))?;
     let ip = host_address(call, &osd.host);
     let address = |port: u32| format!("[v2:{ip}:{port}/0,v1:{ip}:{}/0]", port + 1);
     let path = format!("/dev/ceph-{number:08x}/osd-block-{number:08x}");
@@ -88,16 +89,16 @@ fn osd_metadata(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 }
 
 /// An index of the paths below one pool.
-fn pool(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn pool(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let ceph = ceph_of(call)?;
     let name = call.args.text("name");
     match ceph.pools.values().any(|pool| pool.name == name) {
         true => Ok(json!([{"subdir": "status"}]).into()),
-        false => Err(Refusal::failed(format!("mon_cmd failed -  unrecognized pool '{name}'"))),
+        false => Err(CallRefused::failed(format!("mon_cmd failed -  unrecognized pool '{name}'"))),
     }
 }
 
-fn config_db(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn config_db(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     ceph_of(call)?;
     Ok(json!([{
         "section": "mon", "name": "auth_allow_insecure_global_id_reclaim", "value": "false", "level": "advanced",
@@ -107,7 +108,7 @@ fn config_db(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 }
 
 /// Of `section:key` pairs, those that `ceph.conf` has.
-fn config_values(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn config_values(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let ceph = ceph_of(call)?;
     let known = [("fsid", ceph.fsid.as_str()), ("osd_pool_default_size", "3"), ("osd_pool_default_min_size", "2")];
     let wanted = call.args.text("config-keys").split([';', ',', ' ']).filter_map(|key| key.split_once(':'));
@@ -122,7 +123,7 @@ fn config_values(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(Value::Object(found).into())
 }
 
-fn log(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn log(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let ceph = ceph_of(call)?;
     let (status, checks) = ceph.health(call.world.now_ms);
     let mut lines = vec![format!("overall {status}")];
@@ -131,7 +132,7 @@ fn log(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 }
 
 /// What this release of PVE offers.
-fn releases(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn releases(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let installed = call.here().installed("ceph-osd").or(call.here().installed("ceph"));
     let installed = installed.map(|version| upstream(version.as_str()).to_owned()).unwrap_or_default();
     let list = [("squid", "19.2", false), ("tentacle", "20.2", true)].map(|(name, version, is_default)| {

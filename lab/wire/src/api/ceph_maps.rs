@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::Call;
 use super::cluster::address;
-use crate::answer::{Refusal, Reply, object};
+use crate::answer::{CallRefused, Reply, object};
 use crate::ceph;
 use crate::text::Moment;
 use crate::upstream;
@@ -120,7 +120,7 @@ fn machine(call: &Call<'_>, ceph: &Ceph, host: &NodeName, version: &str) -> Map<
 }
 
 /// Running versions by daemon, and under `node` the installed ones: the difference is what is still to be restarted.
-pub(super) fn metadata(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+pub(super) fn metadata(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let versions_only = call.args.get("scope") == Some("versions");
     let Some(ceph) = call.world.ceph.as_ref().filter(|_| !versions_only) else {
         return Ok(installed(call).into());

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::config::{disk_total, guest_kind};
 use super::storage::root_total;
 use super::{Call, Route, route};
-use crate::answer::{Refusal, Reply, object};
+use crate::answer::{CallRefused, Reply, object};
 use crate::sees;
 
 pub(super) const ROUTES: &[Route] = &[
@@ -21,7 +21,7 @@ pub(super) const ROUTES: &[Route] = &[
     route("GET", "/cluster/nextid", next_id),
 ];
 
-fn status(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn status(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let world = &*call.world;
     let mut list = vec![json!({
         "id": "cluster",
@@ -104,7 +104,7 @@ pub(super) fn cpu_share(world: &World, node: &NodeName) -> f64 {
     (0.02 + f64::from(cores) / f64::from(cpus) * 0.1).min(1.0)
 }
 
-fn resources(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn resources(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let only = call.args.get("type").map(str::to_owned);
     let wants = |kind: &str| only.as_deref().is_none_or(|only| only == kind);
     let mut list: Vec<Value> = Vec::new();
@@ -209,7 +209,7 @@ fn zones(call: &Call<'_>) -> Vec<Value> {
 }
 
 /// corosync.conf's node list; every value is a string.
-fn config_nodes(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn config_nodes(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let list = call.world.nodes.iter().map(|(name, node)| {
         let votes = call.world.corosync.votes.get(name).copied().unwrap_or(1);
         let mut entry = object(json!({
@@ -226,7 +226,7 @@ fn config_nodes(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(list.collect::<Value>().into())
 }
 
-fn totem(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn totem(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     Ok(totem_section(call).into())
 }
 
@@ -247,7 +247,7 @@ pub(super) fn totem_section(call: &Call<'_>) -> Value {
     })
 }
 
-fn qdevice(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn qdevice(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let Some(device) = &call.world.corosync.qdevice else { return Ok(json!({}).into()) };
     Ok(json!({
         "Model": "Net",
@@ -258,12 +258,12 @@ fn qdevice(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     .into())
 }
 
-fn next_id(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn next_id(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let taken = |vmid: u64| call.world.guests.keys().any(|guest| u64::from(guest.vmid.0) == vmid);
     if let Some(wanted) = call.args.number("vmid") {
         if let Some(guest) = call.world.guests.keys().find(|guest| u64::from(guest.vmid.0) == wanted) {
             let kind = if guest.kind == GuestKind::Vm { "VM" } else { "CT" };
-            return Err(Refusal::parameter("vmid", format!("{kind} {wanted} already exists")));
+            return Err(CallRefused::parameter("vmid", format!("{kind} {wanted} already exists")));
         }
         return Ok(json!(wanted.to_string()).into());
     }

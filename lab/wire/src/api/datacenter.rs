@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::cluster::address;
 use super::{Call, Route, route};
-use crate::answer::{Refusal, Reply, object};
+use crate::answer::{CallRefused, Reply, object};
 use crate::text::config_digest;
 
 pub(super) const ROUTES: &[Route] = &[
@@ -27,7 +27,7 @@ pub(super) const ROUTES: &[Route] = &[
     route("GET", "/cluster/config/join", join),
 ];
 
-fn none(_: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn none(_: &mut Call<'_>) -> Result<Reply, CallRefused> {
     Ok(json!([]).into())
 }
 
@@ -96,7 +96,7 @@ fn policy_word(policy: ShutdownPolicy) -> &'static str {
 }
 
 /// Options with PVE's default are left out. Without the privilege only what every page needs is shown.
-fn options(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn options(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let mut found = object(json!({"mac_prefix": "BC:24:11", "description": ""}));
     found.extend(acted_on(call.world));
     for (key, value) in kept(call.world) {
@@ -125,7 +125,7 @@ fn parts<'a>(text: &'a str, default_key: &'a str) -> BTreeMap<&'a str, &'a str> 
     text.split(',').map(|part| part.split_once('=').unwrap_or((default_key, part))).collect()
 }
 
-fn set_options(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn set_options(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     call.locks("file-datacenter_cfg")?;
     let deleted: Vec<String> = call.args.text("delete").split([',', ' ', ';']).map(str::to_owned).collect();
     let mut kept = kept(call.world);
@@ -142,14 +142,14 @@ fn set_options(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     }
     let text: String = kept.iter().map(|(key, value)| format!("{key}: {value}\n")).collect();
     let node = call.node.clone();
-    call.world.pmxcfs_write(&node, FILE, &text).map_err(Refusal::failed)?;
+    call.world.pmxcfs_write(&node, FILE, &text).map_err(CallRefused::failed)?;
     Ok(Value::Null.into())
 }
 
 /// Sets an option that the world acts on, or resets it to its default; false for any other.
-fn set_option(world: &mut World, key: &str, value: Option<&str>) -> Result<bool, Refusal> {
+fn set_option(world: &mut World, key: &str, value: Option<&str>) -> Result<bool, CallRefused> {
     let options = &mut world.options;
-    let bad = |text: String| Refusal::parameter(key, format!("invalid format - format error\n{text}\n"));
+    let bad = |text: String| CallRefused::parameter(key, format!("invalid format - format error\n{text}\n"));
     match key {
         "max_workers" => options.max_workers = value.and_then(|value| value.parse().ok()),
         "ha" => {
@@ -203,19 +203,20 @@ fn backup_entry(job: &BackupJob) -> Value {
     entry.into()
 }
 
-fn backups(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn backups(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     Ok(call.world.backup_jobs.iter().map(backup_entry).collect::<Value>().into())
 }
 
-fn backup(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn backup(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let id = call.args.text("id");
     let job = call.world.backup_jobs.iter().find(|job| job.id == id);
-    let mut entry = object(backup_entry(job.ok_or_else(|| Refusal::parameter("id", format!("No such job '{id}'")))?));
+    let mut entry =
+        object(backup_entry(job.ok_or_else(|| CallRefused::parameter("id", format!("No such job '{id}'")))?));
     entry.remove("next-run");
     Ok(Value::Object(entry).into())
 }
 
-fn not_backed_up(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn not_backed_up(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let jobs: Vec<&BackupJob> = call.world.backup_jobs.iter().filter(|job| job.enabled).collect();
     let covered = |guest: &quorate_world::guest::Guest| {
         jobs.iter().any(|job| {
@@ -228,17 +229,17 @@ fn not_backed_up(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(list.collect::<Value>().into())
 }
 
-fn api_version(_: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn api_version(_: &mut Call<'_>) -> Result<Reply, CallRefused> {
     Ok(json!(1).into())
 }
 
-fn join(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn join(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let preferred = match call.args.get("node") {
         None | Some("current connected node") => call.node.to_string(),
         Some(node) => node.to_owned(),
     };
     if !call.world.nodes.keys().any(|node| node.as_str() == preferred) {
-        return Err(Refusal::failed(format!("no such node '{preferred}'")));
+        return Err(CallRefused::failed(format!("no such node '{preferred}'")));
     }
     let votes = |name| call.world.corosync.votes.get(name).copied().unwrap_or(1).to_string();
     let nodes = call.world.nodes.iter().map(|(name, node)| {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::config::{digest, entries};
 use super::{Call, Route, route};
-use crate::answer::{Refusal, Reply, object};
+use crate::answer::{CallRefused, Reply, object};
 
 pub(super) const ROUTES: &[Route] = &[
     route("PUT", "/nodes/{node}/qemu/{vmid}/config", set_config),
@@ -70,26 +70,26 @@ const NOT_KEYS: [&str; 11] = [
     "template",
 ];
 
-fn set_config(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn set_config(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     change(call)?;
     Ok(Value::Null.into())
 }
 
-fn set_config_in_a_task(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn set_config_in_a_task(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let id = change(call)?;
     let user = call.caller.auth_id();
     Ok(json!(call.world.quick_task(&call.node, "qmconfig", &id.vmid.to_string(), &user, "")).into())
 }
 
 /// Changes keys of a guest's file. Drives are left to the world; the rest is what its lists and files show.
-fn change(call: &mut Call<'_>) -> Result<GuestId, Refusal> {
+fn change(call: &mut Call<'_>) -> Result<GuestId, CallRefused> {
     let guest = call.guest()?;
     let (id, known) = (guest.id, digest(guest));
     if call.args.get("skiplock").is_some() && !call.caller.is_root() {
-        return Err(Refusal::parameter("skiplock", "Only root may use this option."));
+        return Err(CallRefused::parameter("skiplock", "Only root may use this option."));
     }
     if call.args.get("digest").is_some_and(|sent| sent != known) {
-        return Err(Refusal::failed("detected modified configuration - file changed by other user? Try again."));
+        return Err(CallRefused::failed("detected modified configuration - file changed by other user? Try again."));
     }
     if !call.args.is_on("skiplock") {
         unlocked(guest)?;
@@ -168,14 +168,14 @@ fn set_key(call: &mut Call<'_>, id: GuestId, key: &str, value: Option<&str>) {
 }
 
 /// Nothing is ever pending in the lab: a change takes effect at once.
-fn pending(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn pending(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let guest = call.guest()?;
     let mut list: Vec<_> = entries(guest).into_iter().map(|(key, value)| json!({"key": key, "value": value})).collect();
     list.push(json!({"key": "digest", "value": digest(guest)}));
     Ok(Value::Array(list).into())
 }
 
-fn feature(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn feature(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let guest = call.guest()?;
     let has = match call.args.text("feature") {
         "snapshot" | "clone" => guest.devices.is_empty(),
@@ -185,26 +185,26 @@ fn feature(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(json!({"hasFeature": u8::from(has), "nodes": nodes}).into())
 }
 
-fn agent_answers(call: &Call<'_>) -> Result<(), Refusal> {
+fn agent_answers(call: &Call<'_>) -> Result<(), CallRefused> {
     let guest = call.guest()?;
     if !guest.agent {
-        return Err(Refusal::failed("No QEMU guest agent configured"));
+        return Err(CallRefused::failed("No QEMU guest agent configured"));
     }
     if !guest.is_running() {
-        return Err(Refusal::failed(format!("VM {} is not running", guest.id.vmid)));
+        return Err(CallRefused::failed(format!("VM {} is not running", guest.id.vmid)));
     }
     if !guest.serves() {
-        return Err(Refusal::failed("QEMU guest agent is not running"));
+        return Err(CallRefused::failed("QEMU guest agent is not running"));
     }
     Ok(())
 }
 
-fn agent_ping(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn agent_ping(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     agent_answers(call)?;
     Ok(json!({"result": {}}).into())
 }
 
-fn os_info(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn os_info(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     agent_answers(call)?;
     Ok(json!({"result": {
         "id": "debian", "name": "Debian GNU/Linux", "pretty-name": "Debian GNU/Linux 13 (trixie)", "version": "13 (trixie)",
@@ -214,22 +214,22 @@ fn os_info(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     .into())
 }
 
-fn dbus_vmstate(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn dbus_vmstate(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let guest = call.guest()?;
     match guest.is_running() {
         true => Ok(Value::Null.into()),
-        false => Err(Refusal::failed(format!("VM {} is not running", guest.id.vmid))),
+        false => Err(CallRefused::failed(format!("VM {} is not running", guest.id.vmid))),
     }
 }
 
 /// Parses `+8G` or `40G`. Shrinking is refused.
-fn resize(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn resize(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let guest = call.guest()?;
     let id = guest.id;
     unlocked(guest)?;
     let key = call.args.text("disk").to_owned();
     let disk = guest.disks.iter().find(|disk| disk.key == key);
-    let disk = disk.ok_or_else(|| Refusal::failed(format!("disk '{key}' does not exist")))?;
+    let disk = disk.ok_or_else(|| CallRefused::failed(format!("disk '{key}' does not exist")))?;
     let text = call.args.text("size");
     let (grows, number) = text.strip_prefix('+').map_or((false, text), |number| (true, number));
     let factor = match number.chars().last() {
@@ -243,7 +243,7 @@ fn resize(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let asked = (number * factor as f64) as u64;
     let size = if grows { disk.size_bytes.saturating_add(asked) } else { asked };
     if size < disk.size_bytes {
-        return Err(Refusal::failed("shrinking disks is not supported"));
+        return Err(CallRefused::failed("shrinking disks is not supported"));
     }
     call.writes(&format!("nodes/{}/{}/{}.conf", call.node, directory(id), id.vmid))?;
     if let Some(disk) = call.world.guests.get_mut(&id).and_then(|guest| guest.disks.iter_mut().find(|d| d.key == key)) {
@@ -254,7 +254,7 @@ fn resize(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 }
 
 /// Snapshots, and at the end the present state, which PVE counts as one.
-fn snapshots(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn snapshots(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let guest = call.guest()?;
     let mut parent: Option<&String> = None;
     let mut list = Vec::new();
@@ -285,25 +285,25 @@ fn snapshot_entry(call: &Call<'_>, name: &str) -> Value {
     entry.into()
 }
 
-fn named(call: &Call<'_>) -> Result<String, Refusal> {
+fn named(call: &Call<'_>) -> Result<String, CallRefused> {
     let name = call.args.text("snapname");
     match call.guest()?.snapshots.iter().any(|known| known == name) {
         true => Ok(name.to_owned()),
-        false => Err(Refusal::failed(format!("snapshot '{name}' does not exist"))),
+        false => Err(CallRefused::failed(format!("snapshot '{name}' does not exist"))),
     }
 }
 
-fn take_snapshot(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn take_snapshot(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let guest = call.guest()?;
     let id = guest.id;
     unlocked(guest)?;
     let name = call.args.text("snapname").to_owned();
     if name == "current" {
-        return Err(Refusal::failed("unable to use snapshot name 'current' (reserved name)"));
+        return Err(CallRefused::failed("unable to use snapshot name 'current' (reserved name)"));
     }
     call.writes(&format!("nodes/{}/{}/{}.conf", call.node, directory(id), id.vmid))?;
     if guest.snapshots.contains(&name) {
-        return Err(Refusal::failed(format!("snapshot name '{name}' already used")));
+        return Err(CallRefused::failed(format!("snapshot name '{name}' already used")));
     }
     if let Some(guest) = call.world.guests.get_mut(&id) {
         guest.snapshots.push(name);
@@ -311,7 +311,7 @@ fn take_snapshot(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     snapshot_task(call, id, "snapshot")
 }
 
-fn remove_snapshot(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn remove_snapshot(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let name = named(call)?;
     let id = call.guest()?.id;
     unlocked(call.guest()?)?;
@@ -322,19 +322,19 @@ fn remove_snapshot(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     snapshot_task(call, id, "delsnapshot")
 }
 
-fn snapshot_task(call: &mut Call<'_>, id: GuestId, what: &str) -> Result<Reply, Refusal> {
+fn snapshot_task(call: &mut Call<'_>, id: GuestId, what: &str) -> Result<Reply, CallRefused> {
     let prefix = if id.kind == GuestKind::Vm { "qm" } else { "vz" };
     let user = call.caller.auth_id();
     let upid = call.world.quick_task(&call.node, &format!("{prefix}{what}"), &id.vmid.to_string(), &user, "");
     Ok(json!(upid).into())
 }
 
-fn snapshot(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn snapshot(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     named(call)?;
     Ok(json!([{"cmd": "rollback"}, {"cmd": "config"}]).into())
 }
 
-fn snapshot_config(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn snapshot_config(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     named(call)?;
     let mut found: Map<String, Value> = entries(call.guest()?).into_iter().collect();
     found.insert("snaptime".into(), json!(call.world.started_ms / 1000));
@@ -343,7 +343,7 @@ fn snapshot_config(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 }
 
 /// A lock in its file blocks every change of a guest.
-fn unlocked(guest: &Guest) -> Result<(), Refusal> {
+fn unlocked(guest: &Guest) -> Result<(), CallRefused> {
     match &guest.lock {
         Some(lock) => Err(WorldError::Locked { kind: guest.id.kind, lock: lock.clone() }.into()),
         None => Ok(()),

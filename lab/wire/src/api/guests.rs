@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::cluster::{guest_ha_state, memory_of};
 use super::config::{digest, disk_total, entries};
 use super::{Call, Route, route};
-use crate::answer::{Refusal, Reply, object};
+use crate::answer::{CallRefused, Reply, object};
 use crate::upstream;
 
 pub(super) const ROUTES: &[Route] = &[
@@ -66,14 +66,14 @@ fn entry(call: &Call<'_>, guest: &Guest) -> Map<String, Value> {
     entry
 }
 
-fn list(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn list(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let kind = call.kind();
     let here = call.here().guests.iter().filter_map(|id| call.world.guests.get(id));
     let visible = here.filter(|guest| guest.id.kind == kind && call.sees_guest(guest.id));
     Ok(visible.map(|guest| Value::Object(entry(call, guest))).collect::<Value>().into())
 }
 
-fn config(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn config(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let guest = call.guest()?;
     let mut found: Map<String, Value> = entries(guest).into_iter().collect();
     // Raw settings of a container are a list of pairs.
@@ -90,7 +90,7 @@ fn config(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(Value::Object(found).into())
 }
 
-fn vm_current(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn vm_current(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let guest = call.guest()?;
     let mut found = current(call, guest);
     let runs = guest.runs_on.contains(&call.node);
@@ -116,7 +116,7 @@ fn vm_current(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(Value::Object(found).into())
 }
 
-fn ct_current(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn ct_current(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let guest = call.guest()?;
     Ok(Value::Object(current(call, guest)).into())
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::ha_rules::{into_group, migrated, parse_sid};
 use super::ha_status::{current, manager};
 use super::{Call, Route, route};
-use crate::answer::{Refusal, Reply, object};
+use crate::answer::{CallRefused, Reply, object};
 use crate::text::config_digest;
 
 pub(super) const ROUTES: &[Route] = &[
@@ -30,7 +30,7 @@ fn resources_digest(world: &World) -> String {
     config_digest(&format!("{:?}", world.ha.resources))
 }
 
-fn resources(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn resources(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let only = call.args.get("type");
     let digest = resources_digest(call.world);
     let of_type = |sid: &GuestId| only.is_none_or(|only| kind_word(*sid) == only);
@@ -86,16 +86,19 @@ fn resource_entry(call: &Call<'_>, sid: GuestId, resource: &Resource, digest: &s
 }
 
 /// The sid in the path; a bare number is a guest's.
-fn sid(call: &Call<'_>) -> Result<GuestId, Refusal> {
+fn sid(call: &Call<'_>) -> Result<GuestId, CallRefused> {
     parse_sid(call.world, call.args.text("sid")).ok_or_else(|| {
-        Refusal::parameter("sid", format!("invalid format - unable to parse resource ID '{}'\n", call.args.text("sid")))
+        CallRefused::parameter(
+            "sid",
+            format!("invalid format - unable to parse resource ID '{}'\n", call.args.text("sid")),
+        )
     })
 }
 
-fn resource(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn resource(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let sid = sid(call)?;
     let found = call.world.ha.resources.get(&sid);
-    let found = found.ok_or_else(|| Refusal::failed(format!("no such resource '{sid}'")))?;
+    let found = found.ok_or_else(|| CallRefused::failed(format!("no such resource '{sid}'")))?;
     Ok(Value::Object(resource_entry(call, sid, found, &resources_digest(call.world))).into())
 }
 
@@ -103,22 +106,22 @@ fn number(call: &Call<'_>, name: &str) -> Option<u32> {
     call.args.number(name).map(|number| u32::try_from(number).unwrap_or(u32::MAX))
 }
 
-fn no_groups(call: &Call<'_>) -> Result<(), Refusal> {
+fn no_groups(call: &Call<'_>) -> Result<(), CallRefused> {
     match call.args.get("group") {
         Some(_) if migrated(call.world) => {
-            Err(Refusal::failed("invalid parameter 'group': ha groups have been migrated to rules"))
+            Err(CallRefused::failed("invalid parameter 'group': ha groups have been migrated to rules"))
         }
         _ => Ok(()),
     }
 }
 
-fn add(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn add(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     no_groups(call)?;
     let sid = sid(call)?;
     if !call.world.guests.contains_key(&sid) {
-        return Err(Refusal::failed(format!("resource '{sid}' does not exist in cluster")));
+        return Err(CallRefused::failed(format!("resource '{sid}' does not exist in cluster")));
     }
-    let failed = |text: String| Refusal::failed(format!("create resource failed: {text}"));
+    let failed = |text: String| CallRefused::failed(format!("create resource failed: {text}"));
     if call.world.ha.resources.contains_key(&sid) {
         return Err(failed(format!("resource ID '{sid}' already defined")));
     }
@@ -137,11 +140,11 @@ fn add(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(Value::Null.into())
 }
 
-fn change(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn change(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     no_groups(call)?;
     let sid = sid(call)?;
     if !call.world.ha.resources.contains_key(&sid) {
-        return Err(Refusal::failed(format!("update resources config failed: no such resource '{sid}'")));
+        return Err(CallRefused::failed(format!("update resources config failed: no such resource '{sid}'")));
     }
     let deleted = |name: &str| call.args.text("delete").split(',').any(|key| key.trim() == name);
     let change = ResourceChange {
@@ -160,48 +163,48 @@ fn change(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(Value::Null.into())
 }
 
-fn remove(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn remove(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let sid = sid(call)?;
     if !call.world.ha.resources.contains_key(&sid) {
-        return Err(Refusal::failed(format!("cannot delete service '{sid}', not HA managed!")));
+        return Err(CallRefused::failed(format!("cannot delete service '{sid}', not HA managed!")));
     }
     call.world.ha_remove(&call.node, sid).map_err(|error| prefixed("delete resource failed", error))?;
     Ok(Value::Null.into())
 }
 
 /// When the lock on HA's files is refused, PVE's error says what it was about to write.
-fn prefixed(what: &str, error: WorldError) -> Refusal {
+fn prefixed(what: &str, error: WorldError) -> CallRefused {
     match error {
-        WorldError::NoLock(_) => Refusal::failed(format!("{what}: {error}")),
+        WorldError::NoLock(_) => CallRefused::failed(format!("{what}: {error}")),
         other => other.into(),
     }
 }
 
-fn migrate(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn migrate(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     request_move(call, MoveKind::Migrate)
 }
 
-fn relocate(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn relocate(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     request_move(call, MoveKind::Relocate)
 }
 
 /// Like a move, it is only queued.
-fn disarm(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn disarm(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let mode = ResourceMode::parse(call.args.text("resource-mode")).unwrap_or(ResourceMode::Freeze);
     call.world.ha_disarm(&call.node, mode)?;
     Ok(Value::Null.into())
 }
 
-fn arm(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn arm(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     call.world.ha_arm(&call.node)?;
     Ok(Value::Null.into())
 }
 
 /// Queues a move. An answer of 200 does not mean that the manager will carry it out.
-fn request_move(call: &mut Call<'_>, kind: MoveKind) -> Result<Reply, Refusal> {
+fn request_move(call: &mut Call<'_>, kind: MoveKind) -> Result<Reply, CallRefused> {
     let sid = sid(call)?;
     if !call.world.ha.resources.contains_key(&sid) {
-        return Err(Refusal::failed(format!("resource '{sid}' is not HA managed")));
+        return Err(CallRefused::failed(format!("resource '{sid}' is not HA managed")));
     }
     let target = call.args.text("node").to_owned();
     let answer = call.world.ha_move(&call.node, sid, kind, &target)?;

@@ -8,7 +8,7 @@ use quorate_world::ha::{Rule, RuleKind};
 use serde_json::{Value, json};
 
 use super::{Call, Route, route};
-use crate::answer::{Refusal, Reply, object};
+use crate::answer::{CallRefused, Reply, object};
 use crate::text::config_digest;
 
 /// Groups become rules once every node has PVE 9, and the master has written them.
@@ -32,15 +32,15 @@ pub(super) const ROUTES: &[Route] = &[
 const LOCK: &str = "domain-ha";
 
 /// Once groups have become rules, every call about groups says so.
-fn still_groups(call: &Call<'_>, verb: &str) -> Result<(), Refusal> {
+fn still_groups(call: &Call<'_>, verb: &str) -> Result<(), CallRefused> {
     let what = if verb == "index" { "groups" } else { "group" };
     match migrated(call.world) {
-        true => Err(Refusal::failed(format!("cannot {verb} {what}: ha groups have been migrated to rules"))),
+        true => Err(CallRefused::failed(format!("cannot {verb} {what}: ha groups have been migrated to rules"))),
         false => Ok(()),
     }
 }
 
-fn groups(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn groups(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     still_groups(call, "index")?;
     let digest = rules_digest(call.world);
     let groups = call.world.ha.rules.iter();
@@ -68,20 +68,20 @@ fn group_entry(world: &World, name: &str, rule: &Rule, digest: &str) -> Option<V
     Some(entry.into())
 }
 
-fn group(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn group(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     still_groups(call, "read")?;
     let name = call.args.text("group");
     let found = call.world.ha.rules.get(name);
     let found = found.and_then(|rule| group_entry(call.world, name, rule, &rules_digest(call.world)));
-    Ok(found.ok_or_else(|| Refusal::failed(format!("no such ha group '{name}'")))?.into())
+    Ok(found.ok_or_else(|| CallRefused::failed(format!("no such ha group '{name}'")))?.into())
 }
 
-fn add_group(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn add_group(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     still_groups(call, "create")?;
     call.locks(LOCK).map_err(|refusal| prefixed("create ha group failed", &refusal))?;
     let name = call.args.text("group").to_owned();
     if call.world.ha.rules.contains_key(&name) {
-        return Err(Refusal::failed(format!("create ha group failed: group ID '{name}' already defined")));
+        return Err(CallRefused::failed(format!("create ha group failed: group ID '{name}' already defined")));
     }
     let kind = RuleKind::NodeAffinity { nodes: known_nodes(call)?, strict: call.args.is_on("restricted") };
     let comment = call.args.get("comment").map(str::to_owned);
@@ -89,7 +89,7 @@ fn add_group(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(Value::Null.into())
 }
 
-fn change_group(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn change_group(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     still_groups(call, "update")?;
     call.locks(LOCK).map_err(|refusal| prefixed("update ha group failed", &refusal))?;
     let name = call.args.text("group").to_owned();
@@ -98,7 +98,7 @@ fn change_group(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let stays = call.args.switch("nofailback").or(is_deleted(call, "nofailback").then_some(false));
     let comment = call.args.get("comment").map(str::to_owned);
     let rule = call.world.ha.rules.get_mut(&name);
-    let rule = rule.ok_or_else(|| Refusal::failed(format!("update ha group failed: no such ha group '{name}'")))?;
+    let rule = rule.ok_or_else(|| CallRefused::failed(format!("update ha group failed: no such ha group '{name}'")))?;
     if let RuleKind::NodeAffinity { nodes: old, strict } = &mut rule.kind {
         *old = nodes.unwrap_or_else(|| old.clone());
         *strict = restricted.unwrap_or(*strict);
@@ -111,25 +111,25 @@ fn change_group(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(Value::Null.into())
 }
 
-fn remove_group(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn remove_group(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     still_groups(call, "delete")?;
     call.locks(LOCK).map_err(|refusal| prefixed("delete ha group failed", &refusal))?;
     let name = call.args.text("group").to_owned();
     if let Some(rule) = call.world.ha.rules.get(&name).filter(|rule| !rule.resources.is_empty()) {
         let users: Vec<_> = rule.resources.iter().map(GuestId::to_string).collect();
         let text = format!("delete ha group failed: group '{name}' is in use by: {}", users.join(", "));
-        return Err(Refusal::failed(text));
+        return Err(CallRefused::failed(text));
     }
     match call.world.ha.rules.remove(&name) {
         Some(_) => Ok(Value::Null.into()),
-        None => Err(Refusal::failed(format!("delete ha group failed: no such ha group '{name}'"))),
+        None => Err(CallRefused::failed(format!("delete ha group failed: no such ha group '{name}'"))),
     }
 }
 
 /// Puts a resource into a group, or removes it from its group.
-pub(super) fn into_group(call: &mut Call<'_>, sid: GuestId, group: Option<&str>) -> Result<(), Refusal> {
+pub(super) fn into_group(call: &mut Call<'_>, sid: GuestId, group: Option<&str>) -> Result<(), CallRefused> {
     if let Some(name) = group.filter(|name| !call.world.ha.rules.contains_key(*name)) {
-        return Err(Refusal::failed(format!("ha group '{name}' does not exist")));
+        return Err(CallRefused::failed(format!("ha group '{name}' does not exist")));
     }
     for (name, rule) in &mut call.world.ha.rules {
         if !matches!(rule.kind, RuleKind::NodeAffinity { .. }) {
@@ -151,8 +151,8 @@ pub(super) fn parse_sid(world: &World, text: &str) -> Option<GuestId> {
     })
 }
 
-fn prefixed(what: &str, refusal: &Refusal) -> Refusal {
-    Refusal::failed(format!("{what}: {}", refusal.message()))
+fn prefixed(what: &str, refusal: &CallRefused) -> CallRefused {
+    CallRefused::failed(format!("{what}: {}", refusal.message()))
 }
 
 fn is_deleted(call: &Call<'_>, name: &str) -> bool {
@@ -160,7 +160,7 @@ fn is_deleted(call: &Call<'_>, name: &str) -> bool {
 }
 
 /// `pve1:2,pve2` of the parameter `nodes`; unknown nodes are refused.
-fn known_nodes(call: &Call<'_>) -> Result<BTreeMap<NodeName, u32>, Refusal> {
+fn known_nodes(call: &Call<'_>) -> Result<BTreeMap<NodeName, u32>, CallRefused> {
     let parts = call.args.text("nodes").split([',', ' ', ';']).filter(|part| !part.is_empty());
     let nodes: BTreeMap<NodeName, u32> = parts
         .map(|part| part.split_once(':').unwrap_or((part, "0")))
@@ -171,11 +171,11 @@ fn known_nodes(call: &Call<'_>) -> Result<BTreeMap<NodeName, u32>, Refusal> {
         return Ok(nodes);
     }
     let names: Vec<_> = strangers.into_iter().map(ToString::to_string).collect();
-    Err(Refusal::failed(format!("cannot use non-existing node(s) {}.", names.join(", "))))
+    Err(CallRefused::failed(format!("cannot use non-existing node(s) {}.", names.join(", "))))
 }
 
 /// The parameter `resources`; all of them must be managed by HA.
-fn known_resources(call: &Call<'_>) -> Result<BTreeSet<GuestId>, Refusal> {
+fn known_resources(call: &Call<'_>) -> Result<BTreeSet<GuestId>, CallRefused> {
     let parts = call.args.text("resources").split([',', ' ', ';']).filter(|part| !part.is_empty());
     let mut found = BTreeSet::new();
     let mut strangers = Vec::new();
@@ -187,15 +187,15 @@ fn known_resources(call: &Call<'_>) -> Result<BTreeSet<GuestId>, Refusal> {
     }
     match strangers.is_empty() {
         true => Ok(found),
-        false => Err(Refusal::failed(format!("cannot use unmanaged resource(s) {}.", strangers.join(", ")))),
+        false => Err(CallRefused::failed(format!("cannot use unmanaged resource(s) {}.", strangers.join(", ")))),
     }
 }
 
 /// Rules can be created once no node reads groups any more.
-fn no_groups_left(call: &Call<'_>, verb: &str) -> Result<(), Refusal> {
+fn no_groups_left(call: &Call<'_>, verb: &str) -> Result<(), CallRefused> {
     match migrated(call.world) {
         true => Ok(()),
-        false => Err(Refusal::failed(format!("cannot {verb} ha rule: ha groups have not been migrated yet"))),
+        false => Err(CallRefused::failed(format!("cannot {verb} ha rule: ha groups have not been migrated yet"))),
     }
 }
 
@@ -206,21 +206,21 @@ fn affinity(call: &Call<'_>) -> Option<RuleKind> {
     })
 }
 
-fn add_rule(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn add_rule(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     no_groups_left(call, "create")?;
     let name = call.args.text("rule").to_owned();
     let needed = if call.args.text("type") == "node-affinity" { "nodes" } else { "affinity" };
     if call.args.get(needed).is_none() {
-        return Err(Refusal::parameter(needed, "property is missing and it is not optional"));
+        return Err(CallRefused::parameter(needed, "property is missing and it is not optional"));
     }
     call.locks(LOCK).map_err(|refusal| prefixed("create ha rule failed", &refusal))?;
     if call.world.ha.rules.contains_key(&name) {
-        return Err(Refusal::failed(format!("create ha rule failed: HA rule '{name}' already exists")));
+        return Err(CallRefused::failed(format!("create ha rule failed: HA rule '{name}' already exists")));
     }
     let resources = known_resources(call)?;
     let kind = match affinity(call).filter(|_| needed == "affinity") {
         Some(_) if resources.len() < 2 => {
-            return Err(Refusal::parameter("resources", "rule is infeasible as there are less than two resources"));
+            return Err(CallRefused::parameter("resources", "rule is infeasible as there are less than two resources"));
         }
         Some(kind) => kind,
         None => RuleKind::NodeAffinity { nodes: known_nodes(call)?, strict: call.args.is_on("strict") },
@@ -230,12 +230,12 @@ fn add_rule(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(Value::Null.into())
 }
 
-fn change_rule(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn change_rule(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     no_groups_left(call, "update")?;
     call.locks(LOCK).map_err(|refusal| prefixed("update ha rule failed", &refusal))?;
     let name = call.args.text("rule").to_owned();
     if call.args.get("digest").is_some_and(|sent| sent != rules_digest(call.world)) {
-        return Err(Refusal::failed("detected modified configuration - file changed by other user? Try again."));
+        return Err(CallRefused::failed("detected modified configuration - file changed by other user? Try again."));
     }
     let resources = call.args.get("resources").is_some().then(|| known_resources(call)).transpose()?;
     let nodes = call.args.get("nodes").is_some().then(|| known_nodes(call)).transpose()?;
@@ -244,7 +244,7 @@ fn change_rule(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let comment = call.args.get("comment").map(str::to_owned);
     let (drops_comment, kind) = (is_deleted(call, "comment"), affinity(call));
     let rule = call.world.ha.rules.get_mut(&name);
-    let rule = rule.ok_or_else(|| Refusal::failed(format!("update ha rule failed: no such ha rule '{name}'")))?;
+    let rule = rule.ok_or_else(|| CallRefused::failed(format!("update ha rule failed: no such ha rule '{name}'")))?;
     match &mut rule.kind {
         RuleKind::NodeAffinity { nodes: old, strict: was_strict } => {
             *old = nodes.unwrap_or_else(|| old.clone());
@@ -258,12 +258,12 @@ fn change_rule(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(Value::Null.into())
 }
 
-fn remove_rule(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn remove_rule(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     call.locks(LOCK).map_err(|refusal| prefixed("delete ha rule failed", &refusal))?;
     let name = call.args.text("rule").to_owned();
     match call.world.ha.rules.remove(&name) {
         Some(_) => Ok(Value::Null.into()),
-        None => Err(Refusal::failed(format!("delete ha rule failed: no such ha rule '{name}'"))),
+        None => Err(CallRefused::failed(format!("delete ha rule failed: no such ha rule '{name}'"))),
     }
 }
 
@@ -275,7 +275,7 @@ fn node_list(nodes: &BTreeMap<NodeName, u32>) -> String {
     nodes.iter().map(one).collect::<Vec<_>>().join(",")
 }
 
-fn rules(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn rules(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let wanted = call.args.get("type");
     let about = call.args.get("resource").and_then(|text| parse_sid(call.world, text));
     let all = rule_entries(call.world).into_iter().filter(|(rule, entry)| {
@@ -285,10 +285,10 @@ fn rules(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(all.map(|(_, entry)| entry).collect::<Value>().into())
 }
 
-fn rule(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn rule(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let name = call.args.text("rule");
     let found = rule_entries(call.world).into_iter().find(|(rule, _)| rule == name);
-    let (_, entry) = found.ok_or_else(|| Refusal::failed(format!("no such ha rule '{name}'")))?;
+    let (_, entry) = found.ok_or_else(|| CallRefused::failed(format!("no such ha rule '{name}'")))?;
     Ok(entry.into())
 }
 

@@ -6,7 +6,7 @@ use quorate_world::ha::{Lrm, LrmMode, LrmState, MoveKind, RequestState, Resource
 use serde_json::{Map, Value, json};
 
 use super::Call;
-use crate::answer::{Refusal, Reply, object};
+use crate::answer::{CallRefused, Reply, object};
 use crate::release;
 use crate::text::Moment;
 
@@ -15,7 +15,7 @@ const OLD_AFTER_MS: u64 = 30_000;
 /// A state further in the future than this comes from a clock that is wrong.
 const DRIFT_MS: u64 = 2_000;
 
-pub(super) fn current(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+pub(super) fn current(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     Ok(Value::Array(entries(call.world, &call.node)).into())
 }
 
@@ -154,7 +154,7 @@ fn displayed_state(resource: &Resource, service: Option<&Service>) -> &'static s
     }
 }
 
-pub(super) fn manager(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+pub(super) fn manager(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     Ok(manager_status(call.world, &call.node).into())
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::cluster::address;
 use super::{Call, Route, route};
-use crate::answer::{Refusal, Reply, object};
+use crate::answer::{CallRefused, Reply, object};
 use crate::text::config_digest;
 
 pub(super) const ROUTES: &[Route] = &[
@@ -31,12 +31,12 @@ pub(super) const ROUTES: &[Route] = &[
     route("POST", "/nodes/{node}/subscription", check_subscription),
 ];
 
-fn none(_: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn none(_: &mut Call<'_>) -> Result<Reply, CallRefused> {
     Ok(json!([]).into())
 }
 
 /// One certificate, the node's own; what pveproxy shows.
-fn certificates(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn certificates(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let made_s = call.world.started_ms / 1000;
     let name = &call.node;
     let mut entry = object(json!({
@@ -51,11 +51,11 @@ fn certificates(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(json!([entry]).into())
 }
 
-fn config(_: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn config(_: &mut Call<'_>) -> Result<Reply, CallRefused> {
     Ok(json!({}).into())
 }
 
-fn dns(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn dns(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let ip = address(call.here());
     let network = ip.rsplit_once('.').map_or(ip, |(network, _)| network);
     Ok(json!({"search": "lab.internal", "dns1": format!("{network}.254")}).into())
@@ -67,13 +67,13 @@ pub(crate) fn hosts_file(node: &quorate_world::node::Node) -> String {
     format!("127.0.0.1 localhost.localdomain localhost\n{ip} {name}.lab.internal {name}\n")
 }
 
-fn hosts(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn hosts(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let data = hosts_file(call.here());
     Ok(json!({"digest": config_digest(&data), "data": data}).into())
 }
 
 /// The headings that pvereport prints, and what the lab knows below them.
-fn report(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn report(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let node = call.here();
     let (version, _, repoid) = super::manager(node);
     let packages: String = super::installed_packages(node)
@@ -110,7 +110,7 @@ fn disk_entries(call: &Call<'_>) -> Vec<Map<String, Value>> {
     list
 }
 
-fn disks(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn disks(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let only = call.args.get("type");
     let wanted = |entry: &Map<String, Value>| match only {
         Some("unused") => false,
@@ -120,10 +120,10 @@ fn disks(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(disk_entries(call).into_iter().filter(wanted).map(Value::Object).collect::<Value>().into())
 }
 
-fn smart(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn smart(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let path = call.args.text("disk");
     if !disk_entries(call).iter().any(|entry| entry["devpath"] == path) {
-        return Err(Refusal::failed(format!("device '{path}' does not exist")));
+        return Err(CallRefused::failed(format!("device '{path}' does not exist")));
     }
     let mut found = object(json!({"health": "PASSED", "type": "ata"}));
     if !call.args.is_on("healthonly") {
@@ -137,7 +137,7 @@ fn local<'a>(call: &'a Call<'_>, kind: &'a str) -> impl Iterator<Item = &'a quor
     call.world.storages.values().filter(move |storage| storage.kind == kind && storage.is_on(&call.node))
 }
 
-fn lvm(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn lvm(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let groups = local(call, "lvmthin").map(|storage| {
         let (size, free) = (storage.total_bytes, storage.total_bytes.saturating_sub(storage.used_bytes));
         let disk = json!({"name": "/dev/sda3", "leaf": 1, "size": size, "free": free});
@@ -146,7 +146,7 @@ fn lvm(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(json!({"leaf": 0, "children": groups.collect::<Value>()}).into())
 }
 
-fn lvmthin(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn lvmthin(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let pools = local(call, "lvmthin").map(|storage| {
         json!({
             "lv": "data", "vg": "pve", "lv_size": storage.total_bytes, "used": storage.used_bytes,
@@ -156,7 +156,7 @@ fn lvmthin(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(pools.collect::<Value>().into())
 }
 
-fn zfs(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn zfs(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let pools = local(call, "zfspool").take(1).map(|storage| {
         let used = storage.used_bytes.min(storage.total_bytes);
         json!({
@@ -167,10 +167,10 @@ fn zfs(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(pools.collect::<Value>().into())
 }
 
-fn zfs_pool(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn zfs_pool(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let name = call.args.text("name");
     if name != "rpool" || local(call, "zfspool").next().is_none() {
-        return Err(Refusal::failed(format!("command 'zpool status -P {name}' failed: exit code 1")));
+        return Err(CallRefused::failed(format!("command 'zpool status -P {name}' failed: exit code 1")));
     }
     let disk = json!({"name": "/dev/sda3", "leaf": 1, "state": "ONLINE", "read": 0, "write": 0, "cksum": 0, "msg": ""});
     let mirror = json!({"name": "mirror-0", "leaf": 0, "state": "ONLINE", "read": 0, "write": 0, "cksum": 0, "msg": "", "children": [disk]});
@@ -183,7 +183,7 @@ fn zfs_pool(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 }
 
 /// The chipset and, as far as guests use them, devices of the host.
-fn pci(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn pci(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let mut list = vec![device("0000:00:00.0", "0x060000", "Host bridge", -1)];
     let here = call.world.guests.values().filter(|guest| guest.node == call.node && guest.id.kind == GuestKind::Vm);
     let raw = here.flat_map(|guest| &guest.devices).filter(|(key, _)| key.starts_with("hostpci"));
@@ -227,7 +227,7 @@ const MODELS: [(&str, &str); 14] = [
     ("x86-64-v3", "default"),
 ];
 
-fn cpus(_: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn cpus(_: &mut Call<'_>) -> Result<Reply, CallRefused> {
     Ok(MODELS
         .map(|(name, vendor)| json!({"name": name, "vendor": vendor, "custom": 0}))
         .into_iter()
@@ -235,7 +235,7 @@ fn cpus(_: &mut Call<'_>) -> Result<Reply, Refusal> {
         .into())
 }
 
-fn cpu_flags(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn cpu_flags(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let known = [
         ("aes", "Activate AES instruction set for HW acceleration."),
         ("nested-virt", "Controls nested virtualization, namely 'svm' for AMD CPUs and 'vmx' for Intel CPUs."),
@@ -253,15 +253,15 @@ fn cpu_flags(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(list.into_iter().collect::<Value>().into())
 }
 
-fn migration(_: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn migration(_: &mut Call<'_>) -> Result<Reply, CallRefused> {
     Ok(json!({"has-dbus-vmstate": 1}).into())
 }
 
-fn wake(call: &mut Call<'_>) -> Result<Reply, Refusal> {
-    Err(Refusal::failed(format!("No wake on LAN MAC address defined for '{}'!", call.node)))
+fn wake(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
+    Err(CallRefused::failed(format!("No wake on LAN MAC address defined for '{}'!", call.node)))
 }
 
 /// With a key PVE asks the server again; the lab's server repeats its last answer.
-fn check_subscription(_: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn check_subscription(_: &mut Call<'_>) -> Result<Reply, CallRefused> {
     Ok(Value::Null.into())
 }

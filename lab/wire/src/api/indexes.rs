@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::{Call, Route, route};
-use crate::answer::{Refusal, Reply};
+use crate::answer::{CallRefused, Reply};
 
 pub(super) const ROUTES: &[Route] = &[
     route("GET", "/", by_subdir),
@@ -33,24 +33,24 @@ pub(super) const ROUTES: &[Route] = &[
     route("GET", "/nodes/{node}/tasks/{upid}", by_name),
 ];
 
-fn by_name(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn by_name(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     Ok(index(call, "name"))
 }
 
-fn by_subdir(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn by_subdir(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     Ok(index(call, "subdir"))
 }
 
-fn by_id(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn by_id(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     Ok(index(call, "id"))
 }
 
-fn by_type(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn by_type(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     Ok(index(call, "type"))
 }
 
 /// The login path has a description but no answer.
-fn nothing(_: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn nothing(_: &mut Call<'_>) -> Result<Reply, CallRefused> {
     Ok(Value::Null.into())
 }
 

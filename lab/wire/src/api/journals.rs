@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::cluster::{cpu_share, memory_used};
 use super::storage::root_total;
 use super::{Call, Route, route};
-use crate::answer::{Refusal, Reply, object};
+use crate::answer::{CallRefused, Reply, object};
 use crate::text::Moment;
 
 pub(super) const ROUTES: &[Route] = &[
@@ -58,7 +58,7 @@ pub(crate) fn lines(world: &World, node: &Node) -> Vec<Line> {
 }
 
 /// Cursors first and last, and compressed whether or not the client wants that.
-fn journal(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn journal(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let node = call.here();
     let args = &call.args;
     let since = args.number("since").unwrap_or(0);
@@ -79,7 +79,7 @@ fn journal(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(Reply::from(json!(list)).gzip())
 }
 
-fn syslog(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn syslog(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let node = call.here();
     let mut found = lines(call.world, node);
     if let Some(service) = call.args.get("service") {
@@ -95,7 +95,7 @@ fn syslog(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 }
 
 /// Beginnings and ends of tasks, newest first; those of other users only with the privilege.
-fn cluster_log(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn cluster_log(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let all = call.may("/", &["Sys.Syslog"]);
     let me = call.caller.auth_id();
     let most = call.args.number("max").and_then(|most| usize::try_from(most).ok()).unwrap_or(500);
@@ -146,7 +146,7 @@ fn graph(call: &Call<'_>, now: &Value) -> Reply {
     points.collect::<Value>().into()
 }
 
-fn node_graph(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn node_graph(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let node = call.here();
     let used = memory_used(call.world, &call.node);
     let total = root_total(node);
@@ -167,7 +167,7 @@ fn node_graph(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(graph(call, &Value::Object(now)))
 }
 
-fn guest_graph(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn guest_graph(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let guest = call.guest()?;
     let runs = guest.is_running();
     let mut now = object(json!({
@@ -188,7 +188,7 @@ fn guest_graph(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(graph(call, &Value::Object(now)))
 }
 
-fn storage_graph(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn storage_graph(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let (used, total) = super::storage::usage_of(call)?;
     Ok(graph(call, &json!({"used": used, "total": total})))
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::config::volid;
 use super::power::root_only;
 use super::{Call, Route, route};
-use crate::answer::{Refusal, Reply, object};
+use crate::answer::{CallRefused, Reply, object};
 use crate::schema::Release;
 
 pub(super) const ROUTES: &[Route] = &[
@@ -18,7 +18,7 @@ pub(super) const ROUTES: &[Route] = &[
 ];
 
 /// What prevents a move to each node. It does not say whether the node is up, has enough memory or supports the CPU.
-fn vm_precondition(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn vm_precondition(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let id = call.guest()?.id;
     let found = call.world.migrate_precondition(&call.node, id)?;
     let release = call.release();
@@ -91,7 +91,7 @@ fn local_disks(guest: &Guest, disks: &[Disk]) -> Value {
     disks.iter().map(entry).collect()
 }
 
-fn ct_precondition(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn ct_precondition(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let id = call.guest()?.id;
     let found = call.world.migrate_precondition(&call.node, id)?;
     let refused: Map<_, _> = found
@@ -114,7 +114,7 @@ fn ct_precondition(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     .into())
 }
 
-fn migrate(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn migrate(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     root_only(call)?;
     let id = call.guest_id()?;
     let request = MigrateRequest {

@@ -9,7 +9,7 @@ use super::access::manager;
 use super::cluster::{address, memory_used, node_entry};
 use super::storage::root_total;
 use super::{Call, Route, route};
-use crate::answer::{Refusal, Reply, object};
+use crate::answer::{CallRefused, Reply, object};
 use crate::text::hex;
 
 pub(super) const ROUTES: &[Route] = &[
@@ -29,7 +29,7 @@ pub(super) const ROUTES: &[Route] = &[
     route("GET", "/nodes/{node}/capabilities/qemu/machines", machines),
 ];
 
-fn list(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn list(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let list = call.world.nodes.iter().map(|(name, node)| {
         let mut entry = node_entry(call, name, node);
         if let Some(fingerprint) = call.wire.gate.fingerprints.get(name) {
@@ -40,7 +40,7 @@ fn list(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(list.collect::<Value>().into())
 }
 
-fn status(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn status(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let node = call.here();
     let (version, _, repoid) = manager(node);
     let kernel = &node.kernel.running;
@@ -86,18 +86,18 @@ fn cpuinfo(node: &quorate_world::node::Node) -> Value {
 }
 
 /// Answers at once with nothing: no task, no guarantee.
-fn power(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn power(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let then = if call.args.text("command") == "reboot" { AfterDown::Reboot } else { AfterDown::Off };
     call.world.node_power(&call.node, then)?;
     Ok(Value::Null.into())
 }
 
-fn time(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn time(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let local_s = call.world.now_ms.saturating_add_signed(call.here().clock_skew_ms) / 1000;
     Ok(json!({"timezone": "Etc/UTC", "time": local_s, "localtime": local_s}).into())
 }
 
-fn subscription(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn subscription(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let node = call.here();
     let hash = digest::digest(&digest::SHA256, call.node.as_str().as_bytes());
     let server = hex(&hash.as_ref()[..16]).to_uppercase();
@@ -122,7 +122,7 @@ fn subscription(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     .into())
 }
 
-fn network(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn network(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let only = call.args.get("type");
     let mut list = interfaces(call);
     list.retain(|entry| match only {
@@ -138,10 +138,10 @@ fn network(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(Value::Array(list).into())
 }
 
-fn interface(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn interface(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let name = call.args.text("iface");
     let found = interfaces(call).into_iter().find(|entry| entry["iface"] == name);
-    let mut found = object(found.ok_or_else(|| Refusal::parameter("iface", "interface does not exist"))?);
+    let mut found = object(found.ok_or_else(|| CallRefused::parameter("iface", "interface does not exist"))?);
     found.remove("iface");
     Ok(Value::Object(found).into())
 }
@@ -198,15 +198,15 @@ const SERVICES: [&str; 23] = [
     "systemd-timesyncd",
 ];
 
-fn services(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn services(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     Ok(SERVICES.map(|name| Value::Object(service_entry(call, name))).into_iter().collect::<Value>().into())
 }
 
-fn service_state(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn service_state(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let name = call.args.text("service");
     if !SERVICES.contains(&name) {
         let text = format!("value '{name}' does not have a value in the enumeration '{}'", SERVICES.join(", "));
-        return Err(Refusal::parameter("service", text));
+        return Err(CallRefused::parameter("service", text));
     }
     Ok(Value::Object(service_entry(call, name)).into())
 }
@@ -224,30 +224,30 @@ fn service_entry(call: &Call<'_>, name: &str) -> Map<String, Value> {
     })
 }
 
-fn service_start(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn service_start(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     service_action(call, ServiceAction::Start)
 }
 
-fn service_stop(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn service_stop(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     service_action(call, ServiceAction::Stop)
 }
 
-fn service_restart(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn service_restart(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     service_action(call, ServiceAction::Restart)
 }
 
-fn service_reload(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn service_reload(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     service_action(call, ServiceAction::Reload)
 }
 
-fn service_action(call: &mut Call<'_>, action: ServiceAction) -> Result<Reply, Refusal> {
+fn service_action(call: &mut Call<'_>, action: ServiceAction) -> Result<Reply, CallRefused> {
     let name = call.args.text("service").to_owned();
     let user = call.caller.auth_id();
     Ok(json!(call.world.service(&call.node, &name, action, &user)?).into())
 }
 
 /// Machine types that the installed QEMU supports, newest first.
-fn machines(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn machines(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     const KNOWN: [(u32, u32); 16] = [
         (11, 0),
         (10, 2),

@@ -5,7 +5,7 @@ use quorate_world::bulk::BulkKind;
 use serde_json::json;
 
 use super::{Call, Route, route};
-use crate::answer::{Refusal, Reply};
+use crate::answer::{CallRefused, Reply};
 
 pub(super) const ROUTES: &[Route] = &[
     route("POST", "/nodes/{node}/qemu/{vmid}/status/start", start),
@@ -23,19 +23,19 @@ pub(super) const ROUTES: &[Route] = &[
 const ROOT_ONLY: [&str; 8] =
     ["force", "force-cpu", "machine", "migratedfrom", "migration_network", "migration_type", "skiplock", "stateuri"];
 
-pub(super) fn root_only(call: &Call<'_>) -> Result<(), Refusal> {
+pub(super) fn root_only(call: &Call<'_>) -> Result<(), CallRefused> {
     let used = ROOT_ONLY.iter().find(|name| call.args.get(name).is_some() && !call.caller.is_root());
-    used.map_or(Ok(()), |name| Err(Refusal::parameter(name, "Only root may use this option.")))
+    used.map_or(Ok(()), |name| Err(CallRefused::parameter(name, "Only root may use this option.")))
 }
 
-fn start(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn start(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     root_only(call)?;
     let id = call.guest()?.id;
     let user = call.caller.auth_id();
     Ok(json!(call.world.guest_start(&call.node, id, &user)?).into())
 }
 
-fn shutdown(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn shutdown(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     root_only(call)?;
     let id = call.guest()?.id;
     let user = call.caller.auth_id();
@@ -44,7 +44,7 @@ fn shutdown(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(json!(call.world.guest_shutdown(&call.node, id, timeout_s, force, &user)?).into())
 }
 
-fn stop(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn stop(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     root_only(call)?;
     let id = call.guest()?.id;
     let user = call.caller.auth_id();
@@ -52,24 +52,24 @@ fn stop(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 }
 
 /// The processor is reset; the process, and so everything that the world knows, stays.
-fn reset(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn reset(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     root_only(call)?;
     let guest = call.guest()?;
     let id = guest.id;
     if !guest.is_running() {
-        return Err(Refusal::failed(format!("VM {} not running", id.vmid)));
+        return Err(CallRefused::failed(format!("VM {} not running", id.vmid)));
     }
     let user = call.caller.auth_id();
     Ok(json!(call.world.quick_task(&call.node, "qmreset", &id.vmid.to_string(), &user, "")).into())
 }
 
 /// Down and up again in one task.
-fn reboot(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn reboot(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let guest = call.guest()?;
     let id = guest.id;
     let (word, task) = if id.kind == GuestKind::Vm { ("VM", "qmreboot") } else { ("CT", "vzreboot") };
     if !guest.is_running() {
-        return Err(Refusal::failed(format!("{word} {} not running", id.vmid)));
+        return Err(CallRefused::failed(format!("{word} {} not running", id.vmid)));
     }
     let kind = BulkKind::Reboot { timeout_s: call.args.number("timeout").unwrap_or(60) };
     let (node, user) = (call.node.clone(), call.caller.auth_id());

@@ -5,7 +5,7 @@ use quorate_world::store::ReplicationJob;
 use serde_json::{Map, Value, json};
 
 use super::{Call, Route, route};
-use crate::answer::{Refusal, Reply, object};
+use crate::answer::{CallRefused, Reply, object};
 use crate::sees;
 use crate::text::{Moment, config_digest};
 
@@ -36,28 +36,28 @@ fn entry(job: &ReplicationJob) -> Map<String, Value> {
     entry
 }
 
-fn configured(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn configured(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let jobs = call.world.replication_jobs.iter().filter(|job| call.sees_guest(job.guest));
     Ok(jobs.map(|job| Value::Object(entry(job))).collect::<Value>().into())
 }
 
-fn find<'a>(call: &'a Call<'_>) -> Result<&'a ReplicationJob, Refusal> {
+fn find<'a>(call: &'a Call<'_>) -> Result<&'a ReplicationJob, CallRefused> {
     let id = call.args.text("id");
     let job = call.world.replication_jobs.iter().find(|job| job.id == id);
-    let job = job.ok_or_else(|| Refusal::failed(format!("no such replication job '{id}'")))?;
+    let job = job.ok_or_else(|| CallRefused::failed(format!("no such replication job '{id}'")))?;
     call.require(&format!("/vms/{}", job.guest.vmid), &["VM.Audit"])?;
     Ok(job)
 }
 
 /// Since 9.0 there is a privilege of its own; before, it was that of storages.
-fn may_change(call: &Call<'_>, vmid: &str) -> Result<(), Refusal> {
+fn may_change(call: &Call<'_>, vmid: &str) -> Result<(), CallRefused> {
     match call.release() >= (9, 0) {
         true => call.require(&format!("/vms/{vmid}"), &["VM.Replicate"]),
         false => call.require("/storage", &["Datastore.Allocate"]),
     }
 }
 
-fn one(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn one(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let mut found = entry(find(call)?);
     found.insert("digest".into(), json!(digest(call)));
     Ok(Value::Object(found).into())
@@ -68,23 +68,23 @@ fn digest(call: &Call<'_>) -> String {
     config_digest(&json!(all).to_string())
 }
 
-fn create(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn create(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let id = call.args.text("id").to_owned();
     let vmid = id.split('-').next().unwrap_or_default().to_owned();
     may_change(call, &vmid)?;
     call.locks(LOCK)?;
     if call.world.replication_jobs.iter().any(|job| job.id == id) {
-        return Err(Refusal::failed(format!("replication job '{id}' already exists")));
+        return Err(CallRefused::failed(format!("replication job '{id}' already exists")));
     }
     let guest = call.world.guests.values().find(|guest| guest.id.vmid.to_string() == vmid);
-    let guest = guest.ok_or_else(|| Refusal::failed(format!("unable to find configuration for guest '{vmid}'")))?;
+    let guest = guest.ok_or_else(|| CallRefused::failed(format!("unable to find configuration for guest '{vmid}'")))?;
     let (guest, source) = (guest.id, guest.node.clone());
     let target = NodeName::new(call.args.text("target"));
     if !call.world.nodes.contains_key(&target) {
-        return Err(Refusal::failed(format!("no such cluster node '{target}'")));
+        return Err(CallRefused::failed(format!("no such cluster node '{target}'")));
     }
     if target == source {
-        return Err(Refusal::failed(format!("unable to sync to local node '{target}'")));
+        return Err(CallRefused::failed(format!("unable to sync to local node '{target}'")));
     }
     let schedule = call.args.get("schedule").unwrap_or("*/15").to_owned();
     let enabled = !call.args.is_on("disable");
@@ -94,12 +94,12 @@ fn create(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(Value::Null.into())
 }
 
-fn change(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn change(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let (id, vmid) = (find(call)?.id.clone(), find(call)?.guest.vmid.to_string());
     may_change(call, &vmid)?;
     call.locks(LOCK)?;
     if call.args.get("digest").is_some_and(|sent| sent != digest(call)) {
-        return Err(Refusal::failed("detected modified configuration - file changed by other user? Try again."));
+        return Err(CallRefused::failed("detected modified configuration - file changed by other user? Try again."));
     }
     let deleted = call.args.text("delete").split([',', ' ', ';']).any(|key| key == "disable");
     let disabled = call.args.switch("disable").or(deleted.then_some(false));
@@ -112,7 +112,7 @@ fn change(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 }
 
 /// In PVE the job is removed by its next run; here at once.
-fn remove(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn remove(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let (id, vmid) = (find(call)?.id.clone(), find(call)?.guest.vmid.to_string());
     may_change(call, &vmid)?;
     call.locks(LOCK)?;
@@ -140,26 +140,26 @@ fn state(call: &Call<'_>, job: &ReplicationJob) -> Value {
     found.into()
 }
 
-fn on_node(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn on_node(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let guest = call.args.number("guest");
     let jobs = call.world.replication_jobs.iter().filter(|job| job.source == call.node);
     let jobs = jobs.filter(|job| guest.is_none_or(|guest| guest == u64::from(job.guest.vmid.0)));
     Ok(jobs.filter(|job| call.sees_guest(job.guest)).map(|job| state(call, job)).collect::<Value>().into())
 }
 
-fn here<'a>(call: &'a Call<'_>) -> Result<&'a ReplicationJob, Refusal> {
+fn here<'a>(call: &'a Call<'_>) -> Result<&'a ReplicationJob, CallRefused> {
     let job = find(call)?;
     match job.source == call.node {
         true => Ok(job),
-        false => Err(Refusal::failed(format!("no such replication job '{}'", job.id))),
+        false => Err(CallRefused::failed(format!("no such replication job '{}'", job.id))),
     }
 }
 
-fn status(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn status(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     Ok(state(call, here(call)?).into())
 }
 
-fn log(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn log(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let job = here(call)?;
     let when = Moment::at(job.last_sync_s).log();
     let mut lines = vec![format!("{when} {}: start replication job", job.id)];
@@ -171,7 +171,7 @@ fn log(call: &mut Call<'_>) -> Result<Reply, Refusal> {
 }
 
 /// Puts the job in front of the queue; the next minute's run takes it.
-fn schedule_now(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn schedule_now(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let vmid = here(call)?.guest.vmid.to_string();
     may_change(call, &vmid)?;
     Ok(Value::Null.into())

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::config::volid;
 use super::{Call, Route, route};
-use crate::answer::{Refusal, Reply, object};
+use crate::answer::{CallRefused, Reply, object};
 use crate::sees;
 use crate::text::config_digest;
 
@@ -31,21 +31,21 @@ fn shared_by_nature(kind: &str) -> bool {
     matches!(kind, "nfs" | "cifs" | "rbd" | "cephfs" | "iscsi" | "iscsidirect" | "pbs" | "esxi" | "zfs" | "glusterfs")
 }
 
-fn configured(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn configured(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let only = call.args.get("type");
     let wanted = visible(call).filter(|storage| only.is_none_or(|only| storage.kind == only));
     Ok(wanted.map(|storage| configuration(call, storage)).collect::<Value>().into())
 }
 
-fn configured_one(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn configured_one(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     Ok(configuration(call, named(call)?).into())
 }
 
 /// The storage that the path names.
-fn named<'a>(call: &'a Call<'_>) -> Result<&'a Storage, Refusal> {
+fn named<'a>(call: &'a Call<'_>) -> Result<&'a Storage, CallRefused> {
     let id = call.args.text("storage");
     let found = call.world.storages.values().find(|storage| storage.id.as_str() == id);
-    found.ok_or_else(|| Refusal::failed(format!("storage '{id}' does not exist")))
+    found.ok_or_else(|| CallRefused::failed(format!("storage '{id}' does not exist")))
 }
 
 /// An entry of storage.cfg.
@@ -90,7 +90,7 @@ fn usage(world: &World, node: &Node, storage: &Storage) -> (u64, u64) {
     ((storage.used_bytes + disks).min(storage.total_bytes), storage.total_bytes)
 }
 
-fn on_node(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn on_node(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let node = call.here();
     let target = call.args.get("target").map(quorate_core::ids::NodeName::new);
     let wanted = visible(call).filter(|storage| {
@@ -109,23 +109,23 @@ fn on_node(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(list.collect::<Value>().into())
 }
 
-fn status(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn status(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let mut found = state(call, here(call)?);
     found.remove("used_fraction");
     Ok(Value::Object(found).into())
 }
 
 /// The storage that the path names, if this node has it.
-fn here<'a>(call: &'a Call<'_>) -> Result<&'a Storage, Refusal> {
+fn here<'a>(call: &'a Call<'_>) -> Result<&'a Storage, CallRefused> {
     let storage = named(call)?;
     match storage.is_on(&call.node) {
         true => Ok(storage),
-        false => Err(Refusal::failed(format!("storage '{}' is not available on node '{}'", storage.id, call.node))),
+        false => Err(CallRefused::failed(format!("storage '{}' is not available on node '{}'", storage.id, call.node))),
     }
 }
 
 /// Used and total bytes of the storage that the path names.
-pub(super) fn usage_of(call: &Call<'_>) -> Result<(u64, u64), Refusal> {
+pub(super) fn usage_of(call: &Call<'_>) -> Result<(u64, u64), CallRefused> {
     Ok(usage(call.world, call.here(), here(call)?))
 }
 
@@ -182,7 +182,7 @@ pub(super) fn resources(call: &Call<'_>) -> Vec<Value> {
     list
 }
 
-fn content(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn content(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let storage = here(call)?;
     let id = &storage.id;
     let vmid = call.args.number("vmid");

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Call, Route, route};
 use crate::access::Caller;
-use crate::answer::{Refusal, Reply, object};
+use crate::answer::{CallRefused, Reply, object};
 
 pub(super) const ROUTES: &[Route] = &[
     route("GET", "/cluster/tasks", of_cluster),
@@ -37,7 +37,7 @@ fn identity(task: &Task) -> Map<String, Value> {
 }
 
 /// A caller's own tasks are found by user name: for this list a token owns none.
-fn of_cluster(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn of_cluster(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     /// How many finished tasks each node reports to the others.
     const FINISHED: usize = 25;
     let sees_all = call.may("/", &["Sys.Audit"]);
@@ -83,7 +83,7 @@ fn newest_first<'a>(
     upids.iter().rev().filter_map(|upid| call.world.tasks.all.get(upid))
 }
 
-fn of_node(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn of_node(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let source = call.args.get("source").unwrap_or("archive");
     let sees_all = call.may(&format!("/nodes/{}", call.node), &["Sys.Audit"]);
     let me = call.caller.auth_id();
@@ -141,13 +141,13 @@ fn outcome(task: &Task) -> &'static str {
 }
 
 /// The task that the path names, if the caller may see it.
-fn task<'a>(call: &'a Call<'_>, privilege: &str) -> Result<&'a Task, Refusal> {
+fn task<'a>(call: &'a Call<'_>, privilege: &str) -> Result<&'a Task, CallRefused> {
     let upid = Upid::new(call.args.text("upid"));
     let found = call.world.tasks.all.get(&upid).filter(|task| task.node == call.node);
-    let found = found.ok_or_else(|| Refusal::parameter("upid", "no such task"))?;
+    let found = found.ok_or_else(|| CallRefused::parameter("upid", "no such task"))?;
     let path = format!("/nodes/{}", call.node);
     if !owns(call.caller, found) && !call.may(&path, &[privilege]) {
-        return Err(Refusal::Forbidden(format!("{path}, {privilege}")));
+        return Err(CallRefused::Forbidden(format!("{path}, {privilege}")));
     }
     Ok(found)
 }
@@ -156,7 +156,7 @@ fn owns(caller: &Caller, task: &Task) -> bool {
     task.user == caller.auth_id() || (caller.token.is_none() && user_of(task).0 == caller.user)
 }
 
-fn status(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn status(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let task = task(call, "Sys.Audit")?;
     let mut entry = identity(task);
     entry.insert("pid".into(), json!(task.pid));
@@ -173,7 +173,7 @@ fn status(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(Value::Object(entry).into())
 }
 
-fn log(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn log(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let task = task(call, "Sys.Audit")?;
     let mut lines: Vec<&str> = task.log.iter().map(String::as_str).collect();
     if lines.is_empty() {
@@ -193,7 +193,7 @@ pub(super) fn page<T: AsRef<str>>(call: &Call<'_>, lines: &[T]) -> Reply {
     Reply::page(page.map(|(at, line)| json!({"n": at + 1, "t": line.as_ref()})).collect(), lines.len())
 }
 
-fn stop(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn stop(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let upid = task(call, "Sys.Modify")?.upid.clone();
     call.world.task_stop(&call.node, &upid)?;
     Ok(Value::Null.into())

@@ -7,7 +7,7 @@ use ring::digest;
 use serde_json::{Map, Value, json};
 
 use super::{Call, Route, route};
-use crate::answer::{Refusal, Reply, object};
+use crate::answer::{CallRefused, Reply, object};
 use crate::text::hex;
 
 pub(super) const ROUTES: &[Route] = &[
@@ -33,7 +33,7 @@ pub(super) const ROUTES: &[Route] = &[
 
 const LOCK: &str = "file-user_cfg";
 
-fn none(_: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn none(_: &mut Call<'_>) -> Result<Reply, CallRefused> {
     Ok(json!([]).into())
 }
 
@@ -50,7 +50,7 @@ fn user_entry(userid: &str, known: &User) -> Map<String, Value> {
     object(json!({"userid": userid, "enable": u8::from(known.enabled), "expire": 0, "realm-type": realm(userid)}))
 }
 
-fn users(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn users(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let all = sees_others(call);
     let enabled = call.args.switch("enabled");
     let list = call.world.access.users.iter().filter(|(userid, known)| {
@@ -68,30 +68,30 @@ fn users(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(list.collect::<Value>().into())
 }
 
-fn named_user(call: &Call<'_>) -> Result<String, Refusal> {
+fn named_user(call: &Call<'_>) -> Result<String, CallRefused> {
     let userid = call.args.text("userid");
     match call.world.access.users.contains_key(userid) {
         true => Ok(userid.to_owned()),
-        false => Err(Refusal::failed(format!("no such user ('{userid}')"))),
+        false => Err(CallRefused::failed(format!("no such user ('{userid}')"))),
     }
 }
 
-fn user(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn user(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let userid = named_user(call)?;
     let tokens: Map<_, _> = own_tokens(call, &userid).map(|(id, token)| (id.to_owned(), token_entry(token))).collect();
     let enabled = call.world.access.users[&userid].enabled;
     Ok(json!({"enable": u8::from(enabled), "expire": 0, "groups": [], "tokens": tokens}).into())
 }
 
-fn add_user(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn add_user(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let userid = call.args.text("userid").to_owned();
     call.locks(LOCK).map_err(|refusal| prefixed("create user failed", &refusal))?;
     if !["pam", "pve"].contains(&realm(&userid)) {
         let text = format!("create user failed: domain '{}' does not exist", realm(&userid));
-        return Err(Refusal::failed(text));
+        return Err(CallRefused::failed(text));
     }
     if call.world.access.users.contains_key(&userid) {
-        return Err(Refusal::failed(format!("create user failed: user '{userid}' already exists")));
+        return Err(CallRefused::failed(format!("create user failed: user '{userid}' already exists")));
     }
     // Without a password no login is possible: this is a text that no client can send.
     let password = call.args.get("password").map_or_else(|| "\0".to_owned(), str::to_owned);
@@ -100,11 +100,11 @@ fn add_user(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(Value::Null.into())
 }
 
-fn prefixed(what: &str, refusal: &Refusal) -> Refusal {
-    Refusal::failed(format!("{what}: {}", refusal.message()))
+fn prefixed(what: &str, refusal: &CallRefused) -> CallRefused {
+    CallRefused::failed(format!("{what}: {}", refusal.message()))
 }
 
-fn remove_user(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn remove_user(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let userid = named_user(call)?;
     call.locks(LOCK).map_err(|refusal| prefixed("delete user failed", &refusal))?;
     let access = &mut call.world.access;
@@ -133,7 +133,7 @@ fn token_list(call: &Call<'_>, userid: &str) -> Value {
     list.collect()
 }
 
-fn tokens(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn tokens(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let userid = named_user(call)?;
     Ok(token_list(call, &userid).into())
 }
@@ -142,29 +142,29 @@ fn full_token_id(call: &Call<'_>) -> String {
     format!("{}!{}", call.args.text("userid"), call.args.text("tokenid"))
 }
 
-fn named_token(call: &Call<'_>) -> Result<String, Refusal> {
+fn named_token(call: &Call<'_>) -> Result<String, CallRefused> {
     let id = full_token_id(call);
     match call.world.access.tokens.contains_key(&id) {
         true => Ok(id),
         false => {
             let (user, token) = (call.args.text("userid"), call.args.text("tokenid"));
-            Err(Refusal::failed(format!("no such token '{token}' for user '{user}'")))
+            Err(CallRefused::failed(format!("no such token '{token}' for user '{user}'")))
         }
     }
 }
 
-fn token(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn token(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let id = named_token(call)?;
     Ok(token_entry(&call.world.access.tokens[&id]).into())
 }
 
 /// The only answer that ever holds the secret.
-fn add_token(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn add_token(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let user = named_user(call)?;
     let id = full_token_id(call);
     call.locks(LOCK)?;
     if call.world.access.tokens.contains_key(&id) {
-        return Err(Refusal::parameter("tokenid", "Token already exists."));
+        return Err(CallRefused::parameter("tokenid", "Token already exists."));
     }
     let hash = hex(digest::digest(&digest::SHA256, format!("{id} {}", call.world.now_ms).as_bytes()).as_ref());
     let parts = [&hash[..8], &hash[8..12], &hash[12..16], &hash[16..20], &hash[20..32]];
@@ -175,7 +175,7 @@ fn add_token(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(json!({"full-tokenid": id, "info": info, "value": secret}).into())
 }
 
-fn remove_token(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn remove_token(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let id = named_token(call)?;
     call.locks(LOCK)?;
     call.world.access.tokens.remove(&id);
@@ -183,7 +183,7 @@ fn remove_token(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(Value::Null.into())
 }
 
-fn domains(_: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn domains(_: &mut Call<'_>) -> Result<Reply, CallRefused> {
     Ok(json!([
         {"realm": "pam", "type": "pam", "comment": "Linux PAM standard authentication"},
         {"realm": "pve", "type": "pve", "comment": "Proxmox VE authentication server"},
@@ -196,7 +196,7 @@ fn is_special(role: &str) -> bool {
     role.starts_with("PVE") || matches!(role, "Administrator" | "NoAccess")
 }
 
-fn roles(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn roles(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let list = call.world.access.roles.iter().map(|(role, privileges)| {
         let privileges: Vec<&str> = privileges.iter().map(String::as_str).collect();
         json!({"roleid": role, "special": u8::from(is_special(role)), "privs": privileges.join(",")})
@@ -204,44 +204,44 @@ fn roles(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(list.collect::<Value>().into())
 }
 
-fn role(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn role(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let name = call.args.text("roleid");
     let found = call.world.access.roles.get(name);
-    let found = found.ok_or_else(|| Refusal::failed(format!("role '{name}' does not exist")))?;
+    let found = found.ok_or_else(|| CallRefused::failed(format!("role '{name}' does not exist")))?;
     let held: Map<_, _> = found.iter().map(|privilege| (privilege.clone(), json!(1))).collect();
     Ok(Value::Object(held).into())
 }
 
-fn add_role(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn add_role(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let name = call.args.text("roleid").to_owned();
     call.locks(LOCK)?;
     if call.world.access.roles.contains_key(&name) {
-        return Err(Refusal::failed(format!("create role failed: role '{name}' already exists")));
+        return Err(CallRefused::failed(format!("create role failed: role '{name}' already exists")));
     }
     let known: BTreeSet<&String> = call.world.access.roles.values().flatten().collect();
     let wanted = call.args.text("privs").split([',', ' ', ';']).filter(|privilege| !privilege.is_empty());
     let wanted: BTreeSet<String> = wanted.map(str::to_owned).collect();
     if let Some(stranger) = wanted.iter().find(|privilege| !known.contains(privilege)) {
-        return Err(Refusal::parameter("privs", format!("invalid format - invalid privilege '{stranger}'\n")));
+        return Err(CallRefused::parameter("privs", format!("invalid format - invalid privilege '{stranger}'\n")));
     }
     call.world.access.roles.insert(name, wanted);
     Ok(Value::Null.into())
 }
 
-fn remove_role(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn remove_role(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let name = call.args.text("roleid").to_owned();
     call.locks(LOCK)?;
     if is_special(&name) {
-        return Err(Refusal::failed(format!("delete role failed: auto-generated role '{name}' cannot be deleted")));
+        return Err(CallRefused::failed(format!("delete role failed: auto-generated role '{name}' cannot be deleted")));
     }
     if call.world.access.roles.remove(&name).is_none() {
-        return Err(Refusal::failed(format!("delete role failed: role '{name}' does not exist")));
+        return Err(CallRefused::failed(format!("delete role failed: role '{name}' does not exist")));
     }
     call.world.access.acl.retain(|entry| entry.role != name);
     Ok(Value::Null.into())
 }
 
-fn acl(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn acl(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let list = call.world.access.acl.iter().filter(|entry| call.may(&entry.path, &["Permissions.Modify", "Sys.Audit"]));
     let list = list.map(|entry| {
         let kind = if entry.who.contains('!') { "token" } else { "user" };
@@ -253,7 +253,7 @@ fn acl(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(list.collect::<Value>().into())
 }
 
-fn change_acl(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn change_acl(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     call.locks(LOCK)?;
     let split = |text: &str| -> Vec<String> {
         text.split([',', ' ', ';']).filter(|part| !part.is_empty()).map(str::to_owned).collect()
@@ -261,15 +261,15 @@ fn change_acl(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     let path = call.args.text("path").to_owned();
     let roles = split(call.args.text("roles"));
     if let Some(stranger) = roles.iter().find(|role| !call.world.access.roles.contains_key(*role)) {
-        return Err(Refusal::failed(format!("ACL update failed: no such role '{stranger}'")));
+        return Err(CallRefused::failed(format!("ACL update failed: no such role '{stranger}'")));
     }
     let users = split(call.args.text("users"));
     if let Some(stranger) = users.iter().find(|user| !call.world.access.users.contains_key(*user)) {
-        return Err(Refusal::failed(format!("ACL update failed: no such user '{stranger}'")));
+        return Err(CallRefused::failed(format!("ACL update failed: no such user '{stranger}'")));
     }
     let tokens = split(call.args.text("tokens"));
     if let Some(stranger) = tokens.iter().find(|token| !call.world.access.tokens.contains_key(*token)) {
-        return Err(Refusal::failed(format!("ACL update failed: no such token '{stranger}'")));
+        return Err(CallRefused::failed(format!("ACL update failed: no such token '{stranger}'")));
     }
     let propagate = call.args.switch("propagate").unwrap_or(true);
     let (remove, acl) = (call.args.is_on("delete"), &mut call.world.access.acl);
@@ -284,17 +284,17 @@ fn change_acl(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     Ok(Value::Null.into())
 }
 
-fn pools(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn pools(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     match call.args.get("poolid") {
         Some(name) => Err(no_pool(name)),
         None => Ok(json!([]).into()),
     }
 }
 
-fn pool(call: &mut Call<'_>) -> Result<Reply, Refusal> {
+fn pool(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     Err(no_pool(call.args.text("poolid")))
 }
 
-fn no_pool(name: &str) -> Refusal {
-    Refusal::failed(format!("pool '{name}' does not exist"))
+fn no_pool(name: &str) -> CallRefused {
+    CallRefused::failed(format!("pool '{name}' does not exist"))
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::filters::in_class;
 use super::{Options, Output, Shell};
 use crate::api::root_total;
 use crate::text::Moment;
@@ -25,7 +26,6 @@ impl Shell<'_> {
             "id" => Output::ok("uid=0(root) gid=0(root) groups=0(root)\n"),
             "true" | ":" => Output::default(),
             "false" => Output::fail(1, ""),
-            "exit" => Output::fail(args.first().and_then(|status| status.parse().ok()).unwrap_or(0), ""),
             "sleep" => self.sleep(args),
             "echo" => Output::ok(format!("{}\n", args.join(" "))),
             "printf" => printf(args),
@@ -213,14 +213,15 @@ fn right_aligned(rows: &[Vec<String>]) -> String {
     let width = |at: usize| rows.iter().filter_map(|row| row.get(at)).map(String::len).max().unwrap_or(0);
     let mut text = String::new();
     for row in rows {
-        let cells: Vec<_> = (0..columns).map(|at| format!("{:>width$}", row[at], width = width(at))).collect();
+        let padded = |at: usize| " ".repeat(width(at).saturating_sub(row[at].chars().count())) + &row[at];
+        let cells: Vec<_> = (0..columns).map(padded).collect();
         text.push_str(cells.join(" ").trim_end());
         text.push('\n');
     }
     text
 }
 
-/// Matches a pattern with `*` and `?`, like the shell and dpkg.
+/// Matches a pattern with `*`, `?` and `[…]`, like the shell and dpkg.
 pub(super) fn glob(pattern: &str, text: &str) -> bool {
     match (pattern.chars().next(), text.chars().next()) {
         (None, None) => true,
@@ -228,6 +229,10 @@ pub(super) fn glob(pattern: &str, text: &str) -> bool {
             glob(&pattern[1..], text) || text.chars().next().is_some_and(|c| glob(pattern, &text[c.len_utf8()..]))
         }
         (Some('?'), Some(c)) => glob(&pattern[1..], &text[c.len_utf8()..]),
+        (Some('['), Some(c)) if pattern.contains(']') => {
+            let (class, rest) = pattern[1..].split_once(']').expect("it has the bracket");
+            in_class(&class.chars().collect::<Vec<_>>(), c) && glob(rest, &text[c.len_utf8()..])
+        }
         (Some(p), Some(c)) if p == c => glob(&pattern[p.len_utf8()..], &text[c.len_utf8()..]),
         _ => false,
     }

@@ -17,14 +17,17 @@ impl Shell<'_> {
             "stat" => self.stat(args),
             "find" => self.find(args),
             "ls" => self.ls(args),
-            "test" | "[" => self.test(args),
+            "test" | "[" => self.test(name, args),
             "touch" | "mkdir" | "rmdir" | "rm" => self.change(name, args),
             _ => return None,
         })
     }
 
     /// The text of a file, if there is one.
-    fn read(&self, path: &str) -> Option<String> {
+    pub(super) fn read(&self, path: &str) -> Option<String> {
+        if path.starts_with("/etc/pve/") && self.world.pmxcfs_is_away(self.node) {
+            return None;
+        }
         if let Some(file) = self.world.files.get(path) {
             return file.text.clone();
         }
@@ -189,7 +192,7 @@ impl Shell<'_> {
     }
 
     /// When a file was written, Unix seconds.
-    fn modified_s(&self, path: &str) -> Option<u64> {
+    pub(super) fn modified_s(&self, path: &str) -> Option<u64> {
         match path {
             "/var/lib/pve-manager/pkgupdates" => {
                 let at_ms = self.here().packages.lists_at_ms;
@@ -214,13 +217,23 @@ impl Shell<'_> {
             // Without quorum pmxcfs removes the write bits from all files it shows.
             let read_only = path.starts_with("/etc/pve") && !self.world.writable(self.node);
             let text = text.replace("%a", if read_only { "555" } else { "755" });
+            let kind = match *path {
+                "/etc/pve/local" => 'l',
+                path if self.names(path).is_some() => 'd',
+                _ => '-',
+            };
+            let bits = if read_only { "r-xr-xr-x" } else { "rwxr-xr-x" };
+            let text = text.replace("%A", &format!("{kind}{bits}"));
             let _ = writeln!(output.stdout, "{}", text.replace("%n", path));
         }
         output
     }
 
     /// Names in a directory.
-    fn names(&self, directory: &str) -> Option<Vec<String>> {
+    pub(super) fn names(&self, directory: &str) -> Option<Vec<String>> {
+        if directory.starts_with("/etc/pve/") && self.world.pmxcfs_is_away(self.node) {
+            return None;
+        }
         let node = self.here();
         let kernels = || node.kernel.installed.iter();
         let guests = |kind: GuestKind| -> Vec<String> {
@@ -292,19 +305,6 @@ impl Shell<'_> {
         output
     }
 
-    fn test(&self, args: &[&str]) -> Output {
-        let exists =
-            |path: &str| self.read(path).is_some() || self.names(path).is_some() || self.modified_s(path).is_some();
-        let holds = match args {
-            ["-e" | "-f" | "-r" | "-s", path, ..] => exists(path),
-            ["-d", path, ..] => self.names(path).is_some(),
-            // The test for quorum that PVE itself uses: may /etc/pve be written?
-            ["-w", path, ..] => path.starts_with("/etc/pve") && self.world.writable(self.node),
-            _ => false,
-        };
-        Output { status: i32::from(!holds), ..Output::default() }
-    }
-
     /// Changes below /etc/pve; a change anywhere else has no effect and succeeds.
     fn change(&mut self, name: &str, args: &[&str]) -> Output {
         let options = Options::parse(args, &["-d", "-m", "-r", "-t"]);
@@ -351,7 +351,7 @@ impl Shell<'_> {
         }
         let node = self.node.clone();
         let written = self.world.pmxcfs_write(&node, path, text);
-        written.map_err(|why| format!("bash: line 1: {path}: {why}\n"))
+        written.map_err(|why| format!("sh: 1: cannot create {path}: {why}\n"))
     }
 }
 

@@ -6,6 +6,7 @@
 mod apt;
 mod ceph;
 mod checker;
+mod conditions;
 mod corosync;
 mod debian;
 mod files;
@@ -16,6 +17,7 @@ mod pmxcfs;
 mod pve;
 mod pvesh;
 mod report;
+mod script;
 mod surroundings;
 mod system_files;
 mod systemd;
@@ -27,7 +29,8 @@ use quorate_world::World;
 use quorate_world::node::{Node, UnitState};
 
 use super::Wire;
-use super::words::{Line, Pipe, Simple, Sink, When, parse, parse_script};
+use super::words::parse;
+use script::Process;
 
 /// How a command line ended, and what it printed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,6 +96,8 @@ struct Shell<'a> {
     stdin: String,
     /// Variables that were set for the command.
     env: Vec<String>,
+    /// The shell process that is at work.
+    process: Process,
 }
 
 impl Shell<'_> {
@@ -114,8 +119,9 @@ pub(super) fn run(wire: &Wire, world: &mut World, node: &NodeName, command_line:
             return Output::fail(2, stderr).into();
         }
     };
-    let mut shell = Shell { wire, world, node, stdin: String::new(), env: Vec::new() };
-    shell.list(line).into()
+    let process = Process::new(vec!["bash".to_owned()]);
+    let mut shell = Shell { wire, world, node, stdin: String::new(), env: Vec::new(), process };
+    shell.list(&line).into()
 }
 
 impl From<Output> for ShellAnswer {
@@ -155,62 +161,6 @@ pub(super) fn followed(world: &mut World, node: &NodeName, follow: &Follow) -> O
 }
 
 impl Shell<'_> {
-    fn list(&mut self, line: Line) -> Output {
-        let mut all = Output::default();
-        for (when, pipe) in line.parts {
-            let runs = match when {
-                When::Always => true,
-                When::AfterSuccess => all.status == 0,
-                When::AfterFailure => all.status != 0,
-            };
-            if runs {
-                let part = self.pipe(pipe);
-                all.stdout.push_str(&part.stdout);
-                all.stderr.push_str(&part.stderr);
-                all.delay += part.delay;
-                all.status = part.status;
-                all.follows = part.follows;
-            }
-        }
-        all
-    }
-
-    /// A pipeline: its status is that of its last command.
-    fn pipe(&mut self, pipe: Pipe) -> Output {
-        let mut all = Output::default();
-        for command in pipe {
-            self.stdin = std::mem::take(&mut all.stdout);
-            let output = self.simple(&command);
-            all.status = output.status;
-            all.delay += output.delay;
-            all.follows = output.follows;
-            all.stdout = output.stdout;
-            all.stderr.push_str(&output.stderr);
-        }
-        all
-    }
-
-    fn simple(&mut self, command: &Simple) -> Output {
-        let mut output = self.program(&command.argv);
-        let (stdout, stderr) = (std::mem::take(&mut output.stdout), std::mem::take(&mut output.stderr));
-        match &command.stdout {
-            Sink::Own => output.stdout.push_str(&stdout),
-            Sink::Other => output.stderr.push_str(&stdout),
-            Sink::Null => {}
-            Sink::File(path) => {
-                if let Err(text) = self.write(path, &stdout) {
-                    return Output::fail(1, text);
-                }
-            }
-        }
-        match &command.stderr {
-            Sink::Own => output.stderr.push_str(&stderr),
-            Sink::Other => output.stdout.push_str(&stderr),
-            Sink::Null | Sink::File(_) => {}
-        }
-        output
-    }
-
     /// One program, after `VAR=x`, `env`, `timeout`, `sudo` and the like have been taken off.
     fn program(&mut self, argv: &[String]) -> Output {
         let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
@@ -226,7 +176,7 @@ impl Shell<'_> {
         match *name {
             "env" => self.words(after_options(args, &["-u", "-C"], |_| false)),
             "export" => Output::default(),
-            "sudo" | "nohup" | "nice" | "ionice" | "setsid" | "stdbuf" | "command" | "exec" => {
+            "sudo" | "nohup" | "nice" | "ionice" | "setsid" | "stdbuf" | "command" => {
                 self.words(after_options(args, &["-n", "-c"], |_| false))
             }
             "timeout" => self.timeout(args),
@@ -253,25 +203,10 @@ impl Shell<'_> {
         output
     }
 
-    fn nested(&mut self, args: &[&str]) -> Output {
-        let position = args.iter().position(|arg| arg.starts_with('-') && arg.contains('c'));
-        let Some(script) = position.and_then(|at| args.get(at + 1)) else {
-            return Output::fail(127, format!("bash: {}: No such file or directory\n", args.join(" ")));
-        };
-        let parameters = position.map_or(&[][..], |at| &args[at + 2..]);
-        if let Some(output) = self.write_script(script, parameters) {
-            return output;
-        }
-        let arguments = position.and_then(|at| args.get(at + 2..)).unwrap_or_default();
-        match parse_script(script, arguments) {
-            Ok(line) => self.list(line),
-            Err(stderr) => Output::fail(2, stderr),
-        }
-    }
-
     fn call(&mut self, name: &str, args: &[&str]) -> Output {
         let known = self
-            .pve(name, args)
+            .without_pmxcfs(name)
+            .or_else(|| self.pve(name, args))
             .or_else(|| self.checker(name, args))
             .or_else(|| self.corosync(name, args))
             .or_else(|| self.ceph(name, args))

@@ -4,13 +4,29 @@ use super::{Options, Output, Shell};
 
 const BELOW: &str = "/etc/pve/priv/";
 
+/// Programs of PVE that do nothing without `/etc/pve`.
+const NEED_PMXCFS: &[&str] = &["ha-manager", "pct", "pvesh", "pvesm", "pveum", "qm"];
+
 impl Shell<'_> {
+    /// What a program says that needs pmxcfs while that does not run.
+    pub(super) fn without_pmxcfs(&self, name: &str) -> Option<Output> {
+        (NEED_PMXCFS.contains(&name) && self.world.pmxcfs_is_away(self.node)).then(|| {
+            let lines = (1..=3).map(|number| format!("ipcc_send_rec[{number}] failed: Connection refused\n"));
+            let stderr = lines.collect::<String>() + "Unable to load access control list: Connection refused\n";
+            Output::fail(111, stderr)
+        })
+    }
+
     pub(super) fn pmxcfs(&mut self, name: &str, args: &[&str]) -> Option<Output> {
         let options = Options::parse(args, &["-d", "--date"]);
         let path = options.rest.last().copied().filter(|path| path.starts_with(BELOW))?;
         let (node, forced) = (self.node, args.contains(&"-f"));
         let done = match name {
             "mkdir" => self.world.pmxcfs_mkdir(node, path),
+            "mv" => match options.rest.as_slice() {
+                [from, to] => self.world.pmxcfs_rename(node, from, to),
+                _ => return None,
+            },
             "rmdir" => self.world.pmxcfs_remove(node, path),
             "rm" => {
                 self.world.pmxcfs_remove(node, path).or(if forced { Ok(()) } else { Err("No such file or directory") })
@@ -25,20 +41,12 @@ impl Shell<'_> {
         let verb = match name {
             "mkdir" => "create directory",
             "touch" => "touch",
+            "mv" => "move",
             _ => "remove",
         };
         Some(match done {
             Ok(()) => Output::default(),
             Err(why) => Output::fail(1, format!("{name}: cannot {verb} '{path}': {why}\n")),
-        })
-    }
-
-    /// `sh -c 'printf %s "$1" > "$2"' sh TEXT PATH`: the one script that needs parameters and a file to write to.
-    pub(super) fn write_script(&mut self, script: &str, parameters: &[&str]) -> Option<Output> {
-        let ("printf %s \"$1\" > \"$2\"", [_, text, path]) = (script, parameters) else { return None };
-        path.starts_with(BELOW).then(|| match self.world.pmxcfs_write(self.node, path, text) {
-            Ok(()) => Output::default(),
-            Err(why) => Output::fail(2, format!("sh: 1: cannot create {path}: {why}\n")),
         })
     }
 }

@@ -6,7 +6,7 @@ use quorate_core::ids::{GuestKind, Upid};
 use serde_json::Value;
 
 use super::{Follow, Output, Shell};
-use crate::answer::Refusal;
+use crate::answer::CallRefused;
 use crate::api::{installed_packages, manager};
 use crate::params::{Args, with_dashes};
 
@@ -33,7 +33,7 @@ impl Shell<'_> {
                 Output { follows: Some(Follow::Task(Upid::new(upid))), ..Output::default() }
             }
             Ok(_) => Output::default(),
-            Err(Refusal::Parameters(errors)) => {
+            Err(CallRefused::Parameters(errors)) => {
                 let lines: String =
                     errors.iter().map(|(name, text)| format!("{name}: {}\n", text.trim_end())).collect();
                 Output::fail(255, format!("400 Parameter verification failed.\n{lines}"))

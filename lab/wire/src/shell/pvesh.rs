@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::{Output, Shell};
-use crate::answer::Refusal;
+use crate::answer::CallRefused;
 use crate::api::{children, local};
 use crate::params::with_dashes;
 use crate::release;
@@ -131,7 +131,10 @@ pub(super) fn table(data: &Value) -> String {
         format!("{left}{}{right}\n", parts.join(&middle.to_string()))
     };
     let line = |cells: &[String]| {
-        let cells: Vec<String> = cells.iter().zip(&widths).map(|(cell, width)| format!(" {cell:<width$} ")).collect();
+        let padded = |(cell, width): (&String, &usize)| {
+            format!(" {cell}{} ", " ".repeat(width.saturating_sub(cell.chars().count())))
+        };
+        let cells: Vec<String> = cells.iter().zip(&widths).map(padded).collect();
         format!("│{}│\n", cells.join("│"))
     };
     let mut text = rule('┌', '─', '┬', '┐') + &line(&columns) + &rule('╞', '═', '╪', '╡');
@@ -144,9 +147,9 @@ pub(super) fn table(data: &Value) -> String {
     text + &rule('└', '─', '┴', '┘')
 }
 
-fn failed(refusal: &Refusal, method: &str, path: &str) -> Output {
+fn failed(refusal: &CallRefused, method: &str, path: &str) -> Output {
     match refusal {
-        Refusal::NotImplemented(_) => {
+        CallRefused::NotImplemented(_) => {
             let verb = match method {
                 "GET" => "get",
                 "POST" => "create",
@@ -155,7 +158,7 @@ fn failed(refusal: &Refusal, method: &str, path: &str) -> Output {
             };
             Output::fail(255, format!("No '{verb}' handler defined for '{path}'\n"))
         }
-        Refusal::Parameters(errors) => {
+        CallRefused::Parameters(errors) => {
             let mut text = String::from("400 Parameter verification failed.\n");
             for (name, error) in errors {
                 let _ = writeln!(text, "{name}: {}", error.trim_end());

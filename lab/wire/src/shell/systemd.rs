@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use quorate_core::ids::UnitName;
+use quorate_core::ids::{GuestId, GuestKind, UnitName};
+use quorate_world::migration::{Mode, Phase};
 use quorate_world::node::{AfterDown, Unit, UnitState};
 use quorate_world::services::ServiceAction;
 
@@ -188,7 +189,13 @@ impl Shell<'_> {
     }
 
     fn all(&self) -> Vec<Properties> {
-        self.matching("*")
+        let guests = self.here().processes.iter().map(|guest| of_guest(*guest));
+        // QEMU waits on the target for the memory of a guest that is still elsewhere.
+        let arriving = self.world.migrations.running.values().filter(|moving| {
+            let waits = matches!(moving.phase, Phase::Target | Phase::Disks | Phase::Memory);
+            moving.target == *self.node && moving.mode == Mode::Live && waits
+        });
+        self.matching("*").into_iter().chain(guests).chain(arriving.map(|moving| of_guest(moving.guest))).collect()
     }
 
     fn list_units(&self, options: &Options<'_>) -> Output {
@@ -199,7 +206,8 @@ impl Shell<'_> {
             let id = property(&unit, "Id");
             let active = property(&unit, "ActiveState");
             let meant = patterns.is_empty() || patterns.iter().any(|pattern| glob(pattern, id));
-            if property(&unit, "LoadState") == "not-found" || !meant || state.is_some_and(|state| active != state) {
+            let in_state = state.is_none_or(|states| states.split(',').any(|state| state == active));
+            if property(&unit, "LoadState") == "not-found" || !meant || !in_state {
                 continue;
             }
             let (sub, description) = (property(&unit, "SubState"), property(&unit, "Description"));
@@ -341,6 +349,22 @@ impl Shell<'_> {
             false => Output::ok(lines.join("\n") + "\n"),
         }
     }
+}
+
+/// The unit that a guest's process is in: a scope of qemu.slice, or an instance of pve-container@.service.
+fn of_guest(guest: GuestId) -> Properties {
+    let vmid = guest.vmid;
+    let (id, description) = match guest.kind {
+        GuestKind::Vm => (format!("{vmid}.scope"), format!("Proxmox VE VM {vmid}")),
+        GuestKind::Ct => (format!("pve-container@{vmid}.service"), format!("PVE LXC Container: {vmid}")),
+    };
+    vec![
+        ("Id", id),
+        ("Description", description),
+        ("LoadState", "loaded".to_owned()),
+        ("ActiveState", "active".to_owned()),
+        ("SubState", "running".to_owned()),
+    ]
 }
 
 fn property<'a>(properties: &'a Properties, name: &str) -> &'a str {

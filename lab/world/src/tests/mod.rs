@@ -12,6 +12,7 @@ mod harm;
 mod jobs;
 mod moves;
 mod nodes;
+mod other_hands;
 mod peers;
 mod policies;
 mod replication;

@@ -1,6 +1,6 @@
 //! Bad input gives one clear message with its remedy and a documented exit code, and changes nothing.
 
-use super::session::{Lab, Session, wait_for};
+use super::session::{Lab, Session, genuine, wait_for};
 use quorate_journal::{Holder, Journal, Mode};
 
 /// The lab's time passes slowly here: nothing waits for it.
@@ -162,7 +162,7 @@ fn a_privilege_that_is_missing_is_named_and_forbids_a_run() {
     lab.session.change_config(between(&config, "token-secret = \"", "\""), "0-1-2");
     lab.session.run(&["preflight"]).expect(3, &["BLOCKING", "token-privileges", "VM.Migrate"]);
     lab.session.run(&["run"]).expect(3, &["BLOCKING", "VM.Migrate"]);
-    lab.session.run(&["status"]).expect(9, &["holds no run"]);
+    lab.session.run(&["status"]).expect(0, &["ended before it began"]);
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn a_journal_of_a_newer_version_is_refused_with_both_versions() {
     let path = lab.session.dir.join("quorate.db");
     drop(Journal::open(&path, Mode::Drive).unwrap());
     set_user_version(&path, 2003);
-    lab.session.run(&["run"]).expect(9, &["has format 2.3", "up to 1.0", "newer Quorate"]);
+    lab.session.run(&["run"]).expect(9, &["has format 2.3", "up to 1.1", "newer Quorate"]);
     lab.session.run(&["status"]).expect(9, &["has format 2.3"]);
     lab.session.write("quorate.db", "no database, but a text that was put there by mistake");
     lab.session.run(&["run"]).expect(9, &["is not a journal of Quorate", "[journal] path"]);
@@ -198,8 +198,84 @@ fn a_second_driver_is_refused_with_the_name_of_the_first() {
     let journal = Journal::open(&lab.session.dir.join("quorate.db"), Mode::Drive).unwrap();
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let now = quorate_core::ids::UnixMs(u64::try_from(now.as_millis()).unwrap());
-    journal.acquire_lease(&Holder::this_process("ben@desk, process 7"), &"r1".into(), now, 100).unwrap();
+    journal
+        .acquire_lease(&Holder::this_process("ben@desk, process 7", "00000000000000aa".into()), &"r1".into(), now, 100)
+        .unwrap();
     lab.session.run(&["run"]).expect(8, &["ben@desk, process 7 works on", "quorate status"]);
+}
+
+#[test]
+fn files_that_others_can_read_or_write_are_refused_with_the_command_that_mends_them() {
+    use std::os::unix::fs::PermissionsExt;
+    let lab = Lab::start(FACTOR, "");
+    let session = &lab.session;
+    let mode = |name: &str, mode: u32| {
+        std::fs::set_permissions(session.dir.join(name), std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode("quorate.toml", 0o644);
+    let secret = session.run(&["inspect"]);
+    secret.expect(2, &["quorate.toml: is open to other users (mode 644)", "holds a secret", "chmod 600 quorate.toml"]);
+    mode("quorate.toml", 0o600);
+    mode("id_lab", 0o640);
+    session.run(&["inspect"]).expect(2, &["cannot read the SSH key", "(mode 640)", "chmod 600", "id_lab"]);
+    mode("id_lab", 0o600);
+
+    let config = session.read("quorate.toml");
+    let inline = format!("token-secret = \"{}\"", between(&config, "token-secret = \"", "\""));
+    session.write("quorate.toml", &config.replace(&inline, "token-secret-file = \"token.secret\""));
+    mode("quorate.toml", 0o644);
+    session.write("token.secret", between(&config, "token-secret = \"", "\""));
+    mode("token.secret", 0o644);
+    session.run(&["inspect"]).expect(2, &["token.secret is open to other users", "chmod 600 token.secret"]);
+    mode("token.secret", 0o400);
+    session.run(&["inspect"]).expect(0, &[]);
+    mode("quorate.toml", 0o666);
+    session
+        .run(&["inspect"])
+        .expect(2, &["quorate.toml: is open to other users (mode 666)", "chmod go-w quorate.toml"]);
+    mode("quorate.toml", 0o644);
+
+    drop(Journal::open(&session.dir.join("quorate.db"), Mode::Drive).unwrap());
+    mode("quorate.db", 0o666);
+    session.run(&["run"]).expect(9, &["the journal is not used", "(mode 666)", "chmod 600"]);
+    session.run(&["status"]).expect(9, &["the journal is not used", "chmod 600"]);
+}
+
+#[test]
+fn a_pipe_in_the_place_of_a_file_is_refused_at_once_and_no_output_goes_through_a_link() {
+    let session = Session::new();
+    let pipe = std::process::Command::new("mkfifo").arg(session.dir.join("pipe")).status().unwrap();
+    assert!(pipe.success());
+    session.run(&["inspect", "--config", "pipe"]).expect(2, &["not a regular file, but a named pipe"]);
+    session.run(&["status", "--journal", "pipe"]).expect(9, &["not a regular file, but a named pipe"]);
+    session.write("victim", "as it was");
+    std::os::unix::fs::symlink("victim", session.dir.join("link")).unwrap();
+    let snapshot = genuine();
+    let from = ["--from", snapshot.to_str().unwrap()];
+    let html = ["preflight", from[0], from[1], "--html"];
+    for (file, why) in [("link", "a symbolic link"), ("pipe", "not a regular file")] {
+        session.run(&[&html[..], &[file]].concat()).expect(2, &["cannot be written to", why]);
+        session.run(&["export", file, from[0], from[1]]).expect(2, &["cannot be written to"]);
+    }
+    session.run(&[&html[..], &["page.html"]].concat());
+    session.run(&[&html[..], &["page.html"]].concat());
+    assert!(session.read("page.html").contains("<h1>Preflight"));
+    assert_eq!(session.read("victim"), "as it was");
+}
+
+#[test]
+fn one_api_that_accepts_and_never_answers_does_not_hold_up_the_others() {
+    let lab = Lab::start(FACTOR, "");
+    let config = lab.session.read("quorate.toml");
+    let line = config.lines().find(|line| line.contains("\"pve3\"")).unwrap();
+    let address = between(line, "api = \"", "\"");
+    // The kernel accepts, and nobody reads.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    lab.session.change_config(address, &silent.local_addr().unwrap().to_string());
+    let began = std::time::Instant::now();
+    let outcome = lab.session.run(&["inspect"]);
+    outcome.expect(0, &["pve3"]);
+    assert!(began.elapsed() < std::time::Duration::from_secs(25), "{:?}", began.elapsed());
 }
 
 /// The first text between two others.

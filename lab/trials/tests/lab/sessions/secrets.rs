@@ -6,6 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use quorate_world::cluster_file::DEMO;
+
 use super::session::{Lab, PROGRAMS, Session, wait_for};
 
 const FACTOR: u32 = 100;
@@ -115,6 +117,59 @@ fn a_secret_in_the_configuration_the_answers_or_the_environment_is_in_nothing_th
     for (what, bytes) in &all {
         assert!(!holds(bytes, &secret), "the token's secret is in {what}");
         assert!(!holds(bytes, PASSWORD), "a variable of the environment is in {what}");
+    }
+}
+
+/// A token's secret that stands, as nothing but a name, in what programs on the nodes print.
+const LEAKED: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
+
+/// The same: for a URL, and in base64 with nothing, one and two letters before it.
+const FORMS: [&str; 5] = [
+    LEAKED,
+    "7c9e6679%2D7425%2d40de-944b-e07fc1f90ae7",
+    "N2M5ZTY2NzktNzQyNS00MGRlLTk0NGItZTA3ZmMxZjkwYWU3",
+    "eDdjOWU2Njc5LTc0MjUtNDBkZS05NDRiLWUwN2ZjMWY5MGFlNw",
+    "eHg3YzllNjY3OS03NDI1LTQwZGUtOTQ0Yi1lMDdmYzFmOTBhZTc",
+];
+
+/// The demo with a package of each of these names, all of which are upgraded; the last one fails.
+fn leaking_cluster() -> String {
+    let packages = |table: &str, version: u8| {
+        FORMS.iter().fold(format!("[{table}]\n"), |lines, form| format!("{lines}'zz-{form}' = '{version}'\n"))
+    };
+    let demo = DEMO.replace("[installed]\n", &packages("installed", 1)).replace("[archive]\n", &packages("archive", 2));
+    let token = format!("[[token]]\nname = 'root@pam!leak'\nsecret = '{LEAKED}'\nrole = 'Administrator'\n");
+    let fault = format!("[[fault]]\nfault = 'apt-fail'\nnode = 'pve1'\npackage = 'zz-{}'\ntimes = 9\n", FORMS[4]);
+    format!("{demo}\n{token}{fault}")
+}
+
+#[test]
+#[ignore = "the failure of the package is not seen within the time of the test; why is not known yet"]
+fn a_secret_in_the_output_of_a_package_is_in_no_form_in_journal_log_or_export() {
+    let lab = Lab::of(FACTOR, &leaking_cluster());
+    let session = &lab.session;
+    let config = session.read("quorate.toml");
+    let (before, _) = config.split_once("\n[policy]").unwrap_or((&config, ""));
+    let own = secret(session);
+    let id = before.split_once("token-id = \"").unwrap().1.split('"').next().unwrap();
+    let mine = before.replace(id, "root@pam!leak").replace(&own, LEAKED);
+    session.write("quorate.toml", &format!("{mine}{POLICY}"));
+    let mut driver = session.start(&["run", "--json", "-vvv", "--log-file", "trace.log"]);
+    let log = wait_for("the package fails", || {
+        let log = session.run(&["log"]).out;
+        if log.contains("dpkg: error processing package") { Ok(log) } else { Err(log) }
+    });
+    driver.kill().unwrap();
+    driver.wait().unwrap();
+    assert!(log.contains("error processing package zz-(secret)"), "{log}");
+    session.run(&["export", "snapshot.json", "-vvv", "--log-file", "trace.log"]).expect(0, &[]);
+    let files = written(&session.dir);
+    assert!(holds(&files["snapshot.json"], "zz-(secret)"), "it was there to be seen");
+    for (name, bytes) in &files {
+        // In base64, a few letters at each end are shared with what stands beside the secret.
+        for form in FORMS.map(|form| &form[3..form.len() - 3]) {
+            assert!(!holds(bytes, form), "{form} is in {name}");
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! A directory, the built program, and a lab for it to talk to.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -72,7 +73,9 @@ impl Session {
 
     /// Writes a file into the directory.
     pub(crate) fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.dir.join(name), text).unwrap();
+        let path = self.dir.join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
 
     /// Reads a file of the directory.
@@ -116,11 +119,17 @@ pub(crate) struct Lab {
 impl Lab {
     /// The demo cluster, with more lines at the end of its file.
     pub(crate) fn start(time_factor: u32, more: &str) -> Self {
+        let cluster = if more.is_empty() { String::new() } else { format!("{DEMO}\n{more}") };
+        Self::of(time_factor, &cluster)
+    }
+
+    /// The cluster of this file; without one, the demo.
+    pub(crate) fn of(time_factor: u32, cluster: &str) -> Self {
         let session = Session::new();
         let factor = time_factor.to_string();
         let mut arguments = vec!["lab", "up", "--any-port", "--json", "--dir", ".", "--time-factor", &factor];
-        if !more.is_empty() {
-            session.write("cluster.toml", &format!("{DEMO}\n{more}"));
+        if !cluster.is_empty() {
+            session.write("cluster.toml", cluster);
             arguments.extend(["--cluster", "cluster.toml"]);
         }
         Self { child: begun(&session, &arguments), session }

@@ -46,6 +46,9 @@ pub(crate) struct CrashMatrix {
     /// Only the run that lowers the expected votes
     #[arg(long)]
     votes: bool,
+    /// Freeze the driver at each order instead, and let the order take effect at each event of its successor's run
+    #[arg(long, conflicts_with_all = ["events", "votes", "point"])]
+    freezes: bool,
     /// Only the point with this number
     #[arg(long, conflicts_with = "events")]
     point: Option<u64>,
@@ -70,6 +73,7 @@ impl CrashMatrix {
     pub(crate) fn run(&self, root: &Path) -> bool {
         let mut arguments: Vec<String> = Vec::new();
         arguments.extend(self.events.then(|| "--events".to_owned()));
+        arguments.extend(self.freezes.then(|| "--freezes".to_owned()));
         arguments.extend(self.votes.then(|| "--votes".to_owned()));
         arguments.extend(self.point.into_iter().flat_map(|point| ["--point".to_owned(), point.to_string()]));
         example(root, "crash", &arguments)

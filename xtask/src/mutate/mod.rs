@@ -26,6 +26,9 @@ const ASKED: &[Asked] = &[
         folder: "crates/core/src/run/",
         tests: &["--lib", "--tests", "--", "--skip", "planner::", "--skip", "explorer::"],
     },
+    Asked { folder: "crates/core/src/steps/", tests: &["--lib", "--", "steps::"] },
+    Asked { folder: "crates/core/src/invariants/", tests: &["--lib", "--", "invariants::"] },
+    Asked { folder: "crates/core/src/recovery/", tests: &["--lib", "--tests", "--", "recovery::", "decide"] },
     Asked { folder: "", tests: &["--lib", "--", "planner::", "placement::", "invariants::", "forecast::"] },
 ];
 
@@ -72,7 +75,9 @@ pub(crate) fn run(root: &Path, only: &[String]) -> bool {
             return false;
         }
     };
-    for asked in ASKED {
+    let chosen = |mutation: &Mutation| only.is_empty() || only.iter().any(|only| mutation.name.contains(only.as_str()));
+    let asked_for = |of: &Asked| mutations().iter().any(|one| chosen(one) && asked(one.path).folder == of.folder);
+    for asked in ASKED.iter().filter(|asked| asked_for(asked)) {
         let whole = tests(&copy, asked, None);
         if !whole.as_ref().is_ok_and(|output| output.status.success()) {
             eprintln!("without any mutation: {whole:?}");
@@ -82,7 +87,7 @@ pub(crate) fn run(root: &Path, only: &[String]) -> bool {
     println!("| taken out | red |\n|---|---|");
     let mut all_red = true;
     for (number, mutation) in mutations().iter().enumerate() {
-        if !only.is_empty() && !only.iter().any(|only| mutation.name.contains(only.as_str())) {
+        if !chosen(mutation) {
             continue;
         }
         let red = tests(&copy, asked(mutation.path), Some(number)).map(|output| failed(&output)).unwrap_or_default();

@@ -107,12 +107,11 @@ impl ClusterLock {
         Ok(())
     }
 
-    /// Until when the lock is surely ours; none if it is not now.
-    pub(crate) fn sure_until(&self) -> Option<UnixMs> {
+    /// Can no other driver have the lock now?
+    pub(crate) fn is_surely_ours(&self) -> bool {
         let now = self.ports.clock.now();
-        let renewed = self.known().renewed?;
         // A clock that was set back says nothing about the time since then.
-        (renewed <= now).then(|| renewed.plus_s(SURE_S)).filter(|until| now < *until)
+        self.known().renewed.is_some_and(|renewed| renewed <= now && now < renewed.plus_s(SURE_S))
     }
 
     /// Takes the lock, or renews it when that is due.
@@ -124,7 +123,7 @@ impl ClusterLock {
         if self.known().renewed.is_some() {
             match self.renew(&mut file).await {
                 Renewal::Done => return Ok(Hold::Ours),
-                Renewal::Unsure(_) if self.sure_until().is_some() => return Ok(Hold::Ours),
+                Renewal::Unsure(_) if self.is_surely_ours() => return Ok(Hold::Ours),
                 Renewal::Unsure(why) => return Ok(Hold::Unsure(why)),
                 Renewal::Lost => {}
             }

@@ -313,17 +313,21 @@ impl<'a> Driver<'a> {
         decide(&self.state, &self.seen, self.ports.clock.now(), &guard)
     }
 
-    /// Until when the lease and the lock in the cluster are surely this driver's, by the run's clock. To be asked
-    /// directly before each order is sent: the journal's last event is in the cluster's lock by then, so that nobody can
-    /// come with a journal that does not know of the order.
+    /// Are the lease and the lock in the cluster surely this driver's? To be asked directly before each order is sent: the
+    /// journal's last event is in the cluster's lock by then, so that nobody can come with a journal that does not know
+    /// of the order.
     ///
     /// # Errors
     /// They are not, or that is not known: nothing may be sent.
-    pub(crate) async fn surely_ours(&mut self) -> Result<UnixMs, NotOurs> {
+    pub(crate) async fn surely_ours(&mut self) -> Result<(), NotOurs> {
         self.lock.write_down().await;
-        let lease = self.lease.sure_for().ok_or(NotOurs::Lease)?;
-        let until = self.lock.sure_until().filter(|_| self.lock.is_written_down()).ok_or(NotOurs::Lock)?;
-        Ok(until.min(self.ports.clock.now().plus_s(lease.as_secs())))
+        if self.lease.sure_for().is_none() {
+            return Err(NotOurs::Lease);
+        }
+        if !(self.lock.is_surely_ours() && self.lock.is_written_down()) {
+            return Err(NotOurs::Lock);
+        }
+        Ok(())
     }
 
     /// The oldest request is handled: what follows from it is written first, so that none is lost.

@@ -16,9 +16,9 @@ use std::time::Duration;
 
 use quorate_core::command::quote_all;
 use quorate_core::fence::{Condition, NOT_DONE};
-use quorate_core::ids::{DriverId, GuestId, NodeName, UnixMs};
-use quorate_core::run::{Event, RunOutcome};
-use quorate_engine::{Beginning, Driver, Ended, Lists, Watcher, WhenPaused, new_run_id, prepare};
+use quorate_core::ids::{DriverId, GuestId, NodeName};
+use quorate_core::run::RunOutcome;
+use quorate_engine::{Beginning, Driver, Ended, Lists, Silent, WhenPaused, new_run_id, prepare};
 use quorate_journal::{Holder, Journal, Mode};
 use quorate_pve::ports::{PortFuture, Ports, Shell, ShellError, ShellOutput};
 use quorate_trials::ports::SimPorts;
@@ -295,13 +295,6 @@ impl Shell for Keeping {
     }
 }
 
-struct Nobody;
-
-impl Watcher for Nobody {
-    fn event(&mut self, _: u64, _: UnixMs, _: &Event) {}
-    fn waiting(&mut self, _: UnixMs, _: &[String]) {}
-}
-
 /// Every order of a whole run over the demo cluster.
 async fn orders_of_a_run() -> Vec<Sent> {
     let sim = SimPorts::new(Arc::new(Mutex::new(common::demo())));
@@ -317,7 +310,7 @@ async fn orders_of_a_run() -> Vec<Sent> {
     let journal = Journal::open(&file.0, Mode::Drive).unwrap();
     let holder = Holder::this_process("fence", DriverId::drawn(7));
     let beginning = Beginning { run, cluster: "demo".to_owned(), policy, plan };
-    let mut watcher = Nobody;
+    let mut watcher = Silent;
     let mut driver = Driver::begin(ports, &journal, &holder, beginning, &mut watcher)
         .unwrap()
         .known_nodes(nodes)

@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use quorate_core::command::quote_all;
 use quorate_core::fence::Condition;
-use quorate_core::ids::{DriverId, NodeName, UnixMs};
-use quorate_core::run::{Event, RunOutcome};
-use quorate_engine::{Beginning, Driver, Ended, Lists, Watcher, WhenPaused, new_run_id, prepare};
+use quorate_core::ids::{DriverId, NodeName};
+use quorate_core::run::RunOutcome;
+use quorate_engine::{Beginning, Driver, Ended, Lists, Silent, WhenPaused, new_run_id, prepare};
 use quorate_journal::{Holder, Journal, Mode};
 use quorate_pve::observe::quorum_views;
 use quorate_pve::ports::{PortFuture, Ports, Shell, ShellError, ShellOutput};
@@ -52,13 +52,6 @@ impl Shell for Listening {
     }
 }
 
-struct Nobody;
-
-impl Watcher for Nobody {
-    fn event(&mut self, _: u64, _: UnixMs, _: &Event) {}
-    fn waiting(&mut self, _: UnixMs, _: &[String]) {}
-}
-
 /// All command lines of a whole run over the demo cluster, from the first look to the last.
 async fn heard_in_a_whole_run() -> BTreeSet<String> {
     let sim = SimPorts::new(Arc::new(Mutex::new(common::demo())));
@@ -76,7 +69,7 @@ async fn heard_in_a_whole_run() -> BTreeSet<String> {
     let journal = Journal::open(&file.0, Mode::Drive).unwrap();
     let holder = Holder::this_process("gate", DriverId::drawn(1));
     let beginning = Beginning { run, cluster: "demo".to_owned(), policy, plan };
-    let mut watcher = Nobody;
+    let mut watcher = Silent;
     let mut driver = Driver::begin(ports, &journal, &holder, beginning, &mut watcher)
         .unwrap()
         .known_nodes(nodes)

@@ -105,7 +105,11 @@ fn how_out(snapshot: &Snapshot, node: &Node, findings: &mut Findings<NodesOut>) 
     if is_upgrading(node, findings) {
         return Some(HowOut::Upgrading);
     }
-    match snapshot.ha.known()?.nodes.get(&node.name) {
+    let ha = snapshot.ha.known()?;
+    if ha.maintenance_requested.contains(&node.name) {
+        return Some(HowOut::Maintenance);
+    }
+    match ha.nodes.get(&node.name) {
         None | Some(HaNodeState::Online | HaNodeState::Gone) => on_its_way_down(snapshot, node),
         Some(HaNodeState::Maintenance) => Some(HowOut::Maintenance),
         Some(HaNodeState::Unknown) => Some(HowOut::NotSeenByHa),

@@ -259,6 +259,7 @@ fn ha() -> Ha {
         master: Some(name("pve1")),
         master_seen: Some(UnixMs(999_995_000)),
         nodes: NODES.map(|node| (name(node), HaNodeState::Online)).into(),
+        maintenance_requested: Default::default(),
         lrm: NODES.iter().map(lrm).collect(),
         services: [service(pair[0], "pve1"), service(pair[1], "pve2")].into(),
         rules: vec![AffinityRule::Resource(ResourceAffinity {

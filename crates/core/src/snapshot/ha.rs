@@ -1,6 +1,7 @@
 //! The HA manager: its nodes, services and rules.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,9 @@ pub struct Ha {
     pub master_seen: Option<UnixMs>,
     /// The manager's view of each node. Nodes that HA never used may be missing.
     pub nodes: BTreeMap<NodeName, HaNodeState>,
+    /// Nodes for which maintenance mode is requested: from the manager's next round on, until it is ended.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub maintenance_requested: BTreeSet<NodeName>,
     /// Each node's local resource manager.
     pub lrm: BTreeMap<NodeName, LrmStatus>,
     /// Managed guests: configuration and state in one.
@@ -131,6 +135,35 @@ pub struct HaService {
     pub failback: bool,
 }
 
+impl fmt::Display for HaServiceState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+impl fmt::Display for HaNodeState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Online => "online",
+            Self::Maintenance => "maintenance",
+            Self::Unknown => "unknown",
+            Self::Fence => "fence",
+            Self::Gone => "gone",
+        })
+    }
+}
+
+impl fmt::Display for HaRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Started => "started",
+            Self::Stopped => "stopped",
+            Self::Disabled => "disabled",
+            Self::Ignored => "ignored",
+        })
+    }
+}
+
 /// The state that the configuration asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -174,6 +207,28 @@ pub enum HaServiceState {
 }
 
 impl HaServiceState {
+    /// As the manager writes it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::RequestStop => "request_stop",
+            Self::RequestStart => "request_start",
+            Self::RequestStartBalance => "request_start_balance",
+            Self::Started => "started",
+            Self::Fence => "fence",
+            Self::Recovery => "recovery",
+            Self::Migrate => "migrate",
+            Self::Relocate => "relocate",
+            Self::Freeze => "freeze",
+            Self::Error => "error",
+        }
+    }
+
+    /// The manager is at work on it, and that ends by itself.
+    pub fn is_under_way(self) -> bool {
+        !(self.is_settled() || matches!(self, Self::Freeze | Self::Error))
+    }
+
     /// Nothing is under way.
     pub fn is_settled(self) -> bool {
         matches!(self, Self::Started | Self::Stopped)

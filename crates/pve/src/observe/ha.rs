@@ -80,6 +80,9 @@ fn assemble(
             let status = word::<HaNodeState>(&status.0).ok_or_else(|| odd("node state", &status.0))?;
             ha.nodes.insert(NodeName::new(node), status);
         }
+        let requests = state.node_request.0.into_iter();
+        let requested = requests.filter(|(_, asked)| asked.maintenance.is_some_and(|flag| flag.0));
+        ha.maintenance_requested = requested.map(|(node, _)| NodeName::new(node)).collect();
         for (sid, service) in state.service_status.0 {
             let id = GuestId::parse(&sid).ok_or_else(|| odd("service", &sid))?;
             states.insert(id, service);
@@ -284,6 +287,17 @@ mod tests {
         assert!(matches!(&ha.rules[0], AffinityRule::Resource(rule) if !rule.together && rule.guests.len() == 2));
         let AffinityRule::Node(rule) = &ha.rules[1] else { panic!() };
         assert_eq!(rule.nodes.keys().map(NodeName::as_str).collect::<Vec<_>>(), ["pve2", "pve3"]);
+    }
+
+    #[test]
+    fn a_request_for_maintenance_is_seen_before_it_takes_effect() {
+        let state = json!({"manager_status": {
+            "master_node": "pve1",
+            "node_status": {"pve1": "online", "pve2": "online"},
+            "node_request": {"pve1": {"maintenance": 1}, "pve2": {"maintenance": 0}},
+        }});
+        let ha = read_all(state, json!([]), json!([]), json!([])).unwrap();
+        assert_eq!(ha.maintenance_requested, BTreeSet::from(["pve1".into()]));
     }
 
     #[test]

@@ -36,8 +36,18 @@ pub struct Manager {
     pub timestamp: Option<Int>,
     /// `online`, `maintenance`, `unknown`, `fence`, `gone`.
     pub node_status: Map<Text>,
+    /// What the administrator asked of a node; left out if there is nothing (pve-ha-manager, `node_request`).
+    pub node_request: Map<NodeRequest>,
     /// Services by id.
     pub service_status: Map<Service>,
+}
+
+/// What was asked of a node.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct NodeRequest {
+    /// Maintenance mode.
+    pub maintenance: Option<Flag>,
 }
 
 /// A service's state.

@@ -30,6 +30,15 @@ fn one_node_out_counts_a_node_whose_packages_are_being_upgraded() {
 }
 
 #[test]
+fn one_node_out_counts_a_node_whose_maintenance_is_requested_and_has_not_begun() {
+    let mut snapshot = cluster();
+    ha_mut(&mut snapshot).maintenance_requested.insert(name("pve2"));
+    let out = NodesOut::Out { node: name("pve2"), how: HowOut::Maintenance, current_node: false };
+    broken_by(&ask(RuleId::OneNodeOut, &snapshot, Some("pve1"), &[]), Evidence::OneNodeOut(out));
+    assert_eq!(ask(RuleId::OneNodeOut, &snapshot, Some("pve2"), &[]), RuleOutcome::Holds, "it is the current node");
+}
+
+#[test]
 fn one_node_out_counts_a_node_that_ha_does_not_see_or_fences() {
     for (state, how) in [
         (HaNodeState::Unknown, HowOut::NotSeenByHa),

@@ -84,6 +84,10 @@ impl SettingKind for Maintenance {
         };
         if let Some(ha) = snapshot.ha.known_mut() {
             ha.nodes.insert(self.node.clone(), state);
+            match act {
+                Act::Set => ha.maintenance_requested.insert(self.node.clone()),
+                Act::Undo => ha.maintenance_requested.remove(&self.node),
+            };
         }
     }
 }

@@ -95,10 +95,13 @@ impl World {
     /// Forms the membership from what is really there: which nodes run corosync and reach each other.
     pub(crate) fn form_membership(&mut self) {
         let groups = self.partitions();
-        // The device votes for the larger part; of two equal ones, for that with the lowest node id.
+        // The device votes for the larger part that reaches it; of two equal ones, for that with the lowest node id. A
+        // node whose network did not come up reaches nothing.
+        let reaches = |name: &NodeName| self.nodes.get(name).is_some_and(|node| !node.nics_renamed);
         let nodeid = |name: &NodeName| self.nodes.get(name).map_or(u32::MAX, |node| node.nodeid);
         let lowest = |group: &BTreeSet<NodeName>| group.iter().map(nodeid).min();
-        let device_for = groups.iter().max_by_key(|group| (group.len(), std::cmp::Reverse(lowest(group))));
+        let device_for = groups.iter().filter(|group| group.iter().any(reaches));
+        let device_for = device_for.max_by_key(|group| (group.len(), std::cmp::Reverse(lowest(group))));
         let device_for = device_for.and_then(|group| group.first().cloned());
         let corosync = &mut self.corosync;
         let device_votes = corosync.qdevice.as_ref().filter(|q| q.alive).map_or(0, |q| q.votes);

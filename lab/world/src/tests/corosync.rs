@@ -35,6 +35,18 @@ fn lines(world: &World, name: &str, text: &str) -> usize {
 }
 
 #[test]
+fn the_device_votes_for_nobody_whose_network_did_not_come_up() {
+    let mut world = two([1, 1], Some(1));
+    world.inject(Fault { at_s: 0, kind: FaultKind::BootRenamesNics { node: node("pve1") } });
+    run_s(&mut world, 1);
+    world.power_off(&node("pve1"));
+    world.power_on(&node("pve1"));
+    run_s(&mut world, 900);
+    assert!(world.nodes[&node("pve1")].is_up() && !view(&world, "pve1").quorate);
+    assert!(view(&world, "pve2").quorate, "although pve1 has the lowest node id");
+}
+
+#[test]
 fn uneven_votes_decide_who_has_quorum() {
     let mut world = two([2, 1], None);
     assert_eq!((view(&world, "pve1").expected, view(&world, "pve1").quorum), (3, 2));

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
 
 use quorate_world::cluster_file::DEMO;
 
@@ -52,17 +53,23 @@ fn holds(bytes: &[u8], text: &str) -> bool {
     bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
+/// Everything that the driver prints, until it ends: one that nobody listens to stands still once the pipe is full.
+fn heard(driver: &mut Child) -> JoinHandle<Vec<u8>> {
+    let mut shown = driver.stdout.take().unwrap();
+    std::thread::spawn(move || {
+        let mut all = Vec::new();
+        std::io::Read::read_to_end(&mut shown, &mut all).unwrap();
+        all
+    })
+}
+
 #[test]
 fn a_secret_in_the_configuration_the_answers_or_the_environment_is_in_nothing_that_is_written_or_shown() {
     let lab = demo_lab();
     let session = &lab.session;
     let secret = secret(session);
     let mut driver = session.start(&["run", "--json", "-vvv", "--log-file", "trace.log"]);
-    let mut shown = driver.stdout.take().unwrap();
-    let heard = std::thread::spawn(move || {
-        let mut all = Vec::new();
-        std::io::Read::read_to_end(&mut shown, &mut all).map(|_| all)
-    });
+    let heard = heard(&mut driver);
     wait_for("guests move", || {
         let log = session.run(&["log"]).out;
         if log.contains("start   migrate") { Ok(()) } else { Err(log) }
@@ -79,7 +86,7 @@ fn a_secret_in_the_configuration_the_answers_or_the_environment_is_in_nothing_th
     let mut all = vec![("what the driver printed".to_owned(), {
         driver.kill().unwrap();
         driver.wait().unwrap();
-        heard.join().unwrap().unwrap()
+        heard.join().unwrap()
     })];
     for node in ["pve1", "pve2", "pve3"] {
         session.run(&["lab", "fault", "api-error", node, "none", "--dir", "."]).expect(0, &[]);
@@ -144,7 +151,6 @@ fn leaking_cluster() -> String {
 }
 
 #[test]
-#[ignore = "the failure of the package is not seen within the time of the test; why is not known yet"]
 fn a_secret_in_the_output_of_a_package_is_in_no_form_in_journal_log_or_export() {
     let lab = Lab::of(FACTOR, &leaking_cluster());
     let session = &lab.session;
@@ -155,16 +161,19 @@ fn a_secret_in_the_output_of_a_package_is_in_no_form_in_journal_log_or_export() 
     let mine = before.replace(id, "root@pam!leak").replace(&own, LEAKED);
     session.write("quorate.toml", &format!("{mine}{POLICY}"));
     let mut driver = session.start(&["run", "--json", "-vvv", "--log-file", "trace.log"]);
+    let heard = heard(&mut driver);
     let log = wait_for("the package fails", || {
         let log = session.run(&["log"]).out;
         if log.contains("dpkg: error processing package") { Ok(log) } else { Err(log) }
     });
     driver.kill().unwrap();
     driver.wait().unwrap();
+    let shown = heard.join().unwrap();
     assert!(log.contains("error processing package zz-(secret)"), "{log}");
     session.run(&["export", "snapshot.json", "-vvv", "--log-file", "trace.log"]).expect(0, &[]);
-    let files = written(&session.dir);
+    let mut files = written(&session.dir);
     assert!(holds(&files["snapshot.json"], "zz-(secret)"), "it was there to be seen");
+    files.insert("what the driver printed".to_owned(), shown);
     for (name, bytes) in &files {
         // In base64, a few letters at each end are shared with what stands beside the secret.
         for form in FORMS.map(|form| &form[3..form.len() - 3]) {

@@ -18,6 +18,7 @@ mod host;
 mod images;
 mod jobs;
 mod look;
+mod meanwhile;
 mod membership;
 mod node;
 mod packages;
@@ -33,30 +34,45 @@ pub use quorum_views::quorum_views;
 pub use rights::least_role;
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 
 use futures_util::StreamExt;
+use futures_util::future::{Either, select};
 use futures_util::stream::FuturesUnordered;
 use quorate_core::ids::NodeName;
 use quorate_core::snapshot::{SNAPSHOT_FORMAT, Snapshot};
 use tracing::debug;
 
 use crate::ports::Ports;
+use meanwhile::Meanwhile;
 use node::NodeLook;
 use reader::{Deadline, Reader};
 
 /// Reads the cluster once. Ends in bounded time, and always with a snapshot: what failed is unknown in it.
 pub async fn observe(ports: &Ports, look: Look<'_>) -> Snapshot {
     debug!(depth = ?look.depth, "look at the cluster begins");
-    let snapshot = read(ports, look).await;
+    let meanwhile = Meanwhile::default();
+    let nodes = look.known_nodes.clone();
+    let mut snapshot = {
+        let reading = pin!(read(ports, &meanwhile, look));
+        let asking = pin!(meanwhile.ask_for_quorum(ports, &nodes));
+        match select(reading, asking).await {
+            Either::Left((snapshot, _)) => snapshot,
+            Either::Right((_, reading)) => reading.await,
+        }
+    };
+    // What was read before quorum was lost is not true any more.
+    let views = meanwhile.lost().map(|seen| seen.nodes).unwrap_or_default();
+    snapshot.quorum.extend(views.into_iter().map(|(node, report)| (node, report.view)));
     let seconds = ports.clock.now().since_s(snapshot.taken);
     debug!(nodes = snapshot.nodes.len(), guests = snapshot.guests.len(), seconds, "look at the cluster done");
     snapshot
 }
 
-async fn read(ports: &Ports, look: Look<'_>) -> Snapshot {
+async fn read(ports: &Ports, meanwhile: &Meanwhile, look: Look<'_>) -> Snapshot {
     let taken = ports.clock.now();
     let deadline = Deadline::of(ports, look.depth);
-    let reader = Reader::new(ports, &look.avoid, &look.known_nodes, deadline);
+    let reader = Reader::new(ports, meanwhile, &look.avoid, &look.known_nodes, deadline);
     let membership = membership::read(&reader, &look).await;
     let reader = reader.knowing(&membership.names);
 

@@ -4,6 +4,7 @@
 //! Times are converted to our clock, because the clocks of two nodes differ.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use quorate_core::ids::{BootId, NodeName, UnixMs};
@@ -11,11 +12,11 @@ use quorate_core::observed::WhyUnknown;
 use quorate_core::recovery::{Heard, HeardWhat, LrmReport, NodeReport, QuorumViews};
 use serde::Deserialize;
 
-use super::look::Depth;
+use super::meanwhile::Meanwhile;
 use super::quorum;
-use super::reader::{Deadline, Reader};
+use super::reader::{Allowed, Deadline, Reader, Wait};
 use super::shell::{BOOT_ID, DATE, NodeShell, QUICK, date};
-use crate::ports::{Ports, percent_encoded};
+use crate::ports::{Bound, Ports, percent_encoded};
 use crate::wire::corosync_conf::{self, CorosyncConf};
 use crate::wire::corosync_journal::{self, Line};
 use crate::wire::lenient::{self, Int, Text};
@@ -26,32 +27,61 @@ const UPTIME: [&str; 2] = ["cat", "/proc/uptime"];
 const JOURNAL: [&str; 7] =
     ["journalctl", "--unit=corosync", "--since=-24h", "--lines=5000", "--output=short-unix", "--no-pager", "--quiet"];
 
+/// How long a node may take for its first answer: a node with active HA has a minute without quorum, and a dead one
+/// must not take most of it.
+const FIRST: Allowed = Allowed { wait: Wait::AtMost(Duration::from_secs(6)), bound: Bound::USUAL };
+
+/// How long all of it may take.
+const WHOLE: Duration = Duration::from_secs(20);
+
 /// Asks all nodes at once. Ends in bounded time, and always with a view per node, unknown where it failed.
 pub async fn quorum_views(ports: &Ports, known_nodes: &[NodeName]) -> QuorumViews {
-    let reader = Reader::new(ports, &[], known_nodes, Deadline::of(ports, Depth::Watch));
-    let confs = join_all(known_nodes.iter().map(|name| conf(&reader, name))).await;
-    let conf = confs.into_iter().reduce(|one, other| if one.is_ok() { one } else { other });
-    let conf = conf.unwrap_or_else(|| Err(WhyUnknown::new(CONF.join(" "), "no node is known")));
+    let meanwhile = Meanwhile::default();
+    let reader = Reader::new(ports, &meanwhile, &[], known_nodes, Deadline::after(ports, WHOLE));
+    let mut first: BTreeMap<NodeName, First> = ask(&reader, known_nodes.iter()).await;
+    let mut confs = first.values().map(|first| first.conf.clone());
+    let silent = || Err(WhyUnknown::new(CONF.join(" "), "no node is known"));
+    let conf = confs.find(Result::is_ok).or_else(|| first.values().next().map(|first| first.conf.clone()));
+    let conf = conf.unwrap_or_else(silent);
     let named = |conf: &CorosyncConf| {
         let nodes = conf.nodes.iter();
         nodes.map(|node| (NodeName::new(node.name.0.clone()), node.clone())).collect::<BTreeMap<_, _>>()
     };
     let nodes = conf.as_ref().map(named).unwrap_or_default();
+    let more: Vec<&NodeName> = nodes.keys().filter(|name| !first.contains_key(*name)).collect();
+    first.extend(ask(&reader, more.into_iter()).await);
     let ids: BTreeMap<u32, NodeName> =
         nodes.iter().filter_map(|(name, node)| Some((node.nodeid?.small(), name.clone()))).collect();
-    let mut names: Vec<NodeName> = nodes.keys().chain(known_nodes).cloned().collect();
-    names.sort();
-    names.dedup();
     let addresses = nodes.iter().map(|(name, node)| (name.clone(), node.links())).collect();
     let known = Known { ids, addresses };
-    let reports = join_all(names.iter().map(|name| report(&reader, name, &known))).await;
+    let reports = join_all(first.iter().map(|(name, first)| report(&reader, name, &first.uptime_s, &known))).await;
     let votes = nodes.iter().map(|(name, node)| (name.clone(), node.quorum_votes.map_or(1, Int::small))).collect();
     QuorumViews {
         taken: ports.clock.now(),
         votes: conf.as_ref().map(|_| votes).map_err(Clone::clone).into(),
         device_votes: conf.as_ref().map(|conf| conf.device_votes).map_err(Clone::clone).into(),
-        nodes: names.into_iter().zip(reports).collect(),
+        nodes: first.keys().cloned().zip(reports).collect(),
     }
+}
+
+/// What each node is asked first: whether it answers at all, and who else there is.
+struct First {
+    uptime_s: Result<u64, WhyUnknown>,
+    conf: Result<CorosyncConf, WhyUnknown>,
+}
+
+async fn ask(reader: &Reader<'_>, names: impl Iterator<Item = &NodeName>) -> BTreeMap<NodeName, First> {
+    let asked = names.map(async |name| {
+        let shell = NodeShell::new(reader, name);
+        // The first command proves the connection; if it fails, nothing else is tried.
+        let uptime_s = shell.parsed(&UPTIME, FIRST, uptime).await;
+        let conf = match &uptime_s {
+            Ok(_) => shell.parsed(&CONF, FIRST, corosync_conf::parse).await,
+            Err(why) => Err(why.clone()),
+        };
+        (name.clone(), First { uptime_s, conf })
+    });
+    join_all(asked).await.into_iter().collect()
 }
 
 /// What corosync.conf says about all nodes.
@@ -60,20 +90,12 @@ struct Known {
     addresses: BTreeMap<NodeName, Vec<String>>,
 }
 
-async fn conf(reader: &Reader<'_>, node: &NodeName) -> Result<CorosyncConf, WhyUnknown> {
-    NodeShell::new(reader, node).parsed(&CONF, QUICK, corosync_conf::parse).await
-}
-
-async fn report(reader: &Reader<'_>, node: &NodeName, known: &Known) -> NodeReport {
-    let shell = NodeShell::new(reader, node);
-    // The first command proves the connection; if it fails, nothing else is tried.
-    let (shell, uptime_s) = match shell.parsed(&UPTIME, QUICK, uptime).await {
-        Ok(uptime_s) => (shell, Ok(uptime_s)),
-        Err(why) => (shell.broken(&why), Err(why)),
+async fn report(reader: &Reader<'_>, node: &NodeName, uptime_s: &Result<u64, WhyUnknown>, known: &Known) -> NodeReport {
+    let uptime_s = match uptime_s {
+        Ok(uptime_s) => *uptime_s,
+        Err(why) => return NodeReport::silent(&why.source, &why.reason),
     };
-    if let Err(why) = &uptime_s {
-        return NodeReport::silent(&why.source, &why.reason);
-    }
+    let shell = NodeShell::new(reader, node);
     let ahead_ms = ahead_ms(&shell).await;
     let (boot, view, etc_pve, lrm, heard) = tokio::join!(
         shell.parsed(&BOOT_ID, QUICK, |text| Ok(BootId::new(text.trim()))),
@@ -82,7 +104,7 @@ async fn report(reader: &Reader<'_>, node: &NodeName, known: &Known) -> NodeRepo
         lrm(&shell, node, ahead_ms),
         heard(&shell, &known.ids, ahead_ms),
     );
-    NodeReport { boot: boot.into(), uptime_s: uptime_s.into(), view, etc_pve, lrm: lrm.into(), heard: heard.into() }
+    NodeReport { boot: boot.into(), uptime_s: Ok(uptime_s).into(), view, etc_pve, lrm: lrm.into(), heard: heard.into() }
 }
 
 fn uptime(text: &str) -> Result<u64, String> {

@@ -18,6 +18,7 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::look::Depth;
+use super::meanwhile::{Meanwhile, SLOW};
 use crate::ports::{ApiError, ApiRequest, Bound, Ports, ShellError, ShellOutput, percent_encoded};
 use crate::wire::lenient;
 
@@ -34,6 +35,9 @@ pub(super) const CALL: Duration = Duration::from_secs(15);
 /// things of each guest. PVE's checker alone has a time of its own.
 const WATCH_CALLS: u32 = 4;
 const FULL_CALLS: u32 = 12;
+
+/// Why a call of a look that was broken off has no answer.
+const BROKEN_OFF: &str = "the look was broken off: quorum is lost";
 
 /// So many calls without an answer, one after the other, and a node is not asked any more: a single one may just be slow.
 const UNANSWERED: u32 = 2;
@@ -52,7 +56,12 @@ impl Deadline {
             Depth::Watch => WATCH_CALLS,
             Depth::Full => FULL_CALLS,
         };
-        let whole = ports.clock.patience(CALL) * calls;
+        Self::after(ports, CALL * calls)
+    }
+
+    /// Of what ends on its own, after so long.
+    pub(super) fn after(ports: &Ports, whole: Duration) -> Self {
+        let whole = ports.clock.patience(whole);
         let ms = u64::try_from(whole.as_millis()).unwrap_or(u64::MAX);
         Self { at: UnixMs(ports.clock.now().0.saturating_add(ms)), whole }
     }
@@ -95,6 +104,7 @@ pub(super) struct Allowed {
 /// Reads through the ports.
 pub(super) struct Reader<'a> {
     pub(super) ports: &'a Ports,
+    meanwhile: &'a Meanwhile,
     avoid: &'a [NodeName],
     per_node: BTreeMap<NodeName, Asked>,
     cluster: Asked,
@@ -102,9 +112,15 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(ports: &'a Ports, avoid: &'a [NodeName], nodes: &[NodeName], deadline: Deadline) -> Self {
-        let new = Self { ports, avoid, per_node: BTreeMap::new(), cluster: Asked::new(IN_FLIGHT_CLUSTER), deadline };
-        new.knowing(nodes)
+    pub(super) fn new(
+        ports: &'a Ports,
+        meanwhile: &'a Meanwhile,
+        avoid: &'a [NodeName],
+        nodes: &[NodeName],
+        deadline: Deadline,
+    ) -> Self {
+        let (per_node, cluster) = (BTreeMap::new(), Asked::new(IN_FLIGHT_CLUSTER));
+        Self { ports, meanwhile, avoid, per_node, cluster, deadline }.knowing(nodes)
     }
 
     /// The same, with more nodes: what is known of the others stays.
@@ -132,6 +148,9 @@ impl<'a> Reader<'a> {
         if silent.load(Ordering::Relaxed) >= UNANSWERED {
             return Err(format!("not asked any more in this look: {UNANSWERED} calls before were not answered"));
         }
+        if self.meanwhile.is_broken_off() {
+            return Err(BROKEN_OFF.to_owned());
+        }
         let clock = &self.ports.clock;
         let left = self.deadline.left(clock.now());
         let most = match wait {
@@ -141,12 +160,27 @@ impl<'a> Reader<'a> {
         if most.is_zero() {
             return Err(format!("not answered within {} s: the look is over", self.deadline.whole.as_secs()));
         }
-        match select(pin!(call), clock.sleep(most)).await {
+        let (waits, broken_off) = (pin!(self.waits(most)), pin!(self.meanwhile.broken_off()));
+        let ended = select(waits, broken_off);
+        match select(pin!(call), ended).await {
             Either::Left((answer, _)) => Ok(answer),
-            Either::Right(_) => {
+            Either::Right((Either::Right(_), _)) => Err(BROKEN_OFF.to_owned()),
+            Either::Right((Either::Left(_), _)) => {
                 silent.fetch_add(1, Ordering::Relaxed);
                 Err(format!("not answered within {} s", most.as_secs()))
             }
+        }
+    }
+
+    /// Waits so long for a call, and reports that it does.
+    async fn waits(&self, most: Duration) {
+        let clock = &self.ports.clock;
+        let slow = clock.patience(SLOW).min(most);
+        let mut left = most;
+        while !left.is_zero() {
+            clock.sleep(left.min(slow)).await;
+            left = left.saturating_sub(slow);
+            self.meanwhile.a_call_waits();
         }
     }
 

@@ -163,3 +163,48 @@ async fn what_was_cut_off_is_unknown_and_never_a_shorter_list() {
     assert!(node.local_guests.known().is_none() && node.packages.known().is_none() && node.boot.known().is_none());
     assert!(gaps(&snapshot).contains("printed more than"), "{}", gaps(&snapshot));
 }
+
+/// Of three nodes two have lost their power without a word; the API answers nothing any more.
+struct Survivor(Slow);
+
+/// What the survivor prints, as recorded.
+fn printed(argv: &[String]) -> Option<(i32, &'static str)> {
+    let has = |word: &str| argv.iter().any(|argument| argument == word);
+    Some(match () {
+        () if has("corosync-quorumtool") => (2, include_str!("../fixtures/debian/corosync-quorumtool-s-no-quorum.txt")),
+        () if has("corosync-cfgtool") => (0, "Local node ID 1, transport knet\n"),
+        () if has("/etc/corosync/corosync.conf") => (0, include_str!("../fixtures/debian/corosync.conf")),
+        () if has("/proc/uptime") => (0, "86400.12 172000.00\n"),
+        () => return None,
+    })
+}
+
+impl Shell for Survivor {
+    fn run<'a>(
+        &'a self,
+        node: &'a NodeName,
+        argv: &'a [String],
+        deadline: Duration,
+    ) -> PortFuture<'a, Result<ShellOutput, ShellError>> {
+        match printed(argv).filter(|_| node.as_str() == "node1") {
+            Some((exit, stdout)) => Box::pin(async move {
+                Ok(ShellOutput { exit: Exit::Status(exit), stdout: stdout.to_owned(), stderr: String::new() })
+            }),
+            None => self.0.run(node, argv, deadline),
+        }
+    }
+}
+
+/// HA resets the survivor a minute after its quorum is lost.
+#[tokio::test]
+async fn a_look_that_waits_for_dead_nodes_sees_within_seconds_that_quorum_is_lost() {
+    let slow = Slow::new(None, None);
+    let ports = Ports { shell: Arc::new(Survivor(slow.clone())), ..slow.ports() };
+    let known_nodes = ["node1", "node2", "node3"].map(NodeName::from).to_vec();
+    let depth = Depth::Watch;
+    let snapshot = observe(&ports, Look { depth, known_nodes, hosts: Hosts::Nobody, ..Look::full() }).await;
+    assert!(slow.seconds() <= 20, "{} s", slow.seconds());
+    let view = snapshot.quorum[&NodeName::from("node1")].known().unwrap();
+    assert!(!view.quorate && view.total_votes == 1);
+    assert!(gaps(&snapshot).contains("the look was broken off: quorum is lost"), "{}", gaps(&snapshot));
+}

@@ -222,10 +222,11 @@ pub(super) fn most_telling(failures: Vec<ApiError>) -> ApiError {
     if let Some(error) = alarm.or(doubt) {
         return error.clone();
     }
-    let reasons: Vec<String> = failures
-        .into_iter()
-        .filter_map(|error| if let ApiError::Unreachable(reason) = error { Some(reason) } else { None })
-        .collect();
+    let reason = |error| match error {
+        ApiError::Unreachable(reason) => reason,
+        other => other.to_string(),
+    };
+    let reasons: Vec<String> = failures.into_iter().map(reason).collect();
     let none = "no endpoint is left to ask".to_owned();
     ApiError::Unreachable(if reasons.is_empty() { none } else { reasons.join("; ") })
 }

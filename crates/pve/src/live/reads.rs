@@ -1,9 +1,11 @@
-//! Reads of the API: asked of the node that they are about, else of whichever endpoint answers.
+//! Reads of the API: asked of the node that they are about, else of whichever endpoint answers. One for which pveproxy itself
+//! got no answer is asked once more.
 //!
 //! A read is tried again on a fresh connection if a kept one has gone stale, and then at the other endpoints. One that
 //! was not answered in time is not repeated at the same endpoint: whoever did not answer is left for the others, and
 //! asked again later.
 
+use std::collections::VecDeque;
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -28,9 +30,17 @@ impl LiveApi {
     async fn read_somewhere(&self, request: &ApiRequest) -> Result<ApiData, ApiError> {
         let mut failures: Vec<ApiError> = Vec::new();
         let own = self.own_endpoint(request);
-        for index in self.turns(request, own) {
+        let mut turns = VecDeque::from(self.turns(request, own));
+        let mut asked_again = false;
+        while let Some(index) = turns.pop_front() {
             let endpoint = &self.endpoints[index];
             match self.read_at(endpoint, request).await {
+                Err(error) if !asked_again && of_the_proxy(&error) => {
+                    warn!(node = %endpoint.name, %error, "the proxy of this node got no answer, it is asked again");
+                    asked_again = true;
+                    turns.push_back(index);
+                    failures.push(error);
+                }
                 Err(error) if may_go_elsewhere(&error, Method::Get) => {
                     // A question about another node may have got lost there.
                     if own.is_none_or(|own| own == index) || !matches!(error, ApiError::InDoubt { .. }) {
@@ -84,6 +94,12 @@ impl LiveApi {
         let late = |_| Err(in_doubt(endpoint, format!("not answered within {} s", self.read.as_secs())));
         timeout(self.read, attempt).await.unwrap_or_else(late)
     }
+}
+
+/// Did pveproxy get no answer from the node or the worker that it passed the question on to? Its own statuses for that
+/// are 595 to 599 (AnyEvent::HTTP), and most of them are over with the next request.
+fn of_the_proxy(error: &ApiError) -> bool {
+    matches!(error, ApiError::Refused { status: 595..=599, .. })
 }
 
 impl Endpoint {

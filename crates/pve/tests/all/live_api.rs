@@ -110,6 +110,10 @@ async fn answer(
         *response.status_mut() = hyper::StatusCode::from_u16(595).unwrap();
         response.extensions_mut().insert(ReasonPhrase::from_static(b"No route to host"));
         *response.body_mut() = Full::default();
+    } else if line.contains("/once") && seen.lock().unwrap().len() == 1 {
+        *response.status_mut() = hyper::StatusCode::from_u16(596).unwrap();
+        response.extensions_mut().insert(ReasonPhrase::from_static(b"Broken pipe"));
+        *response.body_mut() = Full::default();
     }
     Ok(response)
 }
@@ -212,6 +216,24 @@ async fn the_reason_phrase_is_read_where_the_body_says_nothing() {
     let error = live(vec![node], "wrong-secret").api.call(ApiRequest::get("/version")).await.unwrap_err();
     assert_eq!(error, ApiError::Unauthorized { node: "a".into(), reason: "Authentication failed!".into() });
     assert!(!format!("{error} {error:?}").contains("secret"));
+}
+
+#[tokio::test]
+async fn a_read_for_which_the_proxy_got_no_answer_is_asked_once_more_and_a_write_is_not() {
+    let (a, b) = (serve(Manner::Answers).await, serve(Manner::Answers).await);
+    let asked = |server: &Server| server.requests.lock().unwrap().len();
+    let alone = live(vec![endpoint("a", &a).await], "secret");
+    alone.api.call(ApiRequest::get("/once")).await.unwrap();
+    assert_eq!(asked(&a), 2);
+    let both = live(vec![endpoint("b", &b).await, endpoint("a", &a).await], "secret");
+    both.api.call(ApiRequest::get("/once")).await.unwrap();
+    assert_eq!((asked(&a), asked(&b)), (3, 1), "the other endpoint is asked first");
+    assert!(alone.api.call(ApiRequest::get("/down")).await.is_err());
+    assert_eq!(asked(&a), 5, "not without end");
+    let c = serve(Manner::Answers).await;
+    let refused = live(vec![endpoint("c", &c).await], "secret").api.call(post("/once")).await;
+    assert!(matches!(refused, Err(ApiError::Refused { status: 596, .. })), "{refused:?}");
+    assert_eq!(asked(&c), 1);
 }
 
 #[tokio::test]

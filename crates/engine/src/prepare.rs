@@ -58,7 +58,7 @@ pub async fn prepare(
     if lists == Lists::Refresh {
         let before = look_before_a_run(ports, known_nodes.clone()).await;
         // Not while a driver may be at work; the check of its lock says who it is, and that is in the way of a plan.
-        if before.driver.known().is_some_and(|lock| lock.as_ref().is_none_or(|lock| !lock.may_live(before.taken))) {
+        if before.driver.known().is_some() && !checks::another_driver_works(&before) {
             let failed = refresh(ports, &stale(&before)).await;
             findings.extend(failed.into_iter().map(|(node, why)| refresh_failed(node, &why)));
         }
@@ -89,6 +89,10 @@ impl Prepared {
 
 fn of_snapshot(snapshot: Snapshot, policy: &Policy, run: &RunId) -> Prepared {
     let findings = checks::run_all(&snapshot, policy, Asked::BeforeARun);
+    if checks::another_driver_works(&snapshot) {
+        // What its run has under way is no reason against a plan, and none for a remedy.
+        return Prepared { plan: Err(NoPlan::refused(findings.clone())), snapshot, findings };
+    }
     let plan = plan_and_verify(&snapshot, policy, &Ongoing::fresh(upgrade_unit(run)));
     Prepared { snapshot, findings, plan }
 }

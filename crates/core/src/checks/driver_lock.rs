@@ -20,7 +20,8 @@ impl Check for DriverLockHeld {
     const EXPLAIN: &'static str =
         "Two administrators on two laptops must not both upgrade one cluster: each would drain onto the node that the \
          other reboots. A driver keeps a lock in the cluster itself and renews it. A lock that was renewed a moment \
-         ago is blocking: wait, or end the other run. An old one, or one that was released before its run had \
+         ago is blocking, and nothing else is said then, because what the other run has under way looks like damage: wait, \
+         or end the other run. An old one, or one that was released before its run had \
          ended, was left by a driver that died or was told to leave, and is a warning: it is best to continue its run \
          with `quorate resume` where its journal is, and what it has set is still set.";
     const WAIVABLE: Waivable = Waivable::Never("two drivers would upgrade one cluster");

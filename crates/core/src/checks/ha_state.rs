@@ -25,7 +25,7 @@ kinds! {
         ("HA has given {guest} up (state error)"),
         ("Fix the guest, then: ha-manager set {guest} --state disabled; ha-manager set {guest} --state started");
     UnderWay { guest: GuestId, state: HaServiceState } => Blocking, guest,
-        ("HA is still working on {guest} (state {state:?})"),
+        ("HA is still working on {guest} (state {state})"),
         ("Wait until it has settled: ha-manager status");
     NotTakenUp { guest: GuestId } => Blocking, guest,
         ("HA has not picked {guest} up yet"),

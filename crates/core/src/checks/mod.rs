@@ -23,6 +23,7 @@ pub use guest_outcome::{GuestOutcome, GuestOutcomeKind, guest_outcome};
 pub use upgrade_checker::is_inherent;
 pub use waiving::{accept, asked, means, parse_waiver, waivable};
 
+use self::check::Check;
 use crate::policy::Policy;
 use crate::snapshot::Snapshot;
 
@@ -85,13 +86,23 @@ pub fn by_id(id: &str) -> Option<&'static AnyCheck> {
     ALL.iter().find(|check| check.id == id)
 }
 
+/// May another driver be at work in the cluster?
+pub fn another_driver_works(snapshot: &Snapshot) -> bool {
+    snapshot.driver.known().is_some_and(|lock| lock.as_ref().is_some_and(|lock| lock.may_live(snapshot.taken)))
+}
+
 /// Everything that is found at this time, with what is waived: the worst first, then by subject, then by check. Before
-/// a run that is what the safety rules say and all checks find. In a run the rules are asked before each step, and only
+/// a run that is what the safety rules say and all checks find; but while another driver is at work, only that: what its
+/// run does at this moment looks like damage, and every remedy would be against it. In a run the rules are asked before each step, and only
 /// those checks are made that nothing else takes care of.
 pub fn run_all(snapshot: &Snapshot, policy: &Policy, when: Asked) -> Vec<Finding> {
-    let made = ALL.iter().filter(|check| when == Asked::BeforeARun || check.asked == when);
-    let mut findings: Vec<Finding> = made.flat_map(|check| check.run(snapshot, policy)).collect();
-    if when == Asked::BeforeARun {
+    let other = when == Asked::BeforeARun && another_driver_works(snapshot);
+    let is_made = |check: &&AnyCheck| match other {
+        true => check.id == driver_lock::DriverLockHeld::ID,
+        false => when == Asked::BeforeARun || check.asked == when,
+    };
+    let mut findings: Vec<Finding> = ALL.iter().filter(is_made).flat_map(|check| check.run(snapshot, policy)).collect();
+    if when == Asked::BeforeARun && !other {
         findings.extend(rules::findings(snapshot, policy));
     }
     waiving::waive(&mut findings, &policy.waive);

@@ -6,6 +6,7 @@ use crate::ids::{DriverId, GuestId, UnixMs};
 use crate::invariants::sample::*;
 use crate::observed::Observed::Known;
 use crate::snapshot::*;
+use crate::steps::{Maintenance, set};
 use crate::version::Version;
 
 #[test]
@@ -126,6 +127,16 @@ fn driver_lock_tells_a_live_driver_from_a_dead_one() {
     };
     snapshot.driver = Known(Some(lock(10)));
     fires("driver-lock", &snapshot, Severity::Blocking, "ann on laptop");
+    // What the other run has under way looks like damage; a remedy for it would be against that run.
+    set(Maintenance { node: name("pve1") }).after(&mut snapshot);
+    node_mut(&mut snapshot, "pve2").online = Known(false);
+    let checks = |snapshot: &Snapshot| {
+        let found = run_all(snapshot, &Policy::default(), Asked::BeforeARun);
+        found.into_iter().map(|finding| finding.check).collect::<std::collections::BTreeSet<String>>()
+    };
+    assert_eq!(checks(&snapshot), std::collections::BTreeSet::from(["driver-lock".to_owned()]));
+    snapshot.driver = Known(None);
+    assert!(checks(&snapshot).contains("one-node-out"));
     for left in [lock(5000), DriverLock { released: true, ..lock(10) }] {
         snapshot.driver = Known(Some(left));
         fires("driver-lock", &snapshot, Severity::Warning, "run ab12 was left unfinished by ann on laptop");

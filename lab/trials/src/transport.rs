@@ -10,6 +10,7 @@ use quorate_pve::answer::meaning;
 use quorate_pve::ports::{ApiData, ApiError, ApiRequest, Exit, ShellError, ShellOutput, percent_encoded};
 use quorate_wire::{ApiAnswer, Credentials, Follow, ShellAnswer, ShellExit, Wire, api_listens, is_on, ssh_listens};
 use quorate_world::World;
+use quorate_world::node::Power;
 
 use crate::caller::{Caller, Killed, Trouble};
 use crate::network::{Network, Order};
@@ -20,6 +21,9 @@ const CALL_MS: u64 = 5;
 /// How long the live client waits for an answer of the API, and for how long it leaves an endpoint that gave none.
 const ANSWER: Duration = Duration::from_secs(45);
 const LEFT_MS: u64 = 60_000;
+
+/// How long the live client waits for a connection.
+const CONNECT: Duration = Duration::from_secs(8);
 
 /// How long pveproxy waits for another node before it answers 596.
 const FORWARDED: Duration = Duration::from_secs(30);
@@ -204,6 +208,12 @@ impl Transport {
     ) -> Result<ShellOutput, ShellError> {
         let trouble = self.caller().meets();
         let unreachable = || ShellError::Unreachable { node: node.clone(), reason: "connection refused".to_owned() };
+        if self.at(begun_ms + CALL_MS, |_, world| has_no_power(world, node)) {
+            // Nothing refuses the connection: it is given up after some time.
+            self.at(later(begun_ms, CONNECT), |_, _| ());
+            let reason = format!("no connection within {} s", CONNECT.as_secs());
+            return Err(ShellError::Unreachable { node: node.clone(), reason });
+        }
         let boot = |world: &World| world.nodes.get(node).filter(|_| ssh_listens(world, node)).map(|node| node.boots);
         let before = self.at(begun_ms + CALL_MS, |_, world| boot(world)).ok_or_else(unreachable)?;
         if matches!(trouble, Some(Trouble::Refuses(_))) {
@@ -236,6 +246,10 @@ impl Transport {
         let ShellExit::Status(status) = answer.exit;
         Ok(ShellOutput { exit: Exit::Status(status), stdout: answer.stdout, stderr: answer.stderr })
     }
+}
+
+fn has_no_power(world: &World, node: &NodeName) -> bool {
+    world.nodes.get(node).is_some_and(|node| node.power == Power::Off)
 }
 
 fn no_answer(node: NodeName) -> ApiError {

@@ -1,11 +1,16 @@
 //! Which ports of a node are open now: listens while they are, and cuts every connection when they are not.
+//!
+//! A machine without power cuts nothing and refuses nothing: open connections hang, and new ones too. Here the system
+//! takes them, since it cannot be kept from that, and nobody answers.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::time::Duration;
 
 use quorate_core::ids::NodeName;
 use quorate_wire::{api_listens, ssh_listens};
 use quorate_world::World;
+use quorate_world::node::Power;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
@@ -26,6 +31,8 @@ pub(super) enum Door {
 pub(super) enum State {
     /// Connections are refused.
     Closed,
+    /// The machine has no power: nothing is answered, not even with a refusal.
+    Silent,
     /// Connections are accepted, in this boot of the machine.
     Open {
         /// Number of the boot.
@@ -62,9 +69,10 @@ fn state(world: &World, node: &NodeName, door: Door) -> State {
         Door::Api => api_listens(world, node),
         Door::Ssh => ssh_listens(world, node),
     };
-    match world.nodes.get(node).filter(|_| open) {
-        Some(node) => State::Open { boot: node.boots },
-        None => State::Closed,
+    match world.nodes.get(node) {
+        Some(node) if node.power == Power::Off => State::Silent,
+        Some(node) if open => State::Open { boot: node.boots },
+        _ => State::Closed,
     }
 }
 
@@ -90,9 +98,15 @@ pub(super) async fn keep<Served>(
             continue;
         }
         let Some(open) = listen_again(&mut listener, address).await else { continue };
+        if state == State::Silent {
+            until_changed(&mut door, state).await;
+            if door.has_changed().is_err() {
+                return;
+            }
+            continue;
+        }
         tokio::select! {
             () = until_changed(&mut door, state) => {
-                listener = None;
                 if door.has_changed().is_err() {
                     return;
                 }
@@ -103,15 +117,23 @@ pub(super) async fn keep<Served>(
                     let served = serve(stream, address);
                     let mut ends = door.clone();
                     tokio::spawn(async move {
+                        let mut served = pin!(served);
                         tokio::select! {
                             () = until_changed(&mut ends, state) => {}
-                            () = served => {}
+                            () = &mut served => return,
                         }
+                        // Nobody works on it any more, and it stays open until the machine is there again.
+                        until_not_silent(&mut ends).await;
                     });
                 }
             }
         }
     }
+}
+
+/// Returns at once unless the machine is without power.
+async fn until_not_silent(receiver: &mut watch::Receiver<State>) {
+    let _ = receiver.wait_for(|state| *state != State::Silent).await;
 }
 
 /// Returns when the port's state has changed: the moment to cut a connection.

@@ -29,8 +29,8 @@ pub struct UpgradePackages {
 }
 
 impl UpgradePackages {
-    /// Seconds for an upgrade of usual size.
-    pub const ESTIMATE_S: u64 = 180;
+    /// Seconds for an upgrade of usual size: 50 to 66 on a PVE 9.1 cluster with a mirror nearby.
+    pub const ESTIMATE_S: u64 = 120;
 
     /// The file on the node that keeps the unit's output.
     pub fn log(unit: &UnitName) -> String {

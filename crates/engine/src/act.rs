@@ -16,8 +16,9 @@ use crate::perform;
 /// How long after the command the views are asked whether it took effect: corosync informs its members at once.
 const SETTLE: Duration = Duration::from_secs(3);
 
-/// Nothing is sent on what was seen longer ago, in seconds: making a plan in between takes less.
-const ACT_WITHIN_S: u64 = 120;
+/// Nothing is sent on a look that was begun longer ago, in seconds: the longest takes 180, and making a plan less than
+/// the rest.
+const ACT_WITHIN_S: u64 = 240;
 
 /// Were the expected votes lowered?
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,8 +42,9 @@ impl Driver<'_> {
                 self.seen.held(hold, self.ports.clock.now());
             }
             Action::Look(depth) => {
-                let snapshot = self.looker.look(&self.ports, &self.state, depth).await;
+                // Its oldest reading counts: a process may stand still in the middle of a look as well.
                 self.looked = self.ports.clock.now();
+                let snapshot = self.looker.look(&self.ports, &self.state, depth).await;
                 self.seen.looked(&self.state, snapshot, depth);
             }
             Action::LookAtTheEnd { last } => {
@@ -84,7 +86,7 @@ impl Driver<'_> {
             Action::Pause(pause) => self.pause(pause).await?,
             Action::Resume { by } => {
                 self.append(Event::Resumed { by })?;
-                self.seen.turn();
+                self.seen.resumed();
             }
             Action::Leave(pause) => return Ok(Some(Ended::Paused(pause))),
             Action::GiveWay { to } => return Err(DriveError::OtherDriver(to)),
@@ -131,7 +133,8 @@ impl Driver<'_> {
         }
         let avoid = self.state.current_or_next_node().cloned();
         let seen = self.looked;
-        if command.is_some() && self.too_old(seen).is_some() {
+        // Nothing is begun by a driver that has been frozen: whether it is still the one is asked anew first.
+        if command.is_some() && (self.too_old(seen).is_some() || self.not_ours().is_some()) {
             self.seen.turn();
             return Ok(());
         }

@@ -1,9 +1,8 @@
-//! Guests that came back while no process worked on the run.
+//! How long a guest was really down.
 //!
-//! A guest's downtime is counted from the command to the proof. If the driver is gone between the two, the proof comes
-//! when someone resumes the run, and hours in which the guest ran would count as its downtime. So for an outage that
-//! began before this driver came, the cluster is asked how long the guest has been running. Where that cannot be
-//! read, the outage is counted up to now: never less than it was.
+//! A guest's downtime is counted from the command. The proof that it runs again comes with the next look, and hours
+//! later where the driver is gone in between; so the guest itself is asked since when it runs. Where that cannot be read,
+//! the outage is counted up to now: never less than it was.
 
 use quorate_core::ids::{GuestId, UnixMs};
 use quorate_core::run::Event;
@@ -17,10 +16,7 @@ use crate::drive::{DriveError, Driver};
 impl Driver<'_> {
     /// Before a step ends an outage, or begins another one: records when the outage really ended, if the guest runs.
     pub(crate) async fn count_only_real_downtime(&mut self, step: &Step) -> Result<(), DriveError> {
-        let Some((guest, began)) = self.state.outage_of(step) else { return Ok(()) };
-        if began >= self.came {
-            return Ok(());
-        }
+        let Some(guest) = self.state.outage_of(step) else { return Ok(()) };
         match self.runs_since(guest).await {
             Some(since) => self.append(Event::GuestRanSince { guest, since }),
             None => Ok(()),

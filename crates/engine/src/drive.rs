@@ -86,8 +86,6 @@ pub struct Driver<'a> {
     #[cfg(feature = "without-rules")]
     switched_off: SwitchedOff,
     lease: Lease,
-    /// When this driver came, by the run's clock.
-    pub(crate) came: UnixMs,
     pub(crate) lock: Arc<ClusterLock>,
     /// What it has read.
     pub(crate) seen: Seen,
@@ -221,7 +219,6 @@ impl<'a> Driver<'a> {
         let gone = journal.acquire_lease(holder, &run, wall_now(), LEASE_TTL_S)?;
         let lease = Lease::keep(journal)?;
         let lock = Arc::new(ClusterLock::new(ports.clone(), run.clone(), holder.clone(), gone));
-        let came = ports.clock.now();
         Ok(Self {
             ports: renewing(ports, lock.clone()),
             journal,
@@ -232,7 +229,6 @@ impl<'a> Driver<'a> {
             #[cfg(feature = "without-rules")]
             switched_off: SwitchedOff::default(),
             lease,
-            came,
             lock,
             seen: Seen::default(),
             looked: UnixMs(0),
@@ -321,13 +317,19 @@ impl<'a> Driver<'a> {
     /// They are not, or that is not known: nothing may be sent.
     pub(crate) async fn surely_ours(&mut self) -> Result<(), NotOurs> {
         self.lock.write_down().await;
+        match self.not_ours() {
+            Some(why) => Err(why),
+            None if !self.lock.is_written_down() => Err(NotOurs::Lock),
+            None => Ok(()),
+        }
+    }
+
+    /// Which of the two another driver may have by now.
+    pub(crate) fn not_ours(&self) -> Option<NotOurs> {
         if self.lease.sure_for().is_none() {
-            return Err(NotOurs::Lease);
+            return Some(NotOurs::Lease);
         }
-        if !(self.lock.is_surely_ours() && self.lock.is_written_down()) {
-            return Err(NotOurs::Lock);
-        }
-        Ok(())
+        (!self.lock.is_surely_ours()).then_some(NotOurs::Lock)
     }
 
     /// The oldest request is handled: what follows from it is written first, so that none is lost.

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::checks::{Finding, Subject};
 use crate::ids::{GuestId, NodeName};
-use crate::observed::WhyUnknown;
-use crate::snapshot::{HaNodeState, HaRequest, HaServiceState};
+use crate::observed::{Observed, WhyUnknown};
+use crate::snapshot::{HaNodeState, HaRequest, HaServiceState, Snapshot};
 
 use super::no_room::{Hindrance, NoRoom, Proof, list};
 use super::why_no_plan::WhyNoPlan;
@@ -32,10 +32,25 @@ impl NoPlan {
         Self { findings, reasons: Vec::new() }
     }
 
-    /// Is there none because something could not be read? Looking again may help then.
-    pub fn wants_readings(&self) -> bool {
+    /// Is there none because something could not be read, or because HA or a task is at work on a guest at this moment?
+    /// Looking again may help then.
+    pub fn may_pass(&self, seen: &Snapshot) -> bool {
+        let passes = |reason: &Reason| match reason {
+            Reason::Unknown(_) => true,
+            Reason::Immovable(guest, ..) => is_busy(*guest, seen),
+            Reason::NotTogether(_) => seen.guests.keys().any(|guest| is_busy(*guest, seen)),
+            _ => false,
+        };
         self.reasons.iter().any(|reason| matches!(reason, Reason::Unknown(_)))
+            || !self.reasons.is_empty() && self.reasons.iter().all(passes)
     }
+}
+
+/// Is HA at work on the guest, or does a task hold it locked?
+fn is_busy(guest: GuestId, seen: &Snapshot) -> bool {
+    let service = seen.ha.known().and_then(|ha| ha.services.get(&guest));
+    let by_ha = service.is_some_and(|service| service.state.is_none_or(HaServiceState::is_under_way));
+    by_ha || seen.guests.get(&guest).is_some_and(|guest| matches!(guest.lock, Observed::Known(Some(_))))
 }
 
 /// One reason why there is no plan.
@@ -162,7 +177,7 @@ impl fmt::Display for Reason {
             Self::Unknown(missing) => missing.fmt(f),
             Self::TooManyNodes(count, most) => write!(f, "{count} nodes; a plan can have {most}"),
             Self::NodeOffline(node) => write!(f, "{node} is not a member of the cluster now"),
-            Self::NodeOut(node, state) => write!(f, "HA has {node} as {state:?}, and not because of this run"),
+            Self::NodeOut(node, state) => write!(f, "HA has {node} as {state}, and not because of this run"),
             Self::NoSuchNode(node) => {
                 write!(f, "the configuration names {node}, which is not a node of this cluster")
             }
@@ -227,8 +242,8 @@ impl Bond {
 impl fmt::Display for Bond {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Ha(None, request) => write!(f, "HA has no state for it (asked for: {request:?})"),
-            Self::Ha(Some(state), request) => write!(f, "HA has it in state {state:?} (asked for: {request:?})"),
+            Self::Ha(None, request) => write!(f, "HA has no state for it (asked for: {request})"),
+            Self::Ha(Some(state), request) => write!(f, "HA has it in state {state} (asked for: {request})"),
             Self::Here(why) => f.write_str(why),
             Self::Everywhere(each) => list(f, each.iter().map(|(node, why)| format!("{node}: {why}")), "; "),
             Self::EvenStopped(running, stopped) => write!(f, "{running}; nor stopped: {stopped}"),

@@ -25,10 +25,10 @@ impl RunState {
         self.spent.get(&guest).map_or(0, |spent| spent.seconds(now))
     }
 
-    /// When the current outage began that a step ends, or begins again; none if there is no outage.
-    pub fn outage_of(&self, step: &Step) -> Option<(GuestId, UnixMs)> {
+    /// The guest whose outage a step ends, or begins again; none if there is no outage.
+    pub fn outage_of(&self, step: &Step) -> Option<GuestId> {
         let guest = step.starts().or_else(|| step.takes_down())?;
-        Some((guest, self.spent.get(&guest)?.since?))
+        self.spent.get(&guest)?.since.map(|_| guest)
     }
 
     /// What has to be agreed to for a plan to be followed from here: what was spent by now, what was agreed to already,

@@ -137,7 +137,7 @@ pub enum Why {
     #[error("{0} is placed on {1} and not known to be stopped")]
     GuestMayRun(GuestId, NodeName),
     /// HA has a service there, or on its way there.
-    #[error("HA has {guest} on {node} in state {state:?}")]
+    #[error("HA has {guest} on {node} in state {known}", known = or_none(.state))]
     HaServiceThere {
         /// The guest.
         guest: GuestId,
@@ -162,17 +162,17 @@ pub enum Why {
     #[error("{0} is no longer managed by HA")]
     NotManaged(GuestId),
     /// HA has the guest in another state than required.
-    #[error("HA has {0} in state {1:?}")]
+    #[error("HA has {0} in state {state}", state = or_none(.1))]
     HaState(GuestId, Option<HaServiceState>),
     /// The manager drops a command for a node that is not online, and only its own log says so.
-    #[error("HA has the target {0} as {1:?}")]
+    #[error("HA has the target {0} as {state}", state = or_none(.1))]
     HaTarget(NodeName, Option<HaNodeState>),
     /// HA has the node in a state in which it takes no command for it.
-    #[error("HA has {0} as {1:?}")]
+    #[error("HA has {0} as {1}")]
     HaNode(NodeName, HaNodeState),
     /// HA has given the guest up.
     #[error(
-        "HA has given {0} up (state Error): fix it, then `ha-manager set {0} --state disabled; \
+        "HA has given {0} up (state error): fix it, then `ha-manager set {0} --state disabled; \
          ha-manager set {0} --state started`"
     )]
     HaGaveUp(GuestId),
@@ -329,6 +329,11 @@ pub(super) fn read<T>(value: &Observed<T>) -> Result<&T, Why> {
 
 fn words(all: &[impl ToString], between: &str) -> String {
     all.iter().map(ToString::to_string).collect::<Vec<_>>().join(between)
+}
+
+/// HA's word for a state, if it has one.
+fn or_none(state: &Option<impl ToString>) -> String {
+    state.as_ref().map_or_else(|| "not known to it".to_owned(), ToString::to_string)
 }
 
 fn those(nodes: &[NodeName]) -> String {

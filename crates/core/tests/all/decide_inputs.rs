@@ -5,20 +5,23 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use quorate_core::checks::{Finding, Severity, Subject};
+use quorate_core::fence::Unfenced;
 use quorate_core::fixture::Fixture;
 use quorate_core::ids::{DriverId, GuestId, NodeName, RunId, UnixMs};
 use quorate_core::migration_throttle::Throttle;
 use quorate_core::observed::Observed::{self, Known};
-use quorate_core::plan::{Missing, NoPlan, Plan, Reason};
+use quorate_core::plan::{Bond, Missing, NoPlan, Plan, Reason};
 use quorate_core::planner::{self, Ongoing};
 use quorate_core::policy::{ConsentKind, Policy};
 use quorate_core::recovery::{NodeReport, QuorumViews, words_for};
 use quorate_core::run::{
-    Action, Asked, Depth, Event, Hold, LastLook, NewPlan, OutsideChange, Pause, PauseCause, Planned, Request, RunKind,
-    RunOutcome, RunState, Seen, Start, StepOutcome, decide, replan, upgrade_unit, votes_lowered,
+    Action, Asked, Depth, Event, Hold, LastLook, NewPlan, Objection, OutsideChange, Pause, PauseCause, Planned,
+    Request, RunKind, RunOutcome, RunState, Seen, Start, StepOutcome, Stuck, decide, replan, upgrade_unit,
+    votes_lowered,
 };
 use quorate_core::snapshot::{
-    CorosyncComplaints, DriverLock, EtcPve, JournalHead, Member, OlderJournal, QuorumView, Snapshot,
+    CorosyncComplaints, DriverLock, EtcPve, Ha, HaRequest, HaService, HaServiceState, JournalHead, Lock, Member,
+    OlderJournal, QuorumView, Snapshot,
 };
 use quorate_core::steps::{ExpectedVotes, Migrate, MoveMode, Step, Why};
 
@@ -359,6 +362,52 @@ fn what_is_found_before_a_node_keeps_it_from_being_drained_and_what_may_stay_doe
     assert!(goes_on(&found(&under_way, bad())));
 }
 
+#[test]
+fn a_pause_whose_cause_is_gone_ends_by_itself_and_what_a_person_must_decide_does_not() {
+    let resumes = |action: Action| matches!(action, Action::Resume { .. });
+    let pauses = |pause: Pause| with(state(), Event::Paused { pause });
+    let no_lock = pauses(Pause::NoLock { why: "test".into() });
+    assert!(resumes(decided(&no_lock, &seen(&no_lock, &world()))), "it is held again");
+
+    let bad = finding("upgrade-checker", Severity::Blocking);
+    let node = NodeName::from("pve1");
+    let held = pauses(Pause::FoundBeforeNode { node, findings: vec![bad.clone()] });
+    let finds = |findings: Option<Vec<Finding>>| {
+        let mut seen = seen(&held, &world());
+        seen.look.as_mut().unwrap().findings = findings;
+        decided(&held, &seen)
+    };
+    assert!(resumes(finds(Some(vec![finding("upgrade-checker", Severity::Warning)]))));
+    for still in [Some(vec![bad]), None] {
+        assert!(matches!(finds(still), Action::Wait { then: Depth::Everything, .. }), "not known to be gone");
+    }
+    assert!(matches!(decided(&paused(), &seen(&paused(), &world())), Action::Wait { then: Depth::Changes, .. }));
+}
+
+#[test]
+fn a_step_that_is_done_late_or_has_nothing_in_its_way_any_more_continues_the_run() {
+    let planned = plan(&world()).steps().map(|(_, planned)| planned.clone()).find(|step| step.step.is_move()).unwrap();
+    let (id, step) = (planned.id, planned.step);
+    let command = step.kind().command(&world());
+    let begun = Event::StepStarted { id: id.clone(), step: step.clone(), attempt: 1, command, undo: None };
+    let how = |stuck: Stuck| {
+        let pause = Pause::StepStuck { step: step.clone(), how: stuck, answer: None };
+        with(with(state(), begun.clone()), Event::Paused { pause })
+    };
+    let late = how(Stuck::Deadline { deadline_s: 1, waiting: Vec::new() });
+    let done = with(late.clone(), Event::StepEnded { id, step: step.clone(), outcome: StepOutcome::Done });
+    assert!(matches!(decided(&done, &seen(&done, &world())), Action::Resume { .. }));
+
+    // It had no effect, and may be sent again. With attempts used up that is for a person.
+    let then = at(3_600);
+    assert!(matches!(decided_at(&late, &seen(&late, &world()), then), Action::Resume { .. }));
+    let objects = |_: &Step, _: &[&Step], _: &Snapshot| Err(vec![Objection::Unfenced(Unfenced::NoDriver)]);
+    let in_its_way = decide(&late, &seen(&late, &world()), then, &objects);
+    assert!(matches!(in_its_way, Action::Wait { .. }), "{in_its_way:?}");
+    let tried = how(Stuck::Attempts { attempts: 3 });
+    assert!(matches!(decided_at(&tried, &seen(&tried, &world()), then), Action::Wait { .. }));
+}
+
 /// A run in which every step is done.
 fn all_done() -> RunState {
     let steps = plan(&world());
@@ -414,8 +463,39 @@ fn without_a_plan_the_run_pauses_and_looks_again_first_where_only_readings_are_m
     let unread = none(Reason::Unknown(Missing::Guests));
     assert!(matches!(decided_at(&state, &unread, at(899)), Action::Wait { then: Depth::Everything, .. }));
     assert!(matches!(decided_at(&state, &unread, at(900)), Action::Pause(Pause::NoPlan { .. })));
+    let stays = |why: &str| Reason::Immovable(GuestId::vm(101), "pve1".into(), Bond::Here(why.into()));
+    assert!(matches!(decided(&state, &none(stays("it has a device"))), Action::Pause(Pause::NoPlan { .. })));
     let planned = replan(&state, &Arc::new(world()), "test".into());
     assert!(!matches!(decided(&state, &replanned(&state, planned)), Action::Pause(Pause::NoPlan { .. })));
+}
+
+/// Seen on a real cluster: an administrator's move by HA paused the run two seconds before it was over.
+#[test]
+fn what_ha_or_a_task_is_doing_to_a_guest_is_waited_for_before_the_run_pauses_without_a_plan() {
+    let guest = GuestId::vm(101);
+    let planned = |world: &Snapshot| {
+        let no_plan = NoPlan::because(vec![Reason::Immovable(guest, "pve1".into(), Bond::Here("busy".into()))]);
+        let mut seen = seen(&state(), world);
+        let made = Err((no_plan, None));
+        seen.planned(Some(Planned { why: "test".into(), snapshot: Arc::new(world.clone()), made }), None, NOW);
+        seen
+    };
+    let by_ha = |state: Option<HaServiceState>| {
+        let (request, node) = (HaRequest::Started, Some(NodeName::from("pve1")));
+        let service = HaService { request, state, node, target: None, maintenance_node: None, failback: true };
+        let mut world = world();
+        world.ha = Known(Ha { services: [(guest, service)].into(), ..Ha::default() });
+        world
+    };
+    let mut locked = world();
+    locked.guests.get_mut(&guest).unwrap().lock = Known(Some(Lock("migrate".into())));
+    for busy in [by_ha(Some(HaServiceState::Migrate)), by_ha(None), locked] {
+        assert!(matches!(decided_at(&state(), &planned(&busy), at(899)), Action::Wait { .. }));
+        assert!(matches!(decided_at(&state(), &planned(&busy), at(900)), Action::Pause(Pause::NoPlan { .. })));
+    }
+    for stays in [by_ha(Some(HaServiceState::Started)), by_ha(Some(HaServiceState::Error)), world()] {
+        assert!(matches!(decided(&state(), &planned(&stays)), Action::Pause(Pause::NoPlan { .. })));
+    }
 }
 
 #[test]

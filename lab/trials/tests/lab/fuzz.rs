@@ -32,6 +32,12 @@ const ONCE_FAILED: &[u64] = &[
     11_002_801,
     11_004_156,
     1_795_416_631_063,
+    1_796_000_000_003,
+    1_796_000_000_047,
+    1_796_000_000_174,
+    1_796_000_000_734,
+    1_796_000_000_961,
+    1_796_000_001_013,
 ];
 
 /// The first of the twenty thousand that were run with one state of the code, without a failure.

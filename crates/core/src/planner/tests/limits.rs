@@ -177,7 +177,7 @@ fn a_guest_that_ha_has_not_settled_is_not_planned_for() {
     let fixture = Fixture::cluster(3).vm(101, "pve1", 4).managed(id).ha(|ha| {
         ha.services.get_mut(&id).unwrap().state = Some(crate::snapshot::HaServiceState::Error);
     });
-    assert!(refused(&fixture.snapshot(), &Policy::default()).findings[0].problem.contains("Error"));
+    assert!(refused(&fixture.snapshot(), &Policy::default()).findings[0].problem.contains("in state error"));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::action::Action;
 use super::context::{Context, conclude, more_downtime};
+use super::goes_on;
 use crate::ids::StepId;
 use crate::run::event::StepOutcome;
 use crate::run::objection::Objection;
@@ -89,7 +90,12 @@ fn ready(context: &Context<'_>, id: &StepId, record: &StepRecord, status: &StepS
         };
     }
     if state.paused.is_some() {
-        return FollowUp::Wait(Vec::new());
+        let may_go_on = goes_on::waits_only_for(state, record) && context.may_send(id, step).is_ok();
+        let title = step.kind().title();
+        return match may_go_on {
+            true => act(goes_on::goes_on(&format!("nothing stands in the way any more: {title}"))),
+            false => FollowUp::Wait(Vec::new()),
+        };
     }
     if record.attempts >= limits.attempts + record.refused.min(REFUSALS) {
         return act(stuck(record, Stuck::Attempts { attempts: record.attempts }));

@@ -14,6 +14,7 @@ mod begin;
 mod context;
 mod end;
 mod follow_up;
+mod goes_on;
 mod lock;
 mod next;
 mod operator;
@@ -66,6 +67,7 @@ fn on_a_look(state: &RunState, seen: &Seen, look: &Look, now: UnixMs, guard: &Gu
     quorum::lost(state, seen, look)
         .or_else(|| outside::noticed(state, look))
         .or_else(|| outside::unanswered(state, look))
+        .or_else(|| goes_on::cause_is_gone(state, look))
         .or_else(|| throttle(state, look))
         .or_else(|| before_node::found(state, look))
         .or_else(|| plan::to_review(state, look))
@@ -114,6 +116,9 @@ fn steps(seen: &Seen, context: &Context<'_>) -> Action {
 }
 
 fn wait(state: &RunState, on: Vec<String>) -> Action {
+    if goes_on::wants_to_see_everything(state) {
+        return Action::Wait { on, poll_s: goes_on::LOOK_AGAIN_S, then: Depth::Everything };
+    }
     let moves = state.under_way().any(|(_, record)| record.step.is_move());
     let poll_s = if moves { POLL_S } else { POLL_CALMLY_S };
     Action::Wait { on, poll_s, then: Depth::Changes }

@@ -8,8 +8,8 @@ use crate::run::pause::{MissingConsent, Pause};
 use crate::run::planning::{Planned, same_steps};
 use crate::run::state::RunState;
 
-/// How long to wait for readings that planning needs: a guest that is just leaving, a proxy that restarts, a node that
-/// comes back.
+/// How long to wait for what planning needs: a guest that is just leaving or that HA is moving, a proxy that restarts, a
+/// node that comes back.
 const READINGS_DEADLINE_S: u64 = 900;
 
 /// At the start of a node step: does the rest of the plan still fit what is there?
@@ -25,7 +25,7 @@ pub(super) fn follow(state: &RunState, seen: &Seen, new: &NewPlan, now: UnixMs) 
         Err((no_plan, by_abort)) => {
             let pause = Pause::NoPlan { why: why.clone(), no_plan: no_plan.clone(), by_abort: by_abort.clone() };
             let since = seen.unread_since.unwrap_or(now);
-            if no_plan.wants_readings() && now.since_s(since) < READINGS_DEADLINE_S {
+            if no_plan.may_pass(snapshot) && now.since_s(since) < READINGS_DEADLINE_S {
                 return Action::Wait { on: pause.lines(), poll_s: POLL_CALMLY_S, then: Depth::Everything };
             }
             return Action::Pause(pause);

@@ -4,6 +4,7 @@
 //! [`lowering`] allows it.
 
 use super::action::{Action, Depth};
+use super::goes_on::goes_on;
 use super::seen::{Look, Seen};
 use crate::command::Command;
 use crate::fence;
@@ -23,7 +24,7 @@ pub(super) fn still_lost(state: &RunState, seen: &Seen) -> Option<Action> {
     state.paused.as_ref().filter(|pause| pause.cause() == PauseCause::LostQuorum)?;
     let Some(quorum_views) = &seen.quorum_views else { return Some(Action::QuorumViews) };
     if quorum_views.views().any(|(_, view)| view.quorate) {
-        return Some(Action::Resume { by: "Quorate itself: quorum is back".to_owned() });
+        return Some(goes_on("quorum is back"));
     }
     let on = vec!["no quorum; the run continues by itself when it is back".to_owned()];
     Some(Action::Wait { on, poll_s: POLL_S, then: Depth::Changes })

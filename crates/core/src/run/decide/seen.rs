@@ -186,6 +186,12 @@ impl Seen {
         self.anew = true;
     }
 
+    /// The run has continued by itself: the cluster is looked at as if the driver had just started.
+    pub fn resumed(&mut self) {
+        self.turn_anew();
+        self.reviewed = false;
+    }
+
     /// The run pauses: what it waited for starts again when it continues.
     pub fn paused(&mut self) {
         self.turn();

@@ -15,7 +15,7 @@ use quorate_core::planner::{self, Ongoing};
 use quorate_core::policy::{ConsentKind, Policy};
 use quorate_core::recovery::{NodeReport, QuorumViews, words_for};
 use quorate_core::run::{
-    Action, Asked, Depth, Event, Hold, LastLook, NewPlan, Objection, OutsideChange, Pause, PauseCause, Planned,
+    Action, Asked, Depth, Event, Guard, Hold, LastLook, NewPlan, Objection, OutsideChange, Pause, PauseCause, Planned,
     Request, RunKind, RunOutcome, RunState, Seen, Start, StepOutcome, Stuck, decide, replan, upgrade_unit,
     votes_lowered,
 };
@@ -90,8 +90,12 @@ fn decided_at(state: &RunState, seen: &Seen, now: UnixMs) -> Action {
 
 /// What is decided once everything that is noted first has been.
 pub(crate) fn noted(state: &mut RunState, seen: &Seen, now: UnixMs) -> Action {
+    guarded(state, seen, now, &|_, _, _| Ok(()))
+}
+
+fn guarded(state: &mut RunState, seen: &Seen, now: UnixMs, guard: &Guard<'_>) -> Action {
     loop {
-        match decide(state, seen, now, &|_, _, _| Ok(())) {
+        match decide(state, seen, now, guard) {
             Action::Note { events } => events.iter().for_each(|event| state.apply(now, event)),
             action => return action,
         }
@@ -402,7 +406,7 @@ fn a_step_that_is_done_late_or_has_nothing_in_its_way_any_more_continues_the_run
     let then = at(3_600);
     assert!(matches!(decided_at(&late, &seen(&late, &world()), then), Action::Resume { .. }));
     let objects = |_: &Step, _: &[&Step], _: &Snapshot| Err(vec![Objection::Unfenced(Unfenced::NoDriver)]);
-    let in_its_way = decide(&late, &seen(&late, &world()), then, &objects);
+    let in_its_way = guarded(&mut late.clone(), &seen(&late, &world()), then, &objects);
     assert!(matches!(in_its_way, Action::Wait { .. }), "{in_its_way:?}");
     let tried = how(Stuck::Attempts { attempts: 3 });
     assert!(matches!(decided_at(&tried, &seen(&tried, &world()), then), Action::Wait { .. }));

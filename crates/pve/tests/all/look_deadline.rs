@@ -1,10 +1,11 @@
 //! A look has a deadline, and so has each of its calls: in virtual time, in which a wait is over as soon as nothing else
 //! is left to do.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ use serde_json::Value;
 #[derive(Clone)]
 struct Slow {
     now_ms: Arc<AtomicU64>,
+    /// When each sleep that goes on ends, with a number of its own.
+    sleeps: Arc<Mutex<BTreeSet<(u64, u64)>>>,
     calls: Arc<AtomicU64>,
     api: Option<Duration>,
     shell: Option<Duration>,
@@ -29,7 +32,14 @@ struct Slow {
 impl Slow {
     fn new(api: Option<u64>, shell: Option<u64>) -> Self {
         let time = |seconds: Option<u64>| seconds.map(Duration::from_secs);
-        Self { now_ms: Arc::default(), calls: Arc::default(), api: time(api), shell: time(shell), prints: 0 }
+        Self {
+            now_ms: Arc::default(),
+            sleeps: Arc::default(),
+            calls: Arc::default(),
+            api: time(api),
+            shell: time(shell),
+            prints: 0,
+        }
     }
 
     fn ports(&self) -> Ports {
@@ -78,26 +88,42 @@ impl Clock for Slow {
     }
 
     fn sleep(&self, duration: Duration) -> PortFuture<'_, ()> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
         let until_ms = self.now().0 + u64::try_from(duration.as_millis()).unwrap();
-        Box::pin(async move {
-            Once(false).await;
-            self.now_ms.fetch_max(until_ms, Ordering::SeqCst);
-        })
+        let key = (until_ms, NUMBER.fetch_add(1, Ordering::SeqCst));
+        self.sleeps.lock().unwrap().insert(key);
+        Box::pin(Sleep { slow: self.clone(), key, polls: 0 })
     }
 }
 
-/// Lets everything else run once.
-struct Once(bool);
+/// Of all sleeps the first to end moves time on, once everything else has had its chance.
+struct Sleep {
+    slow: Slow,
+    key: (u64, u64),
+    polls: u32,
+}
 
-impl Future for Once {
+impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        if std::mem::replace(&mut self.0, true) {
+        let is_first = self.slow.sleeps.lock().unwrap().first() == Some(&self.key);
+        if is_first && self.polls >= 3 {
+            self.slow.now_ms.fetch_max(self.key.0, Ordering::SeqCst);
+        }
+        if self.slow.now().0 >= self.key.0 {
+            self.slow.sleeps.lock().unwrap().remove(&self.key);
             return Poll::Ready(());
         }
+        self.polls += 1;
         context.waker().wake_by_ref();
         Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        self.slow.sleeps.lock().unwrap().remove(&self.key);
     }
 }
 

@@ -77,7 +77,7 @@ fn guest_outcome_a_mapped_device_can_be_moved_stopped_and_a_raw_one_cannot() {
         &offline,
         VM,
         Severity::Consent,
-        "is shut down, moved and started again, down for about 1 min 19 s",
+        "is shut down, moved and started again, down for about 1 min 35 s",
     );
     assert_eq!(guest_outcome(&mapped, &offline, &mapped.guests[&VM]).kind, GuestOutcomeKind::MovedStopped);
     let words = |snapshot: &Snapshot| -> Vec<&str> {
@@ -112,7 +112,7 @@ fn guest_outcome_local_disks_have_their_size_and_time_and_replicas_their_nodes()
     outcome(&local(|_| ()), &copy, VM, Severity::Info, "about 1 min 6 s");
     let questions = open_questions(&local(|_| ()), &stay);
     assert_eq!((questions.len(), questions[0].choices[0].policy), (1, GuestPolicy::Copy));
-    assert_eq!(questions[0].choices[1].downtime_s, 79 + 66, "offline: with the time of the copy");
+    assert_eq!(questions[0].choices[1].downtime_s, 95 + 66, "offline: with the time of the copy");
     fires(
         "guest-outcome",
         &local(|facts| facts.has_snapshots = true),

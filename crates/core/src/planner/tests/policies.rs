@@ -36,7 +36,7 @@ fn an_offline_move_is_stop_move_start_in_a_row_with_its_downtime_named_once() {
     assert!(at(&plan, "pve1.start-moved.vm:101") < at(&plan, "pve1.wait-empty"), "it does not wait for the node");
     assert_eq!(plan.consents[0].kind, ConsentKind::MoveOffline);
     let (_, step) = plan.steps().nth(stop).unwrap();
-    assert_eq!((step.down_s, plan.costs.downtime_s[&ID]), (79, 79), "stop 60, move 4, start 15");
+    assert_eq!((step.down_s, plan.costs.downtime_s[&ID]), (95, 95), "stop 60, move 20, start 15");
     verify(&plan, &mapped().snapshot(), &policy).unwrap();
     // A tag has the same effect.
     let tagged = mapped().guest(ID, |guest| guest.tags = ["quorate-offline".to_owned()].into()).snapshot();
@@ -95,7 +95,7 @@ fn local_disks_are_copied_or_stay_as_the_policy_says_and_the_time_follows_from_t
     assert_eq!(moves_of(&planned(&snapshot, &stay(Some(GuestPolicy::Copy))), ID)[0].2, MoveMode::LiveWithDisks);
     // When the guest is stopped, its disks are copied too: 32 GiB at 500 MiB/s.
     let offline = planned(&snapshot, &stay(Some(GuestPolicy::Offline)));
-    assert_eq!((moves_of(&offline, ID)[0].2, offline.costs.downtime_s[&ID]), (MoveMode::Offline, 79 + 66));
+    assert_eq!((moves_of(&offline, ID)[0].2, offline.costs.downtime_s[&ID]), (MoveMode::Offline, 95 + 66));
     // Not where their snapshots cannot be sent.
     let with_snapshots = local(Fixture::cluster(3).vm(101, "pve1", 4)).facts(ID, |facts| facts.has_snapshots = true);
     let finding = refused(&with_snapshots.snapshot(), &with(GuestPolicy::Offline)).findings.remove(0);

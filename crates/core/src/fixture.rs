@@ -235,6 +235,7 @@ impl Fixture {
             checks: BTreeMap::new(),
             flags: BTreeSet::new(),
             node_flags: BTreeMap::new(),
+            never_ran: std::collections::BTreeSet::new(),
             pgs: vec![PgState { state: "active+clean".to_owned(), count: 33 }],
             pg_count: 33,
             pools: Vec::new(),

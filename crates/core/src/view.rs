@@ -228,6 +228,7 @@ impl View {
             Event::GuestRanSince { .. }
             | Event::FirstSeen { .. }
             | Event::OutputKept { .. }
+            | Event::CertificateTakenOver { .. }
             | Event::ConfirmedOff { .. }
             | Event::ThrottleChanged { .. } => {}
             Event::FinalCheck { node, findings } => {
@@ -328,7 +329,9 @@ impl View {
 
     /// Steps that we did, as opposed to those found done.
     pub fn done_by_us(&self) -> impl Iterator<Item = &StepView> {
-        self.steps.iter().filter(|step| matches!(step.ended, Some((_, StepOutcome::Done))))
+        self.steps
+            .iter()
+            .filter(|step| matches!(step.ended, Some((_, StepOutcome::Done | StepOutcome::DoneWithout(_)))))
     }
 
     /// Moves of guests that we made.

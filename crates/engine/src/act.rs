@@ -9,6 +9,7 @@ use quorate_core::run::{
 };
 use quorate_core::steps::{ExpectedVotes, OnNode, Step, set};
 use quorate_pve::observe::quorum_views;
+use quorate_pve::ports::Stranger;
 
 use crate::drive::{DriveError, Driver, Ended};
 use crate::perform;
@@ -45,10 +46,12 @@ impl Driver<'_> {
                 // Its oldest reading counts: a process may stand still in the middle of a look as well.
                 self.looked = self.ports.clock.now();
                 let snapshot = self.looker.look(&self.ports, &self.state, depth).await;
+                self.note_certificates()?;
                 self.seen.looked(&self.state, snapshot, depth);
             }
             Action::LookAtTheEnd { last } => {
                 let snapshot = self.looker.look_at_the_end(&self.ports, &self.state).await;
+                self.note_certificates()?;
                 let look = LastLook::of(snapshot, &self.state.policy);
                 self.append(Event::FinalCheck { node: last, findings: look.findings.clone() })?;
                 self.seen.last_look = Some(look);
@@ -59,6 +62,7 @@ impl Driver<'_> {
             }
             Action::Replan { why, else_start } => {
                 let snapshot = self.looker.look_at_everything(&self.ports, &self.state).await;
+                self.note_certificates()?;
                 let planned = replan(&self.state, &snapshot, why);
                 self.seen.planned(Some(planned), else_start, self.ports.clock.now());
             }
@@ -96,6 +100,14 @@ impl Driver<'_> {
         Ok(None)
     }
 
+    /// Certificates that were taken over in a look, because a member vouched for them.
+    pub(crate) fn note_certificates(&mut self) -> Result<(), DriveError> {
+        for (Stranger { node, shown, pinned }, by) in self.ports.api.taken_over() {
+            self.append(Event::CertificateTakenOver { node, pinned, shown, by })?;
+        }
+        Ok(())
+    }
+
     fn listen(&mut self) -> Result<(), DriveError> {
         let posted = self.journal.pending_requests(&self.run)?;
         let asked = |posted: quorate_journal::PostedRequest| Asked {
@@ -111,7 +123,7 @@ impl Driver<'_> {
         if step.on_node() == OnNode::Upgrades || matches!(outcome, StepOutcome::Abandoned(_)) {
             self.keep_log(&id).await?;
         }
-        if matches!(outcome, StepOutcome::Done | StepOutcome::FoundDone) {
+        if outcome.is_done() {
             self.count_only_real_downtime(&step).await?;
         }
         let in_a_turn = self.state.current_node.is_some();

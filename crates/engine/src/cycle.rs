@@ -63,6 +63,7 @@ impl Driver<'_> {
     pub async fn prepare(&mut self, before: &Snapshot) -> Result<Prepared, DriveError> {
         let failed = self.refresh(before).await?;
         let snapshot = self.looker.look_before_a_run(&self.ports).await;
+        self.note_certificates()?;
         self.seen.turn();
         let mut prepared = Prepared::of(Arc::unwrap_or_clone(snapshot), &self.state.policy, &self.run);
         prepared.findings.splice(0..0, failed.iter().map(|(node, why)| refresh_failed(node.clone(), why)));

@@ -219,6 +219,8 @@ impl<'a> Driver<'a> {
         let gone = journal.acquire_lease(holder, &run, wall_now(), LEASE_TTL_S)?;
         let lease = Lease::keep(journal)?;
         let lock = Arc::new(ClusterLock::new(ports.clone(), run.clone(), holder.clone(), gone));
+        // Each is written down after the look in which it happens.
+        ports.api.let_members_vouch();
         Ok(Self {
             ports: renewing(ports, lock.clone()),
             journal,

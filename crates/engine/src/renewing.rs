@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use quorate_core::ids::NodeName;
 use quorate_pve::ports::{
-    Api, ApiData, ApiError, ApiRequest, Clock, PortFuture, Ports, Shell, ShellError, ShellOutput,
+    Api, ApiData, ApiError, ApiRequest, Clock, PortFuture, Ports, Shell, ShellError, ShellOutput, Stranger,
 };
 
 use crate::cluster_lock::ClusterLock;
@@ -53,6 +53,18 @@ impl Api for Renewing {
             self.lock.renew_if_due().await;
             self.during(self.inner.api.call(request)).await
         })
+    }
+
+    fn strangers(&self) -> Vec<Stranger> {
+        self.inner.api.strangers()
+    }
+
+    fn let_members_vouch(&self) {
+        self.inner.api.let_members_vouch();
+    }
+
+    fn taken_over(&self) -> Vec<(Stranger, NodeName)> {
+        self.inner.api.taken_over()
     }
 }
 

@@ -122,8 +122,33 @@ pub enum ApiError {
     },
 }
 
+/// An endpoint that shows another certificate than the pinned one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stranger {
+    /// The node whose endpoint it is.
+    pub node: NodeName,
+    /// SHA-256 of what it shows.
+    pub shown: String,
+    /// SHA-256 of what is pinned.
+    pub pinned: String,
+}
+
 /// The PVE API, at whichever endpoint answers.
 pub trait Api: Send + Sync {
+    /// Endpoints that showed another certificate when they were connected last.
+    fn strangers(&self) -> Vec<Stranger> {
+        Vec::new()
+    }
+
+    /// From now on a certificate is taken over that another node, whose own is the pinned one, reports as that node's.
+    /// Who asks for this must record each ([`Api::taken_over`]).
+    fn let_members_vouch(&self) {}
+
+    /// Certificates that were taken over since this was asked last, each with the node that vouched for it.
+    fn taken_over(&self) -> Vec<(Stranger, NodeName)> {
+        Vec::new()
+    }
+
     /// Sends one request. Reads may be repeated at another endpoint; a write is repeated only if it cannot have
     /// been received. Ends in bounded time.
     fn call(&self, request: ApiRequest) -> PortFuture<'_, Result<ApiData, ApiError>>;

@@ -37,6 +37,9 @@ pub(crate) struct Caller {
     /// Until which call.
     pub(crate) trouble: Option<(u64, Trouble)>,
     pub(crate) clock_off_ms: i64,
+    /// Does it take over certificates that members vouch for, and which has it?
+    pub(crate) members_vouch: bool,
+    pub(crate) taken_over: BTreeMap<NodeName, String>,
     /// Endpoints that gave no answer, and until when they are left.
     pub(crate) left_until_ms: BTreeMap<NodeName, u64>,
 }

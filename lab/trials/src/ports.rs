@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use quorate_core::ids::{NodeName, UnixMs};
 use quorate_pve::ports::{
-    Api, ApiData, ApiError, ApiRequest, Clock, PortFuture, Ports, Shell, ShellError, ShellOutput,
+    Api, ApiData, ApiError, ApiRequest, Clock, PortFuture, Ports, Shell, ShellError, ShellOutput, Stranger,
 };
 use quorate_wire::{Credentials, Gate, Wire, fingerprint};
 use quorate_world::World;
@@ -129,6 +129,19 @@ impl SimPorts {
         Self::over(self.transport.world.clone(), self.transport.network.clone(), self.transport.credentials.clone())
     }
 
+    /// Certificates that are not the pinned ones, and were not taken over.
+    fn renewed_certificates(&self) -> Vec<Stranger> {
+        let taken_over = self.transport.caller().taken_over.clone();
+        let world = self.world();
+        let shown = world.nodes.values().filter_map(|node| Some((&node.name, node.renewed_certificate.as_ref()?)));
+        let unknown = shown.filter(|(node, shown)| taken_over.get(*node) != Some(*shown));
+        let stranger = |(node, shown): (&NodeName, &String)| {
+            let (node, shown) = (node.clone(), shown.clone());
+            Stranger { node, shown, pinned: "11:11".to_owned() }
+        };
+        unknown.map(stranger).collect()
+    }
+
     /// Has the caller died?
     pub fn is_dead(&self) -> bool {
         self.transport.caller().dead
@@ -140,7 +153,28 @@ impl SimPorts {
     }
 }
 
+/// In place of the live client, which compares certificates when it connects: here no connection is made.
 impl Api for SimPorts {
+    fn strangers(&self) -> Vec<Stranger> {
+        // Where members vouch, the read that met it has taken it over.
+        if self.transport.caller().members_vouch { Vec::new() } else { self.renewed_certificates() }
+    }
+
+    fn let_members_vouch(&self) {
+        self.transport.caller().members_vouch = true;
+    }
+
+    fn taken_over(&self) -> Vec<(Stranger, NodeName)> {
+        if !self.transport.caller().members_vouch {
+            return Vec::new();
+        }
+        let new = self.renewed_certificates();
+        let taken = new.iter().map(|stranger| (stranger.node.clone(), stranger.shown.clone()));
+        self.transport.caller().taken_over.extend(taken);
+        let vouches = |node: &NodeName| self.world().nodes.keys().find(|other| *other != node).cloned();
+        new.into_iter().filter_map(|stranger| vouches(&stranger.node).map(|by| (stranger, by))).collect()
+    }
+
     fn call(&self, request: ApiRequest) -> PortFuture<'_, Result<ApiData, ApiError>> {
         let begun_ms = self.transport.world().now_ms;
         Box::pin(async move {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_world::World;
-use quorate_world::ceph::{Ceph, Daemon, HealthCheck, OkToStop, Osd};
+use quorate_world::ceph::{Ceph, DEVICE_CLASS, Daemon, HealthCheck, OkToStop, Osd};
 use serde_json::{Map, Value, json};
 
 use super::answer::object;
@@ -46,6 +46,14 @@ pub(super) fn quorum(ceph: &Ceph) -> Vec<(&String, &Daemon)> {
     list.sort_by_key(|(_, mon)| mon.rank);
     list
 }
+
+/// Is nothing left of Ceph but its packages and its configuration?
+pub(super) fn was_given_up(world: &World) -> bool {
+    world.ceph.is_none() && world.files.contains_key(CONFIGURATION)
+}
+
+/// Ceph's configuration, for all nodes.
+pub(super) const CONFIGURATION: &str = "/etc/pve/ceph.conf";
 
 /// Do the monitors answer?
 pub(super) fn answers(ceph: &Ceph) -> bool {
@@ -150,8 +158,11 @@ pub(super) fn flags(ceph: &Ceph) -> Vec<String> {
 pub(super) fn osd_dump(world: &World, ceph: &Ceph) -> Value {
     let flags = flags(ceph);
     let set: BTreeSet<_> = flags.iter().collect();
-    let hosts = ceph.noout_group.iter().filter(|who| !who.starts_with("osd."));
-    let host_flags: Map<_, _> = hosts.map(|host| (host.clone(), json!(["noout"]))).collect();
+    let flagged = |of_class: bool| -> Map<String, Value> {
+        let names = ceph.noout_group.iter().filter(|who| !who.starts_with("osd."));
+        let names = names.filter(|who| (who.as_str() == DEVICE_CLASS) == of_class);
+        names.map(|name| (name.clone(), json!(["noout"]))).collect()
+    };
     let pools: Vec<_> = ceph
         .pools
         .iter()
@@ -168,6 +179,9 @@ pub(super) fn osd_dump(world: &World, ceph: &Ceph) -> Value {
         .iter()
         .map(|(id, osd)| {
             let mut state = vec!["exists"];
+            if osd.never_ran {
+                state.push("new");
+            }
             if osd.up {
                 state.push("up");
             }
@@ -193,8 +207,8 @@ pub(super) fn osd_dump(world: &World, ceph: &Ceph) -> Value {
         "require_osd_release": ceph.release,
         "pools": pools,
         "osds": osds,
-        "crush_node_flags": host_flags,
-        "device_class_flags": {},
+        "crush_node_flags": flagged(false),
+        "device_class_flags": flagged(true),
     })
 }
 

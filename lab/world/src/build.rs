@@ -199,6 +199,9 @@ fn build_node(file: &ClusterFile, part: &NodePart, nodeid: u32, booted_ms: u64, 
             interrupted: false,
             locked_by: None,
         },
+        renewed_certificate: None,
+        greeting: None,
+        compute_only: part.compute_only,
         services: services::all_running(),
         units: BTreeMap::new(),
         unit_logs: BTreeMap::new(),
@@ -260,6 +263,8 @@ fn build_storage(part: &crate::cluster_file::StoragePart) -> Storage {
         only_on: part.only_on.iter().map(|(volume, nodes)| (volume.clone(), nodes.iter().cloned().collect())).collect(),
         files: part.files.iter().map(|(volume, mib)| (volume.clone(), mib * MIB)).collect(),
         inactive_on: BTreeSet::new(),
+        disabled: false,
+        served_by: part.served_by,
     }
 }
 

@@ -29,9 +29,12 @@ pub(super) fn build_ceph(file: &ClusterFile, part: &CephPart, nodes: &BTreeMap<N
                 Daemon { host: node.name.clone(), rank, running: true, in_map: true, version: version.clone() };
             peers.insert(node.name.to_string(), daemon);
         }
-        for _ in 0..node.osds {
+        for number in 0..node.osds as usize {
+            let crush_host = node.crush_hosts.get(number % node.crush_hosts.len().max(1));
             let osd = Osd {
                 host: node.name.clone(),
+                crush_host: crush_host.cloned().unwrap_or_else(|| node.name.to_string()),
+                never_ran: false,
                 running: true,
                 up: true,
                 in_: true,

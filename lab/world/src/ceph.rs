@@ -38,7 +38,7 @@ pub struct Ceph {
     pub pgs: Vec<Pg>,
     /// Cluster-wide flags that were set (`noout`, ...), in addition to the permanent ones.
     pub flags: BTreeSet<String>,
-    /// CRUSH host names (and `osd.N`) in the noout group.
+    /// CRUSH nodes, device classes and `osd.N` that have noout.
     pub noout_group: BTreeSet<String>,
     /// `mon_osd_down_out_interval`.
     pub down_out_interval_ms: u64,
@@ -66,6 +66,11 @@ pub struct Ceph {
     pub stalled_pools: BTreeSet<String>,
 }
 
+/// What every OSD is below in CRUSH, and the device class of all.
+pub(crate) const CRUSH_ROOT: &str = "default";
+/// See [`CRUSH_ROOT`].
+pub const DEVICE_CLASS: &str = "ssd";
+
 /// A monitor, manager or metadata server.
 #[derive(Clone, Debug)]
 pub struct Daemon {
@@ -84,8 +89,12 @@ pub struct Daemon {
 /// An OSD.
 #[derive(Clone, Debug)]
 pub struct Osd {
-    /// Its CRUSH host.
+    /// The node it is on.
     pub host: NodeName,
+    /// The host that CRUSH has it below: mostly called like the node.
+    pub crush_host: String,
+    /// Was it made and never started? It has told nobody where it is.
+    pub never_ran: bool,
     /// Is the process running?
     pub running: bool,
     /// Is it up in the map?

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use quorate_core::ids::{NodeName, OsdId};
 
-use super::ceph::{Ceph, Daemon, Pg};
+use super::ceph::{CRUSH_ROOT, Ceph, DEVICE_CLASS, Daemon, Pg};
 
 /// How long peering takes after a change of an OSD.
 pub(super) const PEERING_MS: u64 = 2_500;
@@ -67,8 +67,10 @@ impl Ceph {
 
     /// Is this OSD protected from being marked out?
     pub(super) fn has_noout(&self, id: OsdId) -> bool {
-        let host = self.osds.get(&id).map(|osd| osd.host.to_string()).unwrap_or_default();
-        self.flags.contains("noout") || self.noout_group.contains(&host) || self.noout_group.contains(&id.to_string())
+        let Some(osd) = self.osds.get(&id) else { return false };
+        let own = id.to_string();
+        let names = [own.as_str(), &osd.crush_host, CRUSH_ROOT, DEVICE_CLASS];
+        self.flags.contains("noout") || names.iter().any(|name| self.noout_group.contains(*name))
     }
 
     pub(super) fn osds_on(&self, node: &NodeName) -> Vec<OsdId> {

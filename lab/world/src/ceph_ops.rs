@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use quorate_core::ids::{GuestId, NodeName, OsdId};
 use quorate_core::version::Version;
 
-use super::ceph::BACKFILL_FULL_PERCENT;
+use super::ceph::{BACKFILL_FULL_PERCENT, CRUSH_ROOT, DEVICE_CLASS};
 use super::ceph_map::PEERING_MS;
 use super::events::Event;
 use super::{World, WorldError};
@@ -46,24 +46,37 @@ impl World {
         Ok(())
     }
 
-    /// `ceph osd set-group|unset-group noout WHO...` with CRUSH host names or `osd.N`.
-    pub fn ceph_group(&mut self, who: &[String], set: bool) -> Result<(), WorldError> {
+    /// `ceph osd set-group|unset-group noout WHO...`: a number or `osd.N`, a name in CRUSH, a device class, in this
+    /// order. What is none of these is only mentioned, unless nothing is left; so is an OSD that does not exist.
+    ///
+    /// # Errors
+    /// Nothing of it is known.
+    pub fn ceph_group(&mut self, who: &[String], set: bool) -> Result<String, WorldError> {
         let ceph = self.ceph.as_mut().ok_or_else(no_ceph)?;
-        let known: BTreeSet<String> =
-            ceph.osds.iter().flat_map(|(id, osd)| [id.to_string(), osd.host.to_string()]).collect();
-        if let Some(stranger) = who.iter().find(|name| !known.contains(*name)) {
-            return Err(WorldError::die(format!("Error EINVAL: invalid who: {stranger}")));
-        }
+        let (mut said, mut names) = (String::new(), Vec::new());
         for name in who {
-            if set {
-                ceph.noout_group.insert(name.clone());
-            } else {
-                ceph.noout_group.remove(name);
+            let number = name.strip_prefix("osd.").unwrap_or(name).parse().map(OsdId);
+            let known = [CRUSH_ROOT, DEVICE_CLASS].contains(&name.as_str())
+                || ceph.osds.values().any(|osd| osd.crush_host == *name);
+            match number {
+                Ok(id) => names.push((id.to_string(), ceph.osds.contains_key(&id))),
+                Err(_) if known => names.push((name.clone(), true)),
+                Err(_) => said += &format!("unable to parse osd id or crush node or device class: \"{name}\". "),
+            }
+        }
+        if names.is_empty() {
+            return Err(WorldError::die(said));
+        }
+        for (name, exists) in names {
+            match (exists, set) {
+                (false, _) => said += &format!("{name} does not exist. "),
+                (true, true) => drop(ceph.noout_group.insert(name)),
+                (true, false) => drop(ceph.noout_group.remove(&name)),
             }
         }
         ceph.epoch += 1;
         self.look_again_at_outs();
-        Ok(())
+        Ok(said)
     }
 
     /// Without noout, OSDs that have been down for too long go out at once.
@@ -349,7 +362,7 @@ impl World {
         let storages = guest.disks.iter().filter_map(|disk| self.storages.get(disk.storage.as_ref()?));
         let stalled = storages.into_iter().any(|storage| {
             storage.pool.as_ref().is_some_and(|pool| self.pool_is_stalled(pool))
-                || guest.runs_on.iter().any(|node| storage.inactive_on.contains(node))
+                || guest.runs_on.iter().any(|node| !self.reaches(storage, node))
         });
         if let Some(guest) = self.guests.get_mut(&id)
             && guest.stalled != stalled

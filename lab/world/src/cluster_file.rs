@@ -7,6 +7,7 @@ mod defaults;
 mod from_snapshot;
 mod plain;
 mod policies;
+mod storage_part;
 mod synthetic;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use defaults::{
 };
 pub use from_snapshot::world_from_snapshot;
 pub use policies::{POLICIES, POLICIES_POLICY};
+pub use storage_part::StoragePart;
 pub use synthetic::synthetic;
 
 /// Why a cluster file cannot be used.
@@ -211,42 +213,17 @@ pub struct NodePart {
     /// Ceph daemons other than OSDs: `mon`, `mgr`, `mds`.
     #[serde(default)]
     pub ceph: Vec<String>,
+    /// The hosts that CRUSH has its OSDs below, one after the other; without any, one that is called like the node.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub crush_hosts: Vec<String>,
+    /// No package of Ceph's daemons is installed here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub compute_only: bool,
     /// Packages that differ from `[installed]`.
     #[serde(default)]
     pub installed: BTreeMap<String, String>,
     /// Pinned kernel.
     pub pinned: Option<String>,
-}
-
-/// `[[storage]]`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StoragePart {
-    /// Id.
-    pub id: StorageId,
-    /// Type.
-    pub kind: String,
-    /// Is it shared by all nodes?
-    #[serde(default)]
-    pub shared: bool,
-    /// Content types.
-    pub content: Vec<String>,
-    /// Only on these nodes.
-    #[serde(default)]
-    pub nodes: Vec<NodeName>,
-    /// Ceph pool.
-    pub pool: Option<String>,
-    /// Size.
-    pub total_gib: u64,
-    /// Space used by other things.
-    #[serde(default)]
-    pub used_gib: u64,
-    /// Files and their size in MiB: `iso/debian.iso`.
-    #[serde(default)]
-    pub files: BTreeMap<String, u64>,
-    /// Files of a storage that is not shared which only these nodes have: `iso/debian.iso`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub only_on: BTreeMap<String, Vec<NodeName>>,
 }
 
 /// `[[guest]]`.

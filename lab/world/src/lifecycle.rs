@@ -7,12 +7,16 @@ use quorate_core::version::Version;
 use super::events::Event;
 use super::guest::{Activity, Guest};
 use super::ha::RequestState;
+use super::store::Storage;
 use super::{World, WorldError};
 use crate::impact::Serving;
 
 /// How long a guest takes from the start task until it serves.
 const VM_START_MS: u64 = 4_000;
 const CT_START_MS: u64 = 2_000;
+
+/// How long a guest has to be up before it exports a file system.
+const SERVES_AFTER_S: u64 = 45;
 
 impl World {
     /// The guest with this number.
@@ -88,7 +92,7 @@ impl World {
             if !storage.is_on(node) {
                 return Err(format!("storage '{}' is not available on node '{node}'", storage.id));
             }
-            if storage.inactive_on.contains(node) {
+            if !self.reaches(storage, node) {
                 return Err(format!("storage '{}' is not online", storage.id));
             }
             if storage.pool.as_ref().is_some_and(|pool| self.pool_is_stalled(pool)) {
@@ -101,6 +105,14 @@ impl World {
                 .to_owned());
         }
         Ok(())
+    }
+
+    /// Does a storage answer on a node? One that a guest serves does once that guest has booted.
+    pub fn reaches(&self, storage: &Storage, node: &NodeName) -> bool {
+        let served = storage
+            .served_by
+            .is_none_or(|id| self.guests.get(&id).is_some_and(|guest| guest.uptime_s(self.now_ms) >= SERVES_AFTER_S));
+        served && !storage.inactive_on.contains(node)
     }
 
     /// Memory left on a node: what is installed, less the host's own, less its guests', less what is coming in.

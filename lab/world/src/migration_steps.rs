@@ -138,7 +138,7 @@ impl World {
     fn target_refuses(&self, m: &Migration) -> Result<(), String> {
         let guest = self.guests.get(&m.guest).ok_or("no such guest")?;
         let mut storages = guest.disks.iter().filter_map(|disk| self.storages.get(disk.storage.as_ref()?));
-        if let Some(gone) = storages.find(|storage| storage.inactive_on.contains(&m.target)) {
+        if let Some(gone) = storages.find(|storage| !self.reaches(storage, &m.target)) {
             return Err(format!("storage '{}' is not online", gone.id));
         }
         let Some(guest) = self.guests.get(&m.guest) else { return Ok(()) };

@@ -40,6 +40,12 @@ pub struct Node {
     pub kernel: Kernel,
     /// Installed and available packages.
     pub packages: Packages,
+    /// The certificate that its API shows since it was renewed, by its SHA-256; none where it is the one that was pinned.
+    pub renewed_certificate: Option<String>,
+    /// What `/root/.bashrc` prints in every session, also in those with a command.
+    pub greeting: Option<String>,
+    /// Has it no package of Ceph's daemons, in a cluster in which others have?
+    pub compute_only: bool,
     /// Services by systemd name without `.service`.
     pub services: BTreeMap<String, Service>,
     /// Transient units started with systemd-run since this boot.

@@ -29,12 +29,16 @@ pub struct Storage {
     pub only_on: BTreeMap<String, BTreeSet<NodeName>>,
     /// Nodes where it does not answer now.
     pub inactive_on: BTreeSet<NodeName>,
+    /// `disable 1`.
+    pub disabled: bool,
+    /// The guest of this cluster that serves it, if one does: a NAS with a disk controller of its own.
+    pub served_by: Option<GuestId>,
 }
 
 impl Storage {
     /// Is it configured for this node?
     pub fn is_on(&self, node: &NodeName) -> bool {
-        self.nodes.is_empty() || self.nodes.contains(node)
+        !self.disabled && (self.nodes.is_empty() || self.nodes.contains(node))
     }
 
     /// Is a file of it present on this node?

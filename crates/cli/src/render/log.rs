@@ -122,6 +122,10 @@ fn describe(event: &Event) -> (String, Vec<String>) {
         }
         Event::FirstSeen { boots, running } => first_seen(boots.keys(), running.len()),
         Event::ChangedOutside { change } => (format!("OUTSIDE {change}"), Vec::new()),
+        Event::CertificateTakenOver { node, pinned, shown, by } => {
+            let more = format!("{pinned} was pinned. Put the new one into quorate.toml");
+            (format!("CERTIFICATE of {node} is now {shown}: {by} vouches for it"), vec![more])
+        }
         Event::OutputKept { id, node, lines } => {
             let lines = lines.iter().map(|line| format!("| {line}")).collect();
             (format!("output  {id} on {node}"), lines)
@@ -158,7 +162,7 @@ fn final_check(node: &NodeName, findings: &[Finding]) -> (String, Vec<String>) {
 
 fn ended_word(outcome: &StepOutcome) -> &'static str {
     match outcome {
-        StepOutcome::Done => "done   ",
+        StepOutcome::Done | StepOutcome::DoneWithout(_) => "done   ",
         StepOutcome::FoundDone => "already",
         StepOutcome::NoEffect(_) => "no effect of",
         StepOutcome::Abandoned(_) => "given up",

@@ -1,6 +1,7 @@
 //! Ceph beyond its safety rules: flags and health checks that block nothing, no standby.
 
 use super::check::{Asked, Check, Waivable, kinds};
+use crate::ids::{NodeName, OsdId};
 use crate::policy::Policy;
 use crate::snapshot::{Ceph, DaemonKind, Snapshot};
 use crate::steps::is_benign;
@@ -20,6 +21,13 @@ kinds! {
     Harmless { code: String, message: String, muted: bool } => Info, Cluster,
         ("Ceph: {code}{}: {message}", if muted { " (muted)" } else { "" }),
         ("It does not stop a run. See: ceph health detail");
+    GivenUp { osd: OsdId, node: NodeName } => Warning, node,
+        ("{osd} of {node} is down and out: Ceph does without it"),
+        ("Look at its disk, on {node}: systemctl status ceph-osd@{}. If it is dead: pveceph osd destroy {}, then replace \
+          it", osd.0, osd.0);
+    NeverRan { osd: OsdId } => Warning, Cluster,
+        ("{osd} is down and out and has never run: no node is known for it"),
+        ("If it is left of an attempt to make one: ceph osd purge {osd} --yes-i-really-mean-it");
     OneManager => Warning, Cluster,
         ("Ceph has one manager and no standby"),
         ("Add one on another node: pveceph mgr create");
@@ -30,7 +38,8 @@ impl Check for CephHealth {
     const EXPLAIN: &'static str =
         "What there is to know about Ceph beyond the rule ceph-redundancy, which covers placement groups, pools, \
          monitors, flags that a reboot does not go with, and every health check that is about redundancy. Flags that \
-         keep Ceph from recovering fully, flags of one host and a manager without standby are warnings. Health checks that are muted or say nothing about \
+         keep Ceph from recovering fully, flags of one host and a manager without standby are warnings, and so is an \
+         OSD that is down and out: its node has its turn without it. Health checks that are muted or say nothing about \
          redundancy (a recent crash that is not archived, a late scrub) are for information. A noout that is set \
          already is respected and left as it is. Look with `ceph health detail`.";
     const WAIVABLE: Waivable = Waivable::Yes;
@@ -47,6 +56,9 @@ impl Check for CephHealth {
             }
         }
         flags(ceph, found);
+        let given_up = ceph.osds.iter().filter(|(_, osd)| osd.is_given_up());
+        found.extend(given_up.map(|(id, osd)| Found::GivenUp { osd: *id, node: osd.node.clone() }));
+        found.extend(ceph.never_ran.iter().map(|osd| Found::NeverRan { osd: *osd }));
         if ceph.daemons.iter().filter(|daemon| daemon.kind == DaemonKind::Mgr).count() == 1 {
             found.push(Found::OneManager);
         }

@@ -96,5 +96,6 @@ fn keys_that_change(snapshot: &Snapshot, running: &BTreeSet<&Version>, found: &m
 
 fn running(ceph: &Ceph) -> BTreeSet<&Version> {
     let daemons = ceph.daemons.iter().filter_map(|daemon| daemon.version.as_ref());
-    daemons.chain(ceph.osds.values().filter_map(|osd| osd.version.as_ref())).collect()
+    let osds = ceph.osds.values().filter(|osd| !osd.is_given_up());
+    daemons.chain(osds.filter_map(|osd| osd.version.as_ref())).collect()
 }

@@ -26,7 +26,16 @@ kinds! {
         ("Fix the guest, then: ha-manager set {guest} --state disabled; ha-manager set {guest} --state started");
     UnderWay { guest: GuestId, state: HaServiceState } => Blocking, guest,
         ("HA is still working on {guest} (state {state})"),
-        ("Wait until it has settled: ha-manager status");
+        ("Wait until it has settled: ha-manager status{}", match state {
+            HaServiceState::Recovery => ". If it stays so, no node that its rules allow is there: ha-manager rules list",
+            _ => "",
+        });
+    LeftOver { guest: GuestId } => Warning, guest,
+        ("HA has {guest} among its resources, and there is no such guest"),
+        ("Take it out: ha-manager remove {guest}");
+    GuestGone { guest: GuestId } => Blocking, guest,
+        ("HA still manages {guest}, and there is no such guest: it can neither start nor move it"),
+        ("Take it out: ha-manager remove {guest}");
     NotTakenUp { guest: GuestId } => Blocking, guest,
         ("HA has not picked {guest} up yet"),
         ("Wait a minute, then look at: ha-manager status");
@@ -46,7 +55,8 @@ impl Check for HaState {
     const EXPLAIN: &'static str =
         "HA moves and starts guests by itself, so a run begins when it is idle and can be trusted: a master that \
          writes its state, no service in error, none under way, none about to move back, watchdogs armed. Services in \
-         error need a person: fix the guest, then `ha-manager set SID --state disabled` and `--state started`. A node \
+         error need a person: fix the guest, then `ha-manager set SID --state disabled` and `--state started`. A resource whose guest is gone is taken out by \
+         `ha-manager remove SID`. A node \
          that HA has in maintenance, or does not see, is reported by the rule one-node-out. Automatic rebalancing (PVE \
          9.2) would move guests at the same time: the run switches it off and on again, and says so.";
     const WAIVABLE: Waivable = Waivable::WarningsOnly("HA would move, start or fence by itself in the middle of the run");
@@ -56,7 +66,14 @@ impl Check for HaState {
     fn look(snapshot: &Snapshot, _policy: &Policy, found: &mut Vec<Found>) {
         if let Some(ha) = snapshot.ha.known() {
             master(snapshot, ha, found);
-            ha.services.iter().for_each(|(id, state)| service(*id, state, ha, found));
+            found.extend(ha.left_over.iter().map(|guest| Found::LeftOver { guest: *guest }));
+            for (id, state) in &ha.services {
+                if snapshot.is_gone(*id) {
+                    found.push(Found::GuestGone { guest: *id });
+                } else {
+                    service(*id, state, ha, found);
+                }
+            }
             let lost =
                 |name: &NodeName| ha.lrm.get(name).is_some_and(|lrm| lrm.state == "lost_agent_lock");
             let lost = online(snapshot).filter(|node| lost(&node.name));

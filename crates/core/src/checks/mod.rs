@@ -39,6 +39,8 @@ macro_rules! checks {
 
 checks! {
     unknown_readings::UnknownReadings,
+    login_text::LoginText,
+    certificates::Certificates,
     all_guests_visible::AllGuestsVisible,
     token_privileges::TokenPrivileges,
     driver_lock::DriverLockHeld,
@@ -78,6 +80,7 @@ checks! {
     container_cgroups::ContainerCgroups,
     mediated_devices::MediatedDevices,
     guest_verdict::GuestOutcomes,
+    orphaned_guests::OrphanedGuests,
     capacity::Capacity,
 }
 

@@ -11,7 +11,7 @@ pub(super) struct OtherMovers;
 kinds! {
     AtWork { node: NodeName, movers: Vec<String> } => Blocking, node,
         ("{} is running on {node} and moves guests by itself", some(&movers)),
-        ("For the run, on {node}: systemctl stop {}; start it again afterwards", movers.join(" "));
+        ("For the run, on {node}: systemctl disable --now {0}; afterwards: systemctl enable --now {0}", movers.join(" "));
 }
 
 impl Check for OtherMovers {
@@ -19,7 +19,8 @@ impl Check for OtherMovers {
     const EXPLAIN: &'static str =
         "ProxLB balances guests over all nodes. During a run it would move guests back onto the node that is being \
          emptied, and the two would push each other's guests around: blocking, on whichever node its service is \
-         active. Stop it for the run (systemctl stop proxlb) and start it again afterwards. One that runs outside of \
+         active. Disable it for the run (systemctl disable --now proxlb), since its node's reboot would start it again, and \
+         enable it afterwards. One that runs outside of \
          the cluster is not seen: stop it too. PVE's own rebalancing is reported by ha-state.";
     const WAIVABLE: Waivable = Waivable::Yes;
     const ASKED: Asked = Asked::BeforeEachNode;

@@ -10,9 +10,9 @@ use crate::steps::NEEDED_SERVICES;
 pub(super) struct Services;
 
 kinds! {
-    NeededStopped { node: NodeName, service: String, state: String } => Blocking, node,
-        ("service {service} on {node} is {state}"),
-        ("On {node}: systemctl status {service}; systemctl restart {service}");
+    NeededStopped { node: NodeName, service: String, state: String, enabled: bool } => Blocking, node,
+        ("service {service} on {node} is {state}{}", if enabled { "" } else { ", and not enabled" }),
+        ("On {node}: systemctl status {service}; systemctl {} {service}", if enabled { "restart" } else { "enable --now" });
     OtherFailed { node: NodeName, service: String, state: String } => Warning, node,
         ("service {service} on {node} is {state}"),
         ("On {node}: systemctl status {service}; systemctl restart {service}");
@@ -34,7 +34,7 @@ impl Check for Services {
             for stopped in node.services.known().into_iter().flatten().filter(|service| !service.active) {
                 let (node, service, state) = (node.name.clone(), stopped.name.clone(), stopped.state.clone());
                 if NEEDED_SERVICES.contains(&service.as_str()) {
-                    found.push(Found::NeededStopped { node, service, state });
+                    found.push(Found::NeededStopped { node, service, state, enabled: stopped.enabled });
                 } else if stopped.enabled && state == "failed" {
                     found.push(Found::OtherFailed { node, service, state });
                 }

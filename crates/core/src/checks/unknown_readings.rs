@@ -15,11 +15,16 @@ pub(super) struct UnknownReadings;
 const SERVE_HINTS_ONLY: [&str; 8] =
     ["uptime_s", "subscription", "boot_free_bytes", "failed_units", "onboot", "backups", "options", "host"];
 
+/// Packages and configuration of a Ceph that was given up look like one whose monitors are all silent.
+const CEPH_GIVEN_UP: &str = ". If Ceph was given up and no monitor is left, take its remains away: pveceph purge on each \
+                             node that has its packages, and rm /etc/pve/ceph.conf if that is still there";
+
 kinds! {
-    Missing { severity: Severity, subject: Subject, places: Vec<String>, source: String, reason: String } =>
-        severity, subject,
+    Missing {
+        severity: Severity, subject: Subject, places: Vec<String>, source: String, reason: String, beside: &'static str
+    } => severity, subject,
         ("{} {} not known: {source}: {reason}", some(&places), if places.len() == 1 { "is" } else { "are" }),
-        ("Make this work, then check again: {source}");
+        ("Make this work, then check again: {source}{beside}");
 }
 
 impl Check for UnknownReadings {
@@ -38,17 +43,26 @@ impl Check for UnknownReadings {
     fn look(snapshot: &Snapshot, policy: &Policy, found: &mut Vec<Found>) {
         // One cause often hides many readings: one finding per cause and subject, and one in all for many guests.
         let mut causes: BTreeMap<(Severity, Subject, String), Vec<Gap>> = BTreeMap::new();
-        for gap in snapshot.gaps() {
+        for gap in snapshot.gaps().into_iter().filter(|gap| !is_hidden_by_a_greeting(gap, snapshot)) {
             let Some((severity, subject)) = judge(&gap, snapshot, policy) else { continue };
             let subject = if matches!(subject, Subject::Guest(_)) { Subject::Cluster } else { subject };
             causes.entry((severity, subject, gap.why.reason.clone())).or_default().push(gap);
         }
         for ((severity, subject, reason), gaps) in causes {
             let source = gaps[0].why.source.clone();
+            let beside = if gaps.iter().any(|gap| gap.place == "ceph") { CEPH_GIVEN_UP } else { "" };
             let places = gaps.into_iter().map(|gap| gap.place).collect();
-            found.push(Found::Missing { severity, subject, places, source, reason });
+            found.push(Found::Missing { severity, subject, places, source, reason, beside });
         }
     }
+}
+
+/// Is it missing because of what the node's login shell prints? The check `login-text` is about that.
+fn is_hidden_by_a_greeting(gap: &Gap, snapshot: &Snapshot) -> bool {
+    let mut parts = gap.place.split('/');
+    let (area, name) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
+    matches!(area, "nodes" | "quorum" | "etc_pve")
+        && snapshot.nodes.get(&NodeName::new(name)).is_some_and(|node| node.login_text.is_some())
 }
 
 /// Is a reading missing that a decision depends on?

@@ -124,7 +124,7 @@ impl<'a> Search<'a> {
             let this = || name(index);
             if !node.rebooted {
                 add(set(Maintenance { node: this() }), &|node| node.ours = true);
-                add(set(Noout { node: this() }), &|node| node.noout = true);
+                add(set(Noout::by_host(this())), &|node| node.noout = true);
             }
             if !node.packages_new {
                 let unit = "quorate-upgrade-x".into();
@@ -135,7 +135,7 @@ impl<'a> Search<'a> {
                 add(Reboot { node: this(), from_boot }.into(), &|node| node.phase = Phase::Rebooting);
             }
             if node.noout && node.rebooted {
-                add(undo(Noout { node: this() }), &|node| node.noout = false);
+                add(undo(Noout::by_host(this())), &|node| node.noout = false);
             }
             if node.ours && node.rebooted {
                 add(undo(Maintenance { node: this() }), &|node| node.ours = false);

@@ -20,7 +20,7 @@ pub(crate) fn node_out(snapshot: &Snapshot, name: &NodeName) -> Snapshot {
     if let Some(ha) = state.ha.known_mut() {
         ha.services.retain(|_, service| service.node.as_ref() != Some(name) && service.target.as_ref() != Some(name));
     }
-    for step in [set(Noout { node: name.clone() }), set(Maintenance { node: name.clone() })] {
+    for step in [set(Noout::by_host(name.clone())), set(Maintenance { node: name.clone() })] {
         step.kind().effect().after.apply(&mut state);
     }
     take_offline(&mut state, name);

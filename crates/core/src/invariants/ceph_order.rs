@@ -82,7 +82,7 @@ fn majors(snapshot: &Snapshot, ceph: &Ceph, findings: &mut Findings<CephOutOfOrd
         let must_tell = daemon.kind == DaemonKind::Mon && ceph.mon_quorum.contains(&daemon.name) && node_is_up;
         note(daemon.kind, &format!("monitor {}", daemon.name), daemon.version.as_ref(), must_tell);
     }
-    for (id, osd) in &ceph.osds {
+    for (id, osd) in ceph.osds.iter().filter(|(_, osd)| !osd.is_given_up()) {
         note(DaemonKind::Osd, &id.to_string(), osd.version.as_ref(), osd.up);
     }
     majors

@@ -82,9 +82,10 @@ impl Invariant for CephRedundancy {
     }
 
     fn remedy(&self) -> &'static str {
-        "Wait until Ceph is clean, or fix what it names: ceph health detail. A pool needs one copy more than min_size \
+        "Wait until Ceph is clean, or fix what it names: ceph health detail. An OSD that is down is started on its node \
+         (systemctl start ceph-osd@N), or given up (ceph osd out N), and Ceph makes new copies. A pool needs one copy more than min_size \
          (ceph osd pool set POOL size N), monitors need three nodes (pveceph mon create). A flag is cleared where it was \
-         set: ceph osd unset FLAG, ceph osd unset-group FLAG HOST"
+         set: ceph osd unset FLAG, ceph osd unset-group FLAG NAME"
     }
 
     fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> RuleOutcome<CopiesAtRisk> {
@@ -108,7 +109,7 @@ impl Invariant for CephRedundancy {
 }
 
 /// Nodes whose OSDs are down because the node is. An OSD that is down although its node is up, and not the current
-/// node, has failed.
+/// node on its way down or up, has failed. One that is given up, down and out, plays no part any more.
 fn away<'a>(
     snapshot: &Snapshot,
     ceph: &'a Ceph,
@@ -116,12 +117,14 @@ fn away<'a>(
     findings: &mut Findings<CopiesAtRisk>,
 ) -> BTreeSet<&'a NodeName> {
     let mut away = BTreeSet::new();
-    for (id, osd) in &ceph.osds {
+    for (id, osd) in ceph.osds.iter().filter(|(_, osd)| !osd.is_given_up()) {
         let node = snapshot.nodes.get(&osd.node);
         let offline = node.is_some_and(|node| node.online.is(&false));
-        if offline || (!osd.up && context.current_node.as_ref() == Some(&osd.node)) {
+        let current = context.current_node.as_ref() == Some(&osd.node);
+        let with_its_node = || ceph.noout_covers(&osd.node) || ceph.osds_in_use_on(&osd.node).all(|(_, osd)| !osd.up);
+        if offline || (!osd.up && current && with_its_node()) {
             away.insert(&osd.node);
-        } else if !osd.up && osd.weighted_in {
+        } else if !osd.up {
             findings.broken(CopiesAtRisk::OsdDown { osd: *id, node: osd.node.clone() });
         }
     }

@@ -43,7 +43,7 @@ impl Invariant for FenceSafe {
     }
 
     fn remedy(&self) -> &'static str {
-        "Bring quorum back within the minute: missing nodes, links, or a QDevice (pvecm status)"
+        "Bring quorum back within the minute: missing nodes, links, or the QDevice where there is one (pvecm status)"
     }
 
     fn holds(&self, snapshot: &Snapshot, _context: &Context<'_>) -> RuleOutcome<ArmedWithoutQuorum> {

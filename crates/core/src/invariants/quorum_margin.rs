@@ -54,7 +54,8 @@ impl Invariant for QuorumMargin {
     }
 
     fn remedy(&self) -> &'static str {
-        "Bring missing nodes or links back (pvecm status), or add a vote before the upgrade: pvecm qdevice setup \
+        "Bring missing nodes or links back (pvecm status). With two nodes, or another even number, and no QDevice yet, add \
+         a vote before the upgrade: pvecm qdevice setup \
          ADDRESS. Where /etc/pve cannot be written: systemctl restart pve-cluster on that node"
     }
 

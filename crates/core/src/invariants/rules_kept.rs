@@ -49,7 +49,8 @@ impl Invariant for RulesKept {
     }
 
     fn remedy(&self) -> &'static str {
-        "Wait until HA has moved the guests, or fix the rule: ha-manager rules list; ha-manager status"
+        "Wait until HA has moved the guests, or fix the rule: ha-manager rules list (PVE 8: ha-manager groupconfig); \
+         ha-manager status"
     }
 
     fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> RuleOutcome<AffinityBroken> {

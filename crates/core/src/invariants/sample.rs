@@ -125,6 +125,8 @@ fn node(name: &str) -> Node {
     let service =
         |name: &str| Service { name: name.to_owned(), active: true, state: "running".to_owned(), enabled: true };
     Node {
+        login_text: None,
+        other_certificate: None,
         name: NodeName::new(name),
         online: Known(true),
         boot: Known(format!("boot-of-{name}").as_str().into()),
@@ -268,6 +270,7 @@ fn ha() -> Ha {
             together: false,
         })],
         armed: None,
+        left_over: BTreeSet::new(),
     }
 }
 
@@ -291,6 +294,7 @@ fn ceph() -> Ceph {
         checks: BTreeMap::new(),
         flags: BTreeSet::new(),
         node_flags: BTreeMap::new(),
+        never_ran: std::collections::BTreeSet::new(),
         pgs: vec![PgState { state: "active+clean".to_owned(), count: 128 }],
         pg_count: 128,
         pools: vec![Pool { name: "rbd".to_owned(), size: 3, min_size: 2 }],

@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::ids::NodeName;
+use crate::ids::{NodeName, OsdId};
 use crate::observed::Observed;
-use crate::snapshot::{HaNodeState, Snapshot};
+use crate::snapshot::{Ceph, HaNodeState, Snapshot};
 use crate::steps::{ExpectedVotes, Failback, Maintenance, Noout, Rebalance, Step, undo};
 
 /// One thing that is set.
@@ -28,9 +28,11 @@ pub fn found_set(snapshot: &Snapshot) -> (Vec<FoundSet>, Vec<String>) {
     let mut add = |item: String, undo: Step| found.push(FoundSet { item, undo });
     match &snapshot.ceph {
         Observed::Known(ceph) => {
-            for node in snapshot.nodes.keys().filter(|node| ceph.as_ref().is_some_and(|ceph| ceph.noout_set_for(node)))
-            {
-                add(format!("noout:{node}"), undo(Noout { node: node.clone() }));
+            let ceph = ceph.as_ref();
+            for (node, ceph) in snapshot.nodes.keys().flat_map(|node| ceph.map(|ceph| (node, ceph))) {
+                for noout in noout(ceph, node) {
+                    add(format!("noout:{node}"), undo(noout));
+                }
             }
         }
         Observed::Unknown(why) => unread.push(format!("noout: {why}")),
@@ -59,6 +61,15 @@ pub fn found_set(snapshot: &Snapshot) -> (Vec<FoundSet>, Vec<String>) {
         Err(why) => unread.push(format!("expected votes: {why}")),
     }
     (found, unread)
+}
+
+/// noout of the CRUSH host that is called like the node, and of its OSDs.
+fn noout(ceph: &Ceph, node: &NodeName) -> Vec<Noout> {
+    let osds: BTreeSet<OsdId> =
+        ceph.osds_on(node).map(|(id, _)| id).filter(|id| ceph.has_noout(&id.to_string())).collect();
+    let by_host = ceph.has_noout(node.as_str()).then(|| Noout::by_host(node.clone()));
+    let by_osd = (!osds.is_empty()).then(|| Noout { node: node.clone(), osds });
+    by_host.into_iter().chain(by_osd).collect()
 }
 
 /// Expected votes below what is configured, as a node sees them that has quorum.
@@ -91,7 +102,7 @@ mod tests {
         snapshot.ha.known_mut().unwrap().services.values_mut().for_each(|service| service.failback = true);
         assert_eq!(found_set(&snapshot), (Vec::new(), Vec::new()));
         for setting in
-            [undo(Noout { node: "pve1".into() }), undo(Maintenance { node: "pve2".into() }), undo(Rebalance {})]
+            [undo(Noout::by_host("pve1".into())), undo(Maintenance { node: "pve2".into() }), undo(Rebalance {})]
         {
             let Step::ChangeSetting(change) = &setting else { unreachable!() };
             change.setting.kind().write(crate::steps::Act::Set, &mut snapshot);

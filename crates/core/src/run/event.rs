@@ -172,6 +172,18 @@ pub enum Event {
         /// What.
         change: OutsideChange,
     },
+    /// A node's API shows another certificate than the pinned one, and a node whose own is pinned reports it as that
+    /// node's: this driver goes on with it.
+    CertificateTakenOver {
+        /// The node.
+        node: NodeName,
+        /// SHA-256 of what was pinned.
+        pinned: String,
+        /// SHA-256 of what it shows.
+        shown: String,
+        /// The node that vouches for it.
+        by: NodeName,
+    },
     /// Output of a remote program that is worth keeping.
     OutputKept {
         /// The step.
@@ -217,6 +229,8 @@ pub enum Event {
 pub enum StepOutcome {
     /// We did it, and saw that it is so.
     Done,
+    /// The same; and this was found amiss and not waited for, since it is no matter of this step.
+    DoneWithout(Vec<Why>),
     /// It was already so; nothing was sent and there is nothing to undo.
     FoundDone,
     /// The command had no effect: what it would have changed is as before, and there is nothing to undo.
@@ -298,10 +312,19 @@ pub enum Request {
 }
 
 impl StepOutcome {
-    /// Why it did not end as it should, in words; empty where it did.
+    /// Is what it does so now: by us, or found so?
+    pub fn is_done(&self) -> bool {
+        match self {
+            Self::Done | Self::DoneWithout(_) | Self::FoundDone => true,
+            Self::NoEffect(_) | Self::Abandoned(_) | Self::HandedOver(_) => false,
+        }
+    }
+
+    /// Why it did not end as it should, or what it did not wait for, in words; empty where there is nothing to say.
     pub fn why(&self) -> String {
         match self {
             Self::Done | Self::FoundDone => String::new(),
+            Self::DoneWithout(why) => format!("not waited for: {}", Why::line(why)),
             Self::NoEffect(why) | Self::Abandoned(why) => WhyNotDone::line(why),
             Self::HandedOver(why) => why.to_string(),
         }
@@ -331,6 +354,7 @@ impl Event {
             Self::GuestRanSince { .. } => "guest-ran-since",
             Self::FirstSeen { .. } => "first-seen",
             Self::ChangedOutside { .. } => "changed-outside",
+            Self::CertificateTakenOver { .. } => "certificate-taken-over",
             Self::OutputKept { .. } => "output-kept",
             Self::FinalCheck { .. } => "final-check",
             Self::Paused { .. } => "paused",

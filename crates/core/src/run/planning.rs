@@ -2,12 +2,13 @@
 //!
 //! A plan is only ever handed on once code other than the planner's has walked it with the safety rules ([`Verified`]).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::pause::ByAbort;
 use super::state::RunState;
 use crate::forecast::{self, Forecast};
-use crate::ids::{NodeName, RunId, UnitName};
+use crate::ids::{NodeName, RunId, StorageId, UnitName};
 use crate::plan::{NoPlan, Plan};
 use crate::planner::steady::{self, Revision};
 use crate::planner::{self, Ongoing};
@@ -123,8 +124,16 @@ fn ongoing(state: &RunState) -> Ongoing {
         current_node: state.current_node.clone(),
         to_undo: state.open_changes.iter().map(|open| open.undo.clone()).collect(),
         homes: state.homes.clone(),
+        without: without(state),
         unit: unit(state),
     }
+}
+
+/// Storages that the current node's return does not wait for.
+fn without(state: &RunState) -> BTreeSet<StorageId> {
+    let steps = state.plan.iter().flat_map(|plan| plan.steps()).map(|(_, planned)| &planned.step);
+    let of_it = steps.filter(|step| state.current_node.is_some() && step.node() == state.current_node.as_ref());
+    of_it.filter_map(Step::returns_without).flatten().cloned().collect()
 }
 
 /// The plan without what is done.

@@ -147,7 +147,10 @@ impl RunState {
             }
             Event::FoundSet { undo, .. } => self.open(at, &StepId::new("found"), Some(undo)),
             Event::ListsRefreshBegun { .. } | Event::ListsRefreshed { .. } => {}
-            Event::OutputKept { .. } | Event::ConfirmedOff { .. } | Event::FinalCheck { .. } => {}
+            Event::CertificateTakenOver { .. }
+            | Event::OutputKept { .. }
+            | Event::ConfirmedOff { .. }
+            | Event::FinalCheck { .. } => {}
             Event::ThrottleChanged { throttle, why } => self.throttle = (*throttle, why.clone()),
             Event::PlanAdopted { plan, .. } => {
                 // A plan holds only what is still to do: what it names again has to be done again.
@@ -260,11 +263,11 @@ impl RunState {
         if self.node_step_of(id).is_some_and(|node_step| node_step.steps.iter().all(|step| self.is_done(&step.id))) {
             self.current_node = None;
         }
-        if matches!(outcome, StepOutcome::Done | StepOutcome::FoundDone) {
+        if outcome.is_done() {
             self.expected.changed_by(step);
         }
         match outcome {
-            StepOutcome::Done | StepOutcome::FoundDone | StepOutcome::HandedOver(_) => {
+            StepOutcome::Done | StepOutcome::DoneWithout(_) | StepOutcome::FoundDone | StepOutcome::HandedOver(_) => {
                 // The effect that was seen is that of one order.
                 self.settled(id);
                 let settled = step.undone_on_the_way_by();
@@ -276,7 +279,7 @@ impl RunState {
     }
 
     fn downtime_ended(&mut self, at: UnixMs, step: &Step, outcome: &StepOutcome) {
-        let happened = matches!(outcome, StepOutcome::Done | StepOutcome::FoundDone);
+        let happened = outcome.is_done();
         if let Some(spent) = step.starts().filter(|_| happened).and_then(|guest| self.spent.get_mut(&guest)) {
             spent.end(at);
         }
@@ -320,8 +323,8 @@ impl RunState {
 
     /// Is the step done, or found to be done?
     pub fn is_done(&self, id: &StepId) -> bool {
-        let done = |record: &StepRecord| matches!(record.outcome, Some(StepOutcome::Done | StepOutcome::FoundDone));
-        self.steps.get(id).is_some_and(done)
+        let outcome = self.steps.get(id).and_then(|record| record.outcome.as_ref());
+        outcome.is_some_and(StepOutcome::is_done)
     }
 
     /// Steps that were started and have not ended.

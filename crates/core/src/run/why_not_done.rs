@@ -28,6 +28,11 @@ pub enum WhyNotDone {
 }
 
 impl WhyNotDone {
+    /// Does it depend on what other nodes have, which only a look at everything reads anew?
+    pub(super) fn is_about_other_nodes(&self) -> bool {
+        matches!(self, Self::Status(Why::StorageInactive(..)))
+    }
+
     /// Several reasons in one line.
     pub fn line(reasons: &[Self]) -> String {
         reasons.iter().map(Self::to_string).collect::<Vec<_>>().join("; ")

@@ -28,6 +28,9 @@ pub struct Ceph {
     pub pools: Vec<Pool>,
     /// OSDs with their host.
     pub osds: BTreeMap<OsdId, Osd>,
+    /// OSDs of the map that never ran: down, out, and no machine is known for them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub never_ran: BTreeSet<OsdId>,
     /// Monitors, managers, metadata servers.
     pub daemons: Vec<CephDaemon>,
     /// Monitors that form the quorum, by name.
@@ -121,6 +124,13 @@ pub struct Osd {
     pub addresses: BTreeSet<IpAddr>,
 }
 
+impl Osd {
+    /// Down and out: its data are elsewhere or on their way, and nothing depends on it any more.
+    pub fn is_given_up(&self) -> bool {
+        !self.up && !self.weighted_in
+    }
+}
+
 /// Kind of a Ceph daemon; ordered as a major upgrade restarts them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -184,10 +194,15 @@ impl Ceph {
         self.osds.iter().filter(move |(_, osd)| osd.node == *node).map(|(id, osd)| (*id, osd))
     }
 
+    /// OSDs on `node` without those that are given up.
+    pub fn osds_in_use_on<'a>(&'a self, node: &'a NodeName) -> impl Iterator<Item = (OsdId, &'a Osd)> + 'a {
+        self.osds_on(node).filter(|(_, osd)| !osd.is_given_up())
+    }
+
     /// Daemons on `node` that run an older version than the one that is installed there: `osd.3 runs 19.2.1, 19.2.3 is
     /// installed`.
     pub fn waiting_for_a_restart(&self, node: &NodeName) -> Vec<String> {
-        let osds = self.osds_on(node).map(|(id, osd)| (id.to_string(), &osd.version));
+        let osds = self.osds_in_use_on(node).map(|(id, osd)| (id.to_string(), &osd.version));
         let daemons = self.daemons.iter().filter(|daemon| daemon.node == *node);
         let daemons = daemons.map(|daemon| (format!("{}.{}", daemon.kind.word(), daemon.name), &daemon.version));
         let installed = self.installed.get(node);
@@ -200,13 +215,19 @@ impl Ceph {
         osds.chain(daemons).filter_map(waits).collect()
     }
 
-    /// Is noout set for all OSDs of `node`, by whichever flag?
+    /// Is noout set for all OSDs of `node` that are in use, by whichever flag?
     pub fn noout_covers(&self, node: &NodeName) -> bool {
         self.flags.contains("noout") || self.noout_set_for(node)
     }
 
-    /// Is noout set for the host `node` itself?
+    /// Is noout set for the CRUSH host that is called like the node, or for each of its OSDs?
     pub fn noout_set_for(&self, node: &NodeName) -> bool {
-        self.node_flags.get(node.as_str()).is_some_and(|flags| flags.contains("noout"))
+        let mut osds = self.osds_in_use_on(node).peekable();
+        self.has_noout(node.as_str()) || (osds.peek().is_some() && osds.all(|(id, _)| self.has_noout(&id.to_string())))
+    }
+
+    /// Is noout set for what has this name: a CRUSH host, `osd.3`?
+    pub fn has_noout(&self, name: &str) -> bool {
+        self.node_flags.get(name).is_some_and(|flags| flags.contains("noout"))
     }
 }

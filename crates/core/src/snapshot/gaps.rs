@@ -35,6 +35,8 @@ impl Snapshot {
             cluster_name,
             nodes,
             guests,
+            // Nothing depends on them.
+            orphans: _,
             sees_all_guests,
             missing_privileges,
             quorum,
@@ -91,6 +93,9 @@ impl Snapshot {
 fn node_gaps(gaps: &mut Gaps, node: &super::Node) {
     let super::Node {
         name,
+        // What it makes unknown is listed.
+        login_text: _,
+        other_certificate: _,
         online,
         boot,
         uptime_s,

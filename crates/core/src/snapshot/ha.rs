@@ -27,6 +27,9 @@ pub struct Ha {
     pub rules: Vec<AffinityRule>,
     /// Fencing armed or not (reported since 9.2; none before).
     pub armed: Option<ArmedState>,
+    /// Resources that HA is configured with and does not manage, because there is no such guest any more.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub left_over: BTreeSet<GuestId>,
 }
 
 impl Ha {

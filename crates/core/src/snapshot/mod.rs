@@ -34,8 +34,8 @@ pub use ha::{
 pub use host::{CorosyncComplaints, HostFacts, Nics};
 pub use jobs::{BackupJob, Job, JobKind, ReplicationJob};
 pub use node::{
-    Cpu, Kernel, LocalGuest, Memory, Node, Packages, PendingPackage, Repository, Service, StorageOnNode,
-    SubscriptionStatus, UnitOutcome, UnitState, UpgradeUnit,
+    Cpu, Kernel, LocalGuest, Memory, Node, OtherCertificate, Packages, PendingPackage, Repository, Service,
+    StorageOnNode, SubscriptionStatus, UnitOutcome, UnitState, UpgradeUnit,
 };
 pub use quorum::{EtcPve, Link, Member, Qdevice, QuorumView};
 pub use storage::Storage;
@@ -59,6 +59,10 @@ pub struct Snapshot {
     pub nodes: BTreeMap<NodeName, Node>,
     /// Every guest that our token may see, templates included.
     pub guests: BTreeMap<GuestId, Guest>,
+    /// Guests whose configuration is left below a node that is no member of the cluster, with that node: after
+    /// `pvecm delnode`. They run nowhere.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub orphans: BTreeMap<GuestId, NodeName>,
     /// Does our token see all guests? Known(false) or Unknown means that the list above may be incomplete.
     pub sees_all_guests: Observed<bool>,
     /// Privileges that our token lacks for a run, as `path privilege`; a run needs it to be empty.
@@ -119,6 +123,7 @@ impl Snapshot {
             cluster_name: unseen(),
             nodes: BTreeMap::new(),
             guests: BTreeMap::new(),
+            orphans: BTreeMap::new(),
             sees_all_guests: unseen(),
             missing_privileges: unseen(),
             quorum: BTreeMap::new(),
@@ -155,9 +160,25 @@ impl Snapshot {
         self.guests.values().filter(move |guest| guest.node == *node)
     }
 
+    /// Is a shared storage away on every other node that should have it? Those that are offline do not count; false
+    /// where no other is left, and where one could not be asked.
+    pub fn away_elsewhere(&self, storage: &Storage, node: &NodeName) -> bool {
+        let others = self.nodes.values().filter(|other| other.name != *node && other.online.is(&true));
+        let mut others = others.filter(|other| storage.is_on(&other.name)).peekable();
+        let away = |other: &Node| {
+            other.storages.known().is_some_and(|there| !there.get(&storage.id).is_some_and(|state| state.active))
+        };
+        storage.shared && others.peek().is_some() && others.all(away)
+    }
+
     /// Ceph, if it was read and there is one.
     pub fn ceph(&self) -> Option<&Ceph> {
         self.ceph.known().and_then(Option::as_ref)
+    }
+
+    /// Is there no such guest on any node? Only what sees all guests can say so.
+    pub fn is_gone(&self, guest: GuestId) -> bool {
+        self.sees_all_guests.is(&true) && !self.guests.contains_key(&guest)
     }
 
     /// HA's view of a guest, if HA was read and manages it.

@@ -14,6 +14,13 @@ use crate::version::Version;
 pub struct Node {
     /// Its short host name, as in `/etc/pve/nodes/`.
     pub name: NodeName,
+    /// What the login shell of root prints by itself, beside what programs print; none where it is silent. With it, nothing
+    /// that is read by shell is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login_text: Option<String>,
+    /// The certificate that its API shows in place of the pinned one: nothing is sent there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other_certificate: Option<OtherCertificate>,
     /// Does the cluster have it as a member now? As seen by *other* nodes (`/cluster/status`), never by itself.
     pub online: Observed<bool>,
     /// Which boot it is in, read on the node itself.
@@ -68,6 +75,8 @@ impl Node {
             Observed::unknown(name.as_str(), why)
         }
         Self {
+            login_text: None,
+            other_certificate: None,
             online: gap(&name, why),
             boot: gap(&name, why),
             uptime_s: gap(&name, why),
@@ -186,6 +195,15 @@ pub struct UpgradeUnit {
     pub unit: UnitName,
     /// What systemd says of it.
     pub state: UnitState,
+}
+
+/// Another certificate than the pinned one, each by its SHA-256.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtherCertificate {
+    /// What the node shows.
+    pub shown: String,
+    /// What the configuration names.
+    pub pinned: String,
 }
 
 /// State of a transient unit.

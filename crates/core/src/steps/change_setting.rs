@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::settings::{Act, ExpectedVotes, Reading, Setting};
+use super::settings::{Act, ExpectedVotes, Noout, Reading, Setting};
 use super::{Change, Class, Effect, IfImpossible, Limits, OnGuest, OnNode, Profile, Step, StepKind, StepStatus, Undo};
 use crate::command::Command;
 use crate::policy::Deadlines;
@@ -29,6 +29,12 @@ pub fn undo(setting: impl Into<Setting>) -> Step {
 }
 
 impl Step {
+    /// The noout that it sets or clears.
+    pub fn noout(&self) -> Option<&Noout> {
+        let Self::ChangeSetting(ChangeSetting { setting: Setting::Noout(noout), .. }) = self else { return None };
+        Some(noout)
+    }
+
     /// The expected votes that it lowers or raises again.
     pub fn expected_votes(&self) -> Option<&ExpectedVotes> {
         let Self::ChangeSetting(ChangeSetting { setting: Setting::ExpectedVotes(votes), .. }) = self else {

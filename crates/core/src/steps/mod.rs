@@ -15,6 +15,8 @@ mod status;
 mod support;
 mod why;
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 pub use change_setting::{set, undo};
@@ -31,7 +33,7 @@ pub use wait_back::NEEDED_SERVICES;
 pub use why::Why;
 
 use crate::command::Command;
-use crate::ids::{GuestId, NodeName};
+use crate::ids::{GuestId, NodeName, StorageId};
 use crate::policy::Deadlines;
 use crate::snapshot::Snapshot;
 
@@ -163,6 +165,18 @@ impl Step {
             OnGuest::Moves(step) => Some(step),
             OnGuest::Nothing | OnGuest::Stops | OnGuest::Starts | OnGuest::Configures => None,
         }
+    }
+
+    /// Storages that its node's return does not wait for.
+    pub fn returns_without(&self) -> Option<&BTreeSet<StorageId>> {
+        let Self::WaitBack(back) = self else { return None };
+        Some(&back.without)
+    }
+
+    /// What a wait found amiss and did not wait for, since its node cannot bring it.
+    pub fn not_waited_for(&self, snapshot: &Snapshot) -> Vec<Why> {
+        let Self::WaitBack(back) = self else { return Vec::new() };
+        back.not_waited_for(snapshot)
     }
 
     /// Does it move a guest?

@@ -224,7 +224,8 @@ fn set_online(snapshot: &mut Snapshot, name: &NodeName, online: bool) {
         view.quorate = view.total_votes >= view.quorum;
     }
     if let Some(ceph) = snapshot.ceph.known_mut().and_then(Option::as_mut) {
-        for osd in ceph.osds.values_mut().filter(|osd| osd.node == *name) {
+        // One that was given up before does not come back with its node.
+        for osd in ceph.osds.values_mut().filter(|osd| osd.node == *name && osd.weighted_in) {
             osd.up = online;
         }
     }

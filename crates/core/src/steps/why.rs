@@ -230,6 +230,9 @@ pub enum Why {
     /// A storage is not active: storage and node.
     #[error("storage {0} is not active on {1}")]
     StorageInactive(StorageId, NodeName),
+    /// A shared storage is active on no node.
+    #[error("storage {0} is active on no node")]
+    StorageAway(StorageId),
     /// Updates are left: node and how many.
     #[error("{0} has {1} pending updates")]
     UpdatesPending(NodeName, usize),

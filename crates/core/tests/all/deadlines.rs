@@ -91,8 +91,8 @@ fn stuck(kind: &str) -> Option<Stuck> {
         "wait-empty" => Stuck { mend: empties, ..plain(WaitEmpty { node }, cluster()) },
         "enter-maintenance" => plain(set(Maintenance { node }), managed()),
         "leave-maintenance" => debt(set(Maintenance { node: node.clone() }), undo(Maintenance { node }), managed()),
-        "set-noout" => plain(set(Noout { node }), cluster()),
-        "unset-noout" => debt(set(Noout { node: node.clone() }), undo(Noout { node }), cluster()),
+        "set-noout" => plain(set(Noout::by_host(node)), cluster()),
+        "unset-noout" => debt(set(Noout::by_host(node.clone())), undo(Noout::by_host(node)), cluster()),
         "upgrade-packages" => plain(UpgradePackages { node: pve(3), unit: "quorate-upgrade-t".into() }, cluster()),
         "reboot" => {
             let world = cluster();
@@ -101,7 +101,10 @@ fn stuck(kind: &str) -> Option<Stuck> {
         }
         "wait-back" => {
             let away = |node: &mut quorate_core::snapshot::Node| node.online = Known(false);
-            Stuck { mend: brings_back, ..plain(WaitBack { node: pve(3) }, cluster().node("pve3", away)) }
+            Stuck {
+                mend: brings_back,
+                ..plain(WaitBack { node: pve(3), without: Default::default() }, cluster().node("pve3", away))
+            }
         }
         "wait-ha-idle" => {
             let busy = |ha: &mut quorate_core::snapshot::Ha| {

@@ -19,10 +19,11 @@ use tracing::{debug, info, warn};
 use super::clock::LiveClock;
 use super::config::{HostPort, LiveConfig, LiveError, NodeEndpoint};
 use super::http::{self, Sender};
+use super::identities::Identities;
 use super::secrets::Secrets;
 use super::stopwatch::Stopwatch;
 use super::tls;
-use crate::ports::{Api, ApiData, ApiError, ApiRequest, Clock, PortFuture};
+use crate::ports::{Api, ApiData, ApiError, ApiRequest, Clock, PortFuture, Stranger};
 
 /// Requests in flight per endpoint; pveproxy has few workers, and others use them too.
 const IN_FLIGHT: usize = 8;
@@ -43,13 +44,14 @@ pub(super) struct LiveApi {
     /// The order in which endpoints are asked: one that answered goes to the front, one that could not be reached to
     /// the end.
     pub(super) order: Mutex<Vec<usize>>,
+    pub(super) identities: Identities,
 }
 
 pub(super) struct Endpoint {
     pub(super) name: NodeName,
     address: HostPort,
     host: String,
-    pinned: String,
+    pinned: Mutex<String>,
     kept: Mutex<Vec<Sender>>,
     pub(super) permits: Semaphore,
     /// Since when it has not answered a read.
@@ -65,7 +67,7 @@ impl LiveApi {
             name: node.name.clone(),
             address: node.api.clone(),
             host: host_header(&node.api),
-            pinned: tls::normalise(&node.fingerprint),
+            pinned: Mutex::new(tls::normalise(&node.fingerprint)),
             kept: Mutex::new(Vec::new()),
             permits: Semaphore::new(IN_FLIGHT),
             silent_since: Mutex::new(None),
@@ -80,6 +82,7 @@ impl LiveApi {
             read: clock.timeout(config.timeouts.read),
             rest: clock.timeout(config.timeouts.rest),
             order: Mutex::new((0..config.nodes.len()).collect()),
+            identities: Identities::default(),
         })
     }
 
@@ -161,9 +164,10 @@ impl LiveApi {
         info!(node = %endpoint.name, address = endpoint.host, "connecting to the API");
         let connected = timeout(self.connect, tls::connect(&self.connector, &endpoint.address)).await;
         let (stream, seen) = connected.unwrap_or_else(late).map_err(unreachable)?;
-        info!(node = %endpoint.name, expected = endpoint.pinned, seen, "the node showed its certificate");
-        if seen != endpoint.pinned {
-            let (node, pinned) = (endpoint.name.clone(), endpoint.pinned.clone());
+        let (node, pinned) = (endpoint.name.clone(), endpoint.pinned());
+        info!(%node, expected = pinned, seen, "the node showed its certificate");
+        self.identities.showed(Stranger { node: node.clone(), shown: seen.clone(), pinned: pinned.clone() });
+        if seen != pinned {
             return Err(ApiError::Fingerprint { node, seen, pinned });
         }
         let handshake = http::client().handshake(TokioIo::new(stream)).await;
@@ -175,6 +179,14 @@ impl LiveApi {
 }
 
 impl Endpoint {
+    pub(super) fn pinned(&self) -> String {
+        self.pinned.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn pin(&self, fingerprint: &str) {
+        *self.pinned.lock().unwrap_or_else(PoisonError::into_inner) = fingerprint.to_owned();
+    }
+
     pub(super) fn take(&self) -> Option<Sender> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(sender) = kept.pop() {
@@ -232,6 +244,18 @@ pub(super) fn most_telling(failures: Vec<ApiError>) -> ApiError {
 }
 
 impl Api for LiveApi {
+    fn strangers(&self) -> Vec<Stranger> {
+        self.identities.strangers()
+    }
+
+    fn let_members_vouch(&self) {
+        self.identities.let_members_vouch();
+    }
+
+    fn taken_over(&self) -> Vec<(Stranger, NodeName)> {
+        self.identities.taken_over()
+    }
+
     fn call(&self, request: ApiRequest) -> PortFuture<'_, Result<ApiData, ApiError>> {
         Box::pin(async move {
             let answered = match request.method {

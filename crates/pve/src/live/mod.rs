@@ -7,6 +7,7 @@ mod api;
 mod clock;
 mod config;
 mod http;
+mod identities;
 mod keys;
 mod probe;
 mod reads;
@@ -14,6 +15,7 @@ mod secrets;
 mod shell;
 mod stopwatch;
 mod tls;
+mod vouching;
 
 use std::sync::Arc;
 

@@ -88,7 +88,7 @@ impl LiveApi {
                 }
                 debug!(node = %endpoint.name, "a kept connection was closed, a new one is tried");
             }
-            let sender = self.open(endpoint).await?;
+            let sender = self.open_or_take_over(endpoint).await?;
             self.exchange(endpoint, sender, request).await.unwrap_or_else(|reason| Err(in_doubt(endpoint, reason)))
         };
         let late = |_| Err(in_doubt(endpoint, format!("not answered within {} s", self.read.as_secs())));

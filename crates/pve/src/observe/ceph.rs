@@ -4,19 +4,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::future::join_all;
 use quorate_core::ids::{NodeName, OsdId};
 use quorate_core::observed::{Observed, WhyUnknown};
-use quorate_core::snapshot::{
-    Ceph, CephDaemon, CephHealthCheck, DaemonKind, HealthLevel, Osd, PgState, Pool, SafeToStop,
-};
+use quorate_core::snapshot::{Ceph, CephDaemon, CephHealthCheck, DaemonKind, HealthLevel, Osd, PgState, Pool};
 use quorate_core::version::Version;
 
+use super::ceph_programs::{first_answer, ok_to_stop, printed};
 use super::look::{Depth, Look};
 use super::membership::Membership;
-use super::reader::{Reader, api_why, node_path, shell_source};
-use super::shell::{LIST, NodeShell, QUICK};
-use crate::ports::{ApiError, Exit};
+use super::reader::{Reader, api_why, node_path};
+use super::shell::LIST;
+use crate::ports::ApiError;
 use crate::wire::ceph as wire;
 use crate::wire::lenient::{self, Int, Map, Text};
 
@@ -26,9 +24,6 @@ const DUMP: [&str; 5] = ["ceph", "osd", "dump", "-f", "json"];
 
 /// Flags that every cluster always has; they mean nothing.
 const PERMANENT_FLAGS: [&str; 4] = ["sortbitwise", "recovery_deletes", "purged_snapdirs", "pglog_hardlimit"];
-
-/// How many nodes are tried for a program: one may lack the keyring. Without a quorum of monitors each try waits.
-const TRIES: usize = 2;
 
 /// Reads Ceph; `Known(None)` where there is none.
 pub(super) async fn read(reader: &Reader<'_>, membership: &Membership, look: &Look<'_>) -> Observed<Option<Ceph>> {
@@ -44,12 +39,23 @@ pub(super) async fn read(reader: &Reader<'_>, membership: &Membership, look: &Lo
         },
         Err(error) => Err(api_why(STATUS, &error)),
     };
-    let hosts = membership.present(look);
+    let hosts = by_ceph(membership.present(look), status.as_ref().ok(), look);
     let status = match status {
-        Err(why) if !monitors_silent => status_by_shell(reader, &hosts).await.ok_or(why),
+        Err(why) if !monitors_silent => status_by_shell(reader, &hosts).await.map_err(|_| why),
         read => read,
     };
     read_rest(reader, look, &hosts, status).await.map(Some).into()
+}
+
+/// The nodes in the order in which Ceph's programs are asked for: those with monitors or other daemons of it first. A
+/// node without any has neither the programs nor the keyring. PVE calls a monitor like its node.
+fn by_ceph<'a>(mut hosts: Vec<&'a NodeName>, status: Option<&wire::Status>, look: &Look<'_>) -> Vec<&'a NodeName> {
+    let names = status.and_then(|status| status.quorum_names.as_ref());
+    let in_quorum = |node: &NodeName| names.is_some_and(|names| names.0.iter().any(|name| name.0 == node.as_str()));
+    let daemons = look.previous.and_then(quorate_core::snapshot::Snapshot::ceph).map_or(&[][..], |ceph| &ceph.daemons);
+    // Stable: the current node stays behind others of its kind.
+    hosts.sort_by_key(|node| (!in_quorum(node), !daemons.iter().any(|daemon| daemon.node == **node)));
+    hosts
 }
 
 /// PVE's messages for "there is no Ceph here".
@@ -87,15 +93,9 @@ async fn elsewhere(
     silent.map_or(Ok(None), Err)
 }
 
-async fn status_by_shell(reader: &Reader<'_>, hosts: &[&NodeName]) -> Option<wire::Status> {
+async fn status_by_shell(reader: &Reader<'_>, hosts: &[&NodeName]) -> Result<wire::Status, WhyUnknown> {
     const STATUS_BY_SHELL: [&str; 4] = ["ceph", "-s", "-f", "json"];
-    for node in hosts.iter().take(TRIES) {
-        let shell = NodeShell::new(reader, node);
-        if let Ok(status) = shell.parsed(&STATUS_BY_SHELL, LIST, lenient::read_text).await {
-            return Some(status);
-        }
-    }
-    None
+    first_answer(reader, hosts, &STATUS_BY_SHELL, LIST, |shell, output| printed(shell, &STATUS_BY_SHELL, output)).await
 }
 
 async fn read_rest(
@@ -105,21 +105,29 @@ async fn read_rest(
     status: Result<wire::Status, WhyUnknown>,
 ) -> Result<Ceph, WhyUnknown> {
     let status = status?;
-    let (metadata, dump) = tokio::join!(reader.get::<wire::Metadata>(METADATA), osd_dump(reader, hosts));
+    let (metadata, dump) = tokio::join!(metadata(reader, hosts), osd_dump(reader, hosts));
     let mut ceph = assemble(status, metadata?, dump?)?;
     ceph.osds_ok_to_stop = ok_to_stop(reader, look, hosts, &ceph).await;
     Ok(ceph)
 }
 
-async fn osd_dump(reader: &Reader<'_>, hosts: &[&NodeName]) -> Result<wire::OsdDump, WhyUnknown> {
-    let mut why = WhyUnknown::new(DUMP.join(" "), "no node could be asked");
-    for node in hosts.iter().take(TRIES) {
-        match NodeShell::new(reader, node).parsed(&DUMP, LIST, lenient::read_text).await {
-            Ok(dump) => return Ok(dump),
-            Err(failed) => why = failed,
+/// Any endpoint answers this that has Ceph itself; it is not forwarded.
+async fn metadata(reader: &Reader<'_>, hosts: &[&NodeName]) -> Result<wire::Metadata, WhyUnknown> {
+    let mut answer = reader.get_raw(METADATA).await;
+    for node in hosts {
+        if !matches!(&answer, Err(error) if says_no_ceph(error)) {
+            break;
         }
+        let without: Vec<NodeName> =
+            hosts.iter().filter(|other| *other != node).map(|other| (*other).clone()).collect();
+        answer = reader.get_avoiding(METADATA, &without).await;
     }
-    Err(why)
+    let value = answer.map_err(|error| api_why(METADATA, &error))?;
+    lenient::read(value).map_err(|reason| WhyUnknown::new(format!("GET {METADATA}"), reason))
+}
+
+async fn osd_dump(reader: &Reader<'_>, hosts: &[&NodeName]) -> Result<wire::OsdDump, WhyUnknown> {
+    first_answer(reader, hosts, &DUMP, LIST, |shell, output| printed(shell, &DUMP, output)).await
 }
 
 fn assemble(status: wire::Status, metadata: wire::Metadata, dump: wire::OsdDump) -> Result<Ceph, WhyUnknown> {
@@ -134,6 +142,7 @@ fn assemble(status: wire::Status, metadata: wire::Metadata, dump: wire::OsdDump)
     let flags = dump.flags.as_ref().ok_or_else(|| dump_lacks("flags"))?;
     let mut pools: Vec<Pool> = dump.pools.as_ref().ok_or_else(|| dump_lacks("pools"))?.0.iter().map(pool).collect();
     pools.sort_by(|a, b| a.name.cmp(&b.name));
+    let map = osds(&metadata, &dump)?;
     let mon_quorum: Vec<String> = quorum.0.iter().map(|name| name.0.clone()).collect();
     Ok(Ceph {
         health: level(&health.status.0).ok_or_else(|| status_lacks("known health"))?,
@@ -143,7 +152,8 @@ fn assemble(status: wire::Status, metadata: wire::Metadata, dump: wire::OsdDump)
         pgs,
         pg_count: pgmap.num_pgs.ok_or_else(|| status_lacks("num_pgs"))?.small(),
         pools,
-        osds: osds(&metadata, &dump)?,
+        osds: map.placed,
+        never_ran: map.never_ran,
         daemons: daemons(&status, &metadata, &mon_quorum)?,
         mon_quorum: mon_quorum.into_iter().collect(),
         installed: installed(&metadata),
@@ -207,22 +217,36 @@ fn installed(metadata: &wire::Metadata) -> BTreeMap<NodeName, Version> {
     told.map(|(node, version)| (NodeName::new(node.clone()), Version::new(version.0.clone()))).collect()
 }
 
-fn osds(metadata: &wire::Metadata, dump: &wire::OsdDump) -> Result<BTreeMap<OsdId, Osd>, WhyUnknown> {
+/// OSDs by what is known of them.
+#[derive(Debug, Default)]
+struct Osds {
+    placed: BTreeMap<OsdId, Osd>,
+    never_ran: BTreeSet<OsdId>,
+}
+
+/// One that never ran has told nobody where it is; it is down and out, and plays no part. Of any other, its node must be
+/// known.
+fn osds(metadata: &wire::Metadata, dump: &wire::OsdDump) -> Result<Osds, WhyUnknown> {
     let lacks = |source: String, reason: String| WhyUnknown::new(source, reason);
     let list = dump.osds.as_ref().ok_or_else(|| lacks(DUMP.join(" "), "the answer has no osds".to_owned()))?;
     let told =
         metadata.osd.as_ref().ok_or_else(|| lacks(format!("GET {METADATA}"), "the answer has no osd".to_owned()))?;
-    let mut osds = BTreeMap::new();
+    let mut osds = Osds::default();
     for osd in &list.0 {
         let id =
             OsdId(osd.osd.map(Int::small).ok_or_else(|| lacks(DUMP.join(" "), "an OSD has no number".to_owned()))?);
         let about = told.0.iter().find(|about| about.id.map(Int::small) == Some(id.0));
         let host = about.and_then(|about| about.hostname.as_ref()).filter(|host| !host.0.is_empty());
+        if host.is_none() && !osd.up.0 && !osd.weighted_in.0 {
+            osds.never_ran.insert(id);
+            continue;
+        }
         let host = host.ok_or_else(|| lacks(format!("GET {METADATA}"), format!("it does not say where {id} is")))?;
         let version =
             about.and_then(|about| about.ceph_version_short.as_ref()).map(|text| Version::new(text.0.clone()));
         let addresses = about.map(wire::OsdDaemon::addresses).unwrap_or_default();
-        osds.insert(id, Osd { node: short(host), up: osd.up.0, weighted_in: osd.weighted_in.0, version, addresses });
+        osds.placed
+            .insert(id, Osd { node: short(host), up: osd.up.0, weighted_in: osd.weighted_in.0, version, addresses });
     }
     Ok(osds)
 }
@@ -288,56 +312,6 @@ fn collect<'a>(
     Ok(())
 }
 
-/// Asks for each host with OSDs; in a watch, only for the current node.
-async fn ok_to_stop(
-    reader: &Reader<'_>,
-    look: &Look<'_>,
-    hosts: &[&NodeName],
-    ceph: &Ceph,
-) -> BTreeMap<NodeName, Observed<SafeToStop>> {
-    let with_osds: BTreeSet<&NodeName> = ceph.osds.values().map(|osd| &osd.node).collect();
-    let outcomes = with_osds.into_iter().map(|host| async move {
-        let ids: Vec<String> = ceph.osds_on(host).map(|(id, _)| id.0.to_string()).collect();
-        let mut argv = vec!["ceph", "osd", "ok-to-stop"];
-        argv.extend(ids.iter().map(String::as_str));
-        argv.extend(["-f", "json"]);
-        let outcome = if look.closely(host) {
-            ask_to_stop(reader, hosts, &argv).await
-        } else {
-            Err(WhyUnknown::new(argv.join(" "), "only read in a full look and for the current node"))
-        };
-        (host.clone(), outcome.into())
-    });
-    join_all(outcomes).await.into_iter().collect()
-}
-
-async fn ask_to_stop(reader: &Reader<'_>, hosts: &[&NodeName], argv: &[&str]) -> Result<SafeToStop, WhyUnknown> {
-    /// EBUSY: Ceph's "no".
-    const NOT_SAFE: i32 = 16;
-    let mut why = WhyUnknown::new(argv.join(" "), "no node could be asked");
-    for node in hosts.iter().take(TRIES) {
-        let shell = NodeShell::new(reader, node);
-        let output = match shell.run(argv, QUICK).await {
-            Ok(output) => output,
-            Err(unreachable) => {
-                why = unreachable;
-                continue;
-            }
-        };
-        let said: Result<wire::OkToStop, String> = lenient::read_text(&output.stdout);
-        match (&output.exit, said) {
-            (Exit::Status(0), Ok(wire::OkToStop { ok_to_stop: Some(lenient::Flag(true)), .. })) => {
-                return Ok(SafeToStop::Safe);
-            }
-            (Exit::Status(NOT_SAFE), _) => return Ok(SafeToStop::Unsafe(shell.failed(argv, &output).reason)),
-            (Exit::Status(0), Ok(_)) => return Ok(SafeToStop::Unsafe("Ceph does not say ok_to_stop".to_owned())),
-            (Exit::Status(0), Err(reason)) => why = WhyUnknown::new(shell_source(node, argv), reason),
-            _ => why = shell.failed(argv, &output),
-        }
-    }
-    Err(why)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -357,9 +331,21 @@ mod tests {
     }
 
     #[test]
+    fn an_osd_that_never_ran_is_told_apart_from_one_of_which_nothing_is_known() {
+        let dump = lenient::read(json!({"osds": [{"osd": 7, "up": 0, "in": 0, "state": ["exists", "new"]}]})).unwrap();
+        let metadata = lenient::read(json!({"osd": [{"id": 7}]})).unwrap();
+        let map = osds(&metadata, &dump).unwrap();
+        assert_eq!((map.placed.len(), map.never_ran), (0, BTreeSet::from([OsdId(7)])));
+    }
+
+    #[test]
     fn an_osd_whose_host_is_not_reported_leaves_ceph_unknown() {
         let dump = lenient::read(json!({"flags": "", "pools": [], "osds": [{"osd": 0, "up": 1, "in": 1}]})).unwrap();
         let metadata = lenient::read(json!({"osd": [{"id": 0}]})).unwrap();
         assert!(osds(&metadata, &dump).unwrap_err().reason.contains("osd.0"));
+        for (up, weighted_in) in [(1, 0), (0, 1)] {
+            let dump = lenient::read(json!({"osds": [{"osd": 0, "up": up, "in": weighted_in}]})).unwrap();
+            assert!(osds(&metadata, &dump).is_err(), "up {up}, in {weighted_in}");
+        }
     }
 }

@@ -21,6 +21,22 @@ pub(super) async fn resources(reader: &Reader<'_>) -> Result<Vec<GuestEntry>, Wh
     reader.get::<List<GuestEntry>>("/cluster/resources?type=vm").await.map(|list| list.0)
 }
 
+/// The cluster's list in two: guests of its members, and what is left below nodes that are none any more. Where the
+/// cluster's configuration was not read, every node may be a member.
+pub(super) fn of_members(
+    resources: Result<Vec<GuestEntry>, WhyUnknown>,
+    membership: &Membership,
+) -> (Result<Vec<GuestEntry>, WhyUnknown>, BTreeMap<GuestId, NodeName>) {
+    let Ok(all) = resources else { return (resources, BTreeMap::new()) };
+    let is_left = |entry: &GuestEntry| {
+        let node = entry.node.as_ref().map(|node| NodeName::new(node.0.clone()));
+        membership.votes.known().is_some() && node.is_some_and(|node| !membership.names.contains(&node))
+    };
+    let (left, of_members): (Vec<GuestEntry>, Vec<GuestEntry>) = all.into_iter().partition(is_left);
+    let orphans = listed_by_cluster(&Ok(left)).into_iter().map(|(id, (node, _))| (id, node)).collect();
+    (Ok(of_members), orphans)
+}
+
 /// All guests with node and state; what needs calls of its own is still unknown.
 pub(super) fn place(
     nodes: &BTreeMap<NodeName, NodeLook>,

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use quorate_core::ids::{GuestId, NodeName};
 use quorate_core::observed::{Observed, WhyUnknown};
 use quorate_core::snapshot::{
-    AffinityRule, ArmedState, Ha, HaNodeState, HaRequest, HaService, HaServiceState, LrmMode, LrmStatus, NodeAffinity,
-    ResourceAffinity,
+    AffinityRule, ArmedState, Guest, Ha, HaNodeState, HaRequest, HaService, HaServiceState, LrmMode, LrmStatus,
+    NodeAffinity, ResourceAffinity,
 };
 use serde::de::DeserializeOwned;
 
@@ -38,6 +38,19 @@ pub(super) async fn read(reader: &Reader<'_>, membership: &Membership) -> Observ
             assemble(membership, manager, &current, &resources, rules, &groups)
         })
         .into()
+}
+
+/// A resource without a guest, which the manager has left out of its state: nothing is to be expected of it.
+pub(super) fn without_left_overs(
+    mut ha: Observed<Ha>,
+    sees_all_guests: &Observed<bool>,
+    guests: &BTreeMap<GuestId, Guest>,
+) -> Observed<Ha> {
+    if let Some(ha) = ha.known_mut().filter(|_| sees_all_guests.is(&true)) {
+        let is_left = |id: &GuestId, service: &mut HaService| service.state.is_none() && !guests.contains_key(id);
+        ha.left_over = ha.services.extract_if(.., is_left).map(|(id, _)| id).collect();
+    }
+    ha
 }
 
 /// Rules are not known before 9.0 (501); groups are refused once they have become rules.

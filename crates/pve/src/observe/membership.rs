@@ -59,6 +59,13 @@ struct View {
     ids: BTreeMap<u32, NodeName>,
 }
 
+/// What endpoints answered, and why no further one did.
+#[derive(Debug, Default)]
+struct Views {
+    views: Vec<View>,
+    last_failure: Option<String>,
+}
+
 /// Reads the membership.
 pub(super) async fn read(reader: &Reader<'_>, look: &Look<'_>) -> Membership {
     let config_path = "/cluster/config/nodes";
@@ -74,9 +81,9 @@ pub(super) async fn read(reader: &Reader<'_>, look: &Look<'_>) -> Membership {
 }
 
 /// Asks until another, quorate node has reported on every node, or no further node answers.
-async fn views(reader: &Reader<'_>) -> Result<Vec<View>, WhyUnknown> {
+async fn views(reader: &Reader<'_>) -> Result<Views, WhyUnknown> {
     let path = "/cluster/status";
-    let mut views: Vec<View> = Vec::new();
+    let (mut views, mut last_failure) = (Vec::<View>::new(), None);
     let mut asked: Vec<NodeName> = Vec::new();
     for round in 0..MAX_VIEWS {
         let answer = reader.get_avoiding(path, &asked).await.map_err(|error| api_why(path, &error));
@@ -86,7 +93,10 @@ async fn views(reader: &Reader<'_>) -> Result<Vec<View>, WhyUnknown> {
         match read {
             Ok(status) => views.push(view(&status)),
             Err(why) if round == 0 => return Err(why),
-            Err(_) => break,
+            Err(why) => {
+                last_failure = Some(why.reason);
+                break;
+            }
         }
         let newest = views.last().and_then(|view| view.by.clone());
         // An answer that does not say whose it is, or one that we had already: no other node can be reached.
@@ -97,7 +107,7 @@ async fn views(reader: &Reader<'_>) -> Result<Vec<View>, WhyUnknown> {
             break;
         }
     }
-    Ok(views)
+    Ok(Views { views, last_failure })
 }
 
 fn view(status: &Status) -> View {
@@ -132,12 +142,8 @@ async fn config_from_shell(reader: &Reader<'_>, look: &Look<'_>) -> Option<Coros
     join_all(confs).await.into_iter().flatten().next()
 }
 
-fn assemble(
-    config: Result<CorosyncConf, WhyUnknown>,
-    views: Result<Vec<View>, WhyUnknown>,
-    look: &Look<'_>,
-) -> Membership {
-    let seen = views.as_deref().unwrap_or_default();
+fn assemble(config: Result<CorosyncConf, WhyUnknown>, views: Result<Views, WhyUnknown>, look: &Look<'_>) -> Membership {
+    let seen = views.as_ref().map_or(&[][..], |views| &views.views);
     let configured: &[ConfigNode] = config.as_ref().map_or(&[], |conf| &conf.nodes);
     let mut names: BTreeSet<NodeName> = seen.iter().flat_map(|view| view.online.keys().cloned()).collect();
     names.extend(configured.iter().map(|node| NodeName::new(node.name.0.clone())));
@@ -171,9 +177,9 @@ fn assemble(
 }
 
 /// What another node reports, preferably a quorate one.
-fn online(name: &NodeName, views: &Result<Vec<View>, WhyUnknown>, avoid: &[NodeName]) -> Observed<bool> {
-    let views = match views {
-        Ok(views) => views,
+fn online(name: &NodeName, views: &Result<Views, WhyUnknown>, avoid: &[NodeName]) -> Observed<bool> {
+    let (views, last_failure) = match views {
+        Ok(Views { views, last_failure }) => (views, last_failure),
         Err(why) => return Observed::Unknown(why.clone()),
     };
     let others = || views.iter().filter(|view| view.by.is_some() && view.by.as_ref() != Some(name));
@@ -185,7 +191,11 @@ fn online(name: &NodeName, views: &Result<Vec<View>, WhyUnknown>, avoid: &[NodeN
         return Observed::Known(true);
     }
     let source = format!("GET /cluster/status on a node other than {name}");
-    Observed::unknown(source, "no other node answers, and what a node reports about itself does not count")
+    let why = last_failure.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+    Observed::unknown(
+        source,
+        format!("no other node answers{why}, and what a node reports about itself does not count"),
+    )
 }
 
 impl View {
@@ -213,20 +223,33 @@ mod tests {
         view(&lenient::read(json!(entries)).unwrap())
     }
 
+    fn all(views: Vec<View>) -> Result<Views, WhyUnknown> {
+        Ok(Views { views, last_failure: None })
+    }
+
+    #[test]
+    fn why_no_other_node_answers_is_in_the_reason() {
+        let views = vec![seen_by("a", 1, &[("a", 1), ("b", 1)])];
+        let last_failure = Some("b shows the certificate AA, but BB is pinned".to_owned());
+        let online = online(&"a".into(), &Ok(Views { views, last_failure }), &[]);
+        let Observed::Unknown(why) = online else { panic!("{online:?}") };
+        assert!(why.reason.contains("no other node answers (b shows the certificate AA, but BB is pinned)"), "{why}");
+    }
+
     #[test]
     fn a_node_that_answers_for_itself_only_is_not_known_to_be_online() {
-        let views = Ok(vec![seen_by("a", 1, &[("a", 1), ("b", 1), ("c", 0)])]);
+        let views = all(vec![seen_by("a", 1, &[("a", 1), ("b", 1), ("c", 0)])]);
         assert_eq!(online(&"c".into(), &views, &[]), Observed::Known(false));
         assert!(online(&"a".into(), &views, &[]).known().is_none());
     }
 
     #[test]
     fn of_two_nodes_the_quorate_one_is_online_while_the_other_is_away_and_without_quorum_it_is_not_known() {
-        let quorate = Ok(vec![seen_by("a", 1, &[("a", 1), ("b", 0)])]);
+        let quorate = all(vec![seen_by("a", 1, &[("a", 1), ("b", 0)])]);
         assert_eq!(online(&"a".into(), &quorate, &[]), Observed::Known(true));
-        let current_node = Ok(vec![seen_by("a", 1, &[("a", 1), ("b", 1)])]);
+        let current_node = all(vec![seen_by("a", 1, &[("a", 1), ("b", 1)])]);
         assert_eq!(online(&"a".into(), &current_node, &["b".into()]), Observed::Known(true));
-        let lost = Ok(vec![seen_by("a", 0, &[("a", 1), ("b", 0)])]);
+        let lost = all(vec![seen_by("a", 0, &[("a", 1), ("b", 0)])]);
         assert!(online(&"a".into(), &lost, &[]).known().is_none());
     }
 
@@ -234,7 +257,7 @@ mod tests {
     fn what_a_quorate_node_reports_outweighs_what_an_isolated_one_reports() {
         let isolated = seen_by("a", 0, &[("a", 1), ("b", 0), ("c", 0)]);
         let quorate = seen_by("b", 1, &[("a", 0), ("b", 1), ("c", 1)]);
-        let views = Ok(vec![isolated, quorate]);
+        let views = all(vec![isolated, quorate]);
         assert_eq!(online(&"a".into(), &views, &[]), Observed::Known(false));
         assert_eq!(online(&"c".into(), &views, &[]), Observed::Known(true));
     }

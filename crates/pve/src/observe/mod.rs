@@ -9,6 +9,7 @@
 //! over from the previous snapshot, for nodes that have been online since in the same boot.
 
 mod ceph;
+mod ceph_programs;
 mod cluster;
 mod driver;
 mod facts;
@@ -17,6 +18,7 @@ mod ha;
 mod host;
 mod images;
 mod jobs;
+mod login;
 mod look;
 mod meanwhile;
 mod membership;
@@ -40,10 +42,10 @@ use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 use futures_util::stream::FuturesUnordered;
 use quorate_core::ids::NodeName;
-use quorate_core::snapshot::{SNAPSHOT_FORMAT, Snapshot};
+use quorate_core::snapshot::{OtherCertificate, SNAPSHOT_FORMAT, Snapshot};
 use tracing::debug;
 
-use crate::ports::Ports;
+use crate::ports::{Ports, Stranger};
 use meanwhile::Meanwhile;
 use node::NodeLook;
 use reader::{Deadline, Reader};
@@ -86,10 +88,12 @@ async fn read(ports: &Ports, meanwhile: &Meanwhile, look: Look<'_>) -> Snapshot 
     );
     let mut replication = cluster::replication(&reader, &membership, &look).await;
     rights::take_back_shortened(&cluster.permissions, &mut nodes, &mut cluster.storages, &mut replication);
+    let (resources, orphans) = guests::of_members(resources, &membership);
     let listed = guests::place(&nodes, &resources, &membership, look.previous);
     let mut guests = facts::read(&reader, listed, &cluster.storages, &replication, &ha, &look).await;
     images::locate(&reader, &membership.names, &look, &mut guests).await;
     let sees_all_guests = rights::sees_all_guests(&cluster.permissions, &nodes, &resources, &guests);
+    let ha = ha::without_left_overs(ha, &sees_all_guests, &guests);
     let jobs = jobs::gather(&nodes, &membership, &cluster.permissions);
 
     let mut quorum = BTreeMap::new();
@@ -102,12 +106,18 @@ async fn read(ports: &Ports, meanwhile: &Meanwhile, look: Look<'_>) -> Snapshot 
         migration_throttle.insert(name.clone(), seen.migration_throttle);
         named.insert(name, seen.node);
     }
+    for Stranger { node, shown, pinned } in ports.api.strangers() {
+        if let Some(node) = named.get_mut(&node) {
+            node.other_certificate = Some(OtherCertificate { shown, pinned });
+        }
+    }
     Snapshot {
         format: SNAPSHOT_FORMAT,
         taken,
         cluster_name: membership.cluster_name,
         nodes: named,
         guests,
+        orphans,
         sees_all_guests,
         missing_privileges: rights::missing(&cluster.permissions),
         quorum,

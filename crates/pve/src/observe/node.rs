@@ -9,6 +9,7 @@ use quorate_core::snapshot::{
     StorageOnNode, SubscriptionStatus,
 };
 
+use super::login::greeting;
 use super::look::{Look, keep_or};
 use super::membership::Membership;
 use super::packages::{self, Versions};
@@ -45,12 +46,18 @@ pub(super) async fn look_at(
 ) -> NodeLook {
     let shell = NodeShell::new(reader, name);
     // The first command proves the connection; if it fails, nothing else is tried.
-    let (shell, boot) = match shell.run(&BOOT_ID, QUICK).await {
-        Err(why) => (shell.broken(&why), Observed::Unknown(why)),
-        Ok(output) if output.succeeded() => (shell, Observed::Known(BootId::new(output.stdout.trim()))),
+    let (shell, boot, login_text) = match shell.run(&BOOT_ID, QUICK).await {
+        Err(why) => (shell.broken(&why), Observed::Unknown(why), None),
+        Ok(output) if output.succeeded() => match greeting(&output.stdout) {
+            None => (shell, Observed::Known(BootId::new(output.stdout.trim())), None),
+            Some(text) => {
+                let why = shell.misread(&BOOT_ID, format!("the login shell of root prints text of its own: {text:?}"));
+                (shell.broken(&why), Observed::Unknown(why), Some(text))
+            }
+        },
         Ok(output) => {
             let why = shell.failed(&BOOT_ID, &output);
-            (shell, Observed::Unknown(why))
+            (shell, Observed::Unknown(why), None)
         }
     };
     let online = membership
@@ -76,6 +83,8 @@ pub(super) async fn look_at(
     let (local_guests, local_states) = told.local;
     let node = Node {
         name: name.clone(),
+        login_text,
+        other_certificate: None,
         online,
         boot,
         uptime_s: answers.uptime_s,

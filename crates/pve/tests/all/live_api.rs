@@ -37,6 +37,8 @@ struct Server {
     address: SocketAddr,
     requests: Arc<Mutex<Vec<String>>>,
     connections: Arc<AtomicUsize>,
+    /// What it answers.
+    body: Arc<Mutex<String>>,
 }
 
 async fn serve(manner: Manner) -> Server {
@@ -54,16 +56,19 @@ async fn serve(manner: Manner) -> Server {
     let address = listener.local_addr().unwrap();
     let (requests, connections) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicUsize::new(0)));
     let (seen, count) = (requests.clone(), connections.clone());
+    let body = Arc::new(Mutex::new(r#"{"data":{"version":"9.1.8"}}"#.to_owned()));
+    let told_body = body.clone();
     tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
             count.fetch_add(1, Ordering::SeqCst);
-            let (acceptor, seen) = (acceptor.clone(), seen.clone());
+            let (acceptor, seen, body) = (acceptor.clone(), seen.clone(), told_body.clone());
             tokio::spawn(async move {
                 let Ok(stream) = acceptor.accept(stream).await else { return };
                 let gone = Arc::new(tokio::sync::Notify::new());
                 let told = gone.clone();
-                let service = service_fn(move |request| answer(request, seen.clone(), manner, told.clone()));
+                let service =
+                    service_fn(move |request| answer(request, (seen.clone(), body.clone()), manner, told.clone()));
                 let connection =
                     hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
                 tokio::select! {
@@ -76,12 +81,12 @@ async fn serve(manner: Manner) -> Server {
             });
         }
     });
-    Server { address, requests, connections }
+    Server { address, requests, connections, body }
 }
 
 async fn answer(
     request: Request<Incoming>,
-    seen: Arc<Mutex<Vec<String>>>,
+    (seen, body_to_send): (Arc<Mutex<Vec<String>>>, Arc<Mutex<String>>),
     manner: Manner,
     gone: Arc<tokio::sync::Notify>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
@@ -97,7 +102,7 @@ async fn answer(
     if manner == Manner::ForgetsConnections {
         gone.notify_one();
     }
-    let mut response = Response::new(Full::new(Bytes::from(r#"{"data":{"version":"9.1.8"}}"#)));
+    let mut response = Response::new(Full::new(Bytes::from(body_to_send.lock().unwrap().clone())));
     if token.as_deref() != Some("PVEAPIToken=root@pam!quorate=secret") {
         *response.status_mut() = hyper::StatusCode::UNAUTHORIZED;
         response.extensions_mut().insert(ReasonPhrase::from_static(b"Authentication failed!"));
@@ -291,4 +296,46 @@ async fn a_write_that_has_expired_when_the_connection_stands_is_not_sent() {
     assert!(server.requests.lock().unwrap().is_empty());
     ports.api.call(migrate(ports.clock.now().plus_s(60))).await.unwrap();
     assert_eq!(server.requests.lock().unwrap().len(), 1);
+}
+
+/// `a` shows another certificate than the pinned one, and `b`, whose own is pinned, reports this one as that of `a`.
+async fn renewed(reported: impl FnOnce(&str) -> String) -> (Server, Server, Ports, String) {
+    let (a, b) = (serve(Manner::Answers).await, serve(Manner::Answers).await);
+    let (mut first, second) = (endpoint("a", &a).await, endpoint("b", &b).await);
+    let shown = std::mem::replace(&mut first.fingerprint, "AB".repeat(32));
+    let nodes = format!(r#"{{"data":[{{"node":"a","ssl_fingerprint":"{}"}}]}}"#, reported(&shown));
+    *b.body.lock().unwrap() = nodes;
+    (a, b, live(vec![first, second], "secret"), shown)
+}
+
+#[tokio::test]
+async fn a_certificate_that_a_member_vouches_for_is_taken_over_by_who_records_it() {
+    let (a, _b, ports, shown) = renewed(str::to_owned).await;
+    let read = || ports.api.call(ApiRequest::get("/nodes/a/status"));
+    read().await.unwrap();
+    assert!(a.requests.lock().unwrap().is_empty(), "nobody records it: b answers for a");
+    let stranger = ports.api.strangers();
+    assert_eq!((stranger.len(), stranger[0].node.as_str(), &stranger[0].shown), (1, "a", &shown));
+
+    let (a, _b, ports, shown) = renewed(str::to_owned).await;
+    ports.api.let_members_vouch();
+    let write = ports.api.call(post("/nodes/a/qemu/101/migrate")).await.unwrap_err();
+    assert!(matches!(write, ApiError::Fingerprint { .. }), "a write takes nothing over: {write}");
+    ports.api.call(ApiRequest::get("/nodes/a/status")).await.unwrap();
+    assert_eq!(a.requests.lock().unwrap().len(), 1);
+    let [(it, by)] = &ports.api.taken_over()[..] else { panic!() };
+    assert_eq!((it.node.as_str(), &it.shown, it.pinned.starts_with("AB:AB"), by.as_str()), ("a", &shown, true, "b"));
+    assert_eq!((ports.api.taken_over().len(), ports.api.strangers().len()), (0, 0));
+    ports.api.call(post("/nodes/a/qemu/101/migrate")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_certificate_that_no_member_reports_is_never_taken_over() {
+    for reported in ["CD".repeat(32), String::new()] {
+        let (a, _b, ports, shown) = renewed(|_| reported).await;
+        ports.api.let_members_vouch();
+        ports.api.call(ApiRequest::get("/nodes/a/status")).await.unwrap();
+        assert!(a.requests.lock().unwrap().is_empty() && ports.api.taken_over().is_empty());
+        assert_eq!(ports.api.strangers()[0].shown, shown);
+    }
 }

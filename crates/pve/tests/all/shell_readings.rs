@@ -97,7 +97,7 @@ fn upgrading(active: &'static str, sub: &'static str, result: &'static str, stat
         "stat" => Some((0, "1795345000\n".into())),
         "date" => Some((0, "1795345092000\n".into())),
         "fuser" => Some((1, String::new())),
-        "cat" if command.contains("boot_id") => Some((0, "one\n".into())),
+        "cat" if command.contains("boot_id") => Some((0, "6a0f2f5c-0000-4000-a000-000000000001\n".into())),
         _ => None,
     })
 }

@@ -81,6 +81,8 @@ fn node(rng: &mut Rng, number: u64, links: u64, has_ceph: bool) -> NodePart {
         host_used_gib: 6,
         osds: if hosts_osds { 1 } else { 0 },
         ceph: daemons.iter().map(|kind| (*kind).to_owned()).collect(),
+        crush_hosts: Vec::new(),
+        compute_only: false,
         installed: BTreeMap::new(),
         pinned: None,
     }
@@ -126,6 +128,7 @@ fn storages(file: &mut ClusterFile, has_ceph: bool) {
         used_gib: 100,
         files: BTreeMap::new(),
         only_on: BTreeMap::new(),
+        served_by: None,
     };
     file.storages.push(shared);
 }

@@ -137,7 +137,9 @@ fn tell(outcome: &Outcome, now_ms: u64, log: &mut Log) {
     }
     let mut done: Option<Done> = None;
     for (at, event) in &outcome.events {
-        if let Event::StepEnded { id, outcome: StepOutcome::Done | StepOutcome::FoundDone, .. } = event {
+        if let Event::StepEnded { id, outcome, .. } = event
+            && outcome.is_done()
+        {
             let (node, step) = id.as_str().split_once('.').unwrap_or(("cluster", id.as_str()));
             match &mut done {
                 Some(done) if done.node == node => done.add(*at, step),
@@ -220,6 +222,7 @@ fn in_words(event: &Event) -> Option<Vec<String>> {
         Event::StepEnded { id, outcome, .. } => {
             let how = match outcome {
                 StepOutcome::Done | StepOutcome::FoundDone => return None,
+                StepOutcome::DoneWithout(_) => "is done",
                 StepOutcome::NoEffect(_) => "had no effect",
                 StepOutcome::Abandoned(_) => "is given up",
                 StepOutcome::HandedOver(_) => "is left to the operator",
@@ -273,6 +276,7 @@ fn in_words(event: &Event) -> Option<Vec<String>> {
         | Event::GuestRanSince { .. }
         | Event::FirstSeen { .. }
         | Event::CommandInDoubt { .. }
+        | Event::CertificateTakenOver { .. }
         | Event::OutputKept { .. } => None,
     }
 }

@@ -64,6 +64,24 @@ fn source(uri: &str, suite: &str, component: &str) -> Repository {
 const ROWS: &[Row] = &[
     Row { check: "unknown-readings", words: "not known", change: |world, _| node(world, "pve2").ssh_up = false },
     Row {
+        check: "login-text",
+        words: "prints text of its own",
+        change: |world, _| node(world, "pve2").greeting = Some("Welcome!".to_owned()),
+    },
+    Row {
+        check: "certificates",
+        words: "pve2 shows the certificate 22:22",
+        change: |world, _| node(world, "pve2").renewed_certificate = Some("22:22".to_owned()),
+    },
+    Row {
+        check: "orphaned-guests",
+        words: "pve-old is no node of this cluster",
+        change: |world, _| {
+            let file = "/etc/pve/nodes/pve-old/qemu-server/900.conf";
+            world.pmxcfs_write(&"pve1".into(), file, "memory: 512\n").unwrap();
+        },
+    },
+    Row {
         check: "all-guests-visible",
         words: "missing from the API's list",
         change: |world, _| only(world, "PVESysAdmin"),

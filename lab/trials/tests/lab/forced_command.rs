@@ -110,7 +110,7 @@ fn the_forced_command_refuses_what_a_run_never_needs() {
         "scp -f /etc/shadow",
         "/usr/lib/openssh/sftp-server",
         "systemd-run --unit=quorate-upgrade-x reboot",
-        "ceph osd set-group noout pve1;id",
+        "ceph osd set-group noout osd.1;id",
         "ceph osd purge 1",
         "tail -n 20 /var/log/quorate-upgrade-../../etc/shadow.log",
         "tail -n 20 /var/log/quorate-upgrade-x.log /etc/shadow",
@@ -119,7 +119,7 @@ fn the_forced_command_refuses_what_a_run_never_needs() {
         "pvecm expected 1",
         "systemctl reboot",
         "ha-manager crm-command node-maintenance enable pve1",
-        "ceph osd set-group noout pve1",
+        "ceph osd set-group noout osd.1",
         "sh -c 'exec \"$@\"' quorate 6a0f2f5c-0000-4000-a000-000000000001 9 0123456789abcdef systemctl reboot",
         "true\ttrue",
         "qm list; qm stop 101",
@@ -137,7 +137,7 @@ fn the_forced_command_allows_each_order_behind_its_own_condition_only() {
         let front = format!("sh -c '{}' quorate 6a0f2f5c-0000-4000-a000-000000000001", condition.script());
         format!("{front} 900 0123456789abcdef {order}")
     };
-    let (reboot, noout) = ("systemctl reboot", "ceph osd set-group noout pve1");
+    let (reboot, noout) = ("systemctl reboot", "ceph osd set-group noout osd.1 osd.4");
     let rows = [
         (behind(Condition::OursAndEmpty, reboot), "allowed"),
         (behind(Condition::Ours, noout), "allowed"),

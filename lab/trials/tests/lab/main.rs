@@ -4,6 +4,7 @@
 mod accepted_differences;
 mod before_each_node;
 mod calls_of_other_clients;
+mod ceph_layouts;
 mod common;
 mod crash;
 mod every_check;
@@ -21,6 +22,8 @@ mod overlap;
 mod policies;
 mod ports_over_the_world;
 mod rebalance;
+mod remedies;
+mod return_of_a_node;
 mod scenarios;
 mod seen;
 mod sessions;

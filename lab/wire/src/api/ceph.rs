@@ -6,7 +6,7 @@ use quorate_core::ids::{NodeName, OsdId};
 use quorate_world::ceph::{Ceph, Daemon};
 use serde_json::{Map, Value, json};
 
-use super::ceph_maps::{host_address, metadata, mgrmap, monmap, version_of};
+use super::ceph_maps::{has_packages, host_address, metadata, mgrmap, monmap, version_of};
 use super::{Call, Route, route};
 use crate::answer::{CallRefused, Reply, object};
 use crate::ceph::{self, Detail};
@@ -30,8 +30,12 @@ pub(super) const ROUTES: &[Route] = &[
 
 /// Ceph, if it is configured and its monitors answer.
 pub(super) fn ceph_of<'a>(call: &'a Call<'_>) -> Result<&'a Ceph, CallRefused> {
-    let ceph =
-        call.world.ceph.as_ref().ok_or_else(|| CallRefused::failed("binary not installed: /usr/bin/ceph-mon"))?;
+    has_packages(call)?;
+    if ceph::was_given_up(call.world) {
+        return Err(CallRefused::failed("rados_connect failed - No such file or directory"));
+    }
+    let ceph = call.world.ceph.as_ref();
+    let ceph = ceph.ok_or_else(|| CallRefused::failed("binary not installed: /usr/bin/ceph-mon"))?;
     // Without a quorum of monitors, and for some seconds after one was lost, every question times out.
     if call.world.now_ms < ceph.busy_until_ms || !ceph::answers(ceph) {
         return Err(CallRefused::failed("error with 'mon dump': got timeout"));
@@ -97,7 +101,7 @@ fn set_flag(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
 /// The CRUSH tree. Ids are strings; a host's version is what is installed there, an OSD's what runs.
 fn osds(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let ceph = ceph_of(call)?;
-    let mut hosts: BTreeMap<&NodeName, Vec<Value>> = BTreeMap::new();
+    let mut hosts: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
     for (id, osd) in &ceph.osds {
         let mut entry = version_of(ceph, osd.version.as_str());
         let pgs = ceph.pgs.iter().filter(|pg| osd.up && pg.up.contains(id)).count();
@@ -110,11 +114,14 @@ fn osds(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
             "percent_used": 40.0, "commit_latency_ms": 0, "apply_latency_ms": 0, "blfsdev": null, "dbdev": null,
             "waldev": null,
         })));
-        hosts.entry(&osd.host).or_default().push(entry.into());
+        hosts.entry(&osd.crush_host).or_default().push(entry.into());
     }
     let hosts = hosts.into_iter().enumerate().map(|(number, (host, children))| {
-        let installed =
-            call.world.nodes.get(host).and_then(|node| node.installed("ceph-osd").or(node.installed("ceph")));
+        let installed = call
+            .world
+            .nodes
+            .get(&NodeName::from(host))
+            .and_then(|node| node.installed("ceph-osd").or(node.installed("ceph")));
         json!({
             "id": format!("-{}", 3 + 2 * number), "name": host, "type": "host", "leaf": 0, "pgs": 0, "reweight": -1,
             "version": installed.map(|version| upstream(version.as_str())), "children": children,

@@ -119,9 +119,20 @@ fn machine(call: &Call<'_>, ceph: &Ceph, host: &NodeName, version: &str) -> Map<
     entry
 }
 
+/// Does the node that answers have the packages of Ceph's daemons?
+pub(super) fn has_packages(call: &Call<'_>) -> Result<(), CallRefused> {
+    match call.world.nodes.get(&call.node).is_some_and(|node| node.compute_only) {
+        true => Err(CallRefused::failed("binary not installed: /usr/bin/ceph-mon")),
+        false => Ok(()),
+    }
+}
+
 /// Running versions by daemon, and under `node` the installed ones: the difference is what is still to be restarted.
 pub(super) fn metadata(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let versions_only = call.args.get("scope") == Some("versions");
+    if !versions_only {
+        has_packages(call)?;
+    }
     let Some(ceph) = call.world.ceph.as_ref().filter(|_| !versions_only) else {
         return Ok(installed(call).into());
     };
@@ -160,6 +171,9 @@ fn of_daemon(call: &Call<'_>, ceph: &Ceph, kind: &str, name: &str, daemon: &Daem
 }
 
 fn of_osd(call: &Call<'_>, ceph: &Ceph, id: u32, osd: &Osd) -> Map<String, Value> {
+    if osd.never_ran {
+        return object(json!({"id": id}));
+    }
     let mut entry = machine(call, ceph, &osd.host, osd.version.as_str());
     let ip = host_address(call, &osd.host);
     let address = |port: u32| format!("[v2:{ip}:{port}/1,v1:{ip}:{}/1]", port + 1);

@@ -112,6 +112,7 @@ fn resources(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
         let guests = call.world.guests.values();
         let visible = guests.filter(|guest| call.may(&format!("/vms/{}", guest.id.vmid), &["VM.Audit"]));
         list.extend(visible.map(|guest| guest_entry(call, guest)));
+        list.extend(left_below_removed_nodes(call));
     }
     if wants("node") {
         for (name, node) in &call.world.nodes {
@@ -135,6 +136,23 @@ fn resources(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
         list.extend(zones(call));
     }
     Ok(Value::Array(list).into())
+}
+
+/// Guests whose configuration is left below a node that was removed: pmxcfs lists them, and nobody samples them.
+fn left_below_removed_nodes(call: &Call<'_>) -> Vec<Value> {
+    let file = |path: &str| {
+        let (node, rest) = path.strip_prefix("/etc/pve/nodes/")?.split_once('/')?;
+        let (directory, name) = rest.split_once('/')?;
+        let kind = if directory == "qemu-server" { "qemu" } else { "lxc" };
+        let vmid: u32 = name.strip_suffix(".conf")?.parse().ok()?;
+        let removed = !call.world.nodes.contains_key(&NodeName::from(node));
+        let seen = removed && call.may(&format!("/vms/{vmid}"), &["VM.Audit"]);
+        seen.then(|| {
+            let id = format!("{kind}/{vmid}");
+            json!({"id": id, "type": kind, "vmid": vmid, "node": node, "status": "unknown", "template": 0})
+        })
+    };
+    call.world.files.keys().filter_map(|path| file(path)).collect()
 }
 
 fn guest_entry(call: &Call<'_>, guest: &Guest) -> Value {

@@ -57,6 +57,9 @@ fn configuration(call: &Call<'_>, storage: &Storage) -> Value {
     if storage.shared && !shared_by_nature(&storage.kind) {
         entry.insert("shared".into(), json!(1));
     }
+    if storage.disabled {
+        entry.insert("disable".into(), json!(1));
+    }
     if !storage.nodes.is_empty() {
         let nodes: Vec<_> = storage.nodes.iter().map(ToString::to_string).collect();
         entry.insert("nodes".into(), json!(nodes.join(",")));
@@ -132,7 +135,7 @@ pub(super) fn usage_of(call: &Call<'_>) -> Result<(u64, u64), CallRefused> {
 /// State of a storage on the node of the call.
 fn state(call: &Call<'_>, storage: &Storage) -> Map<String, Value> {
     let node = call.here();
-    let active = !storage.inactive_on.contains(&node.name);
+    let active = call.world.reaches(storage, &node.name);
     let (used, total) = if active { usage(call.world, node, storage) } else { (0, 0) };
     let mut entry = object(json!({
         "type": storage.kind,
@@ -160,7 +163,7 @@ pub(super) fn resources(call: &Call<'_>) -> Vec<Value> {
     let mut list = Vec::new();
     for (name, node) in &call.world.nodes {
         for storage in visible(call).filter(|storage| storage.is_on(name)) {
-            let known = sees(call.world, &call.node, name) && !storage.inactive_on.contains(name);
+            let known = sees(call.world, &call.node, name) && call.world.reaches(storage, name);
             let mut entry = object(json!({
                 "id": format!("storage/{name}/{}", storage.id),
                 "type": "storage",

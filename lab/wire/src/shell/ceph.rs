@@ -4,12 +4,13 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use quorate_core::ids::OsdId;
-use quorate_world::ceph::Ceph;
+use quorate_world::ceph::{Ceph, DEVICE_CLASS};
 use serde_json::{Value, json};
 
 use super::{Options, Output, Shell};
 use crate::ceph::{
-    Detail, answers, health, mon_ok_to_stop, ok_to_stop, osd_dump, quorum, standbys, status, unsafe_to_stop, versions,
+    CONFIGURATION, Detail, answers, health, mon_ok_to_stop, ok_to_stop, osd_dump, quorum, standbys, status,
+    unsafe_to_stop, versions, was_given_up,
 };
 
 /// The client gives up after this long without a monitor.
@@ -20,7 +21,25 @@ const BUSY: i32 = 16;
 const INVALID: i32 = 22;
 
 impl Shell<'_> {
+    /// `pveceph purge`: takes the remains of a Ceph away that has no daemon any more.
+    fn pveceph(&mut self, args: &[&str]) -> Output {
+        if args != ["purge"] {
+            return Output::fail(255, format!("ERROR: unknown command 'pveceph {}'\n", args.join(" ")));
+        }
+        if self.world.ceph.is_some() {
+            return Output::fail(255, "Unable to purge Ceph - not all Ceph services are stopped\n");
+        }
+        let node = self.node.clone();
+        match self.world.pmxcfs_remove(&node, CONFIGURATION) {
+            Ok(()) => Output::ok("Removing config & keyring files\n"),
+            Err(why) => Output::fail(1, format!("unable to unlink '{CONFIGURATION}' - {why}\n")),
+        }
+    }
+
     pub(super) fn ceph(&mut self, name: &str, args: &[&str]) -> Option<Output> {
+        if name == "pveceph" {
+            return Some(self.pveceph(args));
+        }
         if name != "ceph" {
             return None;
         }
@@ -30,7 +49,15 @@ impl Shell<'_> {
         if options.has(&["-s", "--status"]) {
             words.insert(0, "status");
         }
+        if self.world.nodes.get(self.node).is_some_and(|node| node.compute_only) {
+            return Some(Output::fail(127, "env: 'ceph': No such file or directory\n"));
+        }
         Some(match &self.world.ceph {
+            None if was_given_up(self.world) => Output::fail(
+                1,
+                "Error initializing cluster client: ObjectNotFound('RADOS object not found (error connecting to the \
+                 cluster)')\n",
+            ),
             None => Output::fail(
                 1,
                 "Error initializing cluster client: ObjectNotFound('RADOS object not found (error calling \
@@ -100,7 +127,8 @@ impl Shell<'_> {
         }
         let who: Vec<String> = who.iter().map(|who| (*who).to_owned()).collect();
         match self.world.ceph_group(&who, set) {
-            Ok(()) => Output::default(),
+            Ok(said) if said.is_empty() => Output::default(),
+            Ok(said) => Output { stderr: format!("{said}\n"), ..Output::default() },
             Err(error) => Output::fail(INVALID, format!("Error EINVAL: {error}\n")),
         }
     }
@@ -199,11 +227,11 @@ fn tree(ceph: &Ceph) -> String {
     let total: u64 = ceph.osds.values().map(|osd| osd.total_bytes).sum();
     let mut text = String::from("ID  CLASS  WEIGHT   TYPE NAME      STATUS  REWEIGHT  PRI-AFF\n");
     let _ = writeln!(text, "-1         {:.5}  root default                            ", weight(total));
-    let mut hosts: Vec<_> = ceph.osds.values().map(|osd| &osd.host).collect();
+    let mut hosts: Vec<_> = ceph.osds.values().map(|osd| &osd.crush_host).collect();
     hosts.sort();
     hosts.dedup();
     for (number, host) in hosts.into_iter().enumerate() {
-        let of_host = || ceph.osds.iter().filter(move |(_, osd)| osd.host == *host);
+        let of_host = || ceph.osds.iter().filter(move |(_, osd)| osd.crush_host == *host);
         let bytes: u64 = of_host().map(|(_, osd)| osd.total_bytes).sum();
         let _ = writeln!(
             text,
@@ -213,7 +241,7 @@ fn tree(ceph: &Ceph) -> String {
         );
         for (id, osd) in of_host() {
             let state = if osd.up { "up" } else { "down" };
-            let (class, size) = ("ssd", weight(osd.total_bytes));
+            let (class, size) = (DEVICE_CLASS, weight(osd.total_bytes));
             let reweight = if osd.in_ { 1.0 } else { 0.0 };
             let _ = writeln!(
                 text,

@@ -235,7 +235,7 @@ impl Shell<'_> {
     fn check_storages(&self, report: &mut Report) {
         report.section("CHECKING CONFIGURED STORAGES");
         for storage in self.world.storages.values().filter(|storage| storage.is_on(self.node)) {
-            let active = !storage.inactive_on.contains(self.node);
+            let active = self.world.reaches(storage, self.node);
             let id = &storage.id;
             let pass = format!("storage '{id}' enabled and active.");
             report.either(active, &pass, Level::Warn, &format!("storage '{id}' enabled but not active!"));

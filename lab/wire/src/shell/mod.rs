@@ -120,8 +120,11 @@ pub(super) fn run(wire: &Wire, world: &mut World, node: &NodeName, command_line:
         }
     };
     let process = Process::new(vec!["bash".to_owned()]);
+    let greeting = world.nodes.get(node).and_then(|node| node.greeting.clone());
     let mut shell = Shell { wire, world, node, stdin: String::new(), env: Vec::new(), process };
-    shell.list(&line).into()
+    let output = shell.list(&line);
+    let stdout = greeting.map_or_else(String::new, |greeting| format!("{greeting}\n")) + &output.stdout;
+    Output { stdout, ..output }.into()
 }
 
 impl From<Output> for ShellAnswer {

@@ -1,8 +1,9 @@
 //! PVE's smaller programs: pveversion, pvesm, pveum; and helpers that the others share.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use quorate_core::ids::{GuestKind, Upid};
+use quorate_core::ids::{GuestKind, NodeName, StorageId, Upid};
 use serde_json::Value;
 
 use super::{Follow, Output, Shell};
@@ -104,7 +105,37 @@ impl Shell<'_> {
         }
     }
 
+    /// `pvesm set STORAGE --nodes A,B` or `--disable 0|1`.
+    fn pvesm_set(&mut self, id: &str, options: &[&str]) -> Output {
+        let node = self.node.clone();
+        if !self.world.writable(&node) {
+            return Output::fail(13, "cfs-lock 'file-storage_cfg' error: no quorum!\n");
+        }
+        let nodes = self.world.nodes.clone();
+        let Some(storage) = self.world.storages.get_mut(&StorageId::from(id)) else {
+            return Output::fail(2, format!("storage '{id}' does not exist\n"));
+        };
+        match options {
+            ["--nodes", names] => {
+                let names: BTreeSet<NodeName> = names.split(',').map(NodeName::from).collect();
+                if let Some(stranger) = names.iter().find(|name| !nodes.contains_key(*name)) {
+                    return Output::fail(
+                        255,
+                        format!("400 Parameter verification failed.\nnodes: no node '{stranger}'\n"),
+                    );
+                }
+                storage.nodes = names;
+            }
+            ["--disable", switch @ ("0" | "1")] => storage.disabled = *switch == "1",
+            _ => return Output::fail(255, format!("ERROR: unknown options of 'pvesm set': {}\n", options.join(" "))),
+        }
+        Output::default()
+    }
+
     fn pvesm(&mut self, args: &[&str]) -> Output {
+        if let ["set", id, options @ ..] = args {
+            return self.pvesm_set(id, options);
+        }
         if args.first() != Some(&"status") {
             return Output::fail(255, format!("ERROR: unknown command 'pvesm {}'\n", args.join(" ")));
         }

@@ -49,12 +49,30 @@ impl Shell<'_> {
             "start" => self.act(units, ServiceAction::Start),
             "stop" => self.act(units, ServiceAction::Stop),
             "restart" | "try-restart" => self.act(units, ServiceAction::Restart),
+            "enable" => self.enable(units, true, options.has(&["--now"])),
+            "disable" => self.enable(units, false, options.has(&["--now"])),
             "reload" | "reload-or-restart" => self.act(units, ServiceAction::Reload),
             "reboot" => self.power(AfterDown::Reboot),
             "poweroff" => self.power(AfterDown::Off),
             "reset-failed" => self.forget(units),
             "daemon-reload" => Output::default(),
             other => Output::fail(1, format!("Unknown command verb '{other}'.\n")),
+        }
+    }
+
+    /// Whether services start at boot; with `--now` they start or stop at once.
+    fn enable(&mut self, units: &[&str], on: bool, now: bool) -> Output {
+        let node = self.node.clone();
+        for name in units.iter().map(|unit| unit.trim_end_matches(".service")) {
+            let service = self.world.nodes.get_mut(&node).and_then(|here| here.services.get_mut(name));
+            let Some(service) = service else {
+                return Output::fail(1, format!("Failed to enable unit: Unit file {name}.service does not exist.\n"));
+            };
+            service.unit_state = if on { "enabled" } else { "disabled" }.to_owned();
+        }
+        match now {
+            true => self.act(units, if on { ServiceAction::Start } else { ServiceAction::Stop }),
+            false => Output::default(),
         }
     }
 

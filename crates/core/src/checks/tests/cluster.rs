@@ -342,3 +342,83 @@ fn copies_of_ceph_on_the_networks_of_all_corosync_links_of_a_node_are_reported()
     assert_eq!(run("shared-network", &serving_at(&["10.0.1.1"])), [], "the other link is free of it");
     assert_eq!(run("shared-network", &serving_at(&["10.9.0.1"])), []);
 }
+
+#[test]
+fn an_ha_resource_without_a_guest_is_taken_out_and_not_waited_for() {
+    let gone = GuestId::vm(199);
+    let mut left = cluster();
+    ha_mut(&mut left).left_over.insert(gone);
+    fires("ha-state", &left, Severity::Warning, "there is no such guest");
+    let mut managed = cluster();
+    let any = ha_mut(&mut managed).services.values().next().unwrap().clone();
+    ha_mut(&mut managed).services.insert(gone, HaService { state: Some(HaServiceState::Error), ..any });
+    fires("ha-state", &managed, Severity::Blocking, "HA still manages vm:199");
+    for snapshot in [left, managed.clone()] {
+        let found = run("ha-state", &snapshot);
+        assert!(found.iter().all(|one| one.remedy.contains("ha-manager remove vm:199")), "{found:#?}");
+    }
+    // Where guests may be missing from the list, none is called gone.
+    managed.sees_all_guests = Known(false);
+    assert!(run("ha-state", &managed).iter().all(|one| one.kind != "guest-gone"));
+}
+
+#[test]
+fn a_guest_of_a_removed_node_is_a_warning_with_both_ways_out() {
+    let mut snapshot = cluster();
+    snapshot.orphans.insert(GuestId::ct(900), "pve-old".into());
+    fires("orphaned-guests", &snapshot, Severity::Warning, "ct:900 is left below /etc/pve/nodes/pve-old");
+    let remedy = &run("orphaned-guests", &snapshot)[0].remedy;
+    for way in [
+        "mv /etc/pve/nodes/pve-old/lxc/900.conf /etc/pve/nodes/pve1/lxc/900.conf",
+        "rm /etc/pve/nodes/pve-old/lxc/900.conf",
+    ] {
+        assert!(remedy.contains(way), "{remedy}");
+    }
+}
+
+#[test]
+fn a_qdevice_is_recommended_for_even_numbers_of_nodes_without_one_only() {
+    let advice = |nodes: usize, device: Option<Qdevice>| {
+        let names: Vec<String> = (1..=nodes).map(|number| format!("pve{number}")).collect();
+        let mut snapshot = crate::fixture::Fixture::cluster(nodes as u32).snapshot();
+        for name in &names {
+            let view = snapshot.quorum.get_mut(&crate::ids::NodeName::new(name.clone())).unwrap().known_mut().unwrap();
+            view.qdevice = device;
+            view.quorum = view.total_votes - 1;
+        }
+        let found = run("spare-votes", &snapshot);
+        found.into_iter().find(|one| one.kind == "none-to-spare").unwrap().remedy
+    };
+    assert!(advice(4, None).contains("pvecm qdevice setup"));
+    assert!(!advice(3, None).contains("pvecm") && advice(3, None).contains("advised against"));
+    let device = Qdevice { votes: 1, casting: true };
+    assert!(!advice(4, Some(device)).contains("pvecm"));
+}
+
+#[test]
+fn an_osd_that_is_down_and_out_is_a_warning_and_so_is_one_that_never_ran() {
+    let mut snapshot = cluster();
+    let osd = ceph_mut(&mut snapshot).osds.get_mut(&crate::ids::OsdId(4)).unwrap();
+    (osd.up, osd.weighted_in) = (false, false);
+    ceph_mut(&mut snapshot).never_ran.insert(crate::ids::OsdId(40));
+    fires("ceph-health", &snapshot, Severity::Warning, "osd.4 of");
+    fires("ceph-health", &snapshot, Severity::Warning, "osd.40 is down and out and has never run");
+}
+
+#[test]
+fn a_group_of_pve_8_is_opened_by_its_own_command_and_not_by_that_of_a_rule() {
+    let mut snapshot = cluster();
+    let node = NodeAffinity {
+        id: "only".to_owned(),
+        guests: [GuestId::vm(101)].into(),
+        nodes: [(name("pve1"), 0)].into(),
+        strict: true,
+    };
+    ha_mut(&mut snapshot).rules = vec![AffinityRule::Node(node)];
+    let remedy = |snapshot: &Snapshot| run("ha-rules", snapshot)[0].remedy.clone();
+    assert!(remedy(&snapshot).contains("ha-manager rules set node-affinity only --disable 1"));
+    for node in snapshot.nodes.values_mut() {
+        node.pve_version = Known(Version::from("8.4.14"));
+    }
+    assert!(remedy(&snapshot).contains("ha-manager groupset only --restricted 0"), "{}", remedy(&snapshot));
+}

@@ -267,3 +267,52 @@ fn other_movers_are_stopped_first() {
     let snapshot = with("pve3", |node| node.host.movers = Known(["proxlb".to_owned()].into()));
     fires("other-movers", &snapshot, Severity::Blocking, "proxlb is running on pve3");
 }
+
+#[test]
+fn a_storage_that_one_node_lacks_is_limited_to_the_others_and_never_disabled() {
+    let lacks = with("pve2", |node| node.storages.known_mut().unwrap().get_mut(&"ceph".into()).unwrap().active = false);
+    let [found] = &run("storages", &lacks)[..] else { panic!() };
+    assert!(found.remedy.contains("pvesm set ceph --nodes pve1,pve3"), "{}", found.remedy);
+    assert!(!found.remedy.contains("--disable"), "{}", found.remedy);
+}
+
+#[test]
+fn a_shared_storage_that_no_node_reaches_is_one_finding_and_blocks_only_where_a_guest_that_runs_needs_it() {
+    let mut snapshot = cluster();
+    for node in snapshot.nodes.values_mut() {
+        node.storages.known_mut().unwrap().get_mut(&"ceph".into()).unwrap().active = false;
+    }
+    let [found] = &run("storages", &snapshot)[..] else { panic!("{:#?}", run("storages", &snapshot)) };
+    assert_eq!((found.severity, found.kind.as_str()), (Severity::Blocking, "on-no-node-and-used"));
+    for guest in snapshot.guests.values_mut() {
+        if let Some(facts) = guest.migration.known_mut() {
+            facts.storages.clear();
+        }
+    }
+    let [found] = &run("storages", &snapshot)[..] else { panic!("{:#?}", run("storages", &snapshot)) };
+    assert_eq!((found.severity, found.kind.as_str()), (Severity::Warning, "on-no-node"));
+    assert!(found.remedy.contains("pvesm set ceph --disable 1"), "{}", found.remedy);
+    // What is not known of a guest counts as use.
+    let any = *snapshot.guests.keys().next().unwrap();
+    snapshot.guests.get_mut(&any).unwrap().migration = crate::observed::Observed::unknown("config", "timed out");
+    assert_eq!(run("storages", &snapshot)[0].kind, "on-no-node-and-used");
+}
+
+#[test]
+fn text_of_a_login_shell_is_one_finding_and_hides_what_it_makes_unknown() {
+    let snapshot = with("pve2", |node| {
+        node.login_text = Some("Welcome!".to_owned());
+        node.boot = crate::observed::Observed::unknown("cat", "text of its own");
+    });
+    fires("login-text", &snapshot, Severity::Blocking, "the login shell of root on pve2 prints text of its own");
+    assert_eq!(run("unknown-readings", &snapshot), []);
+}
+
+#[test]
+fn a_node_that_shows_another_certificate_is_named_with_both_before_the_next_node_is_drained() {
+    let snapshot = with("pve2", |node| {
+        node.other_certificate = Some(OtherCertificate { shown: "AA:01".to_owned(), pinned: "BB:02".to_owned() });
+    });
+    fires("certificates", &snapshot, Severity::Blocking, "pve2 shows the certificate AA:01, but BB:02 is pinned");
+    assert_eq!(crate::checks::asked("certificates"), crate::checks::Asked::BeforeEachNode);
+}

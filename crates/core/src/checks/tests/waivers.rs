@@ -81,7 +81,7 @@ fn a_report_of_pves_checker_that_is_not_whole_is_never_waived_and_its_lines_are(
 
 #[test]
 fn what_safety_depends_on_is_never_waived_and_the_refusal_says_why() {
-    for check in ["quorum-margin", "unknown-readings", "one-node-out", "storages", "all-guests-visible"] {
+    for check in ["quorum-margin", "unknown-readings", "one-node-out", "login-text", "all-guests-visible"] {
         let why = parse_waiver(&format!("{check}=I know better")).unwrap_err();
         assert!(why.contains(&format!("{check} is never waived: ")), "{why}");
     }

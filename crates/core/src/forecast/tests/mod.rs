@@ -31,11 +31,11 @@ fn turn(node: &str, moves: Vec<Step>) -> NodeStep {
     steps.extend([
         Step::from(WaitEmpty { node: node_name() }),
         set(Maintenance { node: node_name() }),
-        set(Noout { node: node_name() }),
+        set(Noout::by_host(node_name())),
         UpgradePackages { node: node_name(), unit: "quorate-upgrade-ab12".into() }.into(),
         Reboot { node: node_name(), from_boot: format!("boot-of-{node}").as_str().into() }.into(),
-        WaitBack { node: node_name() }.into(),
-        undo(Noout { node: node_name() }),
+        WaitBack { node: node_name(), without: Default::default() }.into(),
+        undo(Noout::by_host(node_name())),
         undo(Maintenance { node: node_name() }),
         WaitHaIdle { node: node_name() }.into(),
     ]);
@@ -128,7 +128,7 @@ fn a_change_that_is_never_undone_is_found() {
     );
     // What an administrator had already set is not ours to clear.
     let mut snapshot = cluster();
-    set(Noout { node: name("pve2") }).after(&mut snapshot);
+    set(Noout::by_host(name("pve2"))).after(&mut snapshot);
     assert!(verify(&plan_of(without(node_steps(), "pve2.unset-noout")), &snapshot, &Policy::default()).is_ok());
 }
 

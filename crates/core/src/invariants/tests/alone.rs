@@ -193,16 +193,25 @@ fn ceph_redundancy_counts_monitors_and_the_osds_of_nodes_that_are_down() {
     assert_eq!(ask(rule, &out, None, &[]), RuleOutcome::Holds);
     // OSDs of the current node may be down although the node is up: it is about to reboot, or has just done so.
     let mut current = cluster();
-    set(Noout { node: name("pve1") }).after(&mut current);
+    set(Noout::by_host(name("pve1"))).after(&mut current);
     ceph_mut(&mut current).osds.get_mut(&crate::ids::OsdId(0)).unwrap().up = false;
     broken(&ask(rule, &current, None, &[]), "osd.0 is down although pve1 is up");
     assert_eq!(ask(rule, &current, Some("pve1"), &[]), RuleOutcome::Holds);
     ceph_mut(&mut current).osds_ok_to_stop.insert(name("pve1"), gap());
     unknown(&ask(rule, &current, Some("pve1"), &[]));
+    // With its node up and noout not set, it has failed: that the others' flag is missing would say nothing.
+    let mut failed = cluster();
+    ceph_mut(&mut failed).osds.get_mut(&crate::ids::OsdId(0)).unwrap().up = false;
+    broken(&ask(rule, &failed, Some("pve1"), &[]), "osd.0 is down although pve1 is up");
+    // One that is given up is not missed, whoever is the current node, and comes back with no node.
+    let mut dead = cluster();
+    let osd = ceph_mut(&mut dead).osds.get_mut(&crate::ids::OsdId(0)).unwrap();
+    (osd.up, osd.weighted_in) = (false, false);
+    assert_eq!(ask(rule, &dead, Some("pve1"), &[]), RuleOutcome::Holds);
     // Two nodes down are one too many, whatever else is as it should be.
     let mut two = cluster();
     for node in ["pve1", "pve2"] {
-        set(Noout { node: name(node) }).after(&mut two);
+        set(Noout::by_host(name(node))).after(&mut two);
         node_mut(&mut two, node).online = Known(false);
     }
     let down = CopiesAtRisk::NodesDown { nodes: [name("pve1"), name("pve2")].into() };

@@ -31,11 +31,11 @@ fn the_guard_lets_the_normal_path_of_a_node_pass() {
         migrate(GuestId::ct(201), "pve1", "pve2", MoveMode::Restart),
         WaitEmpty { node: name("pve1") }.into(),
         set(Maintenance { node: name("pve1") }),
-        set(Noout { node: name("pve1") }),
+        set(Noout::by_host(name("pve1"))),
         upgrade("pve1"),
         reboot("pve1"),
-        WaitBack { node: name("pve1") }.into(),
-        undo(Noout { node: name("pve1") }),
+        WaitBack { node: name("pve1"), without: Default::default() }.into(),
+        undo(Noout::by_host(name("pve1"))),
         undo(Maintenance { node: name("pve1") }),
         WaitHaIdle { node: name("pve1") }.into(),
         migrate(GuestId::vm(103), "pve2", "pve1", MoveMode::Live),
@@ -70,7 +70,7 @@ fn the_guard_refuses_a_reboot_while_a_task_runs_on_the_node() {
 #[test]
 fn the_guard_refuses_a_reboot_without_noout() {
     let mut snapshot = drained();
-    undo(Noout { node: name("pve1") }).after(&mut snapshot);
+    undo(Noout::by_host(name("pve1"))).after(&mut snapshot);
     refused_by(guarded(&reboot("pve1"), &[], &snapshot, "pve1"), "ceph-redundancy (while it runs)");
 }
 
@@ -117,7 +117,7 @@ fn a_node_lost_by_accident_does_not_forbid_its_own_repair() {
     let mut snapshot = drained();
     crash(&mut snapshot, "pve3");
     refused_by(guarded(&reboot("pve1"), &[], &snapshot, "pve1"), "one-node-out");
-    for cure in [undo(Maintenance { node: name("pve1") }), undo(Noout { node: name("pve1") })] {
+    for cure in [undo(Maintenance { node: name("pve1") }), undo(Noout::by_host(name("pve1")))] {
         assert_eq!(guarded(&cure, &[], &snapshot, "pve1"), Ok(()));
     }
 }
@@ -127,7 +127,7 @@ fn a_restoring_step_that_would_break_a_rule_that_holds_is_refused() {
     // noout must stay while the node's OSDs are down.
     let mut snapshot = drained();
     reboot("pve1").during(&mut snapshot);
-    let step = undo(Noout { node: name("pve1") });
+    let step = undo(Noout::by_host(name("pve1")));
     refused_by(guarded(&step, &[], &snapshot, "pve1"), "ceph-redundancy (after it)");
 }
 

@@ -86,7 +86,7 @@ fn drained() -> Snapshot {
     ha_mut(&mut snapshot).services.get_mut(&GuestId::vm(101)).unwrap().node = Some(name("pve3"));
     list_locally(&mut snapshot);
     set(Maintenance { node: name("pve1") }).after(&mut snapshot);
-    set(Noout { node: name("pve1") }).after(&mut snapshot);
+    set(Noout::by_host(name("pve1"))).after(&mut snapshot);
     snapshot
 }
 
@@ -456,7 +456,7 @@ fn ceph_redundancy_with_a_node_down_requires_noout_and_data_that_is_served() {
     let mut snapshot = cluster();
     reboot("pve1").during(&mut snapshot);
     broken(&ask(RuleId::CephRedundancy, &snapshot, Some("pve1"), &[]), "noout is not set");
-    set(Noout { node: name("pve1") }).after(&mut snapshot);
+    set(Noout::by_host(name("pve1"))).after(&mut snapshot);
     assert_eq!(ask(RuleId::CephRedundancy, &snapshot, Some("pve1"), &[]), RuleOutcome::Holds);
     // What a reboot looks like from inside Ceph: copies are missing, and all data is served.
     ceph_mut(&mut snapshot).pgs[0].state = "active+undersized+degraded".to_owned();
@@ -469,7 +469,7 @@ fn ceph_redundancy_with_a_node_down_requires_noout_and_data_that_is_served() {
     reboot("pve1").during(&mut snapshot);
     broken(&ask(RuleId::CephRedundancy, &snapshot, Some("pve1"), &[]), "12 PGs");
     let mut two = drained();
-    set(Noout { node: name("pve2") }).after(&mut two);
+    set(Noout::by_host(name("pve2"))).after(&mut two);
     reboot("pve1").during(&mut two);
     reboot("pve2").during(&mut two);
     broken(&ask(RuleId::CephRedundancy, &two, Some("pve1"), &[]), "pve1, pve2 are down at the same time");

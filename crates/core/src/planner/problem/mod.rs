@@ -17,7 +17,7 @@ pub(super) mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::ids::{GuestId, NodeName, PlanId, UnitName};
+use crate::ids::{GuestId, NodeName, PlanId, StorageId, UnitName};
 use crate::plan::{Hindrance, Plan};
 use crate::policy::{GuestPolicy, Policy};
 use crate::snapshot::{DiskUse, Guest, Ha, HaRequest, HaService, Node, Snapshot};
@@ -36,6 +36,9 @@ pub struct Ongoing {
     pub to_undo: Vec<Step>,
     /// Where guests were when the run began, if not where they are now: `end = "home"` moves them back there.
     pub homes: BTreeMap<GuestId, NodeName>,
+    /// Storages that the current node's return does not wait for, as it was planned before its turn: by now more may be
+    /// away because of it.
+    pub without: BTreeSet<StorageId>,
     /// The name of the upgrade unit on the nodes.
     pub unit: UnitName,
 }
@@ -43,7 +46,14 @@ pub struct Ongoing {
 impl Ongoing {
     /// For a run in which nothing has begun yet.
     pub fn fresh(unit: UnitName) -> Self {
-        Self { parent: None, current_node: None, to_undo: Vec::new(), homes: BTreeMap::new(), unit }
+        Self {
+            parent: None,
+            current_node: None,
+            to_undo: Vec::new(),
+            homes: BTreeMap::new(),
+            without: BTreeSet::new(),
+            unit,
+        }
     }
 }
 

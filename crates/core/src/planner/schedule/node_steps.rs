@@ -89,7 +89,7 @@ impl Writer<'_> {
                 continue;
             }
             let mut draft = Draft::new(name.as_str());
-            self.give_back(&mut draft, &name, false, false);
+            self.give_back(&mut draft, &name, None, false);
             self.push_node_step(Some(name), NodeWhy::ToUndo, draft);
         }
     }

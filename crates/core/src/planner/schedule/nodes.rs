@@ -1,10 +1,12 @@
 //! The steps for a node: what is set before it goes down, its upgrade and reboot, and what is undone once it is back.
 
-use crate::ids::{BootId, NodeName};
+use std::collections::BTreeSet;
+
+use crate::ids::{BootId, NodeName, StorageId};
 use crate::plan::{NodeWhy, RebootWhy, StepWhy};
 use crate::planner::problem::instance::Turn;
 use crate::policy::{ConsentKind, RebootWhen};
-use crate::snapshot::{DaemonKind, Node};
+use crate::snapshot::{DaemonKind, Node, Storage};
 use crate::steps::{
     Maintenance, Noout, Rebalance, Reboot, Step, UpgradePackages, WaitBack, WaitHaIdle, kernel_release, set, undo,
 };
@@ -55,15 +57,21 @@ impl Writer<'_> {
         true
     }
 
-    pub(super) fn set_noout(&mut self, draft: &mut Draft, name: &NodeName) -> bool {
-        let Some(ceph) = self.problem.snapshot.ceph() else { return false };
-        let theirs = ceph.noout_set_for(name) && !self.undo(&undo(Noout { node: name.clone() }));
-        let begun = self.ongoing.current_node.as_ref() == Some(name);
-        if ceph.osds_on(name).next().is_none() || (theirs && !begun) {
-            return false;
-        }
-        self.alone(draft, set(Noout { node: name.clone() }), StepWhy::OsdsComeBack);
-        true
+    pub(super) fn set_noout(&mut self, draft: &mut Draft, name: &NodeName) -> Option<Noout> {
+        let noout = self.noout(name)?;
+        self.alone(draft, set(noout.clone()), StepWhy::OsdsComeBack);
+        Some(noout)
+    }
+
+    /// The flag as this run has set it for the node; otherwise for those of its OSDs that do not have it.
+    fn noout(&self, name: &NodeName) -> Option<Noout> {
+        let missing = || Noout::missing(self.problem.snapshot.ceph()?, name);
+        self.own_noout(name).or_else(missing)
+    }
+
+    fn own_noout(&self, name: &NodeName) -> Option<Noout> {
+        let ours = self.ongoing.to_undo.iter().filter_map(Step::noout);
+        ours.into_iter().find(|noout| noout.node == *name).cloned()
     }
 
     /// The upgrade of its packages.
@@ -106,7 +114,7 @@ impl Writer<'_> {
             let pending = &node.packages.known()?.pending;
             pending.iter().find(|package| package.name.strip_prefix("ceph-") == Some(kind)).map(|package| &package.to)
         };
-        let osd = ceph.osds_on(&node.name).next().and_then(|_| comes(DaemonKind::Osd.word()));
+        let osd = ceph.osds_in_use_on(&node.name).next().and_then(|_| comes(DaemonKind::Osd.word()));
         let mut others = ceph.daemons.iter().filter(|daemon| daemon.node == node.name);
         match osd.or_else(|| others.find_map(|daemon| comes(daemon.kind.word()))) {
             Some(version) => Some(RebootWhy::NewCeph(version.clone())),
@@ -123,20 +131,36 @@ impl Writer<'_> {
             && node.uptime_s.known().is_some_and(|uptime| *uptime < turn_s)
     }
 
+    /// Storages that the node's return does not wait for: away there before its turn; and where guests are started after
+    /// it, those that no other node has, since one of the guests may be what serves them.
+    fn not_waited_for(&self, name: &NodeName, starts_guests: bool) -> BTreeSet<StorageId> {
+        let snapshot = self.problem.snapshot;
+        let begun = self.ongoing.current_node.as_ref() == Some(name);
+        let here = self.node(name).and_then(|node| node.storages.known()).filter(|_| !begun);
+        let away = |id: &StorageId| here.is_some_and(|here| !here.get(id).is_some_and(|state| state.active));
+        let only_here = |storage: &Storage| !snapshot.nodes.keys().any(|other| other != name && storage.is_on(other));
+        let of_it = snapshot.storages.known().into_iter().flat_map(|storages| storages.values());
+        let aside = of_it
+            .filter(|storage| storage.is_on(name))
+            .filter(|storage| away(&storage.id) || (starts_guests && storage.shared && only_here(storage)));
+        let before = if begun { self.ongoing.without.clone() } else { BTreeSet::new() };
+        aside.map(|storage| storage.id.clone()).chain(before).collect()
+    }
+
     /// The second half of a node step: the node is back, and everything that was changed for it is undone.
-    pub(super) fn give_back(&mut self, draft: &mut Draft, name: &NodeName, noout: bool, maintenance: bool) {
-        self.alone(draft, WaitBack { node: name.clone() }, StepWhy::ServesAgain);
-        let unset = undo(Noout { node: name.clone() });
-        if noout || self.undo(&unset) {
-            self.alone(draft, unset, StepWhy::Undo);
+    pub(super) fn give_back(&mut self, draft: &mut Draft, name: &NodeName, noout: Option<Noout>, maintenance: bool) {
+        let to_start: Vec<Step> =
+            self.to_undo.iter().filter(|step| step.starts().is_some() && step.node() == Some(name)).cloned().collect();
+        let without = self.not_waited_for(name, !to_start.is_empty());
+        self.alone(draft, WaitBack { node: name.clone(), without }, StepWhy::ServesAgain);
+        if let Some(noout) = noout.or_else(|| self.own_noout(name)) {
+            self.alone(draft, undo(noout), StepWhy::Undo);
         }
         let leave = undo(Maintenance { node: name.clone() });
         if maintenance || self.undo(&leave) {
             self.alone(draft, leave, StepWhy::Undo);
         }
         draft.next_stage();
-        let to_start: Vec<Step> =
-            self.to_undo.iter().filter(|step| step.starts().is_some() && step.node() == Some(name)).cloned().collect();
         let before: u64 = draft.duration_s();
         for step in to_start {
             let Some(guest) = step.starts() else { continue };

@@ -20,7 +20,7 @@ pub(super) fn begin(context: &Context<'_>, planned: &PlannedStep) -> Action {
         StepStatus::Done if step.is_undo() && !context.may_still_harm(id, step).is_empty() => perform(0),
         StepStatus::Done => {
             let only_waits = step.kind().command(context.snapshot).is_none();
-            conclude(id, step, if only_waits { StepOutcome::Done } else { StepOutcome::FoundDone })
+            conclude(id, step, if only_waits { context.done(step) } else { StepOutcome::FoundDone })
         }
         StepStatus::Impossible(why) if context.left_to_the_operator(step) => {
             conclude(id, step, StepOutcome::HandedOver(why))

@@ -37,6 +37,14 @@ impl Context<'_> {
         }
     }
 
+    /// How a step ends that is done.
+    pub(super) fn done(&self, step: &Step) -> StepOutcome {
+        match step.not_waited_for(self.snapshot) {
+            nothing if nothing.is_empty() => StepOutcome::Done,
+            aside => StepOutcome::DoneWithout(aside),
+        }
+    }
+
     /// What is really sent for a step: its command with a condition.
     pub(super) fn order(&self, step: &Step) -> Result<Option<Command>, Unfenced> {
         let plain = step.kind().command(self.snapshot);

@@ -32,7 +32,7 @@ pub(super) fn follow_up(context: &Context<'_>, id: &StepId, record: &StepRecord)
     let waiting = match step.kind().status(context.snapshot) {
         StepStatus::Done => match context.may_still_harm(id, step) {
             against if step.is_undo() && !against.is_empty() => WhyNotDone::all(against),
-            _ => return act(conclude(id, step, done(record))),
+            _ => return act(conclude(id, step, done(context, record))),
         },
         StepStatus::Impossible(why) => return impossible(context, id, record, why),
         StepStatus::Running(why) => vec![why.into()],
@@ -115,9 +115,9 @@ fn ready(context: &Context<'_>, id: &StepId, record: &StepRecord, status: &StepS
     }
 }
 
-fn done(record: &StepRecord) -> StepOutcome {
+fn done(context: &Context<'_>, record: &StepRecord) -> StepOutcome {
     let changes = record.step.undone_later_by().is_some();
-    if changes && record.command.is_none() { StepOutcome::FoundDone } else { StepOutcome::Done }
+    if changes && record.command.is_none() { StepOutcome::FoundDone } else { context.done(&record.step) }
 }
 
 fn stuck(record: &StepRecord, how: Stuck) -> Action {

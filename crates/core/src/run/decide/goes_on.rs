@@ -16,9 +16,8 @@ pub(super) fn cause_is_gone(state: &RunState, look: &Look) -> Option<Action> {
     let gone = match state.paused.as_ref()? {
         Pause::NoLock { .. } => "the lock in the cluster is held again".to_owned(),
         Pause::StepStuck { step, .. } => {
-            let is_done = |record: &StepRecord| {
-                record.step == *step && matches!(record.outcome, Some(StepOutcome::Done | StepOutcome::FoundDone))
-            };
+            let is_done =
+                |record: &StepRecord| record.step == *step && record.outcome.as_ref().is_some_and(StepOutcome::is_done);
             state.steps.values().any(is_done).then(|| format!("done by now: {}", step.kind().title()))?
         }
         Pause::FoundBeforeNode { .. } => {

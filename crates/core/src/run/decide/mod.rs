@@ -35,6 +35,7 @@ use follow_up::{FollowUp, follow_up};
 
 use super::pause::Pause;
 use super::state::RunState;
+use super::why_not_done::WhyNotDone;
 use crate::ids::UnixMs;
 use crate::migration_throttle::{Restraint, Throttle, restraint};
 
@@ -90,11 +91,14 @@ fn steps(seen: &Seen, context: &Context<'_>) -> Action {
     if let Some(action) = undo::votes(context) {
         return action;
     }
-    let mut waits = Vec::new();
+    let (mut waits, mut then) = (Vec::new(), Depth::Changes);
     for (id, record) in state.under_way() {
         match follow_up(context, id, record) {
             FollowUp::Act(action) => return *action,
             FollowUp::Wait(why) => {
+                if why.iter().any(WhyNotDone::is_about_other_nodes) {
+                    then = Depth::Everything;
+                }
                 let title = record.step.kind().title();
                 waits.extend(why.iter().map(|why| format!("{title}: {why}")));
             }
@@ -103,23 +107,23 @@ fn steps(seen: &Seen, context: &Context<'_>) -> Action {
     // Undo steps wait until none of our other steps is under way any more.
     let works = state.only_undoes() && state.under_way().any(|(_, record)| !record.step.is_undo());
     if state.paused.is_some() || works {
-        return wait(state, waits);
+        return wait(state, waits, then);
     }
     match next::next(context) {
         next::Next::Act(action) => *action,
-        next::Next::StageBusy => wait(state, waits),
+        next::Next::StageBusy => wait(state, waits, then),
         next::Next::Nothing => match end::still_open(context) {
             on if on.is_empty() => end::finish(state, seen),
-            on => wait(state, on),
+            on => wait(state, on, then),
         },
     }
 }
 
-fn wait(state: &RunState, on: Vec<String>) -> Action {
+fn wait(state: &RunState, on: Vec<String>, then: Depth) -> Action {
     if goes_on::wants_to_see_everything(state) {
         return Action::Wait { on, poll_s: goes_on::LOOK_AGAIN_S, then: Depth::Everything };
     }
     let moves = state.under_way().any(|(_, record)| record.step.is_move());
     let poll_s = if moves { POLL_S } else { POLL_CALMLY_S };
-    Action::Wait { on, poll_s, then: Depth::Changes }
+    Action::Wait { on, poll_s, then }
 }

@@ -1,15 +1,18 @@
 //! Ceph is told not to move data because the OSDs of one node are down for a while.
 //!
-//! The flag is set for the node's CRUSH host only (`ceph osd set-group`), so that an OSD that fails elsewhere
-//! meanwhile is still recovered from, and an administrator's own cluster-wide flag is not touched.
+//! The flag is set for the node's OSDs only (`ceph osd set-group`), so that an OSD that fails elsewhere meanwhile is
+//! still recovered from, and an administrator's own cluster-wide flag is not touched. They are named one by one: CRUSH
+//! knows a node's OSDs by whatever hosts somebody gave them, or by several (`pve1-ssd`, `pve1-hdd`).
+
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Act, Reading, SettingKind};
 use crate::command::Command;
-use crate::ids::NodeName;
+use crate::ids::{NodeName, OsdId};
 use crate::policy::Deadlines;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Ceph, Snapshot};
 use crate::steps::profile::{About, Class, Limits, OnNode};
 use crate::steps::status::StepStatus;
 use crate::steps::support::ceph_helper_for;
@@ -19,11 +22,34 @@ pub(super) const VERBS: [&str; 2] = ["set-noout", "unset-noout"];
 
 const FLAG: &str = "noout";
 
-/// `noout` for the OSDs of one host.
+/// `noout` for the OSDs of one node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Noout {
-    /// The node, by its CRUSH host name.
+    /// The node.
     pub node: NodeName,
+    /// Those of its OSDs that did not have the flag: setting and clearing are about these. Where none is named, as in
+    /// older journals, about the CRUSH host that is called like the node.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub osds: BTreeSet<OsdId>,
+}
+
+impl Noout {
+    /// For the CRUSH host that is called like the node.
+    pub fn by_host(node: NodeName) -> Self {
+        Self { node, osds: BTreeSet::new() }
+    }
+
+    /// For those OSDs of the node that are in use and do not have the flag; none where all have it.
+    pub fn missing(ceph: &Ceph, node: &NodeName) -> Option<Self> {
+        let without = ceph.osds_in_use_on(node).map(|(id, _)| id).filter(|id| !ceph.has_noout(&id.to_string()));
+        let osds: BTreeSet<OsdId> = without.collect();
+        (!ceph.noout_set_for(node) && !osds.is_empty()).then(|| Self { node: node.clone(), osds })
+    }
+
+    /// The names that it is set for, as Ceph takes them.
+    fn names(&self) -> Vec<String> {
+        if self.osds.is_empty() { vec![self.node.to_string()] } else { self.osds.iter().map(OsdId::to_string).collect() }
+    }
 }
 
 impl SettingKind for Noout {
@@ -58,8 +84,11 @@ impl SettingKind for Noout {
     fn read(&self, snapshot: &Snapshot) -> Result<Reading, Why> {
         Ok(match read(&snapshot.ceph)? {
             None => Reading::Gone(Why::NoCeph),
-            Some(ceph) if ceph.noout_set_for(&self.node) => Reading::Set,
-            Some(_) => Reading::NotSet,
+            Some(ceph) => match self.names().iter().filter(|name| ceph.has_noout(name)).count() {
+                0 => Reading::NotSet,
+                all if all == self.names().len() => Reading::Set,
+                _ => Reading::InPart,
+            },
         })
     }
 
@@ -73,16 +102,20 @@ impl SettingKind for Noout {
             Act::Undo => "unset-group",
         };
         let on = ceph_helper_for(snapshot, &self.node);
-        Some(Command::shell(&on, &["ceph", "osd", verb, FLAG, self.node.as_str()]))
+        let names = self.names();
+        let argv: Vec<&str> = ["ceph", "osd", verb, FLAG].into_iter().chain(names.iter().map(String::as_str)).collect();
+        Some(Command::shell(&on, &argv))
     }
 
     fn write(&self, act: Act, snapshot: &mut Snapshot) {
         let Some(ceph) = snapshot.ceph.known_mut().and_then(Option::as_mut) else { return };
-        let flags = ceph.node_flags.entry(self.node.to_string()).or_default();
-        match act {
-            Act::Set => drop(flags.insert(FLAG.to_owned())),
-            Act::Undo => drop(flags.remove(FLAG)),
+        for name in self.names() {
+            let flags = ceph.node_flags.entry(name).or_default();
+            match act {
+                Act::Set => drop(flags.insert(FLAG.to_owned())),
+                Act::Undo => drop(flags.remove(FLAG)),
+            }
         }
-        ceph.node_flags.retain(|host, flags| host != self.node.as_str() || !flags.is_empty());
+        ceph.node_flags.retain(|_, flags| !flags.is_empty());
     }
 }

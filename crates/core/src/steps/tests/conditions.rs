@@ -126,7 +126,7 @@ fn what_runs_on_a_node_is_known_from_its_tasks_alone() {
 }
 
 fn is_back(world: Fixture) -> StepStatus {
-    status(WaitBack { node: pve(1) }, world)
+    status(WaitBack { node: pve(1), without: Default::default() }, world)
 }
 
 fn view(world: &mut Snapshot, viewer: u32) -> &mut QuorumView {
@@ -399,4 +399,107 @@ fn a_start_is_done_only_once_ha_wants_the_guest_to_run() {
     blocked(start(fixture().stopped(vm()).guest(vm(), locked)), "backup");
     blocked(start(fixture().guest(vm(), |guest| guest.status = gap())), "timed out");
     impossible(start(fixture().guest(vm(), |guest| guest.node = pve(2))), "pve2");
+}
+
+/// A storage that all nodes should have, active on those that are named.
+fn with_media(active_on: &[u32], nodes: Option<&[u32]>) -> Fixture {
+    let media = Storage {
+        id: "media".into(),
+        kind: "nfs".to_owned(),
+        shared: true,
+        nodes: nodes.map(|nodes| nodes.iter().map(|node| pve(*node)).collect()),
+        disabled: false,
+        content: ["iso".to_owned()].into(),
+    };
+    fixture().change(|world| {
+        world.storages.known_mut().unwrap().insert("media".into(), media.clone());
+        for number in 1..=3 {
+            let active = active_on.contains(&number);
+            let there = world.nodes.get_mut(&pve(number)).unwrap().storages.known_mut().unwrap();
+            there.insert("media".into(), StorageOnNode { active, free_bytes: 1 });
+        }
+    })
+}
+
+#[test]
+fn a_node_is_back_without_a_storage_that_no_node_reaches_and_that_is_told() {
+    blocked(is_back(with_media(&[2, 3], None)), "storage media is not active on pve1");
+    blocked(is_back(with_media(&[3], None)), "storage media is not active on pve1");
+    let away = with_media(&[], None);
+    let told =
+        Step::from(WaitBack { node: pve(1), without: Default::default() }).not_waited_for(&away.clone().snapshot());
+    assert_eq!(Why::line(&told), "storage media is active on no node");
+    assert_eq!(is_back(away), StepStatus::Done);
+    // A node that could not be asked may have it; one that is offline says nothing either way.
+    let unread = |world: Fixture| world.node("pve3", |node| node.storages = gap());
+    blocked(is_back(unread(with_media(&[], None))), "storage media is not active on pve1");
+    let offline = |world: Fixture| {
+        world.node("pve3", |node| (node.online, node.storages) = (Known(false), gap())).change(|world| {
+            world.quorum.remove(&pve(3));
+        })
+    };
+    assert_eq!(is_back(offline(with_media(&[], None))), StepStatus::Done);
+    // Where no other node should have it, nothing says that it is away everywhere; nor does anything of a local one.
+    blocked(is_back(with_media(&[], Some(&[1]))), "storage media is not active on pve1");
+    let local = |world: &mut Snapshot| {
+        world.storages.known_mut().unwrap().get_mut(&"media".into()).unwrap().shared = false;
+    };
+    blocked(is_back(with_media(&[], None).change(local)), "storage media is not active on pve1");
+}
+
+#[test]
+fn a_node_is_back_without_what_was_away_before_its_turn_and_that_is_told() {
+    let back = Step::from(WaitBack { node: pve(1), without: ["media".into()].into() });
+    let world = with_media(&[2, 3], None).snapshot();
+    assert_eq!(back.kind().status(&world), StepStatus::Done);
+    assert_eq!(Why::line(&back.not_waited_for(&world)), "storage media is not active on pve1");
+    assert_eq!(back.not_waited_for(&with_media(&[1, 2, 3], None).snapshot()), []);
+}
+
+#[test]
+fn a_link_that_another_node_has_lost_to_everybody_does_not_hold_the_return_of_this_one() {
+    let lost = |to: &'static [u32]| {
+        move |world: &mut Snapshot| {
+            let view = view(world, 2);
+            for other in to {
+                view.links.get_mut(&pve(*other)).unwrap()[0].connected = false;
+            }
+        }
+    };
+    blocked(is_back(fixture().change(lost(&[1]))), "pve2 does not reach pve1 over all links");
+    let world = fixture().change(lost(&[1, 3]));
+    let told =
+        Step::from(WaitBack { node: pve(1), without: Default::default() }).not_waited_for(&world.clone().snapshot());
+    assert_eq!(Why::line(&told), "pve2 does not reach pve1 over all links");
+    assert_eq!(is_back(world), StepStatus::Done);
+}
+
+#[test]
+fn noout_is_about_the_osds_that_lacked_it_and_its_undo_about_the_same() {
+    let of_osd = |world: &mut Snapshot, id: u32| {
+        ceph(world).node_flags.insert(format!("osd.{id}"), ["noout".to_owned()].into());
+    };
+    let two_osds = fixture().change(|world| {
+        let osd = ceph(world).osds.values().find(|osd| osd.node == pve(1)).unwrap().clone();
+        ceph(world).osds.insert(crate::ids::OsdId(7), osd);
+    });
+    let world = two_osds.clone().snapshot();
+    let all = Noout::missing(world.ceph().unwrap(), &pve(1)).unwrap();
+    assert_eq!(all.osds.len(), 2);
+    // One has the flag from an administrator: it is left out, and so is never cleared.
+    let world = two_osds.clone().change(|world| of_osd(world, 7));
+    let rest = Noout::missing(world.clone().snapshot().ceph().unwrap(), &pve(1)).unwrap();
+    assert_eq!((rest.osds.len(), rest.osds.contains(&crate::ids::OsdId(7))), (1, false));
+    assert_eq!(status(set(rest.clone()), world.clone()), StepStatus::Ready);
+    assert_eq!(status(undo(rest.clone()), world.clone()), StepStatus::Done);
+    // Half of what it is about is set: both the setting and the undo have something to do.
+    assert_eq!(status(set(all.clone()), world.clone()), StepStatus::Ready);
+    assert_eq!(status(undo(all.clone()), world), StepStatus::Ready);
+    let command = set(all).kind().command(&two_osds.clone().snapshot()).unwrap().to_string();
+    assert!(command.contains("ceph osd set-group noout osd.0 osd.7"), "{command}");
+    // Where all have it, by whichever name, there is nothing to set.
+    let by_host = two_osds.change(|world| {
+        ceph(world).node_flags.insert("pve1".to_owned(), ["noout".to_owned()].into());
+    });
+    assert_eq!(Noout::missing(by_host.snapshot().ceph().unwrap(), &pve(1)), None);
 }

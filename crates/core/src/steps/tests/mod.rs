@@ -54,8 +54,8 @@ fn samples() -> Vec<Step> {
         undo(Rebalance {}),
         set(Maintenance { node: node() }),
         undo(Maintenance { node: node() }),
-        set(Noout { node: node() }),
-        undo(Noout { node: node() }),
+        set(Noout::by_host(node())),
+        undo(Noout::by_host(node())),
         set(votes.clone()),
         undo(votes),
         eject.back().into(),
@@ -68,7 +68,7 @@ fn samples() -> Vec<Step> {
         WaitEmpty { node: node() }.into(),
         UpgradePackages { node: node(), unit: "quorate-upgrade-t".into() }.into(),
         Reboot { node: node(), from_boot: "boot".into() }.into(),
-        WaitBack { node: node() }.into(),
+        WaitBack { node: node(), without: Default::default() }.into(),
         WaitHaIdle { node: node() }.into(),
         FinalCheck {}.into(),
     ]
@@ -192,7 +192,7 @@ fn lowered_votes_of_a_partition_without_quorum_are_undone_exactly() {
 fn a_setting_that_is_gone_counts_as_undone_and_cannot_be_set() {
     let (mut bare, guest) = (world(), guest());
     (bare.ceph, bare.ha) = (Known(None), Known(crate::snapshot::Ha::default()));
-    for setting in [Setting::from(Noout { node: "pve1".into() }), Failback { guest }.into()] {
+    for setting in [Setting::from(Noout::by_host("pve1".into())), Failback { guest }.into()] {
         assert!(matches!(set(setting.clone()).kind().status(&bare), StepStatus::Impossible(_)), "{setting:?}");
         assert_eq!(undo(setting.clone()).kind().status(&bare), StepStatus::Done, "{setting:?}");
     }
@@ -204,6 +204,6 @@ fn a_step_is_read_back_from_the_journal_as_it_was_written() {
         let json = serde_json::to_string(&step).unwrap();
         assert_eq!(serde_json::from_str::<Step>(&json).unwrap(), step, "{json}");
     }
-    let noout = serde_json::to_value(set(Noout { node: "pve1".into() })).unwrap();
+    let noout = serde_json::to_value(set(Noout::by_host("pve1".into()))).unwrap();
     assert_eq!(noout, serde_json::json!({"step": "change-setting", "act": "set", "setting": "noout", "node": "pve1"}));
 }

@@ -141,6 +141,7 @@ fn storages(snapshot: &Snapshot, notes: &mut Notes) -> Vec<StoragePart> {
         used_gib: 0,
         files: BTreeMap::new(),
         only_on: BTreeMap::new(),
+        served_by: None,
     });
     parts
 }
@@ -161,6 +162,7 @@ fn storage(snapshot: &Snapshot, storage: &Storage) -> StoragePart {
         total_gib: (2 * free_gib).max(16),
         used_gib: free_gib,
         only_on: BTreeMap::new(),
+        served_by: None,
         files: files.map(|(disk, volume)| (volume.to_owned(), disk.size_bytes >> 20)).collect(),
     }
 }

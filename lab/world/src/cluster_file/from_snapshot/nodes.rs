@@ -69,6 +69,8 @@ pub(super) fn parts(snapshot: &Snapshot, notes: &mut Notes) -> Vec<NodePart> {
             host_used_gib: HOST_GIB.min(memory_gib / 8),
             osds: snapshot.ceph().map_or(0, |ceph| ceph.osds_on(name).count() as u32),
             ceph: daemons(snapshot, node),
+            crush_hosts: Vec::new(),
+            compute_only: false,
             installed: installed(node, &newest, notes),
             pinned: None,
         }

@@ -93,11 +93,12 @@ impl Fixture {
         self
     }
 
-    /// Stops a guest that was added before.
+    /// Stops a guest that was added before, for longer than its node is up: it does not start by itself.
     #[must_use]
     pub fn stopped(mut self, id: GuestId) -> Self {
         if let Some(guest) = self.0.guests.get_mut(&id) {
             guest.status = Known(GuestStatus::Stopped);
+            guest.onboot = Known(false);
             let local = self.0.nodes.get_mut(&guest.node).and_then(|node| node.local_guests.known_mut());
             for listed in local.into_iter().flatten().filter(|listed| listed.vmid == id.vmid) {
                 listed.running = false;
@@ -139,7 +140,10 @@ impl Fixture {
             let packages = node.packages.known_mut().expect("a fixture's packages are known");
             for package in std::mem::take(&mut packages.pending) {
                 match package.name.as_str() {
-                    "pve-manager" => node.pve_version = Known(package.to),
+                    "pve-manager" => {
+                        node.running_manager = Known(package.to.clone());
+                        node.pve_version = Known(package.to);
+                    }
                     "pve-qemu-kvm" => node.qemu_version = Known(package.to),
                     _ => {}
                 }
@@ -292,6 +296,9 @@ fn node(name: &NodeName) -> Node {
             pending("pve-qemu-kvm", Some("10.1.2-3"), "10.1.2-5"),
         ],
         removals: Vec::new(),
+        kept_back: Vec::new(),
+        held: Vec::new(),
+        installed: BTreeMap::new(),
         broken: Vec::new(),
         lists_age_s: Some(60),
         locked: false,
@@ -304,6 +311,9 @@ fn node(name: &NodeName) -> Node {
     let flags = ["aes", "avx2"].map(str::to_owned).into();
     node.cpu = Known(Cpu { count: 32, model: "Fixture 9000".to_owned(), flags });
     node.pve_version = Known("9.1.1".into());
+    node.running_manager = Known("9.1.1".into());
+    node.reboot_required = Known(None);
+    node.going_down = Known(None);
     node.qemu_version = Known("10.1.2-3".into());
     node.corosync_version = Known("3.1.9-pve2".into());
     node.kernel =

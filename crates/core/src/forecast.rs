@@ -22,8 +22,8 @@ use crate::observed::Observed;
 use crate::placement::footprint_bytes;
 use crate::plan::{NodeStep, Plan, PlannedStep};
 use crate::policy::{ConsentKind, Policy};
-use crate::snapshot::{AffinityRule, Lock, Snapshot, TargetRefusal};
-use crate::steps::{Change, Class, IfImpossible, OnNode, Step, StepStatus, Why};
+use crate::snapshot::{AffinityRule, GuestStatus, Lock, Snapshot, TargetRefusal};
+use crate::steps::{Change, Class, IfImpossible, OnNode, Step, StepStatus, Why, set_status};
 
 pub(crate) use node_out::node_out;
 
@@ -180,6 +180,11 @@ impl Walk<'_> {
     /// Guests that move in the stages after the reboot command do so while the node is away.
     fn leave(&mut self, reboot: &Step) {
         reboot.during(&mut self.state);
+        // What starts once the node has booted does not run while it is away.
+        let Some(node) = reboot.node() else { return };
+        let started = self.state.guests_on(node).filter(|guest| guest.may_be_running() && guest.onboot.is(&true));
+        let started: Vec<GuestId> = started.map(|guest| guest.id).collect();
+        started.into_iter().for_each(|guest| set_status(&mut self.state, guest, node, GuestStatus::Stopped));
         self.said = None;
     }
 

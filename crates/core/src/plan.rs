@@ -107,6 +107,9 @@ pub struct Costs {
     pub downtime_s: BTreeMap<GuestId, u64>,
     /// Nodes that are rebooted.
     pub reboots: u32,
+    /// Guests that are stopped and that PVE starts when their node has booted (onboot), with that node.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub starts: BTreeMap<GuestId, NodeName>,
     /// Expected duration in seconds.
     pub duration_s: u64,
 }

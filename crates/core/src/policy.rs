@@ -185,7 +185,7 @@ pub enum StoppedGuests {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RebootWhen {
-    /// If the kernel that would boot is not the one that runs.
+    /// If something is installed, or comes with the upgrade, that runs only after a boot: a kernel, Ceph, microcode.
     Needed,
     /// Always, also without a new kernel.
     Always,

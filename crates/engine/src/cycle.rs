@@ -1,16 +1,14 @@
 //! The loop: decide, perform, record, until the run is over or this process has to leave it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use quorate_core::ids::NodeName;
 use quorate_core::run::{Action, Asked, Event, NotBegun, Pause, Request, RunOutcome};
 use quorate_core::snapshot::Snapshot;
 
 use crate::act::Lowered;
 use crate::drive::{DriveError, Driver, Ended};
-use crate::prepare::{Prepared, refresh_failed};
-use crate::refresh::{refresh, stale};
+use crate::prepare::{Prepared, not_refreshed};
+use crate::refresh::{Refreshed, refresh, stale};
 
 impl Driver<'_> {
     /// Drives until the run is over, or paused and told to leave then.
@@ -61,27 +59,30 @@ impl Driver<'_> {
     /// # Errors
     /// The journal cannot be written.
     pub async fn prepare(&mut self, before: &Snapshot) -> Result<Prepared, DriveError> {
-        let failed = self.refresh(before).await?;
+        let refreshed = self.refresh(before).await?;
         let snapshot = self.looker.look_before_a_run(&self.ports).await;
         self.note_certificates()?;
         self.seen.turn();
         let mut prepared = Prepared::of(Arc::unwrap_or_clone(snapshot), &self.state.policy, &self.run);
-        prepared.findings.splice(0..0, failed.iter().map(|(node, why)| refresh_failed(node.clone(), why)));
+        prepared.findings.splice(0..0, not_refreshed(refreshed, &self.state.policy));
         Ok(prepared)
     }
 
-    async fn refresh(&mut self, before: &Snapshot) -> Result<BTreeMap<NodeName, String>, DriveError> {
+    async fn refresh(&mut self, before: &Snapshot) -> Result<Refreshed, DriveError> {
         let nodes = stale(before);
         if nodes.is_empty() {
-            return Ok(BTreeMap::new());
+            return Ok(Refreshed::default());
         }
         self.append(Event::ListsRefreshBegun { nodes: nodes.clone() })?;
-        let failed = match self.surely_ours().await {
+        let refreshed = match self.surely_ours().await {
             Ok(_) => refresh(&self.ports, &nodes).await,
-            Err(why) => nodes.into_iter().map(|node| (node, why.to_string())).collect(),
+            Err(why) => {
+                let failed = nodes.into_iter().map(|node| (node, why.to_string())).collect();
+                Refreshed { failed, ..Refreshed::default() }
+            }
         };
-        self.append(Event::ListsRefreshed { failed: failed.clone() })?;
-        Ok(failed)
+        self.append(Event::ListsRefreshed { failed: refreshed.failed.clone() })?;
+        Ok(refreshed)
     }
 
     /// Ends a run that has followed no plan, and lets go of everything.

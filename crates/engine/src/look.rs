@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use quorate_core::checks;
 use quorate_core::ids::{GuestId, NodeName};
 use quorate_core::observed::Observed;
 use quorate_core::run::{Depth, RunState};
@@ -44,7 +45,7 @@ impl Looker {
                     changed_guests: changed_guests(state),
                     hosts: Hosts::Only(Vec::new(), previous),
                 };
-                Arc::new(observe(ports, look).await)
+                seen(observe(ports, look).await, state)
             }
             _ => self.look_deeply(ports, state, nodes_in_turn(state)).await,
         };
@@ -66,7 +67,7 @@ impl Looker {
     async fn look_deeply(&mut self, ports: &Ports, state: &RunState, checked: Vec<NodeName>) -> Arc<Snapshot> {
         let hosts = self.last.as_ref().map_or(Hosts::All, |last| Hosts::Only(checked, last));
         let look = Look { avoid: avoid(state), known_nodes: self.known_nodes(), hosts, ..Look::full() };
-        let snapshot = Arc::new(observe(ports, look).await);
+        let snapshot = seen(observe(ports, look).await, state);
         self.last = Some(snapshot.clone());
         snapshot
     }
@@ -84,6 +85,12 @@ impl Looker {
     pub(crate) fn has_seen(&mut self, snapshot: Snapshot) {
         self.last = Some(Arc::new(snapshot));
     }
+}
+
+/// The snapshot, with what the operator has accepted by now.
+fn seen(mut snapshot: Snapshot, state: &RunState) -> Arc<Snapshot> {
+    checks::accept_health(&mut snapshot, &state.policy);
+    Arc::new(snapshot)
 }
 
 /// The node that was upgraded last and the one that is next: PVE's checker is run on both between the node steps.

@@ -11,7 +11,7 @@ use quorate_core::snapshot::Snapshot;
 use quorate_pve::observe::{Hosts, Look, observe};
 use quorate_pve::ports::Ports;
 
-use crate::refresh::{refresh, stale};
+use crate::refresh::{Refreshed, refresh, stale};
 
 /// Everything that an operator should see before a run.
 #[derive(Clone, Debug)]
@@ -59,8 +59,7 @@ pub async fn prepare(
         let before = look_before_a_run(ports, known_nodes.clone()).await;
         // Not while a driver may be at work; the check of its lock says who it is, and that is in the way of a plan.
         if before.driver.known().is_some() && !checks::another_driver_works(&before) {
-            let failed = refresh(ports, &stale(&before)).await;
-            findings.extend(failed.into_iter().map(|(node, why)| refresh_failed(node, &why)));
+            findings = not_refreshed(refresh(ports, &stale(&before)).await, policy);
         }
     }
     let snapshot = observe(ports, Look { known_nodes, ..Look::full() }).await;
@@ -74,7 +73,14 @@ pub async fn look_before_a_run(ports: &Ports, known_nodes: Vec<NodeName>) -> Sna
     observe(ports, Look { known_nodes, hosts: Hosts::Nobody, ..Look::full() }).await
 }
 
-pub(crate) fn refresh_failed(node: NodeName, why: &str) -> Finding {
+/// What is in the way after a refresh.
+pub(crate) fn not_refreshed(refreshed: Refreshed, policy: &Policy) -> Vec<Finding> {
+    let failed = refreshed.failed.into_iter().map(|(node, why)| refresh_failed(node, &why));
+    let kept = refreshed.kept.into_iter().map(|(node, warning)| checks::kept_old_lists(node, warning, policy));
+    failed.chain(kept).collect()
+}
+
+fn refresh_failed(node: NodeName, why: &str) -> Finding {
     let problem = format!("the package lists of {node} could not be refreshed: {why}");
     let remedy = format!("run `apt-get update` on {node} and fix the repository that it names");
     WhyNoPlan::PackageLists.finding(Subject::Node(node), problem, remedy)
@@ -87,7 +93,8 @@ impl Prepared {
     }
 }
 
-fn of_snapshot(snapshot: Snapshot, policy: &Policy, run: &RunId) -> Prepared {
+fn of_snapshot(mut snapshot: Snapshot, policy: &Policy, run: &RunId) -> Prepared {
+    checks::accept_health(&mut snapshot, policy);
     let findings = checks::run_all(&snapshot, policy, Asked::BeforeARun);
     if checks::another_driver_works(&snapshot) {
         // What its run has under way is no reason against a plan, and none for a remedy.

@@ -29,9 +29,18 @@ pub fn stale(snapshot: &Snapshot) -> BTreeSet<NodeName> {
     stale.map(|node| node.name.clone()).collect()
 }
 
-/// Refreshes the lists of these nodes. Returns what failed, by node; nothing means success.
-pub async fn refresh(ports: &Ports, nodes: &BTreeSet<NodeName>) -> BTreeMap<NodeName, String> {
-    let mut failed = BTreeMap::new();
+/// How a refresh went, by node; a node that is in neither has fresh lists.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Refreshed {
+    /// It failed, for this reason.
+    pub failed: BTreeMap<NodeName, String>,
+    /// A source did not answer, and apt kept what it had of it: its first warning.
+    pub kept: BTreeMap<NodeName, String>,
+}
+
+/// Refreshes the lists of these nodes.
+pub async fn refresh(ports: &Ports, nodes: &BTreeSet<NodeName>) -> Refreshed {
+    let Refreshed { mut failed, mut kept } = Refreshed::default();
     let mut tasks = Vec::new();
     for node in nodes {
         let path = format!("/nodes/{node}/apt/update");
@@ -43,11 +52,26 @@ pub async fn refresh(ports: &Ports, nodes: &BTreeSet<NodeName>) -> BTreeMap<Node
         }
     }
     for (node, upid) in tasks {
-        if let Err(why) = finished(ports, node, &upid).await {
-            failed.insert(node.clone(), why);
+        match finished(ports, node, &upid).await {
+            Err(why) => drop(failed.insert(node.clone(), why)),
+            Ok(()) => kept.extend(warning(ports, node, &upid).await.map(|warning| (node.clone(), warning))),
         }
     }
-    failed
+    Refreshed { failed, kept }
+}
+
+/// apt's warning that a source did not answer: then it keeps what it had, and its exit status is 0. A log that cannot
+/// be read counts as one.
+async fn warning(ports: &Ports, node: &NodeName, upid: &str) -> Option<String> {
+    let path = format!("/nodes/{node}/tasks/{upid}/log");
+    let request = ApiRequest { params: vec![("limit".to_owned(), "1000".to_owned())], ..ApiRequest::get(path) };
+    let lines = match ports.api.call(request).await {
+        Ok(Value::Array(lines)) => lines,
+        Ok(other) => return Some(format!("its log is not known: {other}")),
+        Err(error) => return Some(format!("its log is not known: {error}")),
+    };
+    let warns = |line: &&str| line.starts_with("W: Failed to fetch") || line.starts_with("W: Some index files failed");
+    lines.iter().filter_map(|line| line["t"].as_str()).find(warns).map(|line| line.trim().chars().take(300).collect())
 }
 
 async fn finished(ports: &Ports, node: &NodeName, upid: &str) -> Result<(), String> {

@@ -69,6 +69,14 @@ impl Armed {
         found.is_some()
     }
 
+    pub(crate) fn take_mirror_stale(&mut self, node: &NodeName) -> bool {
+        let found = self.take(|fault| match fault {
+            FaultKind::MirrorStale { node: n, times } if n == node => Some(((), again(times))),
+            _ => None,
+        });
+        found.is_some()
+    }
+
     pub(crate) fn take_boot_never(&mut self, node: &NodeName) -> bool {
         let found = self.take(|fault| match fault {
             FaultKind::BootNever { node: n } if n == node => Some(((), false)),

@@ -165,6 +165,9 @@ impl World {
     }
 }
 
+/// How old the package lists are at the start.
+const LISTS_AGE_MS: u64 = 9 * 3_600_000;
+
 fn build_node(file: &ClusterFile, part: &NodePart, nodeid: u32, booted_ms: u64, rng: &mut Rng) -> Node {
     let mut installed: BTreeMap<String, Version> =
         file.installed.iter().map(|(name, version)| (name.clone(), Version::new(version.clone()))).collect();
@@ -172,6 +175,7 @@ fn build_node(file: &ClusterFile, part: &NodePart, nodeid: u32, booted_ms: u64, 
     let running = Version::new(file.kernel.running.clone());
     let corosync_running = installed.get("corosync").cloned().unwrap_or_else(|| Version::new("3.1.9-pve2"));
     let lists = installed.clone();
+    let refreshed_ms = (file.cluster.start_unix_s * 1000).saturating_sub(LISTS_AGE_MS);
     Node {
         name: part.name.clone(),
         nodeid,
@@ -194,7 +198,9 @@ fn build_node(file: &ClusterFile, part: &NodePart, nodeid: u32, booted_ms: u64, 
         packages: Packages {
             installed,
             lists,
-            lists_at_ms: booted_ms,
+            // PVE has refreshed them last night.
+            lists_at_ms: refreshed_ms,
+            held: BTreeSet::new(),
             broken: Vec::new(),
             interrupted: false,
             locked_by: None,
@@ -225,6 +231,7 @@ fn build_node(file: &ClusterFile, part: &NodePart, nodeid: u32, booted_ms: u64, 
         pmxcfs_alone: false,
         pmxcfs_away_until_ms: 0,
         pvestatd_hangs_until_ms: 0,
+        shutdown_due: None,
         surroundings: super::node::Surroundings::default(),
     }
 }

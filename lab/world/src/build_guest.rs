@@ -46,7 +46,7 @@ pub(super) fn build_guest(part: &GuestPart, now_ms: u64) -> Result<Guest, Cluste
         cpu: part.cpu.clone().unwrap_or_else(|| "x86-64-v2-AES".to_owned()),
         machine: None,
         ostype: if part.id.kind == GuestKind::Ct { "debian".to_owned() } else { "l26".to_owned() },
-        onboot: part.onboot && part.state == "running",
+        onboot: part.onboot.unwrap_or(part.state == "running"),
         agent: part.agent && part.id.kind == GuestKind::Vm,
         disks,
         nets: vec![Net {

@@ -259,9 +259,9 @@ pub struct GuestPart {
     /// Does HA move it back to its preferred node?
     #[serde(default = "yes")]
     pub failback: bool,
-    /// Does it start with its node?
-    #[serde(default = "yes")]
-    pub onboot: bool,
+    /// Does it start with its node? By default if it runs.
+    #[serde(default)]
+    pub onboot: Option<bool>,
     /// Does it have a guest agent?
     #[serde(default = "yes")]
     pub agent: bool,

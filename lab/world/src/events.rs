@@ -19,6 +19,8 @@ pub enum Event {
     Watchdog(NodeName),
     /// Next stage of a shutdown; `boots` guards against a later boot of the machine.
     Down(NodeName, u32),
+    /// A shutdown that was scheduled is due, if it still is (guarded by boots).
+    ScheduledDown(NodeName, u32),
     /// Next stage of a boot.
     Boot(NodeName, u32, BootStage),
     /// A transient unit makes progress.

@@ -125,6 +125,7 @@ impl World {
             | FaultKind::ShutdownHangs { .. }
             | FaultKind::PostinstHangs { .. }
             | FaultKind::MirrorLost { .. }
+            | FaultKind::MirrorStale { .. }
             | FaultKind::BootOldKernel { .. }
             | FaultKind::BootNever { .. }
             | FaultKind::BootRenamesNics { .. }

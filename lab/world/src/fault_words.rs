@@ -113,6 +113,11 @@ pub const FAULTS: &[FaultForm] = &[
     ),
     form("postinst-hangs", &[Node("node"), Text("package")], "the next upgrade of this package never ends"),
     form("mirror-lost", &[Node("node"), Number("times")], "the download of the next upgrades breaks off"),
+    form(
+        "mirror-stale",
+        &[Node("node"), Number("times")],
+        "the node's mirror does not answer the next apt-get update, which warns and keeps the lists that it has",
+    ),
     form("pmxcfs-restarts", &[Node("node"), Number("seconds")], "/etc/pve is empty on the node for that long"),
     form(
         "storage-gone",

@@ -248,6 +248,14 @@ pub enum FaultKind {
         /// How many times.
         times: u32,
     },
+    /// The mirror of a node does not answer `apt-get update`, which then warns, keeps the lists that it has, and ends
+    /// with status 0.
+    MirrorStale {
+        /// The node concerned.
+        node: NodeName,
+        /// How many times.
+        times: u32,
+    },
     /// pmxcfs of a node is restarted: `/etc/pve` is an empty directory for some seconds.
     PmxcfsRestarts {
         /// The node concerned.

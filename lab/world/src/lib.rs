@@ -32,6 +32,7 @@ pub mod lifecycle;
 pub mod migration;
 mod migration_rates;
 mod migration_steps;
+mod mirrors;
 pub mod node;
 mod other_hands;
 pub mod packages;
@@ -129,6 +130,7 @@ impl World {
             Event::LrmRound(node) => self.on_lrm_round(&node),
             Event::Watchdog(node) => self.on_watchdog(&node),
             Event::Down(node, boots) => self.on_down(&node, boots),
+            Event::ScheduledDown(node, boots) => self.on_scheduled_down(&node, boots),
             Event::Boot(node, boots, stage) => self.on_boot(&node, boots, stage),
             Event::UnitStep(node, unit, boots, step) => self.on_unit_step(&node, &unit, boots, step),
             Event::Migration(guest, generation) => self.on_migration(guest, generation),

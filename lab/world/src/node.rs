@@ -92,6 +92,8 @@ pub struct Node {
     pub pmxcfs_away_until_ms: u64,
     /// Nothing is reported about this node to the others until this moment.
     pub pvestatd_hangs_until_ms: u64,
+    /// When it goes down by a shutdown that is scheduled (`shutdown +10`), and what follows.
+    pub shutdown_due: Option<(u64, AfterDown)>,
     /// Other properties of its operating system.
     pub surroundings: Surroundings,
 }
@@ -107,6 +109,8 @@ pub struct Surroundings {
     pub efi_free_bytes: u64,
     /// Modules that are built on the machine, as `dkms status` lists them.
     pub dkms: Vec<String>,
+    /// The packages that asked for a reboot, if any did: `/run/reboot-required` is gone after it.
+    pub reboot_required: Option<Vec<String>>,
     /// Additional lines that PVE's checker prints: `FAIL: systemd-boot meta-package installed`.
     pub checker_says: Vec<String>,
 }
@@ -118,6 +122,7 @@ impl Default for Surroundings {
             boot_partitions: Vec::new(),
             efi_free_bytes: 980 << 20,
             dkms: Vec::new(),
+            reboot_required: None,
             checker_says: Vec::new(),
         }
     }
@@ -212,8 +217,10 @@ pub struct Packages {
     pub installed: BTreeMap<String, Version>,
     /// Candidates in this node's package lists, as of its last `apt update`.
     pub lists: BTreeMap<String, Version>,
-    /// When the lists (and `/var/lib/pve-manager/pkgupdates`) were last refreshed.
+    /// When PVE last wrote `/var/lib/pve-manager/pkgupdates`: after a refresh that succeeded.
     pub lists_at_ms: u64,
+    /// Packages that are held (`apt-mark hold`).
+    pub held: BTreeSet<String>,
     /// Half-configured packages (`dpkg --audit`).
     pub broken: Vec<String>,
     /// dpkg was interrupted: apt refuses until `dpkg --configure -a`.

@@ -6,7 +6,7 @@ use quorate_core::ids::{NodeName, UnitName, Upid};
 use quorate_core::version::Version;
 
 use super::events::Event;
-use super::node::{Repository, Unit, UnitState};
+use super::node::{Unit, UnitState};
 use super::{World, WorldError};
 
 /// What the repositories offer at this moment to every node.
@@ -58,6 +58,9 @@ impl World {
         else {
             return;
         };
+        if self.armed.take_mirror_stale(&node) {
+            return self.keeps_old_lists(&node, upid);
+        }
         if self.armed.take_apt_update_fail(&node) {
             self.task_says(upid, "Err:1 http://download.proxmox.com/debian/pve trixie InRelease");
             self.task_says(upid, "E: Some index files failed to download.");
@@ -70,7 +73,6 @@ impl World {
                 lists.entry(name.clone()).or_insert_with(|| version.clone());
             }
             machine.packages.lists = lists;
-            machine.packages.lists_at_ms = self.now_ms;
         }
         if let Some(uri) = self.repository_refused(&node) {
             self.task_says(upid, format!("Err:2 {uri} trixie InRelease"));
@@ -79,32 +81,13 @@ impl World {
             self.task_says(upid, format!("E: The repository '{uri} trixie InRelease' is not signed."));
             return self.end_task(upid, "command 'apt-get update' failed: exit code 100");
         }
+        if let Some(machine) = self.nodes.get_mut(&node) {
+            machine.packages.lists_at_ms = self.now_ms;
+        }
         for line in ["Hit:1 http://deb.debian.org/debian trixie InRelease", "Reading package lists..."] {
             self.task_says(upid, line);
         }
         self.end_task(upid, "OK");
-    }
-
-    /// An enterprise repository that is switched on, on a node without a valid subscription.
-    fn repository_refused(&self, node: &NodeName) -> Option<String> {
-        let machine = self.nodes.get(node).filter(|machine| machine.subscription != "active")?;
-        let enterprise = |repository: &&Repository| {
-            repository.enabled && repository.uri.starts_with("https://enterprise.proxmox.com/")
-        };
-        machine.repositories.iter().find(enterprise).map(|repository| repository.uri.clone())
-    }
-
-    /// A fault: the subscription has run out, and the enterprise repository is what the node uses.
-    pub(crate) fn lose_subscription(&mut self, node: &NodeName) {
-        let Some(machine) = self.nodes.get_mut(node) else { return };
-        machine.subscription = "expired".to_owned();
-        machine.repositories.push(Repository {
-            path: "/etc/apt/sources.list.d/pve-enterprise.sources".to_owned(),
-            enabled: true,
-            uri: "https://enterprise.proxmox.com/debian/pve".to_owned(),
-            suite: "trixie".to_owned(),
-            component: "pve-enterprise".to_owned(),
-        });
     }
 
     /// `dpkg --configure -a`: finishes what was interrupted. False if another process holds the lock.
@@ -120,7 +103,16 @@ impl World {
     /// What `apt-get -s dist-upgrade` on the node would install, from its present lists.
     pub fn pending(&self, node: &NodeName) -> Vec<Pending> {
         let Some(machine) = self.nodes.get(node) else { return Vec::new() };
-        self.newer_than(&machine.packages.installed, &machine.packages.lists)
+        let mut pending = self.newer_than(&machine.packages.installed, &machine.packages.lists);
+        pending.retain(|package| !machine.packages.held.contains(&package.name));
+        pending
+    }
+
+    /// What is held although the lists offer something newer: apt keeps it back.
+    pub fn kept_back(&self, node: &NodeName) -> Vec<String> {
+        let Some(packages) = self.nodes.get(node).map(|machine| &machine.packages) else { return Vec::new() };
+        let newer = self.newer_than(&packages.installed, &packages.lists).into_iter().map(|package| package.name);
+        newer.filter(|name| packages.held.contains(name)).collect()
     }
 
     /// Would an `apt update` and a dist-upgrade change anything?

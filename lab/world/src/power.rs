@@ -35,6 +35,23 @@ impl World {
         Ok(())
     }
 
+    /// `shutdown -r +10`: it goes down in ten minutes, unless that is taken back.
+    pub fn node_power_later(&mut self, node: &NodeName, then: AfterDown, minutes: u64) {
+        let due_ms = self.now_ms + minutes * 60_000;
+        let Some(machine) = self.nodes.get_mut(node) else { return };
+        machine.shutdown_due = Some((due_ms, then));
+        let boots = machine.boots;
+        self.events.at(due_ms, Event::ScheduledDown(node.clone(), boots));
+    }
+
+    pub(crate) fn on_scheduled_down(&mut self, node: &NodeName, boots: u32) {
+        let due =
+            self.nodes.get(node).filter(|machine| machine.boots == boots).and_then(|machine| machine.shutdown_due);
+        if let Some((_, then)) = due.filter(|(due_ms, _)| *due_ms <= self.now_ms) {
+            let _ = self.node_power(node, then);
+        }
+    }
+
     /// What HA does with its services on a node that goes down, by policy.
     fn lrm_shuts_down(&mut self, node: &NodeName, then: AfterDown) {
         let policy = self.options.shutdown_policy;
@@ -167,6 +184,8 @@ impl World {
         machine.api_up = false;
         machine.corosync_up = false;
         machine.packages.locked_by = None;
+        machine.shutdown_due = None;
+        machine.surroundings.reboot_required = None;
         machine.units.clear();
         for id in &machine.guests {
             if let Some(guest) = self.guests.get_mut(id).filter(|guest| !guest.is_running()) {

@@ -150,6 +150,12 @@ fn footer(page: &mut Page, plan: &Plan, snapshot: &Snapshot, policy: &Policy) {
             page.line(format!("          {guest} {name}, ~{}", duration(*seconds)));
         }
     }
+    for (guest, node) in &costs.starts {
+        let name = snapshot.guests.get(guest).map(|guest| guest.name.clone()).unwrap_or_default();
+        page.line(format!(
+            "Starts    {guest} {name}, stopped now: PVE starts it when {node} has booted (onboot is set)"
+        ));
+    }
     consents(page, &plan.consents, policy);
 }
 

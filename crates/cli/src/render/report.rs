@@ -1,6 +1,8 @@
 //! What a run did and what it cost: `quorate report`.
 
+use quorate_core::ids::NodeName;
 use quorate_core::run::{StepOutcome, WhyNotDone};
+use quorate_core::steps::OnNode;
 use quorate_core::view::{FinalCheckView, RunPhase, View};
 
 use super::log;
@@ -25,6 +27,7 @@ pub(crate) fn report(view: &View) -> Page {
     nodes(view, &mut page);
     costs(view, &mut page);
     downtime(view, &mut page);
+    started(view, &mut page);
     waived(view, &mut page);
     final_check(view, &mut page);
     troubles(view, &mut page);
@@ -90,6 +93,25 @@ fn downtime(view: &View, page: &mut Page) {
         let spent: u64 = downtimes.values().map(|down| down.seconds).sum();
         let agreed: u64 = budget.values().sum();
         page.line(format!("  {} of the {} agreed to", duration(spent), duration(agreed)));
+    }
+}
+
+/// Guests that were stopped when the run began, and that PVE has started with their nodes.
+fn started(view: &View, page: &mut Page) {
+    let booted = |node: &NodeName| {
+        let reboots = view.steps.iter().filter(|step| step.step.on_node() == OnNode::Reboots);
+        reboots
+            .filter(|step| step.step.node() == Some(node))
+            .any(|step| matches!(step.ended, Some((_, StepOutcome::Done))))
+    };
+    let started: Vec<_> = view.promised.starts.iter().filter(|(_, node)| booted(node)).collect();
+    if started.is_empty() {
+        return;
+    }
+    page.gap();
+    page.line("Guests that were stopped before, and that PVE starts with their node (onboot is set):");
+    for (guest, node) in started {
+        page.line(format!("  {guest}  with {node}"));
     }
 }
 

@@ -38,7 +38,7 @@ impl Check for Capacity {
 
     fn look(snapshot: &Snapshot, policy: &Policy, found: &mut Vec<Found>) {
         let mut tightest: Option<(u64, &NodeName)> = None;
-        for node in online(snapshot).filter(|node| has_turn(node, policy)) {
+        for node in online(snapshot).filter(|node| has_turn(snapshot, node, policy)) {
             let name = &node.name;
             let Some(holes) = holes(snapshot, policy, name) else { continue };
             let leaving = leaving(snapshot, policy, name);
@@ -74,7 +74,10 @@ fn leaving<'a>(snapshot: &'a Snapshot, policy: &Policy, node: &'a NodeName) -> V
 fn holes(snapshot: &Snapshot, policy: &Policy, out: &NodeName) -> Option<Vec<u64>> {
     let others = online(snapshot).filter(|node| node.name != *out);
     let hole = |node: &crate::snapshot::Node| {
-        let taken = snapshot.guests_on(&node.name).filter(|guest| guest.may_be_running()).map(footprint_bytes);
+        let running = snapshot.guests_on(&node.name).filter(|guest| guest.may_be_running());
+        // Those that its own reboot starts need their room as well.
+        let starting = snapshot.starts_with(&node.name).filter(|_| has_turn(snapshot, node, policy));
+        let taken = running.chain(starting).map(footprint_bytes);
         Some(usable_bytes(node.memory.known()?, policy).saturating_sub(taken.fold(0, u64::saturating_add)))
     };
     others.map(hole).collect()

@@ -1,10 +1,11 @@
 //! Ceph beyond its safety rules: flags and health checks that block nothing, no standby.
 
-use super::check::{Asked, Check, Waivable, kinds};
+use super::check::{Asked, Check, Waivable, finding_of, kinds};
+use super::waiving::waive;
 use crate::ids::{NodeName, OsdId};
 use crate::policy::Policy;
-use crate::snapshot::{Ceph, DaemonKind, Snapshot};
-use crate::steps::is_benign;
+use crate::snapshot::{Ceph, CephHealthCheck, DaemonKind, Snapshot};
+use crate::steps::{is_benign, lingers};
 
 pub(super) struct CephHealth;
 
@@ -18,6 +19,10 @@ kinds! {
     HostFlag { flag: String, host: String } => Warning, Cluster,
         ("the flag {flag} is set for {host}: it is respected and not cleared by a run"),
         ("Clear it if it was left behind: ceph osd unset-group {flag} {host}");
+    NotHarmless { code: String, message: String } => Blocking, Cluster,
+        ("Ceph: {code}: {message}. Whether a node may go down while this lasts is not known{}", lingers(&code)),
+        ("See: ceph health detail. If it has nothing to do with copies of data: ceph health mute {code} 1d, or a waiver of \
+          ceph-health with the text {code} in the configuration");
     Harmless { code: String, message: String, muted: bool } => Info, Cluster,
         ("Ceph: {code}{}: {message}", if muted { " (muted)" } else { "" }),
         ("It does not stop a run. See: ceph health detail");
@@ -40,7 +45,10 @@ impl Check for CephHealth {
          monitors, flags that a reboot does not go with, and every health check that is about redundancy. Flags that \
          keep Ceph from recovering fully, flags of one host and a manager without standby are warnings, and so is an \
          OSD that is down and out: its node has its turn without it. Health checks that are muted or say nothing about \
-         redundancy (a recent crash that is not archived, a late scrub) are for information. A noout that is set \
+         redundancy (a recent crash that is not archived, a late scrub, daemons of an older version) are for \
+         information. One that is not known to be harmless is blocking: wait until it ends, mute it in Ceph (`ceph \
+         health mute CODE 1d`), or waive it for this run with its code as the waiver's text. Placement groups, OSDs and \
+         monitors are looked at by themselves: no waiver makes a missing copy harmless. A noout that is set \
          already is respected and left as it is. Look with `ceph health detail`.";
     const WAIVABLE: Waivable = Waivable::Yes;
     const ASKED: Asked = Asked::BeforeARun;
@@ -50,7 +58,9 @@ impl Check for CephHealth {
         let Some(ceph) = snapshot.ceph() else { return };
         for (code, check) in &ceph.checks {
             let is_flag = matches!(code.as_str(), "OSDMAP_FLAGS" | "OSD_FLAGS");
-            if check.muted || (is_benign(code) && !is_flag) {
+            if !check.muted && !is_benign(code) {
+                found.push(not_harmless(code, check));
+            } else if check.muted || !is_flag {
                 let (message, muted) = (check.message.clone(), check.muted);
                 found.push(Found::Harmless { code: code.clone(), message, muted });
             }
@@ -63,6 +73,18 @@ impl Check for CephHealth {
             found.push(Found::OneManager);
         }
     }
+}
+
+/// A health check that is not known to be harmless.
+fn not_harmless(code: &str, check: &CephHealthCheck) -> Found {
+    Found::NotHarmless { code: code.to_owned(), message: check.message.clone() }
+}
+
+/// Does a waiver accept this health check? Then neither the rule nor a step waits for its end.
+pub(super) fn is_accepted(code: &str, check: &CephHealthCheck, policy: &Policy) -> bool {
+    let mut finding = [finding_of::<CephHealth>(not_harmless(code, check))];
+    waive(&mut finding, &policy.waive);
+    finding[0].waived.is_some()
 }
 
 /// Those that are not known to be harmless are the rule's.

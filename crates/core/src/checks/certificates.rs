@@ -13,7 +13,7 @@ kinds! {
         ("{node} shows the certificate {shown}, but {pinned} is pinned: nothing is sent to its API"),
         ("If it was renewed or replaced, print it on {node}: openssl x509 -in /etc/pve/local/pve-ssl.pem -noout \
           -fingerprint -sha256 (pveproxy-ssl.pem, if there is one). If that is {shown}, put it into quorate.toml in place \
-          of the old one");
+          of the old one; a process that runs reads it when it is started again (quorate resume)");
 }
 
 impl Check for Certificates {

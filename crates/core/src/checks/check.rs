@@ -157,11 +157,13 @@ impl AnyCheck {
 fn findings<C: Check>(snapshot: &Snapshot, policy: &Policy) -> Vec<Finding> {
     let mut found = Vec::new();
     C::look(snapshot, policy, &mut found);
-    let name = |found: C::Found| {
-        let Told { name, severity, subject, problem, remedy } = found.tell();
-        Finding { check: C::ID.to_owned(), kind: kebab(name), severity, subject, problem, remedy, waived: None }
-    };
-    found.into_iter().map(name).collect()
+    found.into_iter().map(finding_of::<C>).collect()
+}
+
+/// What a check has found, as it is shown.
+pub(super) fn finding_of<C: Check>(found: C::Found) -> Finding {
+    let Told { name, severity, subject, problem, remedy } = found.tell();
+    Finding { check: C::ID.to_owned(), kind: kebab(name), severity, subject, problem, remedy, waived: None }
 }
 
 /// `root-full` of `RootFull`.

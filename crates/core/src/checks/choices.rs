@@ -44,7 +44,7 @@ pub fn config_line(guest: GuestId, policy: GuestPolicy) -> String {
 
 /// Guests that are in the way of a run and for which the policy does not say what to do, in order.
 pub fn open_questions(snapshot: &Snapshot, policy: &Policy) -> Vec<Question> {
-    let turn = |guest: &&Guest| snapshot.nodes.get(&guest.node).is_none_or(|node| has_turn(node, policy));
+    let turn = |guest: &&Guest| snapshot.nodes.get(&guest.node).is_none_or(|node| has_turn(snapshot, node, policy));
     let asked = snapshot.guests.values().filter(|guest| guest.may_be_running() && policy.of(guest).is_none());
     let asked = asked.filter(|guest| !guest.tags.contains(crate::policy::tags::SKIP)).filter(turn);
     let question = |guest: &Guest| {

@@ -58,7 +58,7 @@ impl std::fmt::Display for GuestOutcomeKind {
 /// The outcome for one guest.
 pub fn guest_outcome(snapshot: &Snapshot, policy: &Policy, guest: &Guest) -> GuestOutcome {
     let is = |kind, why: &str| GuestOutcome { kind, why: why.to_owned() };
-    if snapshot.nodes.get(&guest.node).is_some_and(|node| !has_turn(node, policy)) {
+    if snapshot.nodes.get(&guest.node).is_some_and(|node| !has_turn(snapshot, node, policy)) {
         return is(GuestOutcomeKind::Untouched, "its node is up to date");
     }
     if !guest.may_be_running() {

@@ -63,7 +63,7 @@ impl Check for GuestOutcomes {
 
     fn look(snapshot: &Snapshot, policy: &Policy, found: &mut Vec<Found>) {
         for guest in snapshot.guests.values().filter(|guest| guest.may_be_running()) {
-            if snapshot.nodes.get(&guest.node).is_none_or(|node| has_turn(node, policy)) {
+            if snapshot.nodes.get(&guest.node).is_none_or(|node| has_turn(snapshot, node, policy)) {
                 judge(snapshot, policy, guest, found);
             }
         }

@@ -24,6 +24,7 @@ pub use upgrade_checker::is_inherent;
 pub use waiving::{accept, asked, means, parse_waiver, waivable};
 
 use self::check::Check;
+use crate::ids::NodeName;
 use crate::policy::Policy;
 use crate::snapshot::Snapshot;
 
@@ -59,6 +60,9 @@ checks! {
     node_versions::NodeVersions,
     upgrade_checker::UpgradeChecker,
     pending_updates::PendingUpdates,
+    old_package_lists::OldPackageLists,
+    offered_versions::OfferedVersions,
+    held_packages::HeldPackages,
     repositories::Repositories,
     third_party_sources::ThirdPartySources,
     dpkg_state::DpkgState,
@@ -77,11 +81,31 @@ checks! {
     upcoming_backups::UpcomingBackups,
     replication::Replication,
     machine_versions::MachineVersions,
+    running_qemu::RunningQemu,
     container_cgroups::ContainerCgroups,
     mediated_devices::MediatedDevices,
+    start_at_boot::StartAtBoot,
     guest_verdict::GuestOutcomes,
     orphaned_guests::OrphanedGuests,
     capacity::Capacity,
+}
+
+/// Marks the health checks of Ceph that a waiver accepts: neither a rule nor a step waits for their end. To be done with
+/// each snapshot that a run or a plan is based on.
+pub fn accept_health(snapshot: &mut Snapshot, policy: &Policy) {
+    let Some(ceph) = snapshot.ceph.known_mut().and_then(Option::as_mut) else { return };
+    for (code, check) in &mut ceph.checks {
+        check.accepted = ceph_health::is_accepted(code, check, policy);
+    }
+}
+
+/// The finding that apt could not read a source of this node and kept what it had of it, in apt's own words; waived if
+/// the policy says so.
+pub fn kept_old_lists(node: NodeName, warning: String, policy: &Policy) -> Finding {
+    let mut finding = [old_package_lists::kept(node, warning)];
+    waiving::waive(&mut finding, &policy.waive);
+    let [finding] = finding;
+    finding
 }
 
 /// The check with this id.

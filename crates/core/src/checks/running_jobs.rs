@@ -62,6 +62,6 @@ impl Check for RunningJobs {
 /// The running guest that the task keeps from moving, if its node is to be upgraded.
 fn locked_guest<'a>(job: &Job, snapshot: &'a Snapshot, policy: &Policy) -> Option<&'a Guest> {
     let guest = snapshot.guests.values().find(|guest| Some(guest.id.vmid) == job.vmid)?;
-    let moves = snapshot.nodes.get(&guest.node).is_none_or(|node| has_turn(node, policy));
+    let moves = snapshot.nodes.get(&guest.node).is_none_or(|node| has_turn(snapshot, node, policy));
     (LOCKING.contains(&job.kind.0.as_str()) && guest.may_be_running() && moves).then_some(guest)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::check::{Asked, Check, Waivable, kinds};
-use super::support::{online, some};
+use super::support::{host, online, some, source_is_own};
 use crate::ids::NodeName;
 use crate::policy::Policy;
 use crate::snapshot::Snapshot;
@@ -30,25 +30,12 @@ impl Check for ThirdPartySources {
     fn look(snapshot: &Snapshot, _policy: &Policy, found: &mut Vec<Found>) {
         for node in online(snapshot) {
             let enabled = node.repositories.known().into_iter().flatten().filter(|source| source.enabled);
-            let others = enabled.filter(|source| !source.components.iter().any(|part| part.starts_with("pve")));
+            let others = enabled.filter(|source| !source_is_own(source));
             let hosts: BTreeSet<&str> = others.flat_map(|source| &source.uris).filter_map(|uri| host(uri)).collect();
-            let hosts: Vec<String> = hosts.into_iter().filter(|host| !is_home(host)).map(str::to_owned).collect();
+            let hosts: Vec<String> = hosts.into_iter().map(str::to_owned).collect();
             if !hosts.is_empty() {
                 found.push(Found::Foreign { node: node.name.clone(), hosts });
             }
         }
     }
-}
-
-/// The host of a source on the network; none for files and disks.
-fn host(uri: &str) -> Option<&str> {
-    let (scheme, rest) = uri.split_once("://")?;
-    let host = rest.split(['/', ':']).next()?;
-    let host = host.rsplit('@').next()?;
-    (scheme.contains("http") || scheme == "ftp").then_some(host).filter(|host| !host.is_empty())
-}
-
-fn is_home(host: &str) -> bool {
-    const HOMES: [&str; 2] = ["debian.org", "proxmox.com"];
-    HOMES.iter().any(|home| host == *home || host.strip_suffix(home).is_some_and(|front| front.ends_with('.')))
 }

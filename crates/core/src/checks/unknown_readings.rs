@@ -12,8 +12,18 @@ use crate::snapshot::{Gap, GuestStatus, Snapshot};
 pub(super) struct UnknownReadings;
 
 /// Readings that no decision of a run depends on: they serve forecasts and hints.
-const SERVE_HINTS_ONLY: [&str; 8] =
-    ["uptime_s", "subscription", "boot_free_bytes", "failed_units", "onboot", "backups", "options", "host"];
+const SERVE_HINTS_ONLY: [&str; 10] = [
+    "uptime_s",
+    "subscription",
+    "boot_free_bytes",
+    "failed_units",
+    "running_manager",
+    "reboot_required",
+    "onboot",
+    "backups",
+    "options",
+    "host",
+];
 
 /// Packages and configuration of a Ceph that was given up look like one whose monitors are all silent.
 const CEPH_GIVEN_UP: &str = ". If Ceph was given up and no monitor is left, take its remains away: pveceph purge on each \
@@ -31,7 +41,7 @@ impl Check for UnknownReadings {
     const ID: &'static str = "unknown-readings";
     const EXPLAIN: &'static str =
         "What could not be read is never assumed to be good. A reading that a decision of the run depends on is \
-         blocking; one that serves a hint only (uptime, subscription, space on /boot, failed units, start at boot, \
+         blocking; one that serves a hint only (uptime, subscription, space on /boot, failed units, whether a reboot was asked for, start at boot, \
          backup times, options, the checker of PVE and the like) is a warning, and what is missing of a guest that is \
          never touched is for information. Readings of a node that is offline are left out: the rule one-node-out is \
          about it. Each finding names the call or command that should have answered, and what came instead. Fix what \

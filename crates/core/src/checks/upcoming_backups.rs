@@ -39,7 +39,7 @@ impl Check for UpcomingBackups {
 
 /// Every node's upgrade, and every guest's memory once or twice over the wire.
 fn expected_s(snapshot: &Snapshot, policy: &Policy) -> u64 {
-    let turns = snapshot.nodes.values().filter(|node| has_turn(node, policy)).count() as u64;
+    let turns = snapshot.nodes.values().filter(|node| has_turn(snapshot, node, policy)).count() as u64;
     let running = snapshot.guests.values().filter(|guest| guest.may_be_running());
     let memory = running.map(|guest| guest.memory_bytes).fold(0, u64::saturating_add);
     turns * TURN_S + memory.saturating_mul(2) / policy.migration_bytes_per_s.max(1)

@@ -110,9 +110,9 @@ fn nobody_forgotten(plan: &Plan, snapshot: &Snapshot, found: &mut Vec<Finding>) 
     for node in snapshot.nodes.values() {
         let has_turn = plan.node_steps.iter().any(|node_step| node_step.node.as_ref() == Some(&node.name));
         let name = &node.name;
-        match node.is_up_to_date() {
+        match snapshot.is_up_to_date(node) {
             Some(false) if !has_turn => {
-                bad(found, Subject::Node(name.clone()), format!("{name} has updates pending and no node step"));
+                bad(found, Subject::Node(name.clone()), format!("{name} has something to do and no node step"));
             }
             None if !has_turn => {
                 let problem = format!("whether {name} is up to date is not known, and it has no node step");

@@ -17,6 +17,8 @@ pub(crate) fn node_out(snapshot: &Snapshot, name: &NodeName) -> Snapshot {
     if let Some(jobs) = state.jobs.known_mut() {
         jobs.retain(|job| job.node != *name);
     }
+    // Another's apt ends by itself, before any node goes down: each step waits for it.
+    state.nodes.values_mut().filter_map(|node| node.packages.known_mut()).for_each(|packages| packages.locked = false);
     if let Some(ha) = state.ha.known_mut() {
         ha.services.retain(|_, service| service.node.as_ref() != Some(name) && service.target.as_ref() != Some(name));
     }

@@ -83,7 +83,9 @@ impl Invariant for CephRedundancy {
 
     fn remedy(&self) -> &'static str {
         "Wait until Ceph is clean, or fix what it names: ceph health detail. An OSD that is down is started on its node \
-         (systemctl start ceph-osd@N), or given up (ceph osd out N), and Ceph makes new copies. A pool needs one copy more than min_size \
+         (systemctl start ceph-osd@N), or given up (ceph osd out N), and Ceph makes new copies. A health check that says \
+         nothing about copies of data: ceph health mute CODE 1d (or a waiver of ceph-health with its code as text). A \
+         pool needs one copy more than min_size \
          (ceph osd pool set POOL size N), monitors need three nodes (pveceph mon create). A flag is cleared where it was \
          set: ceph osd unset FLAG, ceph osd unset-group FLAG NAME"
     }

@@ -7,7 +7,7 @@ use super::rule::{Context, Invariant};
 use super::support::{Findings, is_upgrading};
 use super::outcome::{Missing, RuleOutcome};
 use crate::ids::NodeName;
-use crate::snapshot::{HaNodeState, LrmMode, Node, Snapshot};
+use crate::snapshot::{GoingDown, HaNodeState, LrmMode, Node, Snapshot};
 
 /// `one-node-out`. While a node is being upgraded, it is the only one that may be out. An administrator's own
 /// maintenance of another node is respected: it has to end first.
@@ -43,6 +43,12 @@ pub enum HowOut {
     GoingDown,
     #[error("going down, or somebody stops all its guests")]
     StoppingItsGuests,
+    #[error("going down: its systemd is stopping")]
+    SystemStops,
+    #[error("about to go down: a shutdown is scheduled there (see: shutdown --show)")]
+    ShutdownScheduled,
+    #[error("having its packages changed by another hand: dpkg or apt is at work there")]
+    PackagesAtWork,
 }
 
 impl Invariant for OneNodeOut {
@@ -60,14 +66,15 @@ impl Invariant for OneNodeOut {
     fn explain(&self) -> &'static str {
         "At most one node is out: in HA maintenance mode, having its packages upgraded, on its way down, or offline, \
          regardless of who took it out. A node that is shut down or rebooted is a member for another minute; that it is \
-         on its way down is seen before, in its pve-ha-lrm and in the task that stops its guests. While a node is being \
+         on its way down is seen before: in its pve-ha-lrm, in systemd, in a shutdown that is scheduled, and in the task \
+         that stops its guests. A node on which dpkg or apt is at work, by whoever's hand, may restart anything. While a node is being \
          worked on it is the only one that may be out. An administrator's own maintenance of another node is respected: \
          the run waits until it ends."
     }
 
     fn remedy(&self) -> &'static str {
         "Bring the node back first: boot it and look at corosync there, or end its maintenance (ha-manager crm-command \
-         node-maintenance disable NODE), or start the service that is stopped (systemctl start pve-ha-lrm). One that \
+         node-maintenance disable NODE), let apt finish there, take a scheduled shutdown back (shutdown -c), or start the service that is stopped (systemctl start pve-ha-lrm). One that \
          never returns is removed for good: pvecm delnode NODE"
     }
 
@@ -105,6 +112,15 @@ fn how_out(snapshot: &Snapshot, node: &Node, findings: &mut Findings<NodesOut>) 
     if is_upgrading(node, findings) {
         return Some(HowOut::Upgrading);
     }
+    if let Some(how) = findings.read(&node.going_down).copied().flatten() {
+        return Some(match how {
+            GoingDown::Now => HowOut::SystemStops,
+            GoingDown::Later => HowOut::ShutdownScheduled,
+        });
+    }
+    if findings.read(&node.packages).is_some_and(|packages| packages.locked) {
+        return Some(HowOut::PackagesAtWork);
+    }
     let ha = snapshot.ha.known()?;
     if ha.maintenance_requested.contains(&node.name) {
         return Some(HowOut::Maintenance);
@@ -125,5 +141,5 @@ fn on_its_way_down(snapshot: &Snapshot, node: &Node) -> Option<HowOut> {
         return Some(HowOut::GoingDown);
     }
     let mut jobs = snapshot.jobs.known().into_iter().flatten().filter(|job| job.node == node.name);
-    jobs.any(|job| job.kind.0 == "stopall").then_some(HowOut::StoppingItsGuests)
+    jobs.any(|job| matches!(job.kind.0.as_str(), "stopall" | "suspendall")).then_some(HowOut::StoppingItsGuests)
 }

@@ -134,6 +134,9 @@ fn node(name: &str) -> Node {
         memory: Known(Memory { total_bytes: 64 * GIB, used_bytes: 20 * GIB, host_bytes: 2 * GIB }),
         cpu: Known(Cpu { count: 16, model: "EPYC".to_owned(), flags: ["aes", "avx2"].map(str::to_owned).into() }),
         pve_version: Known(Version::from("9.1.1")),
+        running_manager: Known(Version::from("9.1.1")),
+        reboot_required: Known(None),
+        going_down: Known(None),
         qemu_version: Known(Version::from("10.1.2-1")),
         corosync_version: Known(Version::from("3.1.9-pve2")),
         kernel: Known(Kernel {
@@ -150,6 +153,9 @@ fn node(name: &str) -> Node {
                 pending("pve-qemu-kvm", "10.1.2-1", "10.1.2-5"),
             ],
             removals: Vec::new(),
+            kept_back: Vec::new(),
+            held: Vec::new(),
+            installed: BTreeMap::new(),
             broken: Vec::new(),
             lists_age_s: Some(60),
             locked: false,
@@ -180,6 +186,7 @@ pub(crate) fn repository(uri: &str, suites: &[&str], component: &str) -> Reposit
         uris: vec![uri.to_owned()],
         suites: suites.iter().map(|suite| (*suite).to_owned()).collect(),
         components: vec![component.to_owned()],
+        origin: None,
     }
 }
 
@@ -220,7 +227,7 @@ fn guest(id: GuestId, node: &str, gib: u64) -> Guest {
 }
 
 fn stopped(guest: Guest) -> Guest {
-    Guest { status: Known(GuestStatus::Stopped), ..guest }
+    Guest { status: Known(GuestStatus::Stopped), onboot: Known(false), ..guest }
 }
 
 fn view(viewer: &str) -> QuorumView {

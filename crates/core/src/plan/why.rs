@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::NodeName;
 use crate::policy::tags;
+use crate::snapshot::Outdated;
 use crate::version::Version;
 
 /// Why a node has its place in the order.
@@ -117,6 +118,17 @@ pub enum RebootWhy {
     NewCeph(Version),
     /// A daemon of Ceph runs an older version than is installed, as the snapshot describes it.
     OldDaemon(String),
+    /// PVE's services run an older version than is installed.
+    OldManager {
+        /// The version that runs.
+        runs: Version,
+        /// The version that is installed.
+        installed: Version,
+    },
+    /// A package has asked for a reboot: those that have, where they left their names.
+    Asked(Vec<String>),
+    /// This package will be installed, and a processor takes its microcode from it when it boots.
+    NewMicrocode(String),
     /// The operator wants every node rebooted.
     Wanted,
 }
@@ -198,6 +210,17 @@ impl fmt::Display for MoveWhy {
     }
 }
 
+impl From<Outdated> for RebootWhy {
+    fn from(outdated: Outdated) -> Self {
+        match outdated {
+            Outdated::Kernel { running, next } => Self::OtherKernel { running, next },
+            Outdated::Daemon(daemon) => Self::OldDaemon(daemon),
+            Outdated::Manager { runs, installed } => Self::OldManager { runs, installed },
+            Outdated::Asked(packages) => Self::Asked(packages),
+        }
+    }
+}
+
 impl fmt::Display for RebootWhy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -207,6 +230,11 @@ impl fmt::Display for RebootWhy {
                 write!(f, "Ceph {version} will be installed, and its daemons run it from their next start")
             }
             Self::OldDaemon(daemon) => f.write_str(daemon),
+            Self::OldManager { runs, installed } => {
+                write!(f, "PVE's services run pve-manager {runs}, {installed} is installed")
+            }
+            Self::Asked(packages) => Outdated::Asked(packages.clone()).fmt(f),
+            Self::NewMicrocode(package) => write!(f, "{package} will be installed, which takes effect at a boot"),
             Self::Wanted => f.write_str("the operator wants every node rebooted"),
         }
     }

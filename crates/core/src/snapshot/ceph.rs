@@ -64,6 +64,9 @@ pub struct CephHealthCheck {
     pub message: String,
     /// Muted by the administrator.
     pub muted: bool,
+    /// Accepted for this run, by a waiver.
+    #[serde(default)]
+    pub accepted: bool,
 }
 
 /// How many placement groups are in a state.

@@ -102,6 +102,9 @@ fn node_gaps(gaps: &mut Gaps, node: &super::Node) {
         memory,
         cpu,
         pve_version,
+        running_manager,
+        reboot_required,
+        going_down,
         qemu_version,
         corosync_version,
         kernel,
@@ -126,6 +129,9 @@ fn node_gaps(gaps: &mut Gaps, node: &super::Node) {
     gaps.look(&place("memory"), memory);
     gaps.look(&place("cpu"), cpu);
     gaps.look(&place("pve_version"), pve_version);
+    gaps.look(&place("running_manager"), running_manager);
+    gaps.look(&place("reboot_required"), reboot_required);
+    gaps.look(&place("going_down"), going_down);
     gaps.look(&place("qemu_version"), qemu_version);
     gaps.look(&place("corosync_version"), corosync_version);
     gaps.look(&place("kernel"), kernel);

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{GuestId, NodeName, StorageId};
 use crate::observed::Observed;
+use crate::version::Version;
 
 /// A virtual machine or container.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -82,6 +83,9 @@ pub struct MigrationFacts {
     pub cpu_model: Option<String>,
     /// The effective machine type while running: `pc-q35-9.2+pve1`. VMs only.
     pub running_machine: Option<String>,
+    /// The QEMU that its process was started with, or has moved into: `10.1.2`. VMs only, while they run.
+    #[serde(default)]
+    pub running_qemu: Option<Version>,
     /// It has raw QEMU arguments (`args:`), which nothing checks.
     pub has_raw_args: bool,
     /// It has snapshots; asked only where it has disks on storages that are not shared.

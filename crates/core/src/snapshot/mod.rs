@@ -13,6 +13,7 @@ mod ha;
 mod host;
 mod jobs;
 mod node;
+mod outdated;
 mod quorum;
 mod storage;
 
@@ -34,9 +35,10 @@ pub use ha::{
 pub use host::{CorosyncComplaints, HostFacts, Nics};
 pub use jobs::{BackupJob, Job, JobKind, ReplicationJob};
 pub use node::{
-    Cpu, Kernel, LocalGuest, Memory, Node, OtherCertificate, Packages, PendingPackage, Repository, Service,
+    Cpu, GoingDown, Kernel, LocalGuest, Memory, Node, OtherCertificate, Packages, PendingPackage, Repository, Service,
     StorageOnNode, SubscriptionStatus, UnitOutcome, UnitState, UpgradeUnit,
 };
+pub use outdated::{LISTS_TRUSTED_S, Outdated};
 pub use quorum::{EtcPve, Link, Member, Qdevice, QuorumView};
 pub use storage::Storage;
 
@@ -153,6 +155,16 @@ impl Snapshot {
     /// The moment of this snapshot by the cluster's clocks, to compare with what its nodes wrote down.
     pub fn cluster_time(&self) -> UnixMs {
         self.taken.shifted(self.clocks_ahead_ms().unwrap_or(0))
+    }
+
+    /// Guests that are stopped and that PVE starts when their node has booted, whether they ran before or not
+    /// (pve-manager, `PVE::API2::Nodes`, startall): onboot is set, and HA does not manage them.
+    pub fn starts_with<'a>(&'a self, node: &'a NodeName) -> impl Iterator<Item = &'a Guest> + 'a {
+        let managed =
+            |guest: &Guest| self.ha_service(guest.id).is_some_and(|service| service.request != HaRequest::Ignored);
+        self.guests_on(node).filter(move |guest| {
+            !guest.may_be_running() && !guest.template && guest.onboot.is(&true) && !managed(guest)
+        })
     }
 
     /// Guests whose configuration is on `node`.

@@ -33,6 +33,15 @@ pub struct Node {
     pub cpu: Observed<Cpu>,
     /// pve-manager's version, as installed.
     pub pve_version: Observed<Version>,
+    /// pve-manager's version that answers: its services run it until they are restarted.
+    #[serde(default = "unread")]
+    pub running_manager: Observed<Version>,
+    /// The packages that asked for a reboot (`/run/reboot-required`); `None` if none did.
+    #[serde(default = "unread")]
+    pub reboot_required: Observed<Option<Vec<String>>>,
+    /// Is the system itself on its way down?
+    #[serde(default = "unread")]
+    pub going_down: Observed<Option<GoingDown>>,
     /// The QEMU package's version (`pve-qemu-kvm`): the target of a live migration must not have an older one.
     pub qemu_version: Observed<Version>,
     /// corosync's package version.
@@ -83,6 +92,9 @@ impl Node {
             memory: gap(&name, why),
             cpu: gap(&name, why),
             pve_version: gap(&name, why),
+            running_manager: gap(&name, why),
+            reboot_required: gap(&name, why),
+            going_down: gap(&name, why),
             qemu_version: gap(&name, why),
             corosync_version: gap(&name, why),
             kernel: gap(&name, why),
@@ -102,13 +114,21 @@ impl Node {
             name,
         }
     }
+}
 
-    /// Is there anything to upgrade, or a newer kernel to boot? `None` where that is not known.
-    pub fn is_up_to_date(&self) -> Option<bool> {
-        let packages = self.packages.known()?;
-        let kernel = self.kernel.known()?;
-        Some(packages.pending.is_empty() && !kernel.reboot_needed())
-    }
+/// For a snapshot that was exported before this was read.
+fn unread<T>() -> Observed<T> {
+    Observed::unknown("the exported snapshot", "it was written before this was read")
+}
+
+/// In which way a system is on its way down, as it says itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GoingDown {
+    /// systemd stops everything (`systemctl is-system-running`: stopping).
+    Now,
+    /// It was told to go down later (`shutdown +10`).
+    Later,
 }
 
 /// Memory of a node, in bytes.
@@ -167,9 +187,19 @@ pub struct Packages {
     pub pending: Vec<PendingPackage>,
     /// What it would remove.
     pub removals: Vec<String>,
+    /// Installed packages that it leaves as they are although newer ones are offered.
+    #[serde(default)]
+    pub kept_back: Vec<String>,
+    /// Installed packages that an administrator holds (`apt-mark hold`).
+    #[serde(default)]
+    pub held: Vec<String>,
+    /// Installed versions, to be compared with other nodes: of packages that are pending somewhere, or of which nodes
+    /// have different versions.
+    #[serde(default)]
+    pub installed: BTreeMap<String, Version>,
     /// `dpkg --audit`: packages half installed or half configured; should be empty.
     pub broken: Vec<String>,
-    /// Age of the package lists, in seconds, if known.
+    /// Age of the package lists, in seconds, if known: since they were last read from the repositories with success.
     pub lists_age_s: Option<u64>,
     /// True while another process holds dpkg's lock.
     pub locked: bool,
@@ -246,6 +276,9 @@ pub struct Repository {
     pub suites: Vec<String>,
     /// Components: `main`, `pve-enterprise`.
     pub components: Vec<String>,
+    /// Whose it is, by its own release file: `Debian`, `Proxmox`. None where PVE does not say.
+    #[serde(default)]
+    pub origin: Option<String>,
 }
 
 /// State of the subscription key.

@@ -6,39 +6,47 @@ use super::{About, Change, Class, Effect, IfImpossible, Limits, OnGuest, OnNode,
 use super::support::{ceph_unsettled, ha_unsettled};
 use super::why::read;
 use crate::command::Command;
+use crate::ids::NodeName;
 use crate::policy::Deadlines;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Outdated, Snapshot};
 
 /// The look at the whole cluster at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FinalCheck {}
 
-fn left_to_do(snapshot: &Snapshot) -> Result<Vec<Why>, Why> {
+/// What ends by itself: waiting is enough.
+fn unsettled(snapshot: &Snapshot) -> Result<Vec<Why>, Why> {
     let mut left = ha_unsettled(snapshot)?;
     for node in snapshot.nodes.values() {
-        let name = &node.name;
         if !*read(&node.online)? {
-            left.push(Why::NotAMember(name.clone()));
+            left.push(Why::NotAMember(node.name.clone()));
         }
-        let packages = read(&node.packages)?;
-        if !packages.pending.is_empty() {
-            left.push(Why::UpdatesPending(name.clone(), packages.pending.len()));
-        }
-        let kernel = read(&node.kernel)?;
-        if kernel.reboot_needed() {
-            left.push(Why::OldKernel {
-                node: name.clone(),
-                runs: kernel.running.clone(),
-                boots: kernel.will_boot().clone(),
-            });
-        }
+        read(&node.packages)?;
+        read(&node.kernel)?;
     }
     if let Some(ceph) = read(&snapshot.ceph)? {
         left.extend(ceph_unsettled(ceph));
-        let waiting = snapshot.nodes.keys().flat_map(|node| ceph.waiting_for_a_restart(node));
-        left.extend(waiting.map(Why::CephWaitsForARestart));
     }
     Ok(left)
+}
+
+/// What no waiting ends: a node that has got something to do since its node step, or that never had one.
+fn needs_a_turn(snapshot: &Snapshot) -> Option<Why> {
+    snapshot.nodes.values().find_map(|node| {
+        let name = node.name.clone();
+        let pending = node.packages.known().map_or(0, |packages| packages.pending.len());
+        let outdated = snapshot.outdated(node).into_iter().next();
+        let outdated = outdated.map(|outdated| outdated_there(&name, outdated));
+        outdated.or_else(|| (pending > 0).then_some(Why::UpdatesPending(name, pending)))
+    })
+}
+
+fn outdated_there(node: &NodeName, outdated: Outdated) -> Why {
+    match outdated {
+        Outdated::Kernel { running, next } => Why::OldKernel { node: node.clone(), runs: running, boots: next },
+        Outdated::Daemon(daemon) => Why::CephWaitsForARestart(daemon),
+        Outdated::Manager { .. } | Outdated::Asked(_) => Why::Outdated(node.clone(), outdated),
+    }
 }
 
 impl StepKind for FinalCheck {
@@ -71,9 +79,11 @@ impl StepKind for FinalCheck {
     }
 
     fn status(&self, snapshot: &Snapshot) -> StepStatus {
-        StepStatus::done_when_empty(left_to_do(snapshot))
+        match needs_a_turn(snapshot) {
+            Some(why) => StepStatus::Impossible(why),
+            None => StepStatus::done_when_empty(unsettled(snapshot)),
+        }
     }
-
 
     fn command(&self, _snapshot: &Snapshot) -> Option<Command> {
         None

@@ -3,13 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::{About, Change, Class, Effect, IfImpossible, Limits, OnGuest, OnNode, Profile, StepKind, StepStatus, Undo, Why};
-use super::support::{bring_online, node, node_mut, take_offline};
+use super::support::{bring_online, node, node_mut, set_status, take_offline};
 use super::why::read;
 use crate::command::Command;
-use crate::ids::{BootId, NodeName};
+use crate::ids::{BootId, GuestId, NodeName};
 use crate::observed::Observed;
 use crate::policy::Deadlines;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{GuestStatus, Snapshot};
 
 /// Reboots a node; done when the boot id has changed *and* the chosen kernel runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +32,26 @@ impl Reboot {
         if let Some(kernel) = node.kernel.known_mut() {
             kernel.running = kernel.will_boot().clone();
             kernel.next_boot = None;
+        }
+        if node.running_manager.known().is_some() {
+            node.running_manager = node.pve_version.clone();
+        }
+        if let Some(asked) = node.reboot_required.known_mut() {
+            *asked = None;
+        }
+        self.daemons_start(snapshot);
+        let starts: Vec<GuestId> = snapshot.starts_with(&self.node).map(|guest| guest.id).collect();
+        starts.into_iter().for_each(|guest| set_status(snapshot, guest, &self.node, GuestStatus::Running));
+    }
+
+    /// Daemons of Ceph run what is installed from now on.
+    fn daemons_start(&self, snapshot: &mut Snapshot) {
+        let Some(ceph) = snapshot.ceph.known_mut().and_then(Option::as_mut) else { return };
+        let Some(installed) = ceph.installed.get(&self.node).cloned() else { return };
+        let osds = ceph.osds.values_mut().filter(|osd| osd.node == self.node).map(|osd| &mut osd.version);
+        let daemons = ceph.daemons.iter_mut().filter(|daemon| daemon.node == self.node);
+        for version in osds.chain(daemons.map(|daemon| &mut daemon.version)) {
+            *version = Some(installed.clone());
         }
     }
 }
@@ -101,7 +121,7 @@ impl StepKind for Reboot {
     fn effect(&self) -> Effect<'_> {
         Effect {
             during: Change::cluster(|snapshot| take_offline(snapshot, &self.node)),
-            after: Change::cluster(|snapshot| self.booted(snapshot)),
+            after: Change::guests(|snapshot| self.booted(snapshot)),
             promise: Change::Nothing,
         }
     }

@@ -9,7 +9,28 @@ use crate::ids::{GuestId, NodeName, Upid};
 use crate::observed::Observed;
 use crate::snapshot::{Ceph, EtcPve, Guest, GuestStatus, HaNodeState, HaRequest, HaServiceState, Node, Snapshot};
 
-const BENIGN_CEPH_CHECKS: [&str; 12] = [
+/// Codes of health checks (Ceph, "Health checks") that say nothing about copies of data or about what serves them. That
+/// daemons run an older version than others is what a run ends.
+const BENIGN_CEPH_CHECKS: [&str; 31] = [
+    "DAEMON_OLD_VERSION",
+    "OSD_UPGRADE_FINISHED",
+    "RECENT_MGR_MODULE_CRASH",
+    "TELEMETRY_NOT_SENT",
+    "DASHBOARD_DEBUG",
+    "POOL_APP_NOT_ENABLED",
+    "POOL_PG_NUM_NOT_POWER_OF_TWO",
+    "POOL_TOO_FEW_PGS",
+    "POOL_TOO_MANY_PGS",
+    "TOO_FEW_PGS",
+    "TOO_MANY_PGS",
+    "MANY_OBJECTS_PER_PG",
+    "BLUEFS_SPILLOVER",
+    "BLUESTORE_LEGACY_STATFS",
+    "BLUESTORE_NO_PER_POOL_OMAP",
+    "BLUESTORE_NO_PER_PG_OMAP",
+    "OLD_CRUSH_TUNABLES",
+    "OLD_CRUSH_STRAW_CALC_VERSION",
+    "MON_MSGR2_NOT_ENABLED",
     "OSDMAP_FLAGS",
     "OSD_FLAGS",
     "RECENT_CRASH",
@@ -176,7 +197,7 @@ pub(super) fn ceph_helper_for(snapshot: &Snapshot, node: &NodeName) -> NodeName 
 pub fn ceph_unsettled(ceph: &Ceph) -> Vec<Why> {
     let mut left = Vec::new();
     for (code, check) in &ceph.checks {
-        if !check.muted && !is_benign(code) {
+        if !check.muted && !check.accepted && !is_benign(code) {
             left.push(Why::CephCheck(code.clone(), check.message.clone()));
         }
     }
@@ -185,6 +206,17 @@ pub fn ceph_unsettled(ceph: &Ceph) -> Vec<Why> {
         left.push(Why::CephUnclean(ceph.pg_count, states));
     }
     left
+}
+
+/// How long a health check of Ceph stays after its cause is over, where that is worth knowing. Ping times are averaged
+/// over 1, 5 and 15 minutes, and each of the three can raise it (PGMap::get_health_checks).
+pub fn lingers(code: &str) -> &'static str {
+    match code {
+        "OSD_SLOW_PING_TIME_BACK" | "OSD_SLOW_PING_TIME_FRONT" => {
+            "; it stays for up to 15 min after the network is well again, because Ceph averages over that time"
+        }
+        _ => "",
+    }
 }
 
 /// Forecast of a node that goes down: no member anywhere, its OSDs down.
@@ -246,7 +278,7 @@ pub(super) fn set_ha(snapshot: &mut Snapshot, guest: GuestId, request: HaRequest
 }
 
 /// Forecast of a guest that was stopped or started.
-pub(super) fn set_status(snapshot: &mut Snapshot, guest: GuestId, node: &NodeName, status: GuestStatus) {
+pub(crate) fn set_status(snapshot: &mut Snapshot, guest: GuestId, node: &NodeName, status: GuestStatus) {
     if let Some(guest) = snapshot.guests.get_mut(&guest) {
         guest.status = Observed::Known(status);
     }

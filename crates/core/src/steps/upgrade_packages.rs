@@ -63,7 +63,11 @@ impl UpgradePackages {
         for package in std::mem::take(&mut packages.pending) {
             match package.name.as_str() {
                 "ceph-mon" | "ceph-mgr" | "ceph-osd" | "ceph-mds" => ceph.push(package),
-                "pve-manager" => node.pve_version = Observed::Known(package.to),
+                "pve-manager" => {
+                    // It restarts PVE's services.
+                    node.running_manager = Observed::Known(package.to.clone());
+                    node.pve_version = Observed::Known(package.to);
+                }
                 "pve-qemu-kvm" => node.qemu_version = Observed::Known(package.to),
                 "corosync" => node.corosync_version = Observed::Known(package.to),
                 name => {
@@ -209,6 +213,11 @@ pub fn kernel_release(package: &str) -> Option<Version> {
     let release = package.strip_prefix("proxmox-kernel-").or_else(|| package.strip_prefix("pve-kernel-"))?;
     let release = release.strip_suffix("-signed").unwrap_or(release);
     release.ends_with("-pve").then(|| Version::new(release))
+}
+
+/// Does it bring microcode of processors, which the kernel loads when it boots?
+pub fn is_microcode(package: &str) -> bool {
+    matches!(package, "amd64-microcode" | "intel-microcode")
 }
 
 #[cfg(test)]

@@ -74,6 +74,7 @@ impl WaitBack {
         }
         if let Some(ceph) = read(&snapshot.ceph)? {
             lacks.missing.extend(ceph_unsettled(ceph));
+            lacks.missing.extend(ceph.waiting_for_a_restart(&self.node).into_iter().map(Why::CephWaitsForARestart));
         }
         Ok(lacks)
     }
@@ -133,7 +134,7 @@ fn lost_to_all(view: &QuorumView, name: &NodeName, link: &Link) -> bool {
 fn ceph_is_clean(snapshot: &mut Snapshot) {
     let Some(ceph) = snapshot.ceph.known_mut().and_then(Option::as_mut) else { return };
     ceph.pgs = vec![PgState { state: "active+clean".to_owned(), count: ceph.pg_count }];
-    ceph.checks.retain(|code, check| check.muted || is_benign(code));
+    ceph.checks.retain(|code, check| check.muted || check.accepted || is_benign(code));
 }
 
 impl StepKind for WaitBack {

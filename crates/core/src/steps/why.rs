@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{GuestId, NodeName, StorageId, UnitName, Upid};
 use crate::observed::{Observed, WhyUnknown};
-use crate::snapshot::{HaNodeState, HaServiceState, TargetRefusal};
+use super::support::lingers;
+use crate::snapshot::{HaNodeState, HaServiceState, Outdated, TargetRefusal};
 use crate::version::Version;
 
 /// One reason. Its words say what is the case and, where possible, what to do about it.
@@ -246,6 +247,9 @@ pub enum Why {
         /// What it would boot.
         boots: Version,
     },
+    /// What runs on a node is not what is installed there.
+    #[error("{0}: {1}")]
+    Outdated(NodeName, Outdated),
     /// A node came up with another kernel than expected.
     #[error("{node} has booted {runs}, but {boots} was expected: look at the boot loader and at kernel pins")]
     WrongKernel {
@@ -268,7 +272,7 @@ pub enum Why {
     #[error("there is no Ceph here any more")]
     NoCeph,
     /// A health check that is not harmless: its code and its message.
-    #[error("Ceph: {0}: {1}")]
+    #[error("Ceph: {0}: {1}{lingers}", lingers = lingers(.0))]
     CephCheck(String, String),
     /// Placement groups are not clean: how many there are, and their states with the count of each.
     #[error("Ceph: not all {0} placement groups are active+clean ({states})", states = words(.1, ", "))]

@@ -176,7 +176,7 @@ fn checks(health: &wire::Health) -> Result<BTreeMap<String, CephHealthCheck>, Wh
         let odd = || WhyUnknown::new(format!("GET {STATUS}"), format!("severity {:?} of {code}", check.severity.0));
         let severity = level(&check.severity.0).ok_or_else(odd)?;
         let message = check.summary.message.0.clone();
-        checks.insert(code.clone(), CephHealthCheck { severity, message, muted: check.muted.0 });
+        checks.insert(code.clone(), CephHealthCheck { severity, message, muted: check.muted.0, accepted: false });
     }
     Ok(checks)
 }

@@ -11,6 +11,7 @@ use quorate_core::observed::{Observed, WhyUnknown};
 use quorate_core::snapshot::{
     AffinityRule, DiskUse, Guest, Ha, LocalDisk, LocalResource, MigrationFacts, ReplicationJob, Storage, TargetRefusal,
 };
+use quorate_core::version::Version;
 
 use super::look::{Depth, Look};
 use super::reader::{Reader, node_path};
@@ -115,6 +116,7 @@ impl Context<'_> {
                 };
                 facts.refused = refused(preconditions);
                 facts.running_machine = current.running_machine.map(|machine| machine.0);
+                facts.running_qemu = current.running_qemu.map(|version| Version::new(version.0));
                 Ok(facts)
             });
         (onboot, self.with_snapshots(guest, facts, below("snapshot")).await.into())

@@ -11,6 +11,7 @@
 mod ceph;
 mod ceph_programs;
 mod cluster;
+mod down;
 mod driver;
 mod facts;
 mod guests;
@@ -23,10 +24,12 @@ mod look;
 mod meanwhile;
 mod membership;
 mod node;
+mod node_api;
 mod packages;
 mod quorum;
 mod quorum_views;
 mod reader;
+mod repositories;
 mod rights;
 mod shell;
 
@@ -94,6 +97,7 @@ async fn read(ports: &Ports, meanwhile: &Meanwhile, look: Look<'_>) -> Snapshot 
     images::locate(&reader, &membership.names, &look, &mut guests).await;
     let sees_all_guests = rights::sees_all_guests(&cluster.permissions, &nodes, &resources, &guests);
     let ha = ha::without_left_overs(ha, &sees_all_guests, &guests);
+    packages::keep_comparable(nodes.values_mut().map(|seen| &mut seen.node));
     let jobs = jobs::gather(&nodes, &membership, &cluster.permissions);
 
     let mut quorum = BTreeMap::new();

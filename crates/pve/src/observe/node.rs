@@ -5,15 +5,19 @@ use std::collections::BTreeMap;
 use quorate_core::ids::{BootId, GuestKind, NodeName, StorageId, Vmid};
 use quorate_core::observed::{Observed, WhyUnknown};
 use quorate_core::snapshot::{
-    CorosyncComplaints, Cpu, EtcPve, HostFacts, LocalGuest, Memory, Node, QuorumView, Repository, Service,
+    CorosyncComplaints, Cpu, EtcPve, GoingDown, HostFacts, LocalGuest, Memory, Node, QuorumView, Repository, Service,
     StorageOnNode, SubscriptionStatus,
 };
+use quorate_core::version::Version;
 
+use super::down;
 use super::login::greeting;
 use super::look::{Look, keep_or};
 use super::membership::Membership;
+use super::node_api::NodeApi;
 use super::packages::{self, Versions};
 use super::reader::{Reader, node_path};
+use super::repositories;
 use super::shell::{BOOT_ID, DATE, NodeShell, QUICK, date};
 use super::{host, quorum};
 use crate::wire::cluster::GuestEntry;
@@ -91,6 +95,9 @@ pub(super) async fn look_at(
         memory: answers.memory,
         cpu: answers.cpu,
         pve_version: versions.pve_manager,
+        running_manager: answers.running_manager,
+        reboot_required: told.reboot_required,
+        going_down: told.going_down,
         qemu_version: versions.qemu,
         corosync_version: versions.corosync,
         kernel: told.packages.kernel,
@@ -139,24 +146,8 @@ async fn complete_versions(api: &NodeApi<'_>, mut mine: Versions) -> Versions {
     mine
 }
 
-/// The API of one node; an offline one is not asked.
-struct NodeApi<'a> {
-    reader: &'a Reader<'a>,
-    name: &'a NodeName,
-    offline: bool,
-}
-
-impl NodeApi<'_> {
-    async fn get<T: serde::de::DeserializeOwned>(&self, below: &str) -> Result<T, WhyUnknown> {
-        if self.offline {
-            let source = format!("GET {}", node_path(self.name, below));
-            return Err(WhyUnknown::new(source, format!("{} is offline, as other nodes see it", self.name)));
-        }
-        self.reader.node_get(self.name, below).await
-    }
-}
-
 struct FromApi {
+    running_manager: Observed<Version>,
     uptime_s: Observed<u64>,
     memory: Observed<Memory>,
     cpu: Observed<Cpu>,
@@ -179,12 +170,16 @@ async fn read_api(api: &NodeApi<'_>, old: Option<&Node>, anew: bool) -> FromApi 
         api.get::<List<wire::Task>>("tasks?source=active&limit=500"),
         keep_or(old.map(|old| &old.services), anew, async { services(api).await.into() }),
         keep_or(old.map(|old| &old.subscription), anew, async { subscription(api).await.into() }),
-        keep_or(old.map(|old| &old.repositories), anew, async { repositories(api).await.into() }),
+        keep_or(old.map(|old| &old.repositories), anew, async { repositories::read(api).await.into() }),
         keep_or(old.map(|old| &old.storages), anew, async { storages(api).await.into() }),
         keep_or(old.map(|old| &old.bridges), anew, async { bridges(api).await.into() }),
     );
     let source = format!("GET {}", node_path(api.name, "status"));
     FromApi {
+        running_manager: field(&status, &source, "pveversion", |status| {
+            let version = status.pveversion.as_ref()?.0.strip_prefix("pve-manager/")?.split('/').next()?;
+            Some(Version::new(version))
+        }),
         uptime_s: field(&status, &source, "uptime", |status| status.uptime.map(Int::unsigned)),
         memory: memory(
             field(&status, &source, "memory", |status| {
@@ -289,31 +284,6 @@ async fn subscription(api: &NodeApi<'_>) -> Result<SubscriptionStatus, WhyUnknow
     }
 }
 
-async fn repositories(api: &NodeApi<'_>) -> Result<Vec<Repository>, WhyUnknown> {
-    let answer = api.get::<wire::Repositories>("apt/repositories").await?;
-    if let Some(error) = answer.errors.0.first() {
-        let source = format!("GET {}", node_path(api.name, "apt/repositories"));
-        return Err(WhyUnknown::new(source, format!("{}: {}", error.path.0, error.error.0)));
-    }
-    let texts = |list: List<crate::wire::lenient::Text>| list.0.into_iter().map(|text| text.0).collect::<Vec<_>>();
-    let mut found = Vec::new();
-    for file in answer.files.0 {
-        for entry in file.repositories.0 {
-            found.push(Repository {
-                path: file.path.0.clone(),
-                enabled: entry.enabled.0,
-                types: texts(entry.types),
-                uris: texts(entry.uris),
-                suites: texts(entry.suites),
-                components: texts(entry.components),
-            });
-        }
-    }
-    // Stable: entries of one file stay in their order.
-    found.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(found)
-}
-
 async fn storages(api: &NodeApi<'_>) -> Result<BTreeMap<StorageId, StorageOnNode>, WhyUnknown> {
     let list = api.get::<List<wire::Storage>>("storage").await?;
     let convert = |entry: wire::Storage| {
@@ -334,6 +304,8 @@ async fn bridges(api: &NodeApi<'_>) -> Result<std::collections::BTreeSet<String>
 type LocalStates = BTreeMap<(GuestKind, Vmid), String>;
 
 struct FromShell {
+    going_down: Observed<Option<GoingDown>>,
+    reboot_required: Observed<Option<Vec<String>>>,
     packages: packages::Readings,
     boot_free_bytes: Observed<u64>,
     clock_skew_ms: Observed<i64>,
@@ -348,7 +320,9 @@ async fn read_shell(shell: &NodeShell<'_>, old: Option<&Node>, look: &Look<'_>) 
     let failed = |text: &str| Ok(systemctl::parse_failed(text));
     let name = shell.node();
     let anew = look.closely(name) || old.is_none();
-    let (packages, boot_free_bytes, clock_skew_ms, failed_units, local, host) = tokio::join!(
+    let (going_down, reboot_required, packages, boot_free_bytes, clock_skew_ms, failed_units, local, host) = tokio::join!(
+        down::going_down(shell),
+        keep_or(old.map(|old| &old.reboot_required), anew, async { down::reboot_required(shell).await.into() }),
         packages::read(shell, name, old, anew),
         keep_or(old.map(|old| &old.boot_free_bytes), anew, async {
             shell.parsed(&BOOT_FREE, QUICK, df::parse).await.into()
@@ -358,7 +332,16 @@ async fn read_shell(shell: &NodeShell<'_>, old: Option<&Node>, look: &Look<'_>) 
         local_guests(shell),
         host::read(shell, old, look),
     );
-    FromShell { packages, boot_free_bytes, clock_skew_ms, failed_units, local, host }
+    FromShell {
+        going_down: going_down.into(),
+        reboot_required,
+        packages,
+        boot_free_bytes,
+        clock_skew_ms,
+        failed_units,
+        local,
+        host,
+    }
 }
 
 /// The node's clock minus ours: the smallest difference that the times before and after the call allow, since the

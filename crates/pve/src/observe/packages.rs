@@ -1,5 +1,7 @@
 //! Software on a node: versions, kernels, pending updates, and our own upgrade unit.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use quorate_core::ids::{NodeName, UnitName};
 use quorate_core::observed::{Observed, WhyUnknown};
 use quorate_core::snapshot::{Kernel, Node, Packages, PendingPackage, UnitOutcome, UnitState, UpgradeUnit};
@@ -13,11 +15,36 @@ use crate::wire::node::PackageVersion;
 use crate::wire::systemctl::UnitLine;
 use crate::wire::{apt, dpkg, kernels, systemctl};
 
+/// Our own upgrades, and Debian's.
+const UNITS: [&str; 18] = [
+    "systemctl",
+    "show",
+    "quorate-upgrade*",
+    "apt-daily-upgrade.service",
+    "-p",
+    "Id",
+    "-p",
+    "LoadState",
+    "-p",
+    "ActiveState",
+    "-p",
+    "SubState",
+    "-p",
+    "Result",
+    "-p",
+    "ExecMainCode",
+    "-p",
+    "ExecMainStatus",
+];
+const QUERY: [&str; 4] = ["dpkg-query", "-W", "-f", r"${Package} ${Version} ${db:Status-Abbrev}\n"];
 const SIMULATE: [&str; 3] = ["apt-get", "-s", "dist-upgrade"];
 const FUSER: [&str; 2] = ["fuser", "/var/lib/dpkg/lock-frontend"];
 
 /// The same question to util-linux, for a node without psmisc.
 const LSLOCKS: [&str; 5] = ["lslocks", "--noheadings", "--notruncate", "--output", "PATH"];
+
+/// Debian's own upgrades: at work while it is active, also between two of its locks.
+const UNATTENDED: &str = "apt-daily-upgrade";
 
 /// What was read about a node's software.
 pub(super) struct Readings {
@@ -37,15 +64,21 @@ pub(super) struct Versions {
 
 /// Reads them. Without a close look they are taken over from before, unless our upgrade unit has changed since.
 pub(super) async fn read(shell: &NodeShell<'_>, node: &NodeName, old: Option<&Node>, anew: bool) -> Readings {
-    let unit: Observed<Option<UpgradeUnit>> = read_unit(shell, node).await.into();
+    let units = shell.parsed(&UNITS, QUICK, systemctl::parse_show).await;
+    let locked = dpkg_at_work(shell, node, &units).await;
+    let unit: Observed<Option<UpgradeUnit>> = read_unit(shell, node, units).await.into();
     let at_work = matches!(&unit, Observed::Known(Some(UpgradeUnit { state: UnitState::Running, .. })));
     let unit_changed = old.is_none_or(|old| old.upgrade_unit != unit);
     let packages = match old.map(|old| &old.packages) {
         // While dpkg is at work, any answer is outdated at once: what was pending before is kept, and dpkg is busy.
-        Some(Observed::Known(before)) if at_work => Observed::Known(Packages { locked: true, ..before.clone() }),
-        before => {
-            super::look::keep_or(before, anew || unit_changed, async { read_packages(shell, node).await.into() }).await
-        }
+        Some(Observed::Known(before)) if at_work => Observed::Known(before.clone()),
+        before => super::look::keep_or(before, anew || unit_changed, async { read_packages(shell).await.into() }).await,
+    };
+    // Whoever is at work on the packages of a node: that is asked at every look.
+    let packages = match (packages, locked) {
+        (Observed::Known(packages), Ok(locked)) => Observed::Known(Packages { locked: locked || at_work, ..packages }),
+        (Observed::Known(_), Err(why)) => Observed::Unknown(why),
+        (unknown, _) => unknown,
     };
     let kernel = super::look::keep_or(old.map(|old| &old.kernel), anew || unit_changed, async {
         read_kernel(shell).await.into()
@@ -63,11 +96,10 @@ pub(super) async fn read(shell: &NodeShell<'_>, node: &NodeName, old: Option<&No
 }
 
 async fn read_versions(shell: &NodeShell<'_>, node: &NodeName) -> Versions {
-    const QUERY: [&str; 4] = ["dpkg-query", "-W", "-f", r"${Package} ${Version} ${db:Status-Abbrev}\n"];
     let installed = shell.parsed(&QUERY, LIST, dpkg::parse_query).await;
     let version = |name: &str| match &installed {
         Err(why) => Observed::Unknown(why.clone()),
-        Ok(installed) => match installed.get(name) {
+        Ok(installed) => match installed.versions.get(name) {
             Some(version) => Observed::Known(Version::new(version.clone())),
             None => Observed::unknown(shell_source(node, &QUERY), format!("{name} is not installed")),
         },
@@ -122,19 +154,20 @@ async fn read_kernel(shell: &NodeShell<'_>) -> Result<Kernel, WhyUnknown> {
     })
 }
 
-async fn read_packages(shell: &NodeShell<'_>, node: &NodeName) -> Result<Packages, WhyUnknown> {
+async fn read_packages(shell: &NodeShell<'_>) -> Result<Packages, WhyUnknown> {
+    // PVE writes it after each refresh that succeeds. (apt leaves no such trace: where nothing was new, no file of its
+    // own is touched.)
     const STAT: [&str; 4] = ["stat", "-c", "%Y", "/var/lib/pve-manager/pkgupdates"];
-    let (simulation, audit, listed, today, lock) = tokio::join!(
+    let (simulation, audit, listed, today, installed) = tokio::join!(
         shell.parsed(&SIMULATE, SLOW, apt::parse),
         shell.run(&["dpkg", "--audit"], QUICK),
         shell.run(&STAT, QUICK),
         shell.parsed(&DATE, QUICK, date),
-        shell.run(&FUSER, QUICK),
+        shell.parsed(&QUERY, LIST, dpkg::parse_query),
     );
-    let simulation = simulation?;
+    let (simulation, installed) = (simulation?, installed?);
     let listed = listed?;
     let listed_s: Option<u64> = listed.stdout.trim().parse().ok().filter(|_| listed.succeeded());
-    let locked = is_locked(shell, node, lock?).await?;
     let today = today?;
     let pending = simulation.installs.into_iter().map(|install| PendingPackage {
         name: install.name,
@@ -145,12 +178,44 @@ async fn read_packages(shell: &NodeShell<'_>, node: &NodeName) -> Result<Package
     Ok(Packages {
         pending: pending.collect(),
         removals: simulation.removals,
+        kept_back: simulation.kept_back,
+        held: installed.held,
+        installed: installed.versions.into_iter().map(|(name, version)| (name, Version::new(version))).collect(),
         // dpkg --audit exits with 1 when it has something to report.
         broken: dpkg::parse_audit(&audit?.stdout),
         // By the node's own clock, which set the file's time too: ours may be an hour off.
         lists_age_s: listed_s.map(|listed| today.seconds().saturating_sub(listed)),
-        locked,
+        locked: false,
     })
+}
+
+/// Leaves installed versions out that no other node is compared by: what is pending nowhere and the same everywhere.
+pub(super) fn keep_comparable<'a>(nodes: impl Iterator<Item = &'a mut Node>) {
+    let mut nodes: Vec<&mut Packages> = nodes.filter_map(|node| node.packages.known_mut()).collect();
+    let mut compared: BTreeSet<String> = BTreeSet::new();
+    let mut seen: BTreeMap<String, Version> = BTreeMap::new();
+    for packages in &nodes {
+        compared.extend(packages.pending.iter().map(|pending| pending.name.clone()));
+        for (name, version) in &packages.installed {
+            if seen.entry(name.clone()).or_insert_with(|| version.clone()) != version {
+                compared.insert(name.clone());
+            }
+        }
+    }
+    nodes.iter_mut().for_each(|packages| packages.installed.retain(|name, _| compared.contains(name)));
+}
+
+/// Is dpkg or apt at work, by whoever's hand?
+async fn dpkg_at_work(
+    shell: &NodeShell<'_>,
+    node: &NodeName,
+    units: &Result<Vec<UnitLine>, WhyUnknown>,
+) -> Result<bool, WhyUnknown> {
+    let runs = |unit: &UnitLine| unit.name == UNATTENDED && matches!(unit.active.as_str(), "active" | "activating");
+    if units.as_ref().map_err(Clone::clone)?.iter().any(runs) {
+        return Ok(true);
+    }
+    is_locked(shell, node, shell.run(&FUSER, QUICK).await?).await
 }
 
 /// Does a process hold dpkg's lock?
@@ -164,33 +229,17 @@ async fn is_locked(shell: &NodeShell<'_>, node: &NodeName, told: ShellOutput) ->
     }
 }
 
-async fn read_unit(shell: &NodeShell<'_>, node: &NodeName) -> Result<Option<UpgradeUnit>, WhyUnknown> {
-    const SHOW: [&str; 17] = [
-        "systemctl",
-        "show",
-        "quorate-upgrade*",
-        "-p",
-        "Id",
-        "-p",
-        "LoadState",
-        "-p",
-        "ActiveState",
-        "-p",
-        "SubState",
-        "-p",
-        "Result",
-        "-p",
-        "ExecMainCode",
-        "-p",
-        "ExecMainStatus",
-    ];
-    let units = shell.parsed(&SHOW, QUICK, systemctl::parse_show).await?;
-    let Some(newest) = newest(units) else { return Ok(None) };
+async fn read_unit(
+    shell: &NodeShell<'_>,
+    node: &NodeName,
+    units: Result<Vec<UnitLine>, WhyUnknown>,
+) -> Result<Option<UpgradeUnit>, WhyUnknown> {
+    let Some(newest) = newest(units?) else { return Ok(None) };
     let state = match newest.active.as_str() {
         "active" if newest.sub == "exited" => outcome(shell, &newest).await?,
         "active" | "activating" | "reloading" | "deactivating" => UnitState::Running,
         "failed" | "inactive" => outcome(shell, &newest).await?,
-        other => return Err(WhyUnknown::new(shell_source(node, &SHOW), format!("unit state {other:?}"))),
+        other => return Err(WhyUnknown::new(shell_source(node, &UNITS), format!("unit state {other:?}"))),
     };
     Ok(Some(UpgradeUnit { unit: UnitName::new(newest.name), state }))
 }

@@ -7,6 +7,8 @@ pub struct Simulation {
     pub installs: Vec<Install>,
     /// `Remv` lines: names.
     pub removals: Vec<String>,
+    /// What is "kept back".
+    pub kept_back: Vec<String>,
 }
 
 /// One `Inst` line.
@@ -26,7 +28,14 @@ pub struct Install {
 pub fn parse(output: &str) -> Result<Simulation, String> {
     let mut simulation = Simulation::default();
     let mut summary = false;
+    let mut kept_back = false;
     for line in output.lines() {
+        if let Some(names) = line.strip_prefix("  ").filter(|_| kept_back) {
+            simulation.kept_back.extend(names.split_whitespace().map(str::to_owned));
+            continue;
+        }
+        // A heading; the names follow, indented.
+        kept_back = line == "The following packages have been kept back:";
         if let Some(rest) = line.strip_prefix("Inst ") {
             let install = parse_install(rest).ok_or_else(|| format!("apt-get printed {line:?}"))?;
             simulation.installs.push(install);
@@ -42,6 +51,7 @@ pub fn parse(output: &str) -> Result<Simulation, String> {
     }
     simulation.installs.sort_by(|a, b| a.name.cmp(&b.name));
     simulation.removals.sort();
+    simulation.kept_back.sort();
     Ok(simulation)
 }
 
@@ -67,6 +77,13 @@ mod tests {
     fn a_removal_of_the_meta_package_is_seen() {
         let text = "Remv proxmox-ve [9.1.0]\n0 upgraded, 0 newly installed, 1 to remove and 0 not upgraded.\n";
         assert_eq!(parse(text).unwrap().removals, ["proxmox-ve"]);
+    }
+
+    #[test]
+    fn what_is_kept_back_is_read_with_its_continuation_and_nothing_else() {
+        let text = "Calculating upgrade...\nThe following packages have been kept back:\n  pve-qemu-kvm ceph-osd\n  tar\n\
+                    The following packages will be upgraded:\n  bash\n1 upgraded, 0 newly installed, 0 to remove and 3 not upgraded.\n";
+        assert_eq!(parse(text).unwrap().kept_back, ["ceph-osd", "pve-qemu-kvm", "tar"]);
     }
 
     #[test]

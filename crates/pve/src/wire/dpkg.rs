@@ -2,21 +2,33 @@
 
 use std::collections::BTreeMap;
 
+/// Installed packages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Installed {
+    /// Each with its version.
+    pub versions: BTreeMap<String, String>,
+    /// Those that are held.
+    pub held: Vec<String>,
+}
+
 /// Installed packages with their version. Packages that are removed or half-installed are left out.
-pub fn parse_query(output: &str) -> Result<BTreeMap<String, String>, String> {
-    let mut installed = BTreeMap::new();
+pub fn parse_query(output: &str) -> Result<Installed, String> {
+    let mut installed = Installed::default();
     for line in output.lines().filter(|line| !line.trim().is_empty()) {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
             // `ii` installed, `hi` installed and held; a third letter names an error.
-            [name, version, "ii" | "hi"] => {
-                installed.insert((*name).to_owned(), (*version).to_owned());
+            [name, version, state @ ("ii" | "hi")] => {
+                installed.versions.insert((*name).to_owned(), (*version).to_owned());
+                if *state == "hi" {
+                    installed.held.push((*name).to_owned());
+                }
             }
             [_, ..] if words.len() <= 4 => {}
             _ => return Err(format!("dpkg-query printed {line:?}")),
         }
     }
-    if installed.is_empty() {
+    if installed.versions.is_empty() {
         return Err("dpkg-query named no installed package".to_owned());
     }
     Ok(installed)
@@ -59,9 +71,10 @@ mod tests {
 
     #[test]
     fn a_half_configured_package_is_not_installed_and_audit_names_it() {
-        let text = "corosync 3.1.10-pve2 ii \npve-manager 9.1.9 iF \nold-thing  rc \n";
+        let text = "corosync 3.1.10-pve2 ii \npve-manager 9.1.9 iF \nold-thing  rc \nceph-osd 19.2.2-pve1 hi \n";
         let installed = parse_query(text).unwrap();
-        assert_eq!(installed.keys().collect::<Vec<_>>(), ["corosync"]);
+        assert_eq!(installed.versions.keys().collect::<Vec<_>>(), ["ceph-osd", "corosync"]);
+        assert_eq!(installed.held, ["ceph-osd"]);
         let audit = "The following packages are only half configured, probably due to problems\n\
                      configuring them the first time.\n pve-manager          Proxmox Virtual Environment Tools\n\n";
         assert_eq!(parse_audit(audit), ["pve-manager"]);

@@ -63,6 +63,9 @@ pub struct Current {
     /// `pc-q35-9.2+pve1`; only while it runs.
     #[serde(rename = "running-machine")]
     pub running_machine: Option<Text>,
+    /// `10.1.2`; only while it runs.
+    #[serde(rename = "running-qemu")]
+    pub running_qemu: Option<Text>,
     /// Lock in its configuration.
     pub lock: Option<Text>,
 }

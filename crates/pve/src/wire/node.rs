@@ -16,6 +16,8 @@ pub struct Status {
     pub rootfs: Option<Amount>,
     /// Processors.
     pub cpuinfo: Option<CpuInfo>,
+    /// `pve-manager/9.1.8/af55dc3d`: what the services that answer were loaded from.
+    pub pveversion: Option<Text>,
 }
 
 /// Bytes of memory or of a file system.
@@ -126,6 +128,22 @@ pub struct Repositories {
     pub files: List<RepositoryFile>,
     /// Files that could not.
     pub errors: List<RepositoryError>,
+    /// What PVE has found out about the entries.
+    pub infos: List<RepositoryInfo>,
+}
+
+/// Something about one entry of a file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct RepositoryInfo {
+    /// The file.
+    pub path: Text,
+    /// The number of the entry in it.
+    pub index: Text,
+    /// `origin`: whose it is, by its release file; `warning`, `badge`, ….
+    pub kind: Text,
+    /// `Debian`, `Proxmox`.
+    pub message: Text,
 }
 
 /// One file.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use quorate_core::command::quote_all;
 use quorate_core::ids::NodeName;
 use quorate_core::observed::Observed;
-use quorate_core::snapshot::{Packages, Snapshot, UnitOutcome, UnitState};
+use quorate_core::snapshot::{GoingDown, Packages, Snapshot, UnitOutcome, UnitState};
 use quorate_pve::observe::{Depth, Look, observe};
 use quorate_pve::ports::{Api, ApiData, ApiError, ApiRequest, Exit, PortFuture, Ports, Shell, ShellError, ShellOutput};
 use quorate_pve::recorded::RecordedPorts;
@@ -93,6 +93,7 @@ fn upgrading(active: &'static str, sub: &'static str, result: &'static str, stat
         )),
         "apt-get" => Some((0, "0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n".into())),
         "dpkg" => Some((0, String::new())),
+        "dpkg-query" => Some((0, "pve-manager 9.1.9 ii \nceph-osd 19.2.3-pve2 hi \n".into())),
         // Its clock is an hour behind ours: only the node itself can tell how old the file is.
         "stat" => Some((0, "1795345000\n".into())),
         "date" => Some((0, "1795345092000\n".into())),
@@ -110,6 +111,9 @@ async fn before() -> Snapshot {
     let packages = Packages {
         pending: vec![],
         removals: vec!["told-before".into()],
+        kept_back: vec![],
+        held: vec![],
+        installed: std::collections::BTreeMap::new(),
         broken: vec![],
         lists_age_s: None,
         locked: false,
@@ -137,6 +141,55 @@ async fn when_our_upgrade_has_ended_the_packages_are_read_again() {
     assert_eq!(unit, Some(UnitState::Ended(UnitOutcome::Success)));
     assert!(!packages.locked && packages.removals.is_empty());
     assert_eq!(packages.lists_age_s, Some(92));
+    assert_eq!(packages.held, ["ceph-osd"]);
+    assert!(packages.installed.is_empty(), "nothing of it is pending anywhere, and no other node has other versions");
+}
+
+/// Whose hand it is does not matter: the lock, or Debian's own upgrade between two of its locks.
+#[tokio::test]
+async fn another_hand_at_the_packages_is_seen_at_every_look() {
+    let at_work = |units: &'static str, fuser: i32| {
+        played(move |_, command| match command.split(' ').next()? {
+            "systemctl" if command.contains("show") => Some((0, units.to_owned())),
+            "fuser" => Some((fuser, String::new())),
+            "cat" if command.contains("boot_id") => Some((0, "one\n".into())),
+            _ => None,
+        })
+    };
+    const NONE: &str = "Id=apt-daily-upgrade.service\nLoadState=loaded\nActiveState=inactive\nSubState=dead\n";
+    const ACTIVE: &str = "Id=apt-daily-upgrade.service\nLoadState=loaded\nActiveState=activating\nSubState=start\n";
+    let before = before().await;
+    for (units, fuser, locked) in [(NONE, 1, false), (NONE, 0, true), (ACTIVE, 1, true)] {
+        assert_eq!(watch(&at_work(units, fuser), &before).await.1.locked, locked, "{units} {fuser}");
+    }
+    let snapshot =
+        observe(&at_work(NONE, 2), Look { depth: Depth::Watch, previous: Some(&before), ..Look::full() }).await;
+    let packages = &snapshot.nodes[&NodeName::from("pve2")].packages;
+    assert_eq!(packages.known(), None, "whether dpkg is at work is not known");
+}
+
+#[tokio::test]
+async fn a_system_that_stops_or_will_stop_is_seen_and_so_is_a_reboot_that_was_asked_for() {
+    let seen = |state: &'static str, scheduled: &'static str, required: &'static str| async move {
+        let ports = played(move |_, command| match command {
+            "systemctl is-system-running" => Some((i32::from(state != "running"), format!("{state}\n"))),
+            "find /run/systemd -maxdepth 2 -name scheduled" => Some((0, scheduled.to_owned())),
+            "find /run -maxdepth 1 -name 'reboot-required*'" => Some((0, required.to_owned())),
+            "cat /run/reboot-required.pkgs" => Some((0, "libc6\nlibc6\ndbus\n".to_owned())),
+            "cat /proc/sys/kernel/random/boot_id" => Some((0, "one\n".into())),
+            _ => None,
+        });
+        let node = observe(&ports, Look::full()).await.nodes[&NodeName::from("pve2")].clone();
+        (node.going_down.known().copied(), node.reboot_required.known().cloned())
+    };
+    assert_eq!(seen("running", "", "").await, (Some(None), Some(None)));
+    assert_eq!(seen("degraded", "", "").await.0, Some(None));
+    assert_eq!(seen("stopping", "", "").await.0, Some(Some(GoingDown::Now)));
+    assert_eq!(seen("running", "/run/systemd/shutdown/scheduled\n", "").await.0, Some(Some(GoingDown::Later)));
+    assert_eq!(seen("offline", "", "").await.0, None, "an answer that says nothing");
+    let required = "/run/reboot-required\n/run/reboot-required.pkgs\n";
+    let packages = Some(Some(vec!["dbus".to_owned(), "libc6".to_owned()]));
+    assert_eq!(seen("running", "", required).await.1, packages);
 }
 
 #[tokio::test]

@@ -171,7 +171,7 @@ fn guests(rng: &mut Rng, file: &mut ClusterFile, has_ceph: bool) {
 fn unusual(rng: &mut Rng, mut guest: GuestPart, has_ceph: bool) -> GuestPart {
     if guest.state != "running" {
         guest.ha = None;
-        guest.onboot = false;
+        guest.onboot = Some(false);
         return guest;
     }
     if guest.ha.is_some() || guest.id.kind == quorate_core::ids::GuestKind::Ct {

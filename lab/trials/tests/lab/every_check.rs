@@ -12,7 +12,7 @@ use quorate_core::ids::{DriverId, GuestId, NodeName, UnitName, UnixMs};
 use quorate_core::invariants;
 use quorate_core::policy::{Policy, Waiver};
 use quorate_core::snapshot::{DriverLock, JournalHead};
-use quorate_engine::{refresh, stale};
+use quorate_engine::{Refreshed, refresh, stale};
 use quorate_pve::observe::{DRIVER_LOCK_FILE, Hosts, Look, observe};
 use quorate_trials::ports::SimPorts;
 use quorate_world::World;
@@ -20,7 +20,7 @@ use quorate_world::access::{AclEntry, TOKEN};
 use quorate_world::corosync::Qdevice;
 use quorate_world::faults::{Fault, FaultKind};
 use quorate_world::ha::{Rule, RuleKind, ServiceState};
-use quorate_world::node::{BootPartition, Node, Repository, Service, Unit, UnitState};
+use quorate_world::node::{AfterDown, BootPartition, Node, Repository, Service, Unit, UnitState};
 use quorate_world::store::{BackupJob, ReplicationJob, ShutdownPolicy};
 
 /// A world in which a check fires, or a safety rule is broken: its id, what is done to the healthy demo cluster, and
@@ -263,10 +263,60 @@ const ROWS: &[Row] = &[
         },
     },
     Row {
+        check: "pending-updates",
+        words: "waits for a reboot: a reboot was asked for (/run/reboot-required: libc6)",
+        change: |world, _| {
+            let node = node(world, "pve2");
+            node.packages.lists = node.packages.installed.clone();
+            node.surroundings.reboot_required = Some(vec!["libc6".into()]);
+        },
+    },
+    Row {
+        check: "old-package-lists",
+        words: "the package lists of pve2 are 31 days old",
+        change: |world, _| node(world, "pve2").packages.lists_at_ms -= 31 * 86_400_000,
+    },
+    Row {
+        check: "offered-versions",
+        words: "pve2 is not offered what other nodes have or are offered: pve-manager",
+        change: |world, _| {
+            let packages = &mut node(world, "pve2").packages;
+            packages.lists = packages.installed.clone();
+        },
+    },
+    Row {
+        check: "held-packages",
+        words: "pve2 holds pve-manager",
+        change: |world, _| {
+            node(world, "pve2").packages.held.insert("pve-manager".into());
+        },
+    },
+    Row {
+        check: "one-node-out",
+        words: "pve3 is about to go down: a shutdown is scheduled there",
+        change: |world, _| world.node_power_later(&"pve3".into(), AfterDown::Reboot, 10),
+    },
+    Row {
+        check: "one-node-out",
+        words: "pve3 is going down: its systemd is stopping",
+        change: |world, _| {
+            world.node_power(&"pve3".into(), AfterDown::Reboot).unwrap();
+            world.advance_to(world.now_ms + 1_000);
+        },
+    },
+    Row {
         check: "repositories",
         words: "mix the releases bookworm and trixie",
         change: |world, _| {
             node(world, "pve2").repositories.push(source("http://deb.debian.org/debian", "bookworm", "main"));
+        },
+    },
+    Row {
+        check: "repositories",
+        words: "more.sources on pve2 names bookworm, and Debian's and Proxmox's own sources there name trixie",
+        change: |world, _| {
+            let vendor = source("https://repo.vendor.example/agent/debian", "bookworm", "main");
+            node(world, "pve2").repositories.push(vendor);
         },
     },
     Row {
@@ -456,6 +506,20 @@ const ROWS: &[Row] = &[
         },
     },
     Row {
+        check: "running-qemu",
+        words: "vm:111",
+        change: |world, _| guest(world, GuestId::vm(111)).running_qemu = Some("9.0.2-1".into()),
+    },
+    Row {
+        check: "start-at-boot",
+        words: "is stopped, and PVE starts it when",
+        change: |world, _| {
+            let id = *world.guests.iter().find(|(_, guest)| !guest.is_running() && !guest.template).unwrap().0;
+            world.ha.resources.remove(&id);
+            guest(world, id).onboot = true;
+        },
+    },
+    Row {
         check: "guest-outcome",
         words: "vm:111 web2 cannot leave",
         change: |world, _| {
@@ -472,11 +536,11 @@ const ROWS: &[Row] = &[
 /// The demo cluster once it knows what there is to install.
 fn with_fresh_lists() -> World {
     let sim = SimPorts::new(Arc::new(Mutex::new(common::demo())));
-    let failed = common::block_on(async {
+    let refreshed = common::block_on(async {
         let ports = sim.ports();
         refresh(&ports, &stale(&observe(&ports, Look { hosts: Hosts::Nobody, ..Look::full() }).await)).await
     });
-    assert!(failed.is_empty(), "{failed:?}");
+    assert_eq!(refreshed, Refreshed::default());
     sim.world().clone()
 }
 

@@ -12,6 +12,7 @@ mod fence;
 mod forced_command;
 mod fuzz;
 mod guards;
+mod half_upgraded;
 mod interlocks;
 mod lab_for_other_clients;
 mod lab_from_snapshot;

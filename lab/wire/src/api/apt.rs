@@ -169,7 +169,12 @@ fn infos(by_file: &BTreeMap<&str, Vec<&Repository>>) -> Value {
     let mut list = Vec::new();
     for (path, entries) in by_file {
         for (index, entry) in entries.iter().enumerate() {
-            let origin = if entry.uri.contains("proxmox.com") { "Proxmox" } else { "Debian" };
+            // By the release file that apt has of it. What a vendor writes there is not known here: nothing is said.
+            let origin = match () {
+                () if entry.uri.contains("proxmox.com") => "Proxmox",
+                () if entry.uri.contains("debian.org") => "Debian",
+                () => continue,
+            };
             // The index is a string.
             list.push(json!({"path": path, "index": index.to_string(), "kind": "origin", "message": origin}));
         }

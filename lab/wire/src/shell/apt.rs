@@ -45,20 +45,51 @@ impl Shell<'_> {
         }
     }
 
+    /// `apt-mark hold PACKAGE…`, `unhold`, `showhold`.
+    pub(super) fn apt_mark(&mut self, args: &[&str]) -> Output {
+        let Some((verb, packages)) = args.split_first() else { return Output::fail(1, "apt 3.0.3 (amd64)\n") };
+        let node = self.node.clone();
+        let Some(here) = self.world.nodes.get_mut(&node).map(|node| &mut node.packages) else {
+            return Output::default();
+        };
+        let mut text = String::new();
+        for package in packages {
+            if !here.installed.contains_key(*package) {
+                return Output::fail(100, format!("E: Unable to locate package {package}\nE: No packages found\n"));
+            }
+            let _ = match *verb {
+                "hold" if here.held.insert((*package).to_owned()) => writeln!(text, "{package} set on hold."),
+                "hold" => writeln!(text, "{package} was already set on hold."),
+                "unhold" if here.held.remove(*package) => writeln!(text, "Canceled hold on {package}."),
+                "unhold" => writeln!(text, "{package} was already not on hold."),
+                _ => return Output::fail(100, format!("E: Invalid operation {verb}\n")),
+            };
+        }
+        if *verb == "showhold" {
+            text = here.held.iter().map(|package| format!("{package}\n")).collect();
+        }
+        Output::ok(text)
+    }
+
     fn plan_text(&self, pending: &[Pending]) -> String {
         let mut text = String::from(
             "Reading package lists...\nBuilding dependency tree...\nReading state information...\nCalculating upgrade...\n",
         );
         let (new, old): (Vec<_>, Vec<_>) = pending.iter().partition(|package| package.from.is_none());
         let names = |list: &[&Pending]| list.iter().map(|package| package.name.as_str()).collect::<Vec<_>>().join(" ");
+        let kept_back = self.world.kept_back(self.node);
+        if !kept_back.is_empty() {
+            let _ = writeln!(text, "The following packages have been kept back:\n  {}", kept_back.join(" "));
+        }
         if !new.is_empty() {
             let _ = writeln!(text, "The following NEW packages will be installed:\n  {}", names(&new));
         }
         if !old.is_empty() {
             let _ = writeln!(text, "The following packages will be upgraded:\n  {}", names(&old));
         }
-        let (upgraded, installed) = (old.len(), new.len());
-        let _ = writeln!(text, "{upgraded} upgraded, {installed} newly installed, 0 to remove and 0 not upgraded.");
+        let (upgraded, installed, left) = (old.len(), new.len(), kept_back.len());
+        let _ =
+            writeln!(text, "{upgraded} upgraded, {installed} newly installed, 0 to remove and {left} not upgraded.");
         text
     }
 
@@ -146,7 +177,7 @@ impl Shell<'_> {
             let text = format!("dpkg-query: package '{package}' is not installed and no information is available\n");
             return Output::fail(1, text);
         };
-        let broken = self.abbreviation(package) != "ii ";
+        let broken = self.abbreviation(package).contains('F');
         let state = if broken { "half-configured" } else { "installed" };
         Output::ok(format!(
             "Package: {package}\nStatus: install ok {state}\nPriority: optional\nSection: admin\nArchitecture: amd64\n\
@@ -196,7 +227,13 @@ impl Shell<'_> {
     }
 
     fn abbreviation(&self, package: &str) -> &'static str {
-        if self.here().packages.broken.iter().any(|broken| broken == package) { "iF " } else { "ii " }
+        let packages = &self.here().packages;
+        match (packages.held.contains(package), packages.broken.iter().any(|broken| broken == package)) {
+            (false, false) => "ii ",
+            (false, true) => "iF ",
+            (true, false) => "hi ",
+            (true, true) => "hF ",
+        }
     }
 
     pub(super) fn dpkg_query(&self, args: &[&str]) -> Output {
@@ -217,8 +254,11 @@ impl Shell<'_> {
             if !options.rest.is_empty() && !options.rest.iter().any(|pattern| glob(pattern, package)) {
                 continue;
             }
-            let status =
-                if self.abbreviation(package) == "ii " { "install ok installed" } else { "install ok half-configured" };
+            let status = match self.abbreviation(package) {
+                "ii " => "install ok installed",
+                "hi " => "hold ok installed",
+                _ => "install ok half-configured",
+            };
             let line = format
                 .replace("\\t", "\t")
                 .replace("${Package}", package)

@@ -12,7 +12,7 @@ impl Shell<'_> {
         Some(match name {
             "apt-get" | "apt" => self.apt(args),
             "apt-cache" => self.apt_cache(args),
-            "apt-mark" => Output::default(),
+            "apt-mark" => self.apt_mark(args),
             "dpkg" => self.dpkg(args),
             "dpkg-query" => self.dpkg_query(args),
             "fuser" => self.fuser(args),

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use quorate_core::ids::GuestKind;
+use quorate_world::node::AfterDown;
 
 use super::debian::glob;
 use super::{Options, Output, Shell};
@@ -49,6 +50,18 @@ impl Shell<'_> {
                 format!("{}\n", ha_manager_status(self.world, self.node)["manager_status"])
             }
             "/etc/network/interfaces" => self.interfaces_file(),
+            "/run/reboot-required" => {
+                node.surroundings.reboot_required.as_ref().map(|_| "*** System restart required ***\n".to_owned())?
+            }
+            "/run/reboot-required.pkgs" => {
+                let packages = node.surroundings.reboot_required.as_ref().filter(|packages| !packages.is_empty())?;
+                packages.iter().map(|package| format!("{package}\n")).collect()
+            }
+            "/run/systemd/shutdown/scheduled" => {
+                let (due_ms, then) = node.shutdown_due?;
+                let mode = if then == AfterDown::Reboot { "reboot" } else { "poweroff" };
+                format!("USEC={due_ms}000\nWARN_WALL=1\nMODE={mode}\n")
+            }
             "/etc/pve/datacenter.cfg" => datacenter::file(self.world),
             "/etc/pve/local" => String::new(),
             _ => self.system_file(path).or_else(|| self.guest_file(path)).or_else(|| self.lrm_file(path))?,
@@ -245,6 +258,9 @@ impl Shell<'_> {
                 .iter()
                 .flat_map(|stem| kernels().map(move |version| format!("{stem}-{version}")))
                 .collect(),
+            "/run" => self.reboot_required_files(),
+            // With the directory in between: `find -maxdepth 2` sees it.
+            "/run/systemd" => node.shutdown_due.iter().map(|_| "shutdown/scheduled".to_owned()).collect(),
             "/etc/pve/nodes" => self.world.nodes.keys().map(ToString::to_string).collect(),
             "/etc/pve/qemu-server" => guests(GuestKind::Vm),
             "/etc/pve/lxc" => guests(GuestKind::Ct),
@@ -264,6 +280,14 @@ impl Shell<'_> {
         Some(names)
     }
 
+    fn reboot_required_files(&self) -> Vec<String> {
+        match &self.here().surroundings.reboot_required {
+            None => Vec::new(),
+            Some(packages) if packages.is_empty() => vec!["reboot-required".to_owned()],
+            Some(_) => ["reboot-required", "reboot-required.pkgs"].map(str::to_owned).to_vec(),
+        }
+    }
+
     fn find(&self, args: &[&str]) -> Output {
         let options = Options::parse(args, &["-maxdepth", "-mindepth", "-name", "-type", "-path"]);
         let mut output = Output::default();
@@ -274,7 +298,7 @@ impl Shell<'_> {
                 continue;
             };
             let pattern = options.value(&["-name"]).unwrap_or("*");
-            for name in names.iter().filter(|name| glob(pattern, name)) {
+            for name in names.iter().filter(|name| glob(pattern, name.rsplit('/').next().unwrap_or(name))) {
                 let _ = writeln!(output.stdout, "{}/{name}", directory.trim_end_matches('/'));
             }
         }

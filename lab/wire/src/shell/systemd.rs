@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use quorate_core::ids::{GuestId, GuestKind, UnitName};
 use quorate_world::migration::{Mode, Phase};
-use quorate_world::node::{AfterDown, Unit, UnitState};
+use quorate_world::node::{AfterDown, Power, Unit, UnitState};
 use quorate_world::services::ServiceAction;
 
 use super::debian::glob;
@@ -22,8 +22,7 @@ impl Shell<'_> {
             "journalctl" => self.journalctl(args),
             "reboot" => self.power(AfterDown::Reboot),
             "poweroff" | "halt" => self.power(AfterDown::Off),
-            "shutdown" if args.contains(&"-r") => self.power(AfterDown::Reboot),
-            "shutdown" => self.power(AfterDown::Off),
+            "shutdown" => self.shutdown(args),
             _ => return None,
         })
     }
@@ -34,6 +33,32 @@ impl Shell<'_> {
             Ok(()) => Output::default(),
             Err(error) => Output::fail(1, format!("{error}\n")),
         }
+    }
+
+    /// `shutdown [-r] [now|+MINUTES]`, in a minute if no time is named; `shutdown -c` takes it back.
+    fn shutdown(&mut self, args: &[&str]) -> Output {
+        let options = Options::parse(args, &[]);
+        let node = self.node.clone();
+        if options.has(&["-c"]) {
+            if let Some(machine) = self.world.nodes.get_mut(&node) {
+                machine.shutdown_due = None;
+            }
+            return Output::default();
+        }
+        let then = if options.has(&["-r", "--reboot"]) { AfterDown::Reboot } else { AfterDown::Off };
+        let minutes = match options.rest.first() {
+            Some(&"now") => 0,
+            None => 1,
+            Some(time) => match time.strip_prefix('+').and_then(|minutes| minutes.parse().ok()) {
+                Some(minutes) => minutes,
+                None => return Output::fail(1, format!("Failed to parse time specification: {time}\n")),
+            },
+        };
+        if minutes == 0 {
+            return self.power(then);
+        }
+        self.world.node_power_later(&node, then, minutes);
+        Output::default()
     }
 
     fn systemctl(&mut self, args: &[&str]) -> Output {
@@ -201,6 +226,9 @@ impl Shell<'_> {
     }
 
     fn is_system_running(&self) -> Output {
+        if matches!(self.here().power, Power::GoingDown { .. }) {
+            return Output { status: 1, ..Output::ok("stopping\n") };
+        }
         let failed = self.all().iter().any(|unit| property(unit, "ActiveState") == "failed");
         let word = if failed { "degraded" } else { "running" };
         Output { status: i32::from(failed), stdout: format!("{word}\n"), ..Output::default() }

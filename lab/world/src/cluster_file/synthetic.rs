@@ -38,7 +38,7 @@ pub fn synthetic(nodes: u32, guests: u32) -> Result<ClusterFile, ClusterFileErro
             devices: BTreeMap::new(),
             ha: (i % 3 == 0).then(|| "started".to_owned()),
             failback: true,
-            onboot: true,
+            onboot: None,
             agent: true,
             dirty_mib_per_s: 20,
             shutdown_s: 8,

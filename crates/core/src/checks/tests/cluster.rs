@@ -259,7 +259,12 @@ fn shutdown_policy_is_reported_when_it_is_not_the_default() {
 
 #[test]
 fn ceph_health_goes_by_the_names_of_its_checks() {
-    let check = CephHealthCheck { severity: HealthLevel::Warn, message: "some words".to_owned(), muted: false };
+    let check = CephHealthCheck {
+        severity: HealthLevel::Warn,
+        message: "some words".to_owned(),
+        muted: false,
+        accepted: false,
+    };
     let with = |change: &dyn Fn(&mut Ceph)| {
         let mut snapshot = cluster();
         change(ceph_mut(&mut snapshot));

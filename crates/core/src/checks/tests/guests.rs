@@ -311,6 +311,39 @@ fn replication_that_fails_is_reported_and_a_disabled_job_is_not() {
 }
 
 #[test]
+fn a_stopped_guest_that_starts_with_its_node_is_a_warning() {
+    let stopped = |guest: &mut Guest| guest.status = Known(GuestStatus::Stopped);
+    let starts = |change: fn(&mut Guest)| {
+        with(VM, |guest| {
+            stopped(guest);
+            guest.onboot = Known(true);
+            change(guest);
+        })
+    };
+    fires("start-at-boot", &starts(|_| ()), Severity::Warning, "vm:103");
+    assert!(run("start-at-boot", &starts(|_| ()))[0].remedy.contains("qm set 103 --onboot 0"));
+    assert_eq!(run("start-at-boot", &starts(|guest| guest.onboot = Known(false))), []);
+    assert_eq!(run("start-at-boot", &starts(|guest| guest.template = true)), []);
+    assert_eq!(
+        run("start-at-boot", &starts(|guest| guest.status = Known(GuestStatus::Running))),
+        [],
+        "it runs already"
+    );
+    let mut done = starts(|_| ());
+    let node = done.guests[&VM].node.clone();
+    node_mut(&mut done, node.as_str()).packages.known_mut().unwrap().pending.clear();
+    assert_eq!(run("start-at-boot", &done), [], "its node has no turn");
+}
+
+#[test]
+fn guests_that_run_an_older_qemu_than_is_installed_are_told() {
+    let runs = |version: &str| facts(VM, |facts| facts.running_qemu = Some(version.into()));
+    fires("running-qemu", &runs("9.2.0"), Severity::Info, "older QEMU than is installed there (10.1.2): vm:103");
+    assert_eq!(run("running-qemu", &runs("10.1.2")), [], "the package's revision is not QEMU's");
+    assert_eq!(run("running-qemu", &runs("10.2.0")), []);
+}
+
+#[test]
 fn policy_names_are_names_of_this_cluster() {
     let check = by_id("policy-names").unwrap();
     let found = check.run(&cluster(), &policy_for(GuestId::vm(999), GuestPolicy::Eject));

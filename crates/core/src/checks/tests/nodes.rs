@@ -3,7 +3,7 @@
 use super::super::*;
 use super::{fires, run};
 use crate::invariants::sample::*;
-use crate::observed::Observed::Known;
+use crate::observed::Observed::{self, Known};
 use crate::snapshot::*;
 use crate::version::Version;
 
@@ -32,7 +32,7 @@ fn pending_updates_says_what_there_is_to_do_and_what_would_be_removed() {
     let healthy = run("pending-updates", &cluster());
     assert!(healthy[0].problem.contains("pve1 has 4 updates pending, with kernel 6.17.4-1-pve"), "{healthy:#?}");
     let snapshot = with("pve1", |node| packages(node).pending.clear());
-    fires("pending-updates", &snapshot, Severity::Info, "pve1 is up to date");
+    fires("pending-updates", &snapshot, Severity::Info, "pve1 is up to date, by package lists that are 1 min old");
     let snapshot = with("pve1", |node| {
         packages(node).pending.clear();
         node.kernel.known_mut().unwrap().installed.push(Version::from("6.17.9-1-pve"));
@@ -43,6 +43,107 @@ fn pending_updates_says_what_there_is_to_do_and_what_would_be_removed() {
     fires("pending-updates", &snapshot, Severity::Blocking, "would remove proxmox-ve");
     let snapshot = with("pve1", |node| packages(node).removals = vec!["libold1".to_owned()]);
     fires("pending-updates", &snapshot, Severity::Warning, "would remove libold1");
+}
+
+/// What runs, what is installed and what is offered: nothing is offered here, and each node has something to do.
+#[test]
+fn a_node_that_does_not_run_what_it_has_installed_is_not_up_to_date() {
+    let with = |change: fn(&mut Node)| {
+        with("pve1", |node| {
+            packages(node).pending.clear();
+            change(node);
+        })
+    };
+    let told = |snapshot: &Snapshot, words: &str| {
+        fires("pending-updates", snapshot, Severity::Info, words);
+        assert_eq!(snapshot.is_up_to_date(&snapshot.nodes[&"pve1".into()]), Some(false));
+    };
+    told(&with(|node| node.running_manager = Known("9.1.0".into())), "run pve-manager 9.1.0, 9.1.1 is installed");
+    told(&with(|node| node.reboot_required = Known(Some(vec!["libc6".to_owned()]))), "/run/reboot-required: libc6");
+    let mut by_hand = with(|_| ());
+    assert_eq!(by_hand.is_up_to_date(&by_hand.nodes[&"pve1".into()]), Some(true));
+    ceph_mut(&mut by_hand).installed.insert("pve1".into(), "19.2.4".into());
+    told(&by_hand, "19.2.4 is installed");
+}
+
+#[test]
+fn old_package_lists_say_nothing_about_what_is_offered() {
+    let aged = |age_s, pending: bool| {
+        with("pve1", |node| {
+            packages(node).lists_age_s = age_s;
+            if !pending {
+                packages(node).pending.clear();
+            }
+        })
+    };
+    let month = Some(31 * 86_400);
+    fires("old-package-lists", &aged(month, false), Severity::Blocking, "the package lists of pve1 are 31 days old");
+    fires("old-package-lists", &aged(month, true), Severity::Warning, "31 days");
+    fires("old-package-lists", &aged(None, false), Severity::Blocking, "is not known");
+    assert_eq!(run("old-package-lists", &aged(Some(86_400), false)), []);
+    let found = run("pending-updates", &aged(month, false));
+    assert!(found.iter().all(|finding| !finding.problem.contains("pve1")), "it is not called up to date: {found:#?}");
+}
+
+#[test]
+fn a_node_that_is_not_offered_what_another_one_is_or_has_stays_behind() {
+    let stale = |node: &mut Node| packages(node).pending.clear();
+    fires("offered-versions", &with("pve2", stale), Severity::Blocking, "pve-manager 9.1.1 (9.1.4 on pve1)");
+    let old_lists = |node: &mut Node| {
+        stale(node);
+        packages(node).lists_age_s = Some(7_200);
+    };
+    fires("offered-versions", &with("pve2", old_lists), Severity::Warning, "pve-manager 9.1.1 (9.1.4 on pve1)");
+    let older = |node: &mut Node| packages(node).pending.iter_mut().for_each(|one| one.to = "9.1.3".into());
+    fires("offered-versions", &with("pve2", older), Severity::Blocking, "pve2 is not offered");
+    let has = |version: &str| {
+        let version = Version::from(version);
+        move |node: &mut Node| drop(packages(node).installed.insert("tar".to_owned(), version))
+    };
+    let mut others = with("pve1", has("1.35"));
+    has("1.34")(node_mut(&mut others, "pve3"));
+    fires("offered-versions", &others, Severity::Warning, "pve3 is not offered what other nodes have");
+    packages(node_mut(&mut others, "pve3")).held.push("tar".to_owned());
+    assert_eq!(run("offered-versions", &others), [], "it is held");
+    assert_eq!(run("offered-versions", &with("pve2", |node| node.packages = Observed::unknown("a", "b"))), []);
+}
+
+#[test]
+fn builds_that_no_run_brings_together_are_not_said_to_be() {
+    let remedy = |snapshot: &Snapshot| run("node-versions", snapshot)[0].remedy.clone();
+    let done = |node: &mut Node| {
+        packages(node).pending.clear();
+        node.pve_version = Known("9.1.4".into());
+    };
+    assert!(remedy(&with("pve1", done)).contains("brings them together"));
+    let mut stale = with("pve1", done);
+    packages(node_mut(&mut stale, "pve2")).pending.clear();
+    fires("node-versions", &stale, Severity::Warning, "are not offered the same");
+}
+
+#[test]
+fn packages_that_an_upgrade_leaves_alone_are_named() {
+    let holds = with("pve2", |node| {
+        packages(node).held = vec!["ceph-osd".to_owned()];
+        packages(node).kept_back = vec!["ceph-osd".to_owned(), "tar".to_owned()];
+    });
+    fires("held-packages", &holds, Severity::Warning, "pve2 holds ceph-osd");
+    fires("held-packages", &holds, Severity::Warning, "keep back tar");
+    assert_eq!(run("held-packages", &holds).len(), 2, "what is held is not named twice");
+}
+
+#[test]
+fn new_libraries_that_no_reboot_brings_into_use_are_said() {
+    let brings = |names: &[&str]| {
+        with("pve1", |node| packages(node).pending = names.iter().map(|name| pending(name, "1", "2")).collect())
+    };
+    fires("pending-updates", &brings(&["libc6", "tar", "libqb100"]), Severity::Info, "brings new libc6, libqb100");
+    let silent = |snapshot: &Snapshot| {
+        run("pending-updates", snapshot).iter().all(|finding| !finding.problem.contains("brings new"))
+    };
+    assert!(silent(&brings(&["libc6", "intel-microcode"])), "it is rebooted for the microcode");
+    assert!(silent(&brings(&["libc6", "proxmox-kernel-6.17.4-1-pve-signed"])));
+    assert!(silent(&brings(&["tar"])));
 }
 
 #[test]
@@ -61,6 +162,34 @@ fn repositories_finds_mixed_releases_in_either_format() {
     node_mut(&mut paid, "pve3").subscription = Known(SubscriptionStatus::Active);
     assert!(run("repositories", &paid).iter().all(|finding| finding.severity < Severity::Blocking));
     fires("repositories", &add(debian, &["trixie"], "pve-test"), Severity::Warning, "test component");
+}
+
+#[test]
+fn a_vendors_source_that_names_another_release_is_a_warning_and_a_mirrors_is_not_excused() {
+    let add = |uri: &str, origin: Option<&str>| {
+        let source = Repository { origin: origin.map(str::to_owned), ..repository(uri, &["bookworm"], "main") };
+        with("pve3", |node| node.repositories.known_mut().unwrap().push(source))
+    };
+    let only_warns = |snapshot: &Snapshot| {
+        fires(
+            "repositories",
+            snapshot,
+            Severity::Warning,
+            "names bookworm, and Debian's and Proxmox's own sources there name trixie",
+        );
+        assert!(run("repositories", snapshot).iter().all(|finding| finding.severity < Severity::Blocking));
+    };
+    only_warns(&add("https://repo.vendor.example/agent/debian", None));
+    only_warns(&add("https://download.docker.com/linux/debian", Some("Docker")));
+    let mixed = |uri: &str, origin| fires("repositories", &add(uri, origin), Severity::Blocking, "bookworm and trixie");
+    mixed("http://mirror.example/debian", Some("Debian"));
+    mixed("http://mirror.example/pve", Some("Proxmox"));
+    mixed("http://ftp.de.debian.org/debian", None);
+    assert_eq!(
+        run("third-party-sources", &add("http://mirror.example/debian", Some("Debian"))),
+        [],
+        "a mirror is no third party"
+    );
 }
 
 #[test]
@@ -193,6 +322,17 @@ fn upgrade_checker_blocks_before_the_release_it_prepares_for_and_only_warns_afte
     fires("upgrade-checker", &warned, Severity::Warning, "no time synchronisation");
     fires("upgrade-checker", &checked("8.4.14", false, vec![]), Severity::Blocking, "died before its summary");
     fires("upgrade-checker", &checked("9.1.1", false, vec![]), Severity::Warning, "died before its summary");
+}
+
+/// Updates within 8 do not depend on what pve8to9 says.
+#[test]
+fn upgrade_checker_about_the_next_major_does_not_block_updates_within_this_one() {
+    let mut minor = checked("8.4.1", false, vec![line(CheckerLevel::Fail, "Ceph 18 is to old")]);
+    packages(node_mut(&mut minor, "pve2")).pending = vec![pending("pve-manager", "8.4.1", "8.4.14")];
+    fires("upgrade-checker", &minor, Severity::Warning, "FAIL: Ceph 18 is to old");
+    assert!(run("upgrade-checker", &minor).iter().all(|finding| finding.severity < Severity::Blocking));
+    node_mut(&mut minor, "pve2").packages = Observed::unknown("a", "b");
+    fires("upgrade-checker", &minor, Severity::Blocking, "FAIL: Ceph 18 is to old");
 }
 
 #[test]

@@ -78,7 +78,12 @@ fn rules_kept_finds_a_rule_that_is_broken_already() {
 
 #[test]
 fn ceph_redundancy_is_decided_by_the_rule_itself() {
-    let check = CephHealthCheck { severity: HealthLevel::Warn, message: "some words".to_owned(), muted: false };
+    let check = CephHealthCheck {
+        severity: HealthLevel::Warn,
+        message: "some words".to_owned(),
+        muted: false,
+        accepted: false,
+    };
     let fires = |change: &dyn Fn(&mut Ceph), words| {
         let mut snapshot = cluster();
         change(ceph_mut(&mut snapshot));

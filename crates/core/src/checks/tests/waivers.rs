@@ -5,6 +5,7 @@ use crate::invariants::sample::*;
 use crate::observed::Observed;
 use crate::observed::Observed::Known;
 use crate::policy::Waiver;
+use crate::snapshot::{CephHealthCheck, HealthLevel};
 
 /// ProxLB running on pve2 and pve3.
 fn moved_by_others() -> Snapshot {
@@ -77,6 +78,39 @@ fn a_report_of_pves_checker_that_is_not_whole_is_never_waived_and_its_lines_are(
     let found = run_all(&snapshot, &with(&["upgrade-checker:pve1=we know"]), Asked::BeforeARun);
     let severity = |kind: &str| of(&found, "upgrade-checker").iter().find(|one| one.kind == kind).unwrap().severity;
     assert_eq!((severity("unfinished"), severity("complaint")), (Severity::Warning, Severity::Waived));
+}
+
+/// A health check of Ceph that nobody knows to be harmless: blocking, until it is muted, or waived by its code.
+#[test]
+fn a_health_check_of_ceph_that_is_waived_by_its_code_stops_neither_rule_nor_step() {
+    let mut snapshot = cluster();
+    let check = |message: &str| CephHealthCheck {
+        severity: HealthLevel::Warn,
+        message: message.to_owned(),
+        muted: false,
+        accepted: false,
+    };
+    let checks = &mut ceph_mut(&mut snapshot).checks;
+    checks.insert("OSD_SLOW_PING_TIME_BACK".to_owned(), check("slow heartbeats"));
+    checks.insert("DAEMON_OLD_VERSION".to_owned(), check("an older version: what the run ends"));
+    let look = |policy: &Policy| {
+        let mut snapshot = snapshot.clone();
+        accept_health(&mut snapshot, policy);
+        run_all(&snapshot, policy, Asked::BeforeARun)
+    };
+    let strict = look(&Policy::default());
+    let blocking: Vec<_> = strict.iter().filter(|finding| finding.severity == Severity::Blocking).collect();
+    assert_eq!(blocking.len(), 2, "the check and the rule: {blocking:#?}");
+    assert!(blocking.iter().all(|finding| finding.problem.contains("OSD_SLOW_PING_TIME_BACK")));
+    assert!(blocking.iter().all(|finding| finding.remedy.contains("ceph health mute")));
+    let by_code = |code: &str| Waiver {
+        text: Some(code.to_owned()),
+        ..parse_waiver("ceph-health=the switch was replaced").unwrap()
+    };
+    let waived = look(&Policy { waive: vec![by_code("OSD_SLOW_PING_TIME_BACK")], ..Policy::default() });
+    assert!(waived.iter().all(|finding| finding.severity < Severity::Blocking), "{waived:#?}");
+    let another = look(&Policy { waive: vec![by_code("MON_DOWN")], ..Policy::default() });
+    assert!(another.iter().any(|finding| finding.severity == Severity::Blocking));
 }
 
 #[test]

@@ -154,7 +154,7 @@ fn a_cost_without_a_consent_is_found() {
 fn a_forgotten_node_and_a_node_with_two_node_steps_are_found() {
     let mut plan = node_steps();
     plan.remove(1);
-    found(&plan_of(plan), &cluster(), "pve2 has updates pending and no node step");
+    found(&plan_of(plan), &cluster(), "pve2 has something to do and no node step");
     let mut plan = node_steps();
     plan.push(node_step("pve1", Vec::new()));
     found(&plan_of(plan), &cluster(), "pve1 has two node steps");

@@ -179,6 +179,21 @@ fn one_node_out_counts_a_node_that_is_on_its_way_down_while_it_is_still_a_member
     assert_eq!(ask(RuleId::OneNodeOut, &snapshot, Some("pve1"), &[]), RuleOutcome::Holds);
     snapshot.jobs = Known(vec![task("stopall")]);
     broken_by(&ask(RuleId::OneNodeOut, &snapshot, Some("pve1"), &[]), out(HowOut::StoppingItsGuests));
+    let of_node = |change: fn(&mut Node)| {
+        let mut snapshot = cluster();
+        change(node_mut(&mut snapshot, "pve3"));
+        snapshot
+    };
+    for (change, how) in [
+        ((|node| node.going_down = Known(Some(GoingDown::Now))) as fn(&mut Node), HowOut::SystemStops),
+        (|node| node.going_down = Known(Some(GoingDown::Later)), HowOut::ShutdownScheduled),
+        (|node| node.packages.known_mut().unwrap().locked = true, HowOut::PackagesAtWork),
+    ] {
+        broken_by(&ask(RuleId::OneNodeOut, &of_node(change), Some("pve1"), &[]), out(how));
+        assert_eq!(ask(RuleId::OneNodeOut, &of_node(change), Some("pve3"), &[]), RuleOutcome::Holds);
+    }
+    unknown(&ask(RuleId::OneNodeOut, &of_node(|node| node.going_down = gap()), Some("pve1"), &[]));
+    unknown(&ask(RuleId::OneNodeOut, &of_node(|node| node.packages = gap()), Some("pve1"), &[]));
 }
 
 #[test]
@@ -410,7 +425,8 @@ fn rules_kept_a_strict_node_rule_forbids_a_target_and_a_loose_one_does_not() {
 #[test]
 fn ceph_redundancy_requires_all_copies_while_every_osd_is_up() {
     let mut snapshot = cluster();
-    let flag = CephHealthCheck { severity: HealthLevel::Warn, message: "noout".to_owned(), muted: false };
+    let flag =
+        CephHealthCheck { severity: HealthLevel::Warn, message: "noout".to_owned(), muted: false, accepted: false };
     ceph_mut(&mut snapshot).checks.insert("OSD_FLAGS".to_owned(), flag.clone());
     assert_eq!(ask(RuleId::CephRedundancy, &snapshot, None, &[]), RuleOutcome::Holds);
     ceph_mut(&mut snapshot).checks.insert("MON_DOWN".to_owned(), flag);

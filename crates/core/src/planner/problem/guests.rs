@@ -100,16 +100,17 @@ impl Reader<'_> {
 
     /// A stopped guest moves if the operator wants it to and nothing is in the way; otherwise it stays.
     fn stopped(&mut self, guest: &Guest, home: usize) {
-        let wanted = self.policy.stopped_guests == StoppedGuests::Move && self.places[home].has_turn;
-        let ours = managed(self.ha, guest.id).is_none();
-        if !wanted || !ours {
+        let has_turn = self.places[home].has_turn;
+        let wanted = self.policy.stopped_guests == StoppedGuests::Move && has_turn;
+        if managed(self.ha, guest.id).is_some() {
             return;
         }
-        let candidate = self.candidate(guest, home, MoveMode::Offline);
-        if let Ok(candidate) = candidate
-            && !candidate.spec.allowed.without(home).is_empty()
-        {
+        let candidate = self.candidate(guest, home, MoveMode::Offline).ok().filter(|_| wanted);
+        if let Some(candidate) = candidate.filter(|candidate| !candidate.spec.allowed.without(home).is_empty()) {
             self.candidates.insert(guest.id, candidate);
+        } else if has_turn && guest.onboot.is(&true) {
+            // PVE starts it when its node has booted: its memory is kept free for it.
+            self.places[home].keep(footprint_bytes(guest).min(MOST_BYTES), u64::from(guest.cpus));
         }
     }
 

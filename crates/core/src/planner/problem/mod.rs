@@ -113,10 +113,10 @@ impl Problem<'_> {
     }
 }
 
-/// Does the node get a node step: packages to upgrade, a kernel to boot, or a node step that has begun?
-pub(super) fn has_turn(node: &Node, ongoing: &Ongoing) -> bool {
+/// Does the node get a node step: packages to upgrade, something to boot for, or a node step that has begun?
+pub(super) fn has_turn(snapshot: &Snapshot, node: &Node, ongoing: &Ongoing) -> bool {
     let broken = node.packages.known().is_some_and(|packages| !packages.broken.is_empty());
-    ongoing.current_node.as_ref() == Some(&node.name) || node.is_up_to_date() == Some(false) || broken
+    ongoing.current_node.as_ref() == Some(&node.name) || snapshot.is_up_to_date(node) == Some(false) || broken
 }
 
 /// The node on which a step undoes a change.

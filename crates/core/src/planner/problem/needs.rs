@@ -42,7 +42,7 @@ pub(super) fn of_cluster(snapshot: &Snapshot, ongoing: &Ongoing) -> Vec<Reason> 
 }
 
 /// What is missing for a node.
-pub(super) fn of_node(node: &Node, ongoing: &Ongoing) -> Vec<Reason> {
+pub(super) fn of_node(snapshot: &Snapshot, node: &Node, ongoing: &Ongoing) -> Vec<Reason> {
     if node.online.is(&false) {
         return vec![Reason::NodeOffline(node.name.clone())];
     }
@@ -54,7 +54,7 @@ pub(super) fn of_node(node: &Node, ongoing: &Ongoing) -> Vec<Reason> {
         ("state of packages", node.packages.read().err()),
         ("kernels", node.kernel.read().err()),
     ];
-    if has_turn(node, ongoing) {
+    if has_turn(snapshot, node, ongoing) {
         readings.push(("boot id", node.boot.read().err()));
     }
     let missing = |(what, why): (&'static str, Option<&WhyUnknown>)| {

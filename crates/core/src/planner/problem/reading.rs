@@ -31,13 +31,14 @@ pub(in crate::planner) fn read<'a>(
     ongoing: &'a Ongoing,
 ) -> Result<Problem<'a>, Vec<Reason>> {
     let mut reasons = needs::of_cluster(snapshot, ongoing);
-    reasons.extend(snapshot.nodes.values().flat_map(|node| needs::of_node(node, ongoing)));
+    reasons.extend(snapshot.nodes.values().flat_map(|node| needs::of_node(snapshot, node, ongoing)));
     let Some(ha) = snapshot.ha.known().filter(|_| reasons.is_empty()) else { return Err(reasons) };
     let names: Vec<NodeName> = snapshot.nodes.keys().cloned().collect();
     let number = snapshot.nodes.keys().enumerate().map(|(number, name)| (name, number)).collect();
     let ranks = Ranks::of(snapshot);
     let storages: Vec<StorageId> = snapshot.storages.known().into_iter().flat_map(|all| all.keys().cloned()).collect();
-    let places = snapshot.nodes.values().map(|node| place(node, policy, ongoing, &ranks, &storages)).collect();
+    let place = |node| Place { has_turn: has_turn(snapshot, node, ongoing), ..place(node, policy, &ranks, &storages) };
+    let places = snapshot.nodes.values().map(place).collect();
     let mut reader = Reader {
         snapshot,
         policy,
@@ -63,7 +64,7 @@ pub(in crate::planner) fn read<'a>(
     reader.finish()
 }
 
-fn place(node: &Node, policy: &Policy, ongoing: &Ongoing, ranks: &Ranks, storages: &[StorageId]) -> Place {
+fn place(node: &Node, policy: &Policy, ranks: &Ranks, storages: &[StorageId]) -> Place {
     let free =
         |storage: &StorageId| node.storages.known()?.get(storage).map(|state| state.free_bytes.min(MOST_ON_A_NODE));
     Place {
@@ -71,7 +72,7 @@ fn place(node: &Node, policy: &Policy, ongoing: &Ongoing, ranks: &Ranks, storage
         cpus: policy.cpu_limit_percent.zip(node.cpu.known()).map(|(percent, cpu)| usable_cpus(cpu, percent)),
         fixed_bytes: 0,
         disk_free_bytes: storages.iter().map(|storage| free(storage).unwrap_or(0)).collect(),
-        has_turn: has_turn(node, ongoing),
+        has_turn: false,
         before: ranks.before(node),
         after: ranks.after(node),
     }

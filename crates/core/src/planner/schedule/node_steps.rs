@@ -85,7 +85,7 @@ impl Writer<'_> {
         let nodes: BTreeSet<NodeName> = self.to_undo.iter().filter_map(node_of).collect();
         for name in nodes {
             // On a node that is upgraded, this happens in its node step.
-            if self.node(&name).is_some_and(|node| has_turn(node, self.ongoing)) {
+            if self.node(&name).is_some_and(|node| has_turn(self.problem.snapshot, node, self.ongoing)) {
                 continue;
             }
             let mut draft = Draft::new(name.as_str());

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::ids::{BootId, NodeName, StorageId};
+use crate::ids::{BootId, GuestId, NodeName, StorageId};
 use crate::plan::{NodeWhy, RebootWhy, StepWhy};
 use crate::planner::problem::instance::Turn;
 use crate::policy::{ConsentKind, RebootWhen};
 use crate::snapshot::{DaemonKind, Node, Storage};
 use crate::steps::{
-    Maintenance, Noout, Rebalance, Reboot, Step, UpgradePackages, WaitBack, WaitHaIdle, kernel_release, set, undo,
+    Maintenance, Noout, Rebalance, Reboot, Step, UpgradePackages, WaitBack, WaitHaIdle, is_microcode, kernel_release,
+    set, undo,
 };
 
 use super::writer::{Draft, Writer};
@@ -85,30 +86,31 @@ impl Writer<'_> {
     pub(super) fn reboot(&mut self, draft: &mut Draft, name: &NodeName) {
         let Some((why, from_boot)) = self.reboot_why(name) else { return };
         self.costs.reboots += 1;
+        let moves = |guest: GuestId| self.problem.movers.iter().flatten().any(|mover| mover.guest == guest);
+        let starts = self.problem.snapshot.starts_with(name).filter(|guest| !moves(guest.id));
+        let starts: Vec<_> = starts.map(|guest| (guest.id, name.clone())).collect();
+        self.costs.starts.extend(starts);
         self.alone(draft, Reboot { node: name.clone(), from_boot }, StepWhy::Reboot(why));
     }
 
     /// Why a node is rebooted, and the boot that it is in now; none if it is not.
     pub(super) fn reboot_why(&self, name: &NodeName) -> Option<(RebootWhy, BootId)> {
         let node = self.node(name)?;
-        let (packages, kernel, boot) = (node.packages.known()?, node.kernel.known()?, node.boot.known()?);
-        let new = packages.pending.iter().filter_map(|package| kernel_release(&package.name)).max();
-        let why = match new {
-            Some(release) => RebootWhy::NewKernel(release),
-            None if kernel.reboot_needed() => {
-                RebootWhy::OtherKernel { running: kernel.running.clone(), next: kernel.will_boot().clone() }
-            }
-            None if let Some(why) = self.ceph_waits(node) => why,
-            None if self.problem.policy.reboot == RebootWhen::Always && !self.booted_in_this_turn(node) => {
-                RebootWhy::Wanted
-            }
-            None => return None,
-        };
+        let (packages, boot) = (node.packages.known()?, node.boot.known()?);
+        let kernels = packages.pending.iter().filter_map(|package| kernel_release(&package.name));
+        let microcode = packages.pending.iter().find(|package| is_microcode(&package.name));
+        let outdated = self.problem.snapshot.outdated(node).into_iter().next();
+        let wanted = self.problem.policy.reboot == RebootWhen::Always && !self.booted_in_this_turn(node);
+        let why = (kernels.max().map(RebootWhy::NewKernel))
+            .or_else(|| self.new_ceph(node))
+            .or_else(|| outdated.map(RebootWhy::from))
+            .or_else(|| microcode.map(|package| RebootWhy::NewMicrocode(package.name.clone())))
+            .or_else(|| wanted.then_some(RebootWhy::Wanted))?;
         Some((why, boot.clone()))
     }
 
     /// Ceph's packages restart no daemon. The node is empty anyway, so it is rebooted for that.
-    fn ceph_waits(&self, node: &Node) -> Option<RebootWhy> {
+    fn new_ceph(&self, node: &Node) -> Option<RebootWhy> {
         let ceph = self.problem.snapshot.ceph()?;
         let comes = |kind: &str| {
             let pending = &node.packages.known()?.pending;
@@ -116,10 +118,7 @@ impl Writer<'_> {
         };
         let osd = ceph.osds_in_use_on(&node.name).next().and_then(|_| comes(DaemonKind::Osd.word()));
         let mut others = ceph.daemons.iter().filter(|daemon| daemon.node == node.name);
-        match osd.or_else(|| others.find_map(|daemon| comes(daemon.kind.word()))) {
-            Some(version) => Some(RebootWhy::NewCeph(version.clone())),
-            None => ceph.waiting_for_a_restart(&node.name).into_iter().next().map(RebootWhy::OldDaemon),
-        }
+        osd.or_else(|| others.find_map(|daemon| comes(daemon.kind.word()))).cloned().map(RebootWhy::NewCeph)
     }
 
     /// In a node step that has begun, with nothing left to install, a recent boot is the reboot of this node step.

@@ -258,3 +258,41 @@ fn rules_that_contradict_each_other_are_named() {
     assert_eq!(none.findings.len(), 1);
     assert!(none.findings[0].problem.contains("spread"), "{}", none.findings[0].problem);
 }
+
+#[test]
+fn a_nodes_return_is_planned_without_what_was_away_before_its_turn_and_a_begun_turn_keeps_to_that() {
+    let away_on = |gone: &str| {
+        let media = crate::snapshot::Storage {
+            id: "media".into(),
+            kind: "nfs".to_owned(),
+            shared: true,
+            nodes: None,
+            disabled: false,
+            content: ["iso".to_owned()].into(),
+        };
+        Fixture::cluster(3).vm(101, "pve1", 4).change(|world| {
+            world.storages.known_mut().unwrap().insert("media".into(), media);
+            for (name, node) in &mut world.nodes {
+                let state = crate::snapshot::StorageOnNode { active: name.as_str() != gone, free_bytes: 1 };
+                node.storages.known_mut().unwrap().insert("media".into(), state);
+            }
+        })
+    };
+    let without = |snapshot: &crate::snapshot::Snapshot, ongoing: &Ongoing| -> Vec<(String, usize)> {
+        let plan = super::plan(snapshot, &Policy::default(), ongoing).unwrap();
+        let returns = plan
+            .steps()
+            .filter_map(|(_, planned)| Some((planned.step.node()?.to_string(), planned.step.returns_without()?.len())));
+        let mut returns: Vec<(String, usize)> = returns.collect();
+        returns.sort();
+        returns
+    };
+    let each =
+        |pve1: usize, pve2: usize| vec![("pve1".to_owned(), pve1), ("pve2".to_owned(), pve2), ("pve3".to_owned(), 0)];
+    assert_eq!(without(&away_on("pve2").snapshot(), &ongoing()), each(0, 1));
+    // Away since its turn has begun: that is what its return has to bring.
+    let begun = |without| Ongoing { current_node: Some("pve1".into()), without, ..ongoing() };
+    let away = away_on("pve1").snapshot();
+    assert_eq!(without(&away, &begun(Default::default())), each(0, 0));
+    assert_eq!(without(&away, &begun(["media".into()].into())), each(1, 0));
+}

@@ -12,6 +12,7 @@ use super::{Ongoing, plan};
 
 mod infeasible;
 mod limits;
+mod outdated;
 mod policies;
 mod preferences;
 mod properties;

@@ -63,8 +63,12 @@ fn walk(snapshot: &Snapshot, policy: &Policy, plan: &Plan) -> Vec<String> {
     let mut broken = Vec::new();
     let mut at: BTreeMap<GuestId, NodeName> =
         snapshot.guests.iter().map(|(id, guest)| (*id, guest.node.clone())).collect();
-    let mut new: BTreeSet<&NodeName> =
-        snapshot.nodes.values().filter(|node| node.is_up_to_date() == Some(true)).map(|node| &node.name).collect();
+    let mut new: BTreeSet<&NodeName> = snapshot
+        .nodes
+        .values()
+        .filter(|node| snapshot.is_up_to_date(node) == Some(true))
+        .map(|node| &node.name)
+        .collect();
     for node_step in &plan.node_steps {
         for stage in node_step.steps.chunk_by(|one, next| one.stage == next.stage) {
             if let (Some(node), OnNode::Upgrades) = (&node_step.node, stage[0].step.on_node()) {

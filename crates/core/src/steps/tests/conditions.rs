@@ -190,7 +190,8 @@ fn a_node_is_back_only_where_every_view_is_quorate() {
 
 #[test]
 fn a_node_is_back_only_once_ceph_is_clean() {
-    let check = CephHealthCheck { severity: HealthLevel::Warn, message: "1/3 mons down".into(), muted: false };
+    let check =
+        CephHealthCheck { severity: HealthLevel::Warn, message: "1/3 mons down".into(), muted: false, accepted: false };
     let raised = |code: &str, muted: bool| {
         let check = CephHealthCheck { muted, ..check.clone() };
         fixture().change(|world| drop(ceph(world).checks.insert(code.to_owned(), check)))
@@ -201,6 +202,11 @@ fn a_node_is_back_only_once_ceph_is_clean() {
     blocked(is_back(fixture().change(|world| ceph(world).pgs[0].state = "active+degraded".into())), "active+degraded");
     blocked(is_back(fixture().change(|world| world.ceph = gap())), "timed out");
     assert_eq!(is_back(fixture().change(|world| world.ceph = Known(None))), StepStatus::Done);
+    let old = |node: &'static str| {
+        move |world: &mut Snapshot| drop(ceph(world).installed.insert(node.into(), "19.2.4".into()))
+    };
+    blocked(is_back(fixture().change(old("pve1"))), "19.2.4 is installed");
+    assert_eq!(is_back(fixture().change(old("pve2"))), StepStatus::Done, "that node has its own turn");
 }
 
 fn final_check(world: Fixture) -> StepStatus {
@@ -217,14 +223,17 @@ fn the_final_check_asks_for_each_node_for_ha_and_for_ceph() {
         let package = PendingPackage { name: "tar".into(), from: None, to: "2".into(), origin: "Debian".into() };
         node.packages.known_mut().unwrap().pending.push(package);
     };
-    blocked(final_check(whole().node("pve2", pending)), "pve2");
+    // Waiting ends none of these: the node has another turn.
+    impossible(final_check(whole().node("pve2", pending)), "pve2");
     blocked(final_check(whole().node("pve2", |node| node.packages = gap())), "timed out");
     let old = |node: &mut Node| node.kernel.known_mut().unwrap().running = "6.17.2-1-pve".into();
-    blocked(final_check(whole().node("pve2", old)), "pve2");
+    impossible(final_check(whole().node("pve2", old)), "pve2");
+    let asks = |node: &mut Node| node.reboot_required = Known(Some(Vec::new()));
+    impossible(final_check(whole().node("pve2", asks)), "pve2: a reboot was asked for");
     blocked(final_check(whole().node("pve2", |node| node.kernel = gap())), "timed out");
     blocked(final_check(whole().change(|world| ceph(world).pgs.clear())), "placement groups");
     let waits = |world: &mut Snapshot| drop(ceph(world).installed.insert(pve(2), "19.2.4".into()));
-    blocked(final_check(whole().change(waits)), "19.2.4 is installed");
+    impossible(final_check(whole().change(waits)), "19.2.4 is installed");
     blocked(final_check(whole().change(|world| world.ceph = gap())), "timed out");
     blocked(final_check(whole().managed(vm()).ha(|ha| ha.nodes.extend([(pve(2), HaNodeState::Maintenance)]))), "pve2");
     let moving = |world: &mut Snapshot| service(world, HaRequest::Started, Some(HaServiceState::Migrate));

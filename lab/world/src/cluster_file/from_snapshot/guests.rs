@@ -42,7 +42,7 @@ fn part(snapshot: &Snapshot, guest: &Guest, storages: &[StoragePart], notes: &mu
         devices: devices(facts),
         ha: service.map(|service| request(service.request).to_owned()),
         failback: service.is_none_or(|service| service.failback),
-        onboot: onboot.copied().unwrap_or(true),
+        onboot: onboot.copied(),
         agent: true,
         dirty_mib_per_s: twenty(),
         shutdown_s: eight(),

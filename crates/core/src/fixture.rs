@@ -309,7 +309,7 @@ fn node(name: &NodeName) -> Node {
     node.uptime_s = Known(1_000_000);
     node.memory = Known(Memory { total_bytes: 64 * GIB, used_bytes: 8 * GIB, host_bytes: GIB / 2 });
     let flags = ["aes", "avx2"].map(str::to_owned).into();
-    node.cpu = Known(Cpu { count: 32, model: "Fixture 9000".to_owned(), flags });
+    node.cpu = Known(Cpu { count: 32, model: "Fixture 9000".to_owned(), flags, architecture: "x86_64".to_owned() });
     node.pve_version = Known("9.1.1".into());
     node.running_manager = Known("9.1.1".into());
     node.reboot_required = Known(None);
@@ -331,6 +331,7 @@ fn node(name: &NodeName) -> Node {
     node.storages =
         Known(BTreeMap::from([(StorageId::new("shared"), StorageOnNode { active: true, free_bytes: 1000 * GIB })]));
     node.bridges = Known(["vmbr0".to_owned()].into());
+    node.moves_connections = Known(false);
     node.host = HostFacts::quiet();
     node
 }

@@ -12,7 +12,7 @@ use super::corosync::{Corosync, Qdevice};
 use super::events::{Event, Queue, Rng};
 use super::guest::Activity;
 use super::ha::{Ha, RequestState, Resource, Rule, RuleKind};
-use super::node::{Kernel, Link, Node, Packages, Power, Repository, random_boot_id};
+use super::node::{Kernel, Link, Node, Packages, Power, Repository, Surroundings, random_boot_id};
 use super::packages::Archive;
 use super::store::{BackupJob, Options, ReplicationJob, ShutdownPolicy, Storage};
 use super::units::{GIB, MIB};
@@ -188,7 +188,7 @@ fn build_node(file: &ClusterFile, part: &NodePart, nodeid: u32, booted_ms: u64, 
         host_used_bytes: part.host_used_gib * GIB,
         cpus: part.cpus,
         cpu_model: "Intel(R) Xeon(R) Silver 4310 CPU @ 2.10GHz".to_owned(),
-        cpu_flags: ["fpu", "sse4_2", "aes", "avx", "avx2", "avx512f"].map(str::to_owned).to_vec(),
+        cpu_flags: if part.cpu_flags.is_empty() { usual_flags() } else { part.cpu_flags.clone() },
         kernel: Kernel {
             installed: vec![running.clone()],
             pinned: part.pinned.clone().map(Version::new),
@@ -232,8 +232,21 @@ fn build_node(file: &ClusterFile, part: &NodePart, nodeid: u32, booted_ms: u64, 
         pmxcfs_away_until_ms: 0,
         pvestatd_hangs_until_ms: 0,
         shutdown_due: None,
-        surroundings: super::node::Surroundings::default(),
+        surroundings: Surroundings {
+            addresses: part.addresses.clone(),
+            kernel_flags: file
+                .kernel
+                .upcoming
+                .iter()
+                .map(|release| (Version::new(release.clone()), file.kernel.upcoming_flags.clone()))
+                .collect(),
+            ..Surroundings::with_paths(&part.paths)
+        },
     }
+}
+
+fn usual_flags() -> Vec<String> {
+    ["fpu", "sse4_2", "aes", "avx", "avx2", "avx512f"].map(str::to_owned).to_vec()
 }
 
 fn repositories(ceph: Option<&str>) -> Vec<Repository> {

@@ -1,6 +1,6 @@
 //! Builds a guest, still without a process, from its part of a cluster file.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use quorate_core::ids::{GuestKind, StorageId};
 
@@ -55,7 +55,7 @@ pub(super) fn build_guest(part: &GuestPart, now_ms: u64) -> Result<Guest, Cluste
             bridge: "vmbr0".to_owned(),
         }],
         devices: part.devices.clone(),
-        extra: BTreeMap::new(),
+        extra: part.config.clone(),
         tags: part.tags.clone(),
         started_ms: now_ms,
         running_qemu: None,

@@ -94,6 +94,7 @@ impl World {
                     online: runs,
                     restart: runs,
                     with_local_disks: *with_local_disks,
+                    with_conntrack_state: false,
                     user: bulk.user.clone(),
                 };
                 self.task_says(&bulk.upid, format!("Check {word} {vmid}: precondition check passed"));

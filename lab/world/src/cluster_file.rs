@@ -5,6 +5,7 @@
 
 mod defaults;
 mod from_snapshot;
+mod guest_part;
 mod plain;
 mod policies;
 mod storage_part;
@@ -19,11 +20,9 @@ use thiserror::Error;
 use crate::World;
 use crate::faults::Fault;
 pub(crate) use defaults::running;
-use defaults::{
-    churn, eight, five, forty_days, one, one_tib, quarter_hour, recovery, six, start, ten_minutes, thirty_two, three,
-    twenty, two, yes,
-};
+use defaults::{churn, five, forty_days, one, one_tib, quarter_hour, recovery, six, start, ten_minutes, three, two};
 pub use from_snapshot::world_from_snapshot;
+pub use guest_part::GuestPart;
 pub use policies::{POLICIES, POLICIES_POLICY};
 pub use storage_part::StoragePart;
 pub use synthetic::synthetic;
@@ -141,6 +140,9 @@ pub struct KernelPart {
     pub running: String,
     /// The newer one that the archive's metapackage pulls in.
     pub upcoming: Option<String>,
+    /// Feature flags that the newer one shows besides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub upcoming_flags: Vec<String>,
 }
 
 /// `[ceph]`.
@@ -224,63 +226,15 @@ pub struct NodePart {
     pub installed: BTreeMap<String, String>,
     /// Pinned kernel.
     pub pinned: Option<String>,
-}
-
-/// `[[guest]]`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct GuestPart {
-    /// `vm:101`, `ct:201`.
-    pub id: GuestId,
-    /// Name.
-    pub name: String,
-    /// Node.
-    pub node: NodeName,
-    /// Memory, MiB.
-    pub memory_mib: u64,
-    /// Cores.
-    #[serde(default = "two")]
-    pub cores: u32,
-    /// `running`, `stopped`, `template`.
-    #[serde(default = "running")]
-    pub state: String,
-    /// Storage of its first disk.
-    pub storage: StorageId,
-    /// Size of that disk.
-    #[serde(default = "thirty_two")]
-    pub disk_gib: u64,
-    /// An ISO image in `ide2`: `local:iso/debian.iso`.
-    pub iso: Option<String>,
-    /// Raw devices: `hostpci0 = "0000:01:00.0"`.
-    #[serde(default)]
-    pub devices: BTreeMap<String, String>,
-    /// HA state: `started`, `stopped`, `disabled`, `ignored`.
-    pub ha: Option<String>,
-    /// Does HA move it back to its preferred node?
-    #[serde(default = "yes")]
-    pub failback: bool,
-    /// Does it start with its node? By default if it runs.
-    #[serde(default)]
-    pub onboot: Option<bool>,
-    /// Does it have a guest agent?
-    #[serde(default = "yes")]
-    pub agent: bool,
-    /// How fast it dirties memory.
-    #[serde(default = "twenty")]
-    pub dirty_mib_per_s: u64,
-    /// Time an orderly shutdown takes.
-    #[serde(default = "eight")]
-    pub shutdown_s: u64,
-    /// Processor type.
-    pub cpu: Option<String>,
-    /// Tags.
-    #[serde(default)]
-    pub tags: Vec<String>,
-    /// Snapshots.
-    #[serde(default)]
-    pub snapshots: Vec<String>,
-    /// Config lock.
-    pub lock: Option<String>,
+    /// Addresses besides those of the links, with their networks: `10.10.3.1/24`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<String>,
+    /// Devices and files besides those that every node has: `/dev/dri/renderD128`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<String>,
+    /// Feature flags of its processors, if they differ.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cpu_flags: Vec<String>,
 }
 
 /// `[[rule]]`.

@@ -165,6 +165,7 @@ impl World {
                     online: id.kind == GuestKind::Vm,
                     restart: id.kind == GuestKind::Ct,
                     with_local_disks: true,
+                    with_conntrack_state: false,
                     user: user.to_owned(),
                 };
                 self.migrate(&node, id, request)

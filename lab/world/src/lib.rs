@@ -30,6 +30,7 @@ pub mod ha;
 pub mod impact;
 pub mod lifecycle;
 pub mod migration;
+pub mod migration_network;
 mod migration_rates;
 mod migration_steps;
 mod mirrors;
@@ -43,6 +44,7 @@ pub mod safety_checker;
 pub mod services;
 pub mod speed;
 mod split;
+mod start_needs;
 pub mod store;
 pub mod storm;
 pub mod tasks;
@@ -56,6 +58,7 @@ use quorate_core::ids::{GuestId, NodeName, StorageId};
 
 pub use error::WorldError;
 use events::Event;
+pub use start_needs::path_of;
 
 /// Ground truth.
 #[derive(Clone, Debug)]

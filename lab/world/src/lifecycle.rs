@@ -99,6 +99,7 @@ impl World {
                 return Err("start failed: got timeout".to_owned());
             }
         }
+        self.node_lacks(node, guest, false)?;
         if self.node_free_bytes(node) < guest.memory_bytes {
             return Err("start failed: QEMU exited with code 1: cannot set up guest memory: \
                         Cannot allocate memory"

@@ -17,6 +17,8 @@ pub struct MigrateRequest {
     pub restart: bool,
     /// `with-local-disks=1`.
     pub with_local_disks: bool,
+    /// `with-conntrack-state=1` (VM): state of the firewall's connections goes along.
+    pub with_conntrack_state: bool,
     /// User or token.
     pub user: String,
 }
@@ -35,8 +37,11 @@ pub enum Mode {
 /// Who requested a move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
-    /// A caller of the API.
-    ByUser,
+    /// A caller of the API, who may want the state of the firewall's connections to go along.
+    ByUser {
+        /// `with-conntrack-state=1`.
+        with_conntrack_state: bool,
+    },
     /// The LRM, which may force what a caller may not.
     ByHa,
 }
@@ -91,6 +96,8 @@ pub struct Migration {
     pub with_local_disks: bool,
     /// Was it requested by the LRM (force, root@pam)?
     pub by_ha: bool,
+    /// Does the state of the firewall's connections go along?
+    pub with_conntrack_state: bool,
     /// Invalidates events of an older rate.
     pub generation: u64,
     /// Fails at the end of its memory phase (a fault).
@@ -193,6 +200,7 @@ impl World {
                 return Err(WorldError::die(text));
             }
         }
+        self.contents_allowed(guest)?;
         let mut jobs = self.replication_jobs.iter().filter(|job| job.guest == id).peekable();
         if guest.is_running() && vm && jobs.peek().is_some() && !jobs.any(|job| job.target == target) {
             return Err(WorldError::die(format!(
@@ -207,7 +215,8 @@ impl World {
             (true, true) => Mode::Live,
             (true, false) => Mode::Restart,
         };
-        Ok(self.begin_migration(id, target, mode, request.with_local_disks, Asked::ByUser, &request.user))
+        let asked = Asked::ByUser { with_conntrack_state: request.with_conntrack_state };
+        Ok(self.begin_migration(id, target, mode, request.with_local_disks, asked, &request.user))
     }
 
     /// Starts the task on the source node.
@@ -243,12 +252,13 @@ impl World {
             disk_bytes,
             with_local_disks: with_local_disks || asked == Asked::ByHa,
             by_ha: asked == Asked::ByHa,
+            with_conntrack_state: asked == Asked::ByUser { with_conntrack_state: true },
             generation: 0,
             fails: false,
             hangs: false,
             lies: false,
         };
-        if mode == Mode::Live {
+        if mode == Mode::Live && !migration.with_conntrack_state {
             let line = "conntrack state migration not supported or disabled, active connections might get dropped";
             self.task_says_at(&upid, line);
         }
@@ -335,7 +345,7 @@ impl World {
         }
     }
 
-    fn forget_migration(&mut self, id: GuestId) {
+    pub(crate) fn forget_migration(&mut self, id: GuestId) {
         self.migrations.running.remove(&id);
         if let Some(guest) = self.guests.get_mut(&id) {
             guest.lock = None;

@@ -45,6 +45,9 @@ impl World {
             }
             return self.enter(m.guest, Phase::Prepare, until_ms.saturating_sub(self.now_ms) + 100);
         }
+        if let Err(reason) = self.has_way(m) {
+            return self.no_way(m, &reason);
+        }
         if let Err(reason) = self.must_be_stopped(m).and_then(|()| self.task_blockers(m)) {
             return self.abort_early(m, &reason);
         }
@@ -97,8 +100,8 @@ impl World {
         if vm && !raw.is_empty() && !m.by_ha {
             return Err(format!("can't migrate VM which uses local devices: {}", raw.join(", ")));
         }
-        if !self.nodes.get(&m.target).is_some_and(|node| node.ssh_up) {
-            self.say(m, &format!("ssh: connect to host {} port 22: Connection refused", self.address(m)));
+        if let Err(said) = self.ssh_to(&m.source, &m.target) {
+            self.say(m, &said);
             return Err("Can't connect to destination address using public key".to_owned());
         }
         if m.mode != Mode::Restart {
@@ -145,6 +148,8 @@ impl World {
         if m.by_ha && !guest.devices.is_empty() {
             return Err("start failed: QEMU exited with code 1: VFIO migration is not supported".to_owned());
         }
+        self.node_lacks(&m.target, guest, true)?;
+        self.target_knows_options(m)?;
         let newest = self.nodes.get(&m.target).and_then(|n| n.installed("pve-qemu-kvm")).map(newest_machine);
         if let (Some(machine), Some(newest)) = (&guest.running_machine, newest)
             && machine_number(machine) > machine_number(&newest)
@@ -208,6 +213,9 @@ impl World {
         ] {
             self.say(m, line);
         }
+        if let Some(why) = self.display_stays(m.guest) {
+            return self.abort_late(m, &why);
+        }
         let used = self.guests.get(&m.guest).map_or(GIB, |guest| guest.memory_bytes / 10 * 8);
         self.transfer(m.guest, Phase::Memory, used);
         match self.armed.take_migration_outcome(m.guest) {
@@ -218,6 +226,7 @@ impl World {
                     m.lies = true;
                 }
             }
+            None if self.packets_are_lost(m) => self.hang(m.guest),
             None => {}
         }
     }
@@ -273,7 +282,12 @@ impl World {
             std::mem::swap(&mut job.source, &mut job.target);
         }
         match m.mode {
-            Mode::Live => self.hand_over(m),
+            Mode::Live => {
+                if m.with_conntrack_state {
+                    self.say(m, "migrated 12 conntrack state entries");
+                }
+                self.hand_over(m);
+            }
             Mode::Restart => {
                 self.say(m, "start container on target node");
                 self.start_now(&m.target, m.guest, "root@pam");
@@ -345,17 +359,6 @@ impl World {
 
     pub(crate) fn say(&mut self, m: &Migration, line: &str) {
         self.task_says_at(&m.upid, line);
-    }
-
-    /// The target's address: in the migration network, if there is one (its host part is the first link's).
-    fn address(&self, m: &Migration) -> String {
-        let link = self.nodes.get(&m.target).and_then(|node| node.links.first());
-        let address = link.map(|link| link.address.clone()).unwrap_or_default();
-        let network = self.options.migration_network.as_deref().and_then(|net| net.strip_suffix(".0/24"));
-        match (network, address.rsplit_once('.')) {
-            (Some(network), Some((_, host))) => format!("{network}.{host}"),
-            _ => address,
-        }
     }
 }
 

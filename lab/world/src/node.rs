@@ -113,6 +113,29 @@ pub struct Surroundings {
     pub reboot_required: Option<Vec<String>>,
     /// Additional lines that PVE's checker prints: `FAIL: systemd-boot meta-package installed`.
     pub checker_says: Vec<String>,
+    /// Addresses besides those of the links, with their networks: `10.10.3.1/24`.
+    pub addresses: Vec<String>,
+    /// Devices and files that guests may need, with type and mode as `ls -l` shows them.
+    pub paths: BTreeMap<String, String>,
+    /// Feature flags that a kernel shows besides.
+    pub kernel_flags: BTreeMap<Version, Vec<String>>,
+    /// Largest packet of its network cards.
+    pub mtu: u32,
+    /// Nodes whose host key it does not accept.
+    pub distrusts: BTreeSet<NodeName>,
+}
+
+/// Devices that every node has.
+const DEVICES: [&str; 6] = ["/dev/fuse", "/dev/kvm", "/dev/net/tun", "/dev/null", "/dev/random", "/dev/urandom"];
+
+impl Surroundings {
+    /// With these devices and files besides the usual ones; what is not below /dev is a program.
+    pub fn with_paths(paths: &[String]) -> Self {
+        let mode = |path: &str| if path.starts_with("/dev/") { "crw-rw-rw-" } else { "-rwxr-xr-x" };
+        let mut own = Self::default();
+        own.paths.extend(paths.iter().map(|path| (path.clone(), mode(path).to_owned())));
+        own
+    }
 }
 
 impl Default for Surroundings {
@@ -124,6 +147,11 @@ impl Default for Surroundings {
             dkms: Vec::new(),
             reboot_required: None,
             checker_says: Vec::new(),
+            addresses: Vec::new(),
+            paths: DEVICES.map(|path| (path.to_owned(), "crw-rw-rw-".to_owned())).into(),
+            kernel_flags: BTreeMap::new(),
+            mtu: 1500,
+            distrusts: BTreeSet::new(),
         }
     }
 }
@@ -297,6 +325,11 @@ impl Node {
     /// Does pveproxy answer at this moment?
     pub fn api_answers(&self, now_ms: u64) -> bool {
         self.api_up && now_ms >= self.api_refused_until_ms
+    }
+
+    /// Feature flags as its running kernel shows them.
+    pub fn cpu_flags(&self) -> impl Iterator<Item = &String> {
+        self.cpu_flags.iter().chain(self.surroundings.kernel_flags.get(&self.kernel.running).into_iter().flatten())
     }
 
     /// Installed version of a package.

@@ -4,7 +4,7 @@ use super::check::{Asked, Check, Waivable, kinds};
 use super::choices::{Choice, choices, config_line, offline_downtime_s};
 use super::finding::Severity;
 use super::stuck::stuck;
-use super::support::{gib, has_turn, lasting};
+use super::support::{gib, has_turn, lasting, some};
 use crate::ids::{GuestId, GuestKind, NodeName};
 use crate::observed::Observed;
 use crate::placement::disk_bytes;
@@ -36,6 +36,12 @@ kinds! {
     RawArguments { guest: GuestId } => Warning, guest,
         ("{guest} has raw QEMU arguments (args), which nobody tests against the target"),
         ("Try a migration by hand, or shut it down for the run");
+    Untested { guest: GuestId, settings: Vec<String> } => Warning, guest,
+        ("{guest} has settings that nobody tests against the target: {}", settings.join(", ")),
+        ("Look whether they mean the same on every node, or shut the guest down for the run");
+    NotAtNextStart { guest: GuestId, what: String, key: String, nodes: Vec<String> } => Warning, guest,
+        ("{guest} needs {what} ({key}) when it starts anew, and {} not have it", do_not(&nodes)),
+        ("Copy it there, or put it on a storage that all nodes share");
     DisksCopied { guest: GuestId, bytes: u64, seconds: u64 } => Info, guest,
         ("{guest} takes {} of local disks along on each of its moves, about {}", gib(bytes), lasting(seconds)),
         ("Nothing to do.");
@@ -51,7 +57,12 @@ impl Check for GuestOutcomes {
     const ID: &'static str = "guest-outcome";
     const EXPLAIN: &'static str =
         "Every running guest on a node that is to be upgraded is checked: its configuration, PVE's precondition call \
-         and what that call does not test: bridges, CPU features, active storages. A VM that moves live is no finding. \
+         and what that call does not test. That is: bridges; active storages and what their configuration lets them \
+         hold; the CPU model, custom ones too, and the number of virtual processors; the display virtio-gl, which QEMU \
+         does not migrate; hook scripts, devices of containers and other files that must be on the target (hookscript, \
+         dev0, rng0, lxc.mount.entry, lxc.hook…). A processor is judged by what it lacks of the guest's model: more \
+         flags on the same processor, as a new kernel shows them, are no matter. Settings that nobody can test are a \
+         warning, and so are those that Quorate does not know. A VM that moves live is no finding. \
          A container moves by restart, seconds of downtime: consent. A guest that nothing can move is blocking until \
          the policy says what to do: [policy.guests] \"vm:116\" = \"shutdown\" takes it down for its node's reboot, \
          \"offline\" shuts it down, moves it and starts it again, \"eject\" empties a CD drive that holds a local \
@@ -114,6 +125,10 @@ fn moves(snapshot: &Snapshot, policy: &Policy, guest: &Guest, facts: &MigrationF
     if facts.has_raw_args {
         found.push(Found::RawArguments { guest: id });
     }
+    if !facts.untested.is_empty() {
+        found.push(Found::Untested { guest: id, settings: facts.untested.iter().cloned().collect() });
+    }
+    found.extend(not_at_next_start(id, facts));
     let bytes = disk_bytes(facts);
     if bytes > 0 {
         let seconds = bytes.div_ceil(policy.migration_bytes_per_s.max(1));
@@ -124,6 +139,20 @@ fn moves(snapshot: &Snapshot, policy: &Policy, guest: &Guest, facts: &MigrationF
         found.push(Found::BoundToReplicas { guest: id, targets: jobs.map(|job| job.target.to_string()).collect() });
     }
     found.extend(too_new_a_machine(snapshot, guest));
+}
+
+/// A running guest does not need it to move, but it will not start anew where it went.
+fn not_at_next_start(guest: GuestId, facts: &MigrationFacts) -> impl Iterator<Item = Found> + '_ {
+    facts.host_needs.iter().filter(|need| need.cold_start_only).filter_map(move |need| {
+        let missing = need.on.iter().filter(|(_, there)| there.is(&false));
+        let nodes: Vec<String> = missing.map(|(node, _)| node.to_string()).collect();
+        let (what, key) = (need.what.clone(), need.key.clone());
+        (!nodes.is_empty()).then_some(Found::NotAtNextStart { guest, what, key, nodes })
+    })
+}
+
+fn do_not(nodes: &[String]) -> String {
+    format!("{} {}", some(nodes), if nodes.len() == 1 { "does" } else { "do" })
 }
 
 /// A machine type that the QEMU of no other node knows yet: the guest was started after its node's last upgrade.

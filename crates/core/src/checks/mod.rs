@@ -51,6 +51,7 @@ checks! {
     corosync_links::CorosyncLinks,
     corosync_noise::CorosyncNoise,
     shared_network::SharedNetwork,
+    migration_ways::MigrationWays,
     ha_state::HaState,
     ha_rules::HaRules,
     other_movers::OtherMovers,

@@ -7,13 +7,17 @@ use super::check::{Asked, Check, Waivable, kinds};
 use super::support::views;
 use crate::ids::NodeName;
 use crate::policy::Policy;
-use crate::snapshot::{QuorumView, Snapshot};
+use crate::snapshot::{Network, QuorumView, Snapshot};
 
 pub(super) struct SharedNetwork;
 
 kinds! {
     WithMigrations { nodes: Vec<String> } => Warning, Cluster,
         ("all corosync links of {} are in the migration network", nodes.join(", ")),
+        ("Give corosync a link of its own, or migrations a network of their own, or limit their bandwidth");
+    AtOwnAddress { nodes: Vec<String> } => Warning, Cluster,
+        ("all corosync links of {} are in the network of the node's own address, and with no network of their own \
+          migrations go there, beside what its guests send over the same bridge", nodes.join(", ")),
         ("Give corosync a link of its own, or migrations a network of their own, or limit their bandwidth");
     WithCeph { nodes: Vec<String> } => Warning, Cluster,
         ("all corosync links of {} are addresses at which their OSDs serve", nodes.join(", ")),
@@ -26,8 +30,8 @@ impl Check for SharedNetwork {
         "A migration fills its network, and corosync's token has to pass within a second or three. If every link of \
          corosync is in the network that migrations use, a drain can starve the heartbeat: members are lost, and nodes \
          with active HA reset themselves. So does Ceph when a node comes back and its copies catch up. A warning where \
-         the network of migrations is known and holds all links of a node, or where OSDs serve at all of its link \
-         addresses. Give corosync a link of its own (ring1_addr in /etc/pve/corosync.conf), or migrations a network of \
+         the network of migrations holds all links of a node, or where OSDs serve at all of its link addresses. \
+         Without a setting migrations go to the node's own address, which is PVE's default. Give corosync a link of its own (ring1_addr in /etc/pve/corosync.conf), or migrations a network of \
          their own (Datacenter, Options, Migration Settings), or limit their bandwidth there.";
     const WAIVABLE: Waivable = Waivable::Yes;
     const ASKED: Asked = Asked::BeforeARun;
@@ -36,10 +40,18 @@ impl Check for SharedNetwork {
     fn look(snapshot: &Snapshot, _policy: &Policy, found: &mut Vec<Found>) {
         let ceph = shared(snapshot, |node, link| serves_osds(snapshot, node).contains(&link));
         found.extend(ceph.map(|nodes| Found::WithCeph { nodes }));
-        let network = snapshot.options.known().and_then(|options| options.migration_network.as_deref());
-        let Some(network) = network.and_then(Network::parse) else { return };
-        let migrations = shared(snapshot, |_, link| network.contains(link));
-        found.extend(migrations.map(|nodes| Found::WithMigrations { nodes }));
+        let Some(options) = snapshot.options.known() else { return };
+        match &options.migration_network {
+            Some(text) => {
+                let Some(network) = Network::parse(text) else { return };
+                let migrations = shared(snapshot, |_, link| network.contains(link));
+                found.extend(migrations.map(|nodes| Found::WithMigrations { nodes }));
+            }
+            None => {
+                let migrations = shared(snapshot, |node, link| is_at_own_address(snapshot, node, link));
+                found.extend(migrations.map(|nodes| Found::AtOwnAddress { nodes }));
+            }
+        }
     }
 }
 
@@ -53,34 +65,16 @@ fn shared(snapshot: &Snapshot, is_shared: impl Fn(&NodeName, IpAddr) -> bool) ->
     (!nodes.is_empty()).then_some(nodes)
 }
 
+/// Is the link the node's own address, or in the same network?
+fn is_at_own_address(snapshot: &Snapshot, node: &NodeName, link: IpAddr) -> bool {
+    let Some(network) = snapshot.nodes.get(node).map(|node| &node.host.network) else { return false };
+    let Some(own) = network.own.known() else { return false };
+    let interface = network.addresses.known().into_iter().flatten().find(|address| address.ip == *own);
+    *own == link || interface.is_some_and(|address| address.reaches(link))
+}
+
 /// The addresses at which a node's OSDs serve.
 fn serves_osds(snapshot: &Snapshot, node: &NodeName) -> BTreeSet<IpAddr> {
     let osds = snapshot.ceph().into_iter().flat_map(|ceph| ceph.osds.values()).filter(|osd| osd.node == *node);
     osds.flat_map(|osd| osd.addresses.iter().copied()).collect()
-}
-
-/// `10.0.1.0/24`.
-struct Network {
-    base: IpAddr,
-    prefix: u32,
-}
-
-impl Network {
-    fn parse(text: &str) -> Option<Self> {
-        let (base, prefix) = text.split_once('/')?;
-        let (base, prefix): (IpAddr, u32) = (base.parse().ok()?, prefix.parse().ok()?);
-        (prefix <= if base.is_ipv4() { 32 } else { 128 }).then_some(Self { base, prefix })
-    }
-
-    fn contains(&self, address: IpAddr) -> bool {
-        match (self.base, address) {
-            (IpAddr::V4(base), IpAddr::V4(address)) => {
-                (base.to_bits() ^ address.to_bits()).checked_shr(32 - self.prefix).unwrap_or(0) == 0
-            }
-            (IpAddr::V6(base), IpAddr::V6(address)) => {
-                (base.to_bits() ^ address.to_bits()).checked_shr(128 - self.prefix).unwrap_or(0) == 0
-            }
-            _ => false,
-        }
-    }
 }

@@ -12,13 +12,14 @@ use crate::snapshot::{Gap, GuestStatus, Snapshot};
 pub(super) struct UnknownReadings;
 
 /// Readings that no decision of a run depends on: they serve forecasts and hints.
-const SERVE_HINTS_ONLY: [&str; 10] = [
+const SERVE_HINTS_ONLY: [&str; 11] = [
     "uptime_s",
     "subscription",
     "boot_free_bytes",
     "failed_units",
     "running_manager",
     "reboot_required",
+    "moves_connections",
     "onboot",
     "backups",
     "options",

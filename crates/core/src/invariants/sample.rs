@@ -132,7 +132,12 @@ fn node(name: &str) -> Node {
         boot: Known(format!("boot-of-{name}").as_str().into()),
         uptime_s: Known(900_000),
         memory: Known(Memory { total_bytes: 64 * GIB, used_bytes: 20 * GIB, host_bytes: 2 * GIB }),
-        cpu: Known(Cpu { count: 16, model: "EPYC".to_owned(), flags: ["aes", "avx2"].map(str::to_owned).into() }),
+        cpu: Known(Cpu {
+            count: 16,
+            model: "EPYC".to_owned(),
+            flags: ["aes", "avx2"].map(str::to_owned).into(),
+            architecture: "x86_64".to_owned(),
+        }),
         pve_version: Known(Version::from("9.1.1")),
         running_manager: Known(Version::from("9.1.1")),
         reboot_required: Known(None),
@@ -174,6 +179,7 @@ fn node(name: &str) -> Node {
         local_guests: Known(Vec::new()),
         storages: Known(storages.into_iter().collect()),
         bridges: Known(["vmbr0".to_owned()].into()),
+        moves_connections: Known(false),
         host: HostFacts::quiet(),
     }
 }

@@ -1,9 +1,9 @@
 //! What keeps a guest from moving at all, and what keeps it from one target, as far as that never changes.
 //!
-//! Not here: memory, HA rules, versions, because they depend on what else moves and on what is upgraded by then. Not
-//! known at all: whether raw `args:` and named CPU models work on the target; PVE does not test them either.
+//! Not here: memory, HA rules, versions, because they depend on what else moves and on what is upgraded by then; and the
+//! way between two nodes, which is the same for all guests. Not known at all: whether raw `args:` work on the target.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ids::{GuestKind, NodeName, StorageId};
 use crate::observed::Observed;
@@ -43,8 +43,11 @@ pub fn as_stopped(guest: &Guest) -> Guest {
     Guest { status: Observed::Known(GuestStatus::Stopped), ..guest.clone() }
 }
 
-/// What binds a VM to its host only while it runs: encrypted memory, a clipboard's process.
-const ONLY_WHILE_IT_RUNS: [&str; 3] = ["amd-sev", "intel-tdx", "clipboard=vnc"];
+/// What binds a VM to its host only while it runs: encrypted memory, a clipboard's process, shared folders in use.
+const ONLY_WHILE_IT_RUNS: [&str; 4] = ["amd-sev", "intel-tdx", "clipboard=vnc", "virtiofs"];
+
+/// The display whose state QEMU cannot send ("virgl is not yet migratable"); all others migrate.
+const DISPLAY_THAT_STAYS: &str = "virtio-gl";
 
 /// What keeps a guest where it is, whatever the target. For a stopped guest only what also holds it offline.
 ///
@@ -59,11 +62,16 @@ pub fn obstacle_here(guest: &Guest, policy: &Policy) -> Result<(), Obstacle> {
     }
     let facts = read(&guest.migration)?;
     if let Some(mount) = facts.local_mounts.first() {
-        return no(format!("its mount point {mount} exists on its node only"));
+        return no(format!(
+            "its mount point {mount} is a path of its node, and nothing says that the others have the same (shared=1)"
+        ));
     }
     let eject = policy.of(guest) == Some(GuestPolicy::Eject);
     if let Some(disk) = facts.local_disks.iter().find(|disk| disk.usage == DiskUse::Cdrom && !eject) {
         return no(format!("its drive {} holds {}, an image on a storage of its node", disk.drive, disk.volid));
+    }
+    if let Some(disk) = facts.local_disks.iter().find(|disk| disk.volid.starts_with('/')) {
+        return no(format!("its drive {} is {}, a device or file of its node", disk.drive, disk.volid));
     }
     if !guest.may_be_running() {
         let bound = |resource: &&LocalResource| {
@@ -81,6 +89,9 @@ pub fn obstacle_here(guest: &Guest, policy: &Policy) -> Result<(), Obstacle> {
             }
             None => format!("{} is a device of its node that cannot move with a running guest", resource.key),
         });
+    }
+    if facts.display.as_deref() == Some(DISPLAY_THAT_STAYS) {
+        return no(format!("its display is {DISPLAY_THAT_STAYS}, whose state QEMU cannot send to another node"));
     }
     let bytes = disk_bytes(facts);
     if bytes > 0 && guest.id.kind == GuestKind::Vm && !policy.copies_disks_of(guest) {
@@ -106,7 +117,22 @@ pub fn obstacle_there(snapshot: &Snapshot, guest: &Guest, target: &Node) -> Resu
     if let Some(bridge) = facts.bridges.iter().find(|bridge| !bridges.contains(*bridge)) {
         return no(format!("{} has no bridge {bridge}", target.name));
     }
-    same_cpu(snapshot, guest, facts, target)
+    host_needs_there(guest, facts, target)?;
+    cpus_there(snapshot, guest, facts, target)
+}
+
+/// PVE looks for these where the guest starts, and only then: a hook script, a device of a container.
+fn host_needs_there(guest: &Guest, facts: &MigrationFacts, target: &Node) -> Result<(), Obstacle> {
+    for need in facts.host_needs.iter().filter(|need| !need.cold_start_only || !guest.may_be_running()) {
+        let Some(seen) = need.on.get(&target.name) else {
+            let (what, key, name) = (&need.what, &need.key, &target.name);
+            return Err(Obstacle::Unknown(format!("not known: is {what} ({key}) on {name}?")));
+        };
+        if !*read(seen)? {
+            return no(format!("{} does not have {}, its {}", target.name, need.what, need.key));
+        }
+    }
+    Ok(())
 }
 
 /// PVE's own answer. What it says about guests that are kept apart is about where they are now: the planner knows
@@ -133,7 +159,7 @@ fn storages_there(snapshot: &Snapshot, facts: &MigrationFacts, target: &Node) ->
         match storages.get(id) {
             None => return no(format!("storage {id} is not in the cluster's configuration")),
             Some(storage) if !storage.is_on(&target.name) => return no(format!("{} does not have {id}", target.name)),
-            Some(_) => {}
+            Some(storage) => allows_contents(storage, facts.contents.get(id))?,
         }
         let Some(state) = there.get(id).filter(|state| state.active) else {
             return no(format!("storage {id} is not active on {}", target.name));
@@ -147,6 +173,17 @@ fn storages_there(snapshot: &Snapshot, facts: &MigrationFacts, target: &Node) ->
         }
     }
     Ok(())
+}
+
+/// PVE moves no volume of a kind that its storage is no longer configured for.
+fn allows_contents(storage: &Storage, needed: Option<&BTreeSet<String>>) -> Result<(), Obstacle> {
+    match needed.into_iter().flatten().find(|kind| !storage.content.contains(*kind)) {
+        None => Ok(()),
+        Some(kind) => {
+            let (id, has) = (&storage.id, Vec::from_iter(storage.content.iter().map(String::as_str)).join(", "));
+            no(format!("storage {id} is not for {kind}, as its configuration says (content: {has})"))
+        }
+    }
 }
 
 /// Local disks with snapshots move with a stopped guest where their storage can send both: ZFS, Btrfs, and qcow2 files,
@@ -185,28 +222,34 @@ fn replicas_there(
     }
 }
 
-/// A running VM with the host's own CPU model moves only between processors with the same features.
-fn same_cpu(snapshot: &Snapshot, guest: &Guest, facts: &MigrationFacts, target: &Node) -> Result<(), Obstacle> {
-    let bound = matches!(facts.cpu_model.as_deref(), Some("host" | "max"));
-    if guest.id.kind == GuestKind::Ct || !guest.may_be_running() || !bound {
+/// PVE starts no VM with more virtual processors than the node has, and a running one moves only to processors that can
+/// go on with its CPU model. Containers take what there is.
+fn cpus_there(snapshot: &Snapshot, guest: &Guest, facts: &MigrationFacts, target: &Node) -> Result<(), Obstacle> {
+    if guest.id.kind == GuestKind::Ct {
         return Ok(());
+    }
+    let there = read(&target.cpu)?;
+    if facts.most_cpus > there.count {
+        let (name, most, count) = (&target.name, facts.most_cpus, there.count);
+        return no(format!("it has {most} virtual processors and {name} has {count}: PVE starts no VM with more"));
     }
     let Some(home) = snapshot.nodes.get(&guest.node) else {
         return Err(Obstacle::Unknown(format!("its node {} was not seen", guest.node)));
     };
-    let (here, there) = (read(&home.cpu)?, read(&target.cpu)?);
-    match here.flags == there.flags {
-        true => Ok(()),
-        false => {
-            let model = super::cpu::common_model([&here.flags, &there.flags]);
-            let words = super::cpu::difference(&here.flags, &there.flags);
-            let (home, target) = (&home.name, &target.name);
-            no(format!(
-                "its CPU model is the host's, and the processors of {home} and {target} differ ({target} {words}); \
-                 both could give it {model}"
-            ))
-        }
+    if !guest.may_be_running() {
+        return Ok(());
     }
+    let here = read(&home.cpu)?;
+    // PVE's default is a model that every processor has.
+    let model = facts.cpu_model.as_deref().unwrap_or("kvm64");
+    let Some(difference) = super::cpu::unlike(model, &facts.cpu_flags, here, there) else { return Ok(()) };
+    let whose = if matches!(model, "host" | "max") { "the host's" } else { model };
+    let both = super::cpu::common_model([&here.flags, &there.flags]);
+    let (home, target) = (&home.name, &target.name);
+    no(format!(
+        "its CPU model is {whose}, and the processors of {home} and {target} differ ({target} {difference}); \
+         both could give it {both}"
+    ))
 }
 
 fn in_gib(bytes: u64) -> f64 {

@@ -49,6 +49,8 @@ pub enum StepWhy {
     ImageOnNode,
     /// The guest moves.
     Move(MoveWhy),
+    /// The guest moves through HA, which does not take the state of its firewall's connections along.
+    MoveWithoutConnections(MoveWhy),
     /// The guest moves stopped.
     MovesStopped,
     /// The guest stays, and is down meanwhile.
@@ -173,6 +175,9 @@ impl fmt::Display for StepWhy {
             Self::HaPullsBack => "HA would take it straight back to a node that its rules prefer",
             Self::ImageOnNode => "an image on a storage of its node keeps the guest from moving",
             Self::Move(why) => return why.fmt(f),
+            Self::MoveWithoutConnections(why) => {
+                return write!(f, "{why}; HA leaves the firewall's connections behind, and some may break");
+            }
             Self::MovesStopped => "it cannot move while it runs, and the operator lets it be moved stopped",
             Self::StaysDown => "it cannot move, and the operator lets it be shut down",
             Self::AskedFirst => "the node itself is asked before it is touched",

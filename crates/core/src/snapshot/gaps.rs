@@ -80,6 +80,9 @@ impl Snapshot {
             gaps.look(&place("lock"), &guest.lock);
             gaps.look(&place("onboot"), &guest.onboot);
             gaps.look(&place("migration"), &guest.migration);
+            for need in guest.migration.known().into_iter().flat_map(|facts| &facts.host_needs) {
+                need.on.iter().for_each(|(node, seen)| gaps.look(&place(&format!("{} on {node}", need.key)), seen));
+            }
         }
         if let Some(ceph) = ceph.known().and_then(Option::as_ref) {
             for (node, outcome) in &ceph.osds_ok_to_stop {
@@ -120,6 +123,7 @@ fn node_gaps(gaps: &mut Gaps, node: &super::Node) {
         local_guests,
         storages,
         bridges,
+        moves_connections,
         host,
     } = node;
     let place = |what: &str| format!("nodes/{name}/{what}");
@@ -147,13 +151,19 @@ fn node_gaps(gaps: &mut Gaps, node: &super::Node) {
     gaps.look(&place("local_guests"), local_guests);
     gaps.look(&place("storages"), storages);
     gaps.look(&place("bridges"), bridges);
-    let super::HostFacts { checker, time_synchronised, dkms_modules, corosync_complaints, nics, movers, boot } = host;
+    gaps.look(&place("moves_connections"), moves_connections);
+    let super::HostFacts { checker, time_synchronised, dkms_modules, corosync_complaints, nics, movers, boot, network } =
+        host;
     gaps.look(&place("host/checker"), checker);
     gaps.look(&place("host/time_synchronised"), time_synchronised);
     gaps.look(&place("host/dkms_modules"), dkms_modules);
     gaps.look(&place("host/corosync_complaints"), corosync_complaints);
     gaps.look(&place("host/nics"), nics);
     gaps.look(&place("host/movers"), movers);
+    let super::NodeNetwork { own, addresses, ways } = network;
+    gaps.look(&place("host/network/own"), own);
+    gaps.look(&place("host/network/addresses"), addresses);
+    gaps.look(&place("host/network/ways"), ways);
     let super::Boot { root, kept, efi_free_bytes } = boot;
     gaps.look(&place("host/boot/root"), root);
     gaps.look(&place("host/boot/kept"), kept);

@@ -90,7 +90,7 @@ pub struct MigrationFacts {
     pub has_raw_args: bool,
     /// It has snapshots; asked only where it has disks on storages that are not shared.
     pub has_snapshots: bool,
-    /// Bind mounts and devices of a container that are not marked shared: `mp0`.
+    /// Bind mounts of a container that are not marked shared: `mp0`.
     pub local_mounts: Vec<String>,
     /// Machine type of the configuration: `pc-i440fx-5.2`; none is the newest. VMs only.
     #[serde(default)]
@@ -102,6 +102,76 @@ pub struct MigrationFacts {
     /// Mediated devices, vGPUs among them, which depend on the host's kernel and driver: `hostpci0`. VMs only.
     #[serde(default)]
     pub mediated_devices: Vec<String>,
+    /// Content types that its volumes need of their storages: `images`, `rootdir`, `iso`.
+    #[serde(default)]
+    pub contents: BTreeMap<StorageId, BTreeSet<String>>,
+    /// Virtual processors in all, plugged in or not: sockets times cores. VMs only.
+    #[serde(default)]
+    pub most_cpus: u32,
+    /// The display: `std`, `virtio-gl`; none is PVE's default. VMs only.
+    #[serde(default)]
+    pub display: Option<String>,
+    /// One of its network cards is behind PVE's firewall, which follows connections. VMs only.
+    #[serde(default)]
+    pub firewalled: bool,
+    /// Flags that its configuration adds to its CPU model or takes away, and what its own CPU model is made of. VMs only.
+    #[serde(default)]
+    pub cpu_flags: CpuFlags,
+    /// Files and devices of the host without which it does not start.
+    #[serde(default)]
+    pub host_needs: Vec<HostNeed>,
+    /// Settings that nobody tests against a target, because nobody can or because Quorate does not know them.
+    #[serde(default)]
+    pub untested: BTreeSet<String>,
+}
+
+/// What a configuration says about its CPU besides the model's name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CpuFlags {
+    /// The model that a custom one (`custom-…` in `/etc/pve/virtual-guest/cpu-models.conf`) is based on.
+    pub base: Option<String>,
+    /// Flags that are added, by their names in /proc/cpuinfo.
+    pub added: BTreeSet<String>,
+    /// Flags that are taken away.
+    pub removed: BTreeSet<String>,
+}
+
+/// A file or device of the host that a guest needs where it starts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostNeed {
+    /// The setting: `hookscript`, `dev0`, `lxc.mount.entry`.
+    pub key: String,
+    /// The volume or path: `local:snippets/up.sh`, `/dev/net/tun`.
+    pub what: String,
+    /// What it must be.
+    pub kind: HostFile,
+    /// Needed only where it starts anew, not where a running one arrives: a snippet of cloud-init.
+    pub cold_start_only: bool,
+    /// Is it there? By node; one that was not asked is left out. Full looks only.
+    pub on: BTreeMap<NodeName, Observed<bool>>,
+}
+
+/// What a file of the host must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HostFile {
+    /// Anything of that name.
+    Any,
+    /// A file that can be executed.
+    Program,
+    /// A device.
+    Device,
+}
+
+impl HostFile {
+    /// Is it, by its type and mode as `ls -l` shows them (`-rwxr-xr-x`)?
+    pub fn fits(self, mode: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Program => mode.starts_with('-') && mode.contains('x'),
+            Self::Device => mode.starts_with(['b', 'c']),
+        }
+    }
 }
 
 /// Why PVE refuses a target.

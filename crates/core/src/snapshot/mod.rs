@@ -12,6 +12,7 @@ mod guest;
 mod ha;
 mod host;
 mod jobs;
+mod network;
 mod node;
 mod outdated;
 mod quorum;
@@ -27,13 +28,17 @@ pub use ceph::{Ceph, CephDaemon, CephHealthCheck, DaemonKind, HealthLevel, Osd, 
 pub use checker::{CheckerLevel, CheckerLine, CheckerReport};
 pub use driver_lock::{DriverLock, JournalHead, LOCK_TTL_S, OlderJournal};
 pub use gaps::Gap;
-pub use guest::{DiskUse, Guest, GuestStatus, LocalDisk, LocalResource, Lock, MigrationFacts, TargetRefusal};
+pub use guest::{
+    CpuFlags, DiskUse, Guest, GuestStatus, HostFile, HostNeed, LocalDisk, LocalResource, Lock, MigrationFacts,
+    TargetRefusal,
+};
 pub use ha::{
     AffinityRule, ArmedState, Ha, HaNodeState, HaRequest, HaService, HaServiceState, LrmMode, LrmStatus, NodeAffinity,
     ResourceAffinity,
 };
 pub use host::{CorosyncComplaints, HostFacts, Nics};
 pub use jobs::{BackupJob, Job, JobKind, ReplicationJob};
+pub use network::{Address, Login, Network, NodeNetwork, Way};
 pub use node::{
     Cpu, GoingDown, Kernel, LocalGuest, Memory, Node, OtherCertificate, Packages, PendingPackage, Repository, Service,
     StorageOnNode, SubscriptionStatus, UnitOutcome, UnitState, UpgradeUnit,

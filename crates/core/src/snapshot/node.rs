@@ -72,6 +72,9 @@ pub struct Node {
     pub storages: Observed<BTreeMap<StorageId, StorageOnNode>>,
     /// Names of its bridges.
     pub bridges: Observed<BTreeSet<String>>,
+    /// Can VMs take the state of the firewall's connections along when they move live (`has-dbus-vmstate`, since 9.0)?
+    #[serde(default = "not_read")]
+    pub moves_connections: Observed<bool>,
     /// What else its operating system reports, for advice.
     #[serde(default)]
     pub host: HostFacts,
@@ -110,6 +113,7 @@ impl Node {
             local_guests: gap(&name, why),
             storages: gap(&name, why),
             bridges: gap(&name, why),
+            moves_connections: gap(&name, why),
             host: HostFacts::unseen(name.as_str(), why),
             name,
         }
@@ -152,6 +156,18 @@ pub struct Cpu {
     pub model: String,
     /// Feature flags.
     pub flags: BTreeSet<String>,
+    /// Architecture, as `uname -m` names it. Releases that do not say run on x86_64 only.
+    #[serde(default = "x86_64")]
+    pub architecture: String,
+}
+
+/// For a snapshot that was exported before this was read: nothing is sent that a node may not know.
+fn not_read() -> Observed<bool> {
+    Observed::unknown("the exported snapshot", "it was written before this was read")
+}
+
+fn x86_64() -> String {
+    "x86_64".to_owned()
 }
 
 /// Kernels of a node. Versions are release strings as `uname -r` gives them.

@@ -33,6 +33,14 @@ impl Migrate {
         Move { guest: self.guest, from: &self.from, to: &self.to, mode: self.mode }
     }
 
+    // A release that does not know the parameter refuses the call; PVE's own interface asks both ends as well. HA has
+    // no way to pass it on.
+    fn takes_connections(&self, snapshot: &Snapshot) -> bool {
+        let live = matches!(self.mode, MoveMode::Live | MoveMode::LiveWithDisks);
+        let able = |name| snapshot.nodes.get(name).is_some_and(|node| node.moves_connections.is(&true));
+        live && able(&self.from) && able(&self.to)
+    }
+
     // A container was shut down and moved, and its start failed.
     fn is_half_done(&self, snapshot: &Snapshot) -> bool {
         self.mode == MoveMode::Restart && self.stands_still(snapshot)
@@ -231,18 +239,22 @@ impl StepKind for Migrate {
         }
         let (kind, vmid, to) = (self.guest.kind.api(), self.guest.vmid, self.to.as_str());
         let path = format!("/nodes/{}/{kind}/{vmid}/migrate", self.from);
-        let params: &[(&str, &str)] = match self.mode {
-            MoveMode::Live => &[("target", to), ("online", "1")],
-            MoveMode::LiveWithDisks => &[("target", to), ("online", "1"), ("with-local-disks", "1")],
-            MoveMode::Restart => &[("target", to), ("restart", "1")],
-            MoveMode::Offline => &[("target", to)],
+        let mut params = vec![("target", to)];
+        match self.mode {
+            MoveMode::Live => params.push(("online", "1")),
+            MoveMode::LiveWithDisks => params.extend([("online", "1"), ("with-local-disks", "1")]),
+            MoveMode::Restart => params.push(("restart", "1")),
+            MoveMode::Offline => {}
             // Not by the API: it would be for any node to carry out, at any time.
             MoveMode::Ha => {
                 let (on, sid) = (helper(snapshot, Some(&self.from))?, self.guest.to_string());
                 return Some(Command::shell(&on, &["ha-manager", "crm-command", "migrate", &sid, to]));
             }
-        };
-        Some(Command::api(Method::Post, path, params))
+        }
+        if self.takes_connections(snapshot) {
+            params.push(("with-conntrack-state", "1"));
+        }
+        Some(Command::api(Method::Post, path, &params))
     }
 
     fn limits(&self, deadlines: &Deadlines) -> Limits {

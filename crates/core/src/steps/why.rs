@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::support::lingers;
 use crate::ids::{GuestId, NodeName, StorageId, UnitName, Upid};
 use crate::observed::{Observed, WhyUnknown};
-use super::support::lingers;
 use crate::snapshot::{HaNodeState, HaServiceState, Outdated, TargetRefusal};
 use crate::version::Version;
 

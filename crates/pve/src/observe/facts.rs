@@ -14,11 +14,14 @@ use quorate_core::snapshot::{
 use quorate_core::version::Version;
 
 use super::look::{Depth, Look};
+use super::needs;
 use super::reader::{Reader, node_path};
+use super::shell::{NodeShell, QUICK};
 use crate::ports::ApiError;
+use crate::wire::cpu_models::{self, CpuModel};
 use crate::wire::guest::{self as wire, Config, Current, Preconditions};
 use crate::wire::lenient::{self, Int, List};
-use crate::wire::property::size_bytes;
+use crate::wire::property::{Properties, size_bytes};
 
 /// Guests that are read at the same time, per node; the limit on requests per node applies as well. A few more than
 /// that limit, so that no node is idle while another's guests come first.
@@ -107,19 +110,40 @@ impl Context<'_> {
             Ok(config) => Observed::Known(config.flag("onboot")),
             Err(why) => Observed::Unknown(why.clone()),
         };
+        let custom_cpu = match &config {
+            Ok(config) => self.custom_cpu(guest, config).await,
+            Err(_) => Ok(None),
+        };
         let facts = super::reader::both(config, preconditions)
-            .and_then(|(config, preconditions)| Ok((config, preconditions, current?)))
-            .and_then(|(config, preconditions, current)| {
+            .and_then(|(config, preconditions)| Ok((config, preconditions, current?, custom_cpu?)))
+            .and_then(|(config, preconditions, current, custom_cpu)| {
                 let mut facts = match guest.id.kind {
                     GuestKind::Vm => self.vm(guest, &config, &preconditions)?,
                     GuestKind::Ct => self.ct(guest, &config)?,
                 };
+                if let Some(custom) = custom_cpu {
+                    facts.cpu_flags.base = Some(custom.base);
+                    facts.cpu_flags.added.extend(custom.added);
+                    facts.cpu_flags.removed.extend(custom.removed);
+                }
+                needs::note(guest.id.kind, &config, &mut facts);
+                facts.local_mounts.sort();
                 facts.refused = refused(preconditions);
                 facts.running_machine = current.running_machine.map(|machine| machine.0);
                 facts.running_qemu = current.running_qemu.map(|version| Version::new(version.0));
                 Ok(facts)
             });
         (onboot, self.with_snapshots(guest, facts, below("snapshot")).await.into())
+    }
+
+    /// A model of the cluster's own, as its file describes it; no call for any other.
+    async fn custom_cpu(&self, guest: &Guest, config: &Config) -> Result<Option<CpuModel>, WhyUnknown> {
+        const MODELS: [&str; 2] = ["cat", "/etc/pve/virtual-guest/cpu-models.conf"];
+        let cpu = config.text("cpu").filter(|_| guest.id.kind == GuestKind::Vm);
+        let name = cpu.as_deref().map(Properties::parse).and_then(|cpu| cpu.first("cputype").map(str::to_owned));
+        let Some(name) = name.as_deref().and_then(|name| name.strip_prefix("custom-")) else { return Ok(None) };
+        let model = |text: &str| cpu_models::find(text, name).ok_or_else(|| format!("it has no model {name}"));
+        NodeShell::new(self.reader, &guest.node).parsed(&MODELS, QUICK, model).await.map(Some)
     }
 
     /// Snapshots matter only for disks that would be copied: a guest on shared storage needs no call.
@@ -160,18 +184,32 @@ impl Context<'_> {
     fn vm(&self, guest: &Guest, config: &Config, pre: &Preconditions) -> Result<MigrationFacts, WhyUnknown> {
         let mut facts = MigrationFacts { bridges: bridges(config), ..MigrationFacts::default() };
         for (key, drive) in config.numbered(&VM_DRIVES) {
-            facts.storages.extend(drive.first("file").and_then(storage_of));
+            let volume = drive.first("file");
+            if let (Some(volume), Some(storage)) = (volume, volume.and_then(storage_of)) {
+                if !key.starts_with("unused") {
+                    facts.contents.entry(storage.clone()).or_default().insert(content_of(volume).to_owned());
+                }
+                facts.storages.insert(storage);
+            }
             if drive.get("media") == Some("cdrom") {
                 facts.cd_drives.insert(key.to_owned(), drive.first("file").unwrap_or("none").to_owned());
             }
         }
         facts.storages.extend(config.text("vmstate").as_deref().and_then(storage_of));
-        facts.cpu_model = config
-            .text("cpu")
-            .and_then(|cpu| crate::wire::property::Properties::parse(&cpu).first("cputype").map(str::to_owned));
-        facts.machine = config
-            .text("machine")
-            .and_then(|text| crate::wire::property::Properties::parse(&text).first("type").map(str::to_owned));
+        let first = |key: &str, name: &str| {
+            config.text(key).and_then(|text| Properties::parse(&text).first(name).map(str::to_owned))
+        };
+        facts.cpu_model = first("cpu", "cputype");
+        if let Some(flags) = config.text("cpu").and_then(|cpu| Properties::parse(&cpu).get("flags").map(str::to_owned))
+        {
+            (facts.cpu_flags.added, facts.cpu_flags.removed) = cpu_models::flags(&flags);
+        }
+        let number = |key: &str| config.text(key).and_then(|text| text.parse::<u32>().ok()).unwrap_or(1);
+        facts.most_cpus = number("sockets").saturating_mul(number("cores"));
+        facts.display = first("vga", "type");
+        let firewall = |(_, card): (&str, Properties)| card.get("firewall").and_then(lenient::flag).unwrap_or(false);
+        facts.firewalled = config.numbered(&["net"]).any(firewall);
+        facts.machine = first("machine", "type");
         let mediated = config.numbered(&["hostpci"]).filter(|(_, device)| device.get("mdev").is_some());
         facts.mediated_devices = mediated.map(|(key, _)| key.to_owned()).collect();
         facts.has_raw_args = config.text("args").is_some_and(|args| !args.trim().is_empty());
@@ -187,7 +225,7 @@ impl Context<'_> {
     /// PVE reports nothing about a container's volumes; its configuration and the storages do.
     fn ct(&self, guest: &Guest, config: &Config) -> Result<MigrationFacts, WhyUnknown> {
         let mut facts = MigrationFacts { bridges: bridges(config), ..MigrationFacts::default() };
-        let rootfs = config.text("rootfs").map(|text| ("rootfs", crate::wire::property::Properties::parse(&text)));
+        let rootfs = config.text("rootfs").map(|text| ("rootfs", Properties::parse(&text)));
         for (key, mount) in rootfs.into_iter().chain(config.numbered(&CT_VOLUMES)) {
             let Some(volume) = mount.first("volume") else { continue };
             let shared = mount.get("shared").and_then(lenient::flag).unwrap_or(false);
@@ -205,11 +243,9 @@ impl Context<'_> {
                     replicated: self.is_replicated(guest)?,
                 });
             }
+            facts.contents.entry(storage.clone()).or_default().insert("rootdir".to_owned());
             facts.storages.insert(storage);
         }
-        // Devices passed through to the container: `dev0: /dev/dri/renderD128`.
-        facts.local_mounts.extend(config.numbered(&["dev"]).map(|(key, _)| key.to_owned()));
-        facts.local_mounts.sort();
         facts.old_cgroup_keys = config.raw_keys("lxc.cgroup.");
         facts.local_disks.sort_by(|a, b| a.volid.cmp(&b.volid));
         Ok(facts)
@@ -229,6 +265,12 @@ impl Context<'_> {
 fn storage_of(volume: &str) -> Option<StorageId> {
     let (storage, _) = volume.split_once(':').filter(|(storage, _)| !storage.contains('/'))?;
     Some(StorageId::new(storage))
+}
+
+/// The content type that a VM's volume needs of its storage.
+fn content_of(volume: &str) -> &str {
+    let name = volume.split_once(':').map_or("", |(_, name)| name);
+    ["iso", "import"].into_iter().find(|kind| name.split('/').next() == Some(kind)).unwrap_or("images")
 }
 
 fn bridges(config: &Config) -> BTreeSet<String> {
@@ -260,7 +302,7 @@ fn local_resources(config: &Config, pre: &Preconditions) -> Vec<LocalResource> {
     let mut resources: Vec<LocalResource> = Vec::new();
     let mapping_of = |key: &str| {
         let text = config.text(key)?;
-        crate::wire::property::Properties::parse(&text).get("mapping").map(str::to_owned)
+        Properties::parse(&text).get("mapping").map(str::to_owned)
     };
     for key in &pre.local_resources.0 {
         let mapped = pre.mapped_resource_info.0.get(&key.0);

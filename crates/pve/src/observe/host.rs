@@ -52,6 +52,7 @@ pub(super) async fn read(shell: &NodeShell<'_>, old: Option<&Node>, look: &Look<
         nics: nics.into(),
         movers: Observed::from(movers),
         boot,
+        network: super::ways::not_yet(),
     }
 }
 

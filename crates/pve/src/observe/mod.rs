@@ -8,6 +8,7 @@
 //! node and none per guest, except for guests that are new or have moved. What does not change by itself is taken
 //! over from the previous snapshot, for nodes that have been online since in the same boot.
 
+mod capabilities;
 mod ceph;
 mod ceph_programs;
 mod cluster;
@@ -23,6 +24,7 @@ mod login;
 mod look;
 mod meanwhile;
 mod membership;
+mod needs;
 mod node;
 mod node_api;
 mod packages;
@@ -31,7 +33,9 @@ mod quorum_views;
 mod reader;
 mod repositories;
 mod rights;
+mod settings;
 mod shell;
+mod ways;
 
 pub use driver::DRIVER_LOCK_FILE;
 pub use look::{Depth, Hosts, Look};
@@ -94,7 +98,9 @@ async fn read(ports: &Ports, meanwhile: &Meanwhile, look: Look<'_>) -> Snapshot 
     let (resources, orphans) = guests::of_members(resources, &membership);
     let listed = guests::place(&nodes, &resources, &membership, look.previous);
     let mut guests = facts::read(&reader, listed, &cluster.storages, &replication, &ha, &look).await;
+    let online: Vec<&NodeName> = membership.names.iter().filter(|name| !membership.is_offline(name)).collect();
     images::locate(&reader, &membership.names, &look, &mut guests).await;
+    needs::locate(&reader, &online, &look, &mut guests).await;
     let sees_all_guests = rights::sees_all_guests(&cluster.permissions, &nodes, &resources, &guests);
     let ha = ha::without_left_overs(ha, &sees_all_guests, &guests);
     packages::keep_comparable(nodes.values_mut().map(|seen| &mut seen.node));
@@ -115,6 +121,7 @@ async fn read(ports: &Ports, meanwhile: &Meanwhile, look: Look<'_>) -> Snapshot 
             node.other_certificate = Some(OtherCertificate { shown, pinned });
         }
     }
+    ways::read(&reader, &online, &cluster.options, &mut named).await;
     Snapshot {
         format: SNAPSHOT_FORMAT,
         taken,

@@ -19,7 +19,7 @@ use super::packages::{self, Versions};
 use super::reader::{Reader, node_path};
 use super::repositories;
 use super::shell::{BOOT_ID, DATE, NodeShell, QUICK, date};
-use super::{host, quorum};
+use super::{capabilities, host, quorum};
 use crate::wire::cluster::GuestEntry;
 use crate::wire::lenient::{Int, List};
 use crate::wire::node as wire;
@@ -113,6 +113,7 @@ pub(super) async fn look_at(
         local_guests,
         storages: answers.storages,
         bridges: answers.bridges,
+        moves_connections: answers.moves_connections,
         host: told.host,
     };
     NodeLook {
@@ -157,13 +158,14 @@ struct FromApi {
     repositories: Observed<Vec<Repository>>,
     storages: Observed<BTreeMap<StorageId, StorageOnNode>>,
     bridges: Observed<std::collections::BTreeSet<String>>,
+    moves_connections: Observed<bool>,
     vms: Result<Vec<GuestEntry>, WhyUnknown>,
     cts: Result<Vec<GuestEntry>, WhyUnknown>,
     tasks: Result<Vec<wire::Task>, WhyUnknown>,
 }
 
 async fn read_api(api: &NodeApi<'_>, old: Option<&Node>, anew: bool) -> FromApi {
-    let (status, vms, cts, tasks, services, subscription, repositories, storages, bridges) = tokio::join!(
+    let (status, vms, cts, tasks, services, subscription, repositories, storages, bridges, moves_connections) = tokio::join!(
         api.get::<wire::Status>("status"),
         api.get::<List<GuestEntry>>("qemu"),
         api.get::<List<GuestEntry>>("lxc"),
@@ -173,6 +175,9 @@ async fn read_api(api: &NodeApi<'_>, old: Option<&Node>, anew: bool) -> FromApi 
         keep_or(old.map(|old| &old.repositories), anew, async { repositories::read(api).await.into() }),
         keep_or(old.map(|old| &old.storages), anew, async { storages(api).await.into() }),
         keep_or(old.map(|old| &old.bridges), anew, async { bridges(api).await.into() }),
+        keep_or(old.map(|old| &old.moves_connections), anew, async {
+            capabilities::moves_connections(api.reader, api.name, api.offline).await.into()
+        }),
     );
     let source = format!("GET {}", node_path(api.name, "status"));
     FromApi {
@@ -192,7 +197,10 @@ async fn read_api(api: &NodeApi<'_>, old: Option<&Node>, anew: bool) -> FromApi 
         cpu: field(&status, &source, "cpuinfo", |status| {
             let cpu = status.cpuinfo.as_ref()?;
             let flags = cpu.flags.0.split_whitespace().map(str::to_owned).collect();
-            Some(Cpu { count: cpu.cpus?.small(), model: cpu.model.0.clone(), flags })
+            let machine = status.current_kernel.as_ref().map(|kernel| kernel.machine.0.clone());
+            // Releases that do not say run on x86_64 only.
+            let architecture = machine.filter(|machine| !machine.is_empty()).unwrap_or_else(|| "x86_64".to_owned());
+            Some(Cpu { count: cpu.cpus?.small(), model: cpu.model.0.clone(), flags, architecture })
         }),
         root_free_bytes: field(&status, &source, "rootfs", |status| Some(status.rootfs?.avail?.unsigned())),
         services,
@@ -200,6 +208,7 @@ async fn read_api(api: &NodeApi<'_>, old: Option<&Node>, anew: bool) -> FromApi 
         repositories,
         storages,
         bridges,
+        moves_connections,
         vms: vms.and_then(|list| whole(list.0, api.name, "qemu")),
         cts: cts.and_then(|list| whole(list.0, api.name, "lxc")),
         tasks: tasks.map(|list| list.0.into_iter().filter(wire::Task::is_running).collect()),

@@ -25,6 +25,8 @@ pub struct StatusEntry {
     pub local: Option<Flag>,
     /// Node entry: corosync's id.
     pub nodeid: Option<Int>,
+    /// Node entry: the address at which the others reach it.
+    pub ip: Option<Text>,
 }
 
 /// An entry of `GET /cluster/config/nodes`; corosync's data come as texts.

@@ -30,6 +30,17 @@ impl Config {
         keys.filter(|key| key.starts_with(prefix)).map(str::to_owned).collect()
     }
 
+    /// All of its keys.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.0.keys().map(String::as_str)
+    }
+
+    /// All raw settings of a container, in order.
+    pub fn raw(&self) -> Vec<(String, String)> {
+        let rows = self.0.0.get("lxc").and_then(Value::as_array);
+        rows.into_iter().flatten().filter_map(|row| Some((plain(row.get(0)?)?, plain(row.get(1)?)?))).collect()
+    }
+
     /// All keys that are one of these prefixes and a number, with their values parsed: `scsi0`, `net1`.
     pub fn numbered<'a>(&'a self, prefixes: &'a [&str]) -> impl Iterator<Item = (&'a str, Properties)> + 'a {
         self.0.0.iter().filter_map(move |(key, value)| {

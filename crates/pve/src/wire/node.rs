@@ -18,6 +18,25 @@ pub struct Status {
     pub cpuinfo: Option<CpuInfo>,
     /// `pve-manager/9.1.8/af55dc3d`: what the services that answer were loaded from.
     pub pveversion: Option<Text>,
+    /// The running kernel, since 8.0.
+    #[serde(rename = "current-kernel")]
+    pub current_kernel: Option<CurrentKernel>,
+}
+
+/// `GET /nodes/N/capabilities/qemu/migration` (9.0 and later).
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct MigrationCapabilities {
+    /// VMs can take state of the host's along: that of the firewall's connections.
+    pub has_dbus_vmstate: Flag,
+}
+
+/// The running kernel.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct CurrentKernel {
+    /// `x86_64`, `aarch64`.
+    pub machine: Text,
 }
 
 /// Bytes of memory or of a file system.

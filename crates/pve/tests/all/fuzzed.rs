@@ -10,15 +10,17 @@ type Parser = fn(&str);
 type Shape = fn(&serde_json::Value);
 
 /// The parsers of text in each module of `wire`.
-const PARSERS: [(&str, Parser); 16] = [
+const PARSERS: [(&str, Parser); 18] = [
     ("apt", |text| drop(apt::parse(text))),
     ("boot", |text| drop((boot::kept(text, text), boot::efi_free(text)))),
     ("cfgtool", |text| drop(cfgtool::parse(text))),
     ("corosync_conf", |text| drop(corosync_conf::parse(text))),
     ("corosync_journal", |text| drop(corosync_journal::parse(text))),
+    ("cpu_models", |text| drop((cpu_models::find(text, "x"), cpu_models::flags(text)))),
     ("df", |text| drop(df::parse(text))),
     ("dpkg", |text| drop((dpkg::parse_query(text), dpkg::parse_audit(text), dpkg::holds_lock(text)))),
     ("host", |text| drop((host::dkms_modules(text), host::corosync_complaints(text), host::nics(text, text)))),
+    ("ip_address", |text| drop(ip_address::parse(text))),
     ("kernels", |text| drop((kernels::parse_files(text), kernels::parse_pins(text)))),
     ("pct_list", |text| drop(pct_list::parse(text))),
     ("property", |text| drop((property::Properties::parse(text), property::size_bytes(text)))),
@@ -57,6 +59,7 @@ const SHAPES: [(&str, Shape); 6] = [
         if let Ok(config) = lenient::read::<guest::Config>(value.clone()) {
             let (flag, text) = (config.flag("onboot"), config.text("name"));
             let _ = (flag, text, config.raw_keys("lxc."), config.numbered(&["net"]).count());
+            let _ = (config.keys().count(), config.raw());
         }
     }),
     ("ha", |value| {
@@ -75,6 +78,7 @@ const SHAPES: [(&str, Shape); 6] = [
     }),
     ("node", |value| {
         one::<node::Status>(value);
+        one::<node::MigrationCapabilities>(value);
         one::<node::Repositories>(value);
         one::<node::Subscription>(value);
         one::<lenient::List<node::Service>>(value);

@@ -85,6 +85,9 @@ fn node(rng: &mut Rng, number: u64, links: u64, has_ceph: bool) -> NodePart {
         compute_only: false,
         installed: BTreeMap::new(),
         pinned: None,
+        addresses: vec![format!("10.10.3.{number}/24")],
+        paths: Vec::new(),
+        cpu_flags: Vec::new(),
     }
 }
 

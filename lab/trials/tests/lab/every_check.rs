@@ -181,6 +181,36 @@ const ROWS: &[Row] = &[
     },
     Row {
         check: "shared-network",
+        words: "are in the network of the node's own address",
+        change: |world, _| {
+            world.options.migration_network = None;
+            world.nodes.values_mut().for_each(|node| node.links.truncate(1));
+        },
+    },
+    Row {
+        check: "migration-ways",
+        words: "pve2 has no address in the migration network 10.10.3.0/24",
+        change: |world, _| node(world, "pve2").surroundings.addresses.clear(),
+    },
+    Row {
+        check: "migration-ways",
+        words: "pve2 has 2 addresses in the migration network",
+        change: |world, _| node(world, "pve2").surroundings.addresses.push("10.10.3.99/24".into()),
+    },
+    Row {
+        check: "migration-ways",
+        words: "pve1 cannot log in at pve2 (10.10.3.2) as PVE does to move a guest: Host key verification failed.",
+        change: |world, _| {
+            node(world, "pve1").surroundings.distrusts.insert("pve2".into());
+        },
+    },
+    Row {
+        check: "migration-ways",
+        words: "packets of 9000 bytes from pve1 do not reach pve3",
+        change: |world, _| node(world, "pve1").surroundings.mtu = 9000,
+    },
+    Row {
+        check: "shared-network",
         words: "are addresses at which their OSDs serve",
         change: |world, _| {
             world.nodes.values_mut().for_each(|node| node.links.truncate(1));

@@ -133,6 +133,7 @@ fn a_node_of_the_lab_carries_an_order_out_only_if_all_of_its_condition_holds() {
                 online: true,
                 restart: false,
                 with_local_disks: false,
+                with_conntrack_state: false,
                 user: "root@pam".to_owned(),
             };
             lab.world.migrate(&"pve2".into(), GuestId::vm(120), request).unwrap();

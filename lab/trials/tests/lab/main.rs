@@ -18,6 +18,7 @@ mod lab_for_other_clients;
 mod lab_from_snapshot;
 mod lab_serves_over_https_and_ssh;
 mod least_role;
+mod moves_that_pve_promises;
 mod one_driver;
 mod overlap;
 mod policies;

@@ -245,7 +245,7 @@ fn cpu_flags(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let list = known.map(|(name, description)| {
         let mut entry = object(json!({"name": name, "description": description}));
         if newest {
-            let able = call.world.nodes.values().filter(|node| node.cpu_flags.iter().any(|flag| flag == name));
+            let able = call.world.nodes.values().filter(|node| node.cpu_flags().any(|flag| flag == name));
             entry.insert("supported-on".into(), able.map(|node| json!(node.name)).collect());
         }
         Value::Object(entry)

@@ -122,6 +122,7 @@ fn migrate(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
         online: call.args.is_on("online"),
         restart: call.args.is_on("restart"),
         with_local_disks: call.args.is_on("with-local-disks"),
+        with_conntrack_state: call.args.is_on("with-conntrack-state"),
         user: call.caller.auth_id(),
     };
     Ok(json!(call.world.migrate(&call.node, id, request)?).into())

@@ -81,7 +81,7 @@ fn cpuinfo(node: &quorate_world::node::Node) -> Value {
         "mhz": "2599.998",
         "hvm": "1",
         "user_hz": 100,
-        "flags": node.cpu_flags.join(" "),
+        "flags": node.cpu_flags().map(String::as_str).collect::<Vec<_>>().join(" "),
     })
 }
 

@@ -64,8 +64,16 @@ impl Shell<'_> {
             }
             "/etc/pve/datacenter.cfg" => datacenter::file(self.world),
             "/etc/pve/local" => String::new(),
+            path if self.known_hosts(path).is_some() => self.known_hosts(path)?,
             _ => self.system_file(path).or_else(|| self.guest_file(path)).or_else(|| self.lrm_file(path))?,
         })
+    }
+
+    /// The host key of a node, which releases from 8.2 on keep there.
+    fn known_hosts(&self, path: &str) -> Option<String> {
+        let name = path.strip_prefix("/etc/pve/nodes/")?.strip_suffix("/ssh_known_hosts")?;
+        let node = self.world.nodes.get(&quorate_core::ids::NodeName::new(name))?;
+        (crate::release(node) >= (8, 2)).then(|| format!("{name} ssh-rsa AAAAB3NzaC1yc2E\n"))
     }
 
     fn corosync_conf(&self) -> String {
@@ -211,6 +219,7 @@ impl Shell<'_> {
                 let at_ms = self.here().packages.lists_at_ms;
                 (at_ms > 0).then_some(at_ms / 1000)
             }
+            _ if self.mode(path).is_some() => Some(self.world.started_ms / 1000),
             _ => self.read(path).map(|_| self.world.started_ms / 1000),
         }
     }
@@ -236,10 +245,25 @@ impl Shell<'_> {
                 _ => '-',
             };
             let bits = if read_only { "r-xr-xr-x" } else { "rwxr-xr-x" };
-            let text = text.replace("%A", &format!("{kind}{bits}"));
+            let mode = self.mode(path).unwrap_or_else(|| format!("{kind}{bits}"));
+            let text = text.replace("%A", &mode);
             let _ = writeln!(output.stdout, "{}", text.replace("%n", path));
         }
         output
+    }
+
+    /// Type and mode of what guests may need of the node: devices, and snippets on its storages.
+    fn mode(&self, path: &str) -> Option<String> {
+        let own = self.here().surroundings.paths.get(path).cloned();
+        own.or_else(|| {
+            let mut storages = self.world.storages.values().filter(|storage| !storage.inactive_on.contains(self.node));
+            let is_it = |volume: &str, id: &str| quorate_world::path_of(&format!("{id}:{volume}")) == path;
+            let has = |storage: &quorate_world::store::Storage| {
+                let mut files = storage.files.keys().filter(|volume| storage.has_file(volume, self.node));
+                files.any(|volume| is_it(volume, storage.id.as_str()))
+            };
+            storages.any(has).then(|| "-rwxr-xr-x".to_owned())
+        })
     }
 
     /// Names in a directory.

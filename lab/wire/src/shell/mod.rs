@@ -13,6 +13,7 @@ mod files;
 mod filters;
 mod guests;
 mod ha;
+mod network;
 mod pmxcfs;
 mod pve;
 mod pvesh;
@@ -216,6 +217,7 @@ impl Shell<'_> {
             .or_else(|| self.debian(name, args))
             .or_else(|| self.systemd(name, args))
             .or_else(|| self.surroundings(name, args))
+            .or_else(|| self.network(name, args))
             .or_else(|| self.pmxcfs(name, args))
             .or_else(|| self.files(name, args))
             .or_else(|| self.filter(name, args));

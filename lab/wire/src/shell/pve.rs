@@ -136,6 +136,15 @@ impl Shell<'_> {
         if let ["set", id, options @ ..] = args {
             return self.pvesm_set(id, options);
         }
+        if let ["path", volid] = args {
+            let known = volid.split_once(':').filter(|(id, _)| self.world.storages.contains_key(&StorageId::new(*id)));
+            return match known {
+                Some(_) => Output::ok(format!("{}\n", quorate_world::path_of(volid))),
+                None => {
+                    Output::fail(255, format!("storage '{}' does not exist\n", volid.split(':').next().unwrap_or("")))
+                }
+            };
+        }
         if args.first() != Some(&"status") {
             return Output::fail(255, format!("ERROR: unknown command 'pvesm {}'\n", args.join(" ")));
         }

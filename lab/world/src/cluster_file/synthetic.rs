@@ -20,6 +20,7 @@ pub fn synthetic(nodes: u32, guests: u32) -> Result<ClusterFile, ClusterFileErro
             memory_gib: 512,
             cpus: 64,
             links: (1..=2).map(|net| format!("10.{net}.{}.{}", (i + 1) / 250, (i + 1) % 250)).collect(),
+            addresses: vec![format!("10.10.3.{}/24", i + 1)],
             ceph: if i < 3 { template.ceph.clone() } else { Vec::new() },
             ..template.clone()
         })
@@ -46,6 +47,7 @@ pub fn synthetic(nodes: u32, guests: u32) -> Result<ClusterFile, ClusterFileErro
             tags: Vec::new(),
             snapshots: Vec::new(),
             lock: None,
+            config: BTreeMap::new(),
         })
         .collect();
     file.rules.clear();

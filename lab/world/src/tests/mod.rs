@@ -71,6 +71,7 @@ fn to(target: &str) -> MigrateRequest {
         online: true,
         restart: true,
         with_local_disks: false,
+        with_conntrack_state: false,
         user: ME.to_owned(),
     }
 }

@@ -336,6 +336,70 @@ fn shared_network_warns_where_migrations_can_starve_the_heartbeat() {
 }
 
 #[test]
+fn shared_network_warns_with_pves_default_which_is_the_nodes_own_address() {
+    let own = |ip: &str, prefix| {
+        let mut snapshot = cluster();
+        let ip: core::net::IpAddr = ip.parse().unwrap();
+        let network = &mut node_mut(&mut snapshot, "pve1").host.network;
+        network.own = Known(ip);
+        network.addresses = Known(vec![Address { interface: "vmbr0".to_owned(), ip, prefix, mtu: 1500 }]);
+        snapshot
+    };
+    fires(
+        "shared-network",
+        &own("10.0.9.1", 8),
+        Severity::Warning,
+        "links of pve1 are in the network of the node's own",
+    );
+    assert_eq!(run("shared-network", &own("10.0.1.1", 24)), [], "the other link is free of it");
+    let mut one_link = own("10.0.1.1", 24);
+    let view = one_link.quorum.get_mut(&name("pve1")).unwrap().known_mut().unwrap();
+    view.link_addresses = vec!["10.0.1.1".to_owned()];
+    fires("shared-network", &one_link, Severity::Warning, "no network of their own migrations go there");
+    assert_eq!(run("shared-network", &own("192.0.2.1", 24)), []);
+}
+
+#[test]
+fn migration_ways_names_the_node_without_an_address_and_the_way_that_is_closed() {
+    let addresses = |text: &str, own: &[&str]| {
+        let mut snapshot = cluster();
+        snapshot.options.known_mut().unwrap().migration_network = Some(text.to_owned());
+        let address = |ip: &&str| Address { interface: "eno2".into(), ip: ip.parse().unwrap(), prefix: 24, mtu: 1500 };
+        for node in snapshot.nodes.values_mut() {
+            let own = if node.name.as_str() == "pve2" { own } else { &["10.99.0.1", "192.0.2.1"] };
+            node.host.network.addresses = Known(own.iter().map(address).collect());
+        }
+        snapshot
+    };
+    let no_address = addresses("10.99.0.0/24", &["192.0.2.2"]);
+    fires(
+        "migration-ways",
+        &no_address,
+        Severity::Blocking,
+        "pve2 has no address in the migration network 10.99.0.0/24",
+    );
+    assert_eq!(run("migration-ways", &no_address).len(), 1);
+    let two = addresses("10.99.0.0/24", &["10.99.0.2", "10.99.0.3"]);
+    fires("migration-ways", &two, Severity::Blocking, "pve2 has 2 addresses in the migration network");
+    assert_eq!(run("migration-ways", &addresses("10.99.0.0/24", &["10.99.0.2", "10.99.0.2"])), []);
+    let mut no_guests = no_address;
+    no_guests.guests.clear();
+    assert_eq!(run("migration-ways", &no_guests), [], "nothing is to move");
+
+    let way = |failed: Option<&str>, lost_packets| {
+        let mut snapshot = cluster();
+        let login = Login { at: "10.0.1.2".parse().unwrap(), failed: failed.map(str::to_owned) };
+        let way = Way { logins: vec![login], lost_packets };
+        node_mut(&mut snapshot, "pve1").host.network.ways = Known([(name("pve2"), way)].into());
+        snapshot
+    };
+    let words = "pve1 cannot log in at pve2 (10.0.1.2) as PVE does to move a guest: Host key verification failed.";
+    fires("migration-ways", &way(Some("Host key verification failed."), None), Severity::Blocking, words);
+    fires("migration-ways", &way(None, Some(9000)), Severity::Blocking, "packets of 9000 bytes from pve1 do not reach");
+    assert_eq!(run("migration-ways", &way(None, None)), []);
+}
+
+#[test]
 fn copies_of_ceph_on_the_networks_of_all_corosync_links_of_a_node_are_reported() {
     let serving_at = |addresses: &[&str]| {
         let mut snapshot = cluster();

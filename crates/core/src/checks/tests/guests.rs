@@ -160,6 +160,88 @@ fn guest_outcome_unlike_processors_are_reported_by_their_flags_with_the_model_th
 }
 
 #[test]
+fn guest_outcome_more_flags_on_the_same_processor_keep_no_guest_from_moving() {
+    let mut upgraded = facts(VM, |facts| facts.cpu_model = Some("host".to_owned()));
+    for node in ["pve2", "pve3"] {
+        let flags = &mut node_mut(&mut upgraded, node).cpu.known_mut().unwrap().flags;
+        flags.extend(["user_shstk", "bus_lock_detect"].map(str::to_owned));
+    }
+    assert!(!run("guest-outcome", &upgraded).iter().any(|it| it.subject == Subject::Guest(VM)), "it moves live");
+    let mut named = facts(VM, |facts| facts.cpu_model = Some("x86-64-v3".to_owned()));
+    for node in ["pve2", "pve3"] {
+        node_mut(&mut named, node).cpu.known_mut().unwrap().flags.remove("avx2");
+    }
+    fires(
+        "guest-outcome",
+        &named,
+        Severity::Blocking,
+        "its CPU model is x86-64-v3, and the processors of pve1 and pve2",
+    );
+}
+
+#[test]
+fn guest_outcome_what_a_guest_needs_of_its_host_is_looked_for_on_each_node() {
+    let need = |on: &[(&str, bool)], cold_start_only| HostNeed {
+        key: "hookscript".to_owned(),
+        what: "local:snippets/up.sh".to_owned(),
+        kind: HostFile::Program,
+        cold_start_only,
+        on: on.iter().map(|(node, there)| (name(node), Known(*there))).collect(),
+    };
+    let about = |snapshot: &Snapshot| run("guest-outcome", snapshot).iter().any(|it| it.subject == Subject::Guest(VM));
+    let nowhere = [("pve1", true), ("pve2", false), ("pve3", false)];
+    let gone = facts(VM, |facts| facts.host_needs.push(need(&nowhere, false)));
+    let words = "pve2: pve2 does not have local:snippets/up.sh, its hookscript; pve3: pve3 does not";
+    fires("guest-outcome", &gone, Severity::Blocking, words);
+    let here = facts(VM, |facts| facts.host_needs.push(need(&[("pve2", true), ("pve3", false)], false)));
+    assert!(!about(&here), "one node takes it");
+    let cold = facts(VM, |facts| facts.host_needs.push(need(&nowhere, true)));
+    fires("guest-outcome", &cold, Severity::Warning, "when it starts anew, and pve2, pve3 do not have it");
+    // What was not asked is not known, and a reading that is missing is no guest that moves.
+    let unasked = facts(VM, |facts| facts.host_needs.push(need(&[("pve1", true)], false)));
+    assert!(!about(&unasked));
+    let moves = |target: &str| {
+        let (guest, target) = (&unasked.guests[&VM], &unasked.nodes[&name(target)]);
+        crate::placement::obstacle_there(&unasked, guest, target)
+    };
+    assert!(matches!(moves("pve2"), Err(crate::placement::Obstacle::Unknown(_))));
+    let mut silent = need(&[], false);
+    silent.on.insert(name("pve2"), crate::observed::Observed::unknown("stat on pve2", "no answer"));
+    let silent = facts(VM, |facts| facts.host_needs.push(silent));
+    fires("unknown-readings", &silent, Severity::Blocking, "stat on pve2");
+}
+
+#[test]
+fn guest_outcome_what_pve_refuses_only_when_the_guest_arrives() {
+    let display = facts(VM, |facts| facts.display = Some("virtio-gl".to_owned()));
+    fires("guest-outcome", &display, Severity::Blocking, "its display is virtio-gl");
+    outcome(&display, &policy_for(VM, GuestPolicy::Offline), VM, Severity::Consent, "is shut down, moved and started");
+    let mut large = facts(VM, |facts| facts.most_cpus = 24);
+    node_mut(&mut large, "pve2").cpu.known_mut().unwrap().count = 8;
+    node_mut(&mut large, "pve3").cpu.known_mut().unwrap().count = 24;
+    assert!(!run("guest-outcome", &large).iter().any(|it| it.problem.contains("24")), "pve3 takes it");
+    node_mut(&mut large, "pve3").cpu.known_mut().unwrap().count = 8;
+    fires("guest-outcome", &large, Severity::Blocking, "24 virtual processors and pve2 has 8");
+    let mut content = cluster();
+    let used = content.guests[&VM].migration.known().unwrap().storages.first().unwrap().clone();
+    guest_mut(&mut content, VM).migration.known_mut().unwrap().contents.insert(used.clone(), ["images".into()].into());
+    content.storages.known_mut().unwrap().get_mut(&used).unwrap().content = ["iso".into()].into();
+    fires("guest-outcome", &content, Severity::Blocking, "is not for images, as its configuration says (content: iso)");
+    let raw_disk = facts(VM, |facts| facts.local_disks.push(disk("/dev/disk/by-id/x", DiskUse::Attached)));
+    fires("guest-outcome", &raw_disk, Severity::Blocking, "/dev/disk/by-id/x, a device or file of its node");
+    let mut arm = cluster();
+    for node in ["pve2", "pve3"] {
+        "aarch64".clone_into(&mut node_mut(&mut arm, node).cpu.known_mut().unwrap().architecture);
+    }
+    fires("guest-outcome", &arm, Severity::Blocking, "pve2 is aarch64");
+    let shared = LocalResource { key: "virtiofs".to_owned(), mapping: None, live_capable: false };
+    let shared = facts(VM, |facts| facts.local_resources.push(shared));
+    outcome(&shared, &policy_for(VM, GuestPolicy::Offline), VM, Severity::Consent, "is shut down, moved and started");
+    let strange = facts(VM, |facts| facts.untested.extend(["warp-drive".to_owned()]));
+    fires("guest-outcome", &strange, Severity::Warning, "nobody tests against the target: warp-drive");
+}
+
+#[test]
 fn guest_outcome_a_machine_type_that_no_other_node_knows_is_reported() {
     let machine = |machine: &str| facts(VM, |facts| facts.running_machine = Some(machine.to_owned()));
     fires("guest-outcome", &machine("pc-q35-99.1+pve0"), Severity::Info, "the newest QEMU of the other nodes is");
@@ -210,7 +292,9 @@ fn guest_outcome_checks_what_pve_does_not_test() {
     outcome(&snapshot, &Policy::default(), GuestId::ct(201), Severity::Consent, "is restarted");
     let mut unlike = facts(VM, |facts| facts.cpu_model = Some("host".to_owned()));
     for node in ["pve2", "pve3"] {
-        node_mut(&mut unlike, node).cpu.known_mut().unwrap().flags.insert("avx512f".to_owned());
+        let cpu = node_mut(&mut unlike, node).cpu.known_mut().unwrap();
+        cpu.flags.insert("avx512f".to_owned());
+        "another one".clone_into(&mut cpu.model);
     }
     fires("guest-outcome", &unlike, Severity::Blocking, "CPU model is the host's");
     let args = facts(VM, |facts| facts.has_raw_args = true);

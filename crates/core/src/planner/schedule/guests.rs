@@ -34,6 +34,11 @@ impl Writer<'_> {
         self.ha.is_some_and(|ha| pulled_to(ha, guest, &self.problem.names).is_some())
     }
 
+    fn is_firewalled(&self, guest: GuestId) -> bool {
+        let guest = self.problem.snapshot.guests.get(&guest);
+        guest.and_then(|guest| guest.migration.known()).is_some_and(|facts| facts.firewalled)
+    }
+
     fn eject(&mut self, draft: &mut Draft, id: GuestId) {
         let Some(guest) = self.problem.snapshot.guests.get(&id) else { return };
         let media = media(guest, self.problem.policy);
@@ -73,7 +78,11 @@ impl Writer<'_> {
     fn leg(&mut self, draft: &mut Draft, leaving: Option<usize>, leg: Leg) {
         let Move { item, from, to } = leg.step;
         let Some(mover) = self.problem.movers[item].get(leg.mover) else { return };
-        let why = StepWhy::Move(self.leg_why(leaving, leg.step, mover.guest));
+        let why = self.leg_why(leaving, leg.step, mover.guest);
+        let why = match mover.mode == MoveMode::Ha && self.is_firewalled(mover.guest) {
+            true => StepWhy::MoveWithoutConnections(why),
+            false => StepWhy::Move(why),
+        };
         let estimate = migration_s(mover.bytes, mover.mode == MoveMode::Ha, self.problem.policy);
         self.costs.moves += 1;
         self.costs.bytes = self.costs.bytes.saturating_add(mover.bytes);

@@ -401,7 +401,7 @@ fn storage_bridge_cpu_and_pves_own_refusal_each_rule_a_target_out() {
     );
     to_pve3(
         base().facts(id, |facts| facts.cpu_model = Some("host".to_owned())).node("pve2", |node| {
-            node.cpu.known_mut().unwrap().flags.insert("avx512f".to_owned());
+            node.cpu.known_mut().unwrap().flags.remove("avx2");
         }),
         "host CPU",
     );

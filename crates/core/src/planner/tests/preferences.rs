@@ -96,7 +96,8 @@ fn processors_are_a_second_capacity_where_the_operator_sets_a_limit() {
     refused(&fixture().snapshot(), &limit(25));
     planned(&fixture().snapshot(), &limit(32));
     planned(&fixture().snapshot(), &Policy::default());
-    let unknown = fixture().node("pve2", |node| node.cpu = Observed::unknown("x", "y")).snapshot();
+    let containers = Fixture::cluster(3).ct(101, "pve1", 4).ct(102, "pve2", 4);
+    let unknown = containers.node("pve2", |node| node.cpu = Observed::unknown("x", "y")).snapshot();
     assert!(refused(&unknown, &limit(32)).findings[0].problem.contains("processors of pve2"));
 }
 
@@ -287,4 +288,25 @@ fn a_guest_that_ha_leaves_elsewhere_today_moves_back_there_and_not_to_the_node_t
     let plan = planned(&snapshot, &policy);
     assert_eq!(at_the_end(&snapshot, &plan)[&left], "pve3");
     assert!(report(&plan, &snapshot, &policy, &ongoing()).ha_moves.is_empty());
+}
+
+#[test]
+fn the_plan_says_which_moves_through_ha_leave_the_firewalls_connections_behind() {
+    let (alone, managed) = (GuestId::vm(101), GuestId::vm(102));
+    let fixture = Fixture::cluster(3).vm(101, "pve1", 4).vm(102, "pve1", 4).managed(managed);
+    let behind = |fixture: Fixture| {
+        let plan = planned(&fixture.snapshot(), &Policy::default());
+        let says = |planned: &crate::plan::PlannedStep| planned.why.to_string().contains("connections behind");
+        plan.steps()
+            .filter(|(_, planned)| says(planned))
+            .map(|(_, planned)| planned.step.kind().title())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(behind(fixture.clone()), [""; 0], "no firewall follows connections");
+    let walled = [alone, managed].into_iter().fold(fixture, |it, id| it.facts(id, |facts| facts.firewalled = true));
+    let told = behind(walled);
+    assert!(
+        !told.is_empty() && told.iter().all(|title| title.contains("vm:102") && title.contains("through HA")),
+        "{told:?}"
+    );
 }

@@ -512,3 +512,21 @@ fn noout_is_about_the_osds_that_lacked_it_and_its_undo_about_the_same() {
     });
     assert_eq!(Noout::missing(by_host.snapshot().ceph().unwrap(), &pve(1)), None);
 }
+
+#[test]
+fn a_live_move_takes_connections_along_where_both_ends_can_and_by_no_other_way() {
+    let sent = |mode, from: Observed<bool>, to: Observed<bool>| {
+        let world = fixture().managed(vm()).node("pve1", |node| node.moves_connections = from);
+        let world = world.node("pve2", |node| node.moves_connections = to).snapshot();
+        let step = Step::from(Migrate { guest: vm(), from: pve(1), to: pve(2), mode });
+        step.kind().command(&world).unwrap().to_string()
+    };
+    let both = |mode| sent(mode, Known(true), Known(true)).contains("--with-conntrack-state 1");
+    assert!(both(MoveMode::Live) && both(MoveMode::LiveWithDisks));
+    assert!(!both(MoveMode::Restart) && !both(MoveMode::Offline) && !both(MoveMode::Ha));
+    for (from, to) in
+        [(Known(true), Known(false)), (Known(false), Known(true)), (gap(), Known(true)), (Known(true), gap())]
+    {
+        assert!(!sent(MoveMode::Live, from, to).contains("conntrack"), "a release that does not know it refuses");
+    }
+}

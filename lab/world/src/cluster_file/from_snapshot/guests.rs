@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use quorate_core::ids::StorageId;
-use quorate_core::snapshot::{DiskUse, Guest, GuestStatus, HaRequest, LocalDisk, MigrationFacts, Snapshot};
+use quorate_core::snapshot::{DiskUse, Guest, GuestStatus, HaRequest, HostNeed, LocalDisk, MigrationFacts, Snapshot};
 
 use super::super::defaults::{eight, thirty_two, twenty};
 use super::super::{GuestPart, StoragePart};
@@ -50,6 +50,7 @@ fn part(snapshot: &Snapshot, guest: &Guest, storages: &[StoragePart], notes: &mu
         tags: guest.tags.iter().cloned().collect(),
         snapshots: if facts.has_snapshots { vec!["snapshot".to_owned()] } else { Vec::new() },
         lock: guest.lock.known().and_then(Option::as_ref).map(|lock| lock.0.clone()),
+        config: config(facts),
     }
 }
 
@@ -83,6 +84,18 @@ fn devices(facts: &MigrationFacts) -> BTreeMap<String, String> {
     };
     let bound = facts.local_resources.iter().filter(|one| !one.key.contains('='));
     bound.map(|one| (one.key.clone(), value(&one.key, &one.mapping))).collect()
+}
+
+/// What binds it to what its node has, or to QEMU on its node.
+fn config(facts: &MigrationFacts) -> BTreeMap<String, String> {
+    let value = |need: &HostNeed| match need.key.as_str() {
+        "cicustom" => format!("user={}", need.what),
+        "lxc.mount.entry" => format!("{} {} none bind", need.what, need.what.trim_start_matches('/')),
+        key if key.starts_with("rng") => format!("source={}", need.what),
+        _ => need.what.clone(),
+    };
+    let needs = facts.host_needs.iter().map(|need| (need.key.clone(), value(need)));
+    needs.chain(facts.display.iter().map(|display| ("vga".to_owned(), display.clone()))).collect()
 }
 
 fn request(request: HaRequest) -> &'static str {

@@ -10,7 +10,7 @@ mod nodes;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use quorate_core::ids::StorageId;
+use quorate_core::ids::{NodeName, StorageId};
 use quorate_core::observed::Observed;
 use quorate_core::snapshot::{AffinityRule, HaNodeState, Options, Snapshot, Storage};
 
@@ -152,6 +152,7 @@ fn storage(snapshot: &Snapshot, storage: &Storage) -> StoragePart {
     let iso = snapshot.guests.values().filter_map(|guest| guest.migration.known()).flat_map(|facts| &facts.local_disks);
     let mine = iso.filter_map(|disk| Some((disk, disk.volid.strip_prefix(&format!("{}:", storage.id))?)));
     let files = mine.filter(|(_, volume)| volume.starts_with("iso/"));
+    let (snippets, only_on) = snippets(snapshot, storage);
     StoragePart {
         id: storage.id.clone(),
         kind: storage.kind.clone(),
@@ -161,10 +162,25 @@ fn storage(snapshot: &Snapshot, storage: &Storage) -> StoragePart {
         pool: ceph::pool_of(snapshot, storage),
         total_gib: (2 * free_gib).max(16),
         used_gib: free_gib,
-        only_on: BTreeMap::new(),
         served_by: None,
-        files: files.map(|(disk, volume)| (volume.to_owned(), disk.size_bytes >> 20)).collect(),
+        only_on,
+        files: files.map(|(disk, volume)| (volume.to_owned(), disk.size_bytes >> 20)).chain(snippets).collect(),
     }
+}
+
+type Files = (BTreeMap<String, u64>, BTreeMap<String, Vec<NodeName>>);
+
+/// Hook scripts and the like that guests need, and where they lie.
+fn snippets(snapshot: &Snapshot, storage: &Storage) -> Files {
+    let facts = snapshot.guests.values().filter_map(|guest| guest.migration.known());
+    let mut found = Files::default();
+    for need in facts.flat_map(|facts| &facts.host_needs) {
+        let Some(volume) = need.what.strip_prefix(&format!("{}:", storage.id)) else { continue };
+        let on = need.on.iter().filter(|(_, there)| there.is(&true)).map(|(node, _)| node.clone());
+        found.0.insert(volume.to_owned(), 1);
+        found.1.insert(volume.to_owned(), on.collect());
+    }
+    found
 }
 
 fn rules(snapshot: &Snapshot, notes: &mut Notes) -> Vec<RulePart> {

@@ -1,7 +1,8 @@
 //! Nodes, packages and kernels from a snapshot.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use quorate_core::ids::NodeName;
 use quorate_core::observed::Observed;
 use quorate_core::snapshot::{DaemonKind, Node, Snapshot};
 use quorate_core::version::Version;
@@ -41,7 +42,8 @@ pub(super) fn packages(
         }
     }
     let running = snapshot.nodes.values().find_map(|node| Some(node.kernel.known()?.running.to_string()));
-    let kernel = KernelPart { running: running.unwrap_or(kernel.running), upcoming: upcoming.map(|v| v.to_string()) };
+    let kernel =
+        KernelPart { running: running.unwrap_or(kernel.running), upcoming: upcoming.map(|v| v.to_string()), ..kernel };
     (installed, archive.into_iter().map(|(name, version)| (name, version.to_string())).collect(), kernel)
 }
 
@@ -73,16 +75,41 @@ pub(super) fn parts(snapshot: &Snapshot, notes: &mut Notes) -> Vec<NodePart> {
             compute_only: false,
             installed: installed(node, &newest, notes),
             pinned: None,
+            addresses: Vec::new(),
+            paths: paths(snapshot, name),
+            cpu_flags: node.cpu.known().map(|cpu| cpu.flags.iter().cloned().collect()).unwrap_or_default(),
         }
     };
     let mut parts: Vec<NodePart> = snapshot.nodes.values().map(part).collect();
     let links = snapshot.quorum.values().filter_map(Observed::known).map(|view| view.configured_links).max();
     for (index, part) in parts.iter_mut().enumerate() {
+        part.addresses = in_network(snapshot, index);
         part.links = (1..=links.unwrap_or(1).max(1))
             .map(|link| format!("10.{link}.{}.{}", index / 250, index % 250 + 1))
             .collect();
     }
     parts
+}
+
+/// An address in the network of migrations, if that has room for one of each node.
+fn in_network(snapshot: &Snapshot, index: usize) -> Vec<String> {
+    let network = snapshot.options.known().and_then(|options| options.migration_network.as_deref());
+    let parts = network.and_then(|network| network.split_once('/'));
+    let address = parts.and_then(|(base, prefix)| {
+        let base: std::net::Ipv4Addr = base.parse().ok()?;
+        let host = u32::try_from(index).ok()?.checked_add(1)?;
+        Some(format!("{}/{prefix}", std::net::Ipv4Addr::from_bits(base.to_bits().checked_add(host)?)))
+    });
+    address.into_iter().collect()
+}
+
+/// What guests need of the node, and what it has.
+fn paths(snapshot: &Snapshot, node: &NodeName) -> Vec<String> {
+    let facts = snapshot.guests.values().filter_map(|guest| guest.migration.known());
+    let there =
+        facts.flat_map(|facts| &facts.host_needs).filter(|need| need.on.get(node).is_some_and(|on| on.is(&true)));
+    let paths: BTreeSet<&String> = there.map(|need| &need.what).filter(|what| what.starts_with('/')).collect();
+    paths.into_iter().cloned().collect()
 }
 
 fn votes(snapshot: &Snapshot, node: &Node) -> u32 {

@@ -23,6 +23,7 @@ use crate::lease::{LEASE_TTL_S, Lease};
 use crate::look::Looker;
 use crate::prepare::Beginning;
 use crate::renewing::renewing;
+use crate::resting::resting;
 #[cfg(feature = "without-rules")]
 use crate::switched_off::SwitchedOff;
 use crate::wall::wall_now;
@@ -218,6 +219,7 @@ impl<'a> Driver<'a> {
     ) -> Result<Self, DriveError> {
         let gone = journal.acquire_lease(holder, &run, wall_now(), LEASE_TTL_S)?;
         let lease = Lease::keep(journal)?;
+        let ports = resting(ports);
         let lock = Arc::new(ClusterLock::new(ports.clone(), run.clone(), holder.clone(), gone));
         // Each is written down after the look in which it happens.
         ports.api.let_members_vouch();

@@ -15,6 +15,7 @@ mod perform;
 mod prepare;
 mod refresh;
 mod renewing;
+mod resting;
 #[cfg(feature = "without-rules")]
 mod switched_off;
 mod wall;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use quorate_core::ids::NodeName;
 use quorate_pve::ports::{
-    Api, ApiData, ApiError, ApiRequest, Clock, PortFuture, Ports, Shell, ShellError, ShellOutput, Stranger,
+    Api, ApiData, ApiError, ApiRequest, Bound, Clock, PortFuture, Ports, Shell, ShellError, ShellOutput, Stranger,
 };
 
 use crate::cluster_lock::ClusterLock;
@@ -78,6 +78,19 @@ impl Shell for Renewing {
         Box::pin(async move {
             self.lock.renew_if_due().await;
             self.during(self.inner.shell.run(node, argv, deadline)).await
+        })
+    }
+
+    fn run_bounded<'a>(
+        &'a self,
+        node: &'a NodeName,
+        argv: &'a [String],
+        deadline: Duration,
+        bound: Bound,
+    ) -> PortFuture<'a, Result<ShellOutput, ShellError>> {
+        Box::pin(async move {
+            self.lock.renew_if_due().await;
+            self.during(self.inner.shell.run_bounded(node, argv, deadline, bound)).await
         })
     }
 }

@@ -66,9 +66,9 @@ pub struct Ceph {
     pub stalled_pools: BTreeSet<String>,
 }
 
-/// What every OSD is below in CRUSH, and the device class of all.
+/// What every OSD is below in CRUSH.
 pub(crate) const CRUSH_ROOT: &str = "default";
-/// See [`CRUSH_ROOT`].
+/// The device class of every OSD.
 pub const DEVICE_CLASS: &str = "ssd";
 
 /// A monitor, manager or metadata server.

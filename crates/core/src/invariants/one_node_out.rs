@@ -67,15 +67,16 @@ impl Invariant for OneNodeOut {
         "At most one node is out: in HA maintenance mode, having its packages upgraded, on its way down, or offline, \
          regardless of who took it out. A node that is shut down or rebooted is a member for another minute; that it is \
          on its way down is seen before: in its pve-ha-lrm, in systemd, in a shutdown that is scheduled, and in the task \
-         that stops its guests. A node on which dpkg or apt is at work, by whoever's hand, may restart anything. While a node is being \
-         worked on it is the only one that may be out. An administrator's own maintenance of another node is respected: \
-         the run waits until it ends."
+         that stops its guests. A node on which dpkg or apt is at work, regardless of who started it, may restart \
+         anything. While a node is being worked on it is the only one that may be out. An administrator's own \
+         maintenance of another node is respected: the run waits until it ends."
     }
 
     fn remedy(&self) -> &'static str {
         "Bring the node back first: boot it and look at corosync there, or end its maintenance (ha-manager crm-command \
-         node-maintenance disable NODE), let apt finish there, take a scheduled shutdown back (shutdown -c), or start the service that is stopped (systemctl start pve-ha-lrm). One that \
-         never returns is removed for good: pvecm delnode NODE"
+         node-maintenance disable NODE), let apt finish there, take a scheduled shutdown back (shutdown -c), or start \
+         the service that is stopped (systemctl start pve-ha-lrm). One that never returns is removed for good: pvecm \
+         delnode NODE"
     }
 
     fn holds(&self, snapshot: &Snapshot, context: &Context<'_>) -> RuleOutcome<NodesOut> {

@@ -26,11 +26,11 @@ pub use profile::{About, Class, IfImpossible, Limits, OnGuest, OnNode, Profile};
 pub use refresh_packages::LISTS_MAX_AGE_S;
 pub use settings::{Act, ExpectedVotes, Failback, Maintenance, Noout, Rebalance, Setting};
 pub use status::StepStatus;
-pub use support::{ceph_unsettled, is_benign, lingers, what_runs_on};
+pub use support::{ceph_unsettled, is_benign, what_runs_on};
 pub(crate) use support::{set_status, take_offline};
 pub use upgrade_packages::{is_microcode, kernel_release};
 pub use wait_back::NEEDED_SERVICES;
-pub use why::Why;
+pub use why::{Why, lingers};
 
 use crate::command::Command;
 use crate::ids::{GuestId, NodeName, StorageId};

@@ -208,17 +208,6 @@ pub fn ceph_unsettled(ceph: &Ceph) -> Vec<Why> {
     left
 }
 
-/// How long a health check of Ceph stays after its cause is over, where that is worth knowing. Ping times are averaged
-/// over 1, 5 and 15 minutes, and each of the three can raise it (PGMap::get_health_checks).
-pub fn lingers(code: &str) -> &'static str {
-    match code {
-        "OSD_SLOW_PING_TIME_BACK" | "OSD_SLOW_PING_TIME_FRONT" => {
-            "; it stays for up to 15 min after the network is well again, because Ceph averages over that time"
-        }
-        _ => "",
-    }
-}
-
 /// Forecast of a node that goes down: no member anywhere, its OSDs down.
 pub(crate) fn take_offline(snapshot: &mut Snapshot, name: &NodeName) {
     set_online(snapshot, name, false);

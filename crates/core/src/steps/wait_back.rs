@@ -20,7 +20,7 @@ pub const NEEDED_SERVICES: [&str; 7] =
 ///
 /// What the node cannot bring is no matter of its return: a storage that was away before its turn or that no node
 /// reaches, one that may belong to a guest that is started after this, a link that its other end has lost to everybody.
-/// It is told ([`WaitBack::not_waited_for`]), and not waited for: guests would stay down meanwhile.
+/// It is told, and not waited for: guests would stay down meanwhile.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitBack {
     /// The node.

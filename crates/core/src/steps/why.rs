@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::support::lingers;
 use crate::ids::{GuestId, NodeName, StorageId, UnitName, Upid};
 use crate::observed::{Observed, WhyUnknown};
 use crate::snapshot::{HaNodeState, HaServiceState, Outdated, TargetRefusal};
@@ -332,6 +331,17 @@ impl Why {
 /// A reading, or why it is missing.
 pub(super) fn read<T>(value: &Observed<T>) -> Result<&T, Why> {
     value.read().map_err(|why| Why::NotKnown(why.clone()))
+}
+
+/// How long a health check of Ceph stays after its cause is over, where that is worth knowing. Ping times are averaged
+/// over 1, 5 and 15 minutes, and each of the three can raise it (PGMap::get_health_checks).
+pub fn lingers(code: &str) -> &'static str {
+    match code {
+        "OSD_SLOW_PING_TIME_BACK" | "OSD_SLOW_PING_TIME_FRONT" => {
+            "; it stays for up to 15 min after the network is well again, because Ceph averages over that time"
+        }
+        _ => "",
+    }
 }
 
 fn words(all: &[impl ToString], between: &str) -> String {

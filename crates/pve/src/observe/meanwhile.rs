@@ -7,13 +7,9 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use quorate_core::ids::NodeName;
 use quorate_core::recovery::QuorumViews;
 use tokio::sync::Notify;
 use tracing::warn;
-
-use super::quorum_views::quorum_views;
-use crate::ports::Ports;
 
 /// A call that takes longer makes the look ask for quorum, and so does each further time as long as this.
 pub(super) const SLOW: Duration = Duration::from_secs(5);
@@ -51,10 +47,10 @@ impl Meanwhile {
     }
 
     /// Asks for quorum whenever a call waits. Returns when it is lost, and then the look is broken off.
-    pub(super) async fn ask_for_quorum(&self, ports: &Ports, nodes: &[NodeName]) {
+    pub(super) async fn ask_for_quorum(&self, ask: impl AsyncFn() -> QuorumViews) {
         loop {
             self.waits.notified().await;
-            let views = quorum_views(ports, nodes).await;
+            let views = ask().await;
             if views.lost_quorum() {
                 warn!("quorum is lost: the look at the cluster is broken off");
                 // There is one that asks, so it is empty.

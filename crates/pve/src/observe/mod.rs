@@ -64,7 +64,7 @@ pub async fn observe(ports: &Ports, look: Look<'_>) -> Snapshot {
     let nodes = look.known_nodes.clone();
     let mut snapshot = {
         let reading = pin!(read(ports, &meanwhile, look));
-        let asking = pin!(meanwhile.ask_for_quorum(ports, &nodes));
+        let asking = pin!(meanwhile.ask_for_quorum(async || quorum_views(ports, &nodes).await));
         match select(reading, asking).await {
             Either::Left((snapshot, _)) => snapshot,
             Either::Right((_, reading)) => reading.await,

@@ -29,15 +29,16 @@ const JOURNAL: [&str; 7] =
 
 /// How long a node may take for its first answer: a node with active HA has a minute without quorum, and a dead one
 /// must not take most of it.
-const FIRST: Allowed = Allowed { wait: Wait::AtMost(Duration::from_secs(6)), bound: Bound::USUAL };
+const FIRST: Allowed = Allowed { wait: Wait::AtMost(ANSWER), bound: Bound::USUAL };
+const ANSWER: Duration = Duration::from_secs(6);
 
-/// How long all of it may take.
-const WHOLE: Duration = Duration::from_secs(20);
+/// How long all of it may take, in first answers that do not come.
+const ANSWERS: u32 = 4;
 
 /// Asks all nodes at once. Ends in bounded time, and always with a view per node, unknown where it failed.
 pub async fn quorum_views(ports: &Ports, known_nodes: &[NodeName]) -> QuorumViews {
     let meanwhile = Meanwhile::default();
-    let reader = Reader::new(ports, &meanwhile, &[], known_nodes, Deadline::after(ports, WHOLE));
+    let reader = Reader::new(ports, &meanwhile, &[], known_nodes, Deadline::after(ports, ANSWER, ANSWERS));
     let mut first: BTreeMap<NodeName, First> = ask(&reader, known_nodes.iter()).await;
     let mut confs = first.values().map(|first| first.conf.clone());
     let silent = || Err(WhyUnknown::new(CONF.join(" "), "no node is known"));
@@ -96,13 +97,15 @@ async fn report(reader: &Reader<'_>, node: &NodeName, uptime_s: &Result<u64, Why
         Err(why) => return NodeReport::silent(&why.source, &why.reason),
     };
     let shell = NodeShell::new(reader, node);
-    let ahead_ms = ahead_ms(&shell).await;
-    let (boot, view, etc_pve, lrm, heard) = tokio::join!(
-        shell.parsed(&BOOT_ID, QUICK, |text| Ok(BootId::new(text.trim()))),
+    // The view first: it is what is asked for, and nothing that hangs may keep it waiting.
+    let (view, etc_pve, boot, (lrm, heard)) = tokio::join!(
         quorum::read_alone(&shell, node, &known.ids, &known.addresses),
         quorum::etc_pve(&shell),
-        lrm(&shell, node, ahead_ms),
-        heard(&shell, &known.ids, ahead_ms),
+        shell.parsed(&BOOT_ID, QUICK, |text| Ok(BootId::new(text.trim()))),
+        async {
+            let ahead_ms = ahead_ms(&shell).await;
+            tokio::join!(lrm(&shell, node, ahead_ms), heard(&shell, &known.ids, ahead_ms))
+        },
     );
     NodeReport { boot: boot.into(), uptime_s: Ok(uptime_s).into(), view, etc_pve, lrm: lrm.into(), heard: heard.into() }
 }

@@ -56,12 +56,13 @@ impl Deadline {
             Depth::Watch => WATCH_CALLS,
             Depth::Full => FULL_CALLS,
         };
-        Self::after(ports, CALL * calls)
+        Self::after(ports, CALL, calls)
     }
 
-    /// Of what ends on its own, after so long.
-    pub(super) fn after(ports: &Ports, whole: Duration) -> Self {
-        let whole = ports.clock.patience(whole);
+    /// After so many calls that take so long. Patience is for one call: a clock that runs faster does not make all of
+    /// them together as short as one.
+    pub(super) fn after(ports: &Ports, call: Duration, calls: u32) -> Self {
+        let whole = ports.clock.patience(call) * calls;
         let ms = u64::try_from(whole.as_millis()).unwrap_or(u64::MAX);
         Self { at: UnixMs(ports.clock.now().0.saturating_add(ms)), whole }
     }

@@ -234,7 +234,8 @@ async fn a_look_that_waits_for_dead_nodes_sees_within_seconds_that_quorum_is_los
     let known_nodes = ["node1", "node2", "node3"].map(NodeName::from).to_vec();
     let depth = Depth::Watch;
     let snapshot = observe(&ports, Look { depth, known_nodes, hosts: Hosts::Nobody, ..Look::full() }).await;
-    assert!(slow.seconds() <= 20, "{} s", slow.seconds());
+    // 5 s until a call counts as slow, and 24 for the nodes' own views, of which everything else hangs here.
+    assert!(slow.seconds() <= 29, "{} s", slow.seconds());
     let view = snapshot.quorum[&NodeName::from("node1")].known().unwrap();
     assert!(!view.quorate && view.total_votes == 1);
     assert!(gaps(&snapshot).contains("the look was broken off: quorum is lost"), "{}", gaps(&snapshot));

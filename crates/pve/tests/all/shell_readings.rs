@@ -152,7 +152,7 @@ async fn another_hand_at_the_packages_is_seen_at_every_look() {
         played(move |_, command| match command.split(' ').next()? {
             "systemctl" if command.contains("show") => Some((0, units.to_owned())),
             "fuser" => Some((fuser, String::new())),
-            "cat" if command.contains("boot_id") => Some((0, "one\n".into())),
+            "cat" if command.contains("boot_id") => Some((0, "6a0f2f5c-0000-4000-a000-000000000001\n".into())),
             _ => None,
         })
     };
@@ -176,7 +176,7 @@ async fn a_system_that_stops_or_will_stop_is_seen_and_so_is_a_reboot_that_was_as
             "find /run/systemd -maxdepth 2 -name scheduled" => Some((0, scheduled.to_owned())),
             "find /run -maxdepth 1 -name 'reboot-required*'" => Some((0, required.to_owned())),
             "cat /run/reboot-required.pkgs" => Some((0, "libc6\nlibc6\ndbus\n".to_owned())),
-            "cat /proc/sys/kernel/random/boot_id" => Some((0, "one\n".into())),
+            "cat /proc/sys/kernel/random/boot_id" => Some((0, "6a0f2f5c-0000-4000-a000-000000000001\n".into())),
             _ => None,
         });
         let node = observe(&ports, Look::full()).await.nodes[&NodeName::from("pve2")].clone();

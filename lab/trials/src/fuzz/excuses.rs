@@ -153,6 +153,8 @@ fn of_faults(world: &World, repairs_ms: &[u64]) -> Vec<Excuse> {
     let excuse = |(from_ms, kind): &(u64, FaultKind)| {
         let harms = if is_cut(kind) && cut_off { LOSS_OF_A_NODE } else { may_do(kind) };
         let (node, guest) = place(world, kind);
+        // Of two nodes the quorum device chooses which one stays, whichever of them was cut off.
+        let node = node.filter(|_| !(is_cut(kind) && world.nodes.len() == 2));
         let ends_ms = lasts_s(kind).map(|seconds| from_ms + seconds * 1000 + AFTER_MS);
         let until_ms = after(*from_ms, repairs_ms).min(ends_ms.unwrap_or(u64::MAX));
         Excuse { harms, node, guest, from_ms: *from_ms, until_ms }
@@ -206,10 +208,13 @@ fn may_do(kind: &FaultKind) -> &'static [Harm] {
         // The administrator's own doing. When that maintenance ends, HA moves guests back, even if the node is older.
         FaultKind::AdminMaintenance { .. } => &[Harm::Rules, Harm::Backward],
         FaultKind::AdminStarts { .. } | FaultKind::NewGuest { .. } => &[Harm::Rules],
-        // What runs on the node goes down with it; a second node may be out then.
-        FaultKind::AdminReboots { .. } => LOSS_OF_A_NODE,
-        // Its packages restart corosync and HA whenever that is.
-        FaultKind::AdminUpgrades { .. } => &[Harm::Rules],
+        // What runs on the node goes down with it; a second node may be out then. With the shutdown policy `migrate` HA
+        // takes its guests away before, and back afterwards, even if the node is older.
+        FaultKind::AdminReboots { .. } => {
+            &[Harm::Quorum, Harm::Lost, Harm::Down, Harm::Fence, Harm::Rebalance, Harm::Rules, Harm::Backward]
+        }
+        // Its packages restart corosync and HA whenever that is, also while another node boots.
+        FaultKind::AdminUpgrades { .. } => &[Harm::Rules, Harm::Quorum],
         // A guest that waits for its node is down for longer than planned.
         FaultKind::ShutdownHangs { .. } => &[Harm::Down],
         // What runs there and uses it stands still; what is stopped there does not start.

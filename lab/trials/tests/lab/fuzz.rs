@@ -38,10 +38,17 @@ const ONCE_FAILED: &[u64] = &[
     1_796_000_000_734,
     1_796_000_000_961,
     1_796_000_001_013,
+    1_796_000_100_059,
+    1_796_000_100_096,
+    1_796_000_100_114,
+    1_796_000_100_446,
 ];
 
 /// The first of the twenty thousand that were run with one state of the code, without a failure.
-const OTHERS: std::ops::Range<u64> = 13_000_000..13_000_150;
+const OTHERS: std::ops::Range<u64> = 13_000_000..13_000_100;
+
+/// Of those that also draw late orders, frozen drivers, endpoints that hang and other hands.
+const NEWER: std::ops::Range<u64> = 1_796_000_100_000..1_796_000_100_050;
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
@@ -62,7 +69,7 @@ fn kept_seeds_do_no_harm_and_come_to_an_end() {
 
 /// Every fourth seed, so that a machine can run them in parallel.
 fn hold_share(share: usize) {
-    let seeds = ONCE_FAILED.iter().copied().chain(OTHERS).skip(share).step_by(4);
+    let seeds = ONCE_FAILED.iter().copied().chain(OTHERS).chain(NEWER).skip(share).step_by(4);
     let failed: Vec<String> = seeds
         .map(|seed| block_on(hold(seed)).unwrap())
         .filter(|seed_outcome| !seed_outcome.passed())

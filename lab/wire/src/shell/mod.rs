@@ -6,6 +6,7 @@
 mod apt;
 mod ceph;
 mod checker;
+mod cluster_files;
 mod conditions;
 mod corosync;
 mod debian;
@@ -15,6 +16,7 @@ mod guests;
 mod ha;
 mod network;
 mod pmxcfs;
+mod power;
 mod pve;
 mod pvesh;
 mod report;

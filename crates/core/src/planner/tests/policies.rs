@@ -44,7 +44,7 @@ fn an_offline_move_is_stop_move_start_in_a_row_with_its_downtime_named_once() {
     // With HA: through HA, whose rounds take time.
     let managed = mapped().managed(ID).snapshot();
     let through_ha = planned(&managed, &policy);
-    assert_eq!(through_ha.costs.downtime_s[&ID], 79 + 3 * 20);
+    assert_eq!(through_ha.costs.downtime_s[&ID], 95 + 3 * 15);
     verify(&through_ha, &managed, &policy).unwrap();
 }
 

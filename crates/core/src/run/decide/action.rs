@@ -9,10 +9,11 @@ use crate::run::planning::Verified;
 use crate::snapshot::OlderJournal;
 use crate::steps::{ExpectedVotes, Step};
 
-/// How long to wait between looks, in seconds, while guests are moving: that takes seconds.
+/// How long to wait between looks, in seconds, while guests are moving, which takes seconds, or while a node boots: then
+/// no other node may be lost, and the sooner it is seen back the better.
 pub(super) const POLL_S: u64 = 5;
 
-/// How long while no guest is moving: everything else takes minutes, and a look is dozens of calls to every node.
+/// How long otherwise: everything else takes minutes, and a look is dozens of calls to every node.
 pub(super) const POLL_CALMLY_S: u64 = 10;
 
 /// The one thing to do next.

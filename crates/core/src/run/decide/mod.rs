@@ -38,6 +38,7 @@ use super::state::RunState;
 use super::why_not_done::WhyNotDone;
 use crate::ids::UnixMs;
 use crate::migration_throttle::{Restraint, Throttle, restraint};
+use crate::steps::{OnNode, Step};
 
 /// Steps that can end, and plans that can change, on one and the same snapshot. More than this is a bug in Quorate.
 const DECISIONS_PER_LOOK: u32 = 1000;
@@ -123,7 +124,7 @@ fn wait(state: &RunState, on: Vec<String>, then: Depth) -> Action {
     if goes_on::wants_to_see_everything(state) {
         return Action::Wait { on, poll_s: goes_on::LOOK_AGAIN_S, then: Depth::Everything };
     }
-    let moves = state.under_way().any(|(_, record)| record.step.is_move());
-    let poll_s = if moves { POLL_S } else { POLL_CALMLY_S };
+    let changes_soon = |step: &Step| step.is_move() || step.on_node() == OnNode::Reboots;
+    let poll_s = if state.under_way().any(|(_, record)| changes_soon(&record.step)) { POLL_S } else { POLL_CALMLY_S };
     Action::Wait { on, poll_s, then }
 }

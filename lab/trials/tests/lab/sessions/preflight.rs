@@ -48,3 +48,12 @@ fn watching_ends_once_nothing_is_blocking_any_more() {
     assert_eq!(watching.wait().unwrap().code(), Some(0), "{text}");
     assert_eq!(text.matches("24 guests: ").count(), 2, "shown again once it is fine: {text}");
 }
+
+/// The nodes of this lab have addresses of the loopback network, and no network of their own for migrations.
+#[test]
+fn the_ways_between_nodes_are_tried_by_the_card_that_takes_them() {
+    let three = include_str!("../../../../../scenarios/a-second-node-fails-during-the-first-ones-reboot/cluster.toml");
+    let lab = Lab::of(60, three);
+    let preflight = lab.session.run(&["preflight"]);
+    assert!(preflight.out.contains("spare-votes") && !preflight.out.contains("migration-ways"), "{}", preflight.out);
+}

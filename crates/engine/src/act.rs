@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use quorate_core::command::Command;
-use quorate_core::ids::{NodeName, StepId, UnixMs};
+use quorate_core::ids::{NodeName, StepId};
 use quorate_core::run::{
     Action, Asked, Depth, Event, LastLook, Pause, RunOutcome, Start, StepOutcome, replan, review, votes_lowered,
 };
@@ -12,14 +12,11 @@ use quorate_pve::observe::quorum_views;
 use quorate_pve::ports::Stranger;
 
 use crate::drive::{DriveError, Driver, Ended};
+use crate::looked::Looked;
 use crate::perform;
 
 /// How long after the command the views are asked whether it took effect: corosync informs its members at once.
 const SETTLE: Duration = Duration::from_secs(3);
-
-/// Nothing is sent on a look that was begun longer ago, in seconds: the longest takes 180, and making a plan less than
-/// the rest.
-const ACT_WITHIN_S: u64 = 240;
 
 /// Were the expected votes lowered?
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,9 +40,9 @@ impl Driver<'_> {
                 self.seen.held(hold, self.ports.clock.now());
             }
             Action::Look(depth) => {
-                // Its oldest reading counts: a process may stand still in the middle of a look as well.
-                self.looked = self.ports.clock.now();
+                let begun = self.ports.clock.now();
                 let snapshot = self.looker.look(&self.ports, &self.state, depth).await;
+                self.looked = Looked::between(begun, self.ports.clock.now());
                 self.note_certificates()?;
                 self.seen.looked(&self.state, snapshot, depth);
             }
@@ -146,7 +143,7 @@ impl Driver<'_> {
         let avoid = self.state.current_or_next_node().cloned();
         let seen = self.looked;
         // Nothing is begun by a driver that has been frozen: whether it is still the one is asked anew first.
-        if command.is_some() && (self.too_old(seen).is_some() || self.not_ours().is_some()) {
+        if command.is_some() && (seen.too_old(self.ports.clock.now()).is_some() || self.not_ours().is_some()) {
             self.seen.turn();
             return Ok(());
         }
@@ -165,7 +162,7 @@ impl Driver<'_> {
         &mut self,
         command: &Command,
         avoid: Option<&NodeName>,
-        seen: UnixMs,
+        seen: Looked,
     ) -> Result<perform::Answer, DriveError> {
         match self.surely_ours().await {
             Err(why) => Ok(perform::Answer::NotDone(why.to_string())),
@@ -178,19 +175,13 @@ impl Driver<'_> {
         &mut self,
         command: &Command,
         avoid: Option<&NodeName>,
-        seen: UnixMs,
+        seen: Looked,
     ) -> Result<perform::Answer, DriveError> {
         self.journal.check_lease()?;
-        match self.too_old(seen) {
+        match seen.too_old(self.ports.clock.now()) {
             Some(why) => Ok(perform::Answer::NotDone(why)),
             None => Ok(perform::send(&self.ports, command, avoid).await),
         }
-    }
-
-    /// Why what was seen then is nothing to act upon any more. The clock counts the time that this machine slept.
-    fn too_old(&self, seen: UnixMs) -> Option<String> {
-        let age_s = self.ports.clock.now().since_s(seen);
-        (age_s > ACT_WITHIN_S).then(|| format!("not sent: what it was decided upon was seen {age_s} s ago"))
     }
 
     async fn pause(&mut self, pause: Pause) -> Result<(), DriveError> {
@@ -237,7 +228,7 @@ impl Driver<'_> {
         let undo = kind.undone_later_by();
         let (started, sent) = (kind.clone(), Some(command.clone()));
         self.append(Event::StepStarted { id: id.clone(), step: started, attempt: 1, command: sent, undo })?;
-        let answer = self.send_unlocked(&command, None, taken).await?;
+        let answer = self.send_unlocked(&command, None, Looked::at(taken)).await?;
         let said = answer.words().to_owned();
         self.append(answer.event(id.clone()))?;
         self.ports.clock.sleep(SETTLE).await;

@@ -21,6 +21,7 @@ use quorate_pve::ports::Ports;
 use crate::cluster_lock::ClusterLock;
 use crate::lease::{LEASE_TTL_S, Lease};
 use crate::look::Looker;
+use crate::looked::Looked;
 use crate::prepare::Beginning;
 use crate::renewing::renewing;
 use crate::resting::resting;
@@ -90,8 +91,8 @@ pub struct Driver<'a> {
     pub(crate) lock: Arc<ClusterLock>,
     /// What it has read.
     pub(crate) seen: Seen,
-    /// When the last look ended.
-    pub(crate) looked: UnixMs,
+    /// When the last look was made.
+    pub(crate) looked: Looked,
 }
 
 impl<'a> Driver<'a> {
@@ -235,7 +236,7 @@ impl<'a> Driver<'a> {
             lease,
             lock,
             seen: Seen::default(),
-            looked: UnixMs(0),
+            looked: Looked::at(UnixMs(0)),
         })
     }
 

@@ -11,6 +11,7 @@ mod drive;
 mod lease;
 mod lock_file;
 mod look;
+mod looked;
 mod perform;
 mod prepare;
 mod refresh;

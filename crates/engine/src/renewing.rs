@@ -69,18 +69,6 @@ impl Api for Renewing {
 }
 
 impl Shell for Renewing {
-    fn run<'a>(
-        &'a self,
-        node: &'a NodeName,
-        argv: &'a [String],
-        deadline: Duration,
-    ) -> PortFuture<'a, Result<ShellOutput, ShellError>> {
-        Box::pin(async move {
-            self.lock.renew_if_due().await;
-            self.during(self.inner.shell.run(node, argv, deadline)).await
-        })
-    }
-
     fn run_bounded<'a>(
         &'a self,
         node: &'a NodeName,

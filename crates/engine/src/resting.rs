@@ -65,15 +65,6 @@ impl Resting {
 }
 
 impl Shell for Resting {
-    fn run<'a>(
-        &'a self,
-        node: &'a NodeName,
-        argv: &'a [String],
-        deadline: Duration,
-    ) -> PortFuture<'a, Result<ShellOutput, ShellError>> {
-        Box::pin(self.unless_it_rests(node, self.inner.run(node, argv, deadline)))
-    }
-
     fn run_bounded<'a>(
         &'a self,
         node: &'a NodeName,

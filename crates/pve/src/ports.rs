@@ -201,6 +201,13 @@ impl Bound {
     pub fn holds(self, bytes: usize, lines: usize) -> bool {
         bytes <= self.bytes && lines <= self.lines
     }
+
+    /// What a program of that node printed, if it is within the bound.
+    pub fn checked(self, node: &NodeName, output: ShellOutput) -> Result<ShellOutput, ShellError> {
+        let bytes = output.stdout.len() + output.stderr.len();
+        let lines = output.stdout.lines().count() + output.stderr.lines().count();
+        if self.holds(bytes, lines) { Ok(output) } else { Err(ShellError::TooLong { node: node.clone(), bound: self }) }
+    }
 }
 
 impl fmt::Display for Bound {
@@ -259,29 +266,23 @@ pub enum ShellError {
 
 /// A shell as root on each node.
 pub trait Shell: Send + Sync {
-    /// Runs a program and waits for its end, at most for `deadline` with all that this takes. It may print as much as
-    /// [`Bound::USUAL`].
-    fn run<'a>(
-        &'a self,
-        node: &'a NodeName,
-        argv: &'a [String],
-        deadline: Duration,
-    ) -> PortFuture<'a, Result<ShellOutput, ShellError>>;
-
-    /// The same for a program that may print so much.
+    /// Runs a program and waits for its end, at most for `deadline` with all that this takes. It may print so much.
     fn run_bounded<'a>(
         &'a self,
         node: &'a NodeName,
         argv: &'a [String],
         deadline: Duration,
         bound: Bound,
+    ) -> PortFuture<'a, Result<ShellOutput, ShellError>>;
+
+    /// The same for a program that says a few things.
+    fn run<'a>(
+        &'a self,
+        node: &'a NodeName,
+        argv: &'a [String],
+        deadline: Duration,
     ) -> PortFuture<'a, Result<ShellOutput, ShellError>> {
-        Box::pin(async move {
-            let output = self.run(node, argv, deadline).await?;
-            let bytes = output.stdout.len() + output.stderr.len();
-            let lines = output.stdout.lines().count() + output.stderr.lines().count();
-            if bound.holds(bytes, lines) { Ok(output) } else { Err(ShellError::TooLong { node: node.clone(), bound }) }
-        })
+        self.run_bounded(node, argv, deadline, Bound::USUAL)
     }
 }
 

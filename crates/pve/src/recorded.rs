@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use crate::answer::meaning;
 use crate::ports::{
-    Api, ApiData, ApiError, ApiRequest, Clock, Exit, PortFuture, Ports, Shell, ShellError, ShellOutput,
+    Api, ApiData, ApiError, ApiRequest, Bound, Clock, Exit, PortFuture, Ports, Shell, ShellError, ShellOutput,
 };
 
 /// A recording that cannot be used.
@@ -145,11 +145,12 @@ impl Api for RecordedPorts {
 }
 
 impl Shell for RecordedPorts {
-    fn run<'a>(
+    fn run_bounded<'a>(
         &'a self,
         node: &'a NodeName,
         argv: &'a [String],
         _deadline: Duration,
+        bound: Bound,
     ) -> PortFuture<'a, Result<ShellOutput, ShellError>> {
         let command = quote_all(argv);
         let command = command.strip_prefix("env LC_ALL=C ").unwrap_or(&command).to_owned();
@@ -161,7 +162,7 @@ impl Shell for RecordedPorts {
             stdout: String::new(),
             stderr: "this command is not in the recording".to_owned(),
         });
-        Box::pin(async move { Ok(output) })
+        Box::pin(async move { bound.checked(node, output) })
     }
 }
 

@@ -20,7 +20,9 @@ use quorate_core::policy::Policy;
 use quorate_lab::{Lab, LabOptions, Port};
 use quorate_pve::live::{self, HostKey, LiveClock, LiveConfig, NodeEndpoint, Secret, SshKey, Timeouts};
 use quorate_pve::observe::{Depth, Look, observe};
-use quorate_pve::ports::{Api, ApiData, ApiError, ApiRequest, PortFuture, Ports, Shell, ShellError, ShellOutput};
+use quorate_pve::ports::{
+    Api, ApiData, ApiError, ApiRequest, Bound, PortFuture, Ports, Shell, ShellError, ShellOutput,
+};
 use quorate_world::World;
 use quorate_world::cluster_file::synthetic;
 use serde_json::json;
@@ -71,16 +73,17 @@ impl Api for Distant<dyn Api> {
 }
 
 impl Shell for Distant<dyn Shell> {
-    fn run<'a>(
+    fn run_bounded<'a>(
         &'a self,
         node: &'a NodeName,
         argv: &'a [String],
         deadline: Duration,
+        bound: Bound,
     ) -> PortFuture<'a, Result<ShellOutput, ShellError>> {
         Box::pin(async move {
             self.enter(node.as_str());
             tokio::time::sleep(self.latency).await;
-            let answer = self.inner.run(node, argv, deadline).await;
+            let answer = self.inner.run_bounded(node, argv, deadline, bound).await;
             self.leave(node.as_str());
             answer
         })

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use quorate_core::ids::{NodeName, UnixMs};
 use quorate_pve::ports::{
-    Api, ApiData, ApiError, ApiRequest, Clock, PortFuture, Ports, Shell, ShellError, ShellOutput, Stranger,
+    Api, ApiData, ApiError, ApiRequest, Bound, Clock, PortFuture, Ports, Shell, ShellError, ShellOutput, Stranger,
 };
 use quorate_wire::{Credentials, Gate, Wire, fingerprint};
 use quorate_world::World;
@@ -191,11 +191,12 @@ impl Api for SimPorts {
 }
 
 impl Shell for SimPorts {
-    fn run<'a>(
+    fn run_bounded<'a>(
         &'a self,
         node: &'a NodeName,
         argv: &'a [String],
         deadline: Duration,
+        bound: Bound,
     ) -> PortFuture<'a, Result<ShellOutput, ShellError>> {
         let begun_ms = self.transport.world().now_ms;
         Box::pin(async move {
@@ -204,7 +205,7 @@ impl Shell for SimPorts {
             let called = self.transport.call(|| self.transport.shell(node, argv, deadline, begun_ms));
             self.transport.awake().await;
             match called {
-                Ok(result) => result,
+                Ok(result) => result.and_then(|output| bound.checked(node, output)),
                 Err(Killed) => std::future::pending().await,
             }
         })

@@ -121,8 +121,8 @@ pub fn another_driver_works(snapshot: &Snapshot) -> bool {
 
 /// Everything that is found at this time, with what is waived: the worst first, then by subject, then by check. Before
 /// a run that is what the safety rules say and all checks find; but while another driver is at work, only that: what its
-/// run does at this moment looks like damage, and every remedy would be against it. In a run the rules are asked before each step, and only
-/// those checks are made that nothing else takes care of.
+/// run does at this moment looks like damage, and every remedy would be against it. In a run the rules are asked before
+/// each step, and only those checks are made that nothing else takes care of.
 pub fn run_all(snapshot: &Snapshot, policy: &Policy, when: Asked) -> Vec<Finding> {
     let other = when == Asked::BeforeARun && another_driver_works(snapshot);
     let is_made = |check: &&AnyCheck| match other {

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use quorate_core::checks::{Finding, Severity, Subject};
-use quorate_core::fence::Unfenced;
 use quorate_core::fixture::Fixture;
 use quorate_core::ids::{DriverId, GuestId, NodeName, RunId, UnixMs};
 use quorate_core::migration_throttle::Throttle;
@@ -15,9 +14,8 @@ use quorate_core::planner::{self, Ongoing};
 use quorate_core::policy::{ConsentKind, Policy};
 use quorate_core::recovery::{NodeReport, QuorumViews, words_for};
 use quorate_core::run::{
-    Action, Asked, Depth, Event, Guard, Hold, LastLook, NewPlan, Objection, OutsideChange, Pause, PauseCause, Planned,
-    Request, RunKind, RunOutcome, RunState, Seen, Start, StepOutcome, Stuck, decide, replan, upgrade_unit,
-    votes_lowered,
+    Action, Asked, Depth, Event, Guard, Hold, LastLook, NewPlan, OutsideChange, Pause, PauseCause, Planned, Request,
+    RunKind, RunOutcome, RunState, Seen, Start, StepOutcome, decide, replan, upgrade_unit, votes_lowered,
 };
 use quorate_core::snapshot::{
     CorosyncComplaints, DriverLock, EtcPve, Ha, HaRequest, HaService, HaServiceState, JournalHead, Lock, Member,
@@ -27,7 +25,7 @@ use quorate_core::steps::{ExpectedVotes, Migrate, MoveMode, Step, Why};
 
 pub(crate) const NOW: UnixMs = UnixMs(2_000_000_000_000);
 
-fn at(seconds: u64) -> UnixMs {
+pub(crate) fn at(seconds: u64) -> UnixMs {
     NOW.plus_s(seconds)
 }
 
@@ -36,7 +34,7 @@ pub(crate) fn world() -> Snapshot {
     Fixture::cluster(3).ct(201, "pve1", 1).vm(101, "pve1", 4).snapshot()
 }
 
-fn plan(world: &Snapshot) -> Plan {
+pub(crate) fn plan(world: &Snapshot) -> Plan {
     planner::plan(world, &Policy::default(), &Ongoing::fresh(upgrade_unit(&RunId::new("r")))).expect("it has a plan")
 }
 
@@ -56,7 +54,7 @@ pub(crate) fn with(mut state: RunState, event: Event) -> RunState {
     state
 }
 
-fn paused() -> RunState {
+pub(crate) fn paused() -> RunState {
     with(state(), Event::Paused { pause: Pause::Operator { by: "anna".into() } })
 }
 
@@ -80,11 +78,11 @@ fn look(seen: &mut Seen, state: &RunState, world: &Snapshot) {
     seen.look.as_mut().unwrap().findings = Some(Vec::new());
 }
 
-fn decided(state: &RunState, seen: &Seen) -> Action {
+pub(crate) fn decided(state: &RunState, seen: &Seen) -> Action {
     decided_at(state, seen, NOW)
 }
 
-fn decided_at(state: &RunState, seen: &Seen, now: UnixMs) -> Action {
+pub(crate) fn decided_at(state: &RunState, seen: &Seen, now: UnixMs) -> Action {
     noted(&mut state.clone(), seen, now)
 }
 
@@ -93,7 +91,7 @@ pub(crate) fn noted(state: &mut RunState, seen: &Seen, now: UnixMs) -> Action {
     guarded(state, seen, now, &|_, _, _| Ok(()))
 }
 
-fn guarded(state: &mut RunState, seen: &Seen, now: UnixMs, guard: &Guard<'_>) -> Action {
+pub(crate) fn guarded(state: &mut RunState, seen: &Seen, now: UnixMs, guard: &Guard<'_>) -> Action {
     loop {
         match decide(state, seen, now, guard) {
             Action::Note { events } => events.iter().for_each(|event| state.apply(now, event)),
@@ -125,7 +123,7 @@ fn asked(state: &RunState, request: Request) -> Vec<Event> {
     }
 }
 
-fn finding(check: &str, severity: Severity) -> Finding {
+pub(crate) fn finding(check: &str, severity: Severity) -> Finding {
     let (subject, problem, remedy) = (Subject::Node("pve1".into()), "it is so".to_owned(), "change it".to_owned());
     Finding { check: check.to_owned(), kind: "test".to_owned(), severity, subject, problem, remedy, waived: None }
 }
@@ -364,52 +362,6 @@ fn what_is_found_before_a_node_keeps_it_from_being_drained_and_what_may_stay_doe
     let (id, step) = (begun.id.clone(), begun.step.clone());
     let under_way = with(state(), Event::StepEnded { id, step, outcome: StepOutcome::FoundDone });
     assert!(goes_on(&found(&under_way, bad())));
-}
-
-#[test]
-fn a_pause_whose_cause_is_gone_ends_by_itself_and_what_a_person_must_decide_does_not() {
-    let resumes = |action: Action| matches!(action, Action::Resume { .. });
-    let pauses = |pause: Pause| with(state(), Event::Paused { pause });
-    let no_lock = pauses(Pause::NoLock { why: "test".into() });
-    assert!(resumes(decided(&no_lock, &seen(&no_lock, &world()))), "it is held again");
-
-    let bad = finding("upgrade-checker", Severity::Blocking);
-    let node = NodeName::from("pve1");
-    let held = pauses(Pause::FoundBeforeNode { node, findings: vec![bad.clone()] });
-    let finds = |findings: Option<Vec<Finding>>| {
-        let mut seen = seen(&held, &world());
-        seen.look.as_mut().unwrap().findings = findings;
-        decided(&held, &seen)
-    };
-    assert!(resumes(finds(Some(vec![finding("upgrade-checker", Severity::Warning)]))));
-    for still in [Some(vec![bad]), None] {
-        assert!(matches!(finds(still), Action::Wait { then: Depth::Everything, .. }), "not known to be gone");
-    }
-    assert!(matches!(decided(&paused(), &seen(&paused(), &world())), Action::Wait { then: Depth::Changes, .. }));
-}
-
-#[test]
-fn a_step_that_is_done_late_or_has_nothing_in_its_way_any_more_continues_the_run() {
-    let planned = plan(&world()).steps().map(|(_, planned)| planned.clone()).find(|step| step.step.is_move()).unwrap();
-    let (id, step) = (planned.id, planned.step);
-    let command = step.kind().command(&world());
-    let begun = Event::StepStarted { id: id.clone(), step: step.clone(), attempt: 1, command, undo: None };
-    let how = |stuck: Stuck| {
-        let pause = Pause::StepStuck { step: step.clone(), how: stuck, answer: None };
-        with(with(state(), begun.clone()), Event::Paused { pause })
-    };
-    let late = how(Stuck::Deadline { deadline_s: 1, waiting: Vec::new() });
-    let done = with(late.clone(), Event::StepEnded { id, step: step.clone(), outcome: StepOutcome::Done });
-    assert!(matches!(decided(&done, &seen(&done, &world())), Action::Resume { .. }));
-
-    // It had no effect, and may be sent again. With attempts used up that is for a person.
-    let then = at(3_600);
-    assert!(matches!(decided_at(&late, &seen(&late, &world()), then), Action::Resume { .. }));
-    let objects = |_: &Step, _: &[&Step], _: &Snapshot| Err(vec![Objection::Unfenced(Unfenced::NoDriver)]);
-    let in_its_way = guarded(&mut late.clone(), &seen(&late, &world()), then, &objects);
-    assert!(matches!(in_its_way, Action::Wait { .. }), "{in_its_way:?}");
-    let tried = how(Stuck::Attempts { attempts: 3 });
-    assert!(matches!(decided_at(&tried, &seen(&tried, &world()), then), Action::Wait { .. }));
 }
 
 /// A run in which every step is done.

@@ -15,7 +15,7 @@ use quorate_core::snapshot::DriverLock;
 use quorate_engine::Watcher;
 use quorate_journal::Journal;
 use quorate_pve::ports::{
-    Api, ApiData, ApiError, ApiRequest, Clock, Exit, PortFuture, Ports, Shell, ShellError, ShellOutput,
+    Api, ApiData, ApiError, ApiRequest, Bound, Clock, Exit, PortFuture, Ports, Shell, ShellError, ShellOutput,
 };
 use serde_json::{Value, json};
 
@@ -257,11 +257,12 @@ impl Api for Fake {
 }
 
 impl Shell for Fake {
-    fn run<'a>(
+    fn run_bounded<'a>(
         &'a self,
         node: &'a NodeName,
         argv: &'a [String],
         _deadline: Duration,
+        _: Bound,
     ) -> PortFuture<'a, Result<ShellOutput, ShellError>> {
         let words: Vec<&str> = argv.iter().map(String::as_str).collect();
         let words = words.strip_prefix(&["env", "LC_ALL=C"]).unwrap_or(&words);

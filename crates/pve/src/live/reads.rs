@@ -1,9 +1,8 @@
-//! Reads of the API: asked of the node that they are about, else of whichever endpoint answers. One for which pveproxy itself
-//! got no answer is asked once more.
+//! Reads of the API: asked of the node that they are about, else of whichever endpoint answers.
 //!
-//! A read is tried again on a fresh connection if a kept one has gone stale, and then at the other endpoints. One that
-//! was not answered in time is not repeated at the same endpoint: whoever did not answer is left for the others, and
-//! asked again later.
+//! One for which pveproxy itself got no answer is asked once more. A read is tried again on a fresh connection if a kept
+//! one has gone stale, and then at the other endpoints. One that was not answered in time is not repeated at the same
+//! endpoint: whoever did not answer is left for the others, and asked again later.
 
 use std::collections::VecDeque;
 use std::sync::PoisonError;

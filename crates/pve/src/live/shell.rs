@@ -225,15 +225,6 @@ fn signal(signal: &Sig) -> String {
 }
 
 impl Shell for LiveShell {
-    fn run<'a>(
-        &'a self,
-        node: &'a NodeName,
-        argv: &'a [String],
-        deadline: Duration,
-    ) -> PortFuture<'a, Result<ShellOutput, ShellError>> {
-        self.run_bounded(node, argv, deadline, Bound::USUAL)
-    }
-
     fn run_bounded<'a>(
         &'a self,
         node: &'a NodeName,

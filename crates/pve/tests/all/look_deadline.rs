@@ -69,11 +69,12 @@ impl Api for Slow {
 }
 
 impl Shell for Slow {
-    fn run<'a>(
+    fn run_bounded<'a>(
         &'a self,
-        _: &'a NodeName,
+        node: &'a NodeName,
         argv: &'a [String],
         _: Duration,
+        bound: Bound,
     ) -> PortFuture<'a, Result<ShellOutput, ShellError>> {
         Box::pin(async move {
             self.takes(self.shell).await;
@@ -82,7 +83,7 @@ impl Shell for Slow {
                 true => "6a0f2f5c-0000-4000-a000-000000000001\n".to_owned(),
                 false => "x\n".repeat(self.prints),
             };
-            Ok(ShellOutput { exit: Exit::Status(0), stdout, stderr: String::new() })
+            bound.checked(node, ShellOutput { exit: Exit::Status(0), stdout, stderr: String::new() })
         })
     }
 }
@@ -211,17 +212,18 @@ fn printed(argv: &[String]) -> Option<(i32, &'static str)> {
 }
 
 impl Shell for Survivor {
-    fn run<'a>(
+    fn run_bounded<'a>(
         &'a self,
         node: &'a NodeName,
         argv: &'a [String],
         deadline: Duration,
+        bound: Bound,
     ) -> PortFuture<'a, Result<ShellOutput, ShellError>> {
         match printed(argv).filter(|_| node.as_str() == "node1") {
             Some((exit, stdout)) => Box::pin(async move {
                 Ok(ShellOutput { exit: Exit::Status(exit), stdout: stdout.to_owned(), stderr: String::new() })
             }),
-            None => self.0.run(node, argv, deadline),
+            None => self.0.run_bounded(node, argv, deadline, bound),
         }
     }
 }

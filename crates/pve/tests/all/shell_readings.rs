@@ -9,7 +9,9 @@ use quorate_core::ids::NodeName;
 use quorate_core::observed::Observed;
 use quorate_core::snapshot::{GoingDown, Packages, Snapshot, UnitOutcome, UnitState};
 use quorate_pve::observe::{Depth, Look, observe};
-use quorate_pve::ports::{Api, ApiData, ApiError, ApiRequest, Exit, PortFuture, Ports, Shell, ShellError, ShellOutput};
+use quorate_pve::ports::{
+    Api, ApiData, ApiError, ApiRequest, Bound, Exit, PortFuture, Ports, Shell, ShellError, ShellOutput,
+};
 use quorate_pve::recorded::RecordedPorts;
 
 fn fixture(name: &str) -> String {
@@ -33,11 +35,12 @@ impl Api for NoApi {
 struct Played<F>(F);
 
 impl<F: Fn(&NodeName, &str) -> Option<(i32, String)> + Send + Sync> Shell for Played<F> {
-    fn run<'a>(
+    fn run_bounded<'a>(
         &'a self,
         node: &'a NodeName,
         argv: &'a [String],
         _: Duration,
+        _: Bound,
     ) -> PortFuture<'a, Result<ShellOutput, ShellError>> {
         let command = quote_all(argv);
         let played = (self.0)(node, command.strip_prefix("env LC_ALL=C ").unwrap_or(&command));

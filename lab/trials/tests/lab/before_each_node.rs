@@ -16,7 +16,7 @@ use quorate_core::run::{Event, PauseCause, Request, RunOutcome};
 use quorate_core::steps::Step;
 use quorate_engine::{Beginning, Driver, Ended, Lists, Watcher, WhenPaused, new_run_id, prepare};
 use quorate_journal::{Holder, Journal, Mode};
-use quorate_pve::ports::{PortFuture, Ports, Shell, ShellError, ShellOutput};
+use quorate_pve::ports::{Bound, PortFuture, Ports, Shell, ShellError, ShellOutput};
 use quorate_trials::ports::SimPorts;
 use quorate_world::faults::{Fault, FaultKind};
 use quorate_world::node::Service;
@@ -28,16 +28,17 @@ struct Counting {
 }
 
 impl Shell for Counting {
-    fn run<'a>(
+    fn run_bounded<'a>(
         &'a self,
         node: &'a NodeName,
         argv: &'a [String],
         deadline: Duration,
+        bound: Bound,
     ) -> PortFuture<'a, Result<ShellOutput, ShellError>> {
         if argv.iter().any(|word| word == "pve8to9") {
             self.checked.lock().unwrap().push(node.to_string());
         }
-        self.inner.run(node, argv, deadline)
+        self.inner.run_bounded(node, argv, deadline, bound)
     }
 }
 

@@ -17,10 +17,7 @@ use std::time::Duration;
 use quorate_core::command::quote_all;
 use quorate_core::fence::{Condition, NOT_DONE};
 use quorate_core::ids::{DriverId, GuestId, NodeName};
-use quorate_core::run::RunOutcome;
-use quorate_engine::{Beginning, Driver, Ended, Lists, Silent, WhenPaused, new_run_id, prepare};
-use quorate_journal::{Holder, Journal, Mode};
-use quorate_pve::ports::{PortFuture, Ports, Shell, ShellError, ShellOutput};
+use quorate_pve::ports::{Bound, PortFuture, Ports, Shell, ShellError, ShellOutput};
 use quorate_trials::ports::SimPorts;
 use quorate_wire::{Gate, ShellExit, Wire};
 use quorate_world::World;
@@ -282,17 +279,18 @@ struct Keeping {
 }
 
 impl Shell for Keeping {
-    fn run<'a>(
+    fn run_bounded<'a>(
         &'a self,
         node: &'a NodeName,
         argv: &'a [String],
         deadline: Duration,
+        bound: Bound,
     ) -> PortFuture<'a, Result<ShellOutput, ShellError>> {
         if argv.get(3).is_some_and(|name| name == "quorate") {
             let world = self.sim.world().clone();
             self.sent.lock().unwrap().push(Sent { node: node.clone(), argv: argv.to_vec(), world });
         }
-        self.inner.run(node, argv, deadline)
+        self.inner.run_bounded(node, argv, deadline, bound)
     }
 }
 
@@ -303,21 +301,7 @@ async fn orders_of_a_run() -> Vec<Sent> {
     let plain = sim.ports();
     let keeping = Keeping { sim: sim.clone(), inner: plain.shell.clone(), sent: sent.clone() };
     let ports = Ports { shell: Arc::new(keeping), ..plain };
-    let (policy, run) = (common::policy(), new_run_id(ports.clock.now(), "fence"));
-    let nodes: Vec<NodeName> = sim.world().nodes.keys().cloned().collect();
-    let prepared = prepare(&ports, nodes.clone(), &policy, &run, Lists::Refresh).await;
-    let (plan, _) = prepared.plan.expect("the demo has a plan");
-    let file = common::JournalFile::new();
-    let journal = Journal::open(&file.0, Mode::Drive).unwrap();
-    let holder = Holder::this_process("fence", DriverId::drawn(7));
-    let beginning = Beginning { run, cluster: "demo".to_owned(), policy, plan };
-    let mut watcher = Silent;
-    let mut driver = Driver::begin(ports, &journal, &holder, beginning, &mut watcher)
-        .unwrap()
-        .known_nodes(nodes)
-        .when_paused(WhenPaused::Leave);
-    assert!(matches!(driver.drive().await.unwrap(), Ended::Over(RunOutcome::Completed)));
-    drop(driver);
+    common::complete_the_demo(&sim, ports, DriverId::drawn(7)).await;
     std::mem::take(&mut *sent.lock().unwrap())
 }
 

@@ -15,11 +15,8 @@ use std::time::Duration;
 use quorate_core::command::quote_all;
 use quorate_core::fence::Condition;
 use quorate_core::ids::{DriverId, NodeName};
-use quorate_core::run::RunOutcome;
-use quorate_engine::{Beginning, Driver, Ended, Lists, Silent, WhenPaused, new_run_id, prepare};
-use quorate_journal::{Holder, Journal, Mode};
 use quorate_pve::observe::quorum_views;
-use quorate_pve::ports::{PortFuture, Ports, Shell, ShellError, ShellOutput};
+use quorate_pve::ports::{Bound, PortFuture, Ports, Shell, ShellError, ShellOutput};
 use quorate_trials::ports::SimPorts;
 
 /// What the forced command would do with each line, in order.
@@ -41,14 +38,15 @@ struct Listening {
 }
 
 impl Shell for Listening {
-    fn run<'a>(
+    fn run_bounded<'a>(
         &'a self,
         node: &'a NodeName,
         argv: &'a [String],
         deadline: Duration,
+        bound: Bound,
     ) -> PortFuture<'a, Result<ShellOutput, ShellError>> {
         self.heard.lock().unwrap().insert(quote_all(argv));
-        self.inner.run(node, argv, deadline)
+        self.inner.run_bounded(node, argv, deadline, bound)
     }
 }
 
@@ -58,24 +56,10 @@ async fn heard_in_a_whole_run() -> BTreeSet<String> {
     let heard = Arc::new(Mutex::new(BTreeSet::new()));
     let plain = sim.ports();
     let ports = Ports { shell: Arc::new(Listening { inner: plain.shell.clone(), heard: heard.clone() }), ..plain };
-    let policy = common::policy();
-    let run = new_run_id(ports.clock.now(), "gate");
     let nodes: Vec<NodeName> = sim.world().nodes.keys().cloned().collect();
     // What `quorate recover` asks, and what the run itself asks when quorum is lost.
     quorum_views(&ports, &nodes).await;
-    let prepared = prepare(&ports, nodes.clone(), &policy, &run, Lists::Refresh).await;
-    let (plan, _) = prepared.plan.expect("the demo has a plan");
-    let file = common::JournalFile::new();
-    let journal = Journal::open(&file.0, Mode::Drive).unwrap();
-    let holder = Holder::this_process("gate", DriverId::drawn(1));
-    let beginning = Beginning { run, cluster: "demo".to_owned(), policy, plan };
-    let mut watcher = Silent;
-    let mut driver = Driver::begin(ports, &journal, &holder, beginning, &mut watcher)
-        .unwrap()
-        .known_nodes(nodes)
-        .when_paused(WhenPaused::Leave);
-    assert!(matches!(driver.drive().await.unwrap(), Ended::Over(RunOutcome::Completed)));
-    drop(driver);
+    common::complete_the_demo(&sim, ports, DriverId::drawn(1)).await;
     Arc::into_inner(heard).expect("the ports are gone with the driver").into_inner().unwrap()
 }
 

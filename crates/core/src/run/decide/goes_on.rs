@@ -8,9 +8,6 @@ use crate::run::event::StepOutcome;
 use crate::run::pause::{Pause, Stuck};
 use crate::run::state::{RunState, StepRecord};
 
-/// Seconds between two looks at everything while a finding holds the run.
-pub(super) const LOOK_AGAIN_S: u64 = 120;
-
 /// Is the cause of the pause seen to be gone? The lock is held here, and quorum is there.
 pub(super) fn cause_is_gone(state: &RunState, look: &Look) -> Option<Action> {
     let gone = match state.paused.as_ref()? {

@@ -92,19 +92,18 @@ fn steps(seen: &Seen, context: &Context<'_>) -> Action {
     if let Some(action) = undo::votes(context) {
         return action;
     }
-    let (mut waits, mut then) = (Vec::new(), Depth::Changes);
+    let (mut waits, mut on_everything) = (Vec::new(), goes_on::wants_to_see_everything(state));
     for (id, record) in state.under_way() {
         match follow_up(context, id, record) {
             FollowUp::Act(action) => return *action,
             FollowUp::Wait(why) => {
-                if why.iter().any(WhyNotDone::is_about_other_nodes) {
-                    then = Depth::Everything;
-                }
+                on_everything |= why.iter().any(WhyNotDone::is_about_other_nodes);
                 let title = record.step.kind().title();
                 waits.extend(why.iter().map(|why| format!("{title}: {why}")));
             }
         }
     }
+    let then = if on_everything { seen.depth_after_a_wait(context.now) } else { Depth::Changes };
     // Undo steps wait until none of our other steps is under way any more.
     let works = state.only_undoes() && state.under_way().any(|(_, record)| !record.step.is_undo());
     if state.paused.is_some() || works {
@@ -121,9 +120,6 @@ fn steps(seen: &Seen, context: &Context<'_>) -> Action {
 }
 
 fn wait(state: &RunState, on: Vec<String>, then: Depth) -> Action {
-    if goes_on::wants_to_see_everything(state) {
-        return Action::Wait { on, poll_s: goes_on::LOOK_AGAIN_S, then: Depth::Everything };
-    }
     let changes_soon = |step: &Step| step.is_move() || step.on_node() == OnNode::Reboots;
     let poll_s = if state.under_way().any(|(_, record)| changes_soon(&record.step)) { POLL_S } else { POLL_CALMLY_S };
     Action::Wait { on, poll_s, then }

@@ -19,6 +19,9 @@ use crate::run::state::RunState;
 use crate::snapshot::{OlderJournal, Snapshot};
 use crate::steps::OnNode;
 
+/// Seconds between two looks at everything while only that shows what is waited for.
+const EVERYTHING_AGAIN_S: u64 = 60;
+
 /// Everything that one driver has read.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
@@ -46,6 +49,8 @@ pub struct Seen {
     pub(super) listened: bool,
     /// Was there a look at everything, and in which part of the plan?
     looked_in: Option<Option<usize>>,
+    /// When everything was looked at last.
+    everything: Option<UnixMs>,
     /// Was the plan compared with what is there?
     reviewed: bool,
     /// Must the next look be at everything, whatever was seen before?
@@ -120,6 +125,13 @@ impl Seen {
         if self.anew || self.looked_in != Some(current_node_step(state)) { Depth::Everything } else { Depth::Changes }
     }
 
+    /// How deep the look after a wait is, for one that waits for what only a look at everything shows. It is a load, and
+    /// in between the lock is renewed and requests are heard as always.
+    pub(super) fn depth_after_a_wait(&self, now: UnixMs) -> Depth {
+        let is_old = self.everything.is_none_or(|taken| now.since_s(taken) >= EVERYTHING_AGAIN_S);
+        if is_old { Depth::Everything } else { Depth::Changes }
+    }
+
     /// The requests were read.
     pub fn listened(&mut self, asked: impl IntoIterator<Item = Asked>) {
         self.listened = true;
@@ -147,8 +159,10 @@ impl Seen {
 
     /// The cluster was looked at.
     pub fn looked(&mut self, state: &RunState, snapshot: Arc<Snapshot>, depth: Depth) {
+        let taken = snapshot.taken;
         let mut look = Look::new(state, snapshot, depth);
         if depth == Depth::Everything {
+            self.everything = Some(taken);
             look.review = !self.reviewed && may_review(state);
             self.reviewed = true;
         }

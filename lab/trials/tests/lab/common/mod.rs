@@ -3,8 +3,13 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use quorate_core::ids::GuestId;
+use quorate_core::ids::{DriverId, GuestId, NodeName};
 use quorate_core::policy::{ConsentKind, GuestPolicy, Policy};
+use quorate_core::run::RunOutcome;
+use quorate_engine::{Beginning, Driver, Ended, Lists, Silent, WhenPaused, new_run_id, prepare};
+use quorate_journal::{Holder, Journal, Mode};
+use quorate_pve::ports::Ports;
+use quorate_trials::ports::SimPorts;
 use quorate_trials::simulated_run::{Outcome, SimulatedRun};
 use quorate_world::World;
 use quorate_world::cluster_file::{DEMO, world_from_toml};
@@ -54,6 +59,22 @@ pub(crate) fn hold(simulated_run: &SimulatedRun, world: World) -> Outcome {
 
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+/// A whole run over the world of the demo, through ports that a test listens at, to its end.
+pub(crate) async fn complete_the_demo(sim: &SimPorts, ports: Ports, driver: DriverId) {
+    let (policy, run) = (policy(), new_run_id(ports.clock.now(), "demo"));
+    let nodes: Vec<NodeName> = sim.world().nodes.keys().cloned().collect();
+    let prepared = prepare(&ports, nodes.clone(), &policy, &run, Lists::Refresh).await;
+    let (plan, _) = prepared.plan.expect("the demo has a plan");
+    let file = JournalFile::new();
+    let journal = Journal::open(&file.0, Mode::Drive).unwrap();
+    let holder = Holder::this_process("the test", driver);
+    let beginning = Beginning { run, cluster: "demo".to_owned(), policy, plan };
+    let mut watcher = Silent;
+    let driver = Driver::begin(ports, &journal, &holder, beginning, &mut watcher).unwrap();
+    let mut driver = driver.known_nodes(nodes).when_paused(WhenPaused::Leave);
+    assert!(matches!(driver.drive().await.unwrap(), Ended::Over(RunOutcome::Completed)));
 }
 
 /// Prints what happened, for a test that fails.

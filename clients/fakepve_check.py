@@ -40,6 +40,8 @@ FILLERS = {
     ("GET /nodes/*/replication", "no node knows the state of job 100-0"),
     # The node reports a file of repositories that it cannot read.
     ("GET /nodes/pve1/apt/repositories", "fake: fake"),
+    # Its node says nothing of the manager that runs there.
+    ("GET /nodes/pve1/status", "the answer has no pveversion"),
 }
 
 GUESTS = {

@@ -61,7 +61,7 @@ async fn pause() {
 
 fn heading(snapshot: &Snapshot) {
     let mut page = Page::default();
-    page.line(format!("Seen at {} UTC:", time_of_day(snapshot.taken)));
+    page.line(format!("Seen at {}:", time_of_day(snapshot.taken)));
     page.print_err();
 }
 

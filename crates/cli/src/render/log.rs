@@ -8,7 +8,7 @@ use quorate_journal::Entry;
 
 use super::page::Page;
 use super::preflight::{problem, word};
-use super::units::{duration, moment, time_of_day};
+use super::units::{date, duration, time_of_day};
 
 /// Lines of one event: what a program printed is kept in the journal, and nobody reads more of it here.
 const MOST_LINES: usize = 200;
@@ -18,11 +18,10 @@ pub(crate) fn log(entries: &[Entry]) -> Page {
     let mut page = Page::default();
     let mut day = String::new();
     for entry in entries {
-        let full = moment(entry.at);
-        let date = full.split(' ').next().unwrap_or_default();
+        let date = date(entry.at);
         if date != day {
-            page.line(format!("{date} (UTC)"));
-            day = date.to_owned();
+            page.line(&date);
+            day = date;
         }
         page.page(&event(entry.seq, entry.at, &entry.event));
     }
@@ -42,10 +41,10 @@ pub(crate) fn event(seq: u64, at: UnixMs, event: &Event) -> Page {
     let (what, more) = describe(event);
     page.line(format!("{} {seq:>5}  {what}", time_of_day(at)));
     for line in more.iter().take(MOST_LINES) {
-        page.line(format!("                {line}"));
+        page.line(format!("                    {line}"));
     }
     if more.len() > MOST_LINES {
-        page.line(format!("                and {} more lines (all with --json)", more.len() - MOST_LINES));
+        page.line(format!("                    and {} more lines (all with --json)", more.len() - MOST_LINES));
     }
     page
 }

@@ -1,6 +1,7 @@
 //! Numbers for people: bytes, durations, moments.
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use quorate_core::ids::UnixMs;
 
 /// `1.5 GiB`: three significant figures at most, so that columns stay narrow.
@@ -27,21 +28,39 @@ pub fn duration(seconds: u64) -> String {
     }
 }
 
-/// `2026-11-22 15:04:05 UTC`.
+/// `2026-11-22 16:04:05 CET`.
 pub(crate) fn moment(at: UnixMs) -> String {
-    formatted(at, "%F %T UTC")
+    formatted(at, "%F %T %Z", &zone())
 }
 
-/// `15:04:05`, UTC.
+/// `16:04:05 CET`.
 pub(crate) fn time_of_day(at: UnixMs) -> String {
-    formatted(at, "%T")
+    formatted(at, "%T %Z", &zone())
+}
+
+/// `2026-11-22`.
+pub(crate) fn date(at: UnixMs) -> String {
+    formatted(at, "%F", &zone())
+}
+
+/// The zone of `$TZ`, or else of this machine; UTC, by name, where it has none.
+#[cfg(not(test))]
+fn zone() -> TimeZone {
+    // What TZ says and is no zone is not guessed at.
+    TimeZone::try_system().unwrap_or(TimeZone::UTC)
+}
+
+/// Golden pages are the same on every machine.
+#[cfg(test)]
+fn zone() -> TimeZone {
+    TimeZone::UTC
 }
 
 /// The one place where a moment becomes text. One beyond the year 9999 comes from a broken clock, and is shown as the
 /// last possible one.
-fn formatted(at: UnixMs, format: &str) -> String {
+fn formatted(at: UnixMs, format: &str, zone: &TimeZone) -> String {
     let timestamp = i64::try_from(at.0).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    timestamp.unwrap_or(Timestamp::MAX).strftime(format).to_string()
+    timestamp.unwrap_or(Timestamp::MAX).to_zoned(zone.clone()).strftime(format).to_string()
 }
 
 #[cfg(test)]
@@ -82,5 +101,15 @@ mod tests {
             assert_eq!(moment(UnixMs(seconds * 1000)), text);
         }
         assert!(moment(UnixMs(u64::MAX)).starts_with("9999"));
+    }
+
+    #[test]
+    fn a_moment_is_told_in_local_time_with_the_zone_that_it_had_then() {
+        let munich = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+        let told = |seconds: u64| formatted(UnixMs(seconds * 1000), "%F %T %Z", &munich);
+        assert_eq!(told(1_795_359_884), "2026-11-22 16:04:44 CET");
+        assert_eq!(told(1_785_600_000), "2026-08-01 18:00:00 CEST");
+        let nameless = TimeZone::fixed(jiff::tz::offset(5));
+        assert_eq!(formatted(UnixMs(0), "%T %Z", &nameless), "05:00:00 +05");
     }
 }

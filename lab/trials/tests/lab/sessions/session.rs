@@ -64,6 +64,7 @@ impl Session {
             .arg(program)
             .args(arguments)
             .env("USER", "anna")
+            .env("TZ", "UTC")
             .env_remove("SUDO_USER")
             .stdin(Stdio::null());
         // Nothing may ever repeat this: `secrets.rs` looks for it.

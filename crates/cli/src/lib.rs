@@ -10,6 +10,7 @@ mod context;
 mod diagnostics;
 mod exit;
 mod failure;
+mod live;
 mod render;
 pub mod toolkit;
 mod whole_run;

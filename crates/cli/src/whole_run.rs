@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use quorate_core::ids::GuestId;
+use quorate_core::ids::{GuestId, RunId};
 use quorate_core::plan::Plan;
-use quorate_engine::{Beginning, Driver, Lists, Prepared, Watcher, WhenPaused, new_run_id, prepare};
+use quorate_engine::{Beginning, Driver, Ended, Lists, Prepared, Silent, Watcher, WhenPaused, new_run_id, prepare};
 use quorate_journal::{Journal, Mode};
 
 use crate::commands::ask::{how_it_ended, this_driver};
@@ -21,6 +21,7 @@ use crate::config;
 use crate::context::Format;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::live::{self, Left, Since};
 use crate::render;
 use crate::render::page::Page;
 use crate::render::plan::Detail;
@@ -91,13 +92,32 @@ pub async fn whole_run(
     pages.title("Run");
     let cluster = snapshot.cluster_name.known().cloned().unwrap_or_default();
     let beginning = Beginning { run: run.clone(), cluster, policy: policy.clone(), plan: plan.clone() };
-    let journal = Journal::open(journal, Mode::Drive)?;
-    let mut lines = Lines::new(pages.0);
-    let mut driver = Driver::begin(ports.clone(), &journal, &this_driver(), beginning, &mut lines as &mut dyn Watcher)?
+    let path = journal;
+    let journal = Journal::open(path, Mode::Drive)?;
+    let is_drawn = pages.0 == Format::Text && live::is_drawn();
+    let (mut lines, mut silent) = (Lines::new(pages.0), Silent);
+    let watcher: &mut dyn Watcher = if is_drawn { &mut silent } else { &mut lines };
+    let mut driver = Driver::begin(ports.clone(), &journal, &this_driver(), beginning, watcher)?
         .known_nodes(connection.known_nodes())
+        .telling()
         .when_paused(WhenPaused::Leave);
-    let ended = driver.drive().await?;
+    let ended = if is_drawn { drawn(&mut driver, path, &run).await? } else { Some(driver.drive().await?) };
+    let Some(ended) = ended else { return Ok(Came { exit: Exit::Aborted, plan: Some(plan) }) };
     pages.title("Report: from the journal alone");
     pages.page(&render::report::report(&view(&journal, &run)?));
     Ok(Came { exit: how_it_ended(&ended), plan: Some(plan) })
+}
+
+/// Drives a run in this process, and shows it as `quorate attach` would. None if whoever watches wants an end of it.
+async fn drawn(driver: &mut Driver<'_>, journal: &Path, run: &RunId) -> Result<Option<Ended>, Failure> {
+    let journal = Journal::open(journal, Mode::Ask)?;
+    let mut driving = std::pin::pin!(driver.drive());
+    tokio::select! {
+        ended = &mut driving => return Ok(Some(ended?)),
+        left = live::watch(&journal, run, Format::Text, Since::Begin) => match left? {
+            Left::Stop => return Ok(None),
+            Left::RunOver | Left::Paused | Left::NoDriver | Left::Detached => {}
+        },
+    }
+    Ok(Some(driving.await?))
 }

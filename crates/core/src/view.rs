@@ -66,6 +66,8 @@ pub struct StepView {
     pub attempts: u32,
     /// What the cluster answered last.
     pub answer: Option<String>,
+    /// How long the plan expected it to take, in seconds.
+    pub planned_s: Option<u64>,
 }
 
 /// A time in which the run was paused.
@@ -259,7 +261,7 @@ impl View {
     fn open_step(&mut self, at: UnixMs, id: &StepId, step: &Step) -> &mut StepView {
         let open = self.steps.iter().rposition(|view| view.id == *id && view.ended.is_none());
         let index = open.unwrap_or_else(|| {
-            let node = self.node_of(id);
+            let (node, planned_s) = self.planned(id);
             let title = step.kind().title();
             let view = StepView {
                 id: id.clone(),
@@ -270,6 +272,7 @@ impl View {
                 ended: None,
                 attempts: 0,
                 answer: None,
+                planned_s,
             };
             self.steps.push(view);
             self.steps.len() - 1
@@ -277,10 +280,10 @@ impl View {
         &mut self.steps[index]
     }
 
-    /// The node in whose node step the plan has the step.
-    fn node_of(&self, id: &StepId) -> Option<NodeName> {
-        let plan = self.state.plan.as_ref()?;
-        plan.steps().find(|(_, planned)| planned.id == *id).and_then(|(node, _)| node.cloned())
+    /// The node in whose node step the plan has the step, and how long it should take.
+    fn planned(&self, id: &StepId) -> (Option<NodeName>, Option<u64>) {
+        let planned = self.state.plan.iter().flat_map(|plan| plan.steps()).find(|(_, planned)| planned.id == *id);
+        planned.map_or((None, None), |(node, planned)| (node.cloned(), Some(planned.estimate_s)))
     }
 
     /// Where the run stands.

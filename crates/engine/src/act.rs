@@ -44,11 +44,13 @@ impl Driver<'_> {
                 let snapshot = self.looker.look(&self.ports, &self.state, depth).await;
                 self.looked = Looked::between(begun, self.ports.clock.now());
                 self.note_certificates()?;
+                self.tell_look(&snapshot);
                 self.seen.looked(&self.state, snapshot, depth);
             }
             Action::LookAtTheEnd { last } => {
                 let snapshot = self.looker.look_at_the_end(&self.ports, &self.state).await;
                 self.note_certificates()?;
+                self.tell_look(&snapshot);
                 let look = LastLook::of(snapshot, &self.state.policy);
                 self.append(Event::FinalCheck { node: last, findings: look.findings.clone() })?;
                 self.seen.last_look = Some(look);
@@ -78,7 +80,8 @@ impl Driver<'_> {
             Action::RefuseLowering { pause, record } => self.refuse_lowering(pause, record)?,
             Action::Wait { on, poll_s, then } => {
                 self.watcher.waiting(self.ports.clock.now(), &on);
-                self.ports.clock.sleep(Duration::from_secs(poll_s)).await;
+                self.tell_waiting(&on);
+                self.sleep_and_tell(Duration::from_secs(poll_s)).await;
                 match then {
                     Depth::Everything => self.seen.turn_anew(),
                     Depth::Changes => self.seen.turn(),

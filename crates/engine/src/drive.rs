@@ -27,6 +27,7 @@ use crate::renewing::renewing;
 use crate::resting::resting;
 #[cfg(feature = "without-rules")]
 use crate::switched_off::SwitchedOff;
+use crate::telling::Telling;
 use crate::wall::wall_now;
 use crate::watcher::Watcher;
 
@@ -93,6 +94,8 @@ pub struct Driver<'a> {
     pub(crate) seen: Seen,
     /// When the last look was made.
     pub(crate) looked: Looked,
+    /// What readers of the journal are told meanwhile.
+    pub(crate) telling: Telling,
 }
 
 impl<'a> Driver<'a> {
@@ -237,6 +240,7 @@ impl<'a> Driver<'a> {
             lock,
             seen: Seen::default(),
             looked: Looked::at(UnixMs(0)),
+            telling: Telling::default(),
         })
     }
 
@@ -357,6 +361,7 @@ impl<'a> Driver<'a> {
         self.state.apply(at, &event);
         self.lock.note(self.journal, self.state.ended.is_some())?;
         self.watcher.event(seq, at, &event);
+        self.tell_waiting(&[]);
         Ok(())
     }
 }

@@ -13,7 +13,7 @@ pub struct Format {
 
 impl Format {
     /// The format that this program writes.
-    pub const CURRENT: Self = Self { major: 1, minor: 1 };
+    pub const CURRENT: Self = Self { major: 1, minor: 2 };
 
     pub(crate) fn of_user_version(version: i64) -> Self {
         let version = u32::try_from(version).unwrap_or(u32::MAX);

@@ -14,7 +14,8 @@
 //! unnoticed here. The lock in the cluster names the journal's last event, and shows that. The journal is a record for
 //! its owner, not evidence against them.
 //!
-//! The state of a run is always a fold over [`Journal::events`]; nothing else about a run is stored.
+//! The state of a run is always a fold over [`Journal::events`]; nothing else about a run is stored, but how far it is at
+//! this moment ([`Journal::progress`]), for readers only.
 
 mod chain;
 mod error;
@@ -27,6 +28,7 @@ mod lease;
 mod lock;
 mod log;
 mod mode;
+mod progress;
 mod requests;
 mod schema;
 

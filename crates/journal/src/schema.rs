@@ -65,7 +65,17 @@ const MIGRATIONS: &[(Format, &str)] = &[
     CREATE TRIGGER head_is_the_last_event AFTER INSERT ON event
         BEGIN INSERT OR REPLACE INTO head VALUES (1, NEW.seq, NEW.hash); END;",
     ),
+    (
+        Format { major: 1, minor: 2 },
+        "CREATE TABLE progress (
+        run TEXT PRIMARY KEY,
+        body TEXT NOT NULL
+    ) STRICT;",
+    ),
 ];
+
+/// The oldest format that is read, and asked through, as it is: the newer ones only add what a reader can do without.
+const READ_FROM: Format = Format { major: 1, minor: 1 };
 
 /// Opens the file, checks that it is ours, and brings it to the current format if the mode allows.
 pub(crate) fn open(path: &Path, mode: Mode) -> Result<Connection> {
@@ -148,7 +158,7 @@ fn accept(found: Option<Format>, path: &Path, mode: Mode) -> Result<()> {
         None => Err(JournalError::Missing { path }),
         Some(found) if found.major > known.major => Err(JournalError::Newer { path, found, known }),
         Some(found) if found > known && mode != Mode::Read => Err(JournalError::NewerReadOnly { path, found, known }),
-        Some(found) if found < known && mode != Mode::Drive => Err(JournalError::Older { path, found, known }),
+        Some(found) if found < READ_FROM && mode != Mode::Drive => Err(JournalError::Older { path, found, known }),
         Some(_) => Ok(()),
     }
 }

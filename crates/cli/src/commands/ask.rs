@@ -196,6 +196,7 @@ async fn take_up(open: Open, requests: &[Request], context: &Context) -> Result<
     let known_nodes = connection.known_nodes();
     let mut driver = Driver::take_up(connection.ports, &journal, &this_driver(), run, &mut lines)?
         .known_nodes(known_nodes)
+        .telling()
         .when_paused(WhenPaused::Leave);
     let aborts = requests.contains(&Request::Abort);
     let ended = driver.drive().await?;

@@ -1,6 +1,7 @@
 //! One file per verb. A verb reads its arguments, calls the libraries, prints, and returns an exit code.
 
 pub(crate) mod ask;
+mod attach;
 pub(crate) mod connect;
 mod explain;
 mod export;
@@ -39,6 +40,8 @@ pub(crate) enum Verb {
     Run(run::Args),
     /// Show the state of the run
     Status(status::Args),
+    /// Watch the run while it goes on
+    Attach(attach::Args),
     /// Pause the run at the next safe point
     Pause(ask::PauseArgs),
     /// Consent to what the plan costs, and let the run continue
@@ -66,7 +69,8 @@ pub(crate) async fn perform(verb: Verb, context: &Context) -> Result<Exit, Failu
         Verb::Preflight(args) => preflight::perform(&args, context).await,
         Verb::Plan(args) => plan::perform(&args, context).await,
         Verb::Run(args) => run::perform(&args, context).await,
-        Verb::Status(args) => status::perform(&args, context),
+        Verb::Status(args) => status::perform(&args, context).await,
+        Verb::Attach(args) => attach::perform(&args, context).await,
         Verb::Pause(args) => ask::pause(&args, context),
         Verb::Approve(args) => ask::approve(&args, context).await,
         Verb::Abort(args) => ask::abort(&args, context).await,

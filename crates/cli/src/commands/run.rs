@@ -46,6 +46,7 @@ pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Fail
     let mut lines = Lines::new(context.format());
     let mut driver = Driver::open(connection.ports, &journal, &holder, (run, cluster, policy.clone()), &mut lines)?
         .known_nodes(known_nodes)
+        .telling()
         .when_paused(WhenPaused::Stay);
     if let Some(ended) = driver.take_lock().await? {
         return Ok(how_it_ended(&ended));

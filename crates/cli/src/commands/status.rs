@@ -16,9 +16,15 @@ pub(crate) struct Args {
     /// The run; default: the latest
     #[arg(long, value_name = "ID")]
     run: Option<String>,
+    /// Show it until the run is over, as `quorate attach` does
+    #[arg(long)]
+    watch: bool,
 }
 
-pub(super) fn perform(args: &Args, context: &Context) -> Result<Exit, Failure> {
+pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    if args.watch {
+        return super::attach::watch(args.run.as_deref(), context).await;
+    }
     let (journal, run) = context.journal_and_run(Mode::Read, args.run.as_deref())?;
     let view = view(&journal, &run)?;
     let standing = Standing::of(&journal, &run)?;

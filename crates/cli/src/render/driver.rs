@@ -54,24 +54,28 @@ impl Standing {
     pub(crate) fn lines(&self) -> Vec<String> {
         let heard =
             |at: UnixMs| format!("its last sign of life was {} ago, at {}", duration(self.now.since_s(at)), moment(at));
-        let Some(Works { holder, since, renewed, stopped }) = &self.works else {
+        let Some(Works { holder, since, renewed, .. }) = &self.works else {
             return vec![match &self.last_sign {
                 Some((holder, at)) => format!("nobody works on it; {holder} was the last, {}", heard(*at)),
                 None => "nobody works on it; the last process that did has left it".to_owned(),
             }];
         };
-        let mut lines = vec![format!("{holder} works on it since {}; {}", moment(*since), heard(*renewed))];
-        if let Some(pid) = stopped {
-            lines.push(format!(
+        let line = format!("{holder} works on it since {}; {}", moment(*since), heard(*renewed));
+        std::iter::once(line).chain(self.oddities()).collect()
+    }
+
+    /// What is odd about the process that works on the run: empty if nothing is.
+    pub(crate) fn oddities(&self) -> Vec<String> {
+        match &self.works {
+            Some(Works { stopped: Some(pid), .. }) => vec![format!(
                 "that process is STOPPED (SIGSTOP, ctrl-Z): it does nothing and keeps others out. `kill -CONT {pid}` lets \
                  it continue; `kill -KILL {pid}` ends it, then `quorate resume` continues the run"
-            ));
-        } else if self.now.since_s(*renewed) > SILENT_S {
-            lines.push(
+            )],
+            Some(Works { renewed, .. }) if self.now.since_s(*renewed) > SILENT_S => vec![
                 "it may hang: if it stays silent, end that process, then `quorate resume` continues the run".to_owned(),
-            );
+            ],
+            _ => Vec::new(),
         }
-        lines
     }
 
     /// For scripts.

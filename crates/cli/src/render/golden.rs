@@ -19,7 +19,7 @@ use super::driver::{Standing, Works};
 use super::page::Page;
 use super::plan::Detail;
 
-const BEGAN: UnixMs = UnixMs(1_790_000_600_000);
+pub(crate) const BEGAN: UnixMs = UnixMs(1_790_000_600_000);
 
 fn expect(name: &str, page: &Page) {
     insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
@@ -28,7 +28,7 @@ fn expect(name: &str, page: &Page) {
 }
 
 /// With Ceph, HA, a container and a guest with a wide name.
-pub(super) fn snapshot() -> Snapshot {
+pub(crate) fn snapshot() -> Snapshot {
     Fixture::cluster(3)
         .vm(101, "pve1", 24)
         .vm(102, "pve2", 16)
@@ -40,15 +40,15 @@ pub(super) fn snapshot() -> Snapshot {
         .snapshot()
 }
 
-pub(super) fn policy() -> Policy {
+pub(crate) fn policy() -> Policy {
     Policy { consents: BTreeSet::from([ConsentKind::RestartContainers]), ..Policy::default() }
 }
 
-pub(super) fn ongoing() -> Ongoing {
+pub(crate) fn ongoing() -> Ongoing {
     Ongoing::fresh("quorate-upgrade-golden".into())
 }
 
-pub(super) fn a_plan() -> Plan {
+pub(crate) fn a_plan() -> Plan {
     planner::plan(&snapshot(), &policy(), &ongoing()).expect("there is room for all")
 }
 
@@ -57,7 +57,7 @@ fn run(steps: Option<usize>) -> View {
     View::of(events(steps).iter().map(|(at, event)| (*at, event)))
 }
 
-pub(super) fn events(steps: Option<usize>) -> Vec<(UnixMs, Event)> {
+pub(crate) fn events(steps: Option<usize>) -> Vec<(UnixMs, Event)> {
     let plan = a_plan();
     let planned: Vec<PlannedStep> = plan.node_steps.iter().flat_map(|node_step| node_step.steps.clone()).collect();
     let mut events = vec![

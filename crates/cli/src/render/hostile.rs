@@ -6,12 +6,13 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use quorate_core::checks::{self, Finding};
-use quorate_core::ids::UnixMs;
+use quorate_core::ids::{GuestId, UnixMs};
 use quorate_core::observed::Observed::Known;
 use quorate_core::plan::Plan;
 use quorate_core::planner::report::{self, Report};
+use quorate_core::progress::{Glance, Progress};
 use quorate_core::recovery::{Diagnosis, NodeReport, QuorumViews, RunFacts, diagnose};
-use quorate_core::run::Event;
+use quorate_core::run::{Event, RunState};
 use quorate_core::snapshot::{CheckerLevel, CheckerLine, CheckerReport, Snapshot};
 use quorate_core::view::View;
 use serde::Serialize;
@@ -23,6 +24,8 @@ use super::golden;
 use super::page::{Page, is_invisible};
 use super::plan::Detail;
 use super::table::Table;
+use crate::live::frame::Over;
+use crate::live::tests::{Moment, painted};
 
 /// What all pages are made of.
 struct Told {
@@ -52,7 +55,7 @@ impl Told {
 type Renderer = fn(&Told) -> String;
 
 /// Every renderer, by the name of its file.
-const RENDERERS: [(&str, Renderer); 16] = [
+const RENDERERS: [(&str, Renderer); 17] = [
     ("checker", |told| super::checker::matrix(&told.snapshot).as_str().to_owned()),
     ("guest_outcomes", |told| super::guest_outcomes::guests(&told.snapshot, &golden::policy()).as_str().to_owned()),
     ("html", |told| super::html::preflight_page(&told.snapshot, &golden::policy(), &told.findings)),
@@ -60,6 +63,15 @@ const RENDERERS: [(&str, Renderer); 16] = [
     ("log", |told| {
         let each = told.events.iter().map(|(at, event)| super::log::event(1, *at, event));
         each.map(|page| page.as_str().to_owned()).collect()
+    }),
+    ("live", |told| {
+        let (events, standing, words) = (told.events.clone(), told.standing(), told.words.clone());
+        let mut glance = Glance::of(&told.snapshot, &RunState::default(), None);
+        glance.names.extend(words.first().map(|name| (GuestId::vm(101), name.clone())));
+        let progress =
+            Some(Progress { waiting: words, at: UnixMs(u64::MAX), glance: Some(glance), ..Progress::default() });
+        let moment = Moment { events, progress, standing };
+        painted(&moment.picture(), &Over::Menu, (120, 40))
     }),
     ("page", |told| {
         let mut page = Page::default();

@@ -49,6 +49,11 @@ pub(crate) fn event(seq: u64, at: UnixMs, event: &Event) -> Page {
     page
 }
 
+/// One event in one line, without its time.
+pub(crate) fn headline(event: &Event) -> String {
+    describe(event).0
+}
+
 fn describe(event: &Event) -> (String, Vec<String>) {
     match event {
         Event::RunStarted { run, kind, cluster, policy: _, version } => {

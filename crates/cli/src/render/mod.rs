@@ -3,7 +3,7 @@
 pub(crate) mod checker;
 pub(crate) mod driver;
 #[cfg(test)]
-mod golden;
+pub(crate) mod golden;
 pub(crate) mod guest_outcomes;
 #[cfg(test)]
 mod hostile;

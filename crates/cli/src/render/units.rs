@@ -28,6 +28,29 @@ pub fn duration(seconds: u64) -> String {
     }
 }
 
+/// `1:12`, `1:02:10`: for what is counted while one looks on.
+pub(crate) fn clock(seconds: u64) -> String {
+    let (minutes, seconds) = (seconds / 60, seconds % 60);
+    match minutes {
+        0..60 => format!("{minutes}:{seconds:02}"),
+        _ => format!("{}:{:02}:{seconds:02}", minutes / 60, minutes % 60),
+    }
+}
+
+/// `45 s`, `8 min`, `1 h 05 min`: for what is only known roughly.
+pub(crate) fn minutes(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3570 => format!("{} min", (seconds + 30) / 60),
+        _ => duration(seconds.saturating_add(30) / 60 * 60),
+    }
+}
+
+/// `16:04 CET`: the end of something that is only known roughly.
+pub(crate) fn until(at: UnixMs) -> String {
+    formatted(at, "%H:%M %Z", &zone())
+}
+
 /// `2026-11-22 16:04:05 CET`.
 pub(crate) fn moment(at: UnixMs) -> String {
     formatted(at, "%F %T %Z", &zone())
@@ -87,6 +110,17 @@ mod tests {
         for (value, text) in [(0, "0 s"), (60, "1 min"), (200, "3 min 20 s"), (3900, "1 h 05 min")] {
             assert_eq!(duration(value), text);
         }
+    }
+
+    #[test]
+    fn what_is_counted_and_what_is_only_known_roughly_is_short() {
+        for (value, text) in [(0, "0:00"), (72, "1:12"), (3599, "59:59"), (3730, "1:02:10")] {
+            assert_eq!(clock(value), text);
+        }
+        for (value, text) in [(59, "59 s"), (89, "1 min"), (90, "2 min"), (3569, "59 min"), (3570, "1 h 00 min")] {
+            assert_eq!(minutes(value), text);
+        }
+        assert!(minutes(u64::MAX).ends_with("min"));
     }
 
     #[test]

@@ -15,16 +15,16 @@ use quorate_journal::{Holder, Journal, JournalError, Mode};
 use rusqlite::Connection;
 
 /// A directory of its own for each test, removed at the end.
-struct Dir(PathBuf);
+pub(crate) struct Dir(PathBuf);
 
 impl Dir {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("quorate-journal-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
     }
 
-    fn file(&self) -> PathBuf {
+    pub(crate) fn file(&self) -> PathBuf {
         self.0.join("run.db")
     }
 }
@@ -35,7 +35,7 @@ impl Drop for Dir {
     }
 }
 
-fn run() -> RunId {
+pub(crate) fn run() -> RunId {
     RunId::new("r1")
 }
 
@@ -54,7 +54,7 @@ fn started() -> Event {
     }
 }
 
-fn three_events(path: &Path) -> Journal {
+pub(crate) fn three_events(path: &Path) -> Journal {
     let journal = Journal::open(path, Mode::Drive).unwrap();
     for (n, event) in
         [started(), resumed("anna"), Event::RunEnded { outcome: RunOutcome::Completed }].iter().enumerate()
@@ -392,18 +392,18 @@ fn a_newer_major_format_is_refused_and_a_newer_minor_one_is_read_only() {
     let set_version = |version: u32| {
         Connection::open(dir.file()).unwrap().pragma_update(None, "user_version", version).unwrap();
     };
-    set_version(1002);
+    set_version(1003);
     assert_eq!(Journal::open(&dir.file(), Mode::Read).unwrap().events(&run()).unwrap().len(), 3);
     for mode in [Mode::Drive, Mode::Ask] {
         let refused = Journal::open(&dir.file(), mode).unwrap_err();
         assert!(matches!(refused, JournalError::NewerReadOnly { .. }), "{refused}");
-        assert!(refused.to_string().contains("1.2") && refused.to_string().contains("1.1"), "{refused}");
+        assert!(refused.to_string().contains("1.3") && refused.to_string().contains("1.2"), "{refused}");
     }
     set_version(2000);
     for mode in [Mode::Drive, Mode::Ask, Mode::Read] {
         let refused = Journal::open(&dir.file(), mode).unwrap_err();
         assert!(matches!(refused, JournalError::Newer { .. }), "{refused}");
-        assert!(refused.to_string().contains("2.0") && refused.to_string().contains("1.1"), "{refused}");
+        assert!(refused.to_string().contains("2.0") && refused.to_string().contains("1.2"), "{refused}");
     }
 }
 

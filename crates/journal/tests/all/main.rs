@@ -3,3 +3,4 @@
 mod files;
 mod journal;
 mod power_loss;
+mod progress;

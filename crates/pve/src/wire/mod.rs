@@ -20,6 +20,7 @@ pub mod host;
 pub mod ip_address;
 pub mod kernels;
 pub mod lenient;
+pub mod migration_log;
 pub mod node;
 pub mod pct_list;
 pub mod property;

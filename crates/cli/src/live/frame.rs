@@ -1,0 +1,418 @@
+//! One frame: a picture on so many columns and rows. Whatever the size, the first lines say the most.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::{Color, Modifier, Style};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use super::cluster::Said;
+use super::picture::{Moving, NodeRow, Picture, Tone};
+use crate::render::page::{clean, shortened};
+use crate::render::units::{bytes, clock, minutes, time_of_day};
+
+/// From so many rows on there is room for empty ones.
+const ROOMY: usize = 32;
+
+/// Characters of a text that are looked at: no terminal is wider.
+const MOST_CHARS: usize = 500;
+
+/// What lies over the picture, or stands in its place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Over {
+    /// Nothing: the keys stand below.
+    #[default]
+    Keys,
+    /// What ctrl-C asks.
+    Menu,
+    /// Is it to be aborted?
+    Abort,
+    /// What each key does.
+    Help,
+    /// The log, so many lines up from its end.
+    Log(usize),
+}
+
+/// A line: words, each in its tone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Row(Vec<(String, Tone)>);
+
+/// Everything that one frame shows.
+pub(crate) struct Frame<'a> {
+    pub(crate) picture: &'a Picture,
+    pub(crate) over: &'a Over,
+    /// What came of the last key, for a while.
+    pub(crate) said: Option<&'a str>,
+    /// All lines of the log; only used where that is shown.
+    pub(crate) log: &'a [String],
+    /// May it have colours?
+    pub(crate) coloured: bool,
+}
+
+impl Row {
+    fn of(words: impl Into<String>, tone: Tone) -> Self {
+        Self::default().and(words, tone)
+    }
+
+    /// Names and texts of others are cleaned here, where all words come through.
+    fn and(mut self, words: impl Into<String>, tone: Tone) -> Self {
+        let words = words.into();
+        self.0.push((clean(&shortened(&words, MOST_CHARS)), tone));
+        self
+    }
+
+    fn width(&self) -> usize {
+        self.0.iter().map(|(words, _)| words.width()).sum()
+    }
+}
+
+/// A part of the picture: what it shows in at most so many rows.
+struct Section<'a> {
+    rows: Box<dyn Fn(usize) -> Vec<Row> + 'a>,
+    /// Rows without which it says nothing.
+    least: usize,
+    /// Rows with which it says all.
+    most: usize,
+    /// The lower, the sooner it gets its rows.
+    rank: usize,
+}
+
+impl<'a> Section<'a> {
+    fn list(rows: Vec<Row>, least: usize, rank: usize) -> Self {
+        let most = rows.len();
+        Self { rows: Box::new(move |limit| at_most(&rows, limit)), least: least.min(most), most, rank }
+    }
+}
+
+/// The first rows, and how many more there are.
+fn at_most(rows: &[Row], limit: usize) -> Vec<Row> {
+    if rows.len() <= limit {
+        return rows.to_vec();
+    }
+    let Some(shown) = limit.checked_sub(1) else { return Vec::new() };
+    let more = Row::of(format!(" and {} more", rows.len() - shown), Tone::Quiet);
+    if shown == 0 { rows[..1].to_vec() } else { rows[..shown].iter().cloned().chain([more]).collect() }
+}
+
+impl Frame<'_> {
+    /// Paints it.
+    pub(crate) fn paint(&self, area: Rect, buffer: &mut Buffer) {
+        let area = area.intersection(buffer.area);
+        let (width, height) = (usize::from(area.width), usize::from(area.height));
+        if width == 0 || height == 0 {
+            return;
+        }
+        for (row, y) in self.rows(width, height).iter().zip(area.top()..area.bottom()) {
+            let mut x = area.left();
+            for (words, tone) in &row.0 {
+                let room = usize::from(area.right().saturating_sub(x));
+                (x, _) = buffer.set_stringn(x, y, words, room, style(*tone, self.coloured));
+            }
+            if row.width() > width {
+                buffer.set_string(area.right() - 1, y, "…", style(Tone::Quiet, self.coloured));
+            }
+        }
+    }
+
+    /// Its rows, at most so many.
+    fn rows(&self, width: usize, height: usize) -> Vec<Row> {
+        let below = self.below(width);
+        let room = height.saturating_sub(below.len());
+        let mut rows = match self.over {
+            Over::Help => HELP.iter().map(|line| Row::of(*line, Tone::Plain)).collect(),
+            Over::Log(up) => log(self.log, *up, room),
+            Over::Keys | Over::Menu | Over::Abort => self.run(width, room),
+        };
+        rows.truncate(room);
+        rows.resize(room, Row::default());
+        rows.extend(below);
+        rows.truncate(height);
+        rows
+    }
+
+    /// What can be done now.
+    fn below(&self, width: usize) -> Vec<Row> {
+        let said = self.said.map(|said| Row::of(format!(" {said}"), Tone::Busy));
+        let keys = match self.over {
+            Over::Keys => vec![Row::of(keys(width), Tone::Quiet)],
+            Over::Help => vec![Row::of(" any key: back", Tone::Quiet)],
+            Over::Log(_) => vec![Row::of(" ↑ ↓ PgUp PgDn Home End   l back", Tone::Quiet)],
+            Over::Abort => vec![Row::of(
+                " Abort the run: undo what it changed, then end?  y: abort   any other key: go on",
+                Tone::Warn,
+            )],
+            Over::Menu => menu(self.picture, width),
+        };
+        said.into_iter().chain(keys).collect()
+    }
+
+    fn run(&self, width: usize, room: usize) -> Vec<Row> {
+        let picture = self.picture;
+        let (mut rows, roomy) = (vec![headline(picture), bar(picture, width)], room >= ROOMY);
+        let sections = self.sections(width, roomy);
+        let gaps = if roomy { sections.iter().filter(|section| section.most > 0).count() } else { 0 };
+        let granted = grant(&sections, room.saturating_sub(rows.len() + gaps));
+        for (section, granted) in sections.iter().zip(granted) {
+            let shown = (section.rows)(granted);
+            if roomy && !shown.is_empty() {
+                rows.push(Row::default());
+            }
+            rows.extend(shown);
+        }
+        rows
+    }
+
+    fn sections(&self, width: usize, roomy: bool) -> Vec<Section<'_>> {
+        let picture = self.picture;
+        // One word stands in the first line already.
+        let standing = picture.standing.iter().filter(|(words, _)| words.contains(' '));
+        let standing = standing.map(|(words, tone)| (words.clone(), *tone));
+        let notes = picture.notes.iter().map(|note| (note.clone(), Tone::Plain));
+        let notes: Vec<Row> = standing.chain(notes).flat_map(|(words, tone)| wrapped(&words, tone, width)).collect();
+        let down = picture.down.iter().map(|down| {
+            let tone = if down.is_too_long() { Tone::Bad } else { Tone::Warn };
+            Row::of(" DOWN    ", tone).and(down.words(), tone)
+        });
+        let waiting = picture.waiting.iter().flat_map(|words| labelled(" waits   ", words, Tone::Plain, width));
+        let packages =
+            picture.packages.iter().map(|line| Row::of(" apt     ", Tone::Busy).and(line.clone(), Tone::Plain));
+        let works = picture.works.iter().filter(|_| roomy);
+        let works = works.map(|words| Row::of(" driver  ", Tone::Quiet).and(words.clone(), Tone::Quiet));
+        let cluster = cluster(&picture.cluster_says, width, roomy).into_iter().chain(works);
+        let moving = picture.moving.iter().map(|of| moving(of, width)).chain(packages);
+        let nodes = picture.nodes.len() + 1;
+        vec![
+            Section::list(notes, 4, 0),
+            Section { rows: Box::new(|limit| table(&picture.nodes, limit)), least: nodes.min(4), most: nodes, rank: 2 },
+            Section::list(cluster.collect(), 1, 3),
+            Section::list(moving.collect(), 1, 4),
+            Section::list(waiting.collect(), 1, 5),
+            Section::list(down.collect(), 2, 1),
+            Section { rows: Box::new(|limit| events(picture, limit)), least: 1, most: picture.events.len(), rank: 6 },
+        ]
+    }
+}
+
+/// Rows for each section: first what it must have, then what it would like, the most important first.
+fn grant(sections: &[Section<'_>], mut room: usize) -> Vec<usize> {
+    let mut granted = vec![0; sections.len()];
+    let mut order: Vec<usize> = (0..sections.len()).collect();
+    order.sort_by_key(|index| sections[*index].rank);
+    for want in [|section: &Section<'_>| section.least, |section: &Section<'_>| section.most] {
+        for index in &order {
+            let more = want(&sections[*index]).saturating_sub(granted[*index]).min(room);
+            granted[*index] += more;
+            room -= more;
+        }
+    }
+    granted
+}
+
+fn headline(picture: &Picture) -> Row {
+    let mut row = Row::of(format!(" {} {}", picture.cluster, picture.run), Tone::Title);
+    if let Some((number, of)) = picture.node {
+        row = row.and(format!("   node {number}/{of}"), Tone::Title);
+    }
+    if let Some(percent) = picture.percent {
+        row = row.and(format!("   {percent} %"), Tone::Title);
+    }
+    match (picture.time_left(), &picture.standing) {
+        (Some(left), _) => row.and(format!("   {left}"), Tone::Title),
+        (None, Some((words, tone))) => {
+            row.and(format!("   {}", words.split([':', ' ']).next().unwrap_or_default()), *tone)
+        }
+        (None, None) => row,
+    }
+}
+
+fn bar(picture: &Picture, width: usize) -> Row {
+    let cells = width.saturating_sub(2);
+    let full = cells * usize::from(picture.percent.unwrap_or(0)) / 100;
+    let tone = picture.standing.as_ref().map_or(Tone::Good, |(_, tone)| *tone);
+    Row::of(" ", Tone::Plain)
+        .and("■".repeat(full.min(MOST_CHARS)), tone)
+        .and("□".repeat((cells - full).min(MOST_CHARS)), Tone::Quiet)
+}
+
+/// Nodes around the one in turn, under a heading.
+fn table(nodes: &[NodeRow], limit: usize) -> Vec<Row> {
+    let Some(room) = limit.checked_sub(1).filter(|room| *room > 0 && !nodes.is_empty()) else { return Vec::new() };
+    let current = nodes.iter().position(|row| row.is_current).unwrap_or(0);
+    let from = current.saturating_sub(room / 2).min(nodes.len().saturating_sub(room));
+    let shown = &nodes[from..nodes.len().min(from + room)];
+    let wide = |heading: &str, cell: fn(&NodeRow) -> String| {
+        let cells = shown.iter().map(|row| clean(&shortened(&cell(row), 40)).width());
+        cells.chain([heading.width()]).max().unwrap_or(0)
+    };
+    let columns: [(&str, fn(&NodeRow) -> String); 6] = [
+        ("node", |row| row.name.clone()),
+        ("state", |row| row.state.clone()),
+        ("guests", |row| row.guests.map_or_else(|| "-".to_owned(), |guests| guests.to_string())),
+        ("mem", |row| row.memory_percent.map_or_else(|| "-".to_owned(), |percent| format!("{percent} %"))),
+        ("PVE", |row| row.versions.clone()),
+        ("took", |row| row.took.clone()),
+    ];
+    let widths = columns.map(|(heading, cell)| wide(heading, cell));
+    let line = |cells: [String; 6], tones: [Tone; 6]| {
+        let cells = cells.into_iter().zip(widths).zip(tones).enumerate();
+        cells.fold(Row::of(" ", Tone::Plain), |row, (index, ((cell, width), tone))| {
+            row.and(padded(&clean(&shortened(&cell, 40)), width, index >= 2 && index != 4) + "  ", tone)
+        })
+    };
+    let heading = line(columns.map(|(heading, _)| heading.to_owned()), [Tone::Quiet; 6]);
+    let hidden = nodes.len() - shown.len();
+    let heading = if hidden > 0 { heading.and(format!("(and {hidden} more)"), Tone::Quiet) } else { heading };
+    let rows = shown.iter().map(|row| {
+        let name = if row.is_current { Tone::Title } else { Tone::Plain };
+        let rest = if row.tone == Tone::Quiet { Tone::Quiet } else { Tone::Plain };
+        line(columns.map(|(_, cell)| cell(row)), [name, row.tone, rest, rest, rest, rest])
+    });
+    std::iter::once(heading).chain(rows).collect()
+}
+
+fn padded(cell: &str, width: usize, right: bool) -> String {
+    let padding = " ".repeat(width.saturating_sub(cell.width()));
+    if right { format!("{padding}{cell}") } else { format!("{cell}{padding}") }
+}
+
+/// A line for each subject, or as many in a line as there is room for.
+fn cluster(says: &[Said], width: usize, roomy: bool) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    for said in says {
+        let joined = said.iter().enumerate().fold(Row::default(), |row, (index, (words, tone))| {
+            let comma = if index > 0 { ", " } else { "" };
+            row.and(format!("{comma}{words}"), *tone)
+        });
+        match rows.last_mut().filter(|row| !roomy && row.width() + 3 + joined.width() < width) {
+            Some(row) => {
+                row.0.push(("   ".to_owned(), Tone::Plain));
+                row.0.extend(joined.0);
+            }
+            None => rows.push(Row(Row::of(" ", Tone::Plain).0.into_iter().chain(joined.0).collect())),
+        }
+    }
+    rows
+}
+
+/// ` moving  vm:107 ldap1  hv02→hv04   71 %  11/16 GiB  112 MiB/s  0:08 of ~0:30`.
+fn moving(of: &Moving, width: usize) -> Row {
+    let row = Row::of(" moving  ", Tone::Busy).and(format!("{}  {}", of.guest, of.way), Tone::Plain);
+    let row = match &of.transfer {
+        Some(transfer) => {
+            let rate = transfer.rate.map(|rate| format!("  {}/s", bytes(rate))).unwrap_or_default();
+            let sizes = format!("{} of {}", bytes(transfer.done), bytes(transfer.total));
+            row.and(format!("  {} %  {sizes}{rate}", transfer.percent()), Tone::Plain)
+        }
+        None => row,
+    };
+    let planned = of.planned_s.map(|planned_s| format!(" of ~{}", clock(planned_s))).unwrap_or_default();
+    let time = format!("  {}{planned}", clock(of.for_s));
+    if row.width() + time.width() <= width { row.and(time, Tone::Quiet) } else { row }
+}
+
+fn events(picture: &Picture, limit: usize) -> Vec<Row> {
+    let from = picture.events.len().saturating_sub(limit);
+    let each = picture.events[from..]
+        .iter()
+        .map(|(at, words, tone)| Row::of(format!(" {}  ", time_of_day(*at)), Tone::Quiet).and(words.clone(), *tone));
+    each.collect()
+}
+
+/// Rows of a log up to so many lines before its end.
+fn log(lines: &[String], up: usize, room: usize) -> Vec<Row> {
+    let end = lines.len().saturating_sub(up).max(room.min(lines.len()));
+    lines[end.saturating_sub(room)..end].iter().map(|line| Row::of(line.clone(), Tone::Plain)).collect()
+}
+
+/// The last line that can be reached, in lines up from the end.
+pub(crate) fn furthest_up(lines: usize, height: u16) -> usize {
+    lines.saturating_sub(usize::from(height).saturating_sub(1))
+}
+
+fn keys(width: usize) -> &'static str {
+    if width >= 72 {
+        " p pause after this node  P pause now  a abort  l log  d detach  ? help"
+    } else {
+        " p P pause  a abort  l log  d detach  ? help"
+    }
+}
+
+fn menu(picture: &Picture, width: usize) -> Vec<Row> {
+    let is = picture.not_as_it_was().unwrap_or_else(|| "everything that the run set is set back".to_owned());
+    let current = picture.nodes.iter().find(|row| row.is_current);
+    let time = current.and_then(|row| row.left_s).map(|left_s| format!(" (~{})", minutes(left_s))).unwrap_or_default();
+    let current = current.map_or("this node", |row| row.name.as_str());
+    let choices = format!(
+        "1 go on in the background   2 finish {current}, then pause{time}   3 undo and stop   Enter: go on   ctrl-C: leave"
+    );
+    let is = wrapped(&format!("Now: {is}."), Tone::Warn, width).into_iter().take(4);
+    is.chain(wrapped(&choices, Tone::Title, width)).collect()
+}
+
+/// Words in rows of their own, broken between words.
+fn wrapped(words: &str, tone: Tone, width: usize) -> Vec<Row> {
+    labelled(" ", words, tone, width)
+}
+
+/// The same behind a label, and further rows below the first word.
+fn labelled(label: &str, words: &str, tone: Tone, width: usize) -> Vec<Row> {
+    let room = width.saturating_sub(label.width()).max(8);
+    let text = clean(&shortened(words, 4 * MOST_CHARS));
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ').flat_map(|word| pieces(word, room)) {
+        match lines.last_mut().filter(|line| line.width() + 1 + word.width() <= room) {
+            Some(line) => *line = format!("{line} {word}"),
+            None => lines.push(word),
+        }
+    }
+    let indent = " ".repeat(label.width());
+    let label = |index: usize| if index == 0 { label.to_owned() } else { indent.clone() };
+    lines.into_iter().enumerate().map(|(index, line)| Row::of(label(index), tone).and(line, tone)).collect()
+}
+
+/// A word that is longer than a row, in pieces.
+fn pieces(word: &str, room: usize) -> Vec<String> {
+    let (mut pieces, mut width) = (vec![String::new()], 0);
+    for c in word.chars() {
+        width += c.width().unwrap_or(0);
+        if width > room {
+            pieces.push(String::new());
+            width = c.width().unwrap_or(0);
+        }
+        if let Some(piece) = pieces.last_mut() {
+            piece.push(c);
+        }
+    }
+    pieces
+}
+
+fn style(tone: Tone, coloured: bool) -> Style {
+    let style = match tone {
+        Tone::Title | Tone::Bad => Style::new().add_modifier(Modifier::BOLD),
+        Tone::Quiet => Style::new().add_modifier(Modifier::DIM),
+        Tone::Plain | Tone::Good | Tone::Busy | Tone::Warn => Style::new(),
+    };
+    match tone {
+        Tone::Good if coloured => style.fg(Color::Green),
+        Tone::Busy if coloured => style.fg(Color::Cyan),
+        Tone::Warn if coloured => style.fg(Color::Yellow),
+        Tone::Bad if coloured => style.fg(Color::Red),
+        _ => style,
+    }
+}
+
+const HELP: [&str; 14] = [
+    "",
+    " p       pause after this node: it is finished, and no other one is begun",
+    " P       pause now: what is under way ends, and nothing new is begun",
+    " a       abort: undo what the run changed, and end it",
+    " l       the whole log",
+    " d       detach: the run goes on; `quorate attach` shows it again",
+    " ctrl-C  says what is not as it was, and asks",
+    "",
+    " expected   this run brings it about, and takes it back",
+    " unknown    it could not be read; nothing is concluded from it",
+    " ~          an estimate: the plan's, corrected by what was measured in this run",
+    " waits      what the run waits for",
+    " DOWN       by this run: how long so far, and how long was agreed to",
+    "",
+];

@@ -1,0 +1,74 @@
+//! What has been read of a run so far.
+
+use quorate_core::ids::RunId;
+use quorate_core::progress::Progress;
+use quorate_core::view::View;
+use quorate_journal::{Entry, Journal};
+
+use super::Left;
+use super::picture::{Facts, Picture};
+use crate::failure::Failure;
+use crate::render::driver::Standing;
+
+/// A driver that starts needs a moment until it works on the run, by the wall clock.
+const STARTS_WITHIN_S: u64 = 10;
+
+/// A run, as far as the journal has it.
+pub(crate) struct Reading<'a> {
+    journal: &'a Journal,
+    run: &'a RunId,
+    view: View,
+    pub(super) entries: Vec<Entry>,
+    pub(super) progress: Option<Progress>,
+    standing: Standing,
+    /// When a process was last seen to work on it, or this began.
+    worked_on: quorate_core::ids::UnixMs,
+}
+
+impl<'a> Reading<'a> {
+    /// All that there is now.
+    pub(crate) fn begin(journal: &'a Journal, run: &'a RunId) -> Result<Self, Failure> {
+        let standing = Standing::of(journal, run)?;
+        let worked_on = standing.now;
+        let (view, entries, progress) = (View::default(), Vec::new(), None);
+        let mut reading = Self { journal, run, view, entries, progress, standing, worked_on };
+        reading.read_on()?;
+        Ok(reading)
+    }
+
+    /// What has come since; how many events.
+    pub(crate) fn read_on(&mut self) -> Result<usize, Failure> {
+        // Who works on it is asked first: what it wrote last is then read for certain.
+        self.standing = Standing::of(self.journal, self.run)?;
+        if self.standing.works.is_some() {
+            self.worked_on = self.standing.now;
+        }
+        self.progress = self.journal.progress(self.run)?;
+        let last = self.entries.last().map_or(0, |entry| entry.seq);
+        let new = self.journal.events_after(self.run, last)?;
+        new.iter().for_each(|entry| self.view.apply(entry.at, &entry.event));
+        let count = new.len();
+        self.entries.extend(new);
+        Ok(count)
+    }
+
+    /// The picture of this moment.
+    pub(crate) fn picture(&self) -> Picture {
+        let (view, entries, standing) = (&self.view, &self.entries[..], &self.standing);
+        Picture::of(&Facts { view, entries, progress: self.progress.as_ref(), standing })
+    }
+
+    /// Is there nothing more to come by itself?
+    pub(crate) fn rests(&self) -> Option<Left> {
+        let works = self.standing.works.is_some();
+        if self.view.ended.is_some() {
+            Some(Left::RunOver)
+        } else if works || self.standing.now.since_s(self.worked_on) < STARTS_WITHIN_S {
+            None
+        } else if self.view.state.paused.is_some() {
+            Some(Left::Paused)
+        } else {
+            Some(Left::NoDriver)
+        }
+    }
+}

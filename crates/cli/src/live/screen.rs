@@ -1,0 +1,156 @@
+//! The picture on a terminal, and its keys.
+
+use std::time::Duration;
+
+use crossterm::event::{Event as Input, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use futures_util::StreamExt;
+use quorate_core::ids::RunId;
+use quorate_core::run::Request;
+use quorate_journal::Journal;
+use ratatui::DefaultTerminal;
+
+use super::Left;
+use super::frame::{Frame, Over, furthest_up};
+use super::reading::Reading;
+use crate::clock::wall_now;
+use crate::commands::ask::speaker;
+use crate::failure::Failure;
+use crate::render::log;
+
+/// How often the journal is read, and the picture drawn.
+const EVERY: Duration = Duration::from_millis(500);
+
+/// For how many of these times what came of a key is shown.
+const SAID_FOR: u32 = 12;
+
+/// The terminal as it was, however this ends.
+struct Restored(DefaultTerminal);
+
+impl Drop for Restored {
+    fn drop(&mut self) {
+        // A terminal that is gone needs none of it.
+        let _ = ratatui::try_restore();
+    }
+}
+
+/// Draws until the run is over or whoever watches goes.
+pub(super) async fn watch(journal: &Journal, run: &RunId) -> Result<Left, Failure> {
+    let mut reading = Reading::begin(journal, run)?;
+    let mut screen = Screen { journal, run, over: Over::Keys, said: None, height: 0 };
+    let Ok(terminal) = ratatui::try_init() else { return Ok(Left::Detached) };
+    let mut terminal = Restored(terminal);
+    let mut keys = EventStream::new();
+    loop {
+        // A terminal that is closed is no reason to stop anything: the run goes on.
+        if screen.draw(&mut terminal.0, &reading).is_err() {
+            return Ok(Left::Detached);
+        }
+        match reading.rests() {
+            Some(left @ (Left::RunOver | Left::Paused)) => return Ok(left),
+            _ => {}
+        }
+        let left = tokio::select! {
+            () = pause() => None,
+            input = keys.next() => match input {
+                Some(Ok(Input::Key(key))) if key.kind != KeyEventKind::Release => screen.key(key, &reading),
+                Some(Ok(_)) => None,
+                Some(Err(_)) | None => Some(Left::Detached),
+            },
+        };
+        if let Some(left) = left {
+            return Ok(left);
+        }
+        reading.read_on()?;
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "who watches does so in real time")]
+async fn pause() {
+    tokio::time::sleep(EVERY).await;
+}
+
+/// What lies over the picture, and what is told of the last key.
+struct Screen<'a> {
+    journal: &'a Journal,
+    run: &'a RunId,
+    over: Over,
+    said: Option<(String, u32)>,
+    height: u16,
+}
+
+impl Screen<'_> {
+    fn draw(&mut self, terminal: &mut DefaultTerminal, reading: &Reading<'_>) -> std::io::Result<()> {
+        if let Some((_, times)) = &mut self.said {
+            *times = times.saturating_sub(1);
+        }
+        self.said.take_if(|(_, times)| *times == 0);
+        let lines: Vec<String> = match self.over {
+            Over::Log(_) => log_lines(reading),
+            _ => Vec::new(),
+        };
+        let picture = reading.picture();
+        let said = self.said.as_ref().map(|(said, _)| said.as_str());
+        let coloured = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let frame = Frame { picture: &picture, over: &self.over, said, log: &lines, coloured };
+        let drawn = terminal.draw(|on| frame.paint(on.area(), on.buffer_mut()))?;
+        self.height = drawn.area.height;
+        Ok(())
+    }
+
+    fn key(&mut self, key: KeyEvent, reading: &Reading<'_>) -> Option<Left> {
+        let is_ctrl_c = key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
+        let over = std::mem::take(&mut self.over);
+        match (over, key.code) {
+            (Over::Menu, _) if is_ctrl_c => return Some(Left::Stop),
+            (_, _) if is_ctrl_c => self.over = Over::Menu,
+            (Over::Menu, KeyCode::Char('1')) | (Over::Keys, KeyCode::Char('d')) => return Some(Left::Detached),
+            (Over::Menu, KeyCode::Char('2')) | (Over::Keys, KeyCode::Char('p')) => self.pause_after_node(),
+            (Over::Menu, KeyCode::Char('3')) | (Over::Abort, KeyCode::Char('y')) => {
+                self.ask(&Request::Abort, "asked to undo what the run changed, and to end it");
+            }
+            (Over::Menu, KeyCode::Enter | KeyCode::Esc) => {}
+            (Over::Menu, _) => self.over = Over::Menu,
+            (Over::Keys, KeyCode::Char('P')) => self.ask(&Request::Pause, "asked to pause now"),
+            (Over::Keys, KeyCode::Char('a')) => self.over = Over::Abort,
+            (Over::Keys, KeyCode::Char('l')) => self.over = Over::Log(0),
+            (Over::Keys, KeyCode::Char('?')) => self.over = Over::Help,
+            (Over::Log(up), code) => self.over = scrolled(up, code, log_lines(reading).len(), self.height),
+            (Over::Keys | Over::Help | Over::Abort, _) => {}
+        }
+        None
+    }
+
+    /// The one place for it: as long as the driver knows no other pause, it pauses at the next safe point.
+    fn pause_after_node(&mut self) {
+        self.ask(&Request::Pause, "asked to pause at the next safe point");
+    }
+
+    /// A row in the journal; the driver handles it at its next turn.
+    fn ask(&mut self, request: &Request, words: &str) {
+        let said = match self.journal.post_request(self.run, wall_now(), &speaker(), request) {
+            Ok(()) => words.to_owned(),
+            Err(error) => format!("not asked: {error}"),
+        };
+        self.said = Some((said, SAID_FOR));
+    }
+}
+
+fn log_lines(reading: &Reading<'_>) -> Vec<String> {
+    log::log(&reading.entries).as_str().lines().map(str::to_owned).collect()
+}
+
+/// Where the log stands after a key; `l`, Esc and `q` lead back.
+fn scrolled(up: usize, code: KeyCode, lines: usize, height: u16) -> Over {
+    let (most, page) = (furthest_up(lines, height), usize::from(height).saturating_sub(2).max(1));
+    let up = match code {
+        KeyCode::Up | KeyCode::Char('k') => up + 1,
+        KeyCode::Down | KeyCode::Char('j') => up.saturating_sub(1),
+        KeyCode::PageUp => up + page,
+        KeyCode::PageDown | KeyCode::Char(' ') => up.saturating_sub(page),
+        KeyCode::Home => most,
+        KeyCode::End => 0,
+        KeyCode::Char('l' | 'q') | KeyCode::Esc | KeyCode::Enter => return Over::Keys,
+        _ => up,
+    };
+    Over::Log(up.min(most))
+}

@@ -100,7 +100,8 @@ pub async fn whole_run(
     let mut driver = Driver::begin(ports.clone(), &journal, &this_driver(), beginning, watcher)?
         .known_nodes(connection.known_nodes())
         .telling()
-        .when_paused(WhenPaused::Leave);
+        // Who sees it paused can resume it.
+        .when_paused(if is_drawn { WhenPaused::Stay } else { WhenPaused::Leave });
     let ended = if is_drawn { drawn(&mut driver, path, &run).await? } else { Some(driver.drive().await?) };
     let Some(ended) = ended else { return Ok(Came { exit: Exit::Aborted, plan: Some(plan) }) };
     pages.title("Report: from the journal alone");

@@ -48,7 +48,7 @@ pub struct Glance {
     pub taken: UnixMs,
     /// Each node.
     pub nodes: BTreeMap<NodeName, NodeGlance>,
-    /// Names of the guests that this run has in hand now.
+    /// Names of the guests that this run has, or had, in hand.
     pub names: BTreeMap<GuestId, String>,
     /// Votes, by the quorate node that sees most of them; none if no node is known to be quorate.
     pub votes: Option<Votes>,
@@ -142,14 +142,18 @@ impl Glance {
     pub fn of(snapshot: &Snapshot, state: &RunState, before: Option<&Self>) -> Self {
         let seen_before = |name: &NodeName| before.and_then(|before| before.nodes.get(name));
         let node = |name: &NodeName, node: &Node| node_glance(snapshot, name, node, seen_before(name));
+        let in_turn = state.current_or_next_node();
+        let planned = state.plan.iter().flat_map(|plan| plan.steps()).filter(|(node, _)| *node == in_turn);
         let in_hand = state.under_way().filter_map(|(_, record)| record.step.guest());
+        let in_hand = planned.filter_map(|(_, planned)| planned.step.guest()).chain(in_hand);
         let lying = state.spent.iter().filter(|(_, spent)| spent.since.is_some()).map(|(guest, _)| *guest);
         let name = |guest: GuestId| Some((guest, snapshot.guests.get(&guest)?.name.clone()));
+        let known = before.map(|before| before.names.clone()).unwrap_or_default();
         let views: Vec<&QuorumView> = snapshot.quorum.values().filter_map(|view| view.known()).collect();
         Self {
             taken: snapshot.taken,
             nodes: snapshot.nodes.iter().map(|(each, seen)| (each.clone(), node(each, seen))).collect(),
-            names: in_hand.chain(lying).filter_map(name).collect(),
+            names: known.into_iter().chain(in_hand.chain(lying).filter_map(name)).collect(),
             votes: votes(&views),
             links: (!views.is_empty()).then(|| links(&views)),
             has_ceph: snapshot.ceph.known().map(Option::is_some),

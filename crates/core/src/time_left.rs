@@ -95,3 +95,90 @@ fn worked_s(view: &View, now: UnixMs) -> u64 {
     let paused_s = view.pauses.iter().map(paused).fold(0, u64::saturating_add);
     now.since_s(view.state.started).saturating_sub(paused_s)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::Fixture;
+    use crate::plan::{Plan, PlannedStep};
+    use crate::planner::{self, Ongoing};
+    use crate::policy::Policy;
+    use crate::run::{Event, Pause, RunKind, RunOutcome, StepOutcome};
+
+    fn plan() -> Plan {
+        let snapshot = Fixture::cluster(3).vm(101, "pve1", 24).vm(102, "pve2", 16).snapshot();
+        planner::plan(&snapshot, &Policy::default(), &Ongoing::fresh("unit".into())).expect("there is room")
+    }
+
+    /// A run whose first so many steps took so many times as long as planned, one after the other.
+    fn after(steps: usize, times: u64) -> (View, UnixMs) {
+        let (plan, mut now) = (plan(), UnixMs(1_000_000));
+        let (run, cluster, version) = ("r".into(), "c".into(), "1".into());
+        let policy = Policy::default();
+        let mut events = vec![
+            (now, Event::RunStarted { kind: RunKind::Upgrade, run, cluster, policy, version }),
+            (now, Event::PlanAdopted { plan: plan.clone(), why: "first plan".into() }),
+        ];
+        for (_, PlannedStep { id, step, estimate_s, .. }) in plan.steps().take(steps) {
+            let (id, step) = (id.clone(), step.clone());
+            let begun =
+                Event::StepStarted { id: id.clone(), step: step.clone(), attempt: 1, command: None, undo: None };
+            events.push((now, begun));
+            now = now.plus_s(estimate_s * times);
+            events.push((now, Event::StepEnded { id, step, outcome: StepOutcome::Done }));
+        }
+        (View::of(events.iter().map(|(at, event)| (*at, event))), now)
+    }
+
+    fn first_node() -> usize {
+        plan().node_steps[0].steps.len()
+    }
+
+    #[test]
+    fn what_is_left_is_what_the_plan_says_of_the_steps_that_are_not_done() {
+        let (view, now) = after(0, 1);
+        let all = TimeLeft::of(&view, now).unwrap();
+        assert_eq!((all.left_s, all.percent), (plan().costs.duration_s, 0));
+        assert_eq!(all.nodes_s.len(), 3);
+        let (view, now) = after(first_node(), 1);
+        let then = TimeLeft::of(&view, now).unwrap();
+        assert_eq!(then.left_s, plan().node_steps[1..].iter().map(NodeStep::duration_s).sum::<u64>());
+        assert!(then.percent > 20 && then.percent < 50 && then.nodes_s.len() == 2, "{then:?}");
+    }
+
+    #[test]
+    fn steps_that_took_twice_as_long_will_do_so_again_and_wild_ones_do_not_count_in_full() {
+        let left_s = |times: u64| {
+            let (view, now) = after(first_node(), times);
+            TimeLeft::of(&view, now).unwrap().left_s
+        };
+        // The last check of the whole cluster was not measured yet.
+        assert!(left_s(2) > left_s(1) * 9 / 5 && left_s(2) <= left_s(1) * 2, "{} {}", left_s(1), left_s(2));
+        assert_eq!(left_s(1000), left_s(4));
+    }
+
+    #[test]
+    fn a_step_under_way_has_only_the_rest_of_its_time_left_and_a_pause_is_no_progress() {
+        let (mut view, now) = after(1, 1);
+        let before = TimeLeft::of(&view, now).unwrap();
+        let next = plan().steps().nth(1).map(|(_, next)| next.clone()).unwrap();
+        let (id, step) = (next.id.clone(), next.step.clone());
+        view.apply(now, &Event::StepStarted { id, step, attempt: 1, command: None, undo: None });
+        let later = TimeLeft::of(&view, now.plus_s(next.estimate_s)).unwrap();
+        assert_eq!(later.left_s + next.estimate_s, before.left_s);
+        assert!(TimeLeft::of(&view, now.plus_s(100_000)).is_some_and(|late| late.left_s <= later.left_s));
+        view.apply(now, &Event::Paused { pause: Pause::Operator { by: "anna".into() } });
+        let worked = |after_s: u64| worked_s(&view, now.plus_s(after_s));
+        assert_eq!(worked(50_000), worked(0), "time in a pause is not time of the run");
+    }
+
+    #[test]
+    fn only_a_run_that_is_completed_is_at_100_percent() {
+        for (outcome, is_all) in [(RunOutcome::Completed, true), (RunOutcome::Aborted, false)] {
+            let (mut view, now) = after(first_node(), 1);
+            view.apply(now, &Event::RunEnded { outcome });
+            assert_eq!(TimeLeft::of(&view, now).unwrap().percent == 100, is_all);
+        }
+        assert_eq!(TimeLeft::of(&View::default(), UnixMs(0)), None, "without a plan nothing is known");
+    }
+}

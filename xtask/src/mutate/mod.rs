@@ -29,6 +29,8 @@ const ASKED: &[Asked] = &[
     Asked { folder: "crates/core/src/steps/", tests: &["--lib", "--", "steps::"] },
     Asked { folder: "crates/core/src/invariants/", tests: &["--lib", "--", "invariants::"] },
     Asked { folder: "crates/core/src/recovery/", tests: &["--lib", "--tests", "--", "recovery::", "decide"] },
+    Asked { folder: "crates/core/src/time_left.rs", tests: &["--lib", "--", "time_left::"] },
+    Asked { folder: "crates/core/src/progress.rs", tests: &["--lib", "--", "progress::"] },
     Asked { folder: "", tests: &["--lib", "--", "planner::", "placement::", "invariants::", "forecast::"] },
 ];
 

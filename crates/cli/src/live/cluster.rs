@@ -19,6 +19,8 @@ struct Expected {
     away: BTreeSet<NodeName>,
     /// What has noout because of it: nodes, and OSDs by `osd.3`.
     noout: BTreeSet<String>,
+    /// The nodes that these are about.
+    noout_nodes: BTreeSet<String>,
     maintenance: BTreeSet<NodeName>,
 }
 
@@ -74,6 +76,7 @@ impl Expected {
         let mut expected = Self {
             away: away.filter_map(|(_, record)| record.step.node().cloned()).collect(),
             noout: BTreeSet::new(),
+            noout_nodes: BTreeSet::new(),
             maintenance: BTreeSet::new(),
         };
         for open in &view.state.open_changes {
@@ -81,6 +84,7 @@ impl Expected {
             match &change.setting {
                 Setting::Noout(of) => {
                     expected.noout.insert(of.node.to_string());
+                    expected.noout_nodes.insert(of.node.to_string());
                     expected.noout.extend(of.osds.iter().map(ToString::to_string));
                 }
                 Setting::Maintenance(of) => drop(expected.maintenance.insert(of.node.clone())),
@@ -131,7 +135,8 @@ fn ceph(ceph: &CephGlance, expected: &Expected) -> Said {
     let (ours, others): (Vec<&String>, Vec<&String>) =
         ceph.noout.iter().partition(|name| expected.noout.contains(*name));
     if !ours.is_empty() {
-        parts.push(if_expected(format!("noout {}", few(&ours)), true, Tone::Quiet));
+        let nodes: Vec<&String> = expected.noout_nodes.iter().collect();
+        parts.push(if_expected(format!("noout {}", few(&nodes)), true, Tone::Quiet));
     }
     if !others.is_empty() {
         parts.push(said(format!("noout {}, not by this run", few(&others)), Tone::Warn));

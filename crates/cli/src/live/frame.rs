@@ -1,5 +1,6 @@
 //! One frame: a picture on so many columns and rows. Whatever the size, the first lines say the most.
 
+use quorate_core::view::RunPhase;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier, Style};
@@ -8,7 +9,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use super::cluster::Said;
 use super::picture::{Moving, NodeRow, Picture, Tone};
 use crate::render::page::{clean, shortened};
-use crate::render::units::{bytes, clock, minutes, time_of_day};
+use crate::render::units::{bytes, clock, minutes, second, time_of_day};
 
 /// From so many rows on there is room for empty ones.
 const ROOMY: usize = 32;
@@ -133,6 +134,9 @@ impl Frame<'_> {
     fn below(&self, width: usize) -> Vec<Row> {
         let said = self.said.map(|said| Row::of(format!(" {said}"), Tone::Busy));
         let keys = match self.over {
+            Over::Keys if self.picture.phase == Some(RunPhase::Paused) => {
+                vec![Row::of(" r resume  a abort  l log  d detach  ? help", Tone::Quiet)]
+            }
             Over::Keys => vec![Row::of(keys(width), Tone::Quiet)],
             Over::Help => vec![Row::of(" any key: back", Tone::Quiet)],
             Over::Log(_) => vec![Row::of(" ↑ ↓ PgUp PgDn Home End   l back", Tone::Quiet)],
@@ -147,7 +151,7 @@ impl Frame<'_> {
 
     fn run(&self, width: usize, room: usize) -> Vec<Row> {
         let picture = self.picture;
-        let (mut rows, roomy) = (vec![headline(picture), bar(picture, width)], room >= ROOMY);
+        let (mut rows, roomy) = (vec![headline(picture, width), bar(picture, width)], room >= ROOMY);
         let sections = self.sections(width, roomy);
         let gaps = if roomy { sections.iter().filter(|section| section.most > 0).count() } else { 0 };
         let granted = grant(&sections, room.saturating_sub(rows.len() + gaps));
@@ -177,7 +181,7 @@ impl Frame<'_> {
             picture.packages.iter().map(|line| Row::of(" apt     ", Tone::Busy).and(line.clone(), Tone::Plain));
         let works = picture.works.iter().filter(|_| roomy);
         let works = works.map(|words| Row::of(" driver  ", Tone::Quiet).and(words.clone(), Tone::Quiet));
-        let cluster = cluster(&picture.cluster_says, width, roomy).into_iter().chain(works);
+        let cluster = packed(&picture.cluster_says, width, roomy).into_iter().chain(works);
         let moving = picture.moving.iter().map(|of| moving(of, width)).chain(packages);
         let nodes = picture.nodes.len() + 1;
         vec![
@@ -207,7 +211,16 @@ fn grant(sections: &[Section<'_>], mut room: usize) -> Vec<usize> {
     granted
 }
 
-fn headline(picture: &Picture) -> Row {
+fn headline(picture: &Picture, width: usize) -> Row {
+    let (row, now) = (about(picture), format!("{} ", time_of_day(picture.now)));
+    match width.checked_sub(row.width() + now.width()) {
+        Some(room) if room >= 2 => row.and(" ".repeat(room) + &now, Tone::Quiet),
+        _ => row,
+    }
+}
+
+/// What, how far, and until when.
+fn about(picture: &Picture) -> Row {
     let mut row = Row::of(format!(" {} {}", picture.cluster, picture.run), Tone::Title);
     if let Some((number, of)) = picture.node {
         row = row.and(format!("   node {number}/{of}"), Tone::Title);
@@ -275,7 +288,7 @@ fn padded(cell: &str, width: usize, right: bool) -> String {
 }
 
 /// A line for each subject, or as many in a line as there is room for.
-fn cluster(says: &[Said], width: usize, roomy: bool) -> Vec<Row> {
+fn packed(says: &[Said], width: usize, roomy: bool) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     for said in says {
         let joined = said.iter().enumerate().fold(Row::default(), |row, (index, (words, tone))| {
@@ -313,7 +326,7 @@ fn events(picture: &Picture, limit: usize) -> Vec<Row> {
     let from = picture.events.len().saturating_sub(limit);
     let each = picture.events[from..]
         .iter()
-        .map(|(at, words, tone)| Row::of(format!(" {}  ", time_of_day(*at)), Tone::Quiet).and(words.clone(), *tone));
+        .map(|(at, words, tone)| Row::of(format!(" {}  ", second(*at)), Tone::Quiet).and(words.clone(), *tone));
     each.collect()
 }
 
@@ -341,11 +354,16 @@ fn menu(picture: &Picture, width: usize) -> Vec<Row> {
     let current = picture.nodes.iter().find(|row| row.is_current);
     let time = current.and_then(|row| row.left_s).map(|left_s| format!(" (~{})", minutes(left_s))).unwrap_or_default();
     let current = current.map_or("this node", |row| row.name.as_str());
-    let choices = format!(
-        "1 go on in the background   2 finish {current}, then pause{time}   3 undo and stop   Enter: go on   ctrl-C: leave"
-    );
+    let choices = [
+        "1 go on in the background".to_owned(),
+        format!("2 finish {current}, then pause{time}"),
+        "3 undo and stop".to_owned(),
+        "Enter: go on".to_owned(),
+        "ctrl-C: leave".to_owned(),
+    ];
+    let choices = choices.map(|choice| vec![(choice, Tone::Title)]);
     let is = wrapped(&format!("Now: {is}."), Tone::Warn, width).into_iter().take(4);
-    is.chain(wrapped(&choices, Tone::Title, width)).collect()
+    is.chain(packed(&choices, width, false)).collect()
 }
 
 /// Words in rows of their own, broken between words.
@@ -400,10 +418,11 @@ fn style(tone: Tone, coloured: bool) -> Style {
     }
 }
 
-const HELP: [&str; 14] = [
+const HELP: [&str; 15] = [
     "",
     " p       pause after this node: it is finished, and no other one is begun",
     " P       pause now: what is under way ends, and nothing new is begun",
+    " r       resume a run that is paused",
     " a       abort: undo what the run changed, and end it",
     " l       the whole log",
     " d       detach: the run goes on; `quorate attach` shows it again",

@@ -71,7 +71,7 @@ pub(crate) struct Picture {
     pub(crate) to_undo: Vec<String>,
     /// The last events, oldest first.
     pub(crate) events: Vec<(UnixMs, String, Tone)>,
-    phase: Option<RunPhase>,
+    pub(crate) phase: Option<RunPhase>,
     driver: Value,
 }
 
@@ -138,6 +138,12 @@ impl Facts<'_> {
         }
     }
 
+    /// The same text with the names of guests behind their ids.
+    fn named(&self, text: &str) -> String {
+        let word = |word: &str| GuestId::parse(word).map_or_else(|| word.to_owned(), |guest| self.guest(guest));
+        text.split(' ').map(word).collect::<Vec<_>>().join(" ")
+    }
+
     /// `vm:114 voip`.
     fn guest(&self, guest: GuestId) -> String {
         match self.glance().and_then(|glance| glance.names.get(&guest)) {
@@ -155,7 +161,7 @@ impl Picture {
         let (standing, notes) = standing(facts);
         let lies_still = view.ended.is_some() || facts.standing.works.is_none();
         let waits = facts.progress.filter(|progress| !lies_still && progress.at >= view.state.last_event);
-        Self {
+        let mut picture = Self {
             cluster: view.state.cluster.clone(),
             run: view.state.run.as_ref().map(ToString::to_string).unwrap_or_default(),
             now,
@@ -172,10 +178,14 @@ impl Picture {
             packages: waits.and_then(|progress| progress.packages.clone()).filter(|_| upgrades(view)),
             works: works(facts.standing),
             to_undo: not_as_it_was(view),
-            events: events(facts.entries),
+            events: events(facts),
             phase: Some(view.phase()),
             driver: facts.standing.json(),
+        };
+        if let Some(is) = picture.not_as_it_was().filter(|_| picture.standing.is_some() && view.ended.is_none()) {
+            picture.notes.push(format!("Now: {is}."));
         }
+        picture
     }
 
     /// `32 min left, ~15:05 CET`; none where it does not go on.
@@ -429,10 +439,10 @@ fn not_as_it_was(view: &View) -> Vec<String> {
     all
 }
 
-fn events(entries: &[Entry]) -> Vec<(UnixMs, String, Tone)> {
+fn events(facts: &Facts<'_>) -> Vec<(UnixMs, String, Tone)> {
     let mut begun: BTreeMap<&StepId, UnixMs> = BTreeMap::new();
     let mut told = Vec::new();
-    for Entry { at, event, .. } in entries {
+    for Entry { at, event, .. } in facts.entries {
         let took = match event {
             Event::StepStarted { id, .. } => {
                 begun.entry(id).or_insert(*at);
@@ -442,8 +452,8 @@ fn events(entries: &[Entry]) -> Vec<(UnixMs, String, Tone)> {
             _ => None,
         };
         if let Some(tone) = tone(event) {
-            let took = took.map(|took| format!("  ({})", duration(took))).unwrap_or_default();
-            told.push((*at, log::headline(event) + &took, tone));
+            let took = took.map(|took| format!("  ({})", clock(took))).unwrap_or_default();
+            told.push((*at, facts.named(&log::headline(event)) + &took, tone));
         }
     }
     told.split_off(told.len().saturating_sub(LAST_EVENTS))

@@ -58,6 +58,11 @@ impl<'a> Reading<'a> {
         Picture::of(&Facts { view, entries, progress: self.progress.as_ref(), standing })
     }
 
+    /// Is the run paused?
+    pub(super) fn is_paused(&self) -> bool {
+        self.view.state.paused.is_some()
+    }
+
     /// Is there nothing more to come by itself?
     pub(crate) fn rests(&self) -> Option<Left> {
         let works = self.standing.works.is_some();
@@ -65,7 +70,7 @@ impl<'a> Reading<'a> {
             Some(Left::RunOver)
         } else if works || self.standing.now.since_s(self.worked_on) < STARTS_WITHIN_S {
             None
-        } else if self.view.state.paused.is_some() {
+        } else if self.is_paused() {
             Some(Left::Paused)
         } else {
             Some(Left::NoDriver)

@@ -111,6 +111,9 @@ impl Screen<'_> {
             (Over::Menu, KeyCode::Enter | KeyCode::Esc) => {}
             (Over::Menu, _) => self.over = Over::Menu,
             (Over::Keys, KeyCode::Char('P')) => self.ask(&Request::Pause, "asked to pause now"),
+            (Over::Keys, KeyCode::Char('r')) if reading.is_paused() => {
+                self.ask(&Request::Resume, "asked to resume");
+            }
             (Over::Keys, KeyCode::Char('a')) => self.over = Over::Abort,
             (Over::Keys, KeyCode::Char('l')) => self.over = Over::Log(0),
             (Over::Keys, KeyCode::Char('?')) => self.over = Over::Help,

@@ -61,6 +61,11 @@ pub(crate) fn time_of_day(at: UnixMs) -> String {
     formatted(at, "%T %Z", &zone())
 }
 
+/// `16:04:05`, where the zone is told beside it.
+pub(crate) fn second(at: UnixMs) -> String {
+    formatted(at, "%T", &zone())
+}
+
 /// `2026-11-22`.
 pub(crate) fn date(at: UnixMs) -> String {
     formatted(at, "%F", &zone())

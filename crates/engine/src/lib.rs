@@ -19,6 +19,7 @@ mod renewing;
 mod resting;
 #[cfg(feature = "without-rules")]
 mod switched_off;
+mod tell;
 mod telling;
 mod wall;
 mod watcher;

@@ -123,6 +123,39 @@ fn a_step_is_written_before_its_command_is_sent_and_the_answer_after() {
     assert_eq!(journal.driver(UnixMs(0)).unwrap(), None, "the lease is released");
 }
 
+/// Continues the run and aborts it, telling readers or not.
+fn aborted(fake: &Fake, journal: &Journal, tells: bool) -> Result<Ended, DriveError> {
+    let mut watcher = Listens::new(fake, journal);
+    let driver = Driver::take_up(fake.ports(), journal, &holder(), run(), &mut watcher).unwrap();
+    let driver = driver.known_nodes(Fake::nodes()).when_paused(WhenPaused::Leave);
+    let mut driver = if tells { driver.telling() } else { driver };
+    driver.say(Request::Abort, "anna").unwrap();
+    block_on(driver.drive())
+}
+
+#[test]
+fn readers_are_told_how_far_the_run_is_by_a_driver_that_was_asked_to_and_by_no_other() {
+    for tells in [true, false] {
+        let fake = Fake::new();
+        let journal = half_way(&fake);
+        assert_eq!(aborted(&fake, &journal, tells).unwrap(), Ended::Over(RunOutcome::Aborted));
+        assert_eq!(journal.progress(&run()).unwrap().is_some(), tells);
+    }
+}
+
+#[test]
+fn what_cannot_be_told_to_readers_stops_nothing() {
+    let fake = Fake::new();
+    let dir = std::env::temp_dir().join(format!("quorate-untold-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let path = dir.join("run.db");
+    let journal = half_way_in(&fake, Journal::open(&path, Mode::Drive).unwrap());
+    let breaks = rusqlite::Connection::open(&path).unwrap();
+    breaks.execute_batch("DROP TABLE progress; CREATE TABLE progress (another INTEGER)").unwrap();
+    assert_eq!(aborted(&fake, &journal, true).unwrap(), Ended::Over(RunOutcome::Aborted));
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
 /// It sleeps exactly between the journal and the send: what it was about to do was decided upon an old look.
 #[test]
 fn a_driver_that_stood_still_before_it_sent_sends_nothing_and_looks_again() {

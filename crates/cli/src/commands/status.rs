@@ -15,16 +15,13 @@ use crate::render::page::print_json;
 pub(crate) struct Args {
     /// The run; default: the latest
     #[arg(long, value_name = "ID")]
-    run: Option<String>,
+    pub(super) run: Option<String>,
     /// Show it until the run is over, as `quorate attach` does
     #[arg(long)]
-    watch: bool,
+    pub(super) watch: bool,
 }
 
-pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Failure> {
-    if args.watch {
-        return super::attach::watch(args.run.as_deref(), context).await;
-    }
+pub(super) fn perform(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let (journal, run) = context.journal_and_run(Mode::Read, args.run.as_deref())?;
     let view = view(&journal, &run)?;
     let standing = Standing::of(&journal, &run)?;

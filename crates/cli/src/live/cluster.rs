@@ -8,7 +8,7 @@ use quorate_core::snapshot::HealthLevel;
 use quorate_core::steps::{OnNode, Setting, Step};
 use quorate_core::view::View;
 
-use super::picture::Tone;
+use super::tone::Tone;
 
 /// One subject: its words, each with its tone.
 pub(crate) type Said = Vec<(String, Tone)>;
@@ -26,13 +26,11 @@ struct Expected {
 
 /// A change that is still to undo, as one who looks at the cluster says it.
 pub(crate) fn as_it_is(undo: &Step) -> String {
-    match undo {
-        Step::ChangeSetting(change) => match &change.setting {
-            Setting::Maintenance(of) => format!("{} in maintenance", of.node),
-            Setting::Noout(of) => format!("noout set for {}", of.node),
-            Setting::Rebalance(_) | Setting::Failback(_) | Setting::ExpectedVotes(_) => to_undo(undo),
-        },
-        _ => to_undo(undo),
+    let Step::ChangeSetting(change) = undo else { return to_undo(undo) };
+    match &change.setting {
+        Setting::Maintenance(of) => format!("{} in maintenance", of.node),
+        Setting::Noout(of) => format!("noout set for {}", of.node),
+        Setting::Rebalance(_) | Setting::Failback(_) | Setting::ExpectedVotes(_) => to_undo(undo),
     }
 }
 

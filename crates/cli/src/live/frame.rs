@@ -4,18 +4,16 @@ use quorate_core::view::RunPhase;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier, Style};
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthStr;
 
-use super::cluster::Said;
-use super::picture::{Moving, NodeRow, Picture, Tone};
-use crate::render::page::{clean, shortened};
+use super::picture::{Moving, Picture};
+use super::rows::{MOST_CHARS, Row, at_most, labelled, packed, wrapped};
+use super::table::table;
+use super::tone::Tone;
 use crate::render::units::{bytes, clock, minutes, second, time_of_day};
 
 /// From so many rows on there is room for empty ones.
 const ROOMY: usize = 32;
-
-/// Characters of a text that are looked at: no terminal is wider.
-const MOST_CHARS: usize = 500;
 
 /// What lies over the picture, or stands in its place.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,10 +31,6 @@ pub(crate) enum Over {
     Log(usize),
 }
 
-/// A line: words, each in its tone.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Row(Vec<(String, Tone)>);
-
 /// Everything that one frame shows.
 pub(crate) struct Frame<'a> {
     pub(crate) picture: &'a Picture,
@@ -47,23 +41,6 @@ pub(crate) struct Frame<'a> {
     pub(crate) log: &'a [String],
     /// May it have colours?
     pub(crate) coloured: bool,
-}
-
-impl Row {
-    fn of(words: impl Into<String>, tone: Tone) -> Self {
-        Self::default().and(words, tone)
-    }
-
-    /// Names and texts of others are cleaned here, where all words come through.
-    fn and(mut self, words: impl Into<String>, tone: Tone) -> Self {
-        let words = words.into();
-        self.0.push((clean(&shortened(&words, MOST_CHARS)), tone));
-        self
-    }
-
-    fn width(&self) -> usize {
-        self.0.iter().map(|(words, _)| words.width()).sum()
-    }
 }
 
 /// A part of the picture: what it shows in at most so many rows.
@@ -82,16 +59,6 @@ impl<'a> Section<'a> {
         let most = rows.len();
         Self { rows: Box::new(move |limit| at_most(&rows, limit)), least: least.min(most), most, rank }
     }
-}
-
-/// The first rows, and how many more there are.
-fn at_most(rows: &[Row], limit: usize) -> Vec<Row> {
-    if rows.len() <= limit {
-        return rows.to_vec();
-    }
-    let Some(shown) = limit.checked_sub(1) else { return Vec::new() };
-    let more = Row::of(format!(" and {} more", rows.len() - shown), Tone::Quiet);
-    if shown == 0 { rows[..1].to_vec() } else { rows[..shown].iter().cloned().chain([more]).collect() }
 }
 
 impl Frame<'_> {
@@ -186,7 +153,12 @@ impl Frame<'_> {
         let nodes = picture.nodes.len() + 1;
         vec![
             Section::list(notes, 4, 0),
-            Section { rows: Box::new(|limit| table(&picture.nodes, limit)), least: nodes.min(4), most: nodes, rank: 2 },
+            Section {
+                rows: Box::new(move |limit| table(&picture.nodes, limit, width)),
+                least: nodes.min(4),
+                most: nodes,
+                rank: 2,
+            },
             Section::list(cluster.collect(), 1, 3),
             Section::list(moving.collect(), 1, 4),
             Section::list(waiting.collect(), 1, 5),
@@ -244,66 +216,6 @@ fn bar(picture: &Picture, width: usize) -> Row {
     Row::of(" ", Tone::Plain)
         .and("■".repeat(full.min(MOST_CHARS)), tone)
         .and("□".repeat((cells - full).min(MOST_CHARS)), Tone::Quiet)
-}
-
-/// Nodes around the one in turn, under a heading.
-fn table(nodes: &[NodeRow], limit: usize) -> Vec<Row> {
-    let Some(room) = limit.checked_sub(1).filter(|room| *room > 0 && !nodes.is_empty()) else { return Vec::new() };
-    let current = nodes.iter().position(|row| row.is_current).unwrap_or(0);
-    let from = current.saturating_sub(room / 2).min(nodes.len().saturating_sub(room));
-    let shown = &nodes[from..nodes.len().min(from + room)];
-    let wide = |heading: &str, cell: fn(&NodeRow) -> String| {
-        let cells = shown.iter().map(|row| clean(&shortened(&cell(row), 40)).width());
-        cells.chain([heading.width()]).max().unwrap_or(0)
-    };
-    let columns: [(&str, fn(&NodeRow) -> String); 6] = [
-        ("node", |row| row.name.clone()),
-        ("state", |row| row.state.clone()),
-        ("guests", |row| row.guests.map_or_else(|| "-".to_owned(), |guests| guests.to_string())),
-        ("mem", |row| row.memory_percent.map_or_else(|| "-".to_owned(), |percent| format!("{percent} %"))),
-        ("PVE", |row| row.versions.clone()),
-        ("took", |row| row.took.clone()),
-    ];
-    let widths = columns.map(|(heading, cell)| wide(heading, cell));
-    let line = |cells: [String; 6], tones: [Tone; 6]| {
-        let cells = cells.into_iter().zip(widths).zip(tones).enumerate();
-        cells.fold(Row::of(" ", Tone::Plain), |row, (index, ((cell, width), tone))| {
-            row.and(padded(&clean(&shortened(&cell, 40)), width, index >= 2 && index != 4) + "  ", tone)
-        })
-    };
-    let heading = line(columns.map(|(heading, _)| heading.to_owned()), [Tone::Quiet; 6]);
-    let hidden = nodes.len() - shown.len();
-    let heading = if hidden > 0 { heading.and(format!("(and {hidden} more)"), Tone::Quiet) } else { heading };
-    let rows = shown.iter().map(|row| {
-        let name = if row.is_current { Tone::Title } else { Tone::Plain };
-        let rest = if row.tone == Tone::Quiet { Tone::Quiet } else { Tone::Plain };
-        line(columns.map(|(_, cell)| cell(row)), [name, row.tone, rest, rest, rest, rest])
-    });
-    std::iter::once(heading).chain(rows).collect()
-}
-
-fn padded(cell: &str, width: usize, right: bool) -> String {
-    let padding = " ".repeat(width.saturating_sub(cell.width()));
-    if right { format!("{padding}{cell}") } else { format!("{cell}{padding}") }
-}
-
-/// A line for each subject, or as many in a line as there is room for.
-fn packed(says: &[Said], width: usize, roomy: bool) -> Vec<Row> {
-    let mut rows: Vec<Row> = Vec::new();
-    for said in says {
-        let joined = said.iter().enumerate().fold(Row::default(), |row, (index, (words, tone))| {
-            let comma = if index > 0 { ", " } else { "" };
-            row.and(format!("{comma}{words}"), *tone)
-        });
-        match rows.last_mut().filter(|row| !roomy && row.width() + 3 + joined.width() < width) {
-            Some(row) => {
-                row.0.push(("   ".to_owned(), Tone::Plain));
-                row.0.extend(joined.0);
-            }
-            None => rows.push(Row(Row::of(" ", Tone::Plain).0.into_iter().chain(joined.0).collect())),
-        }
-    }
-    rows
 }
 
 /// ` moving  vm:107 ldap1  hv02→hv04   71 %  11/16 GiB  112 MiB/s  0:08 of ~0:30`.
@@ -364,43 +276,6 @@ fn menu(picture: &Picture, width: usize) -> Vec<Row> {
     let choices = choices.map(|choice| vec![(choice, Tone::Title)]);
     let is = wrapped(&format!("Now: {is}."), Tone::Warn, width).into_iter().take(4);
     is.chain(packed(&choices, width, false)).collect()
-}
-
-/// Words in rows of their own, broken between words.
-fn wrapped(words: &str, tone: Tone, width: usize) -> Vec<Row> {
-    labelled(" ", words, tone, width)
-}
-
-/// The same behind a label, and further rows below the first word.
-fn labelled(label: &str, words: &str, tone: Tone, width: usize) -> Vec<Row> {
-    let room = width.saturating_sub(label.width()).max(8);
-    let text = clean(&shortened(words, 4 * MOST_CHARS));
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split(' ').flat_map(|word| pieces(word, room)) {
-        match lines.last_mut().filter(|line| line.width() + 1 + word.width() <= room) {
-            Some(line) => *line = format!("{line} {word}"),
-            None => lines.push(word),
-        }
-    }
-    let indent = " ".repeat(label.width());
-    let label = |index: usize| if index == 0 { label.to_owned() } else { indent.clone() };
-    lines.into_iter().enumerate().map(|(index, line)| Row::of(label(index), tone).and(line, tone)).collect()
-}
-
-/// A word that is longer than a row, in pieces.
-fn pieces(word: &str, room: usize) -> Vec<String> {
-    let (mut pieces, mut width) = (vec![String::new()], 0);
-    for c in word.chars() {
-        width += c.width().unwrap_or(0);
-        if width > room {
-            pieces.push(String::new());
-            width = c.width().unwrap_or(0);
-        }
-        if let Some(piece) = pieces.last_mut() {
-            piece.push(c);
-        }
-    }
-    pieces
 }
 
 fn style(tone: Tone, coloured: bool) -> Style {

@@ -3,13 +3,19 @@
 //! It reads the journal, and asks the driver through it; so it shows the same from anywhere, and ends without the run.
 
 mod cluster;
+mod facts;
 pub(crate) mod frame;
+mod happened;
 mod lines;
+mod nodes;
 mod picture;
 mod reading;
+mod rows;
 mod screen;
+mod table;
 #[cfg(test)]
 pub(crate) mod tests;
+mod tone;
 
 use std::io::IsTerminal;
 

@@ -1,46 +1,20 @@
 //! What is shown of a run at one moment: made of the journal, and nothing else. What nobody has read is not known here.
 
-use std::collections::BTreeMap;
-
-use quorate_core::ids::{GuestId, NodeName, StepId, UnixMs};
-use quorate_core::plan::NodeStep;
-use quorate_core::progress::{Glance, NodeGlance, Progress, Transfer};
-use quorate_core::run::Event;
-use quorate_core::steps::{OnNode, Step};
+use quorate_core::ids::UnixMs;
+use quorate_core::progress::Transfer;
+use quorate_core::steps::OnNode;
 use quorate_core::time_left::TimeLeft;
-use quorate_core::view::{NodePhase, NodeView, RunPhase, StepView, View};
-use quorate_journal::Entry;
+use quorate_core::view::{NodePhase, RunPhase, View};
 use serde_json::{Value, json};
 
 use super::cluster::{self, Said};
+use super::facts::Facts;
+use super::happened::events;
+use super::nodes::{NodeRow, nodes};
+use super::tone::Tone;
 use crate::render::driver::Standing;
 use crate::render::log;
 use crate::render::units::{clock, duration, minutes, moment, until};
-
-/// A driver whose clock differs by more from that of its machine runs in a lab.
-const SAME_CLOCK_S: u64 = 5;
-
-/// Events that are kept for the picture.
-const LAST_EVENTS: usize = 200;
-
-/// How much something matters to the one who looks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Tone {
-    #[default]
-    Plain,
-    /// A heading.
-    Title,
-    /// Worth reading only if one looks for it.
-    Quiet,
-    /// Done, or as it should be.
-    Good,
-    /// At work.
-    Busy,
-    /// Something is not as usual.
-    Warn,
-    /// Something lies still, or is wrong.
-    Bad,
-}
 
 /// What is shown.
 #[derive(Clone, Debug, Default)]
@@ -75,22 +49,6 @@ pub(crate) struct Picture {
     driver: Value,
 }
 
-/// A node.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct NodeRow {
-    pub(crate) name: String,
-    pub(crate) state: String,
-    pub(crate) tone: Tone,
-    pub(crate) guests: Option<usize>,
-    pub(crate) memory_percent: Option<u8>,
-    pub(crate) versions: String,
-    pub(crate) took: String,
-    /// What is left of it, in seconds.
-    pub(crate) left_s: Option<u64>,
-    /// It is the one in turn, or the next one.
-    pub(crate) is_current: bool,
-}
-
 /// A guest that travels.
 #[derive(Clone, Debug)]
 pub(crate) struct Moving {
@@ -108,49 +66,6 @@ pub(crate) struct Down {
     /// In the whole run.
     pub(crate) for_s: u64,
     pub(crate) agreed_s: Option<u64>,
-}
-
-/// All that a picture is made of.
-pub(crate) struct Facts<'a> {
-    pub(crate) view: &'a View,
-    pub(crate) entries: &'a [Entry],
-    pub(crate) progress: Option<&'a Progress>,
-    pub(crate) standing: &'a Standing,
-}
-
-impl Facts<'_> {
-    fn glance(&self) -> Option<&Glance> {
-        self.progress?.glance.as_ref()
-    }
-
-    /// Now, by the clock of the run: this machine's, except in a lab, whose time runs faster.
-    fn now(&self) -> UnixMs {
-        let last = self.view.state.last_event;
-        if let Some(ended) = self.view.ended {
-            return ended;
-        }
-        match self.progress {
-            Some(Progress { at, wall, .. }) if at.since_s(*wall).max(wall.since_s(*at)) <= SAME_CLOCK_S => {
-                self.standing.now.max(last)
-            }
-            Some(progress) => progress.at.max(last),
-            None => last,
-        }
-    }
-
-    /// The same text with the names of guests behind their ids.
-    fn named(&self, text: &str) -> String {
-        let word = |word: &str| GuestId::parse(word).map_or_else(|| word.to_owned(), |guest| self.guest(guest));
-        text.split(' ').map(word).collect::<Vec<_>>().join(" ")
-    }
-
-    /// `vm:114 voip`.
-    fn guest(&self, guest: GuestId) -> String {
-        match self.glance().and_then(|glance| glance.names.get(&guest)) {
-            Some(name) => format!("{guest} {name}"),
-            None => guest.to_string(),
-        }
-    }
 }
 
 impl Picture {
@@ -295,108 +210,6 @@ fn node_in_turn(view: &View) -> Option<(usize, usize)> {
     (!nodes.is_empty()).then(|| (begun.max(1).min(nodes.len()), nodes.len()))
 }
 
-fn nodes(facts: &Facts<'_>, left: Option<&TimeLeft>, now: UnixMs) -> Vec<NodeRow> {
-    let in_run = facts.view.nodes();
-    let next = in_run.iter().find(|node| node.phase != NodePhase::Done).map(|node| node.node.clone());
-    let mut rows: Vec<NodeRow> = Vec::new();
-    for node in &in_run {
-        let seen = facts.glance().and_then(|glance| glance.nodes.get(&node.node));
-        let is_next = next.as_ref() == Some(&node.node) && facts.view.ended.is_none();
-        let (state, tone) = state_of(facts, node, is_next, now);
-        let left_s = left.and_then(|left| left.nodes_s.get(&node.node));
-        let (took, left_s) = (took(node, left_s, now), left_s.copied());
-        rows.push(NodeRow { state, tone, took, left_s, is_current: is_next, ..row(&node.node, seen) });
-    }
-    let others = facts.glance().into_iter().flat_map(|glance| &glance.nodes);
-    for (name, seen) in others.filter(|(name, _)| in_run.iter().all(|node| node.node != **name)) {
-        rows.push(NodeRow { state: "not in this run".to_owned(), tone: Tone::Quiet, ..row(name, Some(seen)) });
-    }
-    rows
-}
-
-fn row(name: &NodeName, seen: Option<&NodeGlance>) -> NodeRow {
-    let from = seen.and_then(|seen| seen.from.as_ref()).map(ToString::to_string);
-    let to = seen.and_then(|seen| seen.to.as_ref()).map(ToString::to_string);
-    NodeRow {
-        name: name.to_string(),
-        guests: seen.and_then(|seen| seen.guests),
-        memory_percent: seen.and_then(|seen| seen.memory_percent).filter(|_| seen.is_some_and(is_online)),
-        versions: match (from, to) {
-            (Some(from), Some(to)) if from != to => format!("{from}→{to}"),
-            (Some(one), _) | (None, Some(one)) => one,
-            (None, None) => "-".to_owned(),
-        },
-        ..NodeRow::default()
-    }
-}
-
-fn is_online(seen: &NodeGlance) -> bool {
-    seen.online == Some(true)
-}
-
-fn took(node: &NodeView, left_s: Option<&u64>, now: UnixMs) -> String {
-    match (node.started, node.ended) {
-        (Some(from), Some(to)) => minutes(to.since_s(from)),
-        (Some(from), None) => minutes(now.since_s(from)),
-        (None, _) => left_s.map_or_else(String::new, |left_s| format!("~{}", minutes(*left_s))),
-    }
-}
-
-fn state_of(facts: &Facts<'_>, node: &NodeView, is_next: bool, now: UnixMs) -> (String, Tone) {
-    match node.phase {
-        NodePhase::Done => return ("done".to_owned(), Tone::Good),
-        NodePhase::Working if facts.view.ended.is_some() => return ("NOT FINISHED".to_owned(), Tone::Bad),
-        NodePhase::Waiting if facts.view.ended.is_some() => return ("not begun".to_owned(), Tone::Plain),
-        NodePhase::Waiting if is_next => return ("next".to_owned(), Tone::Plain),
-        NodePhase::Waiting => return ("waiting".to_owned(), Tone::Quiet),
-        NodePhase::Working => {}
-    }
-    let view = facts.view;
-    let mine = || view.under_way().filter(|step| step.node.as_ref() == Some(&node.node));
-    // What happens to the node itself says more than what happens to its guests.
-    let rank = |step: &&StepView| match step.step.on_node() {
-        OnNode::Reboots => 0,
-        OnNode::WaitsBack => 1,
-        OnNode::Upgrades => 2,
-        _ if step.step.is_move() => 4,
-        _ => 3,
-    };
-    let Some(step) = mine().min_by_key(rank) else {
-        return (format!("{} of {} steps done", node.done, node.total), Tone::Busy);
-    };
-    let elapsed = elapsed_of_planned(now.since_s(step.started), TimeLeft::planned_s(view, step));
-    match step.step.on_node() {
-        OnNode::Reboots => (format!("REBOOTING {elapsed}"), Tone::Warn),
-        OnNode::WaitsBack => (format!("coming back {elapsed}"), Tone::Busy),
-        OnNode::Upgrades => (format!("packages {elapsed}"), Tone::Busy),
-        _ if step.step.is_move() => (moves_of(view, &node.node), Tone::Busy),
-        _ => (format!("{} {elapsed}", words(&step.step)), Tone::Busy),
-    }
-}
-
-/// `1:12 of ~2:30`.
-fn elapsed_of_planned(elapsed_s: u64, planned_s: Option<u64>) -> String {
-    match planned_s.filter(|planned_s| *planned_s > 0) {
-        Some(planned_s) => format!("{} of ~{}", clock(elapsed_s), clock(planned_s)),
-        None => clock(elapsed_s),
-    }
-}
-
-/// A step of a node in few words.
-fn words(step: &Step) -> String {
-    let guest = step.guest().map(|guest| format!(" {guest}")).unwrap_or_default();
-    format!("{}{guest}", step.kind().verb().replace('-', " "))
-}
-
-/// `guests move: 3 of 7 done`.
-fn moves_of(view: &View, node: &NodeName) -> String {
-    let plan = view.state.plan.iter().flat_map(|plan| &plan.node_steps);
-    let node_step: Option<&NodeStep> = plan.into_iter().find(|of| of.node.as_ref() == Some(node));
-    let moves = || node_step.into_iter().flat_map(|of| &of.steps).filter(|planned| planned.step.is_move());
-    let done = moves().filter(|planned| view.state.is_done(&planned.id)).count();
-    format!("guests move: {done} of {} done", moves().count())
-}
-
 fn moving(facts: &Facts<'_>, now: UnixMs) -> Vec<Moving> {
     let begun = facts.view.under_way().filter(|step| step.attempts > 0);
     let moves = begun.filter_map(|step| Some((step, step.step.moves()?)));
@@ -437,57 +250,4 @@ fn not_as_it_was(view: &View) -> Vec<String> {
         }
     });
     all
-}
-
-fn events(facts: &Facts<'_>) -> Vec<(UnixMs, String, Tone)> {
-    let mut begun: BTreeMap<&StepId, UnixMs> = BTreeMap::new();
-    let mut told = Vec::new();
-    for Entry { at, event, .. } in facts.entries {
-        let took = match event {
-            Event::StepStarted { id, .. } => {
-                begun.entry(id).or_insert(*at);
-                None
-            }
-            Event::StepEnded { id, .. } => begun.remove(id).map(|from| at.since_s(from)),
-            _ => None,
-        };
-        if let Some(tone) = tone(event) {
-            let took = took.map(|took| format!("  ({})", clock(took))).unwrap_or_default();
-            told.push((*at, facts.named(&log::headline(event)) + &took, tone));
-        }
-    }
-    told.split_off(told.len().saturating_sub(LAST_EVENTS))
-}
-
-/// How much an event matters; none for what is only in the log.
-fn tone(event: &Event) -> Option<Tone> {
-    Some(match event {
-        Event::CommandAnswered { .. } | Event::FirstSeen { .. } | Event::OutputKept { .. } => return None,
-        // What is under way is shown by itself.
-        Event::StepStarted { attempt: 0 | 1, .. } => return None,
-        Event::StepEnded { outcome, .. } if outcome.is_done() => Tone::Good,
-        Event::StepStarted { .. }
-        | Event::StepEnded { .. }
-        | Event::CommandInDoubt { .. }
-        | Event::CommandNotDone { .. }
-        | Event::ThrottleChanged { .. }
-        | Event::CertificateTakenOver { .. }
-        | Event::Paused { .. }
-        | Event::AbortBegun { .. } => Tone::Warn,
-        Event::ChangedOutside { .. } => Tone::Bad,
-        Event::RunStarted { .. }
-        | Event::DriverTookOver { .. }
-        | Event::ListsRefreshBegun { .. }
-        | Event::ListsRefreshed { .. }
-        | Event::FoundSet { .. }
-        | Event::PlanAdopted { .. }
-        | Event::Consented { .. }
-        | Event::DowntimeAgreed { .. }
-        | Event::Waived { .. }
-        | Event::ConfirmedOff { .. }
-        | Event::GuestRanSince { .. }
-        | Event::FinalCheck { .. }
-        | Event::Resumed { .. }
-        | Event::RunEnded { .. } => Tone::Plain,
-    })
 }

@@ -6,7 +6,8 @@ use quorate_core::view::View;
 use quorate_journal::{Entry, Journal};
 
 use super::Left;
-use super::picture::{Facts, Picture};
+use super::facts::Facts;
+use super::picture::Picture;
 use crate::failure::Failure;
 use crate::render::driver::Standing;
 

@@ -15,8 +15,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
+use super::facts::Facts;
 use super::frame::{Frame, Over};
-use super::picture::{Facts, Picture};
+use super::picture::Picture;
 use crate::render::driver::{Standing, Works};
 use crate::render::golden::{self, BEGAN};
 

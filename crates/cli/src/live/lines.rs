@@ -12,7 +12,7 @@ use crate::clock::wall_now;
 use crate::commands::watch::Lines;
 use crate::context::Format;
 use crate::failure::Failure;
-use crate::render::page::{Page, print_json};
+use crate::render::page::{Page, is_read, print_json};
 use crate::render::units::time_of_day;
 
 /// How often the journal is read.
@@ -41,7 +41,7 @@ pub(super) async fn watch(journal: &Journal, run: &RunId, format: Format, since:
             tell(&picture, format);
             told = Some(wall_now());
         }
-        if let Some(left) = rests {
+        if let Some(left) = rests.or_else(|| (!is_read()).then_some(Left::Detached)) {
             return Ok(left);
         }
         pause().await;

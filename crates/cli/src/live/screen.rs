@@ -157,3 +157,66 @@ fn scrolled(up: usize, code: KeyCode, lines: usize, height: u16) -> Over {
     };
     Over::Log(up.min(most))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::golden;
+
+    /// Types these keys; what was asked, where the screen stands, and whether it was left.
+    fn typed(keys: &[KeyEvent], paused: bool) -> (Vec<Request>, Over, Option<Left>) {
+        let (journal, run) = (Journal::in_memory().unwrap(), RunId::new("golden"));
+        let pause = quorate_core::run::Pause::Operator { by: "anna".to_owned() };
+        let pause = paused.then(|| (golden::BEGAN, quorate_core::run::Event::Paused { pause }));
+        for (at, event) in golden::events(Some(3)).into_iter().chain(pause) {
+            journal.append(&run, at, &event).unwrap();
+        }
+        let reading = Reading::begin(&journal, &run).unwrap();
+        let mut screen = Screen { journal: &journal, run: &run, over: Over::Keys, said: None, height: 24 };
+        let left = keys.iter().find_map(|key| screen.key(*key, &reading));
+        let asked = journal.pending_requests(&run).unwrap().into_iter().map(|posted| posted.request);
+        (asked.collect(), screen.over, left)
+    }
+
+    fn key(key: char) -> KeyEvent {
+        KeyEvent::from(KeyCode::Char(key))
+    }
+
+    fn ctrl_c() -> KeyEvent {
+        KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL)
+    }
+
+    #[test]
+    fn what_changes_the_run_is_asked_through_the_journal_and_an_abort_only_after_a_question() {
+        assert_eq!(typed(&[key('p')], false), (vec![Request::Pause], Over::Keys, None));
+        assert_eq!(typed(&[key('P')], false), (vec![Request::Pause], Over::Keys, None));
+        assert_eq!(typed(&[key('a')], false), (Vec::new(), Over::Abort, None));
+        assert_eq!(typed(&[key('a'), key('n')], false), (Vec::new(), Over::Keys, None));
+        assert_eq!(typed(&[key('a'), key('y')], false), (vec![Request::Abort], Over::Keys, None));
+        assert_eq!(typed(&[key('r')], false), (Vec::new(), Over::Keys, None), "there is nothing to resume");
+        assert_eq!(typed(&[key('r')], true), (vec![Request::Resume], Over::Keys, None));
+    }
+
+    #[test]
+    fn ctrl_c_asks_and_a_second_one_leaves_at_once() {
+        assert_eq!(typed(&[ctrl_c()], false), (Vec::new(), Over::Menu, None));
+        assert_eq!(typed(&[ctrl_c(), ctrl_c()], false).2, Some(Left::Stop));
+        assert_eq!(typed(&[ctrl_c(), key('1')], false), (Vec::new(), Over::Keys, Some(Left::Detached)));
+        assert_eq!(typed(&[ctrl_c(), key('2')], false), (vec![Request::Pause], Over::Keys, None));
+        assert_eq!(typed(&[ctrl_c(), key('3')], false), (vec![Request::Abort], Over::Keys, None));
+        assert_eq!(typed(&[ctrl_c(), KeyEvent::from(KeyCode::Enter)], false), (Vec::new(), Over::Keys, None));
+        assert_eq!(typed(&[ctrl_c(), key('x')], false), (Vec::new(), Over::Menu, None), "no other key is an answer");
+        assert_eq!(typed(&[key('l'), ctrl_c()], false).1, Over::Menu, "wherever one is");
+    }
+
+    #[test]
+    fn the_log_is_scrolled_within_its_lines_and_left_by_the_key_that_opened_it() {
+        let scrolled_by = |code| scrolled(0, code, 100, 24);
+        assert_eq!(scrolled_by(KeyCode::Up), Over::Log(1));
+        assert_eq!(scrolled_by(KeyCode::Down), Over::Log(0));
+        assert_eq!(scrolled_by(KeyCode::Home), Over::Log(77), "one row is for the keys");
+        assert_eq!(scrolled(77, KeyCode::PageUp, 100, 24), Over::Log(77));
+        assert_eq!(scrolled_by(KeyCode::Char('l')), Over::Keys);
+        assert_eq!(scrolled(5, KeyCode::Up, 3, 24), Over::Log(0), "all of it fits");
+    }
+}

@@ -296,3 +296,13 @@ fn a_summary_is_one_line_and_the_json_has_kind_and_version() {
     assert_eq!((&json["kind"], &json["version"], &json["node"]), (&"progress".into(), &1.into(), &2.into()));
     assert_eq!(json["down"][0]["for-s"], 8);
 }
+
+#[test]
+fn the_guide_names_every_field_of_the_json() {
+    let page = include_str!("../../../../docs/guide/watch.md");
+    let json = container_down().picture().json();
+    let inner = ["nodes", "moving", "down"].map(|list| json[list][0].clone());
+    for (field, _) in [json].iter().chain(&inner).filter_map(|value| value.as_object()).flatten() {
+        assert!(page.contains(&format!("`{field}`")), "{field}");
+    }
+}

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Characters of a line; more than any text of ours has, and than anyone reads.
 const MOST_CHARS: usize = 4000;
@@ -36,24 +37,38 @@ impl Page {
 
     /// Prints to standard output. A reader that has gone away (`| head`) is not an error.
     pub fn print(&self) {
-        write_all(io::stdout().lock(), self.as_str());
+        to_stdout(self.as_str());
     }
 
     /// Prints to standard error.
     pub fn print_err(&self) {
-        write_all(io::stderr().lock(), self.as_str());
+        let _ = write_all(io::stderr().lock(), self.as_str());
     }
 }
 
 /// Prints one JSON value on one line.
 pub fn print_json(value: &impl serde::Serialize) {
     let text = serde_json::to_string(value).expect("what we print is plain data and always serialises");
-    write_all(io::stdout().lock(), &(clean_json(&text) + "\n"));
+    to_stdout(&(clean_json(&text) + "\n"));
 }
 
-fn write_all(mut to: impl Write, text: &str) {
-    // If this fails, there is nowhere left to report it.
-    let _ = to.write_all(text.as_bytes()).and_then(|()| to.flush());
+/// Whoever read standard output has gone away.
+static UNREAD: AtomicBool = AtomicBool::new(false);
+
+/// Does anybody still read standard output? For what would print on and on.
+pub(crate) fn is_read() -> bool {
+    !UNREAD.load(Ordering::Relaxed)
+}
+
+fn to_stdout(text: &str) {
+    if !write_all(io::stdout().lock(), text) {
+        UNREAD.store(true, Ordering::Relaxed);
+    }
+}
+
+/// If this fails, there is nowhere left to report it.
+fn write_all(mut to: impl Write, text: &str) -> bool {
+    to.write_all(text.as_bytes()).and_then(|()| to.flush()).is_ok()
 }
 
 /// The text, or its beginning and how much more there is.

@@ -169,6 +169,20 @@ fn a_waiver_is_shown_before_the_run_and_its_reason_is_in_the_journal_and_in_the_
     assert_eq!(driving.exit_code(), 11);
 }
 
+/// Another process was told all of it: what the driver saw, each event from then on, and the end.
+fn watched_to_its_end(watching: Child) {
+    let told = watching.wait_with_output().unwrap();
+    assert_eq!(told.status.code(), Some(0));
+    let told = String::from_utf8(told.stdout).unwrap();
+    let lines: Vec<Value> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (first, last) = (&lines[0], lines.last().unwrap());
+    assert_eq!((&first["kind"], &first["node"], &first["of-nodes"]), (&"progress".into(), &1.into(), &3.into()));
+    assert!(first["nodes"][0]["memory-percent"].is_u64(), "{first}");
+    assert!(first["down"].as_array().is_some_and(|down| !down.is_empty()), "vm:116 is shut down: {first}");
+    assert!(lines.iter().any(|line| line["what"]["event"] == "abort-begun"), "{told}");
+    assert_eq!((&last["kind"], &last["phase"]), (&"progress".into(), &"aborted".into()));
+}
+
 #[test]
 fn an_abort_undoes_what_the_run_changed_and_ends() {
     let lab = demo_lab();
@@ -176,8 +190,11 @@ fn an_abort_undoes_what_the_run_changed_and_ends() {
     session.change_config("[\"restart-containers\"]", "[\"restart-containers\", \"shutdown-guests\", \"eject-media\"]");
     let driving = drive(session, "run");
     wait_for_step(session, "upgrade-packages");
+    let watching = session.start(&["attach", "--json"]);
     session.run(&["abort"]).expect(0, &["undoes what is left to undo"]);
     assert_eq!(driving.exit_code(), 11);
+    watched_to_its_end(watching);
+    session.run(&["status", "--watch"]).expect(0, &["  --  aborted, node 1/3"]);
     session.run(&["report"]).expect(0, &["aborted", "Nothing is left to undo"]);
     session.run(&["inspect"]).expect(0, &["flags: none", "vm:116  telephony        pve2  running"]);
 }

@@ -24,6 +24,9 @@ pub struct Failure {
 
 const UNTOUCHED: &str = "Nothing was changed on the cluster.";
 
+/// Lines of a message; none of ours has as many.
+const MOST_LINES: usize = 200;
+
 impl Failure {
     /// What happened, what it means, and what to do next, a line each.
     pub fn new(exit: Exit, happened: impl Into<String>, means: impl Into<String>, next: &[&str]) -> Self {
@@ -45,7 +48,7 @@ impl Failure {
     pub(crate) fn page(&self, program: &str) -> Page {
         let mut page = Page::default();
         // `happened` may be a message of several lines, with a snippet; each becomes a line here.
-        for (index, line) in self.happened.lines().enumerate() {
+        for (index, line) in self.happened.lines().take(MOST_LINES).enumerate() {
             page.line(if index == 0 { format!("{program}: {line}") } else { line.to_owned() });
         }
         page.line(format!("  what it means: {}", self.means));

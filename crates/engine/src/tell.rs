@@ -61,7 +61,7 @@ impl Driver<'_> {
     pub(crate) async fn sleep_and_tell(&mut self, time: Duration) {
         let ports = self.ports.clone();
         let mut sleep = ports.clock.sleep(time);
-        let Some(to_read) = self.to_read() else { return sleep.await };
+        let Some(to_read) = self.due_to_read() else { return sleep.await };
         let read = tokio::select! {
             biased;
             read = read(&ports, to_read) => read,
@@ -72,7 +72,7 @@ impl Driver<'_> {
         sleep.await;
     }
 
-    fn to_read(&mut self) -> Option<ToRead> {
+    fn due_to_read(&mut self) -> Option<ToRead> {
         let now = self.ports.clock.now();
         if !self.telling.is_told || now.since_s(self.telling.read) < READ_EVERY_S {
             return None;

@@ -112,6 +112,6 @@ async fn last_line(ports: &Ports, node: &NodeName, log: &str) -> Option<String> 
     let argv = ["tail", "-n", "20", log].map(str::to_owned);
     let output = ports.shell.run(node, &argv, DEADLINE).await.ok()?;
     // A line that is drawn anew, like dpkg's bar, is told as it is now.
-    let lines = output.stdout.lines().filter_map(|line| line.rsplit('\r').find(|part| !part.trim().is_empty()));
-    lines.last().map(|line| line.trim().to_owned()).filter(|_| output.succeeded())
+    let mut lines = output.stdout.lines().filter_map(|line| line.rsplit('\r').find(|part| !part.trim().is_empty()));
+    lines.next_back().map(|line| line.trim().to_owned()).filter(|_| output.succeeded())
 }

@@ -45,9 +45,8 @@ pub(super) async fn watch(journal: &Journal, run: &RunId) -> Result<Left, Failur
         if screen.draw(&mut terminal.0, &reading).is_err() {
             return Ok(Left::Detached);
         }
-        match reading.rests() {
-            Some(left @ (Left::RunOver | Left::Paused)) => return Ok(left),
-            _ => {}
+        if let Some(left @ (Left::RunOver | Left::Paused)) = reading.rests() {
+            return Ok(left);
         }
         let left = tokio::select! {
             () = pause() => None,
@@ -167,7 +166,7 @@ mod tests {
     fn typed(keys: &[KeyEvent], paused: bool) -> (Vec<Request>, Over, Option<Left>) {
         let (journal, run) = (Journal::in_memory().unwrap(), RunId::new("golden"));
         let pause = quorate_core::run::Pause::Operator { by: "anna".to_owned() };
-        let pause = paused.then(|| (golden::BEGAN, quorate_core::run::Event::Paused { pause }));
+        let pause = paused.then_some((golden::BEGAN, quorate_core::run::Event::Paused { pause }));
         for (at, event) in golden::events(Some(3)).into_iter().chain(pause) {
             journal.append(&run, at, &event).unwrap();
         }

@@ -255,6 +255,13 @@ fn what_the_run_brings_about_is_expected_and_what_it_does_not_is_not() {
 }
 
 #[test]
+fn what_a_name_hides_is_seen_and_does_nothing() {
+    let hostile = moving().told(|progress| progress.waiting = vec!["web\x1b[2J\u{202e}\n is still there".to_owned()]);
+    let text = painted(&hostile.picture(), &Over::Keys, (80, 24));
+    assert!(text.contains(" waits   web\\x1b[2J\\u{202e}\\n is still there\n"), "{text}");
+}
+
+#[test]
 fn what_is_unknown_is_never_shown_as_well() {
     let says = painted(&blind().picture(), &Over::Keys, (120, 40));
     for words in ["votes: unknown", "links: unknown", "Ceph: unknown", "HA: unknown"] {

@@ -50,7 +50,7 @@ pub struct Glance {
     pub nodes: BTreeMap<NodeName, NodeGlance>,
     /// Names of the guests that this run has, or had, in hand.
     pub names: BTreeMap<GuestId, String>,
-    /// Votes, by the quorate node that sees most of them; none if no node is known to be quorate.
+    /// Votes, by the node that sees most of them, a quorate one if there is one; none if no node was asked.
     pub votes: Option<Votes>,
     /// Corosync's links.
     pub links: Option<Links>,
@@ -87,6 +87,8 @@ pub struct Votes {
     pub expected: u32,
     /// Votes that are needed.
     pub needed: u32,
+    /// Is there a node that has quorum?
+    pub quorate: bool,
 }
 
 /// Corosync's links at a glance.
@@ -191,8 +193,9 @@ fn later(offered: Option<Version>, installed: Option<Version>) -> Option<Version
 }
 
 fn votes(views: &[&QuorumView]) -> Option<Votes> {
-    let quorate = views.iter().filter(|view| view.quorate).max_by_key(|view| view.total_votes)?;
-    Some(Votes { present: quorate.total_votes, expected: quorate.expected_votes, needed: quorate.quorum })
+    let seen = views.iter().max_by_key(|view| (view.quorate, view.total_votes))?;
+    let QuorumView { total_votes: present, expected_votes: expected, quorum: needed, quorate, .. } = **seen;
+    Some(Votes { present, expected, needed, quorate })
 }
 
 fn links(views: &[&QuorumView]) -> Links {
@@ -252,7 +255,7 @@ mod tests {
     fn what_was_not_read_is_not_there_and_nothing_is_made_up_for_it() {
         let fixture = || Fixture::cluster(3).vm(101, "pve1", 24).ceph();
         let all = seen(&fixture().snapshot());
-        assert_eq!(all.votes, Some(Votes { present: 3, expected: 3, needed: 2 }));
+        assert_eq!(all.votes, Some(Votes { present: 3, expected: 3, needed: 2, quorate: true }));
         assert_eq!(all.nodes[&NodeName::new("pve1")].guests, Some(1));
         assert_eq!(all.ceph.as_ref().map(|ceph| ceph.down.len()), Some(0));
         let mut blind = fixture().snapshot();

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use quorate_core::ids::NodeName;
+use quorate_core::ids::{NodeName, UnixMs};
 use quorate_core::progress::{CephGlance, Glance, HaGlance, Links, Votes};
 use quorate_core::snapshot::HealthLevel;
 use quorate_core::steps::{OnNode, Setting, Step};
 use quorate_core::view::View;
 
 use super::tone::Tone;
+use crate::render::units::clock;
 
 /// One subject: its words, each with its tone.
 pub(crate) type Said = Vec<(String, Tone)>;
@@ -38,8 +39,11 @@ fn to_undo(undo: &Step) -> String {
     format!("still to do: {}", undo.kind().title())
 }
 
+/// What was seen longer ago than this is told with its age, in seconds.
+const FRESH_S: u64 = 90;
+
 /// Everything, in one order.
-pub(crate) fn says(view: &View, glance: Option<&Glance>) -> Vec<Said> {
+pub(crate) fn says(view: &View, glance: Option<&Glance>, now: UnixMs) -> Vec<Said> {
     let Some(glance) = glance else {
         return vec![vec![("votes, links, Ceph and HA: not told yet".to_owned(), Tone::Quiet)]];
     };
@@ -51,6 +55,10 @@ pub(crate) fn says(view: &View, glance: Option<&Glance>) -> Vec<Said> {
         (_, None) => all.push(unknown("Ceph")),
     }
     all.push(glance.ha.as_ref().map_or_else(|| unknown("HA"), |seen| ha(seen, &expected)));
+    let age_s = now.since_s(glance.taken);
+    if age_s > FRESH_S {
+        all.push(vec![said(format!("seen {} ago", clock(age_s)), Tone::Warn)]);
+    }
     all
 }
 
@@ -94,8 +102,11 @@ impl Expected {
 }
 
 fn votes(glance: &Glance, votes: Option<Votes>, expected: &Expected) -> Said {
-    let Some(Votes { present, expected: of, needed }) = votes else { return unknown("votes") };
+    let Some(Votes { present, expected: of, needed, quorate }) = votes else { return unknown("votes") };
     let words = format!("votes {present}/{of} ({needed} needed)");
+    if !quorate {
+        return vec![said(format!("{words}: NO QUORUM"), Tone::Bad)];
+    }
     if present >= of {
         return vec![said(words, Tone::Good)];
     }

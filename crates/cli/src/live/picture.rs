@@ -86,7 +86,7 @@ impl Picture {
             percent: left.as_ref().map(|left| left.percent),
             left_s: left.as_ref().filter(|_| view.ended.is_none()).map(|left| left.left_s),
             nodes: nodes(facts, left.as_ref(), now),
-            cluster_says: cluster::says(view, facts.glance()),
+            cluster_says: cluster::says(view, facts.glance(), now),
             moving: moving(facts, now),
             down: down(facts, now),
             waiting: waits.map(|progress| progress.waiting.clone()).unwrap_or_default(),
@@ -137,6 +137,10 @@ impl Picture {
         let moving = self.moving.iter().map(|of| {
             json!({ "guest": of.guest, "way": of.way, "transfer": of.transfer, "for-s": of.for_s, "planned-s": of.planned_s })
         });
+        let says = self.cluster_says.iter().map(|said| {
+            let words: Vec<&str> = said.iter().map(|(words, _)| words.as_str()).collect();
+            words.join(", ")
+        });
         let down = self.down.iter();
         let down = down.map(|of| json!({ "guest": of.guest, "for-s": of.for_s, "agreed-s": of.agreed_s }));
         json!({
@@ -145,7 +149,7 @@ impl Picture {
             "percent": self.percent, "left-s": self.left_s,
             "end": self.left_s.map(|left_s| self.now.plus_s(left_s)), "driving": self.driver,
             "nodes": nodes.collect::<Vec<_>>(), "moving": moving.collect::<Vec<_>>(), "down": down.collect::<Vec<_>>(),
-            "waiting": self.waiting, "packages": self.packages, "not-as-it-was": self.to_undo,
+            "says": says.collect::<Vec<_>>(), "waiting": self.waiting, "packages": self.packages, "not-as-it-was": self.to_undo,
         })
     }
 }

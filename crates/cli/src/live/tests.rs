@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use quorate_core::ids::{GuestId, NodeName, UnixMs};
 use quorate_core::observed::Observed::Known;
-use quorate_core::progress::{Glance, Progress, Transfer};
+use quorate_core::progress::{Glance, Progress, Transfer, Votes};
 use quorate_core::run::{Event, Pause, RunOutcome, RunState, Stuck};
 use quorate_core::snapshot::{PendingPackage, Snapshot};
 use quorate_core::view::View;
@@ -50,7 +50,8 @@ impl Moment {
         let now = events.last().expect("a run has events").0.plus_s(more_s);
         let state = RunState::of(events.iter().map(|(at, event)| (*at, event)));
         let before = Glance::of(&offered(), &RunState::default(), None);
-        let glance = Glance::of(&offered(), &state, Some(&before));
+        let seen = Snapshot { taken: now, ..offered() };
+        let glance = Glance::of(&seen, &state, Some(&before));
         let progress = Progress { at: now, glance: Some(glance), ..Progress::default() };
         Self { events, progress: Some(progress), standing: works(now) }
     }
@@ -75,6 +76,7 @@ fn works(now: UnixMs) -> Standing {
 /// The cluster with a new PVE on offer.
 fn offered() -> Snapshot {
     let mut snapshot = golden::snapshot();
+    snapshot.taken = BEGAN;
     for node in snapshot.nodes.values_mut() {
         let from = node.pve_version.known().cloned();
         if let Some(packages) = node.packages.known_mut() {
@@ -93,6 +95,7 @@ fn offered() -> Snapshot {
 fn without(name: &str, state: &RunState) -> Glance {
     let node = NodeName::new(name);
     let mut snapshot = offered();
+    snapshot.taken = golden::BEGAN.plus_s(300);
     let before = Glance::of(&snapshot, state, None);
     snapshot.nodes.get_mut(&node).expect("it is there").online = Known(false);
     for view in snapshot.quorum.values_mut().filter_map(|view| view.known_mut()) {
@@ -139,6 +142,7 @@ fn container_down() -> Moment {
     Moment { events, standing: works(now), ..verb }.told(|progress| {
         progress.at = now;
         if let Some(glance) = &mut progress.glance {
+            glance.taken = now;
             glance.names.insert(GuestId::ct(201), "wiki".to_owned());
         }
     })
@@ -171,7 +175,7 @@ fn over(outcome: RunOutcome) -> Moment {
 
 fn blind() -> Moment {
     Moment::until("upgrade-packages", 30).told(|progress| {
-        progress.glance = Some(Glance::default());
+        progress.glance = Some(Glance { taken: progress.at, ..Glance::default() });
         progress.packages = Some("Setting up pve-manager (9.9.4) ...".to_owned());
     })
 }
@@ -252,6 +256,21 @@ fn what_the_run_brings_about_is_expected_and_what_it_does_not_is_not() {
     let glance = rebooting().progress.and_then(|progress| progress.glance);
     let text = painted(&moving().told(|progress| progress.glance = glance).picture(), &Over::Keys, (120, 40));
     assert!(!text.contains("expected)") && text.contains("not by this run"), "{text}");
+}
+
+#[test]
+fn without_quorum_that_is_what_the_votes_say_and_an_old_look_says_how_old_it_is() {
+    let moment = |at_s: u64, quorate: bool| {
+        rebooting().told(|progress| {
+            let glance = progress.glance.as_mut().expect("it was seen");
+            glance.votes = glance.votes.map(|votes| Votes { quorate, ..votes });
+            progress.at = glance.taken.plus_s(at_s);
+        })
+    };
+    let text = |at_s, quorate| painted(&moment(at_s, quorate).picture(), &Over::Keys, (120, 40));
+    assert!(text(30, false).contains("votes 2/3 (2 needed): NO QUORUM"), "{}", text(30, false));
+    assert!(!text(30, true).contains("NO QUORUM") && !text(30, true).contains("\n seen "));
+    assert!(text(190, true).contains(" seen 3:10 ago"), "{}", text(190, true));
 }
 
 #[test]

@@ -43,23 +43,47 @@ pub(super) fn at_most(rows: &[Row], limit: usize) -> Vec<Row> {
     if shown == 0 { rows[..1].to_vec() } else { rows[..shown].iter().cloned().chain([more]).collect() }
 }
 
-/// A line for each subject, or as many in a line as there is room for.
+/// A line for each subject, or as many in a line as there is room for; one that is too long goes on in the next.
 pub(super) fn packed(says: &[Said], width: usize, roomy: bool) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     for said in says {
-        let joined = said.iter().enumerate().fold(Row::default(), |row, (index, (words, tone))| {
-            let comma = if index > 0 { ", " } else { "" };
-            row.and(format!("{comma}{words}"), *tone)
-        });
-        match rows.last_mut().filter(|row| !roomy && row.width() + 3 + joined.width() < width) {
+        let mut lines = lines_of(said, width.saturating_sub(1)).into_iter();
+        let Some(first) = lines.next() else { continue };
+        match rows.last_mut().filter(|row| !roomy && row.width() + 3 + first.width() < width) {
             Some(row) => {
                 row.0.push(("   ".to_owned(), Tone::Plain));
-                row.0.extend(joined.0);
+                row.0.extend(first.0);
             }
-            None => rows.push(Row(Row::of(" ", Tone::Plain).0.into_iter().chain(joined.0).collect())),
+            None => rows.push(indented(1, first)),
         }
+        rows.extend(lines.map(|line| indented(3, line)));
     }
     rows
+}
+
+/// One subject, broken only between its parts.
+fn lines_of(said: &Said, width: usize) -> Vec<Row> {
+    let mut lines: Vec<Row> = Vec::new();
+    for (words, tone) in said {
+        let part = Row::of(words.clone(), *tone);
+        match lines.last_mut().filter(|line| line.width() + 3 + part.width() <= width) {
+            Some(line) => {
+                line.0.push((", ".to_owned(), *tone));
+                line.0.extend(part.0);
+            }
+            None => {
+                if let Some(line) = lines.last_mut() {
+                    line.0.push((",".to_owned(), *tone));
+                }
+                lines.push(part);
+            }
+        }
+    }
+    lines
+}
+
+fn indented(columns: usize, row: Row) -> Row {
+    Row(Row::of(" ".repeat(columns), Tone::Plain).0.into_iter().chain(row.0).collect())
 }
 
 /// Words in rows of their own, broken between words.

@@ -274,6 +274,17 @@ fn without_quorum_that_is_what_the_votes_say_and_an_old_look_says_how_old_it_is(
 }
 
 #[test]
+fn a_subject_that_is_longer_than_a_row_goes_on_in_the_next() {
+    let moment = rebooting().told(|progress| {
+        let ceph = progress.glance.as_mut().and_then(|glance| glance.ceph.as_mut()).expect("it has Ceph");
+        ceph.unclean_pgs = Some(75);
+    });
+    let text = painted(&moment.picture(), &Over::Keys, (80, 24));
+    let lines = " Ceph: 1 OSD of pve2 down (expected), noout pve2 (expected),\n   75 of ";
+    assert!(text.contains(lines), "{text}");
+}
+
+#[test]
 fn what_a_name_hides_is_seen_and_does_nothing() {
     let hostile = moving().told(|progress| progress.waiting = vec!["web\x1b[2J\u{202e}\n is still there".to_owned()]);
     let text = painted(&hostile.picture(), &Over::Keys, (80, 24));

@@ -19,6 +19,7 @@ const WORDS: &str = include_str!("lab_differences.md");
 /// The name of a table in the tests, and the file that has it.
 const TABLES: &[(&str, &str)] = &[
     ("ACCEPTED", "fixtures/accepted_differences.rs"),
+    ("EXPORT", "fixtures/export_differences.rs"),
     ("UNDESCRIBED", "wire_contract/undescribed.rs"),
     ("LEFT_OUT", "wire_contract/differences.rs"),
 ];

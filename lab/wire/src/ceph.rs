@@ -23,15 +23,16 @@ pub(super) enum Detail {
 /// `{"status","checks","mutes"}`.
 pub(super) fn health(ceph: &Ceph, now_ms: u64, detail: Detail) -> Value {
     let (status, checks) = ceph.health(now_ms);
-    let checks: Map<_, _> = checks.iter().map(|check| (check.code.clone(), health_check(check, detail))).collect();
+    let checks: Map<_, _> =
+        checks.iter().map(|check| (check.code.clone(), health_check(ceph, check, detail))).collect();
     json!({"status": status, "checks": checks, "mutes": []})
 }
 
-fn health_check(check: &HealthCheck, detail: Detail) -> Value {
+fn health_check(ceph: &Ceph, check: &HealthCheck, detail: Detail) -> Value {
     let mut entry = object(json!({
         "severity": check.severity,
         "summary": {"message": check.summary, "count": check.count},
-        "muted": false,
+        "muted": ceph.muted.contains(&check.code),
     }));
     if detail == Detail::Full {
         let lines = check.detail.iter().map(|line| json!({"message": line}));
@@ -154,14 +155,20 @@ pub(super) fn flags(ceph: &Ceph) -> Vec<String> {
     ceph.flags.iter().cloned().chain(PERMANENT.map(str::to_owned)).collect()
 }
 
+/// The flags that are set for a CRUSH node, a device class or `osd.3`.
+fn flags_of<'a>(ceph: &'a Ceph, name: &str) -> Vec<&'a str> {
+    let noout = ceph.noout_group.contains(name).then_some("noout");
+    noout.into_iter().chain(ceph.other_flags.get(name).into_iter().flatten().map(String::as_str)).collect()
+}
+
 /// `ceph osd dump -f json`.
 pub(super) fn osd_dump(world: &World, ceph: &Ceph) -> Value {
     let flags = flags(ceph);
     let set: BTreeSet<_> = flags.iter().collect();
     let flagged = |of_class: bool| -> Map<String, Value> {
-        let names = ceph.noout_group.iter().filter(|who| !who.starts_with("osd."));
-        let names = names.filter(|who| (who.as_str() == DEVICE_CLASS) == of_class);
-        names.map(|name| (name.clone(), json!(["noout"]))).collect()
+        let names = ceph.noout_group.iter().chain(ceph.other_flags.keys()).filter(|who| !who.starts_with("osd."));
+        let names: BTreeSet<&String> = names.filter(|who| (who.as_str() == DEVICE_CLASS) == of_class).collect();
+        names.into_iter().map(|name| (name.clone(), json!(flags_of(ceph, name)))).collect()
     };
     let pools: Vec<_> = ceph
         .pools
@@ -185,9 +192,7 @@ pub(super) fn osd_dump(world: &World, ceph: &Ceph) -> Value {
             if osd.up {
                 state.push("up");
             }
-            if ceph.noout_group.contains(&id.to_string()) {
-                state.push("noout");
-            }
+            state.extend(flags_of(ceph, &id.to_string()));
             let in_ = u8::from(osd.in_);
             let uuid = format!("00000000-0000-4000-a000-{:012x}", id.0);
             json!({"osd": id, "uuid": uuid, "up": u8::from(osd.up), "in": in_, "weight": in_, "state": state})

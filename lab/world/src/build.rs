@@ -201,10 +201,13 @@ fn build_node(file: &ClusterFile, part: &NodePart, nodeid: u32, booted_ms: u64, 
             // PVE has refreshed them last night.
             lists_at_ms: refreshed_ms,
             held: BTreeSet::new(),
+            kept: BTreeSet::new(),
+            removals: BTreeSet::new(),
             broken: Vec::new(),
             interrupted: false,
             locked_by: None,
         },
+        old_manager: None,
         renewed_certificate: None,
         greeting: None,
         compute_only: part.compute_only,
@@ -256,6 +259,7 @@ fn repositories(ceph: Option<&str>) -> Vec<Repository> {
         uri: uri.to_owned(),
         suite: suite.to_owned(),
         component: component.to_owned(),
+        ..Repository::default()
     };
     let mut all = vec![
         entry("debian.sources", "http://deb.debian.org/debian", "trixie", "main"),
@@ -280,6 +284,7 @@ fn build_storage(part: &crate::cluster_file::StoragePart) -> Storage {
         pool: part.pool.clone(),
         total_bytes: part.total_gib * GIB,
         used_bytes: part.used_gib * GIB,
+        used_on: BTreeMap::new(),
         only_on: part.only_on.iter().map(|(volume, nodes)| (volume.clone(), nodes.iter().cloned().collect())).collect(),
         files: part.files.iter().map(|(volume, mib)| (volume.clone(), mib * MIB)).collect(),
         inactive_on: BTreeSet::new(),

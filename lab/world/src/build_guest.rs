@@ -61,6 +61,7 @@ pub(super) fn build_guest(part: &GuestPart, now_ms: u64) -> Result<Guest, Cluste
         running_qemu: None,
         running_machine: None,
         pid: 0,
+        resident_bytes: None,
         dirty_bytes_per_s: part.dirty_mib_per_s * MIB,
         shutdown_ms: part.shutdown_s * 1000,
         stalled: false,

@@ -36,10 +36,16 @@ pub struct Ceph {
     pub pools: BTreeMap<u32, Pool>,
     /// All placement groups.
     pub pgs: Vec<Pg>,
+    /// Health checks that Ceph reports besides those that follow from all this, and which of all are muted.
+    pub reported: Vec<HealthCheck>,
+    /// Codes of health checks that an administrator has muted.
+    pub muted: BTreeSet<String>,
     /// Cluster-wide flags that were set (`noout`, ...), in addition to the permanent ones.
     pub flags: BTreeSet<String>,
     /// CRUSH nodes, device classes and `osd.N` that have noout.
     pub noout_group: BTreeSet<String>,
+    /// Other flags by such names.
+    pub other_flags: BTreeMap<String, BTreeSet<String>>,
     /// `mon_osd_down_out_interval`.
     pub down_out_interval_ms: u64,
     /// OSD map epoch.
@@ -93,6 +99,8 @@ pub struct Osd {
     pub host: NodeName,
     /// The host that CRUSH has it below: mostly called like the node.
     pub crush_host: String,
+    /// Where it serves clients and where it copies data, if that is not its node's own address.
+    pub addresses: Vec<std::net::IpAddr>,
     /// Was it made and never started? It has told nobody where it is.
     pub never_ran: bool,
     /// Is the process running?

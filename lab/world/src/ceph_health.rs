@@ -68,8 +68,18 @@ impl Ceph {
         self.osd_checks(&mut checks);
         self.full_checks(now_ms, &mut checks);
         self.pg_checks(now_ms, &mut checks);
+        for check in &self.reported {
+            checks.retain(|own| own.code != check.code);
+            checks.push(check.clone());
+        }
         checks.sort_by(|a, b| a.code.cmp(&b.code));
-        let status = if checks.is_empty() { "HEALTH_OK" } else { "HEALTH_WARN" };
+        let loud = checks.iter().filter(|check| !self.muted.contains(&check.code));
+        // The worse one comes first in the alphabet.
+        let status = loud.map(|check| match check.severity.as_str() {
+            "HEALTH_ERR" => "HEALTH_ERR",
+            _ => "HEALTH_WARN",
+        });
+        let status = status.min().unwrap_or("HEALTH_OK");
         (status, checks)
     }
 

@@ -47,6 +47,7 @@ mod split;
 mod start_needs;
 pub mod store;
 pub mod storm;
+mod surroundings;
 pub mod tasks;
 #[cfg(test)]
 mod tests;

@@ -7,34 +7,65 @@ use quorate_core::version::Version;
 
 use super::World;
 use super::migration::{Migration, Mode};
-use super::node::Node;
+use super::node::{Address, Node};
 
 /// Networks of the links, as `/etc/network/interfaces` has them.
 const LINK_PREFIX: u8 = 24;
 
-/// An address of a machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Address {
-    /// The address.
-    pub ip: IpAddr,
-    /// Length of its network's prefix.
-    pub prefix: u8,
-}
-
 impl Node {
     /// Its addresses: those of its links, the first of which is its own, and further ones.
     pub fn addresses(&self) -> Vec<Address> {
-        let links =
-            self.links.iter().filter_map(|link| Some(Address { ip: link.address.parse().ok()?, prefix: LINK_PREFIX }));
+        if !self.surroundings.interfaces.is_empty() {
+            let all = self.surroundings.interfaces.iter();
+            return all.filter(|address| address.interface != "lo").cloned().collect();
+        }
+        let links = self.links.iter().filter_map(|link| Some((link.address.parse().ok()?, LINK_PREFIX)));
         let more = self.surroundings.addresses.iter().filter_map(|text| {
             let (ip, prefix) = text.split_once('/')?;
-            Some(Address { ip: ip.parse().ok()?, prefix: prefix.parse().ok()? })
+            Some((ip.parse().ok()?, prefix.parse().ok()?))
         });
-        links.chain(more).collect()
+        let address = |(index, (ip, prefix)): (usize, (IpAddr, u8))| Address {
+            interface: format!("vmbr{index}"),
+            ip,
+            prefix,
+            mtu: self.surroundings.mtu,
+        };
+        links.chain(more).enumerate().map(address).collect()
+    }
+
+    /// Largest packet that it sends to an address.
+    pub fn mtu_towards(&self, to: IpAddr) -> u32 {
+        let inside = |address: &Address| is_in(to, &format!("{}/{}", address.ip, address.prefix));
+        self.addresses().iter().find(|address| inside(address)).map_or(self.surroundings.mtu, |address| address.mtu)
+    }
+
+    /// Largest packet of any of its cards.
+    fn largest_packet(&self) -> u32 {
+        self.addresses().iter().map(|address| address.mtu).max().unwrap_or(self.surroundings.mtu)
     }
 }
 
 impl World {
+    /// Gives a node another own address. An interface that is known by itself keeps the old one beside it: the network of
+    /// migrations may be that one.
+    pub fn readdress(&mut self, name: &NodeName, to: IpAddr) {
+        let Some(node) = self.nodes.get_mut(name) else { return };
+        let Some(link) = node.links.first_mut() else { return };
+        let before = std::mem::replace(&mut link.address, to.to_string());
+        if before == link.address {
+            return;
+        }
+        let interfaces = &mut node.surroundings.interfaces;
+        if let Some(at) = interfaces.iter().position(|address| address.ip.to_string() == before) {
+            let also = Address { ip: to, prefix: LINK_PREFIX, ..interfaces[at].clone() };
+            interfaces.insert(at, also);
+        }
+        let osds = self.ceph.iter_mut().flat_map(|ceph| ceph.osds.values_mut()).filter(|osd| osd.host == *name);
+        for address in osds.flat_map(|osd| &mut osd.addresses).filter(|address| address.to_string() == before) {
+            *address = to;
+        }
+    }
+
     /// Which machine has this address?
     pub fn machine_at(&self, ip: IpAddr) -> Option<&NodeName> {
         let has = |node: &&Node| node.addresses().iter().any(|address| address.ip == ip);
@@ -62,16 +93,17 @@ impl World {
         if !self.nodes.get(to).is_some_and(|node| node.ssh_up) {
             return Err(format!("ssh: connect to host {address} port 22: Connection refused"));
         }
-        match self.nodes.get(from).is_some_and(|node| node.surroundings.distrusts.contains(to)) {
-            true => Err("Host key verification failed.".to_owned()),
-            false => Ok(()),
+        match self.nodes.get(from).and_then(|node| node.surroundings.login_fails.get(to)) {
+            Some(said) => Err(said.clone()),
+            None => Ok(()),
         }
     }
 
     /// Do packets of this size get from one node to another? A card drops what is larger than its own.
     pub fn packet_arrives(&self, from: &NodeName, to: &NodeName, bytes: u32) -> bool {
-        let takes = |name: &NodeName| self.nodes.get(name).is_some_and(|node| bytes <= node.surroundings.mtu);
-        takes(from) && takes(to)
+        let takes = |name: &NodeName| self.nodes.get(name).is_some_and(|node| bytes <= node.largest_packet());
+        let narrow = self.nodes.get(from).and_then(|node| node.surroundings.narrow.get(to));
+        takes(from) && takes(to) && narrow.is_none_or(|lost| bytes < *lost)
     }
 
     /// Before anything else PVE asks the target for its address in the migration network.

@@ -216,7 +216,7 @@ impl World {
         if let Some(why) = self.display_stays(m.guest) {
             return self.abort_late(m, &why);
         }
-        let used = self.guests.get(&m.guest).map_or(GIB, |guest| guest.memory_bytes / 10 * 8);
+        let used = self.guests.get(&m.guest).map_or(GIB, |guest| guest.held_bytes());
         self.transfer(m.guest, Phase::Memory, used);
         match self.armed.take_migration_outcome(m.guest) {
             Some(MigrationOutcome::Hang) => self.hang(m.guest),

@@ -25,6 +25,7 @@ impl World {
             uri: "https://enterprise.proxmox.com/debian/pve".to_owned(),
             suite: "trixie".to_owned(),
             component: "pve-enterprise".to_owned(),
+            ..Repository::default()
         });
     }
 

@@ -7,6 +7,7 @@ use quorate_core::ids::{BootId, GuestId, NodeName, UnitName};
 use quorate_core::version::Version;
 
 use super::events::Rng;
+pub use super::surroundings::{Address, BootPartition, RecordedChecker, Surroundings};
 use serde::{Deserialize, Serialize};
 
 /// One machine of the cluster, as it really is.
@@ -40,6 +41,8 @@ pub struct Node {
     pub kernel: Kernel,
     /// Installed and available packages.
     pub packages: Packages,
+    /// The pve-manager that its services still run, where another one was installed since they started.
+    pub old_manager: Option<Version>,
     /// The certificate that its API shows since it was renewed, by its SHA-256; none where it is the one that was pinned.
     pub renewed_certificate: Option<String>,
     /// What `/root/.bashrc` prints in every session, also in those with a command.
@@ -96,77 +99,6 @@ pub struct Node {
     pub shutdown_due: Option<(u64, AfterDown)>,
     /// Other properties of its operating system.
     pub surroundings: Surroundings,
-}
-
-/// Other properties of a machine's operating system, as its tools report them.
-#[derive(Clone, Debug)]
-pub struct Surroundings {
-    /// File system of `/`.
-    pub root: String,
-    /// EFI system partitions that proxmox-boot-tool keeps; none on a machine that was installed on LVM.
-    pub boot_partitions: Vec<BootPartition>,
-    /// Free bytes on `/boot/efi`, which is mounted where proxmox-boot-tool keeps nothing.
-    pub efi_free_bytes: u64,
-    /// Modules that are built on the machine, as `dkms status` lists them.
-    pub dkms: Vec<String>,
-    /// The packages that asked for a reboot, if any did: `/run/reboot-required` is gone after it.
-    pub reboot_required: Option<Vec<String>>,
-    /// Additional lines that PVE's checker prints: `FAIL: systemd-boot meta-package installed`.
-    pub checker_says: Vec<String>,
-    /// Addresses besides those of the links, with their networks: `10.10.3.1/24`.
-    pub addresses: Vec<String>,
-    /// Devices and files that guests may need, with type and mode as `ls -l` shows them.
-    pub paths: BTreeMap<String, String>,
-    /// Feature flags that a kernel shows besides.
-    pub kernel_flags: BTreeMap<Version, Vec<String>>,
-    /// Largest packet of its network cards.
-    pub mtu: u32,
-    /// Nodes whose host key it does not accept.
-    pub distrusts: BTreeSet<NodeName>,
-}
-
-/// Devices that every node has.
-const DEVICES: [&str; 6] = ["/dev/fuse", "/dev/kvm", "/dev/net/tun", "/dev/null", "/dev/random", "/dev/urandom"];
-
-impl Surroundings {
-    /// With these devices and files besides the usual ones; what is not below /dev is a program.
-    pub fn with_paths(paths: &[String]) -> Self {
-        let mode = |path: &str| if path.starts_with("/dev/") { "crw-rw-rw-" } else { "-rwxr-xr-x" };
-        let mut own = Self::default();
-        own.paths.extend(paths.iter().map(|path| (path.clone(), mode(path).to_owned())));
-        own
-    }
-}
-
-impl Default for Surroundings {
-    fn default() -> Self {
-        Self {
-            root: "ext4".to_owned(),
-            boot_partitions: Vec::new(),
-            efi_free_bytes: 980 << 20,
-            dkms: Vec::new(),
-            reboot_required: None,
-            checker_says: Vec::new(),
-            addresses: Vec::new(),
-            paths: DEVICES.map(|path| (path.to_owned(), "crw-rw-rw-".to_owned())).into(),
-            kernel_flags: BTreeMap::new(),
-            mtu: 1500,
-            distrusts: BTreeSet::new(),
-        }
-    }
-}
-
-/// A partition that proxmox-boot-tool writes kernels to.
-#[derive(Clone, Debug)]
-pub struct BootPartition {
-    /// Id of its file system.
-    pub uuid: String,
-    /// Size in bytes.
-    pub size_bytes: u64,
-    /// Kernels on it; none means the installed ones.
-    pub kernels: Option<Vec<String>>,
-    /// Is the disk still there?
-    pub present: bool,
 }
 
 /// One corosync link of one node.
@@ -249,6 +181,10 @@ pub struct Packages {
     pub lists_at_ms: u64,
     /// Packages that are held (`apt-mark hold`).
     pub held: BTreeSet<String>,
+    /// What apt keeps back for reasons of its own.
+    pub kept: BTreeSet<String>,
+    /// What an upgrade would remove.
+    pub removals: BTreeSet<String>,
     /// Half-configured packages (`dpkg --audit`).
     pub broken: Vec<String>,
     /// dpkg was interrupted: apt refuses until `dpkg --configure -a`.
@@ -296,8 +232,8 @@ pub enum UnitState {
     Exited(i32),
 }
 
-/// One APT source stanza.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// One APT source stanza. Where a stanza has several of something, they are separated by blanks, as in its file.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Repository {
     /// File under /etc/apt.
     pub path: String,
@@ -309,6 +245,12 @@ pub struct Repository {
     pub suite: String,
     /// Component.
     pub component: String,
+    /// `deb`, or what else it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub types: Option<String>,
+    /// Whose it is by its release file, where its address does not show that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
 }
 
 impl Node {

@@ -72,6 +72,7 @@ impl World {
             activity: Activity::Stopped,
             lock: None,
             memory_bytes: memory_mib << 20,
+            resident_bytes: None,
             onboot: true,
             disks,
             extra: BTreeMap::new(),

@@ -1,6 +1,6 @@
 //! Packages: what the repositories offer, `apt update`, `dist-upgrade` as a transient unit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_core::ids::{NodeName, UnitName, Upid};
 use quorate_core::version::Version;
@@ -16,7 +16,7 @@ pub struct Archive {
     pub versions: BTreeMap<String, Version>,
     /// Origin text as apt prints it, by package; `Proxmox:stable` if there is none.
     pub origins: BTreeMap<String, String>,
-    /// New packages that metapackages pull in, by the kernel release they bring: `proxmox-kernel-6.17.4-1-pve-signed`.
+    /// New packages that others pull in, kernels above all: `proxmox-kernel-6.17.4-1-pve-signed`.
     pub kernels: BTreeMap<String, Version>,
 }
 
@@ -104,15 +104,17 @@ impl World {
     pub fn pending(&self, node: &NodeName) -> Vec<Pending> {
         let Some(machine) = self.nodes.get(node) else { return Vec::new() };
         let mut pending = self.newer_than(&machine.packages.installed, &machine.packages.lists);
-        pending.retain(|package| !machine.packages.held.contains(&package.name));
+        let packages = &machine.packages;
+        pending.retain(|package| !packages.held.contains(&package.name) && !packages.kept.contains(&package.name));
         pending
     }
 
-    /// What is held although the lists offer something newer: apt keeps it back.
+    /// What is held although the lists offer something newer, and what else apt keeps back.
     pub fn kept_back(&self, node: &NodeName) -> Vec<String> {
         let Some(packages) = self.nodes.get(node).map(|machine| &machine.packages) else { return Vec::new() };
         let newer = self.newer_than(&packages.installed, &packages.lists).into_iter().map(|package| package.name);
-        newer.filter(|name| packages.held.contains(name)).collect()
+        let held = newer.filter(|name| packages.held.contains(name));
+        held.chain(packages.kept.iter().cloned()).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Would an `apt update` and a dist-upgrade change anything?
@@ -193,8 +195,10 @@ impl World {
         }
         let Some(next) = self.pending(node).into_iter().next() else {
             self.unit_says(node, unit, "Processing triggers for libc-bin (2.41-12) ...");
-            if let Some(machine) = self.nodes.get_mut(node) {
-                machine.packages.broken.clear();
+            if let Some(packages) = self.nodes.get_mut(node).map(|machine| &mut machine.packages) {
+                packages.broken.clear();
+                let removed = std::mem::take(&mut packages.removals);
+                packages.installed.retain(|name, _| !removed.contains(name));
             }
             return self.unit_ends(node, unit, 0);
         };
@@ -302,6 +306,7 @@ impl World {
         }
         self.unit_says(node, unit, format!("Setting up {name} ({to}) ..."));
         if let Some(machine) = self.nodes.get_mut(node) {
+            machine.surroundings.recorded_checker = None;
             machine.packages.installed.insert(name.clone(), to.clone());
             machine.root_free_bytes = machine.root_free_bytes.saturating_sub(PACKAGE_BYTES);
             let kernel = name.strip_prefix("proxmox-kernel-").and_then(|rest| rest.strip_suffix("-signed"));

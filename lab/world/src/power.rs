@@ -238,6 +238,8 @@ impl World {
         let never = self.armed.take_boot_never(node);
         let Some(machine) = self.nodes.get_mut(node) else { return };
         machine.boots += 1;
+        machine.old_manager = None;
+        machine.surroundings.recorded_checker = None;
         machine.power = if never { Power::Hung } else { Power::Booting { since_ms: self.now_ms } };
         if never {
             self.impact.note(self.now_ms, format!("{node} does not come up again"));

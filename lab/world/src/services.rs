@@ -129,6 +129,7 @@ impl World {
             }
             "pveproxy" | "pvedaemon" => {
                 if let Some(machine) = self.nodes.get_mut(node) {
+                    machine.old_manager = None;
                     machine.api_refused_until_ms = self.now_ms + 6_000;
                 }
             }

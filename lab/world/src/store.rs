@@ -23,6 +23,8 @@ pub struct Storage {
     pub total_bytes: u64,
     /// Used (per node for local ones, not counting guests' disks).
     pub used_bytes: u64,
+    /// The same on nodes of which it is known by itself.
+    pub used_on: BTreeMap<NodeName, u64>,
     /// Files that are no guest disks: ISO images by volume (`iso/debian.iso`) and size.
     pub files: BTreeMap<String, u64>,
     /// Files that only these nodes have; all others lie on every node that has the storage.

@@ -104,9 +104,7 @@ impl Lab {
         for (number, name) in names.into_iter().enumerate() {
             let address = nth_address(options.first_address, number)
                 .ok_or_else(|| LabError::Addresses { first: options.first_address, node: name.clone() })?;
-            if let Some(link) = world.nodes.get_mut(&name).and_then(|node| node.links.first_mut()) {
-                link.address = address.to_string();
-            }
+            world.readdress(&name, address.into());
             let tls = keys::tls(&name, address)?;
             let host_key = keys::ssh(name.as_str())?;
             let api = bind(&name, address, options.api_port, &mut same_api_port).await?;

@@ -8,7 +8,7 @@ use quorate_trials::ports::SimPorts;
 use quorate_world::World;
 use quorate_world::cluster_file::{DEMO, world_from_snapshot, world_from_toml};
 
-fn seen(world: World) -> Snapshot {
+pub(crate) fn seen(world: World) -> Snapshot {
     let known_nodes = world.nodes.keys().cloned().collect();
     let sim = SimPorts::new(Arc::new(Mutex::new(world)));
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -8,6 +8,9 @@ mod ceph_layouts;
 mod common;
 mod crash;
 mod every_check;
+mod export_again;
+#[path = "fixtures/export_differences.rs"]
+mod export_differences;
 mod fence;
 mod forced_command;
 mod fuzz;

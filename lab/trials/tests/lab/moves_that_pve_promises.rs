@@ -258,7 +258,13 @@ fn a_way_that_is_closed_is_found_before_any_guest_takes_it() {
     assert_eq!(about_ways(&[], |_| {}), (vec![], "OK".to_owned()));
 
     let (found, sent) = about_ways(&[], |world| {
-        world.nodes.get_mut(&NodeName::from("pve2")).unwrap().surroundings.distrusts.insert("pve1".into());
+        world
+            .nodes
+            .get_mut(&NodeName::from("pve2"))
+            .unwrap()
+            .surroundings
+            .login_fails
+            .insert("pve1".into(), "Host key verification failed.".into());
     });
     assert_eq!(
         found,

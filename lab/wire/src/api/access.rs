@@ -20,7 +20,13 @@ pub(super) const ROUTES: &[Route] = &[
 
 /// Version, release and build hash of pve-manager; the hash goes with the version.
 pub(crate) fn manager(node: &Node) -> (String, String, String) {
-    let version = node.installed("pve-manager").map_or("0", |version| upstream(version.as_str())).to_owned();
+    // What answers is what the services were started with.
+    let version = node
+        .old_manager
+        .as_ref()
+        .or(node.installed("pve-manager"))
+        .map_or("0", |version| upstream(version.as_str()))
+        .to_owned();
     let release = version.split('.').take(2).collect::<Vec<_>>().join(".");
     let repoid = hex(&digest::digest(&digest::SHA256, version.as_bytes()).as_ref()[..4]);
     (version, release, repoid)

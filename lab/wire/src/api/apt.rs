@@ -138,6 +138,7 @@ fn add_repository(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
         uri: format!("{host}/debian/pve"),
         suite: suite.to_owned(),
         component: (*component).to_owned(),
+        ..Repository::default()
     });
     Ok(Value::Null.into())
 }
@@ -155,8 +156,10 @@ fn file(path: &str, entries: &[&Repository]) -> Value {
     let entries: Vec<_> = entries
         .iter()
         .map(|entry| {
+            let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
             json!({
-                "Types": ["deb"], "URIs": [entry.uri], "Suites": [entry.suite], "Components": [entry.component],
+                "Types": words(entry.types.as_deref().unwrap_or("deb")), "URIs": words(&entry.uri),
+                "Suites": words(&entry.suite), "Components": words(&entry.component),
                 "FileType": kind, "Enabled": u8::from(entry.enabled),
             })
         })
@@ -171,6 +174,7 @@ fn infos(by_file: &BTreeMap<&str, Vec<&Repository>>) -> Value {
         for (index, entry) in entries.iter().enumerate() {
             // By the release file that apt has of it. What a vendor writes there is not known here: nothing is said.
             let origin = match () {
+                () if entry.origin.is_some() => entry.origin.as_deref().unwrap_or_default(),
                 () if entry.uri.contains("proxmox.com") => "Proxmox",
                 () if entry.uri.contains("debian.org") => "Debian",
                 () => continue,

@@ -175,14 +175,21 @@ fn of_osd(call: &Call<'_>, ceph: &Ceph, id: u32, osd: &Osd) -> Map<String, Value
         return object(json!({"id": id}));
     }
     let mut entry = machine(call, ceph, &osd.host, osd.version.as_str());
-    let ip = host_address(call, &osd.host);
-    let address = |port: u32| format!("[v2:{ip}:{port}/1,v1:{ip}:{}/1]", port + 1);
+    let own = host_address(call, &osd.host).to_owned();
+    let (front, back) = (osd.addresses.first(), osd.addresses.last());
+    let address = |ip: Option<&std::net::IpAddr>, port: u32| {
+        let socket = |port: u16| match ip {
+            Some(ip) => std::net::SocketAddr::new(*ip, port).to_string(),
+            None => format!("{own}:{port}"),
+        };
+        format!("[v2:{}/1,v1:{}/1]", socket(port as u16), socket(port as u16 + 1))
+    };
     let line = entry["ceph_version"].clone();
     // All of these are texts, including the numbers.
     entry.extend(object(json!({
         "id": id, "osd_data": format!("/var/lib/ceph/osd/ceph-{id}"), "osd_objectstore": "bluestore",
-        "front_addr": address(6802), "back_addr": address(6804), "hb_front_addr": address(6806),
-        "hb_back_addr": address(6808), "front_iface": "", "back_iface": "",
+        "front_addr": address(front, 6802), "back_addr": address(back, 6804), "hb_front_addr": address(front, 6806),
+        "hb_back_addr": address(back, 6808), "front_iface": "", "back_iface": "",
         "network_numa_unknown_ifaces": "back_iface,front_iface", "ceph_version_when_created": line,
         "created_at": began(call, "Z"), "default_device_class": "ssd", "rotational": "0", "journal_rotational": "0",
         "device_ids": "", "device_paths": "", "devices": "", "osdspec_affinity": "", "bluefs": "1",

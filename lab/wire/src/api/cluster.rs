@@ -94,7 +94,7 @@ pub(super) fn memory_used(world: &World, node: &NodeName) -> u64 {
 
 /// What a running guest's process holds.
 pub(super) fn memory_of(guest: &Guest) -> u64 {
-    if guest.is_running() { guest.memory_bytes / 10 * 8 } else { 0 }
+    if guest.is_running() { guest.held_bytes() } else { 0 }
 }
 
 /// Load as a share of all processors, from the configured cores of what runs.
@@ -160,7 +160,7 @@ fn guest_entry(call: &Call<'_>, guest: &Guest) -> Value {
     let kind = guest_kind(guest.id);
     let seen = call.wire.samples.seen(&guest.node, guest.id, world.now_ms);
     let runs = seen == crate::samples::Seen::Running;
-    let used = if runs { guest.memory_bytes / 10 * 8 } else { 0 };
+    let used = if runs { guest.held_bytes() } else { 0 };
     let mut entry = object(json!({
         "id": format!("{kind}/{}", guest.id.vmid),
         "type": kind,

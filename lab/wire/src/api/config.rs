@@ -53,13 +53,15 @@ fn vm(guest: &Guest) -> BTreeMap<String, Value> {
         // A string, like any number that the schema calls a property string.
         ("memory".to_owned(), json!((guest.memory_bytes >> 20).to_string())),
         ("cores".to_owned(), json!(guest.cores)),
-        ("cpu".to_owned(), json!(guest.cpu)),
         ("ostype".to_owned(), json!(guest.ostype)),
         ("scsihw".to_owned(), json!("virtio-scsi-single")),
         ("meta".to_owned(), json!("creation-qemu=10.0.2,ctime=1795344502")),
         ("smbios1".to_owned(), json!(format!("uuid=00000000-0000-4000-8000-{id:012x}"))),
         ("vmgenid".to_owned(), json!(format!("00000000-0000-4000-9000-{id:012x}"))),
     ]);
+    if !guest.cpu.is_empty() {
+        all.insert("cpu".into(), json!(guest.cpu));
+    }
     if let Some(machine) = &guest.machine {
         all.insert("machine".into(), json!(machine));
     }

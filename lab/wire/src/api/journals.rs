@@ -174,7 +174,7 @@ fn guest_graph(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
         "maxcpu": guest.cores, "maxmem": guest.memory_bytes, "maxdisk": super::config::disk_total(guest), "disk": 0.0,
     }));
     if runs {
-        let used = guest.memory_bytes / 10 * 8;
+        let used = guest.held_bytes();
         now.extend(object(json!({
             "cpu": 0.05, "mem": used, "netin": 0.0, "netout": 0.0, "diskread": 0.0, "diskwrite": 0.0,
         })));

@@ -80,7 +80,8 @@ fn configuration(call: &Call<'_>, storage: &Storage) -> Value {
 
 /// Used and total bytes as a node sees them.
 fn usage(world: &World, node: &Node, storage: &Storage) -> (u64, u64) {
-    if storage.id.as_str() == "local" && storage.kind == "dir" {
+    let recorded = storage.used_on.get(&node.name);
+    if storage.id.as_str() == "local" && storage.kind == "dir" && recorded.is_none() {
         let total = root_total(node);
         return (total - node.root_free_bytes, total);
     }
@@ -90,7 +91,7 @@ fn usage(world: &World, node: &Node, storage: &Storage) -> (u64, u64) {
         .filter(|disk| disk.storage.as_ref() == Some(&storage.id) && disk.media == Media::Disk)
         .map(|disk| disk.size_bytes)
         .sum();
-    ((storage.used_bytes + disks).min(storage.total_bytes), storage.total_bytes)
+    ((recorded.copied().unwrap_or(storage.used_bytes) + disks).min(storage.total_bytes), storage.total_bytes)
 }
 
 fn on_node(call: &mut Call<'_>) -> Result<Reply, CallRefused> {

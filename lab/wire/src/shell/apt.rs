@@ -87,9 +87,17 @@ impl Shell<'_> {
         if !old.is_empty() {
             let _ = writeln!(text, "The following packages will be upgraded:\n  {}", names(&old));
         }
+        let removed = &self.here().packages.removals;
+        if !removed.is_empty() {
+            let names: Vec<&str> = removed.iter().map(String::as_str).collect();
+            let _ = writeln!(text, "The following packages will be REMOVED:\n  {}", names.join(" "));
+        }
         let (upgraded, installed, left) = (old.len(), new.len(), kept_back.len());
-        let _ =
-            writeln!(text, "{upgraded} upgraded, {installed} newly installed, 0 to remove and {left} not upgraded.");
+        let gone = removed.len();
+        let _ = writeln!(
+            text,
+            "{upgraded} upgraded, {installed} newly installed, {gone} to remove and {left} not upgraded."
+        );
         text
     }
 
@@ -105,6 +113,10 @@ impl Shell<'_> {
             };
             format!("{} {} [{arch}]", package.to, package.origin)
         };
+        for name in &self.here().packages.removals {
+            let version = self.here().installed(name).map_or("0", |version| version.as_str());
+            let _ = writeln!(text, "Remv {name} [{version}]");
+        }
         for package in &pending {
             let from = package.from.as_ref().map(|from| format!("[{from}] ")).unwrap_or_default();
             let _ = writeln!(text, "Inst {} {from}({})", package.name, source(package));

@@ -5,6 +5,7 @@
 //! on a machine that has nothing of the kind.
 
 use quorate_world::ceph::Ceph;
+use quorate_world::node::RecordedChecker;
 
 use super::report::{Level, Report};
 use super::{Output, Shell};
@@ -44,6 +45,9 @@ impl Shell<'_> {
         }
         let plain = self.env.iter().any(|name| name == "NO_COLOR" || name == "ANSI_COLORS_DISABLED");
         let mut report = Report::new(plain);
+        if let Some(recorded) = &self.here().surroundings.recorded_checker {
+            return (recorded.tool == name).then(|| self.recorded(report, recorded));
+        }
         let done = major >= jump.to;
         self.check_packages(&mut report, jump, done);
         self.check_cluster(&mut report);
@@ -52,6 +56,20 @@ impl Shell<'_> {
         self.check_guests(&mut report, done);
         self.check_rest(&mut report, args.contains(&"--full"));
         Some(Output::ok(report.into_text()).takes(std::time::Duration::from_secs(4)))
+    }
+
+    /// The same lines again.
+    fn recorded(&self, mut report: Report, recorded: &RecordedChecker) -> Output {
+        let mut under = None;
+        for [section, level, text] in &recorded.lines {
+            if under != Some(section) {
+                report.section(section);
+                under = Some(section);
+            }
+            report.say(Level::of(level), text);
+        }
+        let text = if recorded.finished { report.into_text() } else { report.into_unfinished() };
+        Output::ok(text).takes(std::time::Duration::from_secs(4))
     }
 
     fn check_packages(&self, report: &mut Report, jump: &Jump, done: bool) {
@@ -301,13 +319,7 @@ impl Shell<'_> {
         report.either(suites.len() < 2, "found no suite mismatch", Level::Fail, &text);
         for line in &self.here().surroundings.checker_says {
             let (word, text) = line.split_once(": ").unwrap_or(("INFO", line));
-            let level = match word {
-                "FAIL" => Level::Fail,
-                "WARN" => Level::Warn,
-                "NOTICE" => Level::Notice,
-                _ => Level::Info,
-            };
-            report.say(level, text);
+            report.say(Level::of(word), text);
         }
         if full {
             report.say(Level::Skip, "No containers on node detected.");

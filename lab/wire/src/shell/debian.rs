@@ -159,8 +159,9 @@ impl Shell<'_> {
             let node = self.here();
             let efi = &node.surroundings;
             let (source, target, total, free) = match path.starts_with("/boot") {
-                true if path == "/boot/efi" && efi.boot_partitions.is_empty() => {
-                    ("/dev/sda2", "/boot/efi", 1 << 30, efi.efi_free_bytes.min(1 << 30))
+                true if path == "/boot/efi" && efi.boot_partitions.is_empty() && efi.efi_free_bytes.is_some() => {
+                    let free = efi.efi_free_bytes.unwrap_or_default();
+                    ("/dev/sda2", "/boot/efi", free.max(1 << 30), free)
                 }
                 true => ("/dev/sda2", "/boot", node.boot_free_bytes.saturating_add(512 << 20), node.boot_free_bytes),
                 false => ("/dev/mapper/pve-root", "/", root_total(node), node.root_free_bytes),

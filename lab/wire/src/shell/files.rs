@@ -62,6 +62,10 @@ impl Shell<'_> {
                 let mode = if then == AfterDown::Reboot { "reboot" } else { "poweroff" };
                 format!("USEC={due_ms}000\nWARN_WALL=1\nMODE={mode}\n")
             }
+            // As `grep -r` sees it: the lines of all files in it.
+            "/etc/systemd/network" if !node.surroundings.pinned_nics.is_empty() => {
+                node.surroundings.pinned_nics.iter().map(|nic| format!("Name={nic}\n")).collect()
+            }
             "/etc/pve/datacenter.cfg" => datacenter::file(self.world),
             "/etc/pve/local" => String::new(),
             path if self.known_hosts(path).is_some() => self.known_hosts(path)?,

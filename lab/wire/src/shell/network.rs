@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use quorate_core::ids::NodeName;
+use quorate_world::node::Address;
 use serde_json::{Value, json};
 
 use super::{Options, Output, Shell};
@@ -27,13 +28,14 @@ impl Shell<'_> {
         if !args.contains(&"-j") || !matches!(rest[..], ["address" | "addr" | "a", "show", "up"]) {
             return Output::fail(255, format!("Object \"{}\" is unknown, try \"ip help\".\n", rest.join(" ")));
         }
-        let mtu = self.here().surroundings.mtu;
         let lo = json!({
             "ifindex": 1, "ifname": "lo", "flags": ["LOOPBACK", "UP", "LOWER_UP"], "mtu": 65536, "operstate": "UNKNOWN",
             "addr_info": [{"family": "inet", "local": "127.0.0.1", "prefixlen": 8, "scope": "host", "label": "lo"}],
         });
-        let entry = |(index, address): (usize, quorate_world::migration_network::Address)| {
-            let name = format!("vmbr{index}");
+        let recorded = &self.here().surroundings.interfaces;
+        let addresses = if recorded.is_empty() { self.here().addresses() } else { recorded.clone() };
+        let entry = |(index, address): (usize, Address)| {
+            let Address { interface: name, mtu, .. } = &address;
             let family = if address.ip.is_ipv4() { "inet" } else { "inet6" };
             json!({
                 "ifindex": index + 2, "ifname": name, "flags": ["BROADCAST", "MULTICAST", "UP", "LOWER_UP"], "mtu": mtu,
@@ -43,7 +45,7 @@ impl Shell<'_> {
             })
         };
         let all: Vec<Value> =
-            std::iter::once(lo).chain(self.here().addresses().into_iter().enumerate().map(entry)).collect();
+            recorded.is_empty().then_some(lo).into_iter().chain(addresses.into_iter().enumerate().map(entry)).collect();
         Output::ok(format!("{}\n", Value::Array(all)))
     }
 
@@ -60,7 +62,7 @@ impl Shell<'_> {
             return Output::fail(2, "ping: usage error: Destination address required\n");
         };
         let size = options.value(&["-s"]).and_then(|size| size.parse::<u32>().ok()).unwrap_or(56) + HEADERS;
-        let mtu = self.here().surroundings.mtu;
+        let mtu = address.parse().map_or(1500, |to| self.here().mtu_towards(to));
         if options.value(&["-M"]) == Some("do") && size > mtu {
             return Output::fail(1, format!("ping: local error: message too long, mtu: {mtu}\n"));
         }

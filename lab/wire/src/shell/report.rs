@@ -14,6 +14,12 @@ pub(super) enum Level {
 }
 
 impl Level {
+    /// By its word; anything else is for information.
+    pub(super) fn of(word: &str) -> Self {
+        let all = [Self::Pass, Self::Skip, Self::Notice, Self::Warn, Self::Fail];
+        all.into_iter().find(|level| level.word() == word).unwrap_or(Self::Info)
+    }
+
     fn word(self) -> &'static str {
         match self {
             Self::Pass => "PASS",
@@ -51,6 +57,11 @@ impl Report {
     /// The text with the summary at its end.
     pub(super) fn into_text(mut self) -> String {
         self.summary();
+        self.text
+    }
+
+    /// The text as it is when the tool dies before its summary.
+    pub(super) fn into_unfinished(self) -> String {
         self.text
     }
 

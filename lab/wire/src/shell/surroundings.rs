@@ -23,7 +23,12 @@ impl Shell<'_> {
 
     /// Raw, without headings, with id and size of each file system.
     fn lsblk(&self) -> Output {
-        let present = self.here().surroundings.boot_partitions.iter().filter(|partition| partition.present);
+        let present = self
+            .here()
+            .surroundings
+            .boot_partitions
+            .iter()
+            .filter(|partition| partition.present && partition.size_bytes > 0);
         let rows = present.map(|partition| format!("{} {}\n", partition.uuid, partition.size_bytes));
         Output::ok(std::iter::once(" 512110190592\n".to_owned()).chain(rows).collect::<String>())
     }
@@ -43,19 +48,24 @@ impl Shell<'_> {
             let installed = || node.kernel.installed.iter().map(ToString::to_string).collect::<Vec<_>>();
             let kernels = partition.kernels.clone().unwrap_or_else(installed).join(", ");
             let _ = match partition.present {
-                true => writeln!(text, "{uuid} is configured with: uefi (versions: {kernels})"),
+                true => writeln!(text, "{uuid} is configured with: {} (versions: {kernels})", partition.loader),
                 false => writeln!(
                     text,
                     "WARN: /dev/disk/by-uuid/{uuid} does not exist - clean '/etc/kernel/proxmox-boot-uuids'! - skipping"
                 ),
             };
         }
+        for line in &node.surroundings.boot_complaints {
+            let _ = writeln!(text, "{line}");
+        }
         Output::ok(text)
     }
 
     fn timedatectl(&self, args: &[&str]) -> Output {
         // A fault that sets the clock wrong has also stopped the service that keeps it.
-        let kept = if self.here().clock_skew_ms.abs() < 1_000 { "yes" } else { "no" };
+        let here = self.here();
+        let kept = here.surroundings.time_kept.unwrap_or(here.clock_skew_ms.abs() < 1_000);
+        let kept = if kept { "yes" } else { "no" };
         let value_only = args.contains(&"--value");
         let asked = args.windows(2).find(|pair| pair[0] == "-p" || pair[0] == "--property").map(|pair| pair[1]);
         match (args.first(), asked) {
@@ -75,13 +85,17 @@ impl Shell<'_> {
     /// `/etc/network/interfaces`.
     pub(super) fn interfaces_file(&self) -> String {
         let node = self.here();
-        let mut text = String::from("auto lo\niface lo inet loopback\n\niface eno1 inet manual\n");
+        let mut text = String::from("auto lo\niface lo inet loopback\n");
+        for nic in &node.surroundings.nics {
+            let _ = writeln!(text, "\niface {nic} inet manual");
+        }
+        let first = node.surroundings.nics.first().map_or("none", String::as_str);
         for (number, bridge) in node.bridges.iter().enumerate() {
             let _ = match number {
                 0 => writeln!(text, "\nauto {bridge}\niface {bridge} inet static\n\taddress {}/24", address(node)),
                 _ => writeln!(text, "\nauto {bridge}\niface {bridge} inet manual"),
             };
-            text.push_str("\tbridge-ports eno1\n\tbridge-stp off\n\tbridge-fd 0\n");
+            let _ = writeln!(text, "\tbridge-ports {first}\n\tbridge-stp off\n\tbridge-fd 0");
         }
         text.push_str("\nsource /etc/network/interfaces.d/*\n");
         text

@@ -154,7 +154,7 @@ impl Shell<'_> {
             ("ExecMainPID", "0".to_owned()),
             ("ExecMainCode", if failed { "1" } else { "0" }.to_owned()),
             ("ExecMainStatus", if failed { "1" } else { "0" }.to_owned()),
-            ("Id", format!("{name}.service")),
+            ("Id", unit_id(name)),
             ("Description", word(service.map(|service| &service.description), &format!("{name}.service"))),
             ("LoadState", if found { "loaded" } else { "not-found" }.to_owned()),
             ("ActiveState", word(service.map(|service| &service.active_state), "inactive")),
@@ -381,4 +381,11 @@ fn of_guest(guest: GuestId) -> Properties {
 
 fn property<'a>(properties: &'a Properties, name: &str) -> &'a str {
     properties.iter().find(|(key, _)| *key == name).map_or("", |(_, value)| value.as_str())
+}
+
+/// A service, unless the name says that it is of another kind.
+fn unit_id(name: &str) -> String {
+    const OTHERS: [&str; 7] = ["mount", "automount", "path", "scope", "socket", "swap", "timer"];
+    let of_kind = name.rsplit_once('.').is_some_and(|(_, kind)| OTHERS.contains(&kind));
+    if of_kind { name.to_owned() } else { format!("{name}.service") }
 }

@@ -1,7 +1,7 @@
 //! Every check fires in one state of the world and is silent in another, through every layer in between: the
 //! lab's answers on the wire, the parsers, the snapshot. A check without a row in `rows` is red.
 
-mod rows;
+pub(crate) mod rows;
 
 #[allow(dead_code, reason = "each program of tests uses its part of what they share")]
 use crate::common;

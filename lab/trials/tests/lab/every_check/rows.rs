@@ -14,10 +14,10 @@ use quorate_world::store::{BackupJob, ReplicationJob, ShutdownPolicy};
 
 /// A world in which a check fires, or a safety rule is broken: its id, what is done to the healthy demo cluster, and
 /// words of the finding.
-pub(super) struct Row {
-    pub(super) check: &'static str,
-    pub(super) words: &'static str,
-    pub(super) change: fn(&mut World, &mut Policy),
+pub(crate) struct Row {
+    pub(crate) check: &'static str,
+    pub(crate) words: &'static str,
+    pub(crate) change: fn(&mut World, &mut Policy),
 }
 
 pub(super) fn node<'a>(world: &'a mut World, name: &str) -> &'a mut Node {
@@ -47,10 +47,11 @@ fn source(uri: &str, suite: &str, component: &str) -> Repository {
         uri: uri.into(),
         suite: suite.into(),
         component: component.into(),
+        ..Repository::default()
     }
 }
 
-pub(super) const ROWS: &[Row] = &[
+pub(crate) const ROWS: &[Row] = &[
     Row { check: "unknown-readings", words: "not known", change: |world, _| node(world, "pve2").ssh_up = false },
     Row {
         check: "login-text",
@@ -190,7 +191,7 @@ pub(super) const ROWS: &[Row] = &[
         check: "migration-ways",
         words: "pve1 cannot log in at pve2 (10.10.3.2) as PVE does to move a guest: Host key verification failed.",
         change: |world, _| {
-            node(world, "pve1").surroundings.distrusts.insert("pve2".into());
+            node(world, "pve1").surroundings.login_fails.insert("pve2".into(), "Host key verification failed.".into());
         },
     },
     Row {
@@ -383,6 +384,7 @@ pub(super) const ROWS: &[Row] = &[
             let kernels = ["6.8.12-4-pve", "6.14.8-2-pve", "6.14.11-1-pve", "6.17.1-1-pve", "6.17.2-1-pve"];
             let partition = BootPartition {
                 uuid: "6D31-87F4".into(),
+                loader: "uefi".into(),
                 size_bytes: 512 << 20,
                 kernels: Some(kernels.map(str::to_owned).to_vec()),
                 present: true,

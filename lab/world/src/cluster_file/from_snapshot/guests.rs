@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use quorate_core::ids::StorageId;
-use quorate_core::snapshot::{DiskUse, Guest, GuestStatus, HaRequest, HostNeed, LocalDisk, MigrationFacts, Snapshot};
+use quorate_core::ids::{GuestId, NodeName, StorageId};
+use quorate_core::snapshot::{
+    DiskUse, Guest, GuestStatus, HaRequest, HostNeed, LocalDisk, LocalGuest, MigrationFacts, Snapshot,
+};
 
 use super::super::defaults::{eight, thirty_two, twenty};
 use super::super::{GuestPart, StoragePart};
+use super::storages::holds_disks;
 use super::{GIB, Notes, UNKNOWN_STORAGE};
 
 /// All guests of the snapshot.
@@ -17,8 +20,15 @@ pub(super) fn parts(snapshot: &Snapshot, storages: &[StoragePart], notes: &mut N
     if !snapshot.guests.is_empty() {
         notes.guess("guests", "how fast they write memory is not known: 20 MiB/s; they shut down within 8 s");
     }
-    let parts = snapshot.guests.values().filter(|guest| snapshot.nodes.contains_key(&guest.node));
-    parts.map(|guest| part(snapshot, guest, storages, notes)).collect()
+    let of_members = snapshot.guests.values().filter(|guest| snapshot.nodes.contains_key(&guest.node));
+    let mut parts: Vec<GuestPart> = of_members.map(|guest| part(snapshot, guest, storages, notes)).collect();
+    let listed = snapshot.nodes.values().flat_map(|node| Some(node).zip(node.local_guests.known()));
+    for (node, local) in listed.flat_map(|(node, local)| local.iter().map(move |guest| (&node.name, guest))) {
+        if !parts.iter().any(|part| part.id.vmid == local.vmid) {
+            parts.push(unseen(node, local, storages, notes));
+        }
+    }
+    parts
 }
 
 fn part(snapshot: &Snapshot, guest: &Guest, storages: &[StoragePart], notes: &mut Notes) -> GuestPart {
@@ -64,16 +74,50 @@ fn state(guest: &Guest, notes: &mut Notes) -> String {
     }
 }
 
-/// A disk on local storage binds a guest more than any other, so that one is kept.
+/// A disk on local storage binds a guest more than any other, so that one is kept. Where nothing is known of its disks
+/// it is one that all nodes have, if there is one.
 fn storage(facts: &MigrationFacts, disk: Option<&LocalDisk>, storages: &[StoragePart]) -> StorageId {
     let local = disk.and_then(|disk| disk.volid.split_once(':')).map(|(storage, _)| StorageId::new(storage));
     let there = |id: &StorageId| storages.iter().any(|storage| storage.id == *id);
-    let holds = |id: &&StorageId| {
-        let own = storages.iter().find(|storage| storage.id == **id);
-        own.is_some_and(|storage| storage.content.iter().any(|content| content == "images" || content == "rootdir"))
+    let own = || {
+        let mut mine = storages.iter().filter(|storage| facts.storages.contains(&storage.id));
+        mine.find(|storage| holds_disks(storage))
     };
-    let shared = || facts.storages.iter().find(holds).cloned();
-    local.filter(there).or_else(shared).unwrap_or_else(|| StorageId::new(UNKNOWN_STORAGE))
+    let any = || {
+        let able = || storages.iter().filter(|storage| holds_disks(storage));
+        able().find(|storage| storage.shared && storage.nodes.is_empty()).or_else(|| able().next())
+    };
+    let other = || own().or_else(any).map(|storage| storage.id.clone());
+    local.filter(there).or_else(other).unwrap_or_else(|| StorageId::new(UNKNOWN_STORAGE))
+}
+
+/// A guest that only its node's own list shows: the token does not see it.
+fn unseen(node: &NodeName, seen: &LocalGuest, storages: &[StoragePart], notes: &mut Notes) -> GuestPart {
+    let id = GuestId { kind: seen.kind, vmid: seen.vmid };
+    notes.guess(id, "only its node's own list shows it: 2 GiB, one disk, onboot");
+    GuestPart {
+        id,
+        name: seen.name.clone(),
+        node: node.clone(),
+        memory_mib: 2_048,
+        cores: 2,
+        state: if seen.running { "running" } else { "stopped" }.to_owned(),
+        storage: storage(&MigrationFacts::default(), None, storages),
+        disk_gib: thirty_two(),
+        iso: None,
+        devices: BTreeMap::new(),
+        ha: None,
+        failback: true,
+        onboot: Some(true),
+        agent: true,
+        dirty_mib_per_s: twenty(),
+        shutdown_s: eight(),
+        cpu: None,
+        tags: Vec::new(),
+        snapshots: Vec::new(),
+        lock: None,
+        config: BTreeMap::new(),
+    }
 }
 
 fn devices(facts: &MigrationFacts) -> BTreeMap<String, String> {

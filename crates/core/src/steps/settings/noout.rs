@@ -46,6 +46,17 @@ impl Noout {
         (!ceph.noout_set_for(node) && !osds.is_empty()).then(|| Self { node: node.clone(), osds })
     }
 
+    /// The OSDs that it is set for by their numbers, the first few of them: whoever looks for it by host finds nothing.
+    fn by_number(&self) -> String {
+        const NAMED: usize = 6;
+        let named: Vec<String> = self.osds.iter().take(NAMED).map(OsdId::to_string).collect();
+        match self.osds.len().saturating_sub(NAMED) {
+            _ if named.is_empty() => String::new(),
+            0 => format!(" ({})", named.join(", ")),
+            more => format!(" ({} and {more} more)", named.join(", ")),
+        }
+    }
+
     /// The names that it is set for, as Ceph takes them.
     fn names(&self) -> Vec<String> {
         if self.osds.is_empty() { vec![self.node.to_string()] } else { self.osds.iter().map(OsdId::to_string).collect() }
@@ -54,10 +65,11 @@ impl Noout {
 
 impl SettingKind for Noout {
     fn title(&self, act: Act) -> String {
-        match act {
-            Act::Set => format!("set noout for the OSDs of {}", self.node),
-            Act::Undo => format!("clear noout for the OSDs of {}", self.node),
-        }
+        let verb = match act {
+            Act::Set => "set",
+            Act::Undo => "clear",
+        };
+        format!("{verb} noout for the OSDs of {}{}", self.node, self.by_number())
     }
 
     fn about(&self) -> About<'_> {

@@ -504,6 +504,14 @@ fn noout_is_about_the_osds_that_lacked_it_and_its_undo_about_the_same() {
     // Half of what it is about is set: both the setting and the undo have something to do.
     assert_eq!(status(set(all.clone()), world.clone()), StepStatus::Ready);
     assert_eq!(status(undo(all.clone()), world), StepStatus::Ready);
+    assert_eq!(
+        set(all.clone()).kind().title(),
+        "set noout for the OSDs of pve1 (osd.0, osd.7)",
+        "whoever looks for it by host finds nothing"
+    );
+    assert_eq!(undo(Noout::by_host(pve(1))).kind().title(), "clear noout for the OSDs of pve1");
+    let many = Noout { node: pve(1), osds: (0..10).map(crate::ids::OsdId).collect() };
+    assert!(set(many).kind().title().ends_with("osd.4, osd.5 and 4 more)"));
     let command = set(all).kind().command(&two_osds.clone().snapshot()).unwrap().to_string();
     assert!(command.contains("ceph osd set-group noout osd.0 osd.7"), "{command}");
     // Where all have it, by whichever name, there is nothing to set.

@@ -35,11 +35,12 @@ impl Check for MigrationWays {
         "A guest moves over SSH from its node to the other, at the node's own address or at the one that it has in the \
          migration network. PVE finds out on the way: without an address there, with two of them, or with a host key \
          that has changed, every move to the node fails; where large packets do not pass, it hangs. So each node tries \
-         each other one beforehand, with the options that PVE uses and with a ping of the size of its own MTU. What is \
-         found is blocking while there are guests to move. Where ping is not answered, nothing is said about packets. \
+         each other one beforehand, with the options that PVE uses and with a ping of the size of its own MTU; and once \
+         a node has booted, it and the others try the ways between them again. What is found is blocking while there are guests to move. Where ping is not answered, nothing is said about packets. \
          Insecure migrations (type=insecure) use ports from 60000 on, which are not tried.";
     const WAIVABLE: Waivable = Waivable::Yes;
-    const ASKED: Asked = Asked::BeforeARun;
+    // A boot may bring another MTU, and a reinstall another host key.
+    const ASKED: Asked = Asked::BeforeEachNode;
     type Found = Found;
 
     fn look(snapshot: &Snapshot, _policy: &Policy, found: &mut Vec<Found>) {

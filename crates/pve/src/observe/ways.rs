@@ -1,7 +1,8 @@
 //! The ways between the nodes, tried as PVE takes them when a guest moves: its login at each of the target's addresses,
 //! with its options and its file of host keys, and packets as large as the node's own card sends.
 //!
-//! Read with the readings for advice: on every node, or on those that have booted since.
+//! Read with the readings for advice: on every node, or on those that have booted since; then the others try their ways
+//! to these again.
 
 use core::net::IpAddr;
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,6 +44,11 @@ pub(super) async fn read(
     let keys = known_hosts(reader, online).await;
     let around = Around { reader, own: &own, addresses: &addresses, keys: &keys, options };
     let ways = join_all(anew.iter().map(|from| around.ways(from, online))).await;
+    let others: Vec<&NodeName> = online.iter().copied().filter(|node| !anew.contains(node)).collect();
+    let again = join_all(others.iter().map(|from| around.ways(from, &anew))).await;
+    for (from, ways) in others.into_iter().zip(again) {
+        renew(nodes, from, ways);
+    }
     for (from, ways) in anew.into_iter().zip(ways) {
         let Some(node) = nodes.get_mut(from) else { continue };
         let address = match &own {
@@ -54,6 +60,16 @@ pub(super) async fn read(
         };
         node.host.network =
             NodeNetwork { own: address.into(), addresses: addresses[from].clone().into(), ways: ways.into() };
+    }
+}
+
+/// Ways of a node that has not booted, to those that have.
+fn renew(nodes: &mut BTreeMap<NodeName, Node>, from: &NodeName, ways: Result<BTreeMap<NodeName, Way>, WhyUnknown>) {
+    let Some(known) = nodes.get_mut(from).map(|node| &mut node.host.network.ways) else { return };
+    match (known, ways) {
+        (Observed::Known(known), Ok(ways)) => known.extend(ways),
+        (known, Err(why)) => *known = Observed::Unknown(why),
+        (Observed::Unknown(_), Ok(_)) => {}
     }
 }
 

@@ -244,3 +244,49 @@ fn a_run_aborted_over_a_finding_of_the_final_check_leaves_no_node_undone() {
         assert!(matches!(ended, Ended::Over(RunOutcome::Completed)), "{ended:?}");
     });
 }
+
+/// A node comes back from its boot with another host key, of which one other node knows nothing.
+struct ChangesTheKeyOf(NodeName, SimPorts);
+
+impl Watcher for ChangesTheKeyOf {
+    fn event(&mut self, _: u64, _: UnixMs, event: &Event) {
+        let Self(node, sim) = self;
+        if matches!(event, Event::StepStarted { step: Step::Reboot(reboot), .. } if reboot.node == *node) {
+            let mut world = sim.world();
+            let other = world.nodes.values_mut().find(|other| other.name != *node).unwrap();
+            other.surroundings.login_fails.insert(node.clone(), "Host key verification failed.".to_owned());
+        }
+    }
+    fn waiting(&mut self, _: UnixMs, _: &[String]) {}
+}
+
+#[test]
+fn a_way_that_a_boot_has_closed_is_found_before_the_next_node_is_drained() {
+    common::block_on(async {
+        let sim = SimPorts::new(Arc::new(Mutex::new(common::demo())));
+        let ports = sim.ports();
+        let (policy, run) = (common::policy(), new_run_id(ports.clock.now(), "ways"));
+        let nodes: Vec<NodeName> = sim.world().nodes.keys().cloned().collect();
+        let prepared = prepare(&ports, nodes.clone(), &policy, &run, Lists::Refresh).await;
+        let (plan, _) = prepared.plan.expect("the demo has a plan");
+        let first = plan.node_steps.iter().find_map(|node_step| node_step.node.clone()).unwrap();
+        let file = common::JournalFile::new();
+        let journal = Journal::open(&file.0, Mode::Drive).unwrap();
+        let beginning = Beginning { run: run.clone(), cluster: "demo".to_owned(), policy, plan };
+        let mut watcher = ChangesTheKeyOf(first.clone(), sim.clone());
+        let holder = Holder::this_process("ways", DriverId::drawn(1));
+        let mut driver = Driver::begin(ports.clone(), &journal, &holder, beginning, &mut watcher)
+            .unwrap()
+            .known_nodes(nodes)
+            .having_seen(prepared.snapshot)
+            .when_paused(WhenPaused::Leave);
+        let ended = driver.drive().await.unwrap();
+        drop(driver);
+        let why = found(&ended).join("\n");
+        assert!(
+            why.contains(&format!("cannot log in at {first}")) && why.contains("Host key verification failed"),
+            "{why}"
+        );
+        assert!(why.contains("--waive migration-ways"), "{why}");
+    });
+}

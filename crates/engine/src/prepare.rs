@@ -82,7 +82,10 @@ pub(crate) fn not_refreshed(refreshed: Refreshed, policy: &Policy) -> Vec<Findin
 
 fn refresh_failed(node: NodeName, why: &str) -> Finding {
     let problem = format!("the package lists of {node} could not be refreshed: {why}");
-    let remedy = format!("run `apt-get update` on {node} and fix the repository that it names");
+    let remedy = format!(
+        "run `apt-get update` on {node}, and fix or switch off the repository that it names; the run refreshes the lists \
+         once more before the node is drained and would stop there"
+    );
     WhyNoPlan::PackageLists.finding(Subject::Node(node), problem, remedy)
 }
 

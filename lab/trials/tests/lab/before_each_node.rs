@@ -245,15 +245,19 @@ fn a_run_aborted_over_a_finding_of_the_final_check_leaves_no_node_undone() {
     });
 }
 
-/// A node comes back from its boot with another host key, of which one other node knows nothing.
-struct ChangesTheKeyOf(NodeName, SimPorts);
+/// A node comes back from its boot with another host key, of which another one knows nothing.
+struct ChangesTheKeyOf {
+    node: NodeName,
+    other: NodeName,
+    sim: SimPorts,
+}
 
 impl Watcher for ChangesTheKeyOf {
     fn event(&mut self, _: u64, _: UnixMs, event: &Event) {
-        let Self(node, sim) = self;
+        let Self { node, other, sim } = self;
         if matches!(event, Event::StepStarted { step: Step::Reboot(reboot), .. } if reboot.node == *node) {
             let mut world = sim.world();
-            let other = world.nodes.values_mut().find(|other| other.name != *node).unwrap();
+            let other = world.nodes.get_mut(other).unwrap();
             other.surroundings.login_fails.insert(node.clone(), "Host key verification failed.".to_owned());
         }
     }
@@ -269,11 +273,13 @@ fn a_way_that_a_boot_has_closed_is_found_before_the_next_node_is_drained() {
         let nodes: Vec<NodeName> = sim.world().nodes.keys().cloned().collect();
         let prepared = prepare(&ports, nodes.clone(), &policy, &run, Lists::Refresh).await;
         let (plan, _) = prepared.plan.expect("the demo has a plan");
-        let first = plan.node_steps.iter().find_map(|node_step| node_step.node.clone()).unwrap();
+        // The last one, which has not booted and is not the next one.
+        let order: Vec<NodeName> = plan.node_steps.iter().filter_map(|node_step| node_step.node.clone()).collect();
+        let (first, last) = (order[0].clone(), order[2].clone());
         let file = common::JournalFile::new();
         let journal = Journal::open(&file.0, Mode::Drive).unwrap();
         let beginning = Beginning { run: run.clone(), cluster: "demo".to_owned(), policy, plan };
-        let mut watcher = ChangesTheKeyOf(first.clone(), sim.clone());
+        let mut watcher = ChangesTheKeyOf { node: first.clone(), other: last.clone(), sim: sim.clone() };
         let holder = Holder::this_process("ways", DriverId::drawn(1));
         let mut driver = Driver::begin(ports.clone(), &journal, &holder, beginning, &mut watcher)
             .unwrap()
@@ -283,8 +289,9 @@ fn a_way_that_a_boot_has_closed_is_found_before_the_next_node_is_drained() {
         let ended = driver.drive().await.unwrap();
         drop(driver);
         let why = found(&ended).join("\n");
+        assert!(why.contains(&format!("{} is not drained", order[1])), "{why}");
         assert!(
-            why.contains(&format!("cannot log in at {first}")) && why.contains("Host key verification failed"),
+            why.contains(&format!("{last} cannot log in at {first}")) && why.contains("Host key verification failed"),
             "{why}"
         );
         assert!(why.contains("--waive migration-ways"), "{why}");

@@ -237,6 +237,7 @@ fn build_node(file: &ClusterFile, part: &NodePart, nodeid: u32, booted_ms: u64, 
         shutdown_due: None,
         surroundings: Surroundings {
             addresses: part.addresses.clone(),
+            disks: part.disks.clone(),
             kernel_flags: file
                 .kernel
                 .upcoming

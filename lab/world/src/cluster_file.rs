@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::World;
+use crate::disks::Disks;
 use crate::faults::Fault;
 pub(crate) use defaults::running;
 use defaults::{churn, five, forty_days, one, one_tib, quarter_hour, recovery, six, start, ten_minutes, three, two};
@@ -235,6 +236,9 @@ pub struct NodePart {
     /// Feature flags of its processors, if they differ.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cpu_flags: Vec<String>,
+    /// What is wrong with its disks.
+    #[serde(default, skip_serializing_if = "Disks::are_well")]
+    pub disks: Disks,
 }
 
 /// `[[rule]]`.

@@ -20,6 +20,7 @@ mod ceph_ops;
 pub mod cluster_file;
 pub mod corosync;
 pub mod corosync_journal;
+pub mod disks;
 pub mod error;
 pub mod events;
 mod fault_effects;

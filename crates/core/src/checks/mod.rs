@@ -70,6 +70,7 @@ checks! {
     upgrade_unit::EarlierUpgrade,
     disk_space::DiskSpace,
     boot_loader::BootLoader,
+    disk_health::DiskHealth,
     kernel_pins::KernelPins,
     nic_names::NicNames,
     dkms_modules::DkmsModules,

@@ -152,8 +152,17 @@ fn node_gaps(gaps: &mut Gaps, node: &super::Node) {
     gaps.look(&place("storages"), storages);
     gaps.look(&place("bridges"), bridges);
     gaps.look(&place("moves_connections"), moves_connections);
-    let super::HostFacts { checker, time_synchronised, dkms_modules, corosync_complaints, nics, movers, boot, network } =
-        host;
+    let super::HostFacts {
+        checker,
+        time_synchronised,
+        dkms_modules,
+        corosync_complaints,
+        nics,
+        movers,
+        boot,
+        disks,
+        network,
+    } = host;
     gaps.look(&place("host/checker"), checker);
     gaps.look(&place("host/time_synchronised"), time_synchronised);
     gaps.look(&place("host/dkms_modules"), dkms_modules);
@@ -168,4 +177,10 @@ fn node_gaps(gaps: &mut Gaps, node: &super::Node) {
     gaps.look(&place("host/boot/root"), root);
     gaps.look(&place("host/boot/kept"), kept);
     gaps.look(&place("host/boot/efi_free_bytes"), efi_free_bytes);
+    let super::Disks { root, pools, arrays, smart, paths } = disks;
+    gaps.look(&place("host/disks/root"), root);
+    gaps.look(&place("host/disks/pools"), pools);
+    gaps.look(&place("host/disks/arrays"), arrays);
+    gaps.look(&place("host/disks/smart"), smart);
+    gaps.look(&place("host/disks/paths"), paths);
 }

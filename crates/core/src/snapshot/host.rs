@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Boot, CheckerReport, NodeNetwork};
+use super::{Boot, CheckerReport, Disks, NodeNetwork};
 use crate::observed::Observed;
 
 /// Advisory readings of one node.
@@ -28,6 +28,9 @@ pub struct HostFacts {
     /// Readings of its boot loader.
     #[serde(default)]
     pub boot: Boot,
+    /// What its disks say of themselves.
+    #[serde(default)]
+    pub disks: Disks,
     /// What its migrations go over.
     #[serde(default)]
     pub network: NodeNetwork,
@@ -47,6 +50,7 @@ impl HostFacts {
             nics: gap(source, why),
             movers: gap(source, why),
             boot: Boot::unseen(source, why),
+            disks: Disks::unseen(source, why),
             network: NodeNetwork::unseen(source, why),
         }
     }
@@ -66,6 +70,7 @@ impl HostFacts {
             nics: Known(Nics { used: card.clone(), pinned: card }),
             movers: Known(BTreeSet::new()),
             boot: Boot { root: Known("ext4".to_owned()), kept: Known(None), efi_free_bytes: Known(Some(500 << 20)) },
+            disks: Disks::quiet(),
             network: NodeNetwork {
                 own: Known(core::net::Ipv4Addr::new(198, 51, 100, 1).into()),
                 addresses: Known(Vec::new()),

@@ -6,6 +6,7 @@
 mod boot;
 mod ceph;
 mod checker;
+mod disks;
 mod driver_lock;
 mod gaps;
 mod guest;
@@ -26,6 +27,7 @@ use sha2::{Digest, Sha256};
 pub use boot::{Boot, BootPartition, KeptBoot};
 pub use ceph::{Ceph, CephDaemon, CephHealthCheck, DaemonKind, HealthLevel, Osd, PgState, Pool, SafeToStop};
 pub use checker::{CheckerLevel, CheckerLine, CheckerReport};
+pub use disks::{Disk, DiskPath, Disks, MdArray, ZfsPool};
 pub use driver_lock::{DriverLock, JournalHead, LOCK_TTL_S, OlderJournal};
 pub use gaps::Gap;
 pub use guest::{

@@ -6,10 +6,12 @@ use std::time::Duration;
 use quorate_core::observed::{Observed, WhyUnknown};
 use quorate_core::snapshot::{Boot, CheckerReport, CorosyncComplaints, HostFacts, Nics, Node};
 
+use super::disks;
 use super::look::{Depth, Hosts, Look};
+use super::node_api::NodeApi;
 use super::reader::{Allowed, Wait};
-use super::shell::{NodeShell, QUICK};
-use crate::ports::{Bound, Exit, ShellOutput};
+use super::shell::{NO_SUCH_PROGRAM, NodeShell, QUICK};
+use crate::ports::{Bound, ShellOutput};
 use crate::wire::{boot as wire_boot, host, upgrade_checker};
 
 /// The checker queries every service and, with `--full`, looks into every container: it has a time of its own.
@@ -18,11 +20,8 @@ const CHECKER: Allowed = Allowed { wait: Wait::Apart(Duration::from_secs(180)), 
 /// Checkers that a node may have, the newest first. A release keeps the checker for the upgrade to it.
 const CHECKERS: [&str; 2] = ["pve8to9", "pve7to8"];
 
-/// Exit status of a shell when there is no such program.
-const NO_SUCH_PROGRAM: Exit = Exit::Status(127);
-
 /// Reads them in a full look and after a boot; between the steps of a run they are taken over.
-pub(super) async fn read(shell: &NodeShell<'_>, old: Option<&Node>, look: &Look<'_>) -> HostFacts {
+pub(super) async fn read(shell: &NodeShell<'_>, api: &NodeApi<'_>, old: Option<&Node>, look: &Look<'_>) -> HostFacts {
     if let Some(old) = old.filter(|_| look.depth == Depth::Watch) {
         return old.host.clone();
     }
@@ -35,14 +34,15 @@ pub(super) async fn read(shell: &NodeShell<'_>, old: Option<&Node>, look: &Look<
         }
         Hosts::All | Hosts::Only(..) => {}
     }
-    let (checker, time, dkms, complaints, nics, movers, boot) = tokio::join!(
+    let (checker, time, dkms, complaints, nics, movers, boot, disks) = tokio::join!(
         checker(shell),
         time_synchronised(shell),
         dkms_modules(shell),
         corosync_complaints(shell),
         nics(shell),
         movers(shell),
-        boot(shell)
+        boot(shell),
+        disks::read(shell, api)
     );
     HostFacts {
         checker: checker.into(),
@@ -52,6 +52,7 @@ pub(super) async fn read(shell: &NodeShell<'_>, old: Option<&Node>, look: &Look<
         nics: nics.into(),
         movers: Observed::from(movers),
         boot,
+        disks,
         network: super::ways::not_yet(),
     }
 }

@@ -12,6 +12,7 @@ mod capabilities;
 mod ceph;
 mod ceph_programs;
 mod cluster;
+mod disks;
 mod down;
 mod driver;
 mod facts;

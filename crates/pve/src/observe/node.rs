@@ -78,7 +78,7 @@ pub(super) async fn look_at(
     let api = NodeApi { reader, name, offline: membership.is_offline(name) };
     let (answers, told, quorum, etc_pve, migration_throttle) = tokio::join!(
         read_api(&api, old, anew),
-        read_shell(&shell, old, look),
+        read_shell(&shell, &api, old, look),
         quorum::read(&shell, name, membership),
         quorum::etc_pve(&shell),
         host::migration_throttle(&shell)
@@ -323,7 +323,7 @@ struct FromShell {
     host: HostFacts,
 }
 
-async fn read_shell(shell: &NodeShell<'_>, old: Option<&Node>, look: &Look<'_>) -> FromShell {
+async fn read_shell(shell: &NodeShell<'_>, api: &NodeApi<'_>, old: Option<&Node>, look: &Look<'_>) -> FromShell {
     const FAILED: [&str; 5] = ["systemctl", "list-units", "--failed", "--plain", "--no-legend"];
     const BOOT_FREE: [&str; 4] = ["df", "-B1", "--output=avail", "/boot"];
     let failed = |text: &str| Ok(systemctl::parse_failed(text));
@@ -339,7 +339,7 @@ async fn read_shell(shell: &NodeShell<'_>, old: Option<&Node>, look: &Look<'_>) 
         keep_or(old.map(|old| &old.clock_skew_ms), anew, async { clock_skew(shell).await.into() }),
         keep_or(old.map(|old| &old.failed_units), anew, async { shell.parsed(&FAILED, QUICK, failed).await.into() }),
         local_guests(shell),
-        host::read(shell, old, look),
+        host::read(shell, api, old, look),
     );
     FromShell {
         going_down: going_down.into(),

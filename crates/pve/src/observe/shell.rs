@@ -17,6 +17,9 @@ pub(super) const LIST: Allowed = Allowed { bound: Bound::LONG, ..QUICK };
 /// For one that computes a long list: apt.
 pub(super) const SLOW: Allowed = Allowed { wait: Wait::AtMost(Duration::from_secs(90)), bound: Bound::LONG };
 
+/// Exit status of a shell when there is no such program.
+pub(super) const NO_SUCH_PROGRAM: Exit = Exit::Status(127);
+
 /// Prints the id of a node's boot.
 pub(super) const BOOT_ID: [&str; 2] = ["cat", "/proc/sys/kernel/random/boot_id"];
 

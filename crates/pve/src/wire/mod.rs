@@ -13,6 +13,7 @@ pub mod corosync_conf;
 pub mod corosync_journal;
 pub mod cpu_models;
 pub mod df;
+pub mod disks;
 pub mod dpkg;
 pub mod guest;
 pub mod ha;

@@ -108,6 +108,20 @@ pub struct Storage {
     pub avail: Option<Int>,
 }
 
+/// An entry of `GET /nodes/N/disks/list`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Disk {
+    /// `/dev/sda`.
+    pub devpath: Text,
+    /// Its model.
+    pub model: Text,
+    /// Its serial number.
+    pub serial: Text,
+    /// SMART's word; `UNKNOWN` where smartctl says nothing.
+    pub health: Option<Text>,
+}
+
 /// An entry of `GET /nodes/N/tasks`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]

@@ -10,7 +10,7 @@ type Parser = fn(&str);
 type Shape = fn(&serde_json::Value);
 
 /// The parsers of text in each module of `wire`.
-const PARSERS: [(&str, Parser); 18] = [
+const PARSERS: [(&str, Parser); 19] = [
     ("apt", |text| drop(apt::parse(text))),
     ("boot", |text| drop((boot::kept(text, text), boot::efi_free(text)))),
     ("cfgtool", |text| drop(cfgtool::parse(text))),
@@ -18,6 +18,7 @@ const PARSERS: [(&str, Parser); 18] = [
     ("corosync_journal", |text| drop(corosync_journal::parse(text))),
     ("cpu_models", |text| drop((cpu_models::find(text, "x"), cpu_models::flags(text)))),
     ("df", |text| drop(df::parse(text))),
+    ("disks", |text| drop((disks::pools(text), disks::arrays(text), disks::paths(text)))),
     ("dpkg", |text| drop((dpkg::parse_query(text), dpkg::parse_audit(text), dpkg::holds_lock(text)))),
     ("host", |text| drop((host::dkms_modules(text), host::corosync_complaints(text), host::nics(text, text)))),
     ("ip_address", |text| drop(ip_address::parse(text))),
@@ -86,6 +87,7 @@ const SHAPES: [(&str, Shape); 6] = [
         one::<lenient::List<node::PackageVersion>>(value);
         one::<lenient::List<node::Task>>(value);
         one::<lenient::List<node::Storage>>(value);
+        one::<lenient::List<node::Disk>>(value);
     }),
 ];
 

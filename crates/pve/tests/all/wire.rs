@@ -65,6 +65,7 @@ fn every_recorded_answer_fits_its_shape() {
             ["cluster", "tasks"] | ["nodes", _, "tasks"] => fits::<List<node::Task>>(data),
             ["nodes", _, "status"] => fits::<node::Status>(data),
             ["nodes", _, "services"] => fits::<List<node::Service>>(data),
+            ["nodes", _, "disks", "list"] => fits::<List<node::Disk>>(data),
             ["nodes", _, "subscription"] => fits::<node::Subscription>(data),
             ["nodes", _, "network"] => fits::<List<node::Interface>>(data),
             ["nodes", _, "storage"] => fits::<List<node::Storage>>(data),

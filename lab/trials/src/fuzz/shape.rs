@@ -88,6 +88,7 @@ fn node(rng: &mut Rng, number: u64, links: u64, has_ceph: bool) -> NodePart {
         addresses: vec![format!("10.10.3.{number}/24")],
         paths: Vec::new(),
         cpu_flags: Vec::new(),
+        disks: quorate_world::disks::Disks::default(),
     }
 }
 

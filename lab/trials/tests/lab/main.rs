@@ -7,6 +7,7 @@ mod calls_of_other_clients;
 mod ceph_layouts;
 mod common;
 mod crash;
+mod disks;
 mod every_check;
 mod export_again;
 #[path = "fixtures/export_differences.rs"]

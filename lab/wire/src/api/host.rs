@@ -107,6 +107,16 @@ fn disk_entries(call: &Call<'_>) -> Vec<Map<String, Value>> {
     for (number, (id, osd)) in osds.enumerate() {
         list.push(entry(number + 1, "LVM", osd.total_bytes, i64::from(id.0)));
     }
+    for (device, health) in &call.here().surroundings.disks.smart {
+        match list.iter_mut().find(|entry| entry["devpath"] == device.as_str()) {
+            Some(entry) => drop(entry.insert("health".into(), json!(health))),
+            None => {
+                let mut more = entry(list.len(), "unused", 1 << 40, -1);
+                more.extend([("devpath".into(), json!(device)), ("health".into(), json!(health))]);
+                list.push(more);
+            }
+        }
+    }
     list
 }
 
@@ -122,10 +132,10 @@ fn disks(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
 
 fn smart(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     let path = call.args.text("disk");
-    if !disk_entries(call).iter().any(|entry| entry["devpath"] == path) {
+    let Some(entry) = disk_entries(call).into_iter().find(|entry| entry["devpath"] == path) else {
         return Err(CallRefused::failed(format!("device '{path}' does not exist")));
-    }
-    let mut found = object(json!({"health": "PASSED", "type": "ata"}));
+    };
+    let mut found = object(json!({"health": entry["health"], "type": "ata"}));
     if !call.args.is_on("healthonly") {
         found.insert("attributes".into(), json!([]));
     }

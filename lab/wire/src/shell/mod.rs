@@ -10,6 +10,7 @@ mod cluster_files;
 mod conditions;
 mod corosync;
 mod debian;
+mod disks;
 mod files;
 mod filters;
 mod guests;
@@ -219,6 +220,7 @@ impl Shell<'_> {
             .or_else(|| self.debian(name, args))
             .or_else(|| self.systemd(name, args))
             .or_else(|| self.surroundings(name, args))
+            .or_else(|| self.disks(name, args))
             .or_else(|| self.network(name, args))
             .or_else(|| self.pmxcfs(name, args))
             .or_else(|| self.files(name, args))

@@ -13,6 +13,8 @@ impl Shell<'_> {
         let around = &self.here().surroundings;
         Some(match name {
             "timedatectl" => self.timedatectl(args),
+            "findmnt" if args.contains(&"SOURCE") && around.root == "zfs" => Output::ok("rpool/ROOT/pve-1\n"),
+            "findmnt" if args.contains(&"SOURCE") => Output::ok("/dev/mapper/pve-root\n"),
             "findmnt" => Output::ok(format!("{}\n", around.root)),
             "lsblk" => self.lsblk(),
             "dkms" if around.dkms.is_empty() => return None,

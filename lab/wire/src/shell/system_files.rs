@@ -29,6 +29,7 @@ impl Shell<'_> {
                 "Linux version {} (build@proxmox) (gcc (Debian 14.2.0-19) 14.2.0) #1 SMP PREEMPT_DYNAMIC PMX\n",
                 node.kernel.running
             ),
+            "/proc/mdstat" => self.mdstat()?,
             "/proc/loadavg" => "0.42 0.38 0.35 1/500 1400\n".to_owned(),
             "/proc/meminfo" => {
                 let used = node.memory_bytes - self.world.node_free_bytes(self.node).min(node.memory_bytes);

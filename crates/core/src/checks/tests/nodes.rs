@@ -67,6 +67,69 @@ fn a_node_that_does_not_run_what_it_has_installed_is_not_up_to_date() {
 }
 
 #[test]
+fn a_disk_that_may_not_come_up_again_is_found_before_its_node_goes_down() {
+    let pool =
+        |name: &str, state: &str| ZfsPool { name: name.into(), state: state.into(), says: "A disk is gone.".into() };
+    let with_pools = |root: &str, pools: Vec<ZfsPool>| {
+        with("pve2", |node| {
+            node.host.disks.root = Known(root.to_owned());
+            node.host.disks.pools = Known(pools);
+        })
+    };
+    let mirrored = with_pools("rpool/ROOT/pve-1", vec![pool("rpool", "DEGRADED"), pool("tank", "FAULTED")]);
+    let system = "ZFS pool rpool of pve2, with its system, is DEGRADED: A disk is gone.";
+    fires("disk-health", &mirrored, Severity::Blocking, system);
+    fires("disk-health", &mirrored, Severity::Blocking, "ZFS pool tank of pve2 is FAULTED: A disk is gone.");
+    let counted = with_pools("/dev/mapper/pve-root", vec![pool("tank", "ONLINE")]);
+    fires("disk-health", &counted, Severity::Warning, "ZFS pool tank of pve2: A disk is gone.");
+
+    let array = |active, disks| {
+        let array = MdArray { name: "md0".into(), active, disks };
+        with("pve2", |node| node.host.disks.arrays = Known(vec![array]))
+    };
+    fires("disk-health", &array(true, Some((3, 2))), Severity::Blocking, "array md0 of pve2 has 2 of its 3 disks");
+    fires("disk-health", &array(false, None), Severity::Blocking, "array md0 of pve2 is not running");
+    assert_eq!(run("disk-health", &array(true, Some((2, 2)))), []);
+    assert_eq!(run("disk-health", &array(true, None)), [], "a kind without redundancy");
+}
+
+#[test]
+fn what_smart_and_multipath_say_is_found_and_what_they_cannot_say_is_not() {
+    let disk = |health: &str| {
+        let disk = Disk { device: "/dev/sda".into(), model: "X".into(), serial: "1".into(), health: health.into() };
+        with("pve2", |node| node.host.disks.smart = Known(vec![disk]))
+    };
+    for health in ["FAILED!", "FAILURE PREDICTION THRESHOLD EXCEEDED"] {
+        fires("disk-health", &disk(health), Severity::Blocking, &format!("SMART says {health} of /dev/sda of pve2"));
+    }
+    for health in ["PASSED", "OK", "UNKNOWN", ""] {
+        assert_eq!(run("disk-health", &disk(health)), [], "{health:?}");
+    }
+    let paths = |states: [&str; 2]| {
+        let path = |(number, state): (usize, &str)| DiskPath {
+            map: "mpatha".into(),
+            device: format!("sd{number}"),
+            state: state.into(),
+        };
+        with("pve2", |node| node.host.disks.paths = Known(states.into_iter().enumerate().map(path).collect()))
+    };
+    fires("disk-health", &paths(["ready", "faulty"]), Severity::Warning, "do not work: sd1; 1 left");
+    fires("disk-health", &paths(["faulty", "faulty"]), Severity::Blocking, "no path to multipath device mpatha");
+    assert_eq!(run("disk-health", &paths(["ready", "ghost"])), []);
+}
+
+#[test]
+fn disks_of_a_node_that_is_not_to_go_down_are_no_matter_of_the_run() {
+    let fails = |node: &mut Node| {
+        node.host.disks.arrays = Known(vec![MdArray { name: "md0".into(), active: true, disks: Some((2, 1)) }]);
+    };
+    let mut stays = with("pve2", fails);
+    packages(node_mut(&mut stays, "pve2")).pending.clear();
+    assert_eq!(run("disk-health", &stays), []);
+    assert_eq!(run("disk-health", &with("pve2", |node| node.host.disks = Disks::default())), [], "that is a gap");
+}
+
+#[test]
 fn old_package_lists_say_nothing_about_what_is_offered() {
     let aged = |age_s, pending: bool| {
         with("pve1", |node| {

@@ -30,6 +30,10 @@ fn planned_fault(world: &mut World, seconds: u64, kind: FaultKind) {
     world.advance_to(world.now_ms + seconds * 1000);
 }
 
+fn disks(world: &mut World) -> &mut quorate_world::disks::Disks {
+    &mut node(world, "pve2").surroundings.disks
+}
+
 fn guest(world: &mut World, id: GuestId) -> &mut quorate_world::guest::Guest {
     world.guests.get_mut(&id).unwrap()
 }
@@ -398,6 +402,47 @@ pub(crate) const ROWS: &[Row] = &[
         change: |world, _| {
             node(world, "pve2").surroundings.root = "zfs".into();
         },
+    },
+    Row {
+        check: "disk-health",
+        words: "ZFS pool rpool of pve2, with its system, is DEGRADED: One or more devices could not be used",
+        change: |world, _| {
+            node(world, "pve2").surroundings.root = "zfs".into();
+            node(world, "pve2").surroundings.disks.pools.insert("rpool".into(), "DEGRADED".into());
+        },
+    },
+    Row {
+        check: "disk-health",
+        words: "ZFS pool tank of pve2: One or more devices has experienced an unrecoverable error.",
+        change: |world, _| drop(disks(world).pools.insert("tank".into(), "ONLINE".into())),
+    },
+    Row {
+        check: "disk-health",
+        words: "array md0 of pve2 has 1 of its 2 disks",
+        change: |world, _| drop(disks(world).arrays.insert("md0".into(), "U_".into())),
+    },
+    Row {
+        check: "disk-health",
+        words: "array md1 of pve2 is not running",
+        change: |world, _| drop(disks(world).arrays.insert("md1".into(), String::new())),
+    },
+    Row {
+        check: "disk-health",
+        words: "SMART says FAILED! of /dev/sda of pve2",
+        change: |world, _| drop(disks(world).smart.insert("/dev/sda".into(), "FAILED!".into())),
+    },
+    Row {
+        check: "disk-health",
+        words: "paths to multipath device mpatha of pve2 do not work: sdc; 1 left",
+        change: |world, _| {
+            disks(world).paths.insert("sdb".into(), "mpatha ready".into());
+            disks(world).paths.insert("sdc".into(), "mpatha faulty".into());
+        },
+    },
+    Row {
+        check: "disk-health",
+        words: "no path to multipath device mpatha of pve2 works: sdc",
+        change: |world, _| drop(disks(world).paths.insert("sdc".into(), "mpatha faulty".into())),
     },
     Row {
         check: "kernel-pins",

@@ -1,13 +1,14 @@
 //! Nodes from a snapshot: their parts of the cluster file.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_core::ids::NodeName;
 use quorate_core::observed::Observed;
-use quorate_core::snapshot::{DaemonKind, Node, Snapshot};
+use quorate_core::snapshot::{DaemonKind, MdArray, Node, Snapshot};
 
 use super::super::NodePart;
 use super::{GIB, Notes};
+use crate::disks::{Disks, RecordedDisk};
 
 const MEMORY_GIB: u64 = 64;
 const CPUS: u32 = 16;
@@ -38,6 +39,7 @@ pub(super) fn parts(snapshot: &Snapshot, notes: &mut Notes) -> Vec<NodePart> {
             addresses: Vec::new(),
             paths: paths(snapshot, name),
             cpu_flags: node.cpu.known().map(|cpu| cpu.flags.iter().cloned().collect()).unwrap_or_default(),
+            disks: disks(&node.host.disks),
         }
     };
     let mut parts: Vec<NodePart> = snapshot.nodes.values().map(part).collect();
@@ -61,6 +63,34 @@ fn link_addresses(snapshot: &Snapshot, node: &NodeName) -> Vec<String> {
     let links = view.map(|view| view.link_addresses.clone()).filter(|links| !links.is_empty());
     let own = || snapshot.nodes.get(node)?.host.network.own.known().map(ToString::to_string);
     links.unwrap_or_else(|| own().into_iter().collect())
+}
+
+/// What the node's disks say: what is well is the lab's default.
+fn disks(seen: &quorate_core::snapshot::Disks) -> Disks {
+    let pools = seen.pools.known().into_iter().flatten().map(|pool| (pool.name.clone(), pool.state.clone()));
+    let shown = |array: &MdArray| match array.disks.filter(|_| array.active) {
+        Some((of, works)) => {
+            let of = of.min(64) as usize;
+            format!("{:_<of$}", "U".repeat((works as usize).min(of)))
+        }
+        None => String::new(),
+    };
+    let counted = |array: &&MdArray| array.disks.is_some() || !array.active;
+    let arrays = seen.arrays.known().into_iter().flatten().filter(counted);
+    let recorded = seen.smart.known().into_iter().flatten().map(|disk| RecordedDisk {
+        device: disk.device.clone(),
+        model: disk.model.clone(),
+        serial: disk.serial.clone(),
+        health: disk.health.clone(),
+    });
+    let paths = seen.paths.known().into_iter().flatten();
+    Disks {
+        pools: pools.collect(),
+        arrays: arrays.map(|array| (array.name.clone(), shown(array))).collect(),
+        smart: BTreeMap::new(),
+        recorded: recorded.collect(),
+        paths: paths.map(|path| (path.device.clone(), format!("{} {}", path.map, path.state))).collect(),
+    }
 }
 
 /// An address in the network of migrations, if that has room for one of each node.

@@ -172,6 +172,11 @@ impl Plan {
         self.costs.downtime_s.iter().map(|(guest, planned_s)| (*guest, policy.with_margin_s(*planned_s))).collect()
     }
 
+    /// Is it that of a drain, which upgrades nothing? Its last look says so.
+    pub fn is_a_drain(&self) -> bool {
+        self.steps().any(|(_, planned)| matches!(&planned.step, Step::FinalCheck(last) if last.drained))
+    }
+
     /// All steps in order, with the node of their node step.
     pub fn steps(&self) -> impl Iterator<Item = (Option<&NodeName>, &PlannedStep)> {
         self.node_steps

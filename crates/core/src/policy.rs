@@ -97,6 +97,17 @@ impl Policy {
         self.local_disks == LocalDisks::Copy || self.of(guest) == Some(GuestPolicy::Copy)
     }
 
+    /// The same for a drain. Whatever bears on a boot of the node is asked, since its administrator may boot it. Guests
+    /// go home once it is given back, unless the operator wants the nodes filled alike: it would stay empty otherwise.
+    #[must_use]
+    pub fn for_a_drain(mut self) -> Self {
+        self.reboot = RebootWhen::Always;
+        if self.end == End::Anywhere {
+            self.end = End::Home;
+        }
+        self
+    }
+
     /// How long a guest may be down in all if this much is planned, in seconds.
     pub fn with_margin_s(&self, planned_s: u64) -> u64 {
         planned_s.saturating_add(planned_s.saturating_mul(u64::from(self.downtime_margin_percent)) / 100)

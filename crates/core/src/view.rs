@@ -155,6 +155,8 @@ pub enum RunPhase {
     Running,
     /// It is paused.
     Paused,
+    /// A node is drained and handed over to its administrator.
+    Drained,
     /// It undoes what it changed, and then ends.
     Aborting,
     /// All nodes are done, or a recovery is.
@@ -292,10 +294,17 @@ impl View {
             Some(RunOutcome::Completed | RunOutcome::Recovered) => RunPhase::Completed,
             Some(RunOutcome::Aborted) => RunPhase::Aborted,
             Some(RunOutcome::NothingDone(_)) => RunPhase::NothingDone,
+            None if self.drained().is_some() => RunPhase::Drained,
             None if self.state.paused.is_some() => RunPhase::Paused,
             None if self.state.only_undoes() => RunPhase::Aborting,
             None => RunPhase::Running,
         }
+    }
+
+    /// The node that is handed over to its administrator, and since when.
+    pub fn drained(&self) -> Option<(&NodeName, UnixMs)> {
+        let (_, record) = self.state.handed_over()?;
+        Some((record.step.node()?, record.last_started))
     }
 
     /// How far each node is, in the order of the plans.

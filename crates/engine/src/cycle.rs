@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use quorate_core::ids::NodeName;
 use quorate_core::run::{Action, Asked, Event, NotBegun, Pause, Request, RunOutcome};
 use quorate_core::snapshot::Snapshot;
 
@@ -66,6 +67,17 @@ impl Driver<'_> {
         let mut prepared = Prepared::of(Arc::unwrap_or_clone(snapshot), &self.state.policy, &self.run);
         prepared.findings.splice(0..0, not_refreshed(refreshed, &self.state.policy));
         Ok(prepared)
+    }
+
+    /// Looks and plans a drain. Package lists are left as they are: nothing is upgraded.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub async fn prepare_drain(&mut self, node: &NodeName) -> Result<Prepared, DriveError> {
+        let snapshot = self.looker.look_before_a_run(&self.ports).await;
+        self.note_certificates()?;
+        self.seen.turn();
+        Ok(Prepared::of_drain(Arc::unwrap_or_clone(snapshot), &self.state.policy, &self.run, node))
     }
 
     async fn refresh(&mut self, before: &Snapshot) -> Result<Refreshed, DriveError> {

@@ -130,6 +130,21 @@ impl<'a> Driver<'a> {
         Self::start(ports, journal, holder, run, (RunKind::Upgrade, cluster, policy), watcher)
     }
 
+    /// Starts a run that drains one node and upgrades nothing; it has no plan yet.
+    ///
+    /// # Errors
+    /// Another driver holds the lease, or the journal cannot be written.
+    pub fn open_drain(
+        ports: Ports,
+        journal: &'a Journal,
+        holder: &Holder,
+        node: NodeName,
+        (run, cluster, policy): (RunId, String, Policy),
+        watcher: &'a mut dyn Watcher,
+    ) -> Result<Self, DriveError> {
+        Self::start(ports, journal, holder, run, (RunKind::Drain { node }, cluster, policy), watcher)
+    }
+
     /// Follows the first plan, and agrees to the downtime that it names.
     ///
     /// # Errors

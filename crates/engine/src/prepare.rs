@@ -94,6 +94,17 @@ impl Prepared {
     pub fn of(snapshot: Snapshot, policy: &Policy, run: &RunId) -> Self {
         of_snapshot(snapshot, policy, run)
     }
+
+    /// The same for a drain of one node.
+    pub fn of_drain(mut snapshot: Snapshot, policy: &Policy, run: &RunId, node: &NodeName) -> Self {
+        checks::accept_health(&mut snapshot, policy);
+        let findings = checks::before_a_drain(&snapshot, policy, node, Asked::BeforeARun);
+        if checks::another_driver_works(&snapshot) {
+            return Self { plan: Err(NoPlan::refused(findings.clone())), snapshot, findings };
+        }
+        let plan = plan_and_verify(&snapshot, policy, &Ongoing::drain(node.clone(), upgrade_unit(run)));
+        Self { snapshot, findings, plan }
+    }
 }
 
 fn of_snapshot(mut snapshot: Snapshot, policy: &Policy, run: &RunId) -> Prepared {

@@ -77,6 +77,7 @@ impl Judge {
         match step {
             Step::UpgradePackages(upgrade) => wrongs.extend(in_words(self.known_reasons(&upgrade.node, now))),
             Step::Reboot(reboot) => wrongs.extend(in_words(self.known_reasons(&reboot.node, now))),
+            Step::HandOver(over) => wrongs.extend(in_words(self.known_reasons(&over.node, now))),
             Step::ChangeSetting(ChangeSetting { act: Act::Set, setting: Setting::Maintenance(enter) }) => {
                 let mut others = self.known_reasons(&enter.node, now);
                 others.retain(|why| matches!(why, WhyNotStop::AnotherIsOut(_)));

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
 use quorate_core::checks::Severity;
-use quorate_core::ids::{DriverId, GuestId, RunId, StepId, UnixMs};
+use quorate_core::ids::{DriverId, GuestId, NodeName, RunId, StepId, UnixMs};
 use quorate_core::invariants::RuleId;
 use quorate_core::plan::Plan;
 use quorate_core::policy::Policy;
@@ -39,6 +39,8 @@ pub struct SimulatedRun {
     pub after_step: Vec<AfterStep>,
     /// Requests of an operator when a step is begun.
     pub operator: Vec<OperatorAt>,
+    /// The run drains this node and upgrades nothing.
+    pub drain: Option<NodeName>,
     /// The tool dies around the command of a step.
     pub dies: Option<DiesAt>,
 }
@@ -186,7 +188,12 @@ impl SimulatedRun {
         let cluster = before.cluster_name.known().cloned().unwrap_or_default();
         let mut stage = self.stage(sim, journal, &run);
         let holder = Holder::this_process("rehearsal", new_driver(journal)?);
-        let mut driver = Driver::open(ports, journal, &holder, (run, cluster, self.policy.clone()), &mut stage)?
+        let this_run = (run, cluster, self.policy.clone());
+        let driver = match &self.drain {
+            None => Driver::open(ports, journal, &holder, this_run, &mut stage)?,
+            Some(node) => Driver::open_drain(ports, journal, &holder, node.clone(), this_run, &mut stage)?,
+        };
+        let mut driver = driver
             .known_nodes(sim.world().nodes.keys().cloned().collect())
             .when_paused(WhenPaused::Leave)
             .without_rules(self.without_rules.clone(), self.without_corosync_watch);
@@ -195,7 +202,10 @@ impl SimulatedRun {
             let (impact, events) = (report(sim, 0), stage.events);
             return Ok(Outcome { ended: Some(ended), refused: Vec::new(), plan: None, impact, events });
         }
-        let prepared = driver.prepare(&before).await?;
+        let prepared = match &self.drain {
+            None => driver.prepare(&before).await?,
+            Some(node) => driver.prepare_drain(node).await?,
+        };
         let (plan, refused) = self.plan_or_why_not(&prepared);
         let bound = plan.as_ref().map_or(0, |plan| plan.bound.moves);
         let (Some(plan), true) = (plan.clone(), refused.is_empty()) else {
@@ -237,6 +247,14 @@ impl SimulatedRun {
     /// The journal cannot be used, or another driver is at work.
     pub async fn resume(&self, sim: &SimPorts, journal: &Journal, run: &RunId) -> Result<Outcome, SimulatedRunError> {
         self.take_up(sim, journal, run, Request::Resume).await
+    }
+
+    /// Gives back a node that a run has drained, as `undrain` does.
+    ///
+    /// # Errors
+    /// The journal cannot be used, or another driver is at work.
+    pub async fn undrain(&self, sim: &SimPorts, journal: &Journal, run: &RunId) -> Result<Outcome, SimulatedRunError> {
+        self.take_up(sim, journal, run, Request::Undrain).await
     }
 
     /// Undoes what a run changed and ends it, as `abort` does when no process works on the run.

@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use quorate_core::checks::parse_waiver;
 use quorate_core::ids::{DriverId, RunId};
 use quorate_core::policy::{ConsentKind, Waiver};
-use quorate_core::run::{PauseCause, Request, RunOutcome, RunState};
+use quorate_core::run::{Pause, PauseCause, Request, RunOutcome, RunState};
 use quorate_engine::{Driver, Ended, WhenPaused};
 use quorate_journal::{Holder, Journal, Mode};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -68,14 +68,14 @@ impl From<ConsentArg> for ConsentKind {
 }
 
 /// A run that has not ended, and its journal.
-struct Open {
+pub(super) struct Open {
     journal: Journal,
     run: RunId,
-    state: RunState,
+    pub(super) state: RunState,
 }
 
 impl Open {
-    fn find(context: &Context) -> Result<Self, Failure> {
+    pub(super) fn find(context: &Context) -> Result<Self, Failure> {
         let (journal, run) = context.journal_and_run(Mode::Ask, None)?;
         let entries = journal.events(&run)?;
         let state = RunState::of(entries.iter().map(|entry| (entry.at, &entry.event)));
@@ -147,12 +147,16 @@ pub(super) async fn abort(_: &AbortArgs, context: &Context) -> Result<Exit, Fail
 
 pub(super) async fn resume(args: &ResumeArgs, context: &Context) -> Result<Exit, Failure> {
     let open = Open::find(context)?;
+    if let Some(node) = open.state.handed_over().and_then(|(_, record)| record.step.node()) {
+        let next = format!("`quorate undrain {node}` gives it back.");
+        return Err(Failure::new(Exit::Driver, format!("{node} is drained"), "Nothing was changed.", &[&next]));
+    }
     let waivers = args.waive.iter().map(|waiver| Request::Waive { waiver: waiver.clone(), findings: Vec::new() });
     say(open, waivers.chain([Request::Resume]).collect(), "it continues", context).await
 }
 
 /// Puts the requests into the journal. If no process works on the run, it is taken up here, and handles them first.
-async fn say(open: Open, requests: Vec<Request>, effect: &str, context: &Context) -> Result<Exit, Failure> {
+pub(super) async fn say(open: Open, requests: Vec<Request>, effect: &str, context: &Context) -> Result<Exit, Failure> {
     let standing = note(&open, &requests, effect)?;
     if standing.works.is_some() {
         return Ok(Exit::Ok);
@@ -211,6 +215,7 @@ pub(crate) fn how_it_ended(ended: &Ended) -> Exit {
     match ended {
         Ended::Over(RunOutcome::Completed | RunOutcome::Recovered) => Exit::Ok,
         Ended::Over(RunOutcome::Aborted | RunOutcome::NothingDone(_)) => Exit::Aborted,
+        Ended::Paused(Pause::Drained { .. }) => Exit::Ok,
         Ended::Paused(_) => Exit::Paused,
     }
 }

@@ -69,7 +69,7 @@ pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Fail
 }
 
 /// The plan, if nothing forbids to follow it.
-fn may_begin(
+pub(super) fn may_begin(
     findings: Vec<Finding>,
     plan: Result<(Plan, Forecast), NoPlan>,
     policy: &Policy,
@@ -84,7 +84,7 @@ fn may_begin(
 }
 
 /// The page of a run that ended before it began, and its exit code.
-fn refused(why: NotBegun, findings: &[Finding], context: &Context) -> Result<Exit, Failure> {
+pub(super) fn refused(why: NotBegun, findings: &[Finding], context: &Context) -> Result<Exit, Failure> {
     match why {
         NotBegun::Forbidden(_) => {
             match context.format() {
@@ -100,7 +100,7 @@ fn refused(why: NotBegun, findings: &[Finding], context: &Context) -> Result<Exi
 }
 
 /// Each waiver that matched a finding, with the findings it waived.
-fn waivers_used(policy: &Policy, findings: &[Finding]) -> Vec<(Waiver, Vec<String>)> {
+pub(super) fn waivers_used(policy: &Policy, findings: &[Finding]) -> Vec<(Waiver, Vec<String>)> {
     let meant = |waiver: &Waiver| {
         let waived = findings.iter().filter(|finding| finding.waived.is_some() && means(waiver, finding));
         waived.map(|finding| format!("{}: {}", finding.subject, finding.problem)).collect::<Vec<_>>()
@@ -110,15 +110,20 @@ fn waivers_used(policy: &Policy, findings: &[Finding]) -> Vec<(Waiver, Vec<Strin
 }
 
 /// One journal, one cluster, one run at a time.
-fn demand_no_open_run(journal: &Journal) -> Result<(), Failure> {
+pub(super) fn demand_no_open_run(journal: &Journal) -> Result<(), Failure> {
     let Some(run) = journal.latest_run()? else { return Ok(()) };
     let view = super::status::view(journal, &run)?;
     if view.state.ended.is_some() {
         return Ok(());
     }
     let happened = format!("run {run} in {} has not ended", journal.path().display());
-    let next = "`quorate resume` continues it; `quorate abort` undoes what it still has to undo and ends it.";
-    Err(Failure::new(Exit::Driver, happened, "Nothing was started.", &[next]))
+    let next = match view.drained() {
+        Some((node, _)) => format!("It has drained {node}: `quorate undrain {node}` gives it back."),
+        None => {
+            "`quorate resume` continues it; `quorate abort` undoes what it still has to undo and ends it.".to_owned()
+        }
+    };
+    Err(Failure::new(Exit::Driver, happened, "Nothing was started.", &[&next]))
 }
 
 fn consent_needed(missing: &std::collections::BTreeSet<quorate_core::policy::ConsentKind>) -> Failure {

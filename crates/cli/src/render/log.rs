@@ -58,8 +58,9 @@ fn describe(event: &Event) -> (String, Vec<String>) {
     match event {
         Event::RunStarted { run, kind, cluster, policy: _, version } => {
             let what = match kind {
-                RunKind::Upgrade => "run",
-                RunKind::Recovery => "recovery",
+                RunKind::Upgrade => "run".to_owned(),
+                RunKind::Recovery => "recovery".to_owned(),
+                RunKind::Drain { node } => format!("drain of {node}, run"),
             };
             (format!("{what} {run} starts on cluster {cluster}, Quorate {version}"), Vec::new())
         }
@@ -200,6 +201,7 @@ pub(crate) fn paused(cause: PauseCause) -> &'static str {
         PauseCause::NeedsConsent => "your consent is needed",
         PauseCause::Findings => "a finding that forbids a run",
         PauseCause::ChangedOutside => "a node or a guest went down, and not by this run",
+        PauseCause::Drained => "until the node is given back",
         PauseCause::Stuck => "stuck",
         PauseCause::LostQuorum => "no quorum; it continues by itself when quorum is back",
     }

@@ -19,6 +19,7 @@ pub(crate) fn report(view: &View) -> Page {
     page.line(format!("Report of run {run} on cluster {}", view.state.cluster));
     page.line(match (&view.state.ended, view.phase()) {
         (Some(outcome), _) => log::ended(outcome).to_owned(),
+        (None, RunPhase::Drained) => "not finished: the node is drained, and not given back".to_owned(),
         (None, RunPhase::Paused) => "not finished: it is paused".to_owned(),
         (None, _) => "not finished".to_owned(),
     });

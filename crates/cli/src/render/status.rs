@@ -16,7 +16,8 @@ const LISTED: usize = 20;
 pub(crate) fn status(view: &View, standing: &Standing) -> Page {
     let mut page = Page::default();
     page.line(headline(view, standing.holder()));
-    if view.state.ended.is_none() {
+    // Nobody has to work on it while a node is held.
+    if view.state.ended.is_none() && view.drained().is_none() {
         standing.lines().iter().for_each(|line| page.line(line));
     }
     page.line(format!(
@@ -64,6 +65,7 @@ fn headline(view: &View, driver: Option<&str>) -> String {
         (RunPhase::Completed, _) => return format!("run {run} on {cluster}: completed"),
         (RunPhase::Aborted, _) => return format!("run {run} on {cluster}: aborted"),
         (RunPhase::NothingDone, _) => return format!("run {run} on {cluster}: ended before it began"),
+        (RunPhase::Drained, _) => return drained(view),
         (RunPhase::Paused, _) => "PAUSED",
         (RunPhase::Running, Some(_)) => "running",
         (RunPhase::Running, None) => "STOPPED",
@@ -74,6 +76,16 @@ fn headline(view: &View, driver: Option<&str>) -> String {
         Some(driver) => format!("run {run} on {cluster}: {phase} ({driver})"),
         None => format!("run {run} on {cluster}: {phase}: no process works on this run. `quorate resume` continues it"),
     }
+}
+
+fn drained(view: &View) -> String {
+    let run = view.state.run.as_ref().map(ToString::to_string).unwrap_or_default();
+    let Some((node, since)) = view.drained() else { return format!("run {run}") };
+    format!(
+        "run {run} on {}: {node} is drained since {}; `quorate undrain {node}` gives it back",
+        view.state.cluster,
+        moment(since)
+    )
 }
 
 fn under_way(view: &View, page: &mut Page) {

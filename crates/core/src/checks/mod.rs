@@ -6,6 +6,7 @@
 
 mod check;
 mod choices;
+mod drain;
 mod finding;
 mod guest_outcome;
 mod rules;
@@ -125,6 +126,15 @@ pub fn another_driver_works(snapshot: &Snapshot) -> bool {
 /// run does at this moment looks like damage, and every remedy would be against it. In a run the rules are asked before
 /// each step, and only those checks are made that nothing else takes care of.
 pub fn run_all(snapshot: &Snapshot, policy: &Policy, when: Asked) -> Vec<Finding> {
+    found(snapshot, policy, when, None)
+}
+
+/// The same as far as it bears on a drain: only this node goes out, and nothing is upgraded.
+pub fn before_a_drain(snapshot: &Snapshot, policy: &Policy, node: &NodeName, when: Asked) -> Vec<Finding> {
+    found(snapshot, policy, when, Some(node))
+}
+
+fn found(snapshot: &Snapshot, policy: &Policy, when: Asked, drained: Option<&NodeName>) -> Vec<Finding> {
     let other = when == Asked::BeforeARun && another_driver_works(snapshot);
     let is_made = |check: &&AnyCheck| match other {
         true => check.id == driver_lock::DriverLockHeld::ID,
@@ -132,7 +142,10 @@ pub fn run_all(snapshot: &Snapshot, policy: &Policy, when: Asked) -> Vec<Finding
     };
     let mut findings: Vec<Finding> = ALL.iter().filter(is_made).flat_map(|check| check.run(snapshot, policy)).collect();
     if when == Asked::BeforeARun && !other {
-        findings.extend(rules::findings(snapshot, policy));
+        findings.extend(rules::findings(snapshot, policy, drained));
+    }
+    if let Some(node) = drained {
+        findings.retain(|finding| drain::bears_on(finding, snapshot, node));
     }
     waiving::waive(&mut findings, &policy.waive);
     findings.sort_by(|one, other| {

@@ -19,8 +19,8 @@ const ONE_BY_ONE: usize = 3;
 /// Sentences of evidence in one finding.
 const EVIDENCE: usize = 4;
 
-/// Every rule that does not hold, with its own evidence.
-pub(super) fn findings(snapshot: &Snapshot, policy: &Policy) -> Vec<Finding> {
+/// Every rule that does not hold, with its own evidence; with only this node out, if one is named.
+pub(super) fn findings(snapshot: &Snapshot, policy: &Policy, only: Option<&NodeName>) -> Vec<Finding> {
     let blind = blind(snapshot, policy);
     let now: Vec<_> = ALL.iter().map(|rule| rule.holds(snapshot, &Context::new(policy))).collect();
     // What is missing is reported by unknown-readings, once; this is for what else a rule cannot determine.
@@ -32,7 +32,7 @@ pub(super) fn findings(snapshot: &Snapshot, policy: &Policy) -> Vec<Finding> {
         })
         .map(|(rule, _)| *rule)
         .collect();
-    let mut broken = broken_with_a_node_out(&asked, snapshot, policy);
+    let mut broken = broken_with_a_node_out(&asked, snapshot, policy, only);
     let mut findings = Vec::new();
     for (rule, outcome) in ALL.iter().zip(&now) {
         match outcome {
@@ -57,9 +57,11 @@ fn broken_with_a_node_out<'a>(
     rules: &[RuleId],
     snapshot: &'a Snapshot,
     policy: &Policy,
+    only: Option<&NodeName>,
 ) -> BTreeMap<RuleId, Vec<(&'a NodeName, String)>> {
     let mut broken: BTreeMap<RuleId, Vec<(&NodeName, String)>> = BTreeMap::new();
-    for node in snapshot.nodes.values().filter(|node| !node.online.is(&false)).map(|node| &node.name) {
+    let up = snapshot.nodes.values().filter(|node| !node.online.is(&false)).map(|node| &node.name);
+    for node in up.filter(|node| only.is_none_or(|only| only == *node)) {
         let state = node_out(snapshot, node);
         let context = Context { current_node: Some(node.clone()), ..Context::new(policy) };
         for rule in rules {

@@ -39,7 +39,7 @@ impl Check for Waivers {
         }
         let others = ALL.iter().filter(|check| check.id != Self::ID);
         let mut findings: Vec<Finding> = others.flat_map(|check| check.run(snapshot, policy)).collect();
-        findings.extend(rules::findings(snapshot, policy));
+        findings.extend(rules::findings(snapshot, policy, None));
         found.extend(policy.waive.iter().filter_map(|waiver| idle(waiver, &findings)));
     }
 }

@@ -107,7 +107,7 @@ fn price(step: &Step, snapshot: &Snapshot) -> Option<(ConsentKind, GuestId)> {
 
 /// Nodes with something to do have a node step, and HA's guests are moved by HA.
 fn nobody_forgotten(plan: &Plan, snapshot: &Snapshot, found: &mut Vec<Finding>) {
-    for node in snapshot.nodes.values() {
+    for node in snapshot.nodes.values().filter(|_| !plan.is_a_drain()) {
         let has_turn = plan.node_steps.iter().any(|node_step| node_step.node.as_ref() == Some(&node.name));
         let name = &node.name;
         match snapshot.is_up_to_date(node) {

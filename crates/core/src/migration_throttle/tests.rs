@@ -75,7 +75,7 @@ fn at_the_first_sign_a_second_guest_waits_and_the_first_moves_and_later_none_sta
     assert!(against(&RunState::default(), &migrate(102), &strained).is_empty());
     let starving = cluster(heard(9, 0, 0));
     assert_eq!(against(&RunState::default(), &migrate(102), &starving).len(), 1);
-    assert!(against(&RunState::default(), &crate::steps::FinalCheck {}.into(), &starving).is_empty());
+    assert!(against(&RunState::default(), &crate::steps::FinalCheck::default().into(), &starving).is_empty());
 }
 
 #[test]

@@ -29,6 +29,8 @@ pub enum NodeWhy {
     SomeNodeIsFirst(usize),
     /// This many of its guests move again later.
     SomeMoveAgain(usize),
+    /// The operator wants it drained.
+    Drained,
     /// It needs no upgrade, but something of ours is still to be undone there.
     ToUndo,
     /// No node, but the whole cluster, when all nodes are done.
@@ -65,6 +67,8 @@ pub enum StepWhy {
     Packages(usize),
     /// The node reboots.
     Reboot(RebootWhy),
+    /// The node is handed over: it may be switched off.
+    HandedOver,
     /// The node is back in service.
     ServesAgain,
     /// HA is idle.
@@ -95,6 +99,8 @@ pub enum MoveWhy {
     MakesRoomOnce,
     /// It makes room.
     MakesRoom,
+    /// Its node is drained, and nothing is upgraded.
+    Leaves,
     /// HA prefers it there.
     HaPrefers,
     /// The policy wants it there at the end.
@@ -161,6 +167,7 @@ impl fmt::Display for NodeWhy {
                 write!(f, "some node must be first, and {again} of its guests move again later")
             }
             Self::SomeMoveAgain(again) => write!(f, "{again} of its guests move again later"),
+            Self::Drained => f.write_str("you want to work on it"),
             Self::ToUndo => f.write_str("something is still to be undone here"),
             Self::Cluster => f.write_str("what is still to undo in the cluster, and a last look"),
         }
@@ -187,6 +194,7 @@ impl fmt::Display for StepWhy {
             Self::Packages(1) => "1 package",
             Self::Packages(count) => return write!(f, "{count} packages"),
             Self::Reboot(why) => return why.fmt(f),
+            Self::HandedOver => "it may be switched off and on; no process has to run meanwhile",
             Self::ServesAgain => "no other node is touched before this one serves again",
             Self::HaAtRest => "HA is idle before the next node is taken",
             Self::Undo => "set back",
@@ -208,6 +216,7 @@ impl fmt::Display for MoveWhy {
             Self::NoRoomYet => "no upgraded node has room for it yet: it waits there and moves again",
             Self::MakesRoomOnce => "makes room for others, on an upgraded node",
             Self::MakesRoom => "makes room for others",
+            Self::Leaves => "its node is drained",
             Self::HaPrefers => "HA prefers it there, and would take it there without asking",
             Self::Belongs => "it belongs there at the end",
             Self::Balance => "the nodes should be equally full",

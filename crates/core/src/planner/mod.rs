@@ -30,7 +30,7 @@ use crate::plan::{NoPlan, Plan};
 use crate::policy::Policy;
 use crate::snapshot::Snapshot;
 
-pub use problem::Ongoing;
+pub use problem::{Drain, Ongoing};
 
 /// Plans everything that is still to do.
 ///

@@ -243,7 +243,7 @@ pub enum StepOutcome {
 }
 
 /// What a run is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunKind {
     /// Every node gets its packages, by a plan.
@@ -251,6 +251,11 @@ pub enum RunKind {
     Upgrade,
     /// Quorum was lost outside of a run and the expected votes were lowered: only that is undone.
     Recovery,
+    /// A node is emptied and handed over to its administrator, and nothing is upgraded.
+    Drain {
+        /// The node.
+        node: NodeName,
+    },
 }
 
 /// How a run ended.
@@ -307,6 +312,8 @@ pub enum Request {
         /// One sentence for each, as it was typed.
         words: Vec<String>,
     },
+    /// The node that was handed over is given back.
+    Undrain,
     /// Undo what the run changed and end.
     Abort,
 }

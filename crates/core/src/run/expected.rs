@@ -44,6 +44,10 @@ impl Expected {
         if let Some(node) = step.node().filter(|_| step.on_node() == OnNode::Reboots) {
             self.boots.remove(node);
         }
+        // Hours or days may have passed in which no driver looked: all is seen anew.
+        if step.on_node() == OnNode::HandsOver {
+            *self = Self::default();
+        }
         if let Some(moved) = step.moves()
             && let Some(node) = self.running.get_mut(&moved.guest)
         {

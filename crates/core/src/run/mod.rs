@@ -2,6 +2,7 @@
 
 mod budget;
 mod decide;
+mod drain;
 mod event;
 mod expected;
 mod objection;

@@ -62,6 +62,11 @@ pub enum Pause {
         /// The guests that it took down and that are not seen to run now.
         down: BTreeSet<GuestId>,
     },
+    /// A node is drained and handed over to its administrator: nothing is done until it is given back.
+    Drained {
+        /// The node.
+        node: NodeName,
+    },
     /// A step was started and does not end.
     StepStuck {
         /// The step.
@@ -159,6 +164,8 @@ pub enum PauseCause {
     Findings,
     /// A node or a guest went down by another hand.
     ChangedOutside,
+    /// A node is handed over to its administrator. The process ends meanwhile.
+    Drained,
     /// A step has used up its time or its attempts, or no plan can be found.
     Stuck,
     /// No node has quorum. The run continues by itself when it is back.
@@ -182,6 +189,7 @@ impl Pause {
             Self::PlanCostsMore { .. } | Self::MoreDowntime { .. } => PauseCause::NeedsConsent,
             Self::FoundBeforeNode { .. } | Self::FoundAtTheEnd { .. } | Self::NotWhole { .. } => PauseCause::Findings,
             Self::ChangedOutside { .. } => PauseCause::ChangedOutside,
+            Self::Drained { .. } => PauseCause::Drained,
             Self::StepStuck { .. }
             | Self::NoPlan { .. }
             | Self::SamePlan { .. }
@@ -230,6 +238,12 @@ impl Pause {
             ),
             Self::NotWhole { why } => not_whole(why),
             Self::ChangedOutside { changes, down } => changed_outside(changes, down),
+            Self::Drained { node } => vec![
+                format!("{node} is drained. Work on it: it may be switched off and rebooted, as often as you like"),
+                "nothing runs there; no other node is to be taken out meanwhile, and no other run is started"
+                    .to_owned(),
+                format!("`quorate undrain {node}` gives it back: guests go home, flags and modes are set back"),
+            ],
             Self::StepStuck { step, how, answer } => stuck(step, how, answer.as_deref()),
             Self::NoPlan { why, no_plan, by_abort } => without_a_plan(why, no_plan, by_abort.as_ref()),
             Self::SamePlan { why } => {

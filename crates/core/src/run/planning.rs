@@ -108,7 +108,7 @@ fn way_by_abort(state: &RunState, snapshot: &Snapshot) -> Option<ByAbort> {
     for open in state.open_changes.iter().rev() {
         open.undo.after(&mut given_back);
     }
-    let fresh = Ongoing::fresh(unit(state));
+    let fresh = Ongoing { drain: state.drain(), ..Ongoing::fresh(unit(state)) };
     let (plan, _) = plan_and_verify(&given_back, &state.policy, &fresh).ok()?;
     let order: Vec<NodeName> = plan.node_steps.iter().filter_map(|node_step| node_step.node.clone()).collect();
     (order.first() != Some(node)).then(|| ByAbort { node: node.clone(), order })
@@ -125,6 +125,7 @@ fn ongoing(state: &RunState) -> Ongoing {
         to_undo: state.open_changes.iter().map(|open| open.undo.clone()).collect(),
         homes: state.homes.clone(),
         without: without(state),
+        drain: state.drain(),
         unit: unit(state),
     }
 }

@@ -135,7 +135,7 @@ impl RunState {
         match event {
             Event::RunStarted { run, kind, cluster, policy, version: _ } => {
                 self.run = Some(run.clone());
-                self.kind = *kind;
+                self.kind = kind.clone();
                 self.cluster.clone_from(cluster);
                 self.policy = policy.clone();
                 self.consents.clone_from(&policy.consents);
@@ -299,7 +299,9 @@ impl RunState {
     fn resumed(&mut self, at: UnixMs) {
         self.paused = None;
         self.unanswered.clear();
-        self.steps.retain(|_, record| record.outcome.is_some() || record.command.is_some());
+        let open = &self.open_changes;
+        let changes = |id: &StepId| open.iter().any(|open| open.opened_by == *id);
+        self.steps.retain(|id, record| record.outcome.is_some() || record.command.is_some() || changes(id));
         self.look_anew(at);
     }
 

@@ -11,8 +11,12 @@ use crate::policy::Deadlines;
 use crate::snapshot::{Outdated, Snapshot};
 
 /// The look at the whole cluster at the end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FinalCheck {}
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FinalCheck {
+    /// After a drain, which has upgraded nothing: what is pending is no matter of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub drained: bool,
+}
 
 /// What ends by itself: waiting is enough.
 fn unsettled(snapshot: &Snapshot) -> Result<Vec<Why>, Why> {
@@ -55,7 +59,8 @@ impl StepKind for FinalCheck {
     }
 
     fn title(&self) -> String {
-        "every node a member and up to date, HA idle, Ceph clean".to_owned()
+        let up_to_date = if self.drained { "" } else { " and up to date" };
+        format!("every node a member{up_to_date}, HA idle, Ceph clean")
     }
 
     fn profile(&self) -> Profile<'_> {
@@ -79,7 +84,7 @@ impl StepKind for FinalCheck {
     }
 
     fn status(&self, snapshot: &Snapshot) -> StepStatus {
-        match needs_a_turn(snapshot) {
+        match needs_a_turn(snapshot).filter(|_| !self.drained) {
             Some(why) => StepStatus::Impossible(why),
             None => StepStatus::done_when_empty(unsettled(snapshot)),
         }

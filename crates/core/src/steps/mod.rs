@@ -128,6 +128,8 @@ steps! {
     upgrade_packages::UpgradePackages,
     /// The node is rebooted.
     reboot::Reboot,
+    /// The node is handed over to its administrator.
+    hand_over::HandOver,
     /// The node is back: member, links, services, storages, Ceph.
     wait_back::WaitBack,
     /// HA has nothing under way.

@@ -89,6 +89,8 @@ pub enum OnNode {
     Upgrades,
     /// Takes it away for minutes. Guests may move between other nodes meanwhile.
     Reboots,
+    /// Hands it over to its administrator, who may switch it off.
+    HandsOver,
     /// Waits until it serves again.
     WaitsBack,
 }
@@ -97,7 +99,7 @@ impl OnNode {
     /// Is the node out of service because of it, or on its way there? Then it belongs in the node's own node step.
     pub fn puts_at_risk(self) -> bool {
         match self {
-            Self::SetsAside | Self::Upgrades | Self::Reboots => true,
+            Self::SetsAside | Self::Upgrades | Self::Reboots | Self::HandsOver => true,
             Self::Nothing | Self::WaitsEmpty | Self::WaitsBack => false,
         }
     }
@@ -105,7 +107,7 @@ impl OnNode {
     /// Must nothing run on the node? What came there meanwhile does not leave by waiting for it.
     pub fn needs_it_empty(self) -> bool {
         match self {
-            Self::WaitsEmpty | Self::Upgrades | Self::Reboots => true,
+            Self::WaitsEmpty | Self::Upgrades | Self::Reboots | Self::HandsOver => true,
             Self::Nothing | Self::SetsAside | Self::WaitsBack => false,
         }
     }
@@ -113,7 +115,7 @@ impl OnNode {
     /// Must a later step prove that the node serves again ([`OnNode::WaitsBack`])?
     pub fn needs_a_later_proof(self) -> bool {
         match self {
-            Self::Upgrades | Self::Reboots => true,
+            Self::Upgrades | Self::Reboots | Self::HandsOver => true,
             Self::Nothing | Self::SetsAside | Self::WaitsEmpty | Self::WaitsBack => false,
         }
     }

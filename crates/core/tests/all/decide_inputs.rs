@@ -550,3 +550,44 @@ fn every_pause_says_what_to_do_next() {
         assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), Event::Paused { pause });
     }
 }
+
+/// A run that has handed pve1 over, and in which the driver that did it is gone.
+fn handed_over() -> RunState {
+    let (kind, node) = (RunKind::Drain { node: "pve1".into() }, NodeName::from("pve1"));
+    let policy = Policy::default().for_a_drain();
+    let drain = Ongoing::drain(node.clone(), upgrade_unit(&RunId::new("r")));
+    let plan = planner::plan(&world(), &policy, &drain).expect("it has a plan");
+    let (_, planned) = plan.steps().find(|(_, planned)| planned.step.kind().verb() == "hand-over").unwrap();
+    let undo = planned.step.undone_later_by();
+    let (id, step) = (planned.id.clone(), planned.step.clone());
+    let events = [
+        started(kind),
+        Event::PlanAdopted { plan: plan.clone(), why: "first plan".into() },
+        Event::StepStarted { id, step, attempt: 1, command: None, undo },
+        Event::DriverTookOver { driver: "another".into(), id: None },
+    ];
+    RunState::of(events.iter().map(|event| (NOW, event)))
+}
+
+#[test]
+fn a_node_that_is_handed_over_is_let_alone_until_a_person_gives_it_back() {
+    let state = handed_over();
+    let seen = seen(&state, &world());
+    let paused = decided(&state, &seen);
+    let Action::Pause(pause) = &paused else { panic!("{paused:?}") };
+    assert_eq!(pause.cause(), PauseCause::Drained);
+    let held = with(state, Event::Paused { pause: pause.clone() });
+    // Whatever the driver was told: nobody has to wait here.
+    assert!(matches!(decided(&held, &seen), Action::Leave(Pause::Drained { .. })));
+    assert_eq!(asked(&held, Request::Resume), [], "only who works on the node knows when that is over");
+    for (request, ends) in [(Request::Undrain, "resumed"), (Request::Abort, "abort-begun")] {
+        let events = asked(&held, request);
+        let kinds: Vec<&str> = events.iter().map(Event::kind).collect();
+        assert_eq!(kinds, ["step-ended", ends]);
+        let after = events.into_iter().fold(held.clone(), with);
+        assert!(after.handed_over().is_none() && after.drain().is_some_and(|drain| drain.given_back));
+        let undo: Vec<&str> = after.open_changes.iter().map(|open| open.undo.kind().verb()).collect();
+        assert_eq!(undo, ["wait-back"], "the node must be seen to serve again");
+        assert_eq!(after.expected, Default::default());
+    }
+}

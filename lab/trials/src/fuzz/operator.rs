@@ -315,6 +315,7 @@ impl Operator {
             // A VM that an administrator has sent to a node with newer packages cannot go back live. The pause says so,
             // and what could be agreed to; this operator aborts the run instead, and nothing may be left behind.
             PauseCause::Stuck if self.pauses > GIVES_UP_AFTER && self.somebody_brings_guests() => Request::Abort,
+            PauseCause::Drained => Request::Undrain,
             PauseCause::Operator
             | PauseCause::Findings
             | PauseCause::ChangedOutside

@@ -8,6 +8,7 @@ mod ceph_layouts;
 mod common;
 mod crash;
 mod disks;
+mod drain;
 mod every_check;
 mod export_again;
 #[path = "fixtures/export_differences.rs"]

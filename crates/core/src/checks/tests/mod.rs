@@ -16,7 +16,7 @@ fn run(id: &str, snapshot: &Snapshot) -> Vec<Finding> {
     let policy = Policy::default();
     match ALL.iter().find(|check| check.id == id) {
         Some(check) => check.run(snapshot, &policy),
-        None => of_rules::findings(snapshot, &policy).into_iter().filter(|finding| finding.check == id).collect(),
+        None => of_rules::findings(snapshot, &policy, None).into_iter().filter(|finding| finding.check == id).collect(),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::snapshot::*;
 
 #[test]
 fn every_rule_holds_in_the_healthy_cluster_with_each_node_out() {
-    assert_eq!(rules::findings(&cluster(), &Policy::default()), []);
+    assert_eq!(rules::findings(&cluster(), &Policy::default(), None), []);
 }
 
 #[test]

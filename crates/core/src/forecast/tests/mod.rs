@@ -63,7 +63,7 @@ fn node_steps() -> Vec<NodeStep> {
                 migrate(ct, "pve3", "pve2", MoveMode::Restart),
             ],
         ),
-        NodeStep { node: None, ..node_step("cluster", vec![FinalCheck {}.into()]) },
+        NodeStep { node: None, ..node_step("cluster", vec![FinalCheck::default().into()]) },
     ]
 }
 

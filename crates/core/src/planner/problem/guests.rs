@@ -57,6 +57,14 @@ impl Reader<'_> {
         }
     }
 
+    /// What runs on a node that was drained and given back stays there, and so does what is started there.
+    pub(super) fn guest_of_a_node_given_back(&mut self, guest: &Guest) {
+        let stays = guest.may_be_running() || self.to_start.contains(&guest.id);
+        if let Some(home) = self.number.get(&guest.node).copied().filter(|_| stays) {
+            self.stay.insert(guest.id, home);
+        }
+    }
+
     /// A running or paused guest: it moves, or is to be shut down, or there is a reason why neither is possible.
     fn running(&mut self, guest: &Guest, home: usize) -> Option<Reason> {
         let immovable = |bond| Some(Reason::Immovable(guest.id, guest.node.clone(), bond));

@@ -39,11 +39,27 @@ pub struct Ongoing {
     /// Storages that the current node's return does not wait for, as it was planned before its turn: by now more may be
     /// away because of it.
     pub without: BTreeSet<StorageId>,
+    /// The node that is drained, where that is all that the run is for.
+    pub drain: Option<Drain>,
     /// The name of the upgrade unit on the nodes.
     pub unit: UnitName,
 }
 
+/// A node that is drained, and how far that is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drain {
+    /// The node.
+    pub node: NodeName,
+    /// Was it handed over and given back? Then nothing has to leave it any more.
+    pub given_back: bool,
+}
+
 impl Ongoing {
+    /// For a drain in which nothing has begun yet.
+    pub fn drain(node: NodeName, unit: UnitName) -> Self {
+        Self { drain: Some(Drain { node, given_back: false }), ..Self::fresh(unit) }
+    }
+
     /// For a run in which nothing has begun yet.
     pub fn fresh(unit: UnitName) -> Self {
         Self {
@@ -52,6 +68,7 @@ impl Ongoing {
             to_undo: Vec::new(),
             homes: BTreeMap::new(),
             without: BTreeSet::new(),
+            drain: None,
             unit,
         }
     }
@@ -113,8 +130,11 @@ impl Problem<'_> {
     }
 }
 
-/// Does the node get a node step: packages to upgrade, something to boot for, or a node step that has begun?
+/// Does the node get a node step: in a drain only the one that is drained; otherwise one with packages to upgrade, something to boot for, or a node step that has begun?
 pub(super) fn has_turn(snapshot: &Snapshot, node: &Node, ongoing: &Ongoing) -> bool {
+    if let Some(drain) = &ongoing.drain {
+        return drain.node == node.name;
+    }
     let broken = node.packages.known().is_some_and(|packages| !packages.broken.is_empty());
     ongoing.current_node.as_ref() == Some(&node.name) || snapshot.is_up_to_date(node) == Some(false) || broken
 }

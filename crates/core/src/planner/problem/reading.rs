@@ -37,7 +37,12 @@ pub(in crate::planner) fn read<'a>(
     let number = snapshot.nodes.keys().enumerate().map(|(number, name)| (name, number)).collect();
     let ranks = Ranks::of(snapshot);
     let storages: Vec<StorageId> = snapshot.storages.known().into_iter().flat_map(|all| all.keys().cloned()).collect();
-    let place = |node| Place { has_turn: has_turn(snapshot, node, ongoing), ..place(node, policy, &ranks, &storages) };
+    let place = |node| {
+        let place = place(node, policy, &ranks, &storages);
+        // Whatever is pending, a drain leaves it so.
+        let after = if ongoing.drain.is_some() { place.before } else { place.after };
+        Place { has_turn: has_turn(snapshot, node, ongoing), after, ..place }
+    };
     let places = snapshot.nodes.values().map(place).collect();
     let mut reader = Reader {
         snapshot,
@@ -58,8 +63,12 @@ pub(in crate::planner) fn read<'a>(
         stay: BTreeMap::new(),
         shut_down: BTreeMap::new(),
     };
+    let back = ongoing.drain.as_ref().filter(|drain| drain.given_back).map(|drain| &drain.node);
     for guest in snapshot.guests.values().filter(|guest| !guest.template) {
-        reader.guest(guest);
+        match back {
+            Some(node) if guest.node == *node => reader.guest_of_a_node_given_back(guest),
+            _ => reader.guest(guest),
+        }
     }
     reader.finish()
 }

@@ -172,6 +172,7 @@ impl Writer<'_> {
         match (leaving == Some(from), self.upgraded.contains(&to)) {
             _ if leaving.is_none() && ends.is_some_and(|ends| ends.has(to)) => self.why_there(guest),
             _ if leaving.is_none() && self.problem.instance.spread.is_some() => MoveWhy::Balance,
+            (true, _) if self.ongoing.drain.is_some() => MoveWhy::Leaves,
             (true, true) => MoveWhy::Once,
             (true, false) if self.nowhere_yet(item) => MoveWhy::NoneUpgraded,
             (true, false) => MoveWhy::NoRoomYet,

@@ -4,6 +4,7 @@
 //! bound. [`overlap`] brings moves of the next node forward to the reboot of the node before, `staging` decides which
 //! moves run together, and `node_steps` writes the plan, with what `guests` and `nodes` add to the moves.
 
+mod drain;
 mod guests;
 mod node_steps;
 mod nodes;

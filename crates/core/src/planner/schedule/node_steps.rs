@@ -58,6 +58,9 @@ pub(super) fn write(problem: &Problem<'_>, solution: &Solution, ongoing: &Ongoin
 
 impl Writer<'_> {
     fn turn(&mut self, InTime { turn, meanwhile, next }: &InTime, stages: &mut Stages<'_>) {
+        if let Some(drain) = &self.ongoing.drain {
+            return self.drained(turn, drain, stages);
+        }
         let name = self.name(turn.node).clone();
         let mut draft = Draft::new(name.as_str());
         self.add(&mut draft, RefreshPackages { node: name.clone() }, StepWhy::RepositoriesFirst, None);
@@ -104,7 +107,7 @@ impl Writer<'_> {
         for step in std::mem::take(&mut self.to_undo) {
             self.add(&mut draft, step, StepWhy::Undo, None);
         }
-        self.alone(&mut draft, FinalCheck {}, StepWhy::LastLook);
+        self.alone(&mut draft, FinalCheck { drained: self.ongoing.drain.is_some() }, StepWhy::LastLook);
         self.push_node_step(None, NodeWhy::Cluster, draft);
     }
 }

@@ -86,11 +86,16 @@ impl Writer<'_> {
     pub(super) fn reboot(&mut self, draft: &mut Draft, name: &NodeName) {
         let Some((why, from_boot)) = self.reboot_why(name) else { return };
         self.costs.reboots += 1;
+        self.starts_at_boot(name);
+        self.alone(draft, Reboot { node: name.clone(), from_boot }, StepWhy::Reboot(why));
+    }
+
+    /// Counts the stopped guests that PVE starts when the node boots.
+    pub(super) fn starts_at_boot(&mut self, name: &NodeName) {
         let moves = |guest: GuestId| self.problem.movers.iter().flatten().any(|mover| mover.guest == guest);
         let starts = self.problem.snapshot.starts_with(name).filter(|guest| !moves(guest.id));
         let starts: Vec<_> = starts.map(|guest| (guest.id, name.clone())).collect();
         self.costs.starts.extend(starts);
-        self.alone(draft, Reboot { node: name.clone(), from_boot }, StepWhy::Reboot(why));
     }
 
     /// Why a node is rebooted, and the boot that it is in now; none if it is not.
@@ -132,7 +137,7 @@ impl Writer<'_> {
 
     /// Storages that the node's return does not wait for: away there before its turn; and where guests are started after
     /// it, those that no other node has, since one of the guests may be what serves them.
-    fn not_waited_for(&self, name: &NodeName, starts_guests: bool) -> BTreeSet<StorageId> {
+    pub(super) fn not_waited_for(&self, name: &NodeName, starts_guests: bool) -> BTreeSet<StorageId> {
         let snapshot = self.problem.snapshot;
         let begun = self.ongoing.current_node.as_ref() == Some(name);
         let here = self.node(name).and_then(|node| node.storages.known()).filter(|_| !begun);
@@ -171,7 +176,10 @@ impl Writer<'_> {
             if let Some(index) = down_since {
                 draft.steps[index].down_s = down_s;
             }
-            let what = format!("{guest} is down while {name} is upgraded");
+            let what = match self.ongoing.drain.is_some() {
+                true => format!("{guest} is down for as long as you work on {name}"),
+                false => format!("{guest} is down while {name} is upgraded"),
+            };
             self.consents.insert((ConsentKind::ShutdownGuests, guest), (down_s, what));
             self.add(draft, step, StepWhy::Undo, None);
         }

@@ -10,6 +10,7 @@ use crate::steps::{Migrate, MoveMode, Step};
 
 use super::{Ongoing, plan};
 
+mod drain;
 mod infeasible;
 mod limits;
 mod outdated;

@@ -39,8 +39,9 @@ pub(super) fn finish(state: &RunState, seen: &Seen) -> Action {
 }
 
 fn completed(state: &RunState, seen: &Seen) -> Action {
-    // An aborted run ends without asking.
-    let Some(last) = state.node_done_last().filter(|_| !state.aborting) else {
+    // An aborted run ends without asking; one that has upgraded nothing has seen all that bears on it in its last step.
+    let asks = !state.aborting && state.drain().is_none();
+    let Some(last) = state.node_done_last().filter(|_| asks) else {
         return Action::Finish(RunOutcome::Completed);
     };
     match &seen.last_look {
@@ -51,7 +52,7 @@ fn completed(state: &RunState, seen: &Seen) -> Action {
 
 fn seen_at_the_end(look: &LastLook) -> Option<Pause> {
     // PVE's checker takes its time: by then the last step's snapshot is out of date.
-    if let StepStatus::Blocked(why) = (FinalCheck {}).status(&look.snapshot) {
+    if let StepStatus::Blocked(why) = FinalCheck::default().status(&look.snapshot) {
         return Some(Pause::NotWhole { why });
     }
     let findings: Vec<Finding> = look.findings.iter().filter(|finding| forbids(finding)).cloned().collect();

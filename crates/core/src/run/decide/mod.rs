@@ -15,6 +15,7 @@ mod context;
 mod end;
 mod follow_up;
 mod goes_on;
+mod hold;
 mod lock;
 mod next;
 mod operator;
@@ -50,6 +51,7 @@ pub fn decide(state: &RunState, seen: &Seen, now: UnixMs, guard: &Guard<'_>) -> 
     }
     operator::asked(state, seen, now)
         .or_else(|| operator::left(state, seen, now))
+        .or_else(|| hold::handed_over(state))
         .or_else(|| quorum::still_lost(state, seen))
         .or_else(|| lock::not_held(state, seen, now))
         .unwrap_or_else(|| match &seen.look {

@@ -142,7 +142,7 @@ impl Seen {
     /// was fixed may want another plan.
     pub fn heard(&mut self) -> Option<Asked> {
         let asked = self.asked.pop_front()?;
-        if asked.request == Request::Resume {
+        if matches!(asked.request, Request::Resume | Request::Undrain) {
             (self.anew, self.reviewed) = (true, false);
         }
         Some(asked)
@@ -215,7 +215,7 @@ impl Seen {
 
 impl Look {
     fn new(state: &RunState, snapshot: Arc<Snapshot>, depth: Depth) -> Self {
-        let findings = (depth == Depth::Everything).then(|| run_all(&snapshot, &state.policy, BeforeEachNode));
+        let findings = (depth == Depth::Everything).then(|| state.findings(&snapshot, BeforeEachNode));
         let moves = state.under_way().any(|(_, record)| record.step.is_move());
         Self { snapshot, findings, review: false, moves }
     }

@@ -210,7 +210,7 @@ fn a_node_is_back_only_once_ceph_is_clean() {
 }
 
 fn final_check(world: Fixture) -> StepStatus {
-    status(FinalCheck {}, world)
+    status(FinalCheck::default(), world)
 }
 
 #[test]

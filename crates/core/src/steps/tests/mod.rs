@@ -68,9 +68,10 @@ fn samples() -> Vec<Step> {
         WaitEmpty { node: node() }.into(),
         UpgradePackages { node: node(), unit: "quorate-upgrade-t".into() }.into(),
         Reboot { node: node(), from_boot: "boot".into() }.into(),
+        HandOver { node: node(), without: Default::default() }.into(),
         WaitBack { node: node(), without: Default::default() }.into(),
         WaitHaIdle { node: node() }.into(),
-        FinalCheck {}.into(),
+        FinalCheck::default().into(),
     ]
 }
 
@@ -92,9 +93,10 @@ fn the_table_has_every_verb_once() {
 
 #[test]
 fn each_answer_is_that_of_these_steps_and_no_others() {
-    those(|step| step.on_node().puts_at_risk(), &["enter-maintenance", "set-noout", "upgrade-packages", "reboot"]);
-    those(|step| step.on_node().needs_it_empty(), &["wait-empty", "upgrade-packages", "reboot"]);
-    those(|step| step.on_node().needs_a_later_proof(), &["upgrade-packages", "reboot"]);
+    let at_risk = ["enter-maintenance", "set-noout", "upgrade-packages", "reboot", "hand-over"];
+    those(|step| step.on_node().puts_at_risk(), &at_risk);
+    those(|step| step.on_node().needs_it_empty(), &["wait-empty", "upgrade-packages", "reboot", "hand-over"]);
+    those(|step| step.on_node().needs_a_later_proof(), &["upgrade-packages", "reboot", "hand-over"]);
     those(|step| step.on_node() == OnNode::WaitsBack, &["wait-back"]);
     those(|step| step.stops().is_some(), &["shutdown-guest", "stop-to-move"]);
     those(|step| step.starts().is_some(), &["start-guest", "start-moved"]);
@@ -114,10 +116,10 @@ fn each_answer_is_that_of_these_steps_and_no_others() {
     those(|step| profile(step, |profile| profile.if_impossible == IfImpossible::StandStill), &["reboot"]);
     those(|step| profile(step, |profile| profile.estimate_s == 0), &[]);
     let risky = ["hold-failback", "hold-rebalance", "enter-maintenance", "set-noout"];
-    let risky = [&risky[..], &priced, &["upgrade-packages", "reboot"]].concat();
+    let risky = [&risky[..], &priced, &["upgrade-packages", "reboot", "hand-over"]].concat();
     those(|step| profile(step, |profile| profile.class == Class::RiskTaking), &risky);
     let undone = ["hold-failback", "hold-rebalance", "enter-maintenance", "set-noout", "lower-votes"];
-    let undone = [&undone[..], &["eject-media", "shutdown-guest", "stop-to-move"]].concat();
+    let undone = [&undone[..], &["eject-media", "shutdown-guest", "stop-to-move", "hand-over"]].concat();
     those(|step| step.undone_later_by().is_some(), &undone);
     those(|step| step.undone_on_the_way_by().is_some(), &["migrate"]);
     let undoes = ["restore-failback", "restore-rebalance", "leave-maintenance", "unset-noout", "restore-votes"];
@@ -130,6 +132,10 @@ fn what_a_step_changes_for_a_while_is_undone_exactly() {
     for step in samples() {
         let Some(undo) = step.undone_later_by() else { continue };
         let verb = step.kind().verb();
+        if verb == "hand-over" {
+            // What undoes it is a proof, and its effect is up to the administrator.
+            continue;
+        }
         assert!(undo.is_undo() && undo.undone_later_by().is_none(), "{verb}");
         let before = world();
         let ready = if verb == "lower-votes" { StepStatus::Impossible(Why::NotLowered) } else { StepStatus::Ready };

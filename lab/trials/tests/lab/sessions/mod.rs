@@ -4,6 +4,7 @@
 
 mod a_run;
 mod bad_input;
+mod drain;
 mod first_contact;
 mod from_file;
 mod hostile;

@@ -1,7 +1,7 @@
 //! What a run did and what it cost: `quorate report`.
 
 use quorate_core::ids::NodeName;
-use quorate_core::run::{StepOutcome, WhyNotDone};
+use quorate_core::run::{PauseCause, StepOutcome, WhyNotDone};
 use quorate_core::steps::OnNode;
 use quorate_core::view::{FinalCheckView, RunPhase, View};
 
@@ -180,7 +180,8 @@ fn troubles(view: &View, page: &mut Page) {
     for (at, change) in &view.outside {
         lines.push(format!("{}  {change}", moment(*at)));
     }
-    for pause in &view.pauses {
+    // That a node is handed over is what was planned.
+    for pause in view.pauses.iter().filter(|pause| pause.pause.cause() != PauseCause::Drained) {
         let length = pause.to.map_or("still".to_owned(), |to| duration(to.since_s(pause.from)));
         lines.push(format!("{}  paused ({length}): {}", moment(pause.from), log::paused(pause.pause.cause())));
         lines.extend(pause.why.iter().map(|why| format!("                           {why}")));

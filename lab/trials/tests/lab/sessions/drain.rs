@@ -35,5 +35,7 @@ fn a_node_is_drained_held_without_a_process_and_given_back() {
 
     session.run(&["undrain", "pve2"]).expect(0, &["pve2 is back"]);
     session.run(&["status"]).expect(0, &["completed"]);
-    session.run(&["report"]).expect(0, &["Nothing is left to undo"]);
+    let report = session.run(&["report"]);
+    report.expect(0, &["Nothing is left to undo"]);
+    assert!(!report.out.contains("did not go as planned"), "{}", report.out);
 }

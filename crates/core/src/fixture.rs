@@ -40,6 +40,7 @@ impl Fixture {
         snapshot.cluster_name = Known("fixture".to_owned());
         snapshot.sees_all_guests = Known(true);
         snapshot.missing_privileges = Known(Vec::new());
+        snapshot.missing_for_volumes = Known(Vec::new());
         snapshot.configured_votes = Known(names.iter().map(|name| (name.clone(), 1)).collect());
         snapshot.storages = Known(BTreeMap::from([(shared.id.clone(), shared)]));
         snapshot.ha = Known(Ha::default());

@@ -57,7 +57,8 @@ pub fn verify(plan: &Plan, snapshot: &Snapshot, policy: &Policy) -> Result<Forec
     let memory = guest_memory(&state);
     let (findings, forecast) = (form::faults(plan, &state), Forecast::default());
     let mut walk = Walk { state, policy, findings, forecast, memory, said: None };
-    let down = |kind| matches!(kind, ConsentKind::ShutdownGuests | ConsentKind::MoveOffline);
+    let down =
+        |kind| matches!(kind, ConsentKind::ShutdownGuests | ConsentKind::HibernateGuests | ConsentKind::MoveOffline);
     let shut_down = plan.consents.iter().filter(|consent| down(consent.kind));
     let may_be_down: BTreeSet<GuestId> = shut_down.map(|consent| consent.guest).collect();
     for node_step in &plan.node_steps {

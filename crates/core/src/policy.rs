@@ -1,11 +1,15 @@
 //! What the operator allows and prefers. Comes from the configuration file; the planner reads nothing else of it.
 
+mod between_nodes;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{GuestId, NodeName};
-use crate::snapshot::{Guest, Snapshot};
+use crate::ids::{GuestId, NodeName, StorageId};
+use crate::snapshot::{Guest, MigrationFacts, Snapshot};
+
+pub use between_nodes::{BetweenNodes, PauseBetween};
 
 /// The operator's preferences for a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +45,10 @@ pub struct Policy {
     pub guests: BTreeMap<GuestId, GuestPolicy>,
     /// What happens to local disks of guests that move.
     pub local_disks: LocalDisks,
+    /// Local storages that take each other's place: a guest with disks on one goes to any node that has another of the
+    /// same group, and its disks with it. Each node has at most one of a group.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub storage_map: Vec<BTreeSet<StorageId>>,
     /// How much longer than planned a guest may be down before the run asks again, in percent of the plan's estimate.
     pub downtime_margin_percent: u32,
     /// What the operator has agreed to beforehand.
@@ -51,6 +59,8 @@ pub struct Policy {
     pub deadlines: Deadlines,
     /// Assumed speed of one migration, in bytes per second, for forecasts of time.
     pub migration_bytes_per_s: u64,
+    /// What happens between two nodes.
+    pub between_nodes: BetweenNodes,
 }
 
 /// Tags on guests that say the same as the configuration, for clusters in which guests have owners of their own. What
@@ -60,6 +70,8 @@ pub mod tags {
     pub const SKIP: &str = "quorate-skip";
     /// As [`super::GuestPolicy::Shutdown`].
     pub const SHUTDOWN: &str = "quorate-shutdown";
+    /// As [`super::GuestPolicy::Hibernate`].
+    pub const HIBERNATE: &str = "quorate-hibernate";
     /// As [`super::GuestPolicy::Offline`].
     pub const OFFLINE: &str = "quorate-offline";
     /// As [`super::GuestPolicy::Eject`].
@@ -79,6 +91,7 @@ impl Policy {
         let by_tag = match () {
             () if tagged(tags::REFUSE) => Some(GuestPolicy::Refuse),
             () if tagged(tags::SHUTDOWN) => Some(GuestPolicy::Shutdown),
+            () if tagged(tags::HIBERNATE) => Some(GuestPolicy::Hibernate),
             () if tagged(tags::OFFLINE) => Some(GuestPolicy::Offline),
             () if tagged(tags::EJECT) => Some(GuestPolicy::Eject),
             () if tagged(tags::COPY) => Some(GuestPolicy::Copy),
@@ -90,6 +103,18 @@ impl Policy {
     /// May it be taken down in this way if it cannot move while it runs? Never where a tag says not to touch it.
     pub fn allows(&self, guest: &Guest, way: GuestPolicy) -> bool {
         self.of(guest) == Some(way) && !guest.tags.contains(tags::SKIP)
+    }
+
+    /// One name for all storages that take each other's place with this one.
+    pub fn one_name<'a>(&'a self, id: &'a StorageId) -> &'a StorageId {
+        let group = self.storage_map.iter().find(|group| group.contains(id));
+        group.and_then(|group| group.first()).unwrap_or(id)
+    }
+
+    /// Does a run with it allocate volumes: copies under the name of another storage, or the state of a guest?
+    pub fn allocates_volumes(&self, snapshot: &Snapshot) -> bool {
+        let hibernates = |guest: &Guest| self.of(guest) == Some(GuestPolicy::Hibernate);
+        !self.storage_map.is_empty() || snapshot.guests.values().any(hibernates)
     }
 
     /// Are local disks of this guest copied when it moves while it runs?
@@ -106,6 +131,16 @@ impl Policy {
             self.end = End::Home;
         }
         self
+    }
+
+    /// Does a guest that does not run leave a node that is upgraded, as far as its policy goes?
+    pub fn moves_stopped(&self, guest: &Guest) -> bool {
+        let on_shared = |facts: &MigrationFacts| facts.local_disks.is_empty() && facts.local_mounts.is_empty();
+        match self.stopped_guests {
+            StoppedGuests::Leave => false,
+            StoppedGuests::Move => !guest.template,
+            StoppedGuests::Usable => guest.lock.is(&None) && guest.migration.known().is_some_and(on_shared),
+        }
     }
 
     /// How long a guest may be down in all if this much is planned, in seconds.
@@ -139,11 +174,13 @@ impl Default for Policy {
             reboot: RebootWhen::Needed,
             guests: BTreeMap::new(),
             local_disks: LocalDisks::Copy,
+            storage_map: Vec::new(),
             downtime_margin_percent: 100,
             consents: BTreeSet::new(),
             waive: Vec::new(),
             deadlines: Deadlines::default(),
             migration_bytes_per_s: 500 * 1024 * 1024,
+            between_nodes: BetweenNodes::default(),
         }
     }
 }
@@ -190,6 +227,9 @@ pub enum StoppedGuests {
     Leave,
     /// They are moved too (offline), where they can be.
     Move,
+    /// Those with all volumes on shared storages leave meanwhile, templates too, and come home once their node is back:
+    /// so they can be started and cloned all the time.
+    Usable,
 }
 
 /// When a node is rebooted.
@@ -218,6 +258,8 @@ pub enum LocalDisks {
 pub enum GuestPolicy {
     /// Shut down for the reboot of its node only, and started again there.
     Shutdown,
+    /// Hibernated for the reboot of its node: its memory is written to a storage, and it goes on from there. VMs only.
+    Hibernate,
     /// Shut down, moved, and started on the target; local disks are copied meanwhile.
     Offline,
     /// The CD image is ejected, then the guest is migrated, and the image is put back where that can be.
@@ -233,6 +275,7 @@ impl GuestPolicy {
     pub fn word(self) -> &'static str {
         match self {
             Self::Shutdown => "shutdown",
+            Self::Hibernate => "hibernate",
             Self::Offline => "offline",
             Self::Eject => "eject",
             Self::Copy => "copy",
@@ -249,6 +292,8 @@ pub enum ConsentKind {
     RestartContainers,
     /// Guests with [`GuestPolicy::Shutdown`] are down while their node is upgraded.
     ShutdownGuests,
+    /// Guests with [`GuestPolicy::Hibernate`] are away while their node is upgraded.
+    HibernateGuests,
     /// Guests with [`GuestPolicy::Offline`] are shut down, moved and started again.
     MoveOffline,
     /// CD images are ejected. They are put back at the end where that can be, and named where it cannot.

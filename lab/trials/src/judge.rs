@@ -97,12 +97,16 @@ impl Judge {
             Step::ShutdownGuest(shutdown) if !world.impact.has_consent(shutdown.guest) => {
                 wrongs.push(format!("{} is shut down without consent", shutdown.guest));
             }
+            Step::HibernateGuest(hibernate) if !world.impact.has_consent(hibernate.guest) => {
+                wrongs.push(format!("{} hibernates without consent", hibernate.guest));
+            }
             // Harmless to what this checker looks at: guests, votes and copies stay as they are, or come back.
             Step::RefreshPackages(_)
             | Step::ChangeSetting(_)
             | Step::EjectMedia(_)
             | Step::InsertMedia(_)
             | Step::ShutdownGuest(_)
+            | Step::HibernateGuest(_)
             | Step::StopToMove(_)
             | Step::StartMoved(_)
             | Step::WaitEmpty(_)

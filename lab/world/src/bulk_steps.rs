@@ -95,6 +95,7 @@ impl World {
                     restart: runs,
                     with_local_disks: *with_local_disks,
                     with_conntrack_state: false,
+                    storages: None,
                     user: bulk.user.clone(),
                 };
                 self.task_says(&bulk.upid, format!("Check {word} {vmid}: precondition check passed"));

@@ -33,6 +33,8 @@ pub enum Event {
     GuestStarted(GuestId, NodeName, Option<Upid>),
     /// A guest's shutdown is over.
     GuestStopped(GuestId, NodeName, Option<Upid>, u32),
+    /// The memory of a guest that hibernates is written.
+    GuestHibernated(GuestId, NodeName, Upid, u32),
     /// A guest did not go down in time.
     ShutdownTimedOut(GuestId, NodeName, Option<Upid>),
     /// A task without further effects ends with this status.

@@ -166,6 +166,7 @@ impl World {
                     restart: id.kind == GuestKind::Ct,
                     with_local_disks: true,
                     with_conntrack_state: false,
+                    storages: None,
                     user: user.to_owned(),
                 };
                 self.migrate(&node, id, request)

@@ -120,6 +120,11 @@ impl Guest {
         !self.runs_on.is_empty()
     }
 
+    /// The storage on which the state of a VM that hibernates lies.
+    pub fn state_storage(&self) -> Option<StorageId> {
+        self.extra.get("vmstate")?.split_once(':').map(|(storage, _)| StorageId::new(storage))
+    }
+
     /// Does it serve now: does it have a process, and storage that answers?
     pub fn serves(&self) -> bool {
         self.is_running() && !self.stalled && matches!(self.activity, Activity::Running)

@@ -28,12 +28,15 @@ pub mod fault_words;
 pub mod faults;
 pub mod guest;
 pub mod ha;
+mod hibernation;
 pub mod impact;
 pub mod lifecycle;
 pub mod migration;
+mod migration_disks;
 pub mod migration_network;
 mod migration_rates;
 mod migration_steps;
+mod migration_versions;
 mod mirrors;
 pub mod node;
 mod other_hands;
@@ -49,6 +52,7 @@ mod start_needs;
 pub mod store;
 pub mod storm;
 mod surroundings;
+pub mod target_storage;
 pub mod tasks;
 #[cfg(test)]
 mod tests;
@@ -141,6 +145,7 @@ impl World {
             Event::Migration(guest, generation) => self.on_migration(guest, generation),
             Event::MigrationTalk(guest, upid) => self.on_migration_talk(guest, &upid),
             Event::GuestStarted(guest, node, task) => self.on_guest_started(guest, &node, task),
+            Event::GuestHibernated(guest, node, task, boots) => self.on_guest_hibernated(guest, &node, &task, boots),
             Event::GuestStopped(guest, node, task, boots) => self.on_guest_stopped(guest, &node, task, boots),
             Event::ShutdownTimedOut(guest, _, task) => self.on_shutdown_timed_out(guest, task),
             Event::TaskEnds(upid, status) => self.end_task(&upid, &status),

@@ -57,7 +57,7 @@ impl World {
         if self.ha_managed(id) {
             return self.ha_request(node, id, RequestState::Started, "hastart", user);
         }
-        Self::not_locked(guest)?;
+        Self::may_start_locked(guest)?;
         Ok(self.start_now(node, id, user))
     }
 
@@ -72,7 +72,7 @@ impl World {
         if let Some(guest) = self.guests.get_mut(&id).filter(|guest| !guest.is_running()) {
             guest.activity = Activity::Starting;
         }
-        let takes = if id.kind == GuestKind::Vm { VM_START_MS } else { CT_START_MS };
+        let takes = self.resume_ms(id) + if id.kind == GuestKind::Vm { VM_START_MS } else { CT_START_MS };
         self.events.at(self.now_ms + takes, Event::GuestStarted(id, node.clone(), Some(upid.clone())));
         upid
     }
@@ -87,8 +87,9 @@ impl World {
                 GuestKind::Ct => format!("CT {} already running", id.vmid),
             });
         }
-        for disk in &guest.disks {
-            let Some(storage) = disk.storage.as_ref().and_then(|s| self.storages.get(s)) else { continue };
+        let disks = guest.disks.iter().filter_map(|disk| disk.storage.clone());
+        for id in disks.chain(guest.state_storage()) {
+            let Some(storage) = self.storages.get(&id) else { continue };
             if !storage.is_on(node) {
                 return Err(format!("storage '{}' is not available on node '{node}'", storage.id));
             }
@@ -256,6 +257,7 @@ impl World {
         if !wanted || !self.nodes.get(node).is_some_and(super::node::Node::is_up) {
             return;
         }
+        self.takes_up_state(id);
         self.process_begins(id, node);
         if let Some(guest) = self.guests.get_mut(&id) {
             guest.started_ms = self.now_ms;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use quorate_core::ids::{GuestId, GuestKind, NodeName, Upid};
 
+use super::target_storage::TargetStorage;
 use super::{World, WorldError};
 
 /// What a caller asks for with `POST .../migrate`.
@@ -19,6 +20,8 @@ pub struct MigrateRequest {
     pub with_local_disks: bool,
     /// `with-conntrack-state=1` (VM): state of the firewall's connections goes along.
     pub with_conntrack_state: bool,
+    /// `targetstorage` (VM) or `target-storage` (CT).
+    pub storages: Option<TargetStorage>,
     /// User or token.
     pub user: String,
 }
@@ -94,6 +97,8 @@ pub struct Migration {
     pub disk_bytes: u64,
     /// May it copy local disks?
     pub with_local_disks: bool,
+    /// Which storages are others on the target.
+    pub storages: TargetStorage,
     /// Was it requested by the LRM (force, root@pam)?
     pub by_ha: bool,
     /// Does the state of the firewall's connections go along?
@@ -194,13 +199,13 @@ impl World {
         if guest.is_running() && !vm && !request.online && !request.restart {
             return Err(WorldError::die("can't migrate running container without --online or --restart"));
         }
-        for storage in guest.disks.iter().filter_map(|disk| self.storages.get(disk.storage.as_ref()?)) {
-            if !storage.is_on(&target) {
-                let text = format!("storage '{}' is not available on node '{target}'", storage.id);
-                return Err(WorldError::die(text));
+        // With a map, only the storages that it names are looked at before the task.
+        if request.storages.as_ref().is_none_or(|map| map.identity) {
+            for id in guest.disks.iter().filter_map(|disk| disk.storage.as_ref()) {
+                self.storage_enabled(id, &target)?;
             }
+            self.contents_allowed(guest)?;
         }
-        self.contents_allowed(guest)?;
         let mut jobs = self.replication_jobs.iter().filter(|job| job.guest == id).peekable();
         if guest.is_running() && vm && jobs.peek().is_some() && !jobs.any(|job| job.target == target) {
             return Err(WorldError::die(format!(
@@ -216,7 +221,8 @@ impl World {
             (true, false) => Mode::Restart,
         };
         let asked = Asked::ByUser { with_conntrack_state: request.with_conntrack_state };
-        Ok(self.begin_migration(id, target, mode, request.with_local_disks, asked, &request.user))
+        let storages = request.storages.unwrap_or_default();
+        Ok(self.begin_migration(id, target, mode, (request.with_local_disks, storages), asked, &request.user))
     }
 
     /// Starts the task on the source node.
@@ -225,7 +231,7 @@ impl World {
         id: GuestId,
         target: NodeName,
         mode: Mode,
-        with_local_disks: bool,
+        (with_local_disks, storages): (bool, TargetStorage),
         asked: Asked,
         user: &str,
     ) -> Upid {
@@ -251,6 +257,7 @@ impl World {
             bytes_per_s: 0,
             disk_bytes,
             with_local_disks: with_local_disks || asked == Asked::ByHa,
+            storages,
             by_ha: asked == Asked::ByHa,
             with_conntrack_state: asked == Asked::ByUser { with_conntrack_state: true },
             generation: 0,
@@ -339,10 +346,7 @@ impl World {
     pub fn fail_migration(&mut self, id: GuestId, reason: &str) {
         let Some(m) = self.migrations.running.get(&id).cloned() else { return };
         self.abort_late(&m, reason);
-        // A container that was shut down for the move is started again on the source.
-        if m.mode == Mode::Restart && !self.guests.get(&id).is_some_and(super::guest::Guest::is_running) {
-            self.start_now(&m.source, id, "root@pam");
-        }
+        self.start_again_at_home(&m);
     }
 
     pub(crate) fn forget_migration(&mut self, id: GuestId) {

@@ -8,6 +8,7 @@ use super::faults::MigrationOutcome;
 use super::guest::Media;
 use super::lifecycle::newest_machine;
 use super::migration::{Migration, Mode, Phase};
+use super::migration_versions::machine_number;
 use super::units::{GIB, MIB};
 
 /// The pause that QEMU is allowed at first.
@@ -48,7 +49,8 @@ impl World {
         if let Err(reason) = self.has_way(m) {
             return self.no_way(m, &reason);
         }
-        if let Err(reason) = self.must_be_stopped(m).and_then(|()| self.task_blockers(m)) {
+        let blockers = self.must_be_stopped(m).and_then(|()| self.disks_land(m)).and_then(|_| self.task_blockers(m));
+        if let Err(reason) = blockers {
             return self.abort_early(m, &reason);
         }
         match m.mode {
@@ -140,7 +142,12 @@ impl World {
     /// Why QEMU does not start on the target.
     fn target_refuses(&self, m: &Migration) -> Result<(), String> {
         let guest = self.guests.get(&m.guest).ok_or("no such guest")?;
-        let mut storages = guest.disks.iter().filter_map(|disk| self.storages.get(disk.storage.as_ref()?));
+        let landed = self.disks_land(m)?;
+        let there = |(number, disk): (usize, &super::guest::Disk)| {
+            let other = landed.iter().find(|(landed, _)| *landed == number).map(|(_, id)| id);
+            self.storages.get(other.or(disk.storage.as_ref())?)
+        };
+        let mut storages = guest.disks.iter().enumerate().filter_map(there);
         if let Some(gone) = storages.find(|storage| !self.reaches(storage, &m.target)) {
             return Err(format!("storage '{}' is not online", gone.id));
         }
@@ -176,6 +183,10 @@ impl World {
     fn copy_disks(&mut self, m: &Migration) {
         if m.disk_bytes == 0 {
             return self.copy_memory(m);
+        }
+        if let Err(reason) = self.streams(m) {
+            self.abort_late(m, &reason);
+            return self.start_again_at_home(m);
         }
         self.say(m, "starting storage migration");
         let export = format!("nbd:unix:/run/qemu-server/{}_nbd.migrate:exportname=drive-scsi0", m.guest.vmid);
@@ -273,6 +284,8 @@ impl World {
         self.migrations.running.remove(&m.guest);
         self.rates_changed();
         self.note_direction(m);
+        let landed = self.disks_land(m).unwrap_or_default();
+        self.disks_landed(m.guest, &landed);
         self.config_moves(m.guest, &m.target);
         if let Some(guest) = self.guests.get_mut(&m.guest) {
             guest.lock = None;
@@ -340,38 +353,17 @@ impl World {
         }
     }
 
-    fn note_direction(&mut self, m: &Migration) {
-        if m.mode != Mode::Live {
-            return;
-        }
-        let version = |node: &NodeName, package: &str| self.nodes.get(node).and_then(|n| n.installed(package)).cloned();
-        let from = self.guests.get(&m.guest).and_then(|guest| guest.running_qemu.clone());
-        let older_qemu = version(&m.target, "pve-qemu-kvm") < from;
-        let release = |node| version(node, "pve-manager").map(|v| release_of(v.as_str()));
-        let older_pve = release(&m.target) < release(&m.source);
-        if older_qemu || older_pve {
-            self.impact.backward_moves += 1;
-            self.impact.moments.backward.push((self.now_ms, m.guest));
-            let text = format!("{} went back to an older release: {} to {}", m.guest, m.source, m.target);
-            self.impact.event(self.now_ms, text);
+    /// A container that was shut down for the move is started again on the source.
+    pub(crate) fn start_again_at_home(&mut self, m: &Migration) {
+        let id = m.guest;
+        if m.mode == Mode::Restart && !self.guests.get(&id).is_some_and(super::guest::Guest::is_running) {
+            self.start_now(&m.source, id, "root@pam");
         }
     }
 
     pub(crate) fn say(&mut self, m: &Migration, line: &str) {
         self.task_says_at(&m.upid, line);
     }
-}
-
-/// The version in a machine type, as numbers: `10.1` of `pc-i440fx-10.1+pve0`.
-fn machine_number(machine: &str) -> (u32, u32) {
-    let number = machine.rsplit('-').next().unwrap_or_default().split('+').next().unwrap_or_default();
-    release_of(number)
-}
-
-/// Major and minor number of a version.
-fn release_of(version: &str) -> (u32, u32) {
-    let mut parts = version.split(['.', '-']).map(|part| part.parse().unwrap_or(0));
-    (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
 }
 
 /// `1.2 GiB`, `113.4 MiB`.

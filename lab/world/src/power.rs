@@ -320,7 +320,8 @@ impl World {
         let wanted = |id: &GuestId| {
             let guest = self.guests.get(id)?;
             // A locked guest is refused: it is being moved.
-            let may = guest.onboot && guest.lock.is_none() && !guest.template && !guest.is_running();
+            let startable = Self::may_start_locked(guest).is_ok();
+            let may = guest.onboot && startable && !guest.template && !guest.is_running();
             (may && !self.ha.resources.contains_key(id)).then_some(*id)
         };
         let ids: Vec<GuestId> = machine.guests.iter().filter_map(wanted).collect();

@@ -241,6 +241,14 @@ fn policy(source: &Source<'_>, table: Option<Spanned<Policy>>, nodes: &[NodeConf
     if let Some(why) = policy.waive.iter().find_map(|waiver| accept(waiver).err()) {
         return Err(source.wrong(&span, format!("[[policy.waive]]: {why}")));
     }
+    let mut named = policy.storage_map.iter().flatten().collect::<Vec<_>>();
+    named.sort();
+    if let Some(pair) = named.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(source.wrong(&span, format!("storage-map has {} in two groups", pair[0])));
+    }
+    if policy.storage_map.iter().any(|group| group.len() < 2) {
+        return Err(source.wrong(&span, "a group of storage-map is two or more storages that take each other's place"));
+    }
     if policy.headroom_percent > 90 {
         return Err(source.wrong(&span, format!("headroom-percent is at most 90, not {}", policy.headroom_percent)));
     }

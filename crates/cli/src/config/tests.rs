@@ -76,6 +76,12 @@ fn each_mistake_is_reported_at_its_place() {
         (file(&good, AUTH, "[policy]\nlast = [\"pve9\"]"), "q.toml", "pve9, which is not in [cluster] nodes"),
         (file(&good, AUTH, "[policy]\nguests = { \"105\" = \"shutdown\" }"), "q.toml:10:12", "not a guest id"),
         (file(&good, AUTH, "[policy]\nreboot = \"never\""), "q.toml:10:10", "unknown variant `never`"),
+        (
+            file(&good, AUTH, "[policy]\nstorage-map = [[\"a\", \"b\"], [\"c\", \"a\"]]"),
+            "q.toml",
+            "has a in two groups",
+        ),
+        (file(&good, AUTH, "[policy]\nstorage-map = [[\"a\"]]"), "q.toml", "two or more storages"),
         (file(&good, AUTH, "[lab]\ntime-factor = 0\nstart-ms = 1\nbegan-ms = 1"), "q.toml:10:15", "from 1 to 100000"),
         ("[cluster]\nnodes = [\n".to_owned(), "q.toml:", "array"),
         ("[auth]\n".to_owned(), "q.toml", "missing field"),

@@ -56,6 +56,7 @@ fn is_listed(guest_outcome: &GuestOutcome) -> bool {
         GuestOutcomeKind::Live => !guest_outcome.why.is_empty(),
         GuestOutcomeKind::Restart
         | GuestOutcomeKind::MovedStopped
+        | GuestOutcomeKind::Hibernates
         | GuestOutcomeKind::StaysDown
         | GuestOutcomeKind::Blocked => true,
     }

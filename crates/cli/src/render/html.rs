@@ -87,7 +87,7 @@ fn guests(html: &mut String, snapshot: &Snapshot, policy: &Policy) {
     for (guest, GuestOutcome { kind, why }) in &guest_outcomes {
         let class = match kind {
             GuestOutcomeKind::Blocked => "BLOCKED",
-            GuestOutcomeKind::StaysDown | GuestOutcomeKind::MovedStopped => "stays",
+            GuestOutcomeKind::StaysDown | GuestOutcomeKind::Hibernates | GuestOutcomeKind::MovedStopped => "stays",
             GuestOutcomeKind::Restart => "restart",
             GuestOutcomeKind::Live => "live",
             GuestOutcomeKind::Untouched | GuestOutcomeKind::Offline => "quiet",

@@ -189,6 +189,7 @@ pub(crate) fn consent(kind: ConsentKind) -> &'static str {
     match kind {
         ConsentKind::RestartContainers => "restart-containers",
         ConsentKind::ShutdownGuests => "shutdown-guests",
+        ConsentKind::HibernateGuests => "hibernate-guests",
         ConsentKind::MoveOffline => "move-offline",
         ConsentKind::EjectMedia => "eject-media",
     }

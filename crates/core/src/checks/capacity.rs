@@ -63,10 +63,10 @@ impl Check for Capacity {
     }
 }
 
-/// Guests that have to go somewhere else: running, and not to be shut down.
+/// Guests that have to go somewhere else: running, and neither to be shut down nor to hibernate.
 fn leaving<'a>(snapshot: &'a Snapshot, policy: &Policy, node: &'a NodeName) -> Vec<&'a Guest> {
-    let stays =
-        |guest: &&Guest| policy.allows(guest, GuestPolicy::Shutdown) && stuck(snapshot, policy, guest).is_some();
+    let down = |guest: &Guest| [GuestPolicy::Shutdown, GuestPolicy::Hibernate].iter().any(|way| policy.allows(guest, *way));
+    let stays = |guest: &&Guest| down(guest) && stuck(snapshot, policy, guest).is_some();
     snapshot.guests_on(node).filter(|guest| guest.may_be_running()).filter(|guest| !stays(guest)).collect()
 }
 

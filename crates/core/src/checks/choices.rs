@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::stuck::{stuck, stuck_stopped};
 use super::support::has_turn;
 use crate::ids::GuestId;
-use crate::placement::disk_bytes;
+use crate::placement::{disk_bytes, state_place};
 use crate::planner::cost::{DOWN_FOR_A_TURN_S, offline_s};
 use crate::policy::{GuestPolicy, Policy};
 use crate::snapshot::{Guest, GuestStatus, HaRequest, Snapshot};
@@ -82,6 +82,12 @@ pub fn choices(snapshot: &Snapshot, policy: &Policy, guest: &Guest) -> Vec<Choic
         DOWN_FOR_A_TURN_S,
         "it is shut down while its node is upgraded, and started there again",
     );
+    if let Ok(place) = state_place(snapshot, guest, |_| 0) {
+        let memory_s = guest.memory_bytes.div_ceil(policy.migration_bytes_per_s.max(1));
+        let what =
+            format!("its memory is written to {} while its node is upgraded, and it goes on from there", place.storage);
+        add(GuestPolicy::Hibernate, DOWN_FOR_A_TURN_S + 2 * memory_s, &what);
+    }
     choices
 }
 

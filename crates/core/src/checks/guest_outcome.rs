@@ -8,8 +8,8 @@ use super::choices::offline_downtime_s;
 use super::stuck::stuck;
 use super::support::{has_turn, lasting};
 use crate::ids::GuestKind;
-use crate::placement::disk_bytes;
-use crate::policy::{GuestPolicy, Policy, StoppedGuests};
+use crate::placement::{disk_bytes, state_place};
+use crate::policy::{GuestPolicy, Policy};
 use crate::snapshot::{DiskUse, Guest, Snapshot};
 
 /// What a guest will experience, and why.
@@ -35,6 +35,8 @@ pub enum GuestOutcomeKind {
     Restart,
     /// It is shut down, moved and started again: a minute and more of downtime.
     MovedStopped,
+    /// Its memory is written to a storage while its node is upgraded, and it goes on from there.
+    Hibernates,
     /// It is shut down while its node is upgraded, and started again there.
     StaysDown,
     /// It is in the way: no run until that is changed.
@@ -49,6 +51,7 @@ impl std::fmt::Display for GuestOutcomeKind {
             Self::MovedStopped => "offline",
             Self::Live => "live",
             Self::Restart => "restart",
+            Self::Hibernates => "hibernates",
             Self::StaysDown => "stays down",
             Self::Blocked => "BLOCKED",
         })
@@ -62,7 +65,7 @@ pub fn guest_outcome(snapshot: &Snapshot, policy: &Policy, guest: &Guest) -> Gue
         return is(GuestOutcomeKind::Untouched, "its node is up to date");
     }
     if !guest.may_be_running() {
-        let wanted = policy.stopped_guests == StoppedGuests::Move && !guest.template;
+        let wanted = policy.moves_stopped(guest);
         return match stuck(snapshot, policy, guest).filter(|_| wanted) {
             Some(reason) => is(GuestOutcomeKind::Untouched, &reason),
             None if wanted => is(GuestOutcomeKind::Offline, ""),
@@ -78,6 +81,12 @@ pub fn guest_outcome(snapshot: &Snapshot, policy: &Policy, guest: &Guest) -> Gue
     if let Some(reason) = stuck(snapshot, policy, guest) {
         if policy.allows(guest, GuestPolicy::Shutdown) {
             return is(GuestOutcomeKind::StaysDown, &reason);
+        }
+        if policy.allows(guest, GuestPolicy::Hibernate) {
+            return match state_place(snapshot, guest, |_| 0) {
+                Ok(place) => is(GuestOutcomeKind::Hibernates, &format!("its state on {}; {reason}", place.storage)),
+                Err(why) => is(GuestOutcomeKind::Blocked, &format!("{reason}; nor can it hibernate: {}", why.text())),
+            };
         }
         let down_s = offline_downtime_s(snapshot, policy, guest).filter(|_| policy.allows(guest, GuestPolicy::Offline));
         return match down_s {

@@ -5,11 +5,11 @@ use super::choices::{Choice, choices, config_line, offline_downtime_s};
 use super::finding::Severity;
 use super::stuck::stuck;
 use super::support::{gib, has_turn, lasting, some};
-use crate::ids::{GuestId, GuestKind, NodeName};
+use crate::ids::{GuestId, GuestKind, NodeName, StorageId};
 use crate::observed::Observed;
-use crate::placement::disk_bytes;
+use crate::placement::{StatePlace, disk_bytes, state_place};
 use crate::policy::{ConsentKind, GuestPolicy, Policy};
-use crate::snapshot::{DiskUse, Guest, MigrationFacts, Snapshot};
+use crate::snapshot::{DiskUse, Guest, MigrationFacts, Snapshot, Storage};
 use crate::version::Version;
 
 pub(super) struct GuestOutcomes;
@@ -23,6 +23,9 @@ kinds! {
         ("{remedy}");
     StaysDown { guest: GuestId, name: String, agreed: bool } => cost(agreed), guest,
         ("{guest} {name} is shut down while its node is upgraded"),
+        ("{}", agree(agreed));
+    Hibernates { guest: GuestId, name: String, storage: StorageId, bytes: u64, agreed: bool } => cost(agreed), guest,
+        ("{guest} {name} hibernates while its node is upgraded; its state takes {} of {storage}", gib(bytes)),
         ("{}", agree(agreed));
     MovedStopped { guest: GuestId, name: String, down_s: u64, stuck: String, agreed: bool } => cost(agreed), guest,
         ("{guest} {name} is shut down, moved and started again, down for about {}: {stuck}", lasting(down_s)),
@@ -65,6 +68,8 @@ impl Check for GuestOutcomes {
          warning, and so are those that Quorate does not know. A VM that moves live is no finding. \
          A container moves by restart, seconds of downtime: consent. A guest that nothing can move is blocking until \
          the policy says what to do: [policy.guests] \"vm:116\" = \"shutdown\" takes it down for its node's reboot, \
+         \"hibernate\" writes the memory of a VM to a storage for that, so that it goes on where it was (not under HA, \
+         not with a PCI device), \
          \"offline\" shuts it down, moves it and starts it again, \"eject\" empties a CD drive that holds a local \
          image, \"copy\" copies its local disks, \"refuse\" leaves it alone. A lock is blocking; if its task is long \
          dead: qm unlock ID. Raw QEMU arguments are a warning, because nobody tests them.";
@@ -98,6 +103,19 @@ fn in_the_way(snapshot: &Snapshot, policy: &Policy, guest: &Guest, stuck: String
     let agreed = |kind| policy.consents.contains(&kind);
     if policy.allows(guest, GuestPolicy::Shutdown) {
         return Found::StaysDown { guest: id, name, agreed: agreed(ConsentKind::ShutdownGuests) };
+    }
+    if policy.allows(guest, GuestPolicy::Hibernate) {
+        return match state_place(snapshot, guest, |_| 0) {
+            Ok(StatePlace { storage, bytes }) => {
+                let agreed = agreed(ConsentKind::HibernateGuests);
+                Found::Hibernates { guest: id, name, storage, bytes, agreed }
+            }
+            Err(why) => {
+                let (node, remedy) = (guest.node.clone(), remedy(snapshot, policy, guest));
+                let stuck = format!("{stuck}; nor can it hibernate: {}", why.text());
+                Found::CannotLeave { guest: id, name, node, stuck, remedy }
+            }
+        };
     }
     match offline_downtime_s(snapshot, policy, guest).filter(|_| policy.allows(guest, GuestPolicy::Offline)) {
         Some(down_s) => {
@@ -176,13 +194,24 @@ fn remedy(snapshot: &Snapshot, policy: &Policy, guest: &Guest) -> String {
         format!("{} ({down})", config_line(guest.id, choice.policy))
     };
     let lines: Vec<String> = choices(snapshot, policy, guest).iter().map(line).collect();
+    let map = |id: &StorageId| format!(", or name in storage-map the storages of other nodes that take the place of {id}");
+    let map = only_here(snapshot, policy, guest).map(map).unwrap_or_default();
     if lines.is_empty() {
-        return "Remove what binds it to its node".to_owned();
+        return format!("Remove what binds it to its node{map}");
     }
     format!(
-        "Remove what binds it to its node, or say under [policy.guests] what to do with it: {}",
+        "Remove what binds it to its node{map}, or say under [policy.guests] what to do with it: {}",
         lines.join(", or ")
     )
+}
+
+/// A local storage with disks of the guest that no other node has, and for which the policy names no other.
+fn only_here<'a>(snapshot: &Snapshot, policy: &Policy, guest: &'a Guest) -> Option<&'a StorageId> {
+    let (facts, storages) = (guest.migration.known()?, snapshot.storages.known()?);
+    let elsewhere = |storage: &Storage| snapshot.nodes.keys().any(|node| *node != guest.node && storage.is_on(node));
+    let bound = |id: &&StorageId| storages.get(*id).is_some_and(|storage| !storage.shared && !elsewhere(storage));
+    let mapped = |id: &StorageId| policy.storage_map.iter().any(|group| group.contains(id));
+    facts.storages.iter().filter(|id| !facts.only_media_on(id) && !mapped(id)).find(bound)
 }
 
 /// A cost needs consent; once that is given, it is for information.

@@ -16,7 +16,7 @@ pub(super) fn stuck(snapshot: &Snapshot, policy: &Policy, guest: &Guest) -> Opti
     }
     let mut refused = Vec::new();
     for target in snapshot.nodes.values().filter(|node| node.name != guest.node && !node.online.is(&false)) {
-        match obstacle_there(snapshot, guest, target) {
+        match obstacle_there(snapshot, policy, guest, target) {
             Err(Obstacle::No(why)) => refused.push(format!("{}: {why}", target.name)),
             Err(Obstacle::Unknown(_)) | Ok(()) => return None,
         }

@@ -95,7 +95,7 @@ fn judge(gap: &Gap, snapshot: &Snapshot, policy: &Policy) -> Option<(Severity, S
         "guests" => {
             let id = GuestId::parse(name)?;
             let guest = snapshot.guests.get(&id)?;
-            let stays = policy.stopped_guests == StoppedGuests::Leave && guest.status.is(&GuestStatus::Stopped);
+            let stays = policy.stopped_guests != StoppedGuests::Move && guest.status.is(&GuestStatus::Stopped);
             let untouched = guest.template || stays;
             let severity = if untouched && what != "status" { Severity::Info } else { hint(what) };
             Some((severity, Subject::Guest(id)))

@@ -160,7 +160,8 @@ impl<'a> Search<'a> {
             let GuestAt::Runs(from) = *at else { continue };
             for to in (0..state.nodes.len()).filter(|to| *to != from) {
                 let mode = if self.shape.guests[guest].2 { MoveMode::Ha } else { MoveMode::Live };
-                let step = Migrate { guest: guest_id(guest), from: name(from), to: name(to), mode };
+                let step =
+                    Migrate { guest: guest_id(guest), from: name(from), to: name(to), mode, storages: [].into() };
                 let mut next = state.clone();
                 next.guests[guest] = GuestAt::Moves { from, to };
                 all.push((step.into(), state.turn, next));
@@ -253,7 +254,10 @@ fn may_begin(step: &Step, snapshot: &Snapshot) -> bool {
 
 fn in_flight(guest: usize, at: GuestAt) -> Option<Step> {
     let GuestAt::Moves { from, to } = at else { return None };
-    Some(Migrate { guest: guest_id(guest), from: name(from), to: name(to), mode: MoveMode::Live }.into())
+    Some(
+        Migrate { guest: guest_id(guest), from: name(from), to: name(to), mode: MoveMode::Live, storages: [].into() }
+            .into(),
+    )
 }
 
 /// A node is gone with what ran on it; a guest that moves to or from it is where its disk is, on the other side.

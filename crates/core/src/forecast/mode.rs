@@ -35,6 +35,8 @@ fn against(snapshot: &Snapshot, migrate: Move<'_>, guest: &Guest, target: &Node)
     for id in &facts.storages {
         let Some(storage) = storages.get(id) else { continue };
         let needed = storage.shared || local.contains(&id.as_str());
+        let id = migrate.storages.get(id).unwrap_or(id);
+        let Some(storage) = storages.get(id) else { continue };
         let active = storage.is_on(&target.name) && there.get(id).is_some_and(|state| state.active);
         if needed && !active {
             faults.push(format!("storage {id} is not active on {}", target.name));

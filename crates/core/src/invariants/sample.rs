@@ -28,6 +28,7 @@ pub(crate) fn cluster() -> Snapshot {
         guests: guests.into_iter().map(|guest| (guest.id, guest)).collect(),
         sees_all_guests: Known(true),
         missing_privileges: Known(Vec::new()),
+        missing_for_volumes: Known(Vec::new()),
         etc_pve: NODES.map(|name| (NodeName::new(name), Known(EtcPve::Writable))).into_iter().collect(),
         quorum: NODES.map(|name| (NodeName::new(name), Known(view(name)))).into_iter().collect(),
         configured_votes: Known(NODES.map(|name| (NodeName::new(name), 1)).into_iter().collect()),

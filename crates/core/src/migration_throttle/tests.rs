@@ -24,7 +24,7 @@ fn cluster(pve2: Observed<CorosyncComplaints>) -> Snapshot {
 
 fn migrate(vmid: u32) -> Step {
     let (from, to) = ("pve1".into(), "pve2".into());
-    Migrate { guest: GuestId::vm(vmid), from, to, mode: MoveMode::Live }.into()
+    Migrate { guest: GuestId::vm(vmid), from, to, mode: MoveMode::Live, storages: [].into() }.into()
 }
 
 /// A run in which the move of vm:101 started so many seconds before the snapshot.
@@ -89,7 +89,14 @@ fn on_a_single_link_the_next_guest_starts_only_after_the_last_one_shows_its_effe
     assert!(against(&moving(&single, 15), &migrate(102), &single).is_empty());
     let through_ha = Event::StepStarted {
         id: "pve1.migrate.vm:103".into(),
-        step: Migrate { guest: GuestId::vm(103), from: "pve1".into(), to: "pve2".into(), mode: MoveMode::Ha }.into(),
+        step: Migrate {
+            guest: GuestId::vm(103),
+            from: "pve1".into(),
+            to: "pve2".into(),
+            mode: MoveMode::Ha,
+            storages: [].into(),
+        }
+        .into(),
         attempt: 1,
         command: migrate(103).kind().command(&single),
         undo: None,

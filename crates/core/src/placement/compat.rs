@@ -9,8 +9,14 @@ use crate::ids::{GuestKind, NodeName, StorageId};
 use crate::observed::Observed;
 use crate::policy::{GuestPolicy, Policy, tags};
 use crate::snapshot::{
-    DiskUse, Guest, GuestStatus, LocalDisk, LocalResource, MigrationFacts, Node, Snapshot, Storage, TargetRefusal,
+    DiskUse, Guest, GuestStatus, HaRequest, LocalDisk, LocalResource, MigrationFacts, Node, Snapshot, Storage,
+    TargetRefusal,
 };
+
+use super::storage_map::{has_common_form, mapped};
+
+/// Storages that are others on the target.
+type StorageMap = BTreeMap<StorageId, StorageId>;
 
 /// Why a guest cannot move.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,11 +36,11 @@ impl Obstacle {
     }
 }
 
-fn read<T>(value: &Observed<T>) -> Result<&T, Obstacle> {
+pub(super) fn read<T>(value: &Observed<T>) -> Result<&T, Obstacle> {
     value.read().map_err(|why| Obstacle::Unknown(format!("not known: {why}")))
 }
 
-fn no(text: String) -> Result<(), Obstacle> {
+pub(super) fn no(text: String) -> Result<(), Obstacle> {
     Err(Obstacle::No(text))
 }
 
@@ -47,7 +53,7 @@ pub fn as_stopped(guest: &Guest) -> Guest {
 const ONLY_WHILE_IT_RUNS: [&str; 4] = ["amd-sev", "intel-tdx", "clipboard=vnc", "virtiofs"];
 
 /// The display whose state QEMU cannot send ("virgl is not yet migratable"); all others migrate.
-const DISPLAY_THAT_STAYS: &str = "virtio-gl";
+pub(super) const DISPLAY_THAT_STAYS: &str = "virtio-gl";
 
 /// What keeps a guest where it is, whatever the target. For a stopped guest only what also holds it offline.
 ///
@@ -107,10 +113,12 @@ pub fn obstacle_here(guest: &Guest, policy: &Policy) -> Result<(), Obstacle> {
 ///
 /// # Errors
 /// The first obstacle.
-pub fn obstacle_there(snapshot: &Snapshot, guest: &Guest, target: &Node) -> Result<(), Obstacle> {
+pub fn obstacle_there(snapshot: &Snapshot, policy: &Policy, guest: &Guest, target: &Node) -> Result<(), Obstacle> {
     let facts = read(&guest.migration)?;
-    refused_by_pve(facts, &target.name)?;
-    storages_there(snapshot, facts, target)?;
+    let map = mapped(read(&snapshot.storages)?, policy, facts, &guest.node, &target.name);
+    refused_by_pve(facts, &target.name, &map)?;
+    map_holds(snapshot, guest, facts, &map)?;
+    storages_there(snapshot, facts, target, &map)?;
     snapshots_move(snapshot, guest, facts)?;
     replicas_there(snapshot, guest, facts, &target.name)?;
     let bridges = read(&target.bridges)?;
@@ -137,35 +145,68 @@ fn host_needs_there(guest: &Guest, facts: &MigrationFacts, target: &Node) -> Res
 
 /// PVE's own answer. What it says about guests that are kept apart is about where they are now: the planner knows
 /// better.
-fn refused_by_pve(facts: &MigrationFacts, target: &NodeName) -> Result<(), Obstacle> {
+fn refused_by_pve(facts: &MigrationFacts, target: &NodeName, map: &StorageMap) -> Result<(), Obstacle> {
     for refusal in facts.refused.get(target).into_iter().flatten() {
-        match refusal {
-            TargetRefusal::HaRule { cause, .. } if cause == "resource-affinity" => {}
-            refusal => return no(format!("PVE refuses {target}: {refusal}")),
+        // PVE's own call cannot be asked with a map.
+        match refusal.unless_mapped(map) {
+            None => {}
+            Some(TargetRefusal::HaRule { cause, .. }) if cause == "resource-affinity" => {}
+            Some(refusal) => return no(format!("PVE refuses {target}: {refusal}")),
         }
     }
     Ok(())
 }
 
-fn storages_there(snapshot: &Snapshot, facts: &MigrationFacts, target: &Node) -> Result<(), Obstacle> {
+/// What may be done with a storage that is another one on the target.
+fn map_holds(snapshot: &Snapshot, guest: &Guest, facts: &MigrationFacts, map: &StorageMap) -> Result<(), Obstacle> {
+    for (before, after) in map {
+        let managed = read(&snapshot.ha)?.services.get(&guest.id);
+        if managed.is_some_and(|service| service.request != HaRequest::Ignored) {
+            let id = guest.id;
+            return no(format!(
+                "HA moves it and cannot be told that {before} is {after} there; while HA leaves it alone \
+                 (ha-manager set {id} --state ignored) it can move"
+            ));
+        }
+        let mut disks = facts.local_disks.iter().filter(|disk| disk.is_on(before));
+        if let Some(disk) = disks.clone().find(|disk| disk.replicated) {
+            return no(format!("{} is replicated, and so moves to no storage of another name", disk.volid));
+        }
+        let storages = read(&snapshot.storages)?;
+        let Some((here, there)) = storages.get(before).zip(storages.get(after)) else { continue };
+        // QEMU mirrors what a running VM has in use, whatever the storages are; all else goes as a stream.
+        let mirrored = |disk: &LocalDisk| {
+            guest.id.kind == GuestKind::Vm && guest.may_be_running() && disk.usage == DiskUse::Attached
+        };
+        let streamed = |disk: &&LocalDisk| disk.usage != DiskUse::Cdrom && !mirrored(disk);
+        if let Some(disk) = disks.find(|disk| streamed(disk) && !has_common_form(here, there, &disk.volid)) {
+            let (volid, from, to) = (&disk.volid, &here.kind, &there.kind);
+            return no(format!("PVE has no way to copy {volid} from {before} ({from}) to {after} ({to})"));
+        }
+        let kind = if guest.id.kind == GuestKind::Vm { "images" } else { "rootdir" };
+        allows_contents(there, Some(&BTreeSet::from([kind.to_owned()])))?;
+    }
+    Ok(())
+}
+
+fn storages_there(
+    snapshot: &Snapshot,
+    facts: &MigrationFacts,
+    target: &Node,
+    map: &StorageMap,
+) -> Result<(), Obstacle> {
     let (storages, there) = (read(&snapshot.storages)?, read(&target.storages)?);
-    // An ejected image needs no storage any more.
-    let only_media = |id: &crate::ids::StorageId| {
-        let prefix = format!("{id}:");
-        let mut volumes = facts.local_disks.iter().filter(|disk| disk.volid.starts_with(&prefix)).peekable();
-        volumes.peek().is_some() && volumes.all(|disk| disk.usage == DiskUse::Cdrom)
-    };
-    for id in facts.storages.iter().filter(|id| !only_media(id)) {
+    for before in facts.storages.iter().filter(|id| !facts.only_media_on(id)) {
+        let id = map.get(before).unwrap_or(before);
         match storages.get(id) {
             None => return no(format!("storage {id} is not in the cluster's configuration")),
             Some(storage) if !storage.is_on(&target.name) => return no(format!("{} does not have {id}", target.name)),
-            Some(storage) => allows_contents(storage, facts.contents.get(id))?,
+            Some(storage) => allows_contents(storage, facts.contents.get(before))?,
         }
         let Some(state) = there.get(id).filter(|state| state.active) else {
             return no(format!("storage {id} is not active on {}", target.name));
         };
-        let prefix = format!("{id}:");
-        let to_copy = facts.local_disks.iter().filter(|disk| copied(disk) && disk.volid.starts_with(&prefix));
+        let to_copy = facts.local_disks.iter().filter(|disk| copied(disk) && disk.is_on(before));
         let bytes = to_copy.fold(0_u64, |sum, disk| sum.saturating_add(disk.size_bytes));
         if bytes > state.free_bytes {
             let (needed, free) = (in_gib(bytes), in_gib(state.free_bytes));

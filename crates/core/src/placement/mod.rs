@@ -6,7 +6,11 @@
 mod capacity;
 mod compat;
 mod cpu;
+mod hibernation;
+mod storage_map;
 
 pub use capacity::{CT_OVERHEAD_BYTES, VM_OVERHEAD_BYTES, footprint_bytes, plannable_bytes, usable_bytes, usable_cpus};
 pub use compat::{Obstacle, as_stopped, disk_bytes, disks_by_storage, moves_with_disks, obstacle_here, obstacle_there};
 pub use cpu::{common_model, difference};
+pub use hibernation::{StatePlace, state_place};
+pub use storage_map::{MapFault, map_faults, mapped, stands_for};

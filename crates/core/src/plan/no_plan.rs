@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::checks::{Finding, Subject};
 use crate::ids::{GuestId, NodeName};
 use crate::observed::{Observed, WhyUnknown};
+use crate::placement::MapFault;
 use crate::snapshot::{HaNodeState, HaRequest, HaServiceState, Snapshot};
 
 use super::no_room::{Hindrance, NoRoom, Proof, list};
@@ -67,6 +68,8 @@ pub enum Reason {
     NodeOut(NodeName, HaNodeState),
     /// The configuration names a node that does not exist.
     NoSuchNode(NodeName),
+    /// The map of storages in the configuration does not fit this cluster.
+    StorageMap(MapFault),
     /// An HA rule, named here, wants guests on one node that are on several.
     NotTogether(String),
     /// An HA rule, named here, keeps two guests apart that another keeps together.
@@ -115,6 +118,8 @@ pub enum Bond {
     Everywhere(Vec<(NodeName, Hindrance)>),
     /// The first while it runs, and the second if it is shut down for its move.
     EvenStopped(Box<Bond>, Box<Bond>),
+    /// The first while it runs; and it cannot hibernate for this reason.
+    NorHibernate(Box<Bond>, String),
     /// An HA rule keeps it with this guest, which cannot move.
     KeptWith(GuestId),
     /// No node is allowed for both it and the guests that HA keeps together with it.
@@ -132,7 +137,7 @@ impl Reason {
             Self::Unknown(_) => WhyNoPlan::Unknown,
             Self::TooManyNodes(..) => WhyNoPlan::TooBig,
             Self::NodeOffline(_) | Self::NodeOut(..) => WhyNoPlan::NodeOut,
-            Self::NoSuchNode(_) => WhyNoPlan::Order,
+            Self::NoSuchNode(_) | Self::StorageMap(_) => WhyNoPlan::Order,
             Self::NotTogether(_) | Self::Contradiction(..) => WhyNoPlan::Rules,
             Self::Immovable(..) => WhyNoPlan::Immovable,
             Self::NoRoom(_) => WhyNoPlan::NoRoom,
@@ -146,9 +151,11 @@ impl Reason {
             Self::NodeOffline(node) | Self::NodeOut(node, _) | Self::NoSuchNode(node) => Subject::Node(node.clone()),
             Self::Immovable(guest, ..) => Subject::Guest(*guest),
             Self::NoRoom(no_room) => no_room.guests.first().map_or(Subject::Cluster, |guest| Subject::Guest(*guest)),
-            Self::TooManyNodes(..) | Self::NotTogether(_) | Self::Contradiction(..) | Self::Proof(_) => {
-                Subject::Cluster
-            }
+            Self::TooManyNodes(..)
+            | Self::StorageMap(_)
+            | Self::NotTogether(_)
+            | Self::Contradiction(..)
+            | Self::Proof(_) => Subject::Cluster,
         }
     }
 
@@ -161,6 +168,9 @@ impl Reason {
                 return format!("ha-manager crm-command node-maintenance disable {node}, or bring it back");
             }
             Self::NoSuchNode(_) => "correct `first`, `last` and `spare` in the configuration",
+            Self::StorageMap(_) => {
+                "correct `storage-map` in the configuration: a node has at most one storage of a group"
+            }
             Self::NotTogether(_) => "wait until HA has brought them together, or fix the rule: ha-manager rules list",
             Self::Contradiction(..) => "remove one of the two: ha-manager rules list; ha-manager rules remove ID",
             Self::Immovable(guest, _, bond) => return bond.remedy(*guest),
@@ -181,6 +191,7 @@ impl fmt::Display for Reason {
             Self::NoSuchNode(node) => {
                 write!(f, "the configuration names {node}, which is not a node of this cluster")
             }
+            Self::StorageMap(fault) => fault.fmt(f),
             Self::NotTogether(rule) => {
                 write!(f, "the HA rule {rule} wants its guests on one node, and they are on several")
             }
@@ -231,7 +242,11 @@ impl Bond {
                 "wait until HA has settled, or fix it: ha-manager status; ha-manager set {guest} --state started"
             ),
             Self::KeptWith(fixed) => format!("move or shut down {fixed} by hand, or lift the rule for the run"),
-            Self::Here(_) | Self::Everywhere(_) | Self::EvenStopped(..) | Self::NothingInCommon => format!(
+            Self::Here(_)
+            | Self::Everywhere(_)
+            | Self::EvenStopped(..)
+            | Self::NorHibernate(..)
+            | Self::NothingInCommon => format!(
                 "remove what binds {guest} to its node, shut it down, or allow it: [policy.guests] \"{guest}\" = \
                  \"shutdown\""
             ),
@@ -247,6 +262,7 @@ impl fmt::Display for Bond {
             Self::Here(why) => f.write_str(why),
             Self::Everywhere(each) => list(f, each.iter().map(|(node, why)| format!("{node}: {why}")), "; "),
             Self::EvenStopped(running, stopped) => write!(f, "{running}; nor stopped: {stopped}"),
+            Self::NorHibernate(running, why) => write!(f, "{running}; nor can it hibernate: {why}"),
             Self::KeptWith(fixed) => write!(f, "an HA rule keeps it with {fixed}, which cannot move"),
             Self::NothingInCommon => f.write_str("no node is allowed for both it and the guests that HA keeps with it"),
         }

@@ -57,6 +57,8 @@ pub enum StepWhy {
     MovesStopped,
     /// The guest stays, and is down meanwhile.
     StaysDown,
+    /// The guest stays, and hibernates meanwhile.
+    Hibernates,
     /// Is the node empty?
     AskedFirst,
     /// HA stays off the node.
@@ -187,6 +189,7 @@ impl fmt::Display for StepWhy {
             }
             Self::MovesStopped => "it cannot move while it runs, and the operator lets it be moved stopped",
             Self::StaysDown => "it cannot move, and the operator lets it be shut down",
+            Self::Hibernates => "it cannot move, and the operator lets it hibernate",
             Self::AskedFirst => "the node itself is asked before it is touched",
             Self::OutOfHa => "HA neither sends guests there nor counts on it",
             Self::OsdsComeBack => "its OSDs are away for minutes: nothing should be rebuilt",

@@ -113,7 +113,7 @@ mod tests {
 
     fn migrate() -> Step {
         let [from, to] = ["pve1", "pve2"].map(NodeName::from);
-        Migrate { guest: GuestId::vm(101), from, to, mode: MoveMode::Live }.into()
+        Migrate { guest: GuestId::vm(101), from, to, mode: MoveMode::Live, storages: [].into() }.into()
     }
 
     fn shutdown() -> Step {

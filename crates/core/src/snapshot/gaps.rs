@@ -39,6 +39,8 @@ impl Snapshot {
             orphans: _,
             sees_all_guests,
             missing_privileges,
+            // Needed by some policies only; `token-privileges` says it where it is missing.
+            missing_for_volumes: _,
             quorum,
             etc_pve,
             // If it is missing, guests migrate more slowly; that is no reason not to begin.

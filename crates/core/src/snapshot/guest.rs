@@ -54,6 +54,9 @@ pub enum GuestStatus {
     Stopped,
 }
 
+/// The lock of a VM that hibernates. It is the only one with which PVE starts a VM.
+pub const SUSPENDED: &str = "suspended";
+
 /// A lock in a guest's configuration: `backup`, `migrate`, `snapshot`, …
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -86,6 +89,9 @@ pub struct MigrationFacts {
     /// The QEMU that its process was started with, or has moved into: `10.1.2`. VMs only, while they run.
     #[serde(default)]
     pub running_qemu: Option<Version>,
+    /// The storage that its configuration names for its state (`vmstatestorage`). VMs only.
+    #[serde(default)]
+    pub state_storage: Option<StorageId>,
     /// It has raw QEMU arguments (`args:`), which nothing checks.
     pub has_raw_args: bool,
     /// It has snapshots; asked only where it has disks on storages that are not shared.
@@ -123,6 +129,14 @@ pub struct MigrationFacts {
     /// Settings that nobody tests against a target, because nobody can or because Quorate does not know them.
     #[serde(default)]
     pub untested: BTreeSet<String>,
+}
+
+impl MigrationFacts {
+    /// Does the guest have nothing on this storage but images in its CD drives? Once they are ejected it needs it no more.
+    pub fn only_media_on(&self, id: &StorageId) -> bool {
+        let mut volumes = self.local_disks.iter().filter(|disk| disk.is_on(id)).peekable();
+        volumes.peek().is_some() && volumes.all(|disk| disk.usage == DiskUse::Cdrom)
+    }
 }
 
 /// What a configuration says about its CPU besides the model's name.
@@ -193,6 +207,15 @@ pub enum TargetRefusal {
     Other(String),
 }
 
+impl TargetRefusal {
+    /// What is left of it if these storages are others on the target.
+    pub fn unless_mapped(&self, mapped: &BTreeMap<StorageId, StorageId>) -> Option<Self> {
+        let Self::Storages(missing) = self else { return Some(self.clone()) };
+        let missing: Vec<StorageId> = missing.iter().filter(|id| !mapped.contains_key(*id)).cloned().collect();
+        (!missing.is_empty()).then_some(Self::Storages(missing))
+    }
+}
+
 impl std::fmt::Display for TargetRefusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -220,6 +243,13 @@ pub struct LocalDisk {
     pub usage: DiskUse,
     /// Part of a replication job.
     pub replicated: bool,
+}
+
+impl LocalDisk {
+    /// Is it on this storage?
+    pub fn is_on(&self, id: &StorageId) -> bool {
+        self.volid.split_once(':').is_some_and(|(storage, _)| storage == id.as_str())
+    }
 }
 
 /// What a local volume is used as.

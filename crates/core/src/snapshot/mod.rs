@@ -32,7 +32,7 @@ pub use driver_lock::{DriverLock, JournalHead, LOCK_TTL_S, OlderJournal};
 pub use gaps::Gap;
 pub use guest::{
     CpuFlags, DiskUse, Guest, GuestStatus, HostFile, HostNeed, LocalDisk, LocalResource, Lock, MigrationFacts,
-    TargetRefusal,
+    SUSPENDED, TargetRefusal,
 };
 pub use ha::{
     AffinityRule, ArmedState, Ha, HaNodeState, HaRequest, HaService, HaServiceState, LrmMode, LrmStatus, NodeAffinity,
@@ -76,6 +76,9 @@ pub struct Snapshot {
     pub sees_all_guests: Observed<bool>,
     /// Privileges that our token lacks for a run, as `path privilege`; a run needs it to be empty.
     pub missing_privileges: Observed<Vec<String>>,
+    /// The same for what only a map of storages and hibernating guests need: to allocate volumes.
+    #[serde(default = "unread")]
+    pub missing_for_volumes: Observed<Vec<String>>,
     /// Each node's own view of votes, members and links (by shell, so that it works without quorum).
     pub quorum: BTreeMap<NodeName, Observed<QuorumView>>,
     /// May `/etc/pve` be written there, as each node itself says? Snapshots of older versions do not have it.
@@ -102,6 +105,11 @@ pub struct Snapshot {
     pub options: Observed<Options>,
     /// Who else holds, or held, the driver's lock of this cluster; `None` if there is no lock.
     pub driver: Observed<Option<DriverLock>>,
+}
+
+/// What snapshots of older versions do not have.
+fn unread<T>() -> Observed<T> {
+    Observed::unknown("this snapshot", "made by a version that did not read it")
 }
 
 /// Options of `/cluster/options` that matter to a run.
@@ -135,6 +143,7 @@ impl Snapshot {
             orphans: BTreeMap::new(),
             sees_all_guests: unseen(),
             missing_privileges: unseen(),
+            missing_for_volumes: unseen(),
             quorum: BTreeMap::new(),
             etc_pve: BTreeMap::new(),
             migration_throttle: BTreeMap::new(),

@@ -1,15 +1,17 @@
 //! A guest is migrated to another node.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{About, Change, Class, Effect, IfImpossible, Limits, Move, OnGuest, OnNode, Profile, StartGuest, StartMoved, StepKind, StepStatus, MoveMode, Undo, Why};
 use super::support::{all_guests_seen, helper, node, node_mut};
 use super::why::read;
 use crate::command::{Command, Method};
-use crate::ids::{GuestId, GuestKind, NodeName};
+use crate::ids::{GuestId, GuestKind, NodeName, StorageId};
 use crate::observed::Observed;
 use crate::policy::{ConsentKind, Deadlines};
-use crate::snapshot::{Guest, GuestStatus, HaNodeState, HaRequest, HaServiceState, LocalGuest, Snapshot};
+use crate::snapshot::{Guest, GuestStatus, HaNodeState, HaRequest, HaServiceState, LocalGuest, MigrationFacts, Snapshot, TargetRefusal};
 
 /// Moves one guest from one node to another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +24,9 @@ pub struct Migrate {
     pub to: NodeName,
     /// The kind of migration.
     pub mode: MoveMode,
+    /// Storages of its disks that are others on the target, as pairs of before and after.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub storages: BTreeMap<StorageId, StorageId>,
 }
 
 impl Migrate {
@@ -30,7 +35,7 @@ impl Migrate {
     pub const ESTIMATE_S: u64 = 20;
 
     fn step(&self) -> Move<'_> {
-        Move { guest: self.guest, from: &self.from, to: &self.to, mode: self.mode }
+        Move { guest: self.guest, from: &self.from, to: &self.to, mode: self.mode, storages: &self.storages }
     }
 
     // A release that does not know the parameter refuses the call; PVE's own interface asks both ends as well. HA has
@@ -69,8 +74,10 @@ impl Migrate {
             return Err(blocked(Why::NotOnline(self.to.clone())));
         }
         let facts = read(&guest.migration).map_err(blocked)?;
-        if let Some(reasons) = facts.refused.get(&self.to).filter(|reasons| !reasons.is_empty()) {
-            let (node, guest, reasons) = (self.to.clone(), self.guest, reasons.clone());
+        let refused = facts.refused.get(&self.to).into_iter().flatten();
+        let reasons: Vec<TargetRefusal> = refused.filter_map(|reason| reason.unless_mapped(&self.storages)).collect();
+        if !reasons.is_empty() {
+            let (node, guest) = (self.to.clone(), self.guest);
             return Err(blocked(Why::TargetRefused { node, guest, reasons }));
         }
         match self.mode {
@@ -119,6 +126,30 @@ impl Migrate {
         }
     }
 
+    /// Forecast: its disks are on the storages of their new node.
+    fn disks_arrive(&self, facts: &mut MigrationFacts) {
+        if self.storages.is_empty() {
+            return;
+        }
+        let there = |id: StorageId| self.storages.get(&id).cloned().unwrap_or(id);
+        facts.storages = std::mem::take(&mut facts.storages).into_iter().map(there).collect();
+        facts.contents = std::mem::take(&mut facts.contents).into_iter().map(|(id, kinds)| (there(id), kinds)).collect();
+        for disk in &mut facts.local_disks {
+            if let Some((storage, name)) = disk.volid.split_once(':') {
+                disk.volid = format!("{}:{name}", there(StorageId::new(storage)));
+            }
+        }
+        // Which nodes lack its storages is another matter now.
+        facts.refused.values_mut().for_each(|why| why.retain(|why| !matches!(why, TargetRefusal::Storages(_))));
+    }
+
+    /// The storages of its disks as PVE takes them; none where they keep their names.
+    fn target_storage(&self) -> Option<(&'static str, String)> {
+        let pairs: Vec<String> = self.storages.iter().map(|(before, after)| format!("{before}:{after}")).collect();
+        let key = if self.guest.kind == GuestKind::Vm { "targetstorage" } else { "target-storage" };
+        (!pairs.is_empty()).then(|| (key, pairs.join(",")))
+    }
+
     /// Forecast: it is there, in the same state as before.
     fn arrived(&self, snapshot: &mut Snapshot) {
         if self.is_half_done(snapshot) {
@@ -130,6 +161,7 @@ impl Migrate {
         if let Some(facts) = guest.migration.known_mut() {
             // PVE's refusals are about the old place; the planner asks again on the next full look.
             facts.refused.remove(&self.to);
+            self.disks_arrive(facts);
         }
         if let Some(local) = node_mut(snapshot, &self.from).and_then(|node| node.local_guests.known_mut()) {
             local.retain(|listed| listed.vmid != self.guest.vmid);
@@ -165,7 +197,8 @@ impl StepKind for Migrate {
             MoveMode::Ha if self.guest.kind == GuestKind::Ct => "by restart, through HA",
             MoveMode::Ha => "live, through HA",
         };
-        format!("migrate {} {} → {}, {how}", self.guest, self.from, self.to)
+        let pairs = self.storages.iter().map(|(before, after)| format!(", {before} → {after}"));
+        format!("migrate {} {} → {}, {how}{}", self.guest, self.from, self.to, pairs.collect::<String>())
     }
 
     fn profile(&self) -> Profile<'_> {
@@ -254,6 +287,8 @@ impl StepKind for Migrate {
         if self.takes_connections(snapshot) {
             params.push(("with-conntrack-state", "1"));
         }
+        let storages = self.target_storage();
+        params.extend(storages.as_ref().map(|(key, pairs)| (*key, pairs.as_str())));
         Some(Command::api(Method::Post, path, &params))
     }
 

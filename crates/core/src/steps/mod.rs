@@ -116,7 +116,9 @@ steps! {
     migrate::Migrate,
     /// A guest that cannot move is shut down.
     shutdown_guest::ShutdownGuest,
-    /// A guest that was shut down is started again.
+    /// A VM that cannot move hibernates.
+    hibernate_guest::HibernateGuest,
+    /// A guest that was shut down, or hibernates, is started again.
     start_guest::StartGuest,
     /// A guest is shut down, to be moved while it is stopped.
     stop_to_move::StopToMove,

@@ -1,8 +1,10 @@
 //! How a guest gets from one node to another.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{GuestId, GuestKind, NodeName};
+use crate::ids::{GuestId, GuestKind, NodeName, StorageId};
 
 /// How a guest moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +33,8 @@ pub struct Move<'a> {
     pub to: &'a NodeName,
     /// The kind of migration.
     pub mode: MoveMode,
+    /// Storages that are others on the target, as pairs of before and after.
+    pub storages: &'a BTreeMap<StorageId, StorageId>,
 }
 
 impl Move<'_> {

@@ -1,13 +1,17 @@
-//! A guest that we shut down is started again: undoes [`super::ShutdownGuest`].
+//! A guest that we shut down is started again: undoes [`super::ShutdownGuest`], and [`super::HibernateGuest`], after which
+//! PVE's start goes on from the saved state.
 
 use serde::{Deserialize, Serialize};
 
 use super::{About, Change, Class, Effect, IfImpossible, Limits, OnGuest, OnNode, Profile, StepKind, StepStatus, Undo, Why};
-use super::support::{guest_job, guest_state, ha_wants, not_locked, power, set_ha, set_status};
+use super::support::{can_start, guest, guest_job, guest_state, ha_wants, power, set_ha, set_lock, set_status};
 use crate::command::Command;
 use crate::ids::{GuestId, NodeName};
 use crate::policy::Deadlines;
-use crate::snapshot::{GuestStatus, HaRequest, HaServiceState, Snapshot};
+use crate::snapshot::{GuestStatus, HaRequest, HaServiceState, SUSPENDED, Snapshot};
+
+/// Tasks about the guest that are waited for: its start, and a hibernation, at the end of which it is down.
+const UNDER_WAY: &[&str] = &["qmstart", "vzstart", "hastart", "qmsuspend"];
 
 /// Starts one guest where it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +29,10 @@ impl StartGuest {
     pub(super) fn started(&self, snapshot: &mut Snapshot) {
         set_status(snapshot, self.guest, &self.node, GuestStatus::Running);
         set_ha(snapshot, self.guest, HaRequest::Started, HaServiceState::Started);
+        let lock = guest(snapshot, self.guest).ok().and_then(|guest| guest.lock.known()).and_then(Option::as_ref);
+        if lock.is_some_and(|lock| lock.0 == SUSPENDED) {
+            set_lock(snapshot, self.guest, None);
+        }
     }
 }
 
@@ -54,7 +62,7 @@ impl StepKind for StartGuest {
     }
 
     fn status(&self, snapshot: &Snapshot) -> StepStatus {
-        if let Some(job) = guest_job(snapshot, self.guest, &["qmstart", "vzstart", "hastart"]) {
+        if let Some(job) = guest_job(snapshot, self.guest, UNDER_WAY) {
             return StepStatus::Running(Why::Task(job.clone()));
         }
         match guest_state(snapshot, self.guest, &self.node) {
@@ -65,7 +73,7 @@ impl StepKind for StartGuest {
             },
             Ok(GuestStatus::Stopped) => match ha_wants(snapshot, self.guest) {
                 Some((HaRequest::Started, _)) => StepStatus::Running(Why::HaStarts(self.guest)),
-                _ => not_locked(snapshot, self.guest),
+                _ => can_start(snapshot, self.guest),
             },
         }
     }

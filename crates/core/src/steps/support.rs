@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use super::status::StepStatus;
 use super::why::{Why, read};
 use crate::command::{Command, Method};
-use crate::ids::{GuestId, NodeName, Upid};
+use crate::ids::{GuestId, GuestKind, NodeName, Upid};
 use crate::observed::Observed;
-use crate::snapshot::{Ceph, EtcPve, Guest, GuestStatus, HaNodeState, HaRequest, HaServiceState, Node, Snapshot};
+use crate::snapshot::{
+    Ceph, EtcPve, Guest, GuestStatus, HaNodeState, HaRequest, HaServiceState, Lock, Node, SUSPENDED, Snapshot,
+};
 
 /// Codes of health checks (Ceph, "Health checks") that say nothing about copies of data or about what serves them. That
 /// daemons run an older version than others is what a run ends.
@@ -105,6 +107,15 @@ pub(super) fn guest_state(snapshot: &Snapshot, id: GuestId, node: &NodeName) -> 
 /// What HA is asked to do with a guest, and where it stands; `None` where HA was not read or does not manage it.
 pub(super) fn ha_wants(snapshot: &Snapshot, id: GuestId) -> Option<(HaRequest, Option<HaServiceState>)> {
     snapshot.ha_service(id).map(|service| (service.request, service.state))
+}
+
+/// Ready if PVE starts the guest: it is not locked, or hibernates.
+pub(super) fn can_start(snapshot: &Snapshot, id: GuestId) -> StepStatus {
+    let lock = guest(snapshot, id).ok().and_then(|guest| guest.lock.known()).and_then(Option::as_ref);
+    match lock {
+        Some(lock) if lock.0 == SUSPENDED && id.kind == GuestKind::Vm => StepStatus::Ready,
+        _ => not_locked(snapshot, id),
+    }
 }
 
 /// Ready if the guest is not locked.
@@ -263,6 +274,13 @@ pub(super) fn set_ha(snapshot: &mut Snapshot, guest: GuestId, request: HaRequest
     if let Some(service) = service.filter(|service| service.request != HaRequest::Ignored) {
         service.request = request;
         service.state = Some(state);
+    }
+}
+
+/// Forecast of a guest's lock.
+pub(super) fn set_lock(snapshot: &mut Snapshot, guest: GuestId, lock: Option<Lock>) {
+    if let Some(guest) = snapshot.guests.get_mut(&guest) {
+        guest.lock = Observed::Known(lock);
     }
 }
 

@@ -74,6 +74,15 @@ pub enum Why {
     /// A paused guest cannot react to the request to shut down.
     #[error("{0} is paused and cannot shut down: resume it")]
     Paused(GuestId),
+    /// Its memory could not be written: it runs as before, and PVE leaves the lock for a person to see.
+    #[error("{0} could not hibernate and runs on; its task qmsuspend says why. Then: qm unlock {vmid}", vmid = .0.vmid)]
+    NotHibernated(GuestId),
+    /// HA has been given the guest meanwhile.
+    #[error("HA manages {0} by now, and PVE hibernates none of HA's guests")]
+    HaHibernatesNone(GuestId),
+    /// The storage for its state is away: storage and node.
+    #[error("storage {0}, which is to take its state, is not active on {1}")]
+    StateHasNoStorage(StorageId, NodeName),
     /// It should be moved while it is stopped.
     #[error("{0} is running now")]
     RunsNow(GuestId),

@@ -83,8 +83,11 @@ fn stuck(kind: &str) -> Option<Stuck> {
             plain(eject(), cluster().facts(guest, |facts| facts.local_disks.push(disk)))
         }
         "insert-media" => debt(eject(), eject().back(), cluster()),
-        "migrate" => plain(Migrate { guest, from: node, to: pve(2), mode: MoveMode::Live }, cluster()),
+        "migrate" => {
+            plain(Migrate { guest, from: node, to: pve(2), mode: MoveMode::Live, storages: [].into() }, cluster())
+        }
         "shutdown-guest" => plain(ShutdownGuest { guest, node }, cluster()),
+        "hibernate-guest" => plain(HibernateGuest { guest, node, storage: "shared".into() }, cluster()),
         "start-guest" => debt(ShutdownGuest { guest, node: node.clone() }, StartGuest { guest, node }, cluster()),
         "stop-to-move" => plain(StopToMove { guest, node }, cluster()),
         "start-moved" => debt(StopToMove { guest, node }, StartMoved { guest }, cluster()),

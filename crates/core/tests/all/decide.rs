@@ -435,7 +435,8 @@ fn a_run_that_has_no_plan_yet_is_planned_and_never_called_complete() {
 /// A run whose plan is one step: a container moves from pve1 to pve2 by restart.
 fn one_restart() -> (Step, RunState) {
     let guest = GuestId::ct(201);
-    let step = Step::from(Migrate { guest, from: node(), to: "pve2".into(), mode: MoveMode::Restart });
+    let step =
+        Step::from(Migrate { guest, from: node(), to: "pve2".into(), mode: MoveMode::Restart, storages: [].into() });
     let started = started(Policy::default());
     let plan = plan_of(&[("pve1.migrate.ct:201", step.clone())]);
     let adopted = Event::PlanAdopted { plan, why: "first plan".into() };
@@ -467,7 +468,8 @@ fn a_restart_keeps_the_start_to_do_from_its_command_until_the_container_runs() {
 #[test]
 fn a_guest_that_was_stopped_where_it_had_arrived_is_not_waited_for_unless_it_is_locked_still() {
     let guest = GuestId::vm(100);
-    let step = Step::from(Migrate { guest, from: node(), to: "pve2".into(), mode: MoveMode::Live });
+    let step =
+        Step::from(Migrate { guest, from: node(), to: "pve2".into(), mode: MoveMode::Live, storages: [].into() });
     let mut there = Fixture::cluster(3).vm(100, "pve2", 1).stopped(guest).snapshot();
     let StepStatus::Impossible(why) = step.kind().status(&there) else { panic!("{:?}", step.kind().status(&there)) };
     assert!(why.to_string().contains("arrived on pve2, and was stopped there"), "{why}");
@@ -475,7 +477,7 @@ fn a_guest_that_was_stopped_where_it_had_arrived_is_not_waited_for_unless_it_is_
     assert!(matches!(step.kind().status(&there), StepStatus::Running(_)), "{:?}", step.kind().status(&there));
     there.guests.get_mut(&guest).unwrap().lock = Observed::Known(None);
     // HA starts what crashed, and not what someone stopped.
-    let through_ha = Migrate { guest, from: node(), to: "pve2".into(), mode: MoveMode::Ha };
+    let through_ha = Migrate { guest, from: node(), to: "pve2".into(), mode: MoveMode::Ha, storages: [].into() };
     for (state, waits) in [(HaServiceState::Started, true), (HaServiceState::Stopped, false)] {
         let service = HaService { state: Some(state), ..ha_service() };
         there.ha = Observed::Known(Ha { services: [(guest, service)].into(), ..Ha::default() });

@@ -498,8 +498,13 @@ fn the_migration_throttle_changes_while_guests_move_and_only_then() {
         .migration_throttle
         .insert("pve2".into(), Known(CorosyncComplaints { retransmits: 9, links_lost: 0, tokens_lost: 0 }));
     assert!(goes_on(&decided(&state(), &seen(&state(), &noisy))), "no guest is moving");
-    let step =
-        Step::from(Migrate { guest: GuestId::vm(101), from: "pve1".into(), to: "pve2".into(), mode: MoveMode::Live });
+    let step = Step::from(Migrate {
+        guest: GuestId::vm(101),
+        from: "pve1".into(),
+        to: "pve2".into(),
+        mode: MoveMode::Live,
+        storages: [].into(),
+    });
     let started = Event::StepStarted { id: "x".into(), step, attempt: 1, command: None, undo: None };
     let moves = with(state(), started);
     assert!(matches!(decided(&moves, &seen(&moves, &noisy)), Action::ChangeThrottle { throttle: Throttle::Hold, .. }));

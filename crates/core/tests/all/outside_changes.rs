@@ -130,7 +130,8 @@ fn a_guest_that_stops_by_another_hand_is_noted_and_pauses_the_run() {
     let done = Event::StepEnded { id: "x".into(), step: shutdown.clone().into(), outcome: StepOutcome::Done };
     let by_us = with(under_way(state.clone(), shutdown, &world()), done);
     nothing(&by_us, &stopped(plain()), "this run has stopped it");
-    let restart = Migrate { guest, from: "pve1".into(), to: "pve2".into(), mode: MoveMode::Restart };
+    let restart =
+        Migrate { guest, from: "pve1".into(), to: "pve2".into(), mode: MoveMode::Restart, storages: [].into() };
     let (undo, step) = (Some(StartMoved { guest }.into()), Step::from(restart));
     let begun = Event::StepStarted { id: "x".into(), step: step.clone(), attempt: 1, command: None, undo };
     let given_up = Event::StepEnded { id: "x".into(), step, outcome: StepOutcome::Abandoned(Vec::new()) };
@@ -169,7 +170,8 @@ fn a_guest_that_moves_by_another_hand_is_noted_and_pauses_nothing() {
     let (changes, action) = next_look(&state, &moved().snapshot());
     assert_eq!(changes, [change]);
     assert!(!matches!(action, Action::Pause(_)), "{action:?}");
-    let migrate = |to: &str| Migrate { guest, from: "pve1".into(), to: to.into(), mode: MoveMode::Live };
+    let migrate =
+        |to: &str| Migrate { guest, from: "pve1".into(), to: to.into(), mode: MoveMode::Live, storages: [].into() };
     let ours = under_way(state.clone(), migrate("pve2"), &world());
     assert_eq!(next_look(&ours, &moved().snapshot()).0, [], "this run moves it");
     let done = Event::StepEnded { id: "x".into(), step: migrate("pve2").into(), outcome: StepOutcome::Done };

@@ -14,7 +14,13 @@ fn node(number: u32) -> NodeName {
 }
 
 fn migrate(vmid: u32) -> Step {
-    Step::Migrate(Migrate { guest: GuestId::vm(vmid), from: node(1), to: node(2), mode: MoveMode::Live })
+    Step::Migrate(Migrate {
+        guest: GuestId::vm(vmid),
+        from: node(1),
+        to: node(2),
+        mode: MoveMode::Live,
+        storages: [].into(),
+    })
 }
 
 fn shutdown() -> Step {

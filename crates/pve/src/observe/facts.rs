@@ -209,6 +209,7 @@ impl Context<'_> {
         facts.display = first("vga", "type");
         let firewall = |(_, card): (&str, Properties)| card.get("firewall").and_then(lenient::flag).unwrap_or(false);
         facts.firewalled = config.numbered(&["net"]).any(firewall);
+        facts.state_storage = config.text("vmstatestorage").map(StorageId::new);
         facts.machine = first("machine", "type");
         let mediated = config.numbered(&["hostpci"]).filter(|(_, device)| device.get("mdev").is_some());
         facts.mediated_devices = mediated.map(|(key, _)| key.to_owned()).collect();

@@ -41,7 +41,7 @@ mod ways;
 pub use driver::DRIVER_LOCK_FILE;
 pub use look::{Depth, Hosts, Look};
 pub use quorum_views::quorum_views;
-pub use rights::least_role;
+pub use rights::{least_role, role_for_volumes};
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -132,6 +132,7 @@ async fn read(ports: &Ports, meanwhile: &Meanwhile, look: Look<'_>) -> Snapshot 
         orphans,
         sees_all_guests,
         missing_privileges: rights::missing(&cluster.permissions),
+        missing_for_volumes: rights::missing_for_volumes(&cluster.permissions),
         quorum,
         etc_pve,
         migration_throttle,

@@ -25,9 +25,18 @@ const NEEDED: [(&str, &str); 9] = [
     ("/vms", "VM.PowerMgmt"),
 ];
 
+/// What a run needs besides where it allocates volumes: `targetstorage` of a move and the state of a guest that
+/// hibernates both ask for them (qemu-server, pve-container).
+const NEEDED_FOR_VOLUMES: [(&str, &str); 2] = [("/storage", "Datastore.AllocateSpace"), ("/vms", "VM.Config.Disk")];
+
 /// The privileges of a role that can do a run, and no more.
 pub fn least_role() -> BTreeSet<&'static str> {
     NEEDED.iter().map(|(_, privilege)| *privilege).collect()
+}
+
+/// The privileges that it needs besides with `storage-map` in the policy, or with a guest that hibernates.
+pub fn role_for_volumes() -> BTreeSet<&'static str> {
+    NEEDED_FOR_VOLUMES.iter().map(|(_, privilege)| *privilege).collect()
 }
 
 /// `GET /nodes/N/network` leaves out each bridge without this one on it, whatever type is asked for (pve-manager,
@@ -110,12 +119,21 @@ fn lacks(permissions: &Permissions, base: &str, privilege: &str) -> Vec<String> 
 
 /// Privileges that are missing for a run, as `path privilege`.
 pub(super) fn missing(permissions: &Result<Permissions, WhyUnknown>) -> Observed<Vec<String>> {
+    missing_of(permissions, &NEEDED)
+}
+
+/// The same for what only some policies need.
+pub(super) fn missing_for_volumes(permissions: &Result<Permissions, WhyUnknown>) -> Observed<Vec<String>> {
+    missing_of(permissions, &NEEDED_FOR_VOLUMES)
+}
+
+fn missing_of(permissions: &Result<Permissions, WhyUnknown>, needed: &[(&str, &str)]) -> Observed<Vec<String>> {
     let permissions = match permissions {
         Ok(permissions) => permissions,
         Err(why) => return Observed::Unknown(why.clone()),
     };
     let mut missing = Vec::new();
-    for (path, privilege) in NEEDED {
+    for (path, privilege) in needed {
         missing.extend(lacks(permissions, path, privilege).into_iter().map(|place| format!("{place} {privilege}")));
     }
     missing.sort();

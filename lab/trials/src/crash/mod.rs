@@ -111,12 +111,14 @@ pub fn policy() -> Policy {
             (GuestId::vm(103), GuestPolicy::Eject),
             (GuestId::vm(104), GuestPolicy::Shutdown),
             (GuestId::vm(106), GuestPolicy::Offline),
+            (GuestId::vm(107), GuestPolicy::Hibernate),
         ]
         .into(),
         consents: [
             ConsentKind::RestartContainers,
             ConsentKind::ShutdownGuests,
             ConsentKind::EjectMedia,
+            ConsentKind::HibernateGuests,
             ConsentKind::MoveOffline,
         ]
         .into(),

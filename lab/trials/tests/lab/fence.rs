@@ -131,6 +131,7 @@ fn a_node_of_the_lab_carries_an_order_out_only_if_all_of_its_condition_holds() {
                 restart: false,
                 with_local_disks: false,
                 with_conntrack_state: false,
+                storages: None,
                 user: "root@pam".to_owned(),
             };
             lab.world.migrate(&"pve2".into(), GuestId::vm(120), request).unwrap();

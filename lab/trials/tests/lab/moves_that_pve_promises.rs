@@ -70,6 +70,7 @@ fn sent_there(mut world: World, id: GuestId) -> String {
         restart: id.kind == GuestKind::Ct,
         with_local_disks: true,
         with_conntrack_state: false,
+        storages: None,
         user: "root@pam".to_owned(),
     };
     let upid = match world.migrate(&NodeName::from("pve2"), id, request) {
@@ -217,7 +218,13 @@ fn a_move_outside_ha_takes_the_firewalls_connections_along() {
     let ports = SimPorts::new(world.clone()).ports();
     let known_nodes = world.lock().unwrap().nodes.keys().cloned().collect();
     let snapshot = common::block_on(observe(&ports, Look { known_nodes, ..Look::full() }));
-    let step = Step::from(Migrate { guest: VM, from: "pve2".into(), to: "pve1".into(), mode: MoveMode::Live });
+    let step = Step::from(Migrate {
+        guest: VM,
+        from: "pve2".into(),
+        to: "pve1".into(),
+        mode: MoveMode::Live,
+        storages: [].into(),
+    });
     let Some(Command::Api { method, path, params }) = step.kind().command(&snapshot) else { panic!("no call") };
     let request = ApiRequest { method, path, params, avoid: Vec::new(), expires: None };
     common::block_on(ports.api.call(request)).unwrap();

@@ -1,7 +1,9 @@
 //! Moving guests: what prevents a move, and the request to move.
 
+use quorate_core::ids::{GuestId, GuestKind};
 use quorate_world::guest::{Disk, Guest, Media};
 use quorate_world::migration::{MigrateRequest, Precondition};
+use quorate_world::target_storage::TargetStorage;
 use serde_json::{Map, Value, json};
 
 use super::config::volid;
@@ -114,6 +116,25 @@ fn ct_precondition(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     .into())
 }
 
+/// The map of storages, and what it takes to send one: a privilege to change the guest's disks, and one for each storage
+/// that it names.
+fn target_storage(call: &Call<'_>, id: GuestId) -> Result<Option<TargetStorage>, CallRefused> {
+    let key = if id.kind == GuestKind::Vm { "targetstorage" } else { "target-storage" };
+    let Some(text) = call.args.get(key).filter(|text| !text.is_empty()) else { return Ok(None) };
+    let is_id = |text: &str| crate::schema::format("pve-storage-id", text);
+    let map = TargetStorage::parse(text, is_id)
+        .map_err(|why| CallRefused::parameter(key, format!("failed to parse storage map: {why}")))?;
+    if !map.identity {
+        call.require(&format!("/vms/{}", id.vmid), &["VM.Config.Disk"])?;
+    }
+    for storage in map.targets() {
+        call.world.storage_enabled(storage, &call.args.text("target").into())?;
+        call.require(&format!("/storage/{storage}"), &["Datastore.AllocateSpace"])?;
+        call.world.storage_takes(storage, id.kind)?;
+    }
+    Ok(Some(map))
+}
+
 fn migrate(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
     root_only(call)?;
     let id = call.guest_id()?;
@@ -123,6 +144,7 @@ fn migrate(call: &mut Call<'_>) -> Result<Reply, CallRefused> {
         restart: call.args.is_on("restart"),
         with_local_disks: call.args.is_on("with-local-disks"),
         with_conntrack_state: call.args.is_on("with-conntrack-state"),
+        storages: target_storage(call, id)?,
         user: call.caller.auth_id(),
     };
     Ok(json!(call.world.migrate(&call.node, id, request)?).into())

@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 pub(crate) use needs::Needs;
 pub(crate) use param::Params;
-pub(crate) use values::boolean;
+pub(crate) use values::{boolean, format};
 
 /// One method of one path.
 #[derive(Debug, Deserialize)]

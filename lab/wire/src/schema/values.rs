@@ -2,6 +2,8 @@
 //!
 //! A format that is not here accepts everything; that includes those inside property strings.
 
+use quorate_world::target_storage::TargetStorage;
+
 /// Booleans on input; on output they are 1 and 0.
 pub(crate) fn boolean(value: &str) -> Option<bool> {
     match value.to_ascii_lowercase().as_str() {
@@ -12,7 +14,7 @@ pub(crate) fn boolean(value: &str) -> Option<bool> {
 }
 
 /// Has the value this format?
-pub(super) fn format(name: &str, value: &str) -> Result<(), String> {
+pub(crate) fn format(name: &str, value: &str) -> Result<(), String> {
     if let Some(each) = name.strip_suffix("-list") {
         let parts = value.split([',', ';', ' ', '\0']).filter(|part| !part.is_empty());
         return parts.into_iter().try_for_each(|part| format(each, part));
@@ -40,6 +42,8 @@ pub(super) fn format(name: &str, value: &str) -> Result<(), String> {
         "pve-storage-id" if !(is_word(value, "-_.") && ends_well(value)) => {
             Err(format!("storage ID '{value}' contains illegal characters\n"))
         }
+        // One entry of the list; what entries say together is for the call (pve-common, `parse_idmap`).
+        "storage-pair" => TargetStorage::parse(value, |id| format("pve-storage-id", id)).map(drop),
         "pve-iface" if !is_word(value, "_.:-") => Err(format!("invalid network interface name '{value}'\n")),
         "pve-tag" if !value.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-+.".contains(&b)) => {
             Err("invalid characters in tag\n".to_owned())
@@ -171,6 +175,7 @@ mod tests {
             ("pve-ha-node-list", "pve1:2,pve2", "pve1:x"),
             ("pve-ha-resource-or-vm-id", "vm:101", "101:"),
             ("pve-storage-id", "local-zfs", "1st"),
+            ("storage-pair-list", "local-zfs:local-lvm,1", "a:b:c"),
             ("pve-userid", "a.b@pve", "a.b"),
             ("CIDR", "10.0.0.0/24", "10.0.0.0/33"),
             ("pve-upid", "UPID:pve1:0001A2B3:00C4D5E6:68F0A1B2:qmigrate:101:root@pam:", "UPID:pve1:1"),

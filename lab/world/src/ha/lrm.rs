@@ -9,6 +9,7 @@ use crate::events::Event;
 use crate::guest::{Activity, Guest};
 use crate::migration::{Asked, Mode};
 use crate::node::Node;
+use crate::target_storage::TargetStorage;
 
 /// Rounds without any service here, after which an active LRM releases its lock.
 const ROUNDS_TO_IDLE: u32 = 60;
@@ -223,7 +224,7 @@ impl World {
         if guest.lock.is_some() || guest.node != *node {
             return self.lrm_result(node, sid, service, 1);
         }
-        self.begin_migration(sid, target, mode, true, Asked::ByHa, "root@pam");
+        self.begin_migration(sid, target, mode, (true, TargetStorage::default()), Asked::ByHa, "root@pam");
         self.work(node, sid, service, WorkStage::Moving);
     }
 

@@ -72,6 +72,7 @@ fn to(target: &str) -> MigrateRequest {
         restart: true,
         with_local_disks: false,
         with_conntrack_state: false,
+        storages: None,
         user: ME.to_owned(),
     }
 }

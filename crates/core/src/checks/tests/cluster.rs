@@ -5,6 +5,7 @@ use super::{fires, run};
 use crate::ids::{DriverId, GuestId, UnixMs};
 use crate::invariants::sample::*;
 use crate::observed::Observed::Known;
+use crate::policy::GuestPolicy;
 use crate::snapshot::*;
 use crate::steps::{Maintenance, set};
 use crate::version::Version;
@@ -113,6 +114,21 @@ fn token_privileges_names_each_that_is_missing() {
     let mut snapshot = cluster();
     snapshot.missing_privileges = Known(vec!["/vms VM.Migrate".to_owned()]);
     fires("token-privileges", &snapshot, Severity::Blocking, "the token lacks /vms VM.Migrate");
+    // What only some policies need is asked for with these.
+    let mut snapshot = cluster();
+    snapshot.missing_for_volumes = Known(vec!["/storage Datastore.AllocateSpace".to_owned()]);
+    let check = by_id("token-privileges").unwrap();
+    assert_eq!(check.run(&snapshot, &Policy::default()), []);
+    let vm = *snapshot.guests.keys().next().unwrap();
+    let hibernates = Policy { guests: [(vm, GuestPolicy::Hibernate)].into(), ..Policy::default() };
+    let mapped = Policy { storage_map: vec![["a".into(), "b".into()].into()], ..Policy::default() };
+    for policy in [&hibernates, &mapped] {
+        assert!(check.run(&snapshot, policy)[0].problem.contains("lacks /storage Datastore.AllocateSpace"));
+    }
+    snapshot.missing_for_volumes = crate::observed::Observed::unknown("GET /access/permissions", "timed out");
+    assert!(check.run(&snapshot, &mapped)[0].problem.contains("is not known: GET /access/permissions"));
+    let found = by_id("policy-names").unwrap().run(&snapshot, &mapped);
+    assert!(found[0].severity == Severity::Blocking && found[0].problem.contains("names a, which is no storage"));
 }
 
 #[test]

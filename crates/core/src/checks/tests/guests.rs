@@ -83,13 +83,47 @@ fn guest_outcome_a_mapped_device_can_be_moved_stopped_and_a_raw_one_cannot() {
     let words = |snapshot: &Snapshot| -> Vec<&str> {
         choices(snapshot, &Policy::default(), &snapshot.guests[&VM]).iter().map(|choice| choice.policy.word()).collect()
     };
-    assert_eq!(words(&mapped), ["offline", "shutdown"]);
+    assert_eq!(words(&mapped), ["offline", "shutdown", "hibernate"]);
     let raw = facts(VM, |facts| facts.local_resources.push(device(None)));
     outcome(&raw, &offline, VM, Severity::Blocking, "usb0 is a device of its node");
-    assert_eq!(words(&raw), ["shutdown"]);
+    assert_eq!(words(&raw), ["shutdown", "hibernate"]);
+    let pci = LocalResource { key: "hostpci0".to_owned(), ..device(None) };
+    assert_eq!(words(&facts(VM, |facts| facts.local_resources.push(pci))), ["shutdown"], "PVE does not save its state");
+    let hibernate = policy_for(VM, GuestPolicy::Hibernate);
+    outcome(&raw, &hibernate, VM, Severity::Consent, "hibernates while its node is upgraded; its state takes");
+    assert_eq!(guest_outcome(&raw, &hibernate, &raw.guests[&VM]).kind, GuestOutcomeKind::Hibernates);
+    outcome(&mapped_pci(), &hibernate, VM, Severity::Blocking, "nor can it hibernate: the state of hostpci0");
     let free =
         facts(VM, |facts| facts.local_resources.push(LocalResource { live_capable: true, ..device(Some("vgpu")) }));
     assert!(!run("guest-outcome", &free).iter().any(|it| it.subject == Subject::Guest(VM)), "it moves live");
+}
+
+fn mapped_pci() -> Snapshot {
+    let device = LocalResource { key: "hostpci0".to_owned(), mapping: Some("gpu".to_owned()), live_capable: false };
+    facts(VM, |facts| facts.local_resources.push(device))
+}
+
+/// The remedy names the map where only a name stands in the way.
+#[test]
+fn guest_outcome_a_local_storage_that_only_its_node_has_is_for_the_map() {
+    let mut snapshot = facts(VM, |facts| {
+        facts.storages = ["nvme-pve1".into()].into();
+        facts.local_disks.push(disk("nvme-pve1:vm-103-disk-0", DiskUse::Attached));
+    });
+    let storage = Storage {
+        id: "nvme-pve1".into(),
+        kind: "lvmthin".to_owned(),
+        shared: false,
+        nodes: Some([name("pve1")].into()),
+        disabled: false,
+        content: ["images".to_owned()].into(),
+    };
+    snapshot.storages.known_mut().unwrap().insert(storage.id.clone(), storage);
+    fires("guest-outcome", &snapshot, Severity::Blocking, "pve2 does not have nvme-pve1");
+    let named =
+        |finding: &Finding| finding.remedy.contains("storage-map the storages of other nodes that take the place");
+    assert!(run("guest-outcome", &snapshot).iter().any(named));
+    assert!(!run("guest-outcome", &mapped_pci()).iter().any(named));
 }
 
 #[test]
@@ -202,7 +236,7 @@ fn guest_outcome_what_a_guest_needs_of_its_host_is_looked_for_on_each_node() {
     assert!(!about(&unasked));
     let moves = |target: &str| {
         let (guest, target) = (&unasked.guests[&VM], &unasked.nodes[&name(target)]);
-        crate::placement::obstacle_there(&unasked, guest, target)
+        crate::placement::obstacle_there(&unasked, &Policy::default(), guest, target)
     };
     assert!(matches!(moves("pve2"), Err(crate::placement::Obstacle::Unknown(_))));
     let mut silent = need(&[], false);

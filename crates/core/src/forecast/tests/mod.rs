@@ -21,7 +21,7 @@ fn node_step(node: &str, steps: Vec<Step>) -> NodeStep {
 }
 
 fn migrate(guest: GuestId, from: &str, to: &str, mode: MoveMode) -> Step {
-    Migrate { guest, from: name(from), to: name(to), mode }.into()
+    Migrate { guest, from: name(from), to: name(to), mode, storages: [].into() }.into()
 }
 
 /// A node step: `moves` out, then everything that is done to the node.

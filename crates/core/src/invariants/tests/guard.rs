@@ -8,7 +8,7 @@ use crate::snapshot::{Job, JobKind};
 use crate::steps::*;
 
 fn migrate(guest: GuestId, from: &str, to: &str, mode: MoveMode) -> Step {
-    Migrate { guest, from: name(from), to: name(to), mode }.into()
+    Migrate { guest, from: name(from), to: name(to), mode, storages: [].into() }.into()
 }
 
 fn guarded(step: &Step, in_flight: &[&Step], snapshot: &Snapshot, current_node: &str) -> Result<(), Vec<Refusal>> {

@@ -45,13 +45,16 @@ fn preferred<'a>(ha: &'a Ha, guest: GuestId, names: &[NodeName]) -> Option<BTree
 }
 
 impl Reader<'_> {
+    /// Where a guest was when the run began. It cannot move back to a node that is gone.
+    pub(super) fn began(&self, guest: GuestId, home: usize) -> usize {
+        self.homes.get(&guest).and_then(|name| self.number.get(name).copied()).unwrap_or(home)
+    }
+
     /// Where a guest should end, if that matters.
     pub(super) fn ends(&self, guest: GuestId, home: usize, allowed: NodeSet) -> Option<NodeSet> {
         let number = |name: &NodeName| self.number.get(name).copied();
         if self.policy.end == End::Home {
-            // A guest cannot move back to a node that is gone.
-            let began = self.homes.get(&guest).and_then(number).unwrap_or(home);
-            return Some(NodeSet::EMPTY.with(began));
+            return Some(NodeSet::EMPTY.with(self.began(guest, home)));
         }
         let spare: NodeSet = self.policy.spare.iter().filter_map(number).collect();
         let wanted = allowed.minus(spare);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::ids::{GuestId, GuestKind, NodeName, StorageId};
 use crate::placement::{
     Obstacle, as_stopped, disk_bytes, disks_by_storage, footprint_bytes, moves_with_disks, obstacle_here,
-    obstacle_there,
+    obstacle_there, state_place,
 };
 use crate::plan::{Bond, Hindrance, Missing, Reason};
 use crate::policy::{GuestPolicy, StoppedGuests};
@@ -88,6 +88,13 @@ impl Reader<'_> {
             self.shut_down.entry(home).or_default().push(guest.id);
             return None;
         }
+        if guest.status.is(&GuestStatus::Running) && self.policy.allows(guest, GuestPolicy::Hibernate) {
+            return match self.hibernates(guest, home) {
+                Ok(()) => None,
+                Err(Obstacle::Unknown(why)) => Some(Reason::Unknown(Missing::Targets(guest.id, why))),
+                Err(Obstacle::No(why)) => immovable(Bond::NorHibernate(Box::new(bond), why)),
+            };
+        }
         if guest.status.is(&GuestStatus::Running) && self.policy.allows(guest, GuestPolicy::Offline) {
             return match self.offline(guest, home) {
                 Ok(candidate) => {
@@ -100,6 +107,23 @@ impl Reader<'_> {
         immovable(bond)
     }
 
+    /// It hibernates while its node is upgraded, beside the others of this node that do.
+    fn hibernates(&mut self, guest: &Guest, home: usize) -> Result<(), Obstacle> {
+        let others = self.shut_down.get(&home).into_iter().flatten().filter_map(|id| self.hibernate.get(id));
+        let taken = |storage: &StorageId| {
+            others
+                .clone()
+                .filter(|place| place.storage == *storage)
+                .map(|place| place.bytes)
+                .fold(0, u64::saturating_add)
+        };
+        let place = state_place(self.snapshot, guest, taken)?;
+        self.hibernate.insert(guest.id, place);
+        self.stay.insert(guest.id, home);
+        self.shut_down.entry(home).or_default().push(guest.id);
+        Ok(())
+    }
+
     /// No node takes it: for each node the reason.
     fn bound_everywhere(&self, candidate: Candidate) -> Bond {
         let each = candidate.refusals.into_iter().map(|(node, why)| (self.names[node].clone(), why));
@@ -109,11 +133,16 @@ impl Reader<'_> {
     /// A stopped guest moves if the operator wants it to and nothing is in the way; otherwise it stays.
     fn stopped(&mut self, guest: &Guest, home: usize) {
         let has_turn = self.places[home].has_turn;
-        let wanted = self.policy.stopped_guests == StoppedGuests::Move && has_turn;
         if managed(self.ha, guest.id).is_some() {
             return;
         }
-        let candidate = self.candidate(guest, home, MoveMode::Offline).ok().filter(|_| wanted);
+        let began = self.began(guest.id, home);
+        let comes_home = self.policy.stopped_guests == StoppedGuests::Usable;
+        let wanted = self.policy.moves_stopped(guest) && (has_turn || (comes_home && began != home));
+        let mut candidate = self.candidate(guest, home, MoveMode::Offline).ok().filter(|_| wanted);
+        if let Some(candidate) = candidate.as_mut().filter(|_| comes_home) {
+            candidate.spec.ends = Some(NodeSet::EMPTY.with(began));
+        }
         if let Some(candidate) = candidate.filter(|candidate| !candidate.spec.allowed.without(home).is_empty()) {
             self.candidates.insert(guest.id, candidate);
         } else if has_turn && guest.onboot.is(&true) {
@@ -143,7 +172,7 @@ impl Reader<'_> {
         let may_return = self.strict_rule(guest.id, &guest.node).is_none();
         let mut allowed = if may_return { NodeSet::EMPTY.with(home) } else { NodeSet::EMPTY };
         for (number, node) in self.snapshot.nodes.values().enumerate().filter(|(number, _)| *number != home) {
-            let obstacle = obstacle_there(self.snapshot, guest, node).err();
+            let obstacle = obstacle_there(self.snapshot, self.policy, guest, node).err();
             let why = obstacle.map(|obstacle| Hindrance::Obstacle(obstacle.text().to_owned()));
             match why.or_else(|| self.strict_rule(guest.id, &node.name)) {
                 None => allowed = allowed.with(number),
@@ -158,7 +187,9 @@ impl Reader<'_> {
         let restart = if runs && !live_vm { PER_RESTART } else { 0 };
         let machine = facts.and_then(|facts| facts.running_machine.as_deref()).filter(|_| live_vm);
         let by_storage = facts.map(disks_by_storage).unwrap_or_default();
-        let number = |storage: &StorageId| self.storages.binary_search(storage).unwrap_or(usize::MAX);
+        // Storages that take each other's place count as one.
+        let number =
+            |storage: &StorageId| self.storages.binary_search(self.policy.one_name(storage)).unwrap_or(usize::MAX);
         let disks = by_storage.iter().map(|(storage, bytes)| (number(storage), (*bytes).min(MOST_BYTES))).collect();
         let spec = Item {
             disks,

@@ -18,6 +18,7 @@ pub(super) mod world;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ids::{GuestId, NodeName, PlanId, StorageId, UnitName};
+use crate::placement::StatePlace;
 use crate::plan::{Hindrance, Plan};
 use crate::policy::{GuestPolicy, Policy};
 use crate::snapshot::{DiskUse, Guest, Ha, HaRequest, HaService, Node, Snapshot};
@@ -96,6 +97,8 @@ pub(super) struct Problem<'a> {
     pub(super) refusals: Vec<BTreeMap<usize, Hindrance>>,
     /// By node: guests that are shut down while it is upgraded.
     pub(super) shut_down: BTreeMap<usize, Vec<GuestId>>,
+    /// Those of them that hibernate, with the place of their state.
+    pub(super) hibernate: BTreeMap<GuestId, StatePlace>,
     /// Guests that were stopped for their move and are not started yet.
     pub(super) half_way: BTreeSet<GuestId>,
 }

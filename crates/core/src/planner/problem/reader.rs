@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ids::{GuestId, NodeName, StorageId};
+use crate::placement::StatePlace;
 use crate::plan::{Hindrance, Reason};
 use crate::policy::Policy;
 use crate::snapshot::{Ha, Snapshot};
@@ -45,4 +46,6 @@ pub(super) struct Reader<'a> {
     /// Running guests that stay, with their node.
     pub(super) stay: BTreeMap<GuestId, usize>,
     pub(super) shut_down: BTreeMap<usize, Vec<GuestId>>,
+    /// Those of them that hibernate, with the place of their state.
+    pub(super) hibernate: BTreeMap<GuestId, StatePlace>,
 }

@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 
 use crate::ids::{GuestId, NodeName, StorageId};
-use crate::placement::{footprint_bytes, plannable_bytes, usable_cpus};
+use crate::placement::{footprint_bytes, map_faults, plannable_bytes, stands_for, usable_cpus};
 use crate::plan::Reason;
 use crate::policy::{End, Policy};
-use crate::snapshot::{Node, Snapshot};
+use crate::snapshot::{Guest, Node, Snapshot};
 use crate::steps::Step;
 
 use super::instance::{Instance, Place};
@@ -38,7 +38,7 @@ pub(in crate::planner) fn read<'a>(
     let ranks = Ranks::of(snapshot);
     let storages: Vec<StorageId> = snapshot.storages.known().into_iter().flat_map(|all| all.keys().cloned()).collect();
     let place = |node| {
-        let place = place(node, policy, &ranks, &storages);
+        let place = place(snapshot, node, policy, &ranks, &storages);
         // Whatever is pending, a drain leaves it so.
         let after = if ongoing.drain.is_some() { place.before } else { place.after };
         Place { has_turn: has_turn(snapshot, node, ongoing), after, ..place }
@@ -62,9 +62,11 @@ pub(in crate::planner) fn read<'a>(
         candidates: BTreeMap::new(),
         stay: BTreeMap::new(),
         shut_down: BTreeMap::new(),
+        hibernate: BTreeMap::new(),
     };
     let back = ongoing.drain.as_ref().filter(|drain| drain.given_back).map(|drain| &drain.node);
-    for guest in snapshot.guests.values().filter(|guest| !guest.template) {
+    let may_move = |guest: &&Guest| !guest.template || policy.moves_stopped(guest);
+    for guest in snapshot.guests.values().filter(may_move) {
         match back {
             Some(node) if guest.node == *node => reader.guest_of_a_node_given_back(guest),
             _ => reader.guest(guest),
@@ -73,9 +75,11 @@ pub(in crate::planner) fn read<'a>(
     reader.finish()
 }
 
-fn place(node: &Node, policy: &Policy, ranks: &Ranks, storages: &[StorageId]) -> Place {
-    let free =
-        |storage: &StorageId| node.storages.known()?.get(storage).map(|state| state.free_bytes.min(MOST_ON_A_NODE));
+fn place(snapshot: &Snapshot, node: &Node, policy: &Policy, ranks: &Ranks, storages: &[StorageId]) -> Place {
+    let free = |storage: &StorageId| {
+        let here = stands_for(snapshot.storages.known()?, policy, storage, &node.name);
+        node.storages.known()?.get(here).map(|state| state.free_bytes.min(MOST_ON_A_NODE))
+    };
     Place {
         capacity_bytes: node.memory.known().map_or(0, |memory| plannable_bytes(memory, policy).min(MOST_ON_A_NODE)),
         cpus: policy.cpu_limit_percent.zip(node.cpu.known()).map(|(percent, cpu)| usable_cpus(cpu, percent)),
@@ -91,6 +95,7 @@ impl<'a> Reader<'a> {
     fn finish(mut self) -> Result<Problem<'a>, Vec<Reason>> {
         self.reasons.extend(needs::of_order(self.policy, self.snapshot));
         self.reasons.extend(needs::of_processors(self.policy, self.snapshot));
+        self.reasons.extend(map_faults(self.snapshot, self.policy).into_iter().map(Reason::StorageMap));
         for (guest, node) in &self.stay {
             let bytes = self.snapshot.guests.get(guest).map_or(0, footprint_bytes);
             let cpus = self.snapshot.guests.get(guest).map_or(0, |guest| u64::from(guest.cpus));
@@ -105,6 +110,7 @@ impl<'a> Reader<'a> {
             movers: Vec::new(),
             refusals: Vec::new(),
             shut_down: std::mem::take(&mut self.shut_down),
+            hibernate: std::mem::take(&mut self.hibernate),
             half_way: std::mem::take(&mut self.half_way),
         };
         let mut item_of: BTreeMap<GuestId, usize> = BTreeMap::new();

@@ -1,15 +1,20 @@
 //! The steps for guests: their moves and what goes with them: ejecting an image and putting it back, stopping and
 //! starting a guest that cannot move while it runs, shutting down a guest that stays.
 
-use crate::ids::{GuestId, GuestKind, NodeName};
+use std::collections::BTreeMap;
+
+use crate::ids::{GuestId, GuestKind, NodeName, StorageId};
+use crate::placement::mapped;
 use crate::plan::{MoveWhy, StepWhy};
 use crate::planner::cost::{HA_ROUNDS_S, RESTART_S, migration_s, offline_s};
 use crate::planner::problem::ends::{pulled_at_the_end, pulled_to};
 use crate::planner::problem::instance::Move;
 use crate::planner::problem::{managed, media};
 use crate::policy::{ConsentKind, End};
+use crate::snapshot::SUSPENDED;
 use crate::steps::{
-    EjectMedia, Failback, InsertMedia, Migrate, MoveMode, ShutdownGuest, StartGuest, StartMoved, Step, StopToMove, set,
+    EjectMedia, Failback, HibernateGuest, InsertMedia, Migrate, MoveMode, ShutdownGuest, StartGuest, StartMoved, Step,
+    StopToMove, set,
 };
 
 use super::staging::{Leg, Stages};
@@ -32,6 +37,13 @@ impl Writer<'_> {
     /// Would HA move it by itself after one of our moves?
     fn is_pulled(&self, guest: GuestId) -> bool {
         self.ha.is_some_and(|ha| pulled_to(ha, guest, &self.problem.names).is_some())
+    }
+
+    /// Storages of its disks that are others on the target.
+    fn mapped(&self, guest: GuestId, from: &NodeName, to: &NodeName) -> BTreeMap<StorageId, StorageId> {
+        let facts = self.problem.snapshot.guests.get(&guest).and_then(|guest| guest.migration.known());
+        let both = facts.zip(self.problem.snapshot.storages.known());
+        both.map(|(facts, storages)| mapped(storages, self.problem.policy, facts, from, to)).unwrap_or_default()
     }
 
     fn is_firewalled(&self, guest: GuestId) -> bool {
@@ -88,7 +100,8 @@ impl Writer<'_> {
         self.costs.bytes = self.costs.bytes.saturating_add(mover.bytes);
         let (from, to) = (self.name(from).clone(), self.name(to).clone());
         self.at.insert(mover.guest, to.clone());
-        self.add(draft, Migrate { guest: mover.guest, from, to, mode: mover.mode }, why, Some(estimate));
+        let (storages, mode) = (self.mapped(mover.guest, &from, &to), mover.mode);
+        self.add(draft, Migrate { guest: mover.guest, from, to, mode, storages }, why, Some(estimate));
         if mover.guest.kind == GuestKind::Ct && mover.mode != MoveMode::Offline {
             // Local volumes are copied while it is down, and with HA the rounds of its manager and agents lie between
             // the stop here and the start there.
@@ -122,10 +135,30 @@ impl Writer<'_> {
     pub(super) fn shut_down(&mut self, draft: &mut Draft, node: usize, name: &NodeName) {
         draft.next_stage();
         for guest in self.problem.shut_down.get(&node).into_iter().flatten() {
-            let step = ShutdownGuest { guest: *guest, node: name.clone() };
-            self.add(draft, step, StepWhy::StaysDown, None);
+            let node = name.clone();
+            match self.problem.hibernate.get(guest).map(|place| place.storage.clone()) {
+                None => self.add(draft, ShutdownGuest { guest: *guest, node }, StepWhy::StaysDown, None),
+                Some(storage) => {
+                    let estimate = HibernateGuest::ESTIMATE_S + self.memory_s(*guest);
+                    let step = HibernateGuest { guest: *guest, node, storage };
+                    self.add(draft, step, StepWhy::Hibernates, Some(estimate));
+                }
+            }
             self.to_undo.push(StartGuest { guest: *guest, node: name.clone() }.into());
         }
+    }
+
+    /// Does this guest hibernate while its node is upgraded, or does it already?
+    pub(super) fn hibernates(&self, guest: GuestId) -> bool {
+        let seen = self.problem.snapshot.guests.get(&guest);
+        let lock = seen.and_then(|guest| guest.lock.known()).and_then(Option::as_ref);
+        self.problem.hibernate.contains_key(&guest) || lock.is_some_and(|lock| lock.0 == SUSPENDED)
+    }
+
+    /// Seconds to write a guest's memory to a storage, or to read it.
+    pub(super) fn memory_s(&self, guest: GuestId) -> u64 {
+        let bytes = self.problem.snapshot.guests.get(&guest).map_or(0, |guest| guest.memory_bytes);
+        bytes.div_ceil(self.problem.policy.migration_bytes_per_s.max(1))
     }
 
     /// Guests that were stopped for their move and will not be moved stopped are started first, not at the end.

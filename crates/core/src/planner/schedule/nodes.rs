@@ -8,8 +8,8 @@ use crate::planner::problem::instance::Turn;
 use crate::policy::{ConsentKind, RebootWhen};
 use crate::snapshot::{DaemonKind, Node, Storage};
 use crate::steps::{
-    Maintenance, Noout, Rebalance, Reboot, Step, UpgradePackages, WaitBack, WaitHaIdle, is_microcode, kernel_release,
-    set, undo,
+    Maintenance, Noout, Rebalance, Reboot, StartGuest, Step, UpgradePackages, WaitBack, WaitHaIdle, is_microcode,
+    kernel_release, set, undo,
 };
 
 use super::writer::{Draft, Writer};
@@ -171,17 +171,22 @@ impl Writer<'_> {
             let down_since = draft.steps.iter().position(|planned| planned.step.stops() == Some(guest));
             let since: u64 =
                 down_since.map_or(0, |index| draft.steps[..index].iter().map(|step| step.estimate_s).sum());
-            let down_s = before.saturating_sub(since);
+            let read_s = if self.hibernates(guest) { self.memory_s(guest) } else { 0 };
+            let down_s = before.saturating_sub(since) + read_s;
             self.costs.downtime_s.insert(guest, down_s);
             if let Some(index) = down_since {
                 draft.steps[index].down_s = down_s;
             }
-            let what = match self.ongoing.drain.is_some() {
-                true => format!("{guest} is down for as long as you work on {name}"),
-                false => format!("{guest} is down while {name} is upgraded"),
+            let during = match self.ongoing.drain.is_some() {
+                true => format!("for as long as you work on {name}"),
+                false => format!("while {name} is upgraded"),
             };
-            self.consents.insert((ConsentKind::ShutdownGuests, guest), (down_s, what));
-            self.add(draft, step, StepWhy::Undo, None);
+            let (kind, what) = match self.hibernates(guest) {
+                true => (ConsentKind::HibernateGuests, format!("{guest} hibernates {during}")),
+                false => (ConsentKind::ShutdownGuests, format!("{guest} is down {during}")),
+            };
+            self.consents.insert((kind, guest), (down_s, what));
+            self.add(draft, step, StepWhy::Undo, (read_s > 0).then_some(StartGuest::ESTIMATE_S + read_s));
         }
         if self.ha_in_use() {
             self.alone(draft, WaitHaIdle { node: name.clone() }, StepWhy::HaAtRest);

@@ -19,6 +19,8 @@ mod preferences;
 mod properties;
 mod puzzles;
 mod steadiness;
+mod stopped;
+mod storage_map;
 
 fn ongoing() -> Ongoing {
     Ongoing::fresh("quorate-upgrade-test".into())
@@ -208,6 +210,10 @@ fn a_stopped_guest_stays_unless_the_policy_moves_it() {
     assert!(moves(&planned(&snapshot, &Policy::default())).is_empty());
     let plan = planned(&snapshot, &Policy { stopped_guests: StoppedGuests::Move, ..Policy::default() });
     assert_eq!(moves_of(&plan, GuestId::vm(101))[0].2, MoveMode::Offline);
+}
+
+fn plan_from(snapshot: &Snapshot, policy: &Policy, ongoing: &Ongoing) -> Plan {
+    plan(snapshot, policy, ongoing).unwrap_or_else(|none| panic!("no plan: {:#?}", none.findings))
 }
 
 #[test]

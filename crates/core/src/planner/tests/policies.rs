@@ -166,3 +166,52 @@ fn a_container_that_is_down_half_way_is_started_first_and_moves_as_it_would_have
     let plan = super::plan(&down, &Policy::default(), &Ongoing { to_undo: Vec::new(), ..begun }).unwrap();
     assert!(!step_ids(&plan).iter().any(|id| id.contains("start-moved")), "{:?}", step_ids(&plan));
 }
+
+/// A guest whose display QEMU cannot send, nor save; one with a device that is only in the way of a move; and HA's.
+#[test]
+fn a_guest_hibernates_where_pve_can_and_its_downtime_is_named_once() {
+    let usb = LocalResource { key: "usb0".into(), mapping: None, live_capable: false };
+    let bound = || Fixture::cluster(3).vm(101, "pve1", 4).facts(ID, |facts| facts.local_resources.push(usb.clone()));
+    let policy = with(GuestPolicy::Hibernate);
+    let snapshot = bound().snapshot();
+    refused(&snapshot, &Policy::default());
+    let plan = planned(&snapshot, &policy);
+    verify(&plan, &snapshot, &policy).unwrap();
+    let hibernate = at(&plan, "pve1.hibernate-guest.vm:101");
+    let start = at(&plan, "pve1.start-guest.vm:101");
+    assert!(hibernate < at(&plan, "pve1.wait-empty") && at(&plan, "pve1.wait-back") < start);
+    assert_eq!((plan.consents.len(), plan.consents[0].kind), (1, ConsentKind::HibernateGuests));
+    let (_, step) = plan.steps().nth(hibernate).unwrap();
+    assert_eq!(step.down_s, plan.costs.downtime_s[&ID]);
+    assert!(step.step.kind().title().ends_with("its state on shared"), "{}", step.step.kind().title());
+    // Once it hibernates, a plan for the rest asks for no other consent.
+    let away = |guest: &mut crate::snapshot::Guest| guest.lock = Known(Some(crate::snapshot::Lock("suspended".into())));
+    let started = crate::steps::StartGuest { guest: ID, node: "pve1".into() };
+    let then = Ongoing { current_node: Some("pve1".into()), to_undo: vec![started.into()], ..ongoing() };
+    let again = plan_from(&bound().stopped(ID).guest(ID, away).snapshot(), &policy, &then);
+    assert!(again.consents.iter().all(|consent| consent.kind == ConsentKind::HibernateGuests), "{:?}", again.consents);
+    let why = |fixture: Fixture| refused(&fixture.snapshot(), &policy).findings.remove(0).problem;
+    assert!(why(bound().managed(ID)).contains("nor can it hibernate: PVE hibernates no guest that HA manages"));
+    assert!(why(mapped()).contains("the state of hostpci0 cannot be saved"));
+    let display = Fixture::cluster(3).vm(101, "pve1", 4).facts(ID, |facts| facts.display = Some("virtio-gl".into()));
+    assert!(why(display).contains("the state of its display, virtio-gl, cannot be saved"));
+    let elsewhere = bound().facts(ID, |facts| facts.state_storage = Some("states".into()));
+    assert!(why(elsewhere).contains("its vmstatestorage states does not exist"));
+    let full = |free_gib: u64| {
+        bound()
+            .vm(102, "pve1", 4)
+            .facts(GuestId::vm(102), |facts| facts.local_resources.push(usb.clone()))
+            .node("pve1", |node| {
+                node.storages.known_mut().unwrap().get_mut(&"shared".into()).unwrap().free_bytes = free_gib << 30
+            })
+    };
+    let both =
+        Policy { guests: [101, 102].map(|vmid| (GuestId::vm(vmid), GuestPolicy::Hibernate)).into(), ..policy.clone() };
+    planned(&full(17).snapshot(), &both);
+    assert!(refused(&full(16).snapshot(), &both).findings[0].problem.contains("states of guests need 17.0"));
+    let container = Fixture::cluster(3).ct(101, "pve1", 1).facts(GuestId::ct(101), |facts| {
+        facts.local_mounts.push("mp0".into());
+    });
+    let policy = Policy { guests: [(GuestId::ct(101), GuestPolicy::Hibernate)].into(), ..Policy::default() };
+    assert!(refused(&container.snapshot(), &policy).findings[0].problem.contains("PVE hibernates no containers"));
+}

@@ -310,7 +310,7 @@ fn a_reboot_is_done_only_in_another_boot_with_the_kernel_that_was_meant() {
 }
 
 fn migrate(mode: MoveMode, world: Fixture) -> StepStatus {
-    status(Migrate { guest: vm(), from: pve(1), to: pve(2), mode }, world)
+    status(Migrate { guest: vm(), from: pve(1), to: pve(2), mode, storages: [].into() }, world)
 }
 
 #[test]
@@ -339,6 +339,18 @@ fn a_migration_begins_only_towards_a_node_that_takes_the_guest() {
     let refused = |facts: &mut MigrationFacts| {
         facts.refused.insert(pve(2), vec![TargetRefusal::Other("no such bridge".to_owned())]);
     };
+    // What a map of storages covers is no refusal.
+    let lacks = |facts: &mut MigrationFacts| {
+        facts.refused.insert(pve(2), vec![TargetRefusal::Storages(vec!["nvme-pve1".into()])]);
+    };
+    let mapped = |storages: &[(&str, &str)]| {
+        let storages = storages.iter().map(|(here, there)| ((*here).into(), (*there).into())).collect();
+        let mode = MoveMode::LiveWithDisks;
+        status(Migrate { guest: vm(), from: pve(1), to: pve(2), mode, storages }, fixture().facts(vm(), lacks))
+    };
+    blocked(mapped(&[]), "nvme-pve1");
+    blocked(mapped(&[("other", "nvme-pve2")]), "nvme-pve1");
+    assert_eq!(mapped(&[("nvme-pve1", "nvme-pve2")]), StepStatus::Ready);
     blocked(live(fixture().facts(vm(), refused)), "no such bridge");
     let through_ha = |request, state| migrate(MoveMode::Ha, ha(request, state));
     assert_eq!(through_ha(HaRequest::Started, Some(HaServiceState::Started)), StepStatus::Ready);
@@ -391,6 +403,36 @@ fn a_shutdown_is_done_only_once_ha_has_noted_it() {
     blocked(shutdown(fixture().guest(vm(), |guest| guest.status = Known(GuestStatus::Paused))), "vm:101");
     blocked(shutdown(fixture().guest(vm(), |guest| guest.status = gap())), "timed out");
     impossible(shutdown(fixture().guest(vm(), |guest| guest.node = pve(2))), "pve2");
+}
+
+#[test]
+fn a_guest_hibernates_where_its_state_has_a_place_and_a_failure_is_told() {
+    let hibernate =
+        |world: Fixture| status(HibernateGuest { guest: vm(), node: pve(1), storage: "shared".into() }, world);
+    let locked = |lock: &str| {
+        let lock = Lock(lock.to_owned());
+        move |guest: &mut Guest| guest.lock = Known(Some(lock))
+    };
+    assert_eq!(hibernate(fixture()), StepStatus::Ready);
+    running(hibernate(with_job("qmsuspend").guest(vm(), locked("suspending"))));
+    assert_eq!(hibernate(fixture().stopped(vm()).guest(vm(), locked("suspended"))), StepStatus::Done);
+    blocked(hibernate(fixture().guest(vm(), locked("suspending"))), "qm unlock 101");
+    blocked(hibernate(fixture().guest(vm(), locked("backup"))), "backup");
+    blocked(hibernate(fixture().guest(vm(), |guest| guest.lock = gap())), "timed out");
+    blocked(hibernate(fixture().guest(vm(), |guest| guest.status = Known(GuestStatus::Paused))), "vm:101");
+    impossible(hibernate(ha(HaRequest::Started, Some(HaServiceState::Started))), "none of HA's guests");
+    let away = |node: &mut Node| node.storages.known_mut().unwrap().clear();
+    blocked(hibernate(fixture().node("pve1", away)), "shared");
+    blocked(hibernate(fixture().node("pve1", |node| node.storages = gap())), "timed out");
+    impossible(hibernate(fixture().guest(vm(), |guest| guest.node = pve(2))), "pve2");
+    // Its start is the only one that PVE does not refuse for a lock, and not while the writing goes on.
+    let start = |world: Fixture| status(StartGuest { guest: vm(), node: pve(1) }, world);
+    assert_eq!(start(fixture().stopped(vm()).guest(vm(), locked("suspended"))), StepStatus::Ready);
+    blocked(start(fixture().stopped(vm()).guest(vm(), locked("suspending"))), "suspending");
+    running(start(with_job("qmsuspend")));
+    let mut world = fixture().stopped(vm()).guest(vm(), locked("suspended")).snapshot();
+    Step::from(StartGuest { guest: vm(), node: pve(1) }).after(&mut world);
+    assert!(world.guests[&vm()].lock.is(&None) && world.guests[&vm()].status.is(&GuestStatus::Running));
 }
 
 #[test]
@@ -526,7 +568,7 @@ fn a_live_move_takes_connections_along_where_both_ends_can_and_by_no_other_way()
     let sent = |mode, from: Observed<bool>, to: Observed<bool>| {
         let world = fixture().managed(vm()).node("pve1", |node| node.moves_connections = from);
         let world = world.node("pve2", |node| node.moves_connections = to).snapshot();
-        let step = Step::from(Migrate { guest: vm(), from: pve(1), to: pve(2), mode });
+        let step = Step::from(Migrate { guest: vm(), from: pve(1), to: pve(2), mode, storages: [].into() });
         step.kind().command(&world).unwrap().to_string()
     };
     let both = |mode| sent(mode, Known(true), Known(true)).contains("--with-conntrack-state 1");

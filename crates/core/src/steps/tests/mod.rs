@@ -60,8 +60,9 @@ fn samples() -> Vec<Step> {
         undo(votes),
         eject.back().into(),
         eject.into(),
-        Migrate { guest: ct, from: node(), to: "pve2".into(), mode: MoveMode::Restart }.into(),
+        Migrate { guest: ct, from: node(), to: "pve2".into(), mode: MoveMode::Restart, storages: [].into() }.into(),
         ShutdownGuest { guest, node: node() }.into(),
+        HibernateGuest { guest, node: node(), storage: "shared".into() }.into(),
         StartGuest { guest, node: node() }.into(),
         StopToMove { guest, node: node() }.into(),
         StartMoved { guest }.into(),
@@ -98,9 +99,9 @@ fn each_answer_is_that_of_these_steps_and_no_others() {
     those(|step| step.on_node().needs_it_empty(), &["wait-empty", "upgrade-packages", "reboot", "hand-over"]);
     those(|step| step.on_node().needs_a_later_proof(), &["upgrade-packages", "reboot", "hand-over"]);
     those(|step| step.on_node() == OnNode::WaitsBack, &["wait-back"]);
-    those(|step| step.stops().is_some(), &["shutdown-guest", "stop-to-move"]);
+    those(|step| step.stops().is_some(), &["shutdown-guest", "hibernate-guest", "stop-to-move"]);
     those(|step| step.starts().is_some(), &["start-guest", "start-moved"]);
-    those(|step| step.takes_down().is_some(), &["shutdown-guest", "stop-to-move", "migrate"]);
+    those(|step| step.takes_down().is_some(), &["shutdown-guest", "hibernate-guest", "stop-to-move", "migrate"]);
     those(|step| step.configures().is_some(), &["eject-media", "insert-media"]);
     those(Step::is_move, &["migrate"]);
     those(|step| step.expected_votes().is_some(), &["lower-votes", "restore-votes"]);
@@ -110,7 +111,7 @@ fn each_answer_is_that_of_these_steps_and_no_others() {
     );
     those(|step| !step.kind().effect().promise.is_nothing(), &["wait-back", "wait-ha-idle"]);
     let profile = |step: &Step, what: fn(&Profile<'_>) -> bool| what(&step.kind().profile());
-    let priced = ["eject-media", "migrate", "shutdown-guest", "stop-to-move"];
+    let priced = ["eject-media", "migrate", "shutdown-guest", "hibernate-guest", "stop-to-move"];
     those(|step| profile(step, |profile| profile.consent.is_some()), &priced);
     those(|step| profile(step, |profile| profile.if_impossible == IfImpossible::HandOver), &["insert-media"]);
     those(|step| profile(step, |profile| profile.if_impossible == IfImpossible::StandStill), &["reboot"]);
@@ -119,7 +120,8 @@ fn each_answer_is_that_of_these_steps_and_no_others() {
     let risky = [&risky[..], &priced, &["upgrade-packages", "reboot", "hand-over"]].concat();
     those(|step| profile(step, |profile| profile.class == Class::RiskTaking), &risky);
     let undone = ["hold-failback", "hold-rebalance", "enter-maintenance", "set-noout", "lower-votes"];
-    let undone = [&undone[..], &["eject-media", "shutdown-guest", "stop-to-move", "hand-over"]].concat();
+    let undone =
+        [&undone[..], &["eject-media", "shutdown-guest", "hibernate-guest", "stop-to-move", "hand-over"]].concat();
     those(|step| step.undone_later_by().is_some(), &undone);
     those(|step| step.undone_on_the_way_by().is_some(), &["migrate"]);
     let undoes = ["restore-failback", "restore-rebalance", "leave-maintenance", "unset-noout", "restore-votes"];
@@ -137,7 +139,10 @@ fn what_a_step_changes_for_a_while_is_undone_exactly() {
             continue;
         }
         assert!(undo.is_undo() && undo.undone_later_by().is_none(), "{verb}");
-        let before = world();
+        let mut before = world();
+        if verb == "hibernate-guest" {
+            before.ha.known_mut().unwrap().services.clear(); // PVE hibernates none of HA's guests.
+        }
         let ready = if verb == "lower-votes" { StepStatus::Impossible(Why::NotLowered) } else { StepStatus::Ready };
         assert_eq!(step.kind().status(&before), ready, "{verb}");
         assert_eq!(undo.kind().status(&before), StepStatus::Done, "{verb}: there is nothing to undo yet");

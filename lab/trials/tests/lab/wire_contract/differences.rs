@@ -20,7 +20,6 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("POST /nodes/{node}/lxc/{vmid}/status/resume", "no guest of the lab is ever paused"),
     ("POST /nodes/{node}/lxc/{vmid}/status/suspend", "no guest of the lab is ever paused"),
     ("POST /nodes/{node}/qemu/{vmid}/status/resume", "no guest of the lab is ever paused"),
-    ("POST /nodes/{node}/qemu/{vmid}/status/suspend", "no guest of the lab is ever paused"),
     ("POST /nodes/{node}/suspendall", "no guest of the lab is ever paused"),
     ("POST /nodes/{node}/termproxy", "a terminal in the browser; the lab has SSH"),
     ("POST /nodes/{node}/vncshell", "a terminal in the browser; the lab has SSH"),

@@ -127,6 +127,7 @@ const PARAMS: &[(&str, &str, &str)] = &[
     ("PUT", "/nodes/{node}/lxc/{vmid}/resize", "disk=rootfs&size=%2B1G"),
     ("POST", "/nodes/{node}/qemu/{vmid}/migrate", "target=pve2&online=1"),
     ("POST", "/nodes/{node}/lxc/{vmid}/migrate", "target=pve2&restart=1"),
+    ("POST", "/nodes/{node}/qemu/{vmid}/status/suspend", "todisk=1&statestorage=local"),
     ("POST", "/nodes/{node}/qemu/{vmid}/snapshot", "snapname=second"),
     ("POST", "/nodes/{node}/lxc/{vmid}/snapshot", "snapname=second"),
     ("POST", "/nodes/{node}/status", "command=reboot"),

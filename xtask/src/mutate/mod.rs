@@ -1,6 +1,6 @@
 //! `cargo xtask mutate`: takes each rule, guard and constraint out by itself and shows which test goes red.
 //!
-//! Not a stage of the checks: it runs the tests of the core once for each mutation. It works on a copy of the sources,
+//! Not a stage of the checks: it runs the tests beside it once for each mutation. It works on a copy of the sources,
 //! in which every mutation is behind a switch, so that all of them are compiled once. A mutation that survives is a
 //! rule without a test. `mutations.txt` has them: a name, a file, an expression that occurs there once, and what takes
 //! its place. That each of them still finds its place is a test. Why not by cargo-mutants:
@@ -17,21 +17,53 @@ const MUTATIONS: &str = include_str!("mutations.txt");
 struct Asked {
     /// For mutations of files below here.
     folder: &'static str,
+    package: &'static str,
     tests: &'static [&'static str],
 }
+
+const CORE: &str = "quorate-core";
+
+/// Whole drivers over the lab.
+const TRIALS: &str = "quorate-trials";
 
 /// The first that fits is taken; the last fits all. `decide` has its tests beside the crate's sources.
 const ASKED: &[Asked] = &[
     Asked {
         folder: "crates/core/src/run/",
+        package: CORE,
         tests: &["--lib", "--tests", "--", "--skip", "planner::", "--skip", "explorer::"],
     },
-    Asked { folder: "crates/core/src/steps/", tests: &["--lib", "--", "steps::"] },
-    Asked { folder: "crates/core/src/invariants/", tests: &["--lib", "--", "invariants::"] },
-    Asked { folder: "crates/core/src/recovery/", tests: &["--lib", "--tests", "--", "recovery::", "decide"] },
-    Asked { folder: "crates/core/src/time_left.rs", tests: &["--lib", "--", "time_left::"] },
-    Asked { folder: "crates/core/src/progress.rs", tests: &["--lib", "--", "progress::"] },
-    Asked { folder: "", tests: &["--lib", "--", "planner::", "placement::", "invariants::", "forecast::"] },
+    Asked { folder: "crates/core/src/steps/", package: CORE, tests: &["--lib", "--", "steps::"] },
+    Asked { folder: "crates/core/src/invariants/", package: CORE, tests: &["--lib", "--", "invariants::"] },
+    Asked {
+        folder: "crates/core/src/recovery/",
+        package: CORE,
+        tests: &["--lib", "--tests", "--", "recovery::", "decide"],
+    },
+    Asked { folder: "crates/core/src/checks/", package: CORE, tests: &["--lib", "--", "checks::"] },
+    Asked {
+        folder: "crates/core/src/snapshot/",
+        package: CORE,
+        tests: &["--lib", "--", "snapshot::", "checks::", "steps::"],
+    },
+    Asked {
+        folder: "crates/engine/",
+        package: TRIALS,
+        tests: &["--test", "lab", "--", "fence", "one_driver", "time::"],
+    },
+    Asked {
+        folder: "crates/pve/src/observe/",
+        package: TRIALS,
+        tests: &["--test", "lab", "--", "moves_that_pve_promises"],
+    },
+    Asked { folder: "crates/pve/src/live/", package: TRIALS, tests: &["--test", "lab", "--", "lab_serves"] },
+    Asked { folder: "crates/core/src/time_left.rs", package: CORE, tests: &["--lib", "--", "time_left::"] },
+    Asked { folder: "crates/core/src/progress.rs", package: CORE, tests: &["--lib", "--", "progress::"] },
+    Asked {
+        folder: "",
+        package: CORE,
+        tests: &["--lib", "--", "planner::", "placement::", "invariants::", "forecast::"],
+    },
 ];
 
 /// So many tests are named for each mutation.
@@ -121,19 +153,28 @@ fn copied(root: &Path) -> std::io::Result<PathBuf> {
     }
     for (number, Mutation { path, from, to, .. }) in mutations().into_iter().enumerate() {
         let file = copy.join(path);
-        let switched = format!("(if crate::mutant({number}) {{ {to} }} else {{ {from} }})");
+        let (same, from_here) = from.split_at(unchanged(from, to));
+        let switched = format!("{same}(if crate::mutant({number}) {{ {} }} else {{ {from_here} }})", &to[same.len()..]);
         std::fs::write(&file, std::fs::read_to_string(&file)?.replacen(from, &switched, 1))?;
     }
-    let lib = copy.join("crates/core/src/lib.rs");
-    std::fs::write(&lib, std::fs::read_to_string(&lib)? + SWITCH)?;
+    for name in ["core", "engine", "pve"] {
+        let lib = copy.join(format!("crates/{name}/src/lib.rs"));
+        std::fs::write(&lib, std::fs::read_to_string(&lib)? + SWITCH)?;
+    }
     Ok(copy)
 }
 
-/// Runs tests of the core, with one mutation in force or none.
+/// How much of both is the same pattern or the same field: `if` may not stand there.
+fn unchanged(from: &str, to: &str) -> usize {
+    let ends = ["=> ", ": "].into_iter().filter_map(|mark| Some(from.find(mark)? + mark.len()));
+    ends.filter(|end| to.starts_with(&from[..*end])).max().unwrap_or(0)
+}
+
+/// Runs the tests that are asked, with one mutation in force or none.
 fn tests(copy: &Path, asked: &Asked, number: Option<usize>) -> std::io::Result<Output> {
     let mut command = Command::new("cargo");
     command
-        .args(["test", "--quiet", "--no-fail-fast", "--package", "quorate-core"])
+        .args(["test", "--quiet", "--locked", "--no-fail-fast", "--package", asked.package])
         .args(asked.tests)
         .current_dir(copy);
     if let Some(number) = number {

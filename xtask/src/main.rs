@@ -18,6 +18,7 @@ mod pages;
 mod run;
 mod stages;
 mod tidy;
+mod view_picture;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

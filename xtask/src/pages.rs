@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::{docs, lab_differences};
+use crate::{docs, lab_differences, view_picture};
 
 struct Generator {
     write: fn(&Path) -> std::io::Result<()>,
@@ -14,6 +14,7 @@ struct Generator {
 const GENERATORS: &[Generator] = &[
     Generator { write: docs::write, stale: docs::stale },
     Generator { write: lab_differences::write, stale: lab_differences::stale },
+    Generator { write: view_picture::write, stale: view_picture::stale },
 ];
 
 /// Writes all of them; true if that went well.

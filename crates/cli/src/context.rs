@@ -1,12 +1,17 @@
 //! What all commands share: where the configuration and the journal are, and what the output looks like.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use quorate_core::ids::RunId;
+use quorate_core::ids::{RunId, UnixMs};
 use quorate_core::policy::Policy;
 use quorate_journal::{Journal, Mode};
+use quorate_pve::ports::Clock as _;
 
-use crate::config::{self, Config, DEFAULT_FILE};
+use crate::clock::wall_now;
+use crate::commands::connect;
+use crate::config::{self, Config};
+use crate::diagnostics;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
@@ -14,7 +19,8 @@ use crate::failure::Failure;
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 pub(crate) struct Common {
-    /// Configuration file
+    /// Configuration file; default: the first that exists of ./quorate.toml, $QUORATE_CONFIG,
+    /// ~/.config/quorate/quorate.toml and /etc/quorate/quorate.toml
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Journal file; default: the one named in the configuration
@@ -38,11 +44,28 @@ pub enum Format {
 #[derive(Debug)]
 pub(crate) struct Context {
     common: Common,
+    /// What comes before the verb on a command line of this very program, with the same options.
+    own: Vec<OsString>,
+    config: PathBuf,
 }
 
 impl Context {
-    pub(crate) fn new(common: Common) -> Self {
-        Self { common }
+    pub(crate) fn new(common: Common, program: &[OsString], diagnostics: &diagnostics::Options) -> Self {
+        let mut own = program.to_vec();
+        let mut with = |option: &str, value: Option<&Path>| {
+            own.extend(value.into_iter().flat_map(|value| [option.into(), value.as_os_str().to_owned()]));
+        };
+        with("--config", common.config.as_deref());
+        with("--journal", common.journal.as_deref());
+        own.extend(common.json.then(|| "--json".into()));
+        own.extend(diagnostics.as_arguments());
+        let config = common.config.clone().unwrap_or_else(config::found);
+        Self { common, own, config }
+    }
+
+    /// The arguments of another process of this program, up to its verb.
+    pub(crate) fn own_arguments(&self) -> &[OsString] {
+        &self.own
     }
 
     /// What the output looks like.
@@ -52,7 +75,7 @@ impl Context {
 
     /// Path of the configuration file, whether it exists yet or not.
     pub(crate) fn config_path(&self) -> &Path {
-        self.common.config.as_deref().unwrap_or(Path::new(DEFAULT_FILE))
+        &self.config
     }
 
     /// Loads and checks the configuration file.
@@ -72,10 +95,18 @@ impl Context {
 
     /// The policy in the configuration; the defaults if there is no configuration and none was named.
     pub(crate) fn policy(&self) -> Result<Policy, Failure> {
-        if self.common.config.is_none() && !Path::new(DEFAULT_FILE).exists() {
+        if self.common.config.is_none() && !self.config.exists() {
             return Ok(Policy::default());
         }
         Ok(self.config()?.policy)
+    }
+
+    /// Now, by the clock of a run: the lab's, if the configuration is one of a lab.
+    pub(crate) fn run_now(&self) -> UnixMs {
+        match self.config() {
+            Ok(config) => connect::clock(config.lab.as_ref()).now(),
+            Err(_) => wall_now(),
+        }
     }
 
     /// Path of the journal file.

@@ -3,6 +3,7 @@
 //! Each event is one line, cleaned like all text that may come from outside, and of bounded length. It contains no
 //! secrets: of a call, only the method, path and status are logged, and what a library logs is searched for them.
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -27,6 +28,15 @@ pub(crate) struct Options {
     /// Log to this file instead, at least as much as with -vv; only its owner can read it
     #[arg(long, global = true, value_name = "FILE")]
     log_file: Option<PathBuf>,
+}
+
+impl Options {
+    /// The same options for another process.
+    pub(crate) fn as_arguments(&self) -> Vec<OsString> {
+        let loud = std::iter::repeat_n(OsString::from("-v"), usize::from(self.verbose));
+        let file = self.log_file.iter().flat_map(|path| ["--log-file".into(), path.as_os_str().to_owned()]);
+        loud.chain(file).collect()
+    }
 }
 
 /// Starts logging to where the options say; without them, nothing is logged.

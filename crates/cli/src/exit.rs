@@ -31,6 +31,8 @@ pub enum Exit {
     Aborted = 11,
     /// The cluster has no quorum.
     NoQuorum = 12,
+    /// The process was told to stop, and the run is open.
+    Stopped = 13,
 }
 
 impl Exit {
@@ -49,6 +51,7 @@ impl Exit {
         (Self::Harm, "The lab's impact report shows harm."),
         (Self::Aborted, "The run was ended by the operator before all nodes were done."),
         (Self::NoQuorum, "The cluster has no quorum."),
+        (Self::Stopped, "The process was told to stop. The run is open: `quorate resume` continues it."),
     ];
 
     /// The exit status as a number.
@@ -75,6 +78,6 @@ mod tests {
             Exit::ALL.iter().map(|(exit, meaning)| format!("| {} | {meaning} |", exit.code())).collect();
         assert_eq!(listed[1..], expected);
         let codes: Vec<u8> = Exit::ALL.iter().map(|(exit, _)| exit.code()).collect();
-        assert_eq!(codes, (0..=12).collect::<Vec<u8>>());
+        assert_eq!(codes, (0..=13).collect::<Vec<u8>>());
     }
 }

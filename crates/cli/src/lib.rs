@@ -12,6 +12,8 @@ mod exit;
 mod failure;
 mod live;
 mod render;
+mod signals;
+mod terminal;
 pub mod toolkit;
 mod whole_run;
 
@@ -36,8 +38,12 @@ struct CommandLine {
 
 /// Runs the command line; the first argument is the program's own name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    // A program that contains this one has words of its own before ours.
+    let own = std::env::args_os().count().saturating_sub(arguments.len());
+    let program: Vec<OsString> = std::env::args_os().skip(1).take(own).collect();
     let CommandLine { common, diagnostics, verb } = CommandLine::parse_from(arguments);
-    let context = Context::new(common);
+    let context = Context::new(common, &program, &diagnostics);
     let command = async {
         diagnostics::begin(&diagnostics)?;
         commands::perform(verb, &context).await

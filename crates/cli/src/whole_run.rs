@@ -5,18 +5,19 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 use quorate_core::ids::{GuestId, RunId};
 use quorate_core::plan::Plan;
 use quorate_engine::{Beginning, Driver, Ended, Lists, Prepared, Silent, Watcher, WhenPaused, new_run_id, prepare};
 use quorate_journal::{Journal, Mode};
 
-use crate::commands::ask::{how_it_ended, this_driver};
 use crate::commands::connect::{Connection, connect};
 use crate::commands::plan::no_plan;
 use crate::commands::preflight::blocks;
 use crate::commands::status::view;
 use crate::commands::watch::Lines;
+use crate::commands::who::{how_it_ended, this_driver};
 use crate::config;
 use crate::context::Format;
 use crate::exit::Exit;
@@ -74,7 +75,7 @@ pub async fn whole_run(
     let run = new_run_id(ports.clock.now(), "demo");
     pages.title("Inspect: a snapshot of the cluster");
     let prepared = prepare(ports, connection.known_nodes(), policy, &run, Lists::Refresh).await;
-    let Prepared { snapshot, findings, plan } = prepared;
+    let Prepared { snapshot, findings, plan, .. } = prepared;
     pages.page(&render::inspect::snapshot(&snapshot));
     pages.title("Preflight: what could prevent the upgrade");
     pages.page(&render::preflight::findings(&findings));
@@ -94,7 +95,7 @@ pub async fn whole_run(
     let beginning = Beginning { run: run.clone(), cluster, policy: policy.clone(), plan: plan.clone() };
     let path = journal;
     let journal = Journal::open(path, Mode::Drive)?;
-    let is_drawn = pages.0 == Format::Text && live::is_drawn();
+    let is_drawn = live::is_drawn(pages.0);
     let (mut lines, mut silent) = (Lines::new(pages.0), Silent);
     let watcher: &mut dyn Watcher = if is_drawn { &mut silent } else { &mut lines };
     let mut driver = Driver::begin(ports.clone(), &journal, &this_driver(), beginning, watcher)?
@@ -112,10 +113,11 @@ pub async fn whole_run(
 /// Drives a run in this process, and shows it as `quorate attach` would. None if whoever watches wants an end of it.
 async fn drawn(driver: &mut Driver<'_>, journal: &Path, run: &RunId) -> Result<Option<Ended>, Failure> {
     let journal = Journal::open(journal, Mode::Ask)?;
+    let gone = AtomicBool::new(false);
     let mut driving = std::pin::pin!(driver.drive());
     tokio::select! {
         ended = &mut driving => return Ok(Some(ended?)),
-        left = live::watch(&journal, run, Format::Text, Since::Begin) => match left? {
+        left = live::watch(&journal, run, Format::Text, Since::Begin, &gone) => match left? {
             Left::Stop => return Ok(None),
             Left::RunOver | Left::Paused | Left::NoDriver | Left::Detached => {}
         },

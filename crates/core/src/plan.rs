@@ -2,6 +2,7 @@
 
 mod no_plan;
 mod no_room;
+mod upgrades;
 mod why;
 mod why_no_plan;
 
@@ -12,17 +13,21 @@ use sha2::{Digest, Sha256};
 
 use crate::ids::{GuestId, NodeName, PlanId, StepId, UnixMs};
 use crate::policy::{ConsentKind, Policy};
+use crate::snapshot::Snapshot;
 use crate::steps::{OnNode, Step};
+use upgrades::upgrades;
 
 pub use no_plan::{Bond, Missing, NoPlan, Reason};
 pub use no_room::{Help, Hindrance, Hole, NoRoom, Proof, Relaxation};
+pub use upgrades::{PackageChange, Part, Upgrade};
 pub use why::{BoundWhy, MoveWhy, NodeWhy, RebootWhy, StepWhy};
 pub use why_no_plan::WhyNoPlan;
 
 /// The whole run as it is meant to go. Node steps are done one after the other.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// SHA-256 over everything else.
+    /// SHA-256 over what the plan is: its steps, the versions and the consents. Not over the moment of the look, what
+    /// is estimated, or the run that follows it: the same plan of an unchanged cluster has the same id.
     pub id: PlanId,
     /// The plan that this one replaces.
     pub parent: Option<PlanId>,
@@ -40,6 +45,12 @@ pub struct Plan {
     /// is the same, planning again would change nothing.
     #[serde(default)]
     pub world: String,
+    /// What becomes of the packages of the nodes.
+    #[serde(default)]
+    pub upgrades: Vec<Upgrade>,
+    /// The names of the guests that its steps are about.
+    #[serde(default)]
+    pub names: BTreeMap<GuestId, String>,
 }
 
 /// The steps that upgrade one node: "node 2 of 5".
@@ -54,6 +65,11 @@ pub struct NodeStep {
 }
 
 impl NodeStep {
+    /// Are the node's packages upgraded?
+    pub fn upgrades(&self) -> bool {
+        self.steps.iter().any(|planned| planned.step.on_node() == OnNode::Upgrades)
+    }
+
     /// Expected duration in seconds: steps of one stage run together, and guests that move after the reboot command do
     /// so while the node is away.
     pub fn duration_s(&self) -> u64 {
@@ -138,6 +154,9 @@ pub struct Bound {
     pub why: BoundWhy,
 }
 
+/// So many differences between two plans are named.
+const MOST_DIFFERENCES: usize = 40;
+
 impl Plan {
     /// Builds a plan and names it by its content.
     pub fn new(
@@ -148,23 +167,58 @@ impl Plan {
         consents: Vec<Consent>,
         bound: Bound,
     ) -> Self {
-        let world = String::new();
-        Self { id: PlanId::new(""), parent, snapshot_taken, node_steps, costs, consents, bound, world }.named()
+        let (world, upgrades, names) = (String::new(), Vec::new(), BTreeMap::new());
+        let id = PlanId::new("");
+        Self { id, parent, snapshot_taken, node_steps, costs, consents, bound, world, upgrades, names }.named()
     }
 
-    /// The same, with the world that it was made for.
+    /// The same, with the world that it was made for and the versions that are offered there.
     #[must_use]
-    pub fn for_world(mut self, world: String) -> Self {
+    pub fn made_for(mut self, snapshot: &Snapshot, world: String) -> Self {
+        let upgraded = self.node_steps.iter().filter(|node_step| node_step.upgrades());
+        self.upgrades = upgrades(snapshot, upgraded.filter_map(|node_step| node_step.node.as_ref()));
+        let guests = self.steps().filter_map(|(_, planned)| planned.step.guest());
+        let named = guests.filter_map(|guest| Some((guest, snapshot.guests.get(&guest)?.name.clone())));
+        self.names = named.collect();
         self.world = world;
         self.named()
     }
 
     fn named(mut self) -> Self {
-        self.id = PlanId::new("");
-        let json = serde_json::to_vec(&self).expect("a plan is plain data and always serialises");
+        let whats: Vec<(Option<&NodeName>, u32, Step)> = self
+            .node_steps
+            .iter()
+            .flat_map(|node_step| node_step.steps.iter().map(move |step| (node_step.node.as_ref(), step)))
+            .map(|(node, planned)| (node, planned.stage, planned.step.of_any_run()))
+            .collect();
+        let json = serde_json::to_vec(&(whats, &self.consents, &self.upgrades))
+            .expect("a plan is plain data and always serialises");
         let hex: String = Sha256::digest(&json).iter().map(|byte| format!("{byte:02x}")).collect();
         self.id = PlanId::new(hex);
         self
+    }
+
+    /// In what another plan differs from this one, a line each; empty if they are the same.
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        let steps =
+            |plan: &Self| -> Vec<String> { plan.steps().map(|(_, planned)| planned.step.kind().title()).collect() };
+        let (mine, theirs) = (steps(self), steps(other));
+        let only = |of: &[String], not: &[String], words: &str| -> Vec<String> {
+            of.iter().filter(|step| !not.contains(step)).map(|step| format!("{words}: {step}")).collect()
+        };
+        let mut lines = only(&mine, &theirs, "not any more");
+        lines.extend(only(&theirs, &mine, "new"));
+        if lines.is_empty() && mine != theirs {
+            lines.push("the same steps, in another order".to_owned());
+        }
+        if self.upgrades != other.upgrades {
+            lines.extend(upgrades::differences(&self.upgrades, &other.upgrades));
+        }
+        if self.consents != other.consents {
+            lines.push("the consents that it needs".to_owned());
+        }
+        lines.truncate(MOST_DIFFERENCES);
+        lines
     }
 
     /// How long each guest may be down if this plan is agreed to: what is planned, and the policy's margin.

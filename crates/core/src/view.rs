@@ -3,16 +3,22 @@
 //! Status, log, report and live progress are made from this and nothing else, so that they cannot disagree. Where
 //! [`RunState`] forgets what decisions do not need (earlier attempts of a step, earlier plans), this remembers.
 
+mod downtimes;
+mod upgraded;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use crate::checks::Finding;
 use crate::ids::{GuestId, NodeName, StepId, UnixMs};
-use crate::plan::{Bound, Costs};
+use crate::plan::{Bound, Costs, Upgrade};
 use crate::policy::{ConsentKind, Waiver};
-use crate::run::{Event, OutsideChange, Pause, RunOutcome, RunState, Spent, StepOutcome};
+use crate::run::{Event, OutsideChange, Pause, RunOutcome, RunState, StepOutcome};
 use crate::steps::{OnNode, Step};
+
+pub use downtimes::Downtime;
+pub use upgraded::Upgraded;
 
 /// Everything there is to report about a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -23,12 +29,18 @@ pub struct View {
     pub version: String,
     /// The process that drove it last.
     pub driver: Option<String>,
+    /// Every process that took it up while it was not paused, and when: the one before it had left it or died.
+    pub taken_up: Vec<(UnixMs, String)>,
     /// What the first plan said it would cost.
     pub promised: Costs,
     /// What no plan could have gone below.
     pub bound: Bound,
     /// Why there was a new plan, each time.
     pub replans: Vec<(UnixMs, String)>,
+    /// What became of the packages of the nodes, by the first plan.
+    pub upgrades: Vec<Upgrade>,
+    /// The names of the guests that its plans are about.
+    pub names: BTreeMap<GuestId, String>,
     /// Every step that was started or found done, in order.
     pub steps: Vec<StepView>,
     /// Every pause.
@@ -43,6 +55,8 @@ pub struct View {
     pub final_check: Option<FinalCheckView>,
     /// When it ended.
     pub ended: Option<UnixMs>,
+    /// Up to when everything is counted that has not ended: its last event, or later.
+    pub now: UnixMs,
     /// Nodes in the order of the plans.
     order: Vec<NodeName>,
 }
@@ -167,15 +181,6 @@ pub enum RunPhase {
     NothingDone,
 }
 
-/// How long a guest was down because of us: from the command to the proof, so never less than the real downtime.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Downtime {
-    /// Seconds, up to the last event.
-    pub seconds: u64,
-    /// It is still down.
-    pub still_down: bool,
-}
-
 impl View {
     /// Folds a whole journal.
     pub fn of<'a>(events: impl IntoIterator<Item = (UnixMs, &'a Event)>) -> Self {
@@ -186,15 +191,30 @@ impl View {
         view
     }
 
+    /// The same, looked at now, by the run's clock: what goes on without an event is counted too.
+    #[must_use]
+    pub fn looked_at(mut self, now: UnixMs) -> Self {
+        self.now = self.now.max(now);
+        self
+    }
+
     /// Adds one event.
     pub fn apply(&mut self, at: UnixMs, event: &Event) {
         self.state.apply(at, event);
+        self.now = at;
         match event {
             Event::RunStarted { version, .. } => self.version.clone_from(version),
-            Event::DriverTookOver { driver, .. } => self.driver = Some(driver.clone()),
+            Event::DriverTookOver { driver, .. } => {
+                self.driver = Some(driver.clone());
+                if self.state.paused.is_none() {
+                    self.taken_up.push((at, driver.clone()));
+                }
+            }
             Event::PlanAdopted { plan, why } => {
+                self.names.extend(plan.names.iter().map(|(guest, name)| (*guest, name.clone())));
                 if self.state.plans == 1 {
                     self.promised = plan.costs.clone();
+                    self.upgrades.clone_from(&plan.upgrades);
                     self.bound = plan.bound.clone();
                 } else {
                     self.replans.push((at, why.clone()));
@@ -234,6 +254,7 @@ impl View {
             | Event::OutputKept { .. }
             | Event::CertificateTakenOver { .. }
             | Event::ConfirmedOff { .. }
+            | Event::PauseAsked { .. }
             | Event::ThrottleChanged { .. } => {}
             Event::FinalCheck { node, findings } => {
                 self.final_check = Some(FinalCheckView { at, node: node.clone(), findings: findings.clone() });
@@ -362,16 +383,8 @@ impl View {
         self.outside.iter().filter(|(_, change)| matches!(change, OutsideChange::Rebooted { .. })).count()
     }
 
-    /// Guests that were down because of us.
-    pub fn downtimes(&self) -> BTreeMap<GuestId, Downtime> {
-        let now = self.state.last_event;
-        let down = |spent: &Spent| Downtime { seconds: spent.seconds(now), still_down: spent.since.is_some() };
-        let all = self.state.spent.iter().map(|(guest, spent)| (*guest, down(spent)));
-        all.filter(|(_, down)| down.seconds > 0 || down.still_down).collect()
-    }
-
-    /// Seconds from the start to the end, or to the last event.
+    /// Seconds from the start to the end, or to now.
     pub fn duration_s(&self) -> u64 {
-        self.ended.unwrap_or(self.state.last_event).since_s(self.state.started)
+        self.ended.unwrap_or(self.now).since_s(self.state.started)
     }
 }

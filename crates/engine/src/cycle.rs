@@ -22,7 +22,27 @@ impl Driver<'_> {
         ended
     }
 
-    async fn let_go(&mut self) {
+    /// The same until `stop` is ready. Then it lets go of the run wherever that is, as a crash would, but at once for the
+    /// next driver: none is returned.
+    ///
+    /// # Errors
+    /// The journal cannot be written, or the lease was lost. The run stops where it is.
+    pub async fn drive_until(&mut self, stop: impl Future<Output = ()>) -> Result<Option<Ended>, DriveError> {
+        let ended = tokio::select! {
+            ended = self.drive_on() => Some(ended),
+            () = stop => None,
+        };
+        self.let_go().await;
+        ended.transpose()
+    }
+
+    /// Keeps the lock in the cluster while nothing is done, for as long as somebody thinks about the plan.
+    pub async fn keep_lock(&self) {
+        self.lock.renew_if_due().await;
+    }
+
+    /// Lets go of the run: the lock in the cluster and the lease are free for the next driver.
+    pub async fn let_go(&mut self) {
         self.lock.ask(self.nodes_to_ask());
         self.lock.release().await;
         self.leave();
@@ -60,13 +80,15 @@ impl Driver<'_> {
     /// # Errors
     /// The journal cannot be written.
     pub async fn prepare(&mut self, before: &Snapshot) -> Result<Prepared, DriveError> {
+        let begun = self.ports.clock.now();
         let refreshed = self.refresh(before).await?;
+        let lists = refreshed.as_read(self.ports.clock.now().since_s(begun));
         let snapshot = self.looker.look_before_a_run(&self.ports).await;
         self.note_certificates()?;
         self.seen.turn();
         let mut prepared = Prepared::of(Arc::unwrap_or_clone(snapshot), &self.state.policy, &self.run);
         prepared.findings.splice(0..0, not_refreshed(refreshed, &self.state.policy));
-        Ok(prepared)
+        Ok(Prepared { lists: Some(lists), ..prepared })
     }
 
     /// Looks and plans a drain. Package lists are left as they are: nothing is upgraded.
@@ -89,8 +111,8 @@ impl Driver<'_> {
         let refreshed = match self.surely_ours().await {
             Ok(_) => refresh(&self.ports, &nodes).await,
             Err(why) => {
-                let failed = nodes.into_iter().map(|node| (node, why.to_string())).collect();
-                Refreshed { failed, ..Refreshed::default() }
+                let failed = nodes.iter().map(|node| (node.clone(), why.to_string())).collect();
+                Refreshed { nodes: nodes.len(), failed, ..Refreshed::default() }
             }
         };
         self.append(Event::ListsRefreshed { failed: refreshed.failed.clone() })?;

@@ -288,6 +288,11 @@ impl<'a> Driver<'a> {
         self
     }
 
+    /// The run's id.
+    pub fn run(&self) -> &RunId {
+        &self.run
+    }
+
     /// The run's state.
     pub fn state(&self) -> &RunState {
         &self.state

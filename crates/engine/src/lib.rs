@@ -28,5 +28,5 @@ pub use act::Lowered;
 pub use drive::{DriveError, Driver, Ended, WhenPaused};
 pub use prepare::{Beginning, Lists, Prepared, look_before_a_run, new_run_id, prepare};
 pub use quorate_core::run::upgrade_unit;
-pub use refresh::{Refreshed, refresh, stale};
+pub use refresh::{ListsRead, Refreshed, refresh, stale};
 pub use watcher::{Silent, Watcher};

@@ -11,7 +11,7 @@ use quorate_core::snapshot::Snapshot;
 use quorate_pve::observe::{Hosts, Look, observe};
 use quorate_pve::ports::Ports;
 
-use crate::refresh::{Refreshed, refresh, stale};
+use crate::refresh::{ListsRead, Refreshed, refresh, stale};
 
 /// Everything that an operator should see before a run.
 #[derive(Clone, Debug)]
@@ -22,6 +22,8 @@ pub struct Prepared {
     pub findings: Vec<Finding>,
     /// The plan, checked by code other than the planner's; or why there is none.
     pub plan: Result<(Plan, Forecast), NoPlan>,
+    /// How the package lists were read again; none if they are as they were.
+    pub lists: Option<ListsRead>,
 }
 
 /// What a run starts with.
@@ -54,18 +56,21 @@ pub async fn prepare(
     run: &RunId,
     lists: Lists,
 ) -> Prepared {
-    let mut findings = Vec::new();
+    let (mut findings, mut read) = (Vec::new(), None);
+    let begun = ports.clock.now();
     if lists == Lists::Refresh {
         let before = look_before_a_run(ports, known_nodes.clone()).await;
         // Not while a driver may be at work; the check of its lock says who it is, and that is in the way of a plan.
         if before.driver.known().is_some() && !checks::another_driver_works(&before) {
-            findings = not_refreshed(refresh(ports, &stale(&before)).await, policy);
+            let refreshed = refresh(ports, &stale(&before)).await;
+            read = Some(refreshed.as_read(ports.clock.now().since_s(begun)));
+            findings = not_refreshed(refreshed, policy);
         }
     }
     let snapshot = observe(ports, Look { known_nodes, ..Look::full() }).await;
     let mut prepared = of_snapshot(snapshot, policy, run);
     findings.append(&mut prepared.findings);
-    Prepared { findings, ..prepared }
+    Prepared { findings, lists: read, ..prepared }
 }
 
 /// Looks at everything but what PVE's checker says: that is run once, after the package lists were refreshed.
@@ -100,10 +105,10 @@ impl Prepared {
         checks::accept_health(&mut snapshot, policy);
         let findings = checks::before_a_drain(&snapshot, policy, node, Asked::BeforeARun);
         if checks::another_driver_works(&snapshot) {
-            return Self { plan: Err(NoPlan::refused(findings.clone())), snapshot, findings };
+            return Self { plan: Err(NoPlan::refused(findings.clone())), snapshot, findings, lists: None };
         }
         let plan = plan_and_verify(&snapshot, policy, &Ongoing::drain(node.clone(), upgrade_unit(run)));
-        Self { snapshot, findings, plan }
+        Self { snapshot, findings, plan, lists: None }
     }
 }
 
@@ -112,10 +117,10 @@ fn of_snapshot(mut snapshot: Snapshot, policy: &Policy, run: &RunId) -> Prepared
     let findings = checks::run_all(&snapshot, policy, Asked::BeforeARun);
     if checks::another_driver_works(&snapshot) {
         // What its run has under way is no reason against a plan, and none for a remedy.
-        return Prepared { plan: Err(NoPlan::refused(findings.clone())), snapshot, findings };
+        return Prepared { plan: Err(NoPlan::refused(findings.clone())), snapshot, findings, lists: None };
     }
     let plan = plan_and_verify(&snapshot, policy, &Ongoing::fresh(upgrade_unit(run)));
-    Prepared { snapshot, findings, plan }
+    Prepared { snapshot, findings, plan, lists: None }
 }
 
 /// A run's id: short enough to type, from the moment and the snapshot.

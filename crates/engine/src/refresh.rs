@@ -32,6 +32,8 @@ pub fn stale(snapshot: &Snapshot) -> BTreeSet<NodeName> {
 /// How a refresh went, by node; a node that is in neither has fresh lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Refreshed {
+    /// On how many it was tried.
+    pub nodes: usize,
     /// It failed, for this reason.
     pub failed: BTreeMap<NodeName, String>,
     /// A source did not answer, and apt kept what it had of it: its first warning.
@@ -40,7 +42,7 @@ pub struct Refreshed {
 
 /// Refreshes the lists of these nodes.
 pub async fn refresh(ports: &Ports, nodes: &BTreeSet<NodeName>) -> Refreshed {
-    let Refreshed { mut failed, mut kept } = Refreshed::default();
+    let Refreshed { mut failed, mut kept, .. } = Refreshed::default();
     let mut tasks = Vec::new();
     for node in nodes {
         let path = format!("/nodes/{node}/apt/update");
@@ -57,7 +59,23 @@ pub async fn refresh(ports: &Ports, nodes: &BTreeSet<NodeName>) -> Refreshed {
             Ok(()) => kept.extend(warning(ports, node, &upid).await.map(|warning| (node.clone(), warning))),
         }
     }
-    Refreshed { failed, kept }
+    Refreshed { nodes: nodes.len(), failed, kept }
+}
+
+/// On how many nodes the lists were read again, and how long that took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListsRead {
+    /// The nodes; the lists of the others were read within the last hour.
+    pub nodes: usize,
+    /// In seconds.
+    pub took_s: u64,
+}
+
+impl Refreshed {
+    /// The same as a count.
+    pub(crate) fn as_read(&self, took_s: u64) -> ListsRead {
+        ListsRead { nodes: self.nodes, took_s }
+    }
 }
 
 /// apt's warning that a source did not answer: then it keeps what it had, and its exit status is 0. A log that cannot

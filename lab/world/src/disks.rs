@@ -15,8 +15,25 @@ pub struct Disks {
     pub arrays: BTreeMap<String, String>,
     /// What SMART says of a disk other than `PASSED`: `"/dev/sda" = "FAILED!"`.
     pub smart: BTreeMap<String, String>,
+    /// Its disks, where they were recorded: all of them, and no other.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub recorded: Vec<RecordedDisk>,
     /// Paths of multipath devices, with the device and what its checker says: `sdb = "mpatha faulty"`.
     pub paths: BTreeMap<String, String>,
+}
+
+/// A disk as a node has listed it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordedDisk {
+    /// `/dev/sda`.
+    pub device: String,
+    /// Its model, or `unknown`.
+    pub model: String,
+    /// Its serial number, or `unknown`.
+    pub serial: String,
+    /// What SMART says.
+    pub health: String,
 }
 
 impl Disks {

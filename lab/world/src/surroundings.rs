@@ -7,6 +7,8 @@ use std::net::IpAddr;
 use quorate_core::ids::NodeName;
 use quorate_core::version::Version;
 
+use super::disks::Disks;
+
 /// Other properties of a machine's operating system, as its tools report them.
 #[derive(Clone, Debug)]
 pub struct Surroundings {
@@ -46,6 +48,8 @@ pub struct Surroundings {
     pub login_fails: BTreeMap<NodeName, String>,
     /// Nodes that packets of this size or more do not reach.
     pub narrow: BTreeMap<NodeName, u32>,
+    /// What is wrong with its disks.
+    pub disks: Disks,
 }
 
 /// Devices that every node has.
@@ -82,6 +86,7 @@ impl Default for Surroundings {
             mtu: 1500,
             login_fails: BTreeMap::new(),
             narrow: BTreeMap::new(),
+            disks: Disks::default(),
         }
     }
 }

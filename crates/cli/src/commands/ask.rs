@@ -7,40 +7,57 @@ use std::collections::BTreeSet;
 
 use clap::ValueEnum;
 use quorate_core::checks::parse_waiver;
-use quorate_core::ids::{DriverId, RunId};
+use quorate_core::ids::RunId;
 use quorate_core::policy::{ConsentKind, Waiver};
-use quorate_core::run::{Pause, PauseCause, Request, RunOutcome, RunState};
-use quorate_engine::{Driver, Ended, WhenPaused};
-use quorate_journal::{Holder, Journal, Mode};
-use ring::rand::{SecureRandom, SystemRandom};
+use quorate_core::run::{PauseCause, Request, RunState};
+use quorate_engine::WhenPaused;
+use quorate_journal::{Journal, Mode};
 
-use super::connect::connect;
+use super::driver_process::{self, Foreground};
+use super::follow::follow;
 use super::watch::Lines;
+use super::who::speaker;
 use crate::clock::wall_now;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::live::Since;
 use crate::render;
 use crate::render::driver::Standing;
 use crate::render::page::Page;
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct PauseArgs {}
+pub(crate) struct PauseArgs {
+    /// Pause at once: what is in progress on the cluster continues, and nothing new is started. The current node may be
+    /// drained or rebooting then
+    #[arg(long)]
+    now: bool,
+    /// Pause when the current node is done, before the next one is touched (default)
+    #[arg(long, conflicts_with = "now")]
+    after_node: bool,
+}
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ApproveArgs {
     /// What you consent to; default: everything that the plan needs and that was not given yet
     kinds: Vec<ConsentArg>,
+    #[command(flatten)]
+    here: Foreground,
 }
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct AbortArgs {}
+pub(crate) struct AbortArgs {
+    #[command(flatten)]
+    here: Foreground,
+}
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ResumeArgs {
     /// Accept a finding that paused the run, for a reason; may be repeated
     #[arg(long, value_name = "CHECK[:SUBJECT]=REASON", value_parser = parse_waiver)]
     waive: Vec<Waiver>,
+    #[command(flatten)]
+    here: Foreground,
 }
 
 /// A consent on the command line.
@@ -92,24 +109,15 @@ impl Open {
     }
 }
 
-/// Who makes the request, for the journal: `anna@desk`.
-pub(crate) fn speaker() -> String {
-    let user = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("{}@{}", user.unwrap_or_else(|| "unknown".to_owned()), host.trim())
-}
-
-/// This process, as the one that works on a run: by an id that is drawn anew each time.
-pub(crate) fn this_driver() -> Holder {
-    let mut number = [0; 8];
-    SystemRandom::new().fill(&mut number).expect("the system has random numbers");
-    let id = DriverId::drawn(u64::from_ne_bytes(number));
-    Holder::this_process(format!("{}, process {}", speaker(), std::process::id()), id)
-}
-
-pub(super) fn pause(_: &PauseArgs, context: &Context) -> Result<Exit, Failure> {
+pub(super) fn pause(args: &PauseArgs, context: &Context) -> Result<Exit, Failure> {
     let open = Open::find(context)?;
-    let standing = note(&open, &[Request::Pause], "it pauses at the next safe point")?;
+    let node = open.state.current_node.as_ref().map_or("the current node", |node| node.as_str());
+    let (request, effect) = if args.now {
+        (Request::Pause, "it pauses now".to_owned())
+    } else {
+        (Request::PauseAfterNode, format!("it pauses when {node} is done"))
+    };
+    let standing = note(&open, &[request], &effect)?;
     if standing.works.is_none() {
         let mut page = Page::default();
         page.line("Nothing new is started meanwhile, and what is in progress on the cluster continues by itself.");
@@ -137,12 +145,12 @@ pub(super) async fn approve(args: &ApproveArgs, context: &Context) -> Result<Exi
         [] => "consent to the downtime that is still planned".to_owned(),
         _ => format!("consent to {}", words.join(", ")),
     };
-    say(open, vec![Request::Approve { kinds }], &words, context).await
+    say(open, vec![Request::Approve { kinds }], &words, args.here, context).await
 }
 
-pub(super) async fn abort(_: &AbortArgs, context: &Context) -> Result<Exit, Failure> {
+pub(super) async fn abort(args: &AbortArgs, context: &Context) -> Result<Exit, Failure> {
     let open = Open::find(context)?;
-    say(open, vec![Request::Abort], "it undoes what is left to undo and ends", context).await
+    say(open, vec![Request::Abort], "it undoes what is left to undo and ends", args.here, context).await
 }
 
 pub(super) async fn resume(args: &ResumeArgs, context: &Context) -> Result<Exit, Failure> {
@@ -152,11 +160,17 @@ pub(super) async fn resume(args: &ResumeArgs, context: &Context) -> Result<Exit,
         return Err(Failure::new(Exit::Driver, format!("{node} is drained"), "Nothing was changed.", &[&next]));
     }
     let waivers = args.waive.iter().map(|waiver| Request::Waive { waiver: waiver.clone(), findings: Vec::new() });
-    say(open, waivers.chain([Request::Resume]).collect(), "it continues", context).await
+    say(open, waivers.chain([Request::Resume]).collect(), "it continues", args.here, context).await
 }
 
 /// Puts the requests into the journal. If no process works on the run, it is taken up here, and handles them first.
-pub(super) async fn say(open: Open, requests: Vec<Request>, effect: &str, context: &Context) -> Result<Exit, Failure> {
+pub(super) async fn say(
+    open: Open,
+    requests: Vec<Request>,
+    effect: &str,
+    here: Foreground,
+    context: &Context,
+) -> Result<Exit, Failure> {
     let standing = note(&open, &requests, effect)?;
     if standing.works.is_some() {
         return Ok(Exit::Ok);
@@ -164,7 +178,7 @@ pub(super) async fn say(open: Open, requests: Vec<Request>, effect: &str, contex
     let mut page = Page::default();
     page.line("This process takes the run up. If it cannot, the request stays, and `quorate resume` handles it first.");
     page.print_err();
-    take_up(open, &requests, context).await
+    take_up(open, &requests, here, context).await
 }
 
 /// A request is a row in the journal: it is taken whether or not a process works on the run, and that is told.
@@ -188,34 +202,17 @@ fn note(open: &Open, requests: &[Request], effect: &str) -> Result<Standing, Fai
     Ok(standing)
 }
 
-async fn take_up(open: Open, requests: &[Request], context: &Context) -> Result<Exit, Failure> {
+async fn take_up(open: Open, requests: &[Request], here: Foreground, context: &Context) -> Result<Exit, Failure> {
     let Open { journal, run, state: _ } = open;
     let path = journal.path().to_owned();
     drop(journal);
-    let journal = Journal::open(&path, Mode::Drive)?;
-    journal.verify_chain()?;
-    let config = context.config()?;
-    let connection = connect(&config).await?;
-    let mut lines = Lines::new(context.format());
-    let known_nodes = connection.known_nodes();
-    let mut driver = Driver::take_up(connection.ports, &journal, &this_driver(), run, &mut lines)?
-        .known_nodes(known_nodes)
-        .telling()
-        .when_paused(WhenPaused::Leave);
-    let aborts = requests.contains(&Request::Abort);
-    let ended = driver.drive().await?;
-    Ok(match ended {
-        Ended::Over(RunOutcome::Aborted) if aborts => Exit::Ok,
-        ended => how_it_ended(&ended),
-    })
-}
-
-/// The exit code of a process that worked on a run.
-pub(crate) fn how_it_ended(ended: &Ended) -> Exit {
-    match ended {
-        Ended::Over(RunOutcome::Completed | RunOutcome::Recovered) => Exit::Ok,
-        Ended::Over(RunOutcome::Aborted | RunOutcome::NothingDone(_)) => Exit::Aborted,
-        Ended::Paused(Pause::Drained { .. }) => Exit::Ok,
-        Ended::Paused(_) => Exit::Paused,
-    }
+    let ended = if here.foreground {
+        let journal = Journal::open(&path, Mode::Drive)?;
+        driver_process::take_up(&journal, run, WhenPaused::Leave, context, &mut Lines::new(context.format())).await?
+    } else {
+        let driver = driver_process::start(&path, &run, WhenPaused::Leave, context)?;
+        follow(driver, &run, Since::Now, context).await?
+    };
+    // An abort that was asked for has been done.
+    Ok(if ended == Exit::Aborted && requests.contains(&Request::Abort) { Exit::Ok } else { ended })
 }

@@ -1,5 +1,7 @@
 //! `quorate attach`: the picture of a run that goes on, from any terminal; also `quorate status --watch`.
 
+use std::sync::atomic::AtomicBool;
+
 use quorate_journal::{Journal, JournalError, Mode};
 
 use crate::context::Context;
@@ -23,9 +25,9 @@ pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Fail
 /// Shows the run until it rests, or until whoever watches goes; then how it stands, on a page.
 pub(super) async fn watch(run: Option<&str>, context: &Context) -> Result<Exit, Failure> {
     let (journal, run) = context.journal_and_run(mode(&context.journal_path()?), run)?;
-    let left = live::watch(&journal, &run, context.format(), Since::Now).await?;
-    if live::is_drawn() {
-        let view = super::status::view(&journal, &run)?;
+    let left = live::watch(&journal, &run, context.format(), Since::Now, &AtomicBool::new(false)).await?;
+    if live::is_drawn(context.format()) {
+        let view = super::status::view(&journal, &run)?.looked_at(context.run_now());
         render::status::status(&view, &Standing::of(&journal, &run)?).print();
     }
     Ok(match left {

@@ -88,7 +88,8 @@ fn ssh_key(path: &Path) -> Result<SshKey, Failure> {
     Ok(SshKey { path: path.to_owned(), text: Secret::new(text) })
 }
 
-fn clock(lab: Option<&LabConfig>) -> LiveClock {
+/// The clock of a run: a lab's time is its own.
+pub(crate) fn clock(lab: Option<&LabConfig>) -> LiveClock {
     let Some(LabConfig { time_factor, start, began }) = lab else { return LiveClock::wall() };
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "lab time")]
     let passed_ms = (wall_now().0.saturating_sub(began.0) as f64 * time_factor) as u64;

@@ -2,22 +2,22 @@
 //!
 //! It is a run of its own kind, with the same rules, journal and undo, in which nothing is upgraded.
 
-use quorate_core::checks::parse_waiver;
 use quorate_core::ids::NodeName;
-use quorate_core::policy::Waiver;
 use quorate_core::run::{Request, RunKind, RunState};
 use quorate_core::snapshot::Snapshot;
-use quorate_engine::{Driver, Prepared, WhenPaused, look_before_a_run, new_run_id};
+use quorate_engine::{Driver, Prepared, Silent, WhenPaused, look_before_a_run, new_run_id};
 use quorate_journal::{Journal, Mode};
 use quorate_pve::observe::{Look, observe};
 
-use super::ask::{self, Open, how_it_ended, speaker, this_driver};
+use super::ask::{self, Open};
 use super::connect::{Connection, connect};
+use super::driver_process::Foreground;
 use super::guests;
 use super::plan::no_plan;
 use super::preflight::{blocks, demand_quorum};
-use super::run::{demand_no_open_run, may_begin, refused, waivers_used};
+use super::run::{Begun, WordArgs, demand_no_open_run, handed_over, worded};
 use super::watch::Lines;
+use super::who::{how_it_ended, this_driver};
 use crate::context::{Context, Format};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -32,15 +32,16 @@ pub(crate) struct Args {
     /// Show what stands in the way and the plan, and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Accept a finding as it is, for a reason that is recorded in the journal; may be repeated
-    #[arg(long, value_name = "CHECK[:SUBJECT]=REASON", value_parser = parse_waiver)]
-    waive: Vec<Waiver>,
+    #[command(flatten)]
+    word: WordArgs,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct UndrainArgs {
     /// The node
     node: String,
+    #[command(flatten)]
+    here: Foreground,
 }
 
 /// `quorate drain`.
@@ -50,50 +51,52 @@ pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Fail
     if args.dry_run {
         return show(&node, args, connect(&config).await?, context).await;
     }
+    args.word.demand_somebody(&format!("drain {node}"), context)?;
     let journal = Journal::open(&context.journal_path()?, Mode::Drive)?;
     demand_no_open_run(&journal)?;
-    let connection = connect(&config).await?;
-    let (run, known_nodes) = (new_run_id(connection.ports.clock.now(), node.as_str()), connection.known_nodes());
+    let begun = begin(&node, args, connect(&config).await?, &journal, context).await?;
+    handed_over(begun, journal, &args.word, context).await
+}
+
+async fn begin(
+    node: &NodeName,
+    args: &Args,
+    connection: Connection,
+    journal: &Journal,
+    context: &Context,
+) -> Result<Begun, Failure> {
+    let clock = connection.ports.clock.clone();
+    let (run, known_nodes) = (new_run_id(clock.now(), node.as_str()), connection.known_nodes());
     let mut policy = connection.policy.clone().for_a_drain();
-    policy.waive.extend(args.waive.iter().cloned());
+    policy.waive.extend(args.word.waive.iter().cloned());
     let before = look_before_a_run(&connection.ports, known_nodes.clone()).await;
     demand_quorum(&before)?;
-    demand_node(&before, &node)?;
-    guests::ask(&with_guests_of(&before, &node), &mut policy, context)?;
+    demand_node(&before, node)?;
+    guests::ask(&with_guests_of(&before, node), &mut policy, context)?;
     let cluster = before.cluster_name.known().cloned().unwrap_or_default();
-    let (holder, mut lines) = (this_driver(), Lines::new(context.format()));
-    let this_run = (run, cluster, policy.clone());
-    let driver = Driver::open_drain(connection.ports, &journal, &holder, node.clone(), this_run, &mut lines)?;
-    let mut driver = driver.known_nodes(known_nodes).when_paused(WhenPaused::Stay);
+    let (mut lines, mut silent) = (Lines::new(context.format()), Silent);
+    let (this_run, watcher) = ((run, cluster, policy), args.word.watcher(&mut lines, &mut silent));
+    let mut driver = Driver::open_drain(connection.ports, journal, &this_driver(), node.clone(), this_run, watcher)?
+        .known_nodes(known_nodes)
+        .telling()
+        .when_paused(WhenPaused::Stay);
     if let Some(ended) = driver.take_lock().await? {
-        return Ok(how_it_ended(&ended));
+        return Ok(Begun::Ended(how_it_ended(&ended)));
     }
-    let Prepared { findings, plan, .. } = driver.prepare_drain(&node).await?;
-    let plan = match may_begin(findings.clone(), plan, &policy) {
-        Ok(plan) => plan,
-        Err(why) => {
-            driver.end_before_it_began(why.clone()).await?;
-            return refused(why, &findings, context);
-        }
-    };
-    driver.follow(plan, &holder.text)?;
-    for (waiver, findings) in waivers_used(&policy, &findings) {
-        let by = if args.waive.contains(&waiver) { speaker() } else { "the configuration".to_owned() };
-        driver.say(Request::Waive { waiver, findings }, &by)?;
-    }
-    Ok(how_it_ended(&driver.drive().await?))
+    let prepared = driver.prepare_drain(node).await?;
+    worded(&args.word, None, driver, &prepared, (journal, clock.now()), context).await
 }
 
 /// What stands in the way, and the plan.
 async fn show(node: &NodeName, args: &Args, connection: Connection, context: &Context) -> Result<Exit, Failure> {
     let mut policy = connection.policy.clone().for_a_drain();
-    policy.waive.extend(args.waive.iter().cloned());
+    policy.waive.extend(args.word.waive.iter().cloned());
     let look = Look { known_nodes: connection.known_nodes(), ..Look::full() };
     let snapshot = observe(&connection.ports, look).await;
     demand_quorum(&snapshot)?;
     demand_node(&snapshot, node)?;
     let run = new_run_id(connection.ports.clock.now(), node.as_str());
-    let Prepared { snapshot, findings, plan } = Prepared::of_drain(snapshot, &policy, &run, node);
+    let Prepared { snapshot, findings, plan, .. } = Prepared::of_drain(snapshot, &policy, &run, node);
     let json = context.format() == Format::Json;
     match json {
         true => findings.iter().for_each(print_json),
@@ -114,7 +117,7 @@ async fn show(node: &NodeName, args: &Args, connection: Connection, context: &Co
 pub(super) async fn undrain(args: &UndrainArgs, context: &Context) -> Result<Exit, Failure> {
     let open = Open::find(context)?;
     demand_drained(&open.state, &NodeName::new(args.node.clone()))?;
-    ask::say(open, vec![Request::Undrain], "the node is given back", context).await
+    ask::say(open, vec![Request::Undrain], "the node is given back", args.here, context).await
 }
 
 fn demand_drained(state: &RunState, node: &NodeName) -> Result<(), Failure> {

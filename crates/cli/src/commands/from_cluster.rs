@@ -8,10 +8,10 @@ use quorate_engine::{Driver, WhenPaused, look_before_a_run, new_run_id};
 use quorate_journal::{Journal, Mode};
 use serde_json::json;
 
-use super::ask::{how_it_ended, this_driver};
 use super::connect::{Connection, connect};
 use super::preflight::demand_quorum;
 use super::watch::Lines;
+use super::who::{how_it_ended, this_driver};
 use crate::context::{Context, Format};
 use crate::exit::Exit;
 use crate::failure::Failure;

@@ -1,9 +1,12 @@
 //! `quorate plan`: shows every step of a run without performing any.
 
+use std::path::{Path, PathBuf};
+
 use quorate_core::plan::{NoPlan, Plan};
 use quorate_core::planner::Ongoing;
 use quorate_core::planner::report::{Report, report};
 use quorate_engine::Prepared;
+use quorate_journal::files;
 use serde_json::json;
 
 use super::guests;
@@ -21,22 +24,37 @@ pub(crate) struct Args {
     /// Print the literal command under each step
     #[arg(long)]
     commands: bool,
+    /// Also write the plan to this file, for `quorate run --plan FILE`
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
     #[command(flatten)]
     source: source::PlanArgs,
 }
 
+impl Args {
+    /// As `quorate run --dry-run` shows it.
+    pub(super) fn of_a_run() -> Self {
+        Self { commands: false, out: None, source: source::PlanArgs::default() }
+    }
+}
+
 pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Failure> {
-    let (Prepared { snapshot, findings, plan }, mut policy) = source::prepared(&args.source, context).await?;
+    let (Prepared { snapshot, findings, plan, .. }, mut policy) = source::prepared(&args.source, context).await?;
     demand_quorum(&snapshot)?;
     let answered = guests::ask(&snapshot, &mut policy, context)?;
-    let Prepared { snapshot, findings, plan } = match answered {
-        true => Prepared::of(snapshot, &policy, &"plan".into()),
-        false => Prepared { snapshot, findings, plan },
+    let (snapshot, findings, plan) = if answered {
+        let again = Prepared::of(snapshot, &policy, &"plan".into());
+        (again.snapshot, again.findings, again.plan)
+    } else {
+        (snapshot, findings, plan)
     };
     let plan = match plan {
         Ok((plan, _)) => plan,
         Err(none) => return Ok(no_plan(&none, context.format())),
     };
+    if let Some(path) = &args.out {
+        write(path, &plan)?;
+    }
     let about = report(&plan, &snapshot, &policy, &Ongoing::fresh("quorate-upgrade".into()));
     match context.format() {
         Format::Text => {
@@ -65,6 +83,14 @@ pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Fail
     };
     talk.print_err();
     Ok(exit)
+}
+
+fn write(path: &Path, plan: &Plan) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(plan).expect("a plan is plain data and always serialises");
+    files::replace(path, &(text + "\n")).map_err(|error| {
+        let what = format!("the plan cannot be written to {}: {error}", path.display());
+        Failure::usage(what, "Name another file with --out.")
+    })
 }
 
 /// Prints why there is no plan.

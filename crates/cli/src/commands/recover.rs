@@ -12,9 +12,9 @@ use quorate_journal::{Journal, Mode};
 use quorate_pve::observe::quorum_views;
 use serde_json::json;
 
-use super::ask::{speaker, this_driver};
 use super::connect::{Connection, connect_alone};
 use super::watch::Lines;
+use super::who::{speaker, this_driver};
 use crate::clock::wall_now;
 use crate::context::{Context, Format};
 use crate::exit::Exit;

@@ -20,7 +20,7 @@ pub(crate) struct Args {
 pub(super) fn perform(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let (journal, run) = context.journal_and_run(Mode::Read, args.run.as_deref())?;
     journal.verify_chain()?;
-    let view = view(&journal, &run)?;
+    let view = view(&journal, &run)?.looked_at(context.run_now());
     match context.format() {
         Format::Text => render::report::report(&view).print(),
         Format::Json => print_json(&json!({

@@ -9,11 +9,12 @@ use quorate_pve::observe::{Look, observe};
 use serde::Deserialize;
 
 use super::connect::connect;
-use crate::context::Context;
+use crate::context::{Context, Format};
 use crate::failure::Failure;
+use crate::render;
 
 /// Arguments of commands that read the cluster.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 #[group(skip)]
 pub(crate) struct Args {
     /// Use this exported snapshot instead of the cluster
@@ -22,13 +23,17 @@ pub(crate) struct Args {
 }
 
 /// Arguments of commands that plan.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 #[group(skip)]
 pub(crate) struct PlanArgs {
     #[command(flatten)]
     source: Args,
-    /// First refresh the package lists of every node, as a run does (apt-get update)
+    /// Leave the package lists of the nodes as they are: by default those older than an hour are read again, as a run
+    /// does it (apt-get update)
     #[arg(long, conflicts_with = "from")]
+    no_refresh: bool,
+    /// The default, for scripts from before it was
+    #[arg(long, hide = true, conflicts_with_all = ["from", "no_refresh"])]
     refresh: bool,
 }
 
@@ -44,9 +49,13 @@ pub(super) async fn prepared(args: &PlanArgs, context: &Context) -> Result<(Prep
     }
     let connection = connect(&context.config()?).await?;
     let run = new_run_id(connection.ports.clock.now(), "");
-    let lists = if args.refresh { Lists::Refresh } else { Lists::AsTheyAre };
+    let lists = if args.no_refresh { Lists::AsTheyAre } else { Lists::Refresh };
     let known_nodes = connection.known_nodes();
     let prepared = prepare(&connection.ports, known_nodes, &connection.policy, &run, lists).await;
+    if context.format() == Format::Text {
+        let line = render::begin::lists(&prepared.snapshot, prepared.lists);
+        if args.no_refresh { line.print() } else { line.print_err() }
+    }
     Ok((prepared, connection.policy))
 }
 

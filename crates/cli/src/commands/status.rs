@@ -23,7 +23,7 @@ pub(crate) struct Args {
 
 pub(super) fn perform(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let (journal, run) = context.journal_and_run(Mode::Read, args.run.as_deref())?;
-    let view = view(&journal, &run)?;
+    let view = view(&journal, &run)?.looked_at(context.run_now());
     let standing = Standing::of(&journal, &run)?;
     match context.format() {
         Format::Text => render::status::status(&view, &standing).print(),

@@ -17,8 +17,22 @@ pub(crate) use address::address;
 pub(crate) use check::{Config, HostKeyConfig, LabConfig, NodeConfig};
 pub(crate) use error::ConfigError;
 
-/// The file that is read without `--config`.
-pub(crate) const DEFAULT_FILE: &str = "quorate.toml";
+/// The name of the file that is read without `--config`.
+const FILE: &str = "quorate.toml";
+
+/// The file that is read without `--config`: the first that exists; the one in this directory if there is none.
+pub(crate) fn found() -> PathBuf {
+    let of = |variable: &str| std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let home = of("XDG_CONFIG_HOME").or_else(|| Some(of("HOME")?.join(".config")));
+    let here = PathBuf::from(FILE);
+    let all = [
+        Some(here.clone()),
+        of("QUORATE_CONFIG"),
+        home.map(|home| home.join("quorate").join(FILE)),
+        Some(Path::new("/etc/quorate").join(FILE)),
+    ];
+    all.into_iter().flatten().find(|path| path.exists()).unwrap_or(here)
+}
 
 /// The default journal, in the directory of the configuration file.
 const DEFAULT_JOURNAL: &str = "quorate.db";

@@ -6,6 +6,7 @@ use quorate_core::view::View;
 use quorate_journal::Entry;
 
 use crate::render::driver::Standing;
+use crate::render::names::Names;
 
 /// A driver whose clock differs by more from that of its machine runs in a lab.
 const SAME_CLOCK_S: u64 = 5;
@@ -16,6 +17,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) entries: &'a [Entry],
     pub(crate) progress: Option<&'a Progress>,
     pub(crate) standing: &'a Standing,
+    /// A process was just started that will work on it.
+    pub(crate) starts: bool,
 }
 
 impl Facts<'_> {
@@ -48,7 +51,7 @@ impl Facts<'_> {
     pub(crate) fn guest(&self, guest: GuestId) -> String {
         match self.glance().and_then(|glance| glance.names.get(&guest)) {
             Some(name) => format!("{guest} {name}"),
-            None => guest.to_string(),
+            None => Names::of(&self.view.names).with(guest),
         }
     }
 }

@@ -48,6 +48,7 @@ fn tone(event: &Event) -> Option<Tone> {
         | Event::CommandNotDone { .. }
         | Event::ThrottleChanged { .. }
         | Event::CertificateTakenOver { .. }
+        | Event::PauseAsked { .. }
         | Event::Paused { .. }
         | Event::AbortBegun { .. } => Tone::Warn,
         Event::ChangedOutside { .. } => Tone::Bad,

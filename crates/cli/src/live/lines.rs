@@ -1,5 +1,6 @@
 //! A run line by line: each event as it comes, what it waits for, and once a minute how far it is.
 
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use quorate_core::ids::{RunId, UnixMs};
@@ -22,10 +23,21 @@ const EVERY: Duration = Duration::from_millis(500);
 const SUMMARY_EVERY_S: u64 = 60;
 
 /// Prints until the run rests.
-pub(super) async fn watch(journal: &Journal, run: &RunId, format: Format, since: Since) -> Result<Left, Failure> {
+pub(crate) async fn watch(
+    journal: &Journal,
+    run: &RunId,
+    format: Format,
+    since: Since,
+    gone: &AtomicBool,
+) -> Result<Left, Failure> {
     let mut reading = Reading::begin(journal, run)?;
-    let mut printed = if since == Since::Now { reading.entries.len() } else { 0 };
+    let mut printed = match since {
+        Since::Begin => 0,
+        Since::Now => reading.entries.len(),
+        Since::After(told) => told.min(reading.entries.len()),
+    };
     let mut lines = Lines::new(format);
+    reading.entries[..printed].iter().for_each(|entry| lines.knows(entry.at, &entry.event));
     let mut told: Option<UnixMs> = None;
     loop {
         for entry in &reading.entries[printed..] {
@@ -36,7 +48,7 @@ pub(super) async fn watch(journal: &Journal, run: &RunId, format: Format, since:
         if !picture.waiting.is_empty() {
             lines.waiting(picture.now, &picture.waiting);
         }
-        let rests = reading.rests();
+        let rests = reading.rests(gone);
         if rests.is_some() || told.is_none_or(|told| wall_now().since_s(told) >= SUMMARY_EVERY_S) {
             tell(&picture, format);
             told = Some(wall_now());

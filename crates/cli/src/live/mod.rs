@@ -17,7 +17,10 @@ mod table;
 pub(crate) mod tests;
 mod tone;
 
+pub(crate) use lines::watch as in_lines;
+
 use std::io::IsTerminal;
+use std::sync::atomic::AtomicBool;
 
 use quorate_core::ids::RunId;
 use quorate_journal::Journal;
@@ -47,22 +50,31 @@ pub(crate) enum Since {
     Begin,
     /// Only those that come.
     Now,
+    /// So many were told already.
+    After(usize),
 }
 
-/// Shows a run until it is over, or until whoever watches has seen enough.
+/// Shows a run until it is over, or until whoever watches has seen enough. `gone` is set by the one who has started the
+/// driver and sees it end.
 ///
 /// # Errors
 /// The journal cannot be read.
-pub(crate) async fn watch(journal: &Journal, run: &RunId, format: Format, since: Since) -> Result<Left, Failure> {
-    if format == Format::Text && is_drawn() {
-        screen::watch(journal, run).await
+pub(crate) async fn watch(
+    journal: &Journal,
+    run: &RunId,
+    format: Format,
+    since: Since,
+    gone: &AtomicBool,
+) -> Result<Left, Failure> {
+    if is_drawn(format) {
+        screen::watch(journal, run, gone).await
     } else {
-        lines::watch(journal, run, format, since).await
+        lines::watch(journal, run, format, since, gone).await
     }
 }
 
 /// Is there a terminal that can be drawn on?
-pub(crate) fn is_drawn() -> bool {
+pub(crate) fn is_drawn(format: Format) -> bool {
     let is_able = std::env::var("TERM").is_ok_and(|term| !term.is_empty() && term != "dumb");
-    is_able && std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
+    format == Format::Text && is_able && std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
 }

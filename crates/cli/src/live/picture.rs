@@ -190,6 +190,7 @@ fn standing(facts: &Facts<'_>) -> (Option<(String, Tone)>, Vec<String>) {
     };
     let odd = || standing.oddities();
     match view.phase() {
+        RunPhase::Drained => (Some(("drained: waits to be given back".to_owned(), Tone::Warn)), Vec::new()),
         RunPhase::Completed => (Some(("completed".to_owned(), Tone::Good)), Vec::new()),
         RunPhase::Aborted => (Some(("aborted".to_owned(), Tone::Warn)), Vec::new()),
         RunPhase::NothingDone => (Some(("ended before it began".to_owned(), Tone::Warn)), Vec::new()),
@@ -199,7 +200,7 @@ fn standing(facts: &Facts<'_>) -> (Option<(String, Tone)>, Vec<String>) {
             let cause = pause.map_or("", |pause| log::paused(pause.cause()));
             (Some((format!("PAUSED: {cause}"), Tone::Warn)), lines.into_iter().chain(odd()).collect())
         }
-        RunPhase::Running | RunPhase::Aborting if !works => {
+        RunPhase::Running | RunPhase::Aborting if !works && !facts.starts => {
             (Some((dead(), Tone::Bad)), vec!["`quorate resume` continues it".to_owned()])
         }
         RunPhase::Aborting => (Some(("aborting: it undoes what it changed".to_owned(), Tone::Warn)), odd()),

@@ -1,5 +1,7 @@
 //! What has been read of a run so far.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use quorate_core::ids::RunId;
 use quorate_core::progress::Progress;
 use quorate_core::view::View;
@@ -56,7 +58,13 @@ impl<'a> Reading<'a> {
     /// The picture of this moment.
     pub(crate) fn picture(&self) -> Picture {
         let (view, entries, standing) = (&self.view, &self.entries[..], &self.standing);
-        Picture::of(&Facts { view, entries, progress: self.progress.as_ref(), standing })
+        let starts = standing.works.is_none() && self.may_start();
+        Picture::of(&Facts { view, entries, progress: self.progress.as_ref(), standing, starts })
+    }
+
+    /// A driver that was started a moment ago may not be at work yet.
+    fn may_start(&self) -> bool {
+        self.standing.now.since_s(self.worked_on) < STARTS_WITHIN_S
     }
 
     /// Is the run paused?
@@ -64,12 +72,12 @@ impl<'a> Reading<'a> {
         self.view.state.paused.is_some()
     }
 
-    /// Is there nothing more to come by itself?
-    pub(crate) fn rests(&self) -> Option<Left> {
+    /// Is there nothing more to come by itself? Who started the driver knows at once that it is gone.
+    pub(crate) fn rests(&self, gone: &AtomicBool) -> Option<Left> {
         let works = self.standing.works.is_some();
         if self.view.ended.is_some() {
             Some(Left::RunOver)
-        } else if works || self.standing.now.since_s(self.worked_on) < STARTS_WITHIN_S {
+        } else if works || (!gone.load(Ordering::Relaxed) && self.may_start()) {
             None
         } else if self.is_paused() {
             Some(Left::Paused)

@@ -1,5 +1,6 @@
 //! The picture on a terminal, and its keys.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossterm::event::{Event as Input, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
@@ -13,7 +14,7 @@ use super::Left;
 use super::frame::{Frame, Over, furthest_up};
 use super::reading::Reading;
 use crate::clock::wall_now;
-use crate::commands::ask::speaker;
+use crate::commands::who::speaker;
 use crate::failure::Failure;
 use crate::render::log;
 
@@ -34,7 +35,7 @@ impl Drop for Restored {
 }
 
 /// Draws until the run is over or whoever watches goes.
-pub(super) async fn watch(journal: &Journal, run: &RunId) -> Result<Left, Failure> {
+pub(super) async fn watch(journal: &Journal, run: &RunId, gone: &AtomicBool) -> Result<Left, Failure> {
     let mut reading = Reading::begin(journal, run)?;
     let mut screen = Screen { journal, run, over: Over::Keys, said: None, height: 0 };
     let Ok(terminal) = ratatui::try_init() else { return Ok(Left::Detached) };
@@ -45,8 +46,10 @@ pub(super) async fn watch(journal: &Journal, run: &RunId) -> Result<Left, Failur
         if screen.draw(&mut terminal.0, &reading).is_err() {
             return Ok(Left::Detached);
         }
-        if let Some(left @ (Left::RunOver | Left::Paused)) = reading.rests() {
-            return Ok(left);
+        match reading.rests(gone) {
+            Some(left @ (Left::RunOver | Left::Paused)) => return Ok(left),
+            Some(left) if gone.load(Ordering::Relaxed) => return Ok(left),
+            _ => {}
         }
         let left = tokio::select! {
             () = pause() => None,
@@ -103,7 +106,9 @@ impl Screen<'_> {
             (Over::Menu, _) if is_ctrl_c => return Some(Left::Stop),
             (_, _) if is_ctrl_c => self.over = Over::Menu,
             (Over::Menu, KeyCode::Char('1')) | (Over::Keys, KeyCode::Char('d')) => return Some(Left::Detached),
-            (Over::Menu, KeyCode::Char('2')) | (Over::Keys, KeyCode::Char('p')) => self.pause_after_node(),
+            (Over::Menu, KeyCode::Char('2')) | (Over::Keys, KeyCode::Char('p')) => {
+                self.ask(&Request::PauseAfterNode, "asked to pause when this node is done");
+            }
             (Over::Menu, KeyCode::Char('3')) | (Over::Abort, KeyCode::Char('y')) => {
                 self.ask(&Request::Abort, "asked to undo what the run changed, and to end it");
             }
@@ -122,11 +127,6 @@ impl Screen<'_> {
         None
     }
 
-    /// The one place for it: as long as the driver knows no other pause, it pauses at the next safe point.
-    fn pause_after_node(&mut self) {
-        self.ask(&Request::Pause, "asked to pause at the next safe point");
-    }
-
     /// A row in the journal; the driver handles it at its next turn.
     fn ask(&mut self, request: &Request, words: &str) {
         let said = match self.journal.post_request(self.run, wall_now(), &speaker(), request) {
@@ -138,7 +138,7 @@ impl Screen<'_> {
 }
 
 fn log_lines(reading: &Reading<'_>) -> Vec<String> {
-    log::log(&reading.entries).as_str().lines().map(str::to_owned).collect()
+    log::log(&reading.entries, usize::MAX).as_str().lines().map(str::to_owned).collect()
 }
 
 /// Where the log stands after a key; `l`, Esc and `q` lead back.
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn what_changes_the_run_is_asked_through_the_journal_and_an_abort_only_after_a_question() {
-        assert_eq!(typed(&[key('p')], false), (vec![Request::Pause], Over::Keys, None));
+        assert_eq!(typed(&[key('p')], false), (vec![Request::PauseAfterNode], Over::Keys, None));
         assert_eq!(typed(&[key('P')], false), (vec![Request::Pause], Over::Keys, None));
         assert_eq!(typed(&[key('a')], false), (Vec::new(), Over::Abort, None));
         assert_eq!(typed(&[key('a'), key('n')], false), (Vec::new(), Over::Keys, None));
@@ -201,7 +201,7 @@ mod tests {
         assert_eq!(typed(&[ctrl_c()], false), (Vec::new(), Over::Menu, None));
         assert_eq!(typed(&[ctrl_c(), ctrl_c()], false).2, Some(Left::Stop));
         assert_eq!(typed(&[ctrl_c(), key('1')], false), (Vec::new(), Over::Keys, Some(Left::Detached)));
-        assert_eq!(typed(&[ctrl_c(), key('2')], false), (vec![Request::Pause], Over::Keys, None));
+        assert_eq!(typed(&[ctrl_c(), key('2')], false), (vec![Request::PauseAfterNode], Over::Keys, None));
         assert_eq!(typed(&[ctrl_c(), key('3')], false), (vec![Request::Abort], Over::Keys, None));
         assert_eq!(typed(&[ctrl_c(), KeyEvent::from(KeyCode::Enter)], false), (Vec::new(), Over::Keys, None));
         assert_eq!(typed(&[ctrl_c(), key('x')], false), (Vec::new(), Over::Menu, None), "no other key is an answer");

@@ -39,7 +39,7 @@ impl Moment {
         };
         let entries: Vec<Entry> = (1..).zip(&self.events).map(entry).collect();
         let progress = self.progress.as_ref();
-        Picture::of(&Facts { view: &view, entries: &entries, progress, standing: &self.standing })
+        Picture::of(&Facts { view: &view, entries: &entries, progress, standing: &self.standing, starts: false })
     }
 
     /// Until the first step with this verb is under way, and so many seconds more.

@@ -55,13 +55,23 @@ impl Told {
 type Renderer = fn(&Told) -> String;
 
 /// Every renderer, by the name of its file.
-const RENDERERS: [(&str, Renderer); 17] = [
+const RENDERERS: [(&str, Renderer); 20] = [
+    ("begin", |told| {
+        let (plan, report, snapshot, policy) = (&told.plan, &told.report, &told.snapshot, &golden::policy());
+        let about = super::begin::About { plan, report, snapshot, policy, findings: &told.findings, now: UnixMs(0) };
+        let pages = [super::begin::page(&about), super::begin::packages(plan), super::begin::lists(snapshot, None)];
+        pages.map(|page| page.as_str().to_owned()).concat()
+    }),
     ("checker", |told| super::checker::matrix(&told.snapshot).as_str().to_owned()),
     ("guest_outcomes", |told| super::guest_outcomes::guests(&told.snapshot, &golden::policy()).as_str().to_owned()),
     ("html", |told| super::html::preflight_page(&told.snapshot, &golden::policy(), &told.findings)),
     ("inspect", |told| super::inspect::snapshot(&told.snapshot).as_str().to_owned()),
     ("log", |told| {
-        let each = told.events.iter().map(|(at, event)| super::log::event(1, *at, event));
+        let mut view = View::default();
+        let each = told.events.iter().map(|(at, event)| {
+            view.apply(*at, event);
+            super::log::event(1, *at, event, &view)
+        });
         each.map(|page| page.as_str().to_owned()).collect()
     }),
     ("live", |told| {
@@ -72,6 +82,13 @@ const RENDERERS: [(&str, Renderer); 17] = [
             Some(Progress { waiting: words, at: UnixMs(u64::MAX), glance: Some(glance), ..Progress::default() });
         let moment = Moment { events, progress, standing };
         painted(&moment.picture(), &Over::Menu, (120, 40))
+    }),
+    ("names", |told| {
+        let names: BTreeMap<GuestId, String> =
+            told.words.iter().cloned().map(|name| (GuestId::vm(101), name)).collect();
+        let mut page = Page::default();
+        page.line(super::names::Names::of(&names).in_text(&format!("vm:101 {}", told.words.concat())));
+        page.as_str().to_owned()
     }),
     ("page", |told| {
         let mut page = Page::default();
@@ -95,6 +112,7 @@ const RENDERERS: [(&str, Renderer); 17] = [
     ("recover", |told| super::recover::page(&told.diagnosis).as_str().to_owned()),
     ("report", |told| super::report::report(&told.view()).as_str().to_owned()),
     ("status", |told| super::status::status(&told.view(), &told.standing()).as_str().to_owned()),
+    ("stopped", |told| super::stopped::stopped(&told.view()).as_str().to_owned()),
     ("table", |told| {
         let mut table = Table::new(&told.words.iter().map(String::as_str).collect::<Vec<_>>());
         (0..3).for_each(|_| table.row(told.words.iter().rev().cloned()));

@@ -4,26 +4,37 @@ use quorate_core::checks::Finding;
 use quorate_core::ids::{NodeName, UnixMs};
 use quorate_core::policy::ConsentKind;
 use quorate_core::run::{Event, PauseCause, RunKind, RunOutcome, StepOutcome};
+use quorate_core::view::View;
 use quorate_journal::Entry;
 
+use super::names::Names;
 use super::page::Page;
 use super::preflight::{problem, word};
+use super::stopped;
 use super::units::{date, duration, time_of_day};
 
 /// Lines of one event: what a program printed is kept in the journal, and nobody reads more of it here.
 const MOST_LINES: usize = 200;
 
-/// All events of a run.
-pub(crate) fn log(entries: &[Entry]) -> Page {
+/// Further lines of an event stand below its text.
+const INDENT: &str = "                    ";
+
+/// The last events of a run, so many.
+pub(crate) fn log(entries: &[Entry], last: usize) -> Page {
     let mut page = Page::default();
-    let mut day = String::new();
-    for entry in entries {
+    let (mut day, mut view) = (String::new(), View::default());
+    let from = entries.len().saturating_sub(last);
+    for (place, entry) in entries.iter().enumerate() {
+        view.apply(entry.at, &entry.event);
+        if place < from {
+            continue;
+        }
         let date = date(entry.at);
         if date != day {
             page.line(&date);
             day = date;
         }
-        page.page(&event(entry.seq, entry.at, &entry.event));
+        page.page(&event(entry.seq, entry.at, &entry.event, &view));
     }
     page
 }
@@ -35,16 +46,27 @@ pub(crate) fn verified(events: u64) -> Page {
     page
 }
 
-/// One event: a line, and further lines where it has more to say.
-pub(crate) fn event(seq: u64, at: UnixMs, event: &Event) -> Page {
+/// One event: a line, and further lines where it has more to say. `view` is the run up to this event.
+pub(crate) fn event(seq: u64, at: UnixMs, event: &Event, view: &View) -> Page {
     let mut page = Page::default();
+    let names = Names::of(&view.names);
     let (what, more) = describe(event);
-    page.line(format!("{} {seq:>5}  {what}", time_of_day(at)));
-    for line in more.iter().take(MOST_LINES) {
-        page.line(format!("                    {line}"));
+    page.line(format!("{} {seq:>5}  {}", time_of_day(at), names.in_text(&what)));
+    // A command and what a program printed stay as they are.
+    let literal = match event {
+        Event::StepStarted { command: Some(_), .. } => 1,
+        Event::OutputKept { .. } => usize::MAX,
+        _ => 0,
+    };
+    for (place, line) in more.iter().take(MOST_LINES).enumerate() {
+        let line = if place < literal { line.clone() } else { names.in_text(line) };
+        page.line(format!("{INDENT}{line}"));
     }
     if more.len() > MOST_LINES {
-        page.line(format!("                    and {} more lines (all with --json)", more.len() - MOST_LINES));
+        page.line(format!("{INDENT}and {} more lines (all with --json)", more.len() - MOST_LINES));
+    }
+    if matches!(event, Event::Paused { .. } | Event::AbortBegun { .. }) {
+        stopped::not_as_it_was(view).iter().for_each(|line| page.line(format!("{INDENT}{line}")));
     }
     page
 }
@@ -136,6 +158,7 @@ fn describe(event: &Event) -> (String, Vec<String>) {
             (format!("output  {id} on {node}"), lines)
         }
         Event::FinalCheck { node, findings } => final_check(node, findings),
+        Event::PauseAsked { by } => (format!("{by} asks for a pause when the current node is done"), Vec::new()),
         Event::Paused { pause } => (format!("PAUSED  {}", paused(pause.cause())), pause.lines()),
         Event::Resumed { by } => (format!("resumed by {by}"), Vec::new()),
         Event::AbortBegun { by } => {

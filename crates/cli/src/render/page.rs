@@ -44,12 +44,22 @@ impl Page {
     pub fn print_err(&self) {
         let _ = write_all(io::stderr().lock(), self.as_str());
     }
+
+    /// Prints to standard error, and leaves the last line open for an answer.
+    pub(crate) fn print_err_open(&self) {
+        let _ = write_all(io::stderr().lock(), &format!("{} ", self.as_str().trim_end()));
+    }
 }
 
 /// Prints one JSON value on one line.
 pub fn print_json(value: &impl serde::Serialize) {
     let text = serde_json::to_string(value).expect("what we print is plain data and always serialises");
     to_stdout(&(clean_json(&text) + "\n"));
+}
+
+/// Prints a line of JSON that this program has written elsewhere.
+pub(crate) fn print_line(json: &str) {
+    to_stdout(&(clean_json(json) + "\n"));
 }
 
 /// Whoever read standard output has gone away.

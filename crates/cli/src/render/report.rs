@@ -1,11 +1,15 @@
 //! What a run did and what it cost: `quorate report`.
 
+use std::collections::BTreeSet;
+
 use quorate_core::ids::NodeName;
+use quorate_core::plan::Part;
 use quorate_core::run::{PauseCause, StepOutcome, WhyNotDone};
 use quorate_core::steps::OnNode;
-use quorate_core::view::{FinalCheckView, RunPhase, View};
+use quorate_core::view::{FinalCheckView, NodePhase, NodeView, RunPhase, Upgraded, View};
 
 use super::log;
+use super::names::Names;
 use super::page::Page;
 use super::preflight::{problem, word};
 use super::status::{reboots, to_undo};
@@ -26,6 +30,8 @@ pub(crate) fn report(view: &View) -> Page {
     let end = view.ended.map_or("now".to_owned(), moment);
     page.line(format!("{} to {end}, {}", moment(view.state.started), duration(view.duration_s())));
     nodes(view, &mut page);
+    not_done(view, &mut page);
+    versions(view, &mut page);
     costs(view, &mut page);
     downtime(view, &mut page);
     started(view, &mut page);
@@ -56,6 +62,47 @@ fn nodes(view: &View, page: &mut Page) {
     table.write(page, "");
 }
 
+/// What is not done, as loudly as what is: no section where everything is.
+fn not_done(view: &View, page: &mut Page) {
+    let open = view.nodes().into_iter().filter(|node| node.phase != NodePhase::Done);
+    let lines: Vec<String> = open
+        .map(|NodeView { node, .. }| match view.upgraded(&node) {
+            Upgraded::No => format!("{node}: its packages are as they were"),
+            Upgraded::HalfWay => {
+                format!("{node}: apt was begun and did not end well. On {node}: dpkg --audit; dpkg --configure -a")
+            }
+            Upgraded::NotRebooted => format!("{node}: new packages, and still the old kernel: it was not rebooted"),
+            Upgraded::Wholly => format!("{node}: upgraded, and not yet seen to be whole again"),
+        })
+        .collect();
+    if lines.is_empty() {
+        return;
+    }
+    page.gap();
+    page.line("NOT DONE");
+    lines.iter().for_each(|line| page.line(format!("  {line}")));
+}
+
+/// From which version to which: the parts that people ask about, and how many packages.
+fn versions(view: &View, page: &mut Page) {
+    let done: BTreeSet<NodeName> =
+        view.nodes().into_iter().map(|node| node.node).filter(|node| view.upgraded(node) != Upgraded::No).collect();
+    for upgrade in &view.upgrades {
+        let nodes: Vec<&str> = upgrade.nodes.intersection(&done).map(|node| node.as_str()).collect();
+        if nodes.is_empty() {
+            continue;
+        }
+        page.gap();
+        page.line(format!("Packages upgraded on {}: {}", nodes.join(", "), upgrade.packages.len()));
+        for part in Part::ALL {
+            if let Some(change) = upgrade.of(part) {
+                let from = change.from.as_ref().map_or_else(|| "new".to_owned(), ToString::to_string);
+                page.line(format!("  {} {from} → {}", part.name(), change.to));
+            }
+        }
+    }
+}
+
 fn costs(view: &View, page: &mut Page) {
     let (promised, bound) = (&view.promised, &view.bound);
     page.gap();
@@ -75,7 +122,7 @@ fn costs(view: &View, page: &mut Page) {
 
 fn downtime(view: &View, page: &mut Page) {
     page.gap();
-    let downtimes = view.downtimes();
+    let (downtimes, names) = (view.downtimes(), Names::of(&view.names));
     if downtimes.is_empty() {
         page.line("No guest was stopped.");
         return;
@@ -87,7 +134,7 @@ fn downtime(view: &View, page: &mut Page) {
         let planned = view.promised.downtime_s.get(guest).map_or("-".to_owned(), |seconds| duration(*seconds));
         let agreed = view.state.budget_s.as_ref().and_then(|budget| budget.get(guest));
         let agreed = agreed.map_or("-".to_owned(), |seconds| duration(*seconds));
-        table.row([guest.to_string(), format!("{}{still}", duration(down.seconds)), planned, agreed]);
+        table.row([names.with(*guest), format!("{}{still}", duration(down.seconds)), planned, agreed]);
     }
     table.write(page, "  ");
     if let Some(budget) = &view.state.budget_s {
@@ -174,6 +221,11 @@ fn final_check(view: &View, page: &mut Page) {
 /// Everything that did not go as originally planned.
 fn troubles(view: &View, page: &mut Page) {
     let mut lines = Vec::new();
+    // The first one began the run, and handed it to the second before anything was done.
+    let first = view.steps.first().map_or(view.now, |step| step.started);
+    for (at, driver) in view.taken_up.iter().filter(|(at, _)| *at > first) {
+        lines.push(format!("{}  taken up by {driver}: the process before it had left it or died", moment(*at)));
+    }
     for (at, why) in &view.replans {
         lines.push(format!("{}  new plan: {why}", moment(*at)));
     }

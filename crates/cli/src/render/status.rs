@@ -5,6 +5,7 @@ use quorate_core::view::{NodePhase, RunPhase, View};
 
 use super::driver::Standing;
 use super::log;
+use super::names::Names;
 use super::page::Page;
 use super::table::Table;
 use super::units::{duration, moment};
@@ -12,10 +13,10 @@ use super::units::{duration, moment};
 /// How many steps in progress are listed; there are rarely more than the parallel migrations.
 const LISTED: usize = 20;
 
-/// The page. The run's time may differ from the wall clock's (lab), so durations end at its last event.
+/// The page.
 pub(crate) fn status(view: &View, standing: &Standing) -> Page {
     let mut page = Page::default();
-    page.line(headline(view, standing.holder()));
+    page.line(headline(view, standing));
     // Nobody has to work on it while a node is held.
     if view.state.ended.is_none() && view.drained().is_none() {
         standing.lines().iter().for_each(|line| page.line(line));
@@ -37,7 +38,7 @@ pub(crate) fn status(view: &View, standing: &Standing) -> Page {
         };
         let took = match (node.started, node.ended) {
             (Some(from), Some(to)) => duration(to.since_s(from)),
-            (Some(from), None) => format!("{} so far", duration(view.state.last_event.since_s(from))),
+            (Some(from), None) => format!("{} so far", duration(view.now.since_s(from))),
             (None, _) => String::new(),
         };
         table.row([node.node.to_string(), state.to_owned(), format!("{}/{}", node.done, node.total), took]);
@@ -58,7 +59,8 @@ pub(crate) fn reboots(view: &View, word: &str) -> String {
     }
 }
 
-fn headline(view: &View, driver: Option<&str>) -> String {
+fn headline(view: &View, standing: &Standing) -> String {
+    let driver = standing.holder();
     let run = view.state.run.as_ref().map(ToString::to_string).unwrap_or_default();
     let cluster = &view.state.cluster;
     let phase = match (view.phase(), driver) {
@@ -74,7 +76,13 @@ fn headline(view: &View, driver: Option<&str>) -> String {
     };
     match driver {
         Some(driver) => format!("run {run} on {cluster}: {phase} ({driver})"),
-        None => format!("run {run} on {cluster}: {phase}: no process works on this run. `quorate resume` continues it"),
+        None => {
+            let since =
+                standing.last_sign.as_ref().map(|(_, at)| format!(" since {}", moment(*at))).unwrap_or_default();
+            format!(
+                "run {run} on {cluster}: {phase}{since}: no process works on this run. `quorate resume` continues it"
+            )
+        }
     }
 }
 
@@ -93,12 +101,13 @@ fn under_way(view: &View, page: &mut Page) {
     if steps.is_empty() {
         return;
     }
+    let names = Names::of(&view.names);
     page.gap();
     page.line("in progress");
     for step in steps.iter().take(LISTED) {
-        let so_far = duration(view.state.last_event.since_s(step.started));
+        let so_far = duration(view.now.since_s(step.started));
         let waits = if step.attempts == 0 { ", waiting until it can start" } else { "" };
-        page.line(format!("  {} (for {so_far}{waits})", step.title));
+        page.line(format!("  {} (for {so_far}{waits})", names.in_text(&step.title)));
     }
     if steps.len() > LISTED {
         page.line(format!("  and {} more", steps.len() - LISTED));
@@ -121,7 +130,7 @@ fn standing_still(view: &View, page: &mut Page) {
     page.gap();
     page.line(format!("paused: {}", log::paused(pause.cause())));
     for line in pause.lines() {
-        page.line(format!("  {line}"));
+        page.line(format!("  {}", Names::of(&view.names).in_text(&line)));
     }
 }
 
@@ -130,9 +139,10 @@ pub(crate) fn to_undo(view: &View, page: &mut Page) {
     if view.state.open_changes.is_empty() {
         return;
     }
+    let names = Names::of(&view.names);
     page.gap();
     page.line("still to undo");
     for open in &view.state.open_changes {
-        page.line(format!("  {} (since {})", open.undo.kind().title(), moment(open.since)));
+        page.line(format!("  {} (since {})", names.in_text(&open.undo.kind().title()), moment(open.since)));
     }
 }

@@ -16,7 +16,7 @@ pub(super) struct OfferedVersions;
 kinds! {
     Behind { node: NodeName, packages: Vec<String>, severity: Severity } => severity, node,
         ("{node} is not offered what other nodes have or are offered: {}", some(&packages)),
-        ("Read the lists again (quorate preflight --refresh). If it remains, find out why, on {node}: apt-get update (and \
+        ("Read the lists again (quorate preflight). If it remains, find out why, on {node}: apt-get update (and \
           read its warnings), then apt-cache policy PACKAGE, there and on \
           the other node: a mirror that lags behind, another source, a pin in /etc/apt/preferences.d");
 }

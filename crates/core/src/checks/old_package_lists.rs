@@ -12,13 +12,13 @@ pub(super) struct OldPackageLists;
 kinds! {
     Old { node: NodeName, age_s: u64, hides: Severity } => hides, node,
         ("the package lists of {node} are {} old: what it is offered is not known", ago(age_s)),
-        ("Read them again: quorate preflight --refresh, or on {node}: apt-get update (and read its warnings)");
+        ("Read them again: quorate preflight, or on {node}: apt-get update (and read its warnings)");
     Kept { node: NodeName, warning: String } => Severity::Blocking, node,
         ("apt-get update on {node} kept old package lists, so what it is offered is not known: {warning}"),
         ("Make that source answer (on {node}: apt-get update), or disable it, then check again");
     NeverRead { node: NodeName, hides: Severity } => hides, node,
         ("when the package lists of {node} were last read is not known, and so is what it is offered"),
-        ("Read them again: quorate preflight --refresh, or on {node}: apt-get update (and read its warnings)");
+        ("Read them again: quorate preflight, or on {node}: apt-get update (and read its warnings)");
 }
 
 /// What apt says when it could not read a source and went on with what it had: with exit status 0. It is no reading of
@@ -35,7 +35,7 @@ impl Check for OldPackageLists {
          run out. With nothing pending by them the node only seems to be up to date, which is blocking; with updates \
          pending it is a warning, for there may be more. A refresh in which apt warns that a source did not answer, and keeps \
          what it had of it, is blocking. A run reads them again before it plans, and so does \
-         `quorate preflight --refresh`; if that does not help, `apt-get update` on the node says why.";
+         `quorate preflight`; if that does not help, `apt-get update` on the node says why.";
     const WAIVABLE: Waivable = Waivable::Yes;
     const ASKED: Asked = Asked::BeforeARun;
     type Found = Found;

@@ -201,6 +201,11 @@ pub enum Event {
         /// Warnings and worse, and what is waived; the worst first.
         findings: Vec<Finding>,
     },
+    /// The operator wants a pause when the current node is done.
+    PauseAsked {
+        /// Who asked, in words.
+        by: String,
+    },
     /// The run is paused until it is resumed.
     Paused {
         /// Why, with all that is known about it.
@@ -283,6 +288,8 @@ pub enum NotBegun {
     NoPlan(NoPlan),
     /// The plan needs consents that were not given.
     NeedsConsent(BTreeSet<ConsentKind>),
+    /// It is not the plan that was agreed to: in what they differ.
+    AnotherPlan(Vec<String>),
     /// The operator aborted it.
     Aborted,
 }
@@ -293,6 +300,8 @@ pub enum NotBegun {
 pub enum Request {
     /// Pause at the next safe point.
     Pause,
+    /// Pause when the current node is done, before the next one is touched.
+    PauseAfterNode,
     /// Continue.
     Resume,
     /// I agree to these costs; continue.
@@ -364,6 +373,7 @@ impl Event {
             Self::CertificateTakenOver { .. } => "certificate-taken-over",
             Self::OutputKept { .. } => "output-kept",
             Self::FinalCheck { .. } => "final-check",
+            Self::PauseAsked { .. } => "pause-asked",
             Self::Paused { .. } => "paused",
             Self::Resumed { .. } => "resumed",
             Self::AbortBegun { .. } => "abort-begun",

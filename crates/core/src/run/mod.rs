@@ -1,5 +1,6 @@
 //! A run: what happened so far (events, folded to a state) and what to do next (one decision).
 
+mod between;
 mod budget;
 mod decide;
 mod drain;
@@ -14,6 +15,7 @@ mod state;
 mod unsettled;
 mod why_not_done;
 
+pub use between::WhyBetween;
 pub use decide::{Action, Asked, Depth, Guard, Hold, LastLook, Look, NewPlan, Seen, Start, decide, votes_lowered};
 pub use event::{Event, NotBegun, Request, RunKind, RunOutcome, StepOutcome};
 pub use expected::Expected;

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::between::WhyBetween;
 use super::outside::OutsideChange;
 use super::spent::Shortfall;
 use super::why_not_done::WhyNotDone;
@@ -25,6 +26,15 @@ pub enum Pause {
     Operator {
         /// Who asked, in words.
         by: String,
+    },
+    /// One node is done, and the next one has not been touched.
+    BetweenNodes {
+        /// The next node.
+        next: NodeName,
+        /// The nodes that are not done, in the order of the plan.
+        left: Vec<NodeName>,
+        /// Why the run rests here.
+        why: WhyBetween,
     },
     /// The new plan costs something that was not agreed to.
     PlanCostsMore {
@@ -174,7 +184,7 @@ pub enum PauseCause {
 
 const ENDS: &str = "`quorate abort` undoes what the run changed and stops";
 
-const GUESTS_RUN: &str = "nothing else is started; guests keep running where they are";
+const GUESTS_RUN: &str = "nothing else is started; guests that run keep running";
 
 const PLANS_AGAIN: &str = "fix the cause, then `quorate resume` plans again";
 
@@ -185,7 +195,7 @@ impl Pause {
     /// The kind of reason.
     pub fn cause(&self) -> PauseCause {
         match self {
-            Self::Operator { .. } => PauseCause::Operator,
+            Self::Operator { .. } | Self::BetweenNodes { .. } => PauseCause::Operator,
             Self::PlanCostsMore { .. } | Self::MoreDowntime { .. } => PauseCause::NeedsConsent,
             Self::FoundBeforeNode { .. } | Self::FoundAtTheEnd { .. } | Self::NotWhole { .. } => PauseCause::Findings,
             Self::ChangedOutside { .. } => PauseCause::ChangedOutside,
@@ -216,6 +226,14 @@ impl Pause {
     pub fn lines(&self) -> Vec<String> {
         match self {
             Self::Operator { by } => vec![format!("{by} asked for it; `quorate resume` continues")],
+            Self::BetweenNodes { next, left, why } => vec![
+                format!("{next} has not been touched: {why}"),
+                format!(
+                    "no node is out; what was upgraded stays upgraded. Not done yet: {}",
+                    left.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+                ),
+                format!("`quorate resume` begins with {next}; {ENDS}"),
+            ],
             Self::PlanCostsMore { missing, beyond } => costs_more(missing, beyond),
             Self::MoreDowntime { beyond } => vec![
                 beyond.to_string(),
@@ -313,7 +331,7 @@ fn changed_outside(changes: &[OutsideChange], down: &BTreeSet<GuestId>) -> Vec<S
     } else {
         lines.push(format!("not seen to run now: {}. Start what should run", listed(down)));
     }
-    lines.push(GUESTS_RUN.replace("guests keep", "all other guests keep"));
+    lines.push(GUESTS_RUN.to_owned());
     lines.push(format!("find out what happened, then `quorate resume` plans for what is there; or {ENDS}"));
     lines
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::between::WhyBetween;
 use super::event::{Event, RunKind, RunOutcome, StepOutcome};
 use super::expected::Expected;
 use super::outside::OutsideChange;
@@ -49,6 +50,12 @@ pub struct RunState {
     pub spent: BTreeMap<GuestId, Spent>,
     /// The current node: its node step has begun and not ended. A new plan begins with it.
     pub current_node: Option<NodeName>,
+    /// When each node was done.
+    pub done_nodes: BTreeMap<NodeName, UnixMs>,
+    /// Who wants a pause when the current node is done.
+    pub pause_after_node: Option<String>,
+    /// The node that is begun although the run paused before it: the operator let it continue.
+    pub begins_anyway: Option<NodeName>,
     /// Every step that was ever started or found done.
     pub steps: BTreeMap<StepId, StepRecord>,
     /// Orders that were sent and may still take effect, oldest first.
@@ -213,6 +220,7 @@ impl RunState {
                 self.downtime_ended(at, step, outcome);
                 self.step_ended(at, id, step, outcome);
             }
+            Event::PauseAsked { by } => self.pause_after_node = Some(by.clone()),
             Event::Paused { pause } => self.paused = Some(pause.clone()),
             Event::Resumed { .. } => self.resumed(at),
             Event::AbortBegun { .. } => {
@@ -261,7 +269,7 @@ impl RunState {
             record.ended = Some(at);
         }
         if self.node_step_of(id).is_some_and(|node_step| node_step.steps.iter().all(|step| self.is_done(&step.id))) {
-            self.current_node = None;
+            self.done_nodes.extend(self.current_node.take().map(|node| (node, at)));
         }
         if outcome.is_done() {
             self.expected.changed_by(step);
@@ -297,7 +305,13 @@ impl RunState {
 
     /// Steps that had only waited, with nothing sent, start again: by another plan, if this one no longer fits.
     fn resumed(&mut self, at: UnixMs) {
-        self.paused = None;
+        if let Some(Pause::BetweenNodes { next, why, .. }) = self.paused.take() {
+            self.begins_anyway = Some(next);
+            if matches!(why, WhyBetween::TooLate { .. }) {
+                self.policy.between_nodes.until = None;
+            }
+        }
+        self.pause_after_node = None;
         self.unanswered.clear();
         let open = &self.open_changes;
         let changes = |id: &StepId| open.iter().any(|open| open.opened_by == *id);

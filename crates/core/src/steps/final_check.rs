@@ -60,7 +60,7 @@ impl StepKind for FinalCheck {
 
     fn title(&self) -> String {
         let up_to_date = if self.drained { "" } else { " and up to date" };
-        format!("every node a member{up_to_date}, HA idle, Ceph clean")
+        format!("check the whole cluster: every node a member{up_to_date}, HA idle, Ceph clean")
     }
 
     fn profile(&self) -> Profile<'_> {

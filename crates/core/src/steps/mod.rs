@@ -171,6 +171,15 @@ impl Step {
         }
     }
 
+    /// The same step of any run: without the name by which a run finds its own unit again.
+    #[must_use]
+    pub fn of_any_run(&self) -> Self {
+        match self {
+            Self::UpgradePackages(step) => UpgradePackages { unit: "".into(), ..step.clone() }.into(),
+            other => other.clone(),
+        }
+    }
+
     /// Storages that its node's return does not wait for.
     pub fn returns_without(&self) -> Option<&BTreeSet<StorageId>> {
         let Self::WaitBack(back) = self else { return None };

@@ -34,7 +34,7 @@ impl StepKind for RefreshPackages {
     }
 
     fn title(&self) -> String {
-        format!("refresh the package lists of {}", self.node)
+        format!("apt update on {}", self.node)
     }
 
     fn profile(&self) -> Profile<'_> {

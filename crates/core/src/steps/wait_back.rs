@@ -143,7 +143,7 @@ impl StepKind for WaitBack {
     }
 
     fn title(&self) -> String {
-        format!("{} is back: member, links, services, storages, Ceph", self.node)
+        format!("wait for {} to be fully back: member, links, services, storages, Ceph", self.node)
     }
 
     fn profile(&self) -> Profile<'_> {

@@ -22,7 +22,7 @@ impl StepKind for WaitEmpty {
     }
 
     fn title(&self) -> String {
-        format!("{} itself says that nothing runs on it", self.node)
+        format!("check on {} that no guest runs", self.node)
     }
 
     fn profile(&self) -> Profile<'_> {

@@ -32,7 +32,7 @@ impl StepKind for WaitHaIdle {
     }
 
     fn title(&self) -> String {
-        "HA has nothing under way".to_owned()
+        "wait until HA is idle".to_owned()
     }
 
     fn profile(&self) -> Profile<'_> {

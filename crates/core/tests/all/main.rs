@@ -2,6 +2,7 @@
 
 mod deadlines;
 mod decide;
+mod decide_between_nodes;
 mod decide_goes_on;
 mod decide_inputs;
 mod decide_orders;

@@ -10,7 +10,7 @@ type Parser = fn(&str);
 type Shape = fn(&serde_json::Value);
 
 /// The parsers of text in each module of `wire`.
-const PARSERS: [(&str, Parser); 19] = [
+const PARSERS: [(&str, Parser); 20] = [
     ("apt", |text| drop(apt::parse(text))),
     ("boot", |text| drop((boot::kept(text, text), boot::efi_free(text)))),
     ("cfgtool", |text| drop(cfgtool::parse(text))),
@@ -23,6 +23,9 @@ const PARSERS: [(&str, Parser); 19] = [
     ("host", |text| drop((host::dkms_modules(text), host::corosync_complaints(text), host::nics(text, text)))),
     ("ip_address", |text| drop(ip_address::parse(text))),
     ("kernels", |text| drop((kernels::parse_files(text), kernels::parse_pins(text)))),
+    ("migration_log", |text| {
+        let _ = migration_log::transfer(text.lines());
+    }),
     ("pct_list", |text| drop(pct_list::parse(text))),
     ("property", |text| drop((property::Properties::parse(text), property::size_bytes(text)))),
     ("qm_list", |text| drop(qm_list::parse(text))),

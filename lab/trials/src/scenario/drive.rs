@@ -269,6 +269,7 @@ fn in_words(event: &Event) -> Option<Vec<String>> {
         Event::RunStarted { .. }
         | Event::ListsRefreshBegun { .. }
         | Event::ListsRefreshed { .. }
+        | Event::PauseAsked { .. }
         | Event::DriverTookOver { .. }
         | Event::DowntimeAgreed { .. }
         | Event::StepStarted { .. }

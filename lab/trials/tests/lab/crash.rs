@@ -3,6 +3,9 @@
 use quorate_core::steps::verbs;
 use quorate_trials::crash::{Points, Wakes, freezes, matrix, votes_matrix};
 
+/// Only a drain hands a node over. `drain.rs` kills its driver at four of its steps.
+const OF_A_DRAIN: &str = "hand-over";
+
 #[test]
 fn a_run_killed_at_any_point_ends_as_the_reference_does_and_both_runs_have_every_kind_of_step() {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -15,7 +18,7 @@ fn a_run_killed_at_any_point_ends_as_the_reference_does_and_both_runs_have_every
     assert!(votes.failures.is_empty(), "{:#?}", votes.failures);
 
     let mut taken: Vec<String> = upgrade.verbs.into_iter().chain(votes.verbs).collect();
-    let mut all: Vec<String> = verbs().collect();
+    let mut all: Vec<String> = verbs().filter(|verb| *verb != OF_A_DRAIN).collect();
     taken.sort();
     all.sort();
     assert_eq!(taken, all, "every kind of step there is, once in one of the two");

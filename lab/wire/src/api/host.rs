@@ -1,6 +1,7 @@
 //! What one machine reports about its hardware, names, certificates and disks.
 
 use quorate_core::ids::GuestKind;
+use quorate_world::disks::RecordedDisk;
 use serde_json::{Map, Value, json};
 
 use super::cluster::address;
@@ -102,6 +103,17 @@ fn disk_entries(call: &Call<'_>) -> Vec<Map<String, Value>> {
             "serial": format!("{}{number:04}", call.node), "wwn": "unknown", "rpm": 0, "type": "ssd", "wearout": 97,
         }))
     };
+    let recorded = &call.here().surroundings.disks.recorded;
+    if !recorded.is_empty() {
+        let one = |(number, disk): (usize, &RecordedDisk)| {
+            let mut entry = entry(number, "unknown", 0, -1);
+            let own =
+                [("devpath", &disk.device), ("model", &disk.model), ("serial", &disk.serial), ("health", &disk.health)];
+            entry.extend(own.map(|(key, value)| (key.to_owned(), json!(value))));
+            entry
+        };
+        return recorded.iter().enumerate().map(one).collect();
+    }
     let mut list = vec![entry(0, "BIOS boot", super::root_total(call.here()), -1)];
     let osds = call.world.ceph.iter().flat_map(|ceph| &ceph.osds).filter(|(_, osd)| osd.host == call.node);
     for (number, (id, osd)) in osds.enumerate() {

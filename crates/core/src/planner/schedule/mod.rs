@@ -23,7 +23,7 @@ pub(super) fn written(problem: &Problem<'_>, solution: &Solution, ongoing: &Ongo
     let node_steps::Written { node_steps, costs, consents } = node_steps::write(problem, solution, ongoing);
     let bound = bound_of(problem, &costs, solution.unmet);
     let plan = Plan::new(ongoing.parent.clone(), problem.snapshot.taken, node_steps, costs, consents, bound);
-    plan.for_world(world::digest(problem.snapshot, problem.policy))
+    plan.made_for(problem.snapshot, world::digest(problem.snapshot, problem.policy))
 }
 
 /// What the same plan costs.

@@ -17,6 +17,7 @@ pub(super) const POLL_S: u64 = 5;
 pub(super) const POLL_CALMLY_S: u64 = 10;
 
 /// The one thing to do next.
+#[allow(clippy::large_enum_variant, reason = "there is one of it at a time")]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// Read what other processes have asked for.

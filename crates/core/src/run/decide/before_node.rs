@@ -27,7 +27,7 @@ pub(super) fn forbids(finding: &Finding) -> bool {
 }
 
 /// The next node, as long as nothing was done to it: its package lists may have been read again.
-fn still_full(state: &RunState) -> Option<NodeName> {
+pub(super) fn still_full(state: &RunState) -> Option<NodeName> {
     let node_steps = &state.plan.as_ref()?.node_steps;
     let node_step = node_steps.iter().find(|node_step| node_step.steps.iter().any(|step| !state.is_done(&step.id)))?;
     let begun = node_step.steps.iter().filter(|planned| state.steps.contains_key(&planned.id));

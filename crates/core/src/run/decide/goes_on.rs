@@ -28,8 +28,8 @@ pub(super) fn cause_is_gone(state: &RunState, look: &Look) -> Option<Action> {
 
 /// Is the run held by nothing but the time that this step took?
 pub(super) fn waits_only_for(state: &RunState, record: &StepRecord) -> bool {
-    let Some(Pause::StepStuck { step, how: Stuck::Deadline { .. }, .. }) = &state.paused else { return false };
-    record.step == *step
+    let Some(Pause::StepStuck { step, how, .. }) = &state.paused else { return false };
+    matches!(how, Stuck::Deadline { .. }) && record.step == *step
 }
 
 /// The run continues without a person.

@@ -11,6 +11,7 @@
 mod action;
 mod before_node;
 mod begin;
+mod between_nodes;
 mod context;
 mod end;
 mod follow_up;
@@ -73,6 +74,7 @@ fn on_a_look(state: &RunState, seen: &Seen, look: &Look, now: UnixMs, guard: &Gu
         .or_else(|| outside::unanswered(state, look))
         .or_else(|| goes_on::cause_is_gone(state, look))
         .or_else(|| throttle(state, look))
+        .or_else(|| between_nodes::rests(state, seen, now))
         .or_else(|| before_node::found(state, look))
         .or_else(|| plan::to_review(state, look))
         .unwrap_or_else(|| steps(seen, &Context { state, snapshot: &look.snapshot, now, guard }))

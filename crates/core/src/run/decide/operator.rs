@@ -18,6 +18,8 @@ pub(super) fn asked(state: &RunState, seen: &Seen, now: UnixMs) -> Option<Action
     let events = match request.clone() {
         Request::Pause if state.paused.is_some() => Vec::new(),
         Request::Pause => vec![Event::Paused { pause: Pause::Operator { by } }],
+        Request::PauseAfterNode if state.paused.is_some() => Vec::new(),
+        Request::PauseAfterNode => vec![Event::PauseAsked { by }],
         // Only who works on the node knows when that is over.
         Request::Resume if state.handed_over().is_some() => Vec::new(),
         Request::Resume => vec![Event::Resumed { by }],

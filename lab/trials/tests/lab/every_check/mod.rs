@@ -26,7 +26,7 @@ fn with_fresh_lists() -> World {
         let ports = sim.ports();
         refresh(&ports, &stale(&observe(&ports, Look { hosts: Hosts::Nobody, ..Look::full() }).await)).await
     });
-    assert_eq!(refreshed, Refreshed::default());
+    assert_eq!(refreshed, Refreshed { nodes: 3, ..Refreshed::default() });
     sim.world().clone()
 }
 

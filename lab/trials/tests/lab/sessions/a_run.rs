@@ -40,7 +40,9 @@ impl Drop for Driving {
 }
 
 fn drive(session: &Session, verb: &str) -> Driving {
-    let mut child = session.start(&[verb, "--json"]);
+    let mut arguments = vec![verb, "--foreground", "--json"];
+    arguments.extend((verb == "run").then_some("--yes"));
+    let mut child = session.start(&arguments);
     let mut out = child.stdout.take().unwrap();
     // What it prints has to be read, or it would wait for ever.
     std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
@@ -83,7 +85,9 @@ fn demo_lab() -> Lab {
 #[test]
 fn without_the_consents_that_the_plan_asks_for_nothing_is_begun() {
     let lab = demo_lab();
-    lab.session.run(&["run"]).expect(4, &["needs your consent to", "\"shutdown-guests\"", "Nothing was started"]);
+    lab.session
+        .run(&["run", "--yes"])
+        .expect(4, &["needs your consent to", "\"shutdown-guests\"", "Nothing was started"]);
     lab.session.run(&["status"]).expect(0, &["ended before it began"]);
 }
 
@@ -94,10 +98,10 @@ fn a_run_that_is_paused_resumed_and_killed_three_times_ends_whole_and_moves_noth
     session.change_config("[\"restart-containers\"]", "[\"restart-containers\", \"shutdown-guests\", \"eject-media\"]");
     let driving = drive(session, "run");
     wait_for_step(session, "migrate");
-    session.run(&["pause"]).expect(0, &["Sent to anna@", "it pauses at the next safe point"]);
+    session.run(&["pause", "--now"]).expect(0, &["Sent to anna@", "it pauses now"]);
     wait_for_phase(session, "paused");
     session.run(&["status"]).expect(0, &["PAUSED", "by the operator"]);
-    session.run(&["run"]).expect(8, &["has not ended"]);
+    session.run(&["run", "--yes"]).expect(8, &["has not ended"]);
     session.run(&["approve"]).expect(2, &["needs no consent beyond those given"]);
     session.run(&["approve", "eject-media"]).expect(0, &["consent to eject-media"]);
     wait_for("the approval", || {
@@ -133,6 +137,33 @@ fn a_run_that_is_paused_resumed_and_killed_three_times_ends_whole_and_moves_noth
 }
 
 #[test]
+fn a_run_follows_exactly_the_plan_that_was_agreed_to_or_begins_nothing() {
+    let lab = demo_lab();
+    let session = &lab.session;
+    session.change_config("[\"restart-containers\"]", "[\"restart-containers\", \"shutdown-guests\", \"eject-media\"]");
+    session.run(&["plan", "--out", "plan.json"]).expect(0, &["Plan "]);
+    let plan: Value = serde_json::from_str(&session.read("plan.json")).unwrap();
+    let id = plan["id"].as_str().unwrap();
+
+    let config = session.read("quorate.toml");
+    session.change_config("[policy]", "[policy]\nlast = [\"pve2\"]");
+    let other = session.run(&["run", "--yes", "--plan", "plan.json"]);
+    other.expect(4, &["the plan is not the one that was agreed to", "not any more: migrate", "new: migrate"]);
+    session.run(&["run", "--yes", "--plan", &id[..12]]).expect(4, &["the plan of now is"]);
+    session.run(&["log"]).expect(0, &["ended before it began"]);
+
+    session.write("quorate.toml", &config);
+    let arguments = ["run", "--yes", "--foreground", "--json", "--plan", &id[..12]];
+    let mut child = session.start(&arguments);
+    let mut out = child.stdout.take().unwrap();
+    std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
+    let driving = Driving(child);
+    wait_for_step(session, "migrate");
+    session.run(&["abort"]).expect(0, &[]);
+    assert_eq!(driving.exit_code(), 11);
+}
+
+#[test]
 fn a_waiver_is_shown_before_the_run_and_its_reason_is_in_the_journal_and_in_the_report() {
     let lab = demo_lab();
     let session = &lab.session;
@@ -154,8 +185,11 @@ fn a_waiver_is_shown_before_the_run_and_its_reason_is_in_the_journal_and_in_the_
 
     // The same on the command line, by the user who types it.
     session.write("quorate.toml", &config);
-    session.run(&["run", "--waive", "quorum-margin=I feel lucky"]).expect(2, &["quorum-margin is never waived"]);
-    let mut driving = session.start(&["run", "--json", "--waive", "disk-space:pve1=the copy ends at noon"]);
+    session
+        .run(&["run", "--yes", "--waive", "quorum-margin=I feel lucky"])
+        .expect(2, &["quorum-margin is never waived"]);
+    let mut driving =
+        session.start(&["run", "--yes", "--foreground", "--json", "--waive", "disk-space:pve1=the copy ends at noon"]);
     let mut out = driving.stdout.take().unwrap();
     std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
     let driving = Driving(driving);

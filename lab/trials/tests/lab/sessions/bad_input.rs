@@ -119,7 +119,7 @@ fn wrong_credentials_are_named_and_never_shown() {
     let lab = Lab::start(FACTOR, "");
     let config = lab.session.read("quorate.toml");
     lab.session.change_config(between(&config, "token-secret = \"", "\""), "00000000-secret");
-    let outcome = lab.session.run(&["run"]);
+    let outcome = lab.session.run(&["run", "--yes"]);
     outcome.expect(5, &["pve1 does not accept the credentials", "[auth] token-id", "pveum user token list"]);
     assert!(!outcome.err.contains("00000000-secret"), "{}", outcome.err);
 
@@ -162,7 +162,7 @@ fn a_privilege_that_is_missing_is_named_and_forbids_a_run() {
     lab.session.change_config(between(&config, "token-id = \"", "\""), "quorate@pve!look");
     lab.session.change_config(between(&config, "token-secret = \"", "\""), "0-1-2");
     lab.session.run(&["preflight"]).expect(3, &["BLOCKING", "token-privileges", "VM.Migrate"]);
-    lab.session.run(&["run"]).expect(3, &["BLOCKING", "VM.Migrate"]);
+    lab.session.run(&["run", "--yes"]).expect(3, &["BLOCKING", "VM.Migrate"]);
     lab.session.run(&["status"]).expect(0, &["ended before it began"]);
 }
 
@@ -179,7 +179,7 @@ fn a_cluster_without_quorum_is_reported_and_nothing_is_begun() {
     });
     let words =
         ["the cluster has no quorum: pve1 sees 1 of 3 votes, 2 are needed", "quorate recover", "Nothing was changed"];
-    lab.session.run(&["run"]).expect(3, &words);
+    lab.session.run(&["run", "--yes"]).expect(3, &words);
     lab.session.run(&["preflight"]).expect(3, &["BLOCKING", "pve1 is not quorate: 1 of 3 votes, 2 needed"]);
 }
 
@@ -189,10 +189,10 @@ fn a_journal_of_a_newer_version_is_refused_with_both_versions() {
     let path = lab.session.dir.join("quorate.db");
     drop(Journal::open(&path, Mode::Drive).unwrap());
     set_user_version(&path, 2003);
-    lab.session.run(&["run"]).expect(9, &["has format 2.3", "up to 1.1", "newer Quorate"]);
+    lab.session.run(&["run", "--yes"]).expect(9, &["has format 2.3", "up to 1.2", "newer Quorate"]);
     lab.session.run(&["status"]).expect(9, &["has format 2.3"]);
     lab.session.write("quorate.db", "no database, but a text that was put there by mistake");
-    lab.session.run(&["run"]).expect(9, &["is not a journal of Quorate", "[journal] path"]);
+    lab.session.run(&["run", "--yes"]).expect(9, &["is not a journal of Quorate", "[journal] path"]);
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn a_second_driver_is_refused_with_the_name_of_the_first() {
     journal
         .acquire_lease(&Holder::this_process("ben@desk, process 7", "00000000000000aa".into()), &"r1".into(), now, 100)
         .unwrap();
-    lab.session.run(&["run"]).expect(8, &["ben@desk, process 7 works on", "quorate status"]);
+    lab.session.run(&["run", "--yes"]).expect(8, &["ben@desk, process 7 works on", "quorate status"]);
 }
 
 #[test]
@@ -240,7 +240,7 @@ fn files_that_others_can_read_or_write_are_refused_with_the_command_that_mends_t
 
     drop(Journal::open(&session.dir.join("quorate.db"), Mode::Drive).unwrap());
     mode("quorate.db", 0o666);
-    session.run(&["run"]).expect(9, &["the journal is not used", "(mode 666)", "chmod 600"]);
+    session.run(&["run", "--yes"]).expect(9, &["the journal is not used", "(mode 666)", "chmod 600"]);
     session.run(&["status"]).expect(9, &["the journal is not used", "chmod 600"]);
 }
 

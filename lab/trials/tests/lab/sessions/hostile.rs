@@ -55,7 +55,7 @@ fn hostile_names_tags_and_answers_reach_no_terminal_no_page_and_no_shell() {
     assert!(!page.contains("<script") && page.contains("&lt;script&gt;"), "the page has it as text");
 
     // A node that answers with the same, while a run is under way: in the journal, the log and the status.
-    let mut driver = session.start(&["run"]);
+    let mut driver = session.start(&["run", "--yes", "--foreground"]);
     let mut shown = driver.stdout.take().unwrap();
     let heard = std::thread::spawn(move || {
         let mut all = String::new();

@@ -29,7 +29,9 @@ fn hear(driver: &mut Child, lines: u64) -> u64 {
 /// Drives until so many lines were heard and so much time has passed after the last, then kills; true if the run was
 /// still going on.
 fn drive_and_kill(session: &Session, verb: &str, lines: u64, then: Duration) -> bool {
-    let mut driver = session.start(&[verb, "--json"]);
+    let mut arguments = vec![verb, "--foreground", "--json"];
+    arguments.extend((verb == "run").then_some("--yes"));
+    let mut driver = session.start(&arguments);
     let heard = hear(&mut driver, lines);
     std::thread::sleep(then);
     let alive = driver.try_wait().unwrap().is_none();

@@ -14,3 +14,4 @@ mod preflight;
 mod recover;
 mod secrets;
 mod session;
+mod terminal;

@@ -42,7 +42,7 @@ fn two_nodes_die_and_recover_says_why_what_threatens_and_what_can_be_done() {
     until(session, &[&lower[..], &both].concat(), 0, &["lowered"]);
     until(session, &["recover"], 0, &["the cluster has quorum: 1 votes, 1 needed"]);
     session.run(&["status"]).expect(0, &["still to undo", "expect 3 votes again"]);
-    session.run(&["run"]).expect(8, &["has not ended"]);
+    session.run(&["run", "--yes"]).expect(8, &["has not ended"]);
     session.run(&["log"]).expect(0, &["confirms", "I have seen that pve2 is off", "pvecm expected 1"]);
 
     fault(&["power-on", "pve1"]);

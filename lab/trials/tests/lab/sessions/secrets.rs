@@ -68,7 +68,7 @@ fn a_secret_in_the_configuration_the_answers_or_the_environment_is_in_nothing_th
     let lab = demo_lab();
     let session = &lab.session;
     let secret = secret(session);
-    let mut driver = session.start(&["run", "--json", "-vvv", "--log-file", "trace.log"]);
+    let mut driver = session.start(&["run", "--yes", "--foreground", "--json", "-vvv", "--log-file", "trace.log"]);
     let heard = heard(&mut driver);
     wait_for("guests move", || {
         let log = session.run(&["log"]).out;
@@ -160,7 +160,7 @@ fn a_secret_in_the_output_of_a_package_is_in_no_form_in_journal_log_or_export() 
     let id = before.split_once("token-id = \"").unwrap().1.split('"').next().unwrap();
     let mine = before.replace(id, "root@pam!leak").replace(&own, LEAKED);
     session.write("quorate.toml", &format!("{mine}{POLICY}"));
-    let mut driver = session.start(&["run", "--json", "-vvv", "--log-file", "trace.log"]);
+    let mut driver = session.start(&["run", "--yes", "--foreground", "--json", "-vvv", "--log-file", "trace.log"]);
     let heard = heard(&mut driver);
     let log = wait_for("the package fails", || {
         let log = session.run(&["log"]).out;
@@ -188,7 +188,7 @@ fn a_secret_in_the_output_of_a_package_is_in_no_form_in_journal_log_or_export() 
 fn a_full_disk_ends_the_driver_before_anything_that_is_not_written_down_and_resume_completes() {
     let lab = demo_lab();
     let session = &lab.session;
-    let script = format!("trap '' XFSZ; ulimit -f 700; exec {PROGRAMS} quorate run --json");
+    let script = format!("trap '' XFSZ; ulimit -f 700; exec {PROGRAMS} quorate run --yes --foreground --json");
     let mut shell = Command::new("bash");
     shell.args(["-c", &script]).current_dir(&session.dir).env("USER", "anna");
     let full = shell.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).output().unwrap();

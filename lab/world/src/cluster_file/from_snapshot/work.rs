@@ -88,7 +88,8 @@ fn task(world: &mut World, job: &Job) {
 
 /// The token lacks what it lacked: on each path all that the administrator has, without these.
 fn privileges(world: &mut World, snapshot: &Snapshot) {
-    let lacking = snapshot.missing_privileges.known().into_iter().flatten();
+    let all = [&snapshot.missing_privileges, &snapshot.missing_for_volumes];
+    let lacking = all.into_iter().filter_map(|missing| missing.known()).flatten();
     let mut by_path: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for (path, privilege) in lacking.filter_map(|text| text.split_once(' ')) {
         by_path.entry(path).or_default().insert(privilege);

@@ -54,7 +54,7 @@ const ASKED: &[Asked] = &[
     Asked {
         folder: "crates/pve/src/observe/",
         package: TRIALS,
-        tests: &["--test", "lab", "--", "moves_that_pve_promises"],
+        tests: &["--test", "lab", "--", "moves_that_pve_promises", "before_each_node"],
     },
     Asked { folder: "crates/pve/src/live/", package: TRIALS, tests: &["--test", "lab", "--", "lab_serves"] },
     Asked { folder: "crates/core/src/time_left.rs", package: CORE, tests: &["--lib", "--", "time_left::"] },
@@ -205,6 +205,21 @@ mod tests {
             let text = std::fs::read_to_string(crate::root().join(path)).unwrap_or_else(|why| panic!("{path}: {why}"));
             assert_eq!(text.matches(from).count(), 1, "{name}: {from:?} in {path}");
             assert_ne!(from, to, "{name}");
+        }
+    }
+
+    /// What is written behind a switch has to be an expression: half a block or a whole statement would keep all of them
+    /// from being compiled.
+    #[test]
+    fn every_mutation_is_a_whole_expression_on_both_sides() {
+        for Mutation { name, from, to, .. } in mutations() {
+            for side in [from, to] {
+                let is_even = |open: char, close: char| side.matches(open).count() == side.matches(close).count();
+                let is_whole =
+                    is_even('(', ')') && is_even('[', ']') && is_even('{', '}') && !side.ends_with([',', ';']);
+                let is_a_head = ["for ", "let ", "match ", "while "].iter().any(|word| side.starts_with(word));
+                assert!(is_whole && !is_a_head, "{name}: {side:?}");
+            }
         }
     }
 }

@@ -19,7 +19,7 @@ use upgrades::upgrades;
 
 pub use no_plan::{Bond, Missing, NoPlan, Reason};
 pub use no_room::{Help, Hindrance, Hole, NoRoom, Proof, Relaxation};
-pub use upgrades::{PackageChange, Part, Upgrade};
+pub use upgrades::{PackageChange, Upgrade};
 pub use why::{BoundWhy, MoveWhy, NodeWhy, RebootWhy, StepWhy};
 pub use why_no_plan::WhyNoPlan;
 

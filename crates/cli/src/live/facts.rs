@@ -1,6 +1,6 @@
 //! All that is known of a run at one moment.
 
-use quorate_core::ids::{GuestId, UnixMs};
+use quorate_core::ids::UnixMs;
 use quorate_core::progress::{Glance, Progress};
 use quorate_core::view::View;
 use quorate_journal::Entry;
@@ -41,17 +41,8 @@ impl Facts<'_> {
         }
     }
 
-    /// The same text with the names of guests behind their ids.
-    pub(crate) fn named(&self, text: &str) -> String {
-        let word = |word: &str| GuestId::parse(word).map_or_else(|| word.to_owned(), |guest| self.guest(guest));
-        text.split(' ').map(word).collect::<Vec<_>>().join(" ")
-    }
-
-    /// `vm:114 voip`.
-    pub(crate) fn guest(&self, guest: GuestId) -> String {
-        match self.glance().and_then(|glance| glance.names.get(&guest)) {
-            Some(name) => format!("{guest} {name}"),
-            None => Names::of(&self.view.names).with(guest),
-        }
+    /// The names of guests: as they were last seen, or else as the plans have them.
+    pub(crate) fn names(&self) -> Names<'_> {
+        Names::of(&self.view.names).or_newer(self.glance().map(|glance| &glance.names))
     }
 }

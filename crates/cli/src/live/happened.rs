@@ -29,7 +29,7 @@ pub(super) fn events(facts: &Facts<'_>) -> Vec<(UnixMs, String, Tone)> {
         };
         if let Some(tone) = tone(event) {
             let took = took.map(|took| format!("  ({})", clock(took))).unwrap_or_default();
-            told.push((*at, facts.named(&log::headline(event)) + &took, tone));
+            told.push((*at, facts.names().in_text(&log::headline(event)) + &took, tone));
         }
     }
     told.split_off(told.len().saturating_sub(LAST_EVENTS))

@@ -219,7 +219,7 @@ fn moving(facts: &Facts<'_>, now: UnixMs) -> Vec<Moving> {
     let begun = facts.view.under_way().filter(|step| step.attempts > 0);
     let moves = begun.filter_map(|step| Some((step, step.step.moves()?)));
     let each = moves.map(|(step, of)| Moving {
-        guest: facts.guest(of.guest),
+        guest: facts.names().with(of.guest),
         way: format!("{}→{}", of.from, of.to),
         transfer: facts.progress.and_then(|progress| progress.moving.get(&of.guest)).copied(),
         for_s: now.since_s(step.started),
@@ -232,7 +232,7 @@ fn down(facts: &Facts<'_>, now: UnixMs) -> Vec<Down> {
     let state = &facts.view.state;
     let lying = state.spent.iter().filter(|(_, spent)| spent.since.is_some());
     let each = lying.map(|(guest, spent)| Down {
-        guest: facts.guest(*guest),
+        guest: facts.names().with(*guest),
         for_s: spent.seconds(now),
         agreed_s: state.budget_s.as_ref().map(|budget| budget.get(guest).copied().unwrap_or(0)),
     });

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use quorate_core::checks::{Finding, Severity};
 use quorate_core::ids::{GuestId, GuestKind, UnixMs};
-use quorate_core::plan::{Part, Plan};
+use quorate_core::plan::Plan;
 use quorate_core::planner::report::Report;
 use quorate_core::policy::Policy;
 use quorate_core::snapshot::Snapshot;
@@ -66,13 +66,7 @@ fn upgrades(page: &mut Page, plan: &Plan) {
         page.line("  upgrade   no packages");
     }
     for upgrade in &plan.upgrades {
-        let mut parts = Vec::new();
-        for part in Part::ALL {
-            if let Some(change) = upgrade.of(part) {
-                let from = change.from.as_ref().map_or_else(|| "new".to_owned(), ToString::to_string);
-                parts.push(format!("{} {from} → {}", part.name(), change.to));
-            }
-        }
+        let mut parts: Vec<String> = upgrade.parts().collect();
         let count = upgrade.packages.len();
         let nodes: Vec<&str> = upgrade.nodes.iter().map(|node| node.as_str()).collect();
         let on = if plan.upgrades.len() == 1 { format!("each of {} nodes", nodes.len()) } else { nodes.join(" ") };
@@ -104,14 +98,14 @@ fn down(page: &mut Page, about: &About<'_>) {
         return;
     }
     let allowed_s = about.plan.downtime_allowed_s(about.policy);
-    let (mut long, short): (BTreeMap<GuestId, u64>, BTreeMap<GuestId, u64>) =
+    let (long, short): (BTreeMap<GuestId, u64>, BTreeMap<GuestId, u64>) =
         downtime_s.iter().map(|(guest, seconds)| (*guest, *seconds)).partition(|(_, seconds)| *seconds >= NAMED_FROM_S);
-    let mut parts: Vec<String> = Vec::new();
-    while let Some((guest, seconds)) = long.pop_first() {
-        let name = about.snapshot.guests.get(&guest).map_or("", |guest| guest.name.as_str());
-        let at_most = allowed_s.get(&guest).map_or(0, |seconds| *seconds);
-        parts.push(format!("{guest} {name} ~{} (at most {})", duration(seconds), duration(at_most)));
-    }
+    let named = |(guest, seconds): (&GuestId, &u64)| {
+        let name = about.snapshot.guests.get(guest).map_or("", |guest| guest.name.as_str());
+        let at_most = allowed_s.get(guest).copied().unwrap_or(0);
+        format!("{guest} {name} ~{} (at most {})", duration(*seconds), duration(at_most))
+    };
+    let mut parts: Vec<String> = long.iter().map(named).collect();
     if parts.len() > MOST_NAMED {
         let more = parts.split_off(MOST_NAMED).len();
         parts.push(format!("{more} more for over a minute"));
@@ -154,14 +148,9 @@ fn consents(page: &mut Page, about: &About<'_>) {
 }
 
 fn notes(page: &mut Page, findings: &[Finding]) {
-    let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
-    let (warnings, waived) = (count(Severity::Warning), count(Severity::Waived));
-    if warnings + waived > 0 {
-        let of_note: Vec<Finding> = findings
-            .iter()
-            .filter(|finding| matches!(finding.severity, Severity::Warning | Severity::Waived))
-            .cloned()
-            .collect();
+    let is_of_note = |finding: &&Finding| matches!(finding.severity, Severity::Warning | Severity::Waived);
+    let of_note: Vec<Finding> = findings.iter().filter(is_of_note).cloned().collect();
+    if !of_note.is_empty() {
         page.line(format!("  noted     {} (`quorate preflight` shows them)", preflight::summary(&of_note)));
     }
 }
@@ -173,8 +162,7 @@ pub(crate) fn packages(plan: &Plan) -> Page {
         let nodes: Vec<&str> = upgrade.nodes.iter().map(|node| node.as_str()).collect();
         page.line(format!("{}:", nodes.join(" ")));
         for change in &upgrade.packages {
-            let from = change.from.as_ref().map_or_else(|| "new".to_owned(), ToString::to_string);
-            page.line(format!("  {} {from} → {}", change.name, change.to));
+            page.line(format!("  {} {}", change.name, change.versions()));
         }
     }
     page

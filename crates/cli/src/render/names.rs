@@ -4,19 +4,32 @@ use std::collections::BTreeMap;
 
 use quorate_core::ids::GuestId;
 
-/// The names of the guests that a run is about, as far as its plans have named them.
+/// The names of the guests that a run is about, as far as they are known.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Names<'a>(&'a BTreeMap<GuestId, String>);
+pub(crate) struct Names<'a> {
+    known: &'a BTreeMap<GuestId, String>,
+    newer: Option<&'a BTreeMap<GuestId, String>>,
+}
 
 impl<'a> Names<'a> {
-    /// Of these.
-    pub(crate) fn of(names: &'a BTreeMap<GuestId, String>) -> Self {
-        Self(names)
+    /// As its plans have named them.
+    pub(crate) fn of(known: &'a BTreeMap<GuestId, String>) -> Self {
+        Self { known, newer: None }
+    }
+
+    /// These come first: they were seen later.
+    pub(crate) fn or_newer(self, newer: Option<&'a BTreeMap<GuestId, String>>) -> Self {
+        Self { newer, ..self }
+    }
+
+    fn get(&self, guest: GuestId) -> Option<&str> {
+        let newer = self.newer.and_then(|newer| newer.get(&guest));
+        newer.or_else(|| self.known.get(&guest)).map(String::as_str)
     }
 
     /// `vm:114 voip`; the id alone where the name is not known.
     pub(crate) fn with(&self, guest: GuestId) -> String {
-        match self.0.get(&guest) {
+        match self.get(guest) {
             Some(name) => format!("{guest} {name}"),
             None => guest.to_string(),
         }
@@ -34,8 +47,8 @@ impl<'a> Names<'a> {
             named.push_str(id);
             let is_a_word = !before.ends_with(|c: char| c.is_alphanumeric() || ".:-_/".contains(c))
                 && !after.starts_with(|c: char| c.is_alphanumeric() || "-_/".contains(c));
-            let name = id[3..].parse().ok().filter(|_| is_a_word).and_then(|vmid| self.0.get(&of_kind(&id[..2], vmid)));
-            if let Some(name) = name.filter(|name| !after.trim_start().starts_with(name.as_str())) {
+            let name = GuestId::parse(id).filter(|_| is_a_word).and_then(|guest| self.get(guest));
+            if let Some(name) = name.filter(|name| !after.trim_start().starts_with(name)) {
                 named.push(' ');
                 named.push_str(name);
             }
@@ -44,10 +57,6 @@ impl<'a> Names<'a> {
         named.push_str(rest);
         named
     }
-}
-
-fn of_kind(kind: &str, vmid: u32) -> GuestId {
-    if kind == "vm" { GuestId::vm(vmid) } else { GuestId::ct(vmid) }
 }
 
 #[cfg(test)]

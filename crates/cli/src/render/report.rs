@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use quorate_core::ids::NodeName;
-use quorate_core::plan::Part;
 use quorate_core::run::{PauseCause, StepOutcome, WhyNotDone};
 use quorate_core::steps::OnNode;
 use quorate_core::view::{FinalCheckView, NodePhase, NodeView, RunPhase, Upgraded, View};
@@ -94,12 +93,7 @@ fn versions(view: &View, page: &mut Page) {
         }
         page.gap();
         page.line(format!("Packages upgraded on {}: {}", nodes.join(", "), upgrade.packages.len()));
-        for part in Part::ALL {
-            if let Some(change) = upgrade.of(part) {
-                let from = change.from.as_ref().map_or_else(|| "new".to_owned(), ToString::to_string);
-                page.line(format!("  {} {from} → {}", part.name(), change.to));
-            }
-        }
+        upgrade.parts().for_each(|part| page.line(format!("  {part}")));
     }
 }
 

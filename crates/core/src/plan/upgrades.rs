@@ -29,8 +29,8 @@ pub struct PackageChange {
 }
 
 /// A part of the system that people ask about first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+#[derive(Clone, Copy)]
+enum Part {
     /// Proxmox VE itself, by its manager.
     Pve,
     /// The kernel that boots by default.
@@ -41,10 +41,10 @@ pub enum Part {
 
 impl Part {
     /// All, in the order in which they are named.
-    pub const ALL: [Self; 3] = [Self::Pve, Self::Kernel, Self::Ceph];
+    const ALL: [Self; 3] = [Self::Pve, Self::Kernel, Self::Ceph];
 
     /// As people name it.
-    pub fn name(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Self::Pve => "PVE",
             Self::Kernel => "kernel",
@@ -64,10 +64,21 @@ impl Part {
     }
 }
 
+impl PackageChange {
+    /// `9.1.1 → 9.1.4`, or `new → 9.1.4`.
+    pub fn versions(&self) -> String {
+        let from = self.from.as_ref().map_or_else(|| "new".to_owned(), ToString::to_string);
+        format!("{from} → {}", self.to)
+    }
+}
+
 impl Upgrade {
-    /// The change of a part, if it changes.
-    pub fn of(&self, part: Part) -> Option<&PackageChange> {
-        self.packages.iter().find(|package| part.is_told_by(&package.name))
+    /// The parts that change, `PVE 9.1.1 → 9.1.4`.
+    pub fn parts(&self) -> impl Iterator<Item = String> {
+        Part::ALL.into_iter().filter_map(|part| {
+            let change = self.packages.iter().find(|package| part.is_told_by(&package.name))?;
+            Some(format!("{} {}", part.name(), change.versions()))
+        })
     }
 }
 

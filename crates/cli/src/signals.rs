@@ -1,4 +1,4 @@
-//! Signals that tell a process to stop. SIGHUP is none: a terminal that is closed ends nothing.
+//! Signals that tell a process to stop. For one that works on a run SIGHUP is none: a terminal that is closed ends nothing.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch::{Receiver, channel};
@@ -6,13 +6,22 @@ use tokio::sync::watch::{Receiver, channel};
 use crate::exit::Exit;
 use crate::failure::Failure;
 
-/// Counts SIGINT and SIGTERM from the moment that it listens.
+/// Counts the signals from the moment that it listens.
 #[derive(Clone)]
 pub(crate) struct Signals(Receiver<u32>);
 
 impl Signals {
-    /// From now on these signals, and SIGHUP, end nothing by themselves.
+    /// SIGINT and SIGTERM. From now on these, and SIGHUP, end nothing by themselves.
     pub(crate) fn listen() -> Result<Self, Failure> {
+        Self::counting(false)
+    }
+
+    /// The same with SIGHUP: a terminal that is gone answers no question.
+    pub(crate) fn while_asking() -> Result<Self, Failure> {
+        Self::counting(true)
+    }
+
+    fn counting(hang_ups: bool) -> Result<Self, Failure> {
         let (mut interrupt, mut terminate) = (of(SignalKind::interrupt())?, of(SignalKind::terminate())?);
         let mut hang_up = of(SignalKind::hangup())?;
         let (came, seen) = channel(0);
@@ -21,12 +30,21 @@ impl Signals {
                 tokio::select! {
                     Some(()) = interrupt.recv() => came.send_modify(|count| *count += 1),
                     Some(()) = terminate.recv() => came.send_modify(|count| *count += 1),
-                    Some(()) = hang_up.recv() => {}
+                    Some(()) = hang_up.recv() => came.send_modify(|count| *count += u32::from(hang_ups)),
                     else => break,
                 }
             }
         });
         Ok(Self(seen))
+    }
+
+    /// The work, unless a signal came or comes before it is done.
+    pub(crate) async fn unless<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.clone().stop(1) => None,
+            done = work => Some(done),
+        }
     }
 
     /// Ready when so many came.

@@ -20,7 +20,7 @@ use crate::terminal::{self, ask, somebody_is_there};
 /// How often the lock in the cluster is renewed while somebody reads and thinks.
 const KEEP: Duration = Duration::from_secs(15);
 
-/// So many answers that are none, and the question is taken for refused.
+/// So many words that are not the cluster's name, and the question is taken for refused.
 const TRIES: usize = 5;
 
 /// What a person said.
@@ -46,7 +46,8 @@ pub(super) async fn asked(about: &About<'_>, missing: BTreeSet<ConsentKind>, dri
         }
     }
     let name = about.snapshot.cluster_name.known().map_or("", String::as_str);
-    for _ in 0..TRIES {
+    let mut tries = 0;
+    while tries < TRIES {
         ask("[s]teps [c]ommands [p]ackages    Type the cluster's name to begin:").await;
         match answer(driver).await.as_deref() {
             Some(word) if !name.is_empty() && word == name => return Word::Begin(missing),
@@ -54,19 +55,21 @@ pub(super) async fn asked(about: &About<'_>, missing: BTreeSet<ConsentKind>, dri
             Some("c") => shown(about, Detail::Commands).print_err(),
             Some("p") => render::begin::packages(about.plan).print_err(),
             None | Some("n" | "no" | "q" | "quit") => return Word::No,
-            Some(_) => render::begin::page(about).print_err(),
+            Some(_) => {
+                tries += 1;
+                render::begin::page(about).print_err();
+            }
         }
     }
     Word::No
 }
 
-/// A line, while the lock is kept; none at the end of the input and after ctrl-C.
+/// A line, while the lock is kept; none at the end of the input.
 #[allow(clippy::disallowed_methods, reason = "a person thinks in real time")]
 async fn answer(driver: &Driver<'_>) -> Option<String> {
     loop {
         tokio::select! {
             line = terminal::line() => return line,
-            _ = tokio::signal::ctrl_c() => return None,
             () = tokio::time::sleep(KEEP) => driver.keep_lock().await,
         }
     }

@@ -15,7 +15,7 @@ use super::driver_process::Foreground;
 use super::guests;
 use super::plan::no_plan;
 use super::preflight::{blocks, demand_quorum};
-use super::run::{Begun, WordArgs, demand_no_open_run, handed_over, worded};
+use super::run::{Begun, WordArgs, demand_no_open_run, handed_over, nothing_begun, worded};
 use super::watch::Lines;
 use super::who::{how_it_ended, this_driver};
 use crate::context::{Context, Format};
@@ -24,6 +24,7 @@ use crate::failure::Failure;
 use crate::render;
 use crate::render::page::print_json;
 use crate::render::plan::Detail;
+use crate::signals::Signals;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -75,6 +76,7 @@ async fn begin(
     guests::ask(&with_guests_of(&before, node), &mut policy, context)?;
     let cluster = before.cluster_name.known().cloned().unwrap_or_default();
     let (mut lines, mut silent) = (Lines::new(context.format()), Silent);
+    let stop = Signals::while_asking()?;
     let (this_run, watcher) = ((run, cluster, policy), args.word.watcher(&mut lines, &mut silent));
     let mut driver = Driver::open_drain(connection.ports, journal, &this_driver(), node.clone(), this_run, watcher)?
         .known_nodes(known_nodes)
@@ -83,8 +85,10 @@ async fn begin(
     if let Some(ended) = driver.take_lock().await? {
         return Ok(Begun::Ended(how_it_ended(&ended)));
     }
-    let prepared = driver.prepare_drain(node).await?;
-    worded(&args.word, None, driver, &prepared, (journal, clock.now()), context).await
+    let Some(prepared) = stop.unless(driver.prepare_drain(node)).await else {
+        return nothing_begun(driver, context).await;
+    };
+    worded(&args.word, None, (driver, stop), &prepared?, (journal, clock.now()), context).await
 }
 
 /// What stands in the way, and the plan.

@@ -80,7 +80,7 @@ async fn watched(
                 (Left::Detached, None) => return Ok(How::Detached),
                 (Left::Stop, None) => return Ok(How::Stop),
                 (_, Some(status)) => return Ok(How::Over(status)),
-                (_, None) => return Ok(How::Over(ended_soon(driver).await?)),
+                (_, None) => return Ok(How::Over(ended_soon(driver).await?.ok_or_else(still_there)?)),
             },
             _ = hang_up.recv() => return Ok(How::HungUp),
             _ = terminate.recv() => return Ok(How::Stop),
@@ -106,15 +106,15 @@ async fn watched(
     }
 }
 
-/// The journal says that the run rests: its driver has nothing left to do but to end.
-async fn ended_soon(driver: &mut Process) -> Result<ExitStatus, Failure> {
+/// How it ended, if it does that soon: it has nothing left to do, or was told to stop.
+async fn ended_soon(driver: &mut Process) -> Result<Option<ExitStatus>, Failure> {
     for _ in 0..STOPS_WITHIN.as_millis() / LOOK.as_millis() {
         if let Some(status) = driver.ended().map_err(lost)? {
-            return Ok(status);
+            return Ok(Some(status));
         }
         a_moment().await;
     }
-    Err(lost(std::io::Error::other("it does not end, although the run rests")))
+    Ok(None)
 }
 
 #[allow(clippy::disallowed_methods, reason = "a person watches in real time")]
@@ -161,14 +161,18 @@ fn left(run: &RunId) -> Exit {
 /// Stops the driver, and says what is not as it was.
 async fn stop(mut driver: Process, journal: &Journal, run: &RunId, context: &Context) -> Result<Exit, Failure> {
     driver.stop();
-    ended_soon(&mut driver).await?;
+    if ended_soon(&mut driver).await?.is_none() {
+        // Told again it does not wait until its lock in the cluster is released.
+        driver.stop();
+        ended_soon(&mut driver).await?.ok_or_else(still_there)?;
+    }
     let view = super::status::view(journal, run)?.looked_at(context.run_now());
     render::stopped::stopped(&view).print_err();
     Ok(Exit::Stopped)
 }
 
 /// The driver's exit code is this command's, and what it had to say is said here.
-fn concluded(driver: &Process, status: std::process::ExitStatus, format: Format) -> Exit {
+fn concluded(driver: &Process, status: ExitStatus, format: Format) -> Exit {
     let mut page = Page::default();
     for line in driver.said().lines() {
         match format {
@@ -188,6 +192,10 @@ fn concluded(driver: &Process, status: std::process::ExitStatus, format: Format)
         },
         |(exit, _)| *exit,
     )
+}
+
+fn still_there() -> Failure {
+    lost(std::io::Error::other("it should have ended by now, and has not"))
 }
 
 fn lost(error: std::io::Error) -> Failure {

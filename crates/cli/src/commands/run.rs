@@ -22,7 +22,7 @@ use super::plan::no_plan;
 use super::preflight::{blocks, demand_quorum};
 use super::until::{Until, parse_soak_s, parse_until};
 use super::watch::Lines;
-use super::who::{how_it_ended, speaker, this_driver};
+use super::who::{how_it_ended, speaker, this_driver, this_process};
 use crate::context::{Context, Format};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -32,6 +32,7 @@ use crate::render::begin::About;
 use crate::render::log::short;
 use crate::render::page::{Page, print_json};
 use crate::render::plan::consents_missing;
+use crate::signals::Signals;
 
 const UNTOUCHED: &str = "Nothing was started.";
 
@@ -101,7 +102,7 @@ pub(super) async fn perform(args: &Args, context: &Context) -> Result<Exit, Fail
     if args.dry_run {
         return super::plan::perform(&super::plan::Args::of_a_run(), context).await;
     }
-    demand_somebody("run", args.word.yes, context.format() == Format::Json)?;
+    args.word.demand_somebody("run", context)?;
     let journal = Journal::open(&context.journal_path()?, Mode::Drive)?;
     demand_no_open_run(&journal)?;
     let begun = begin(args, &journal, context).await?;
@@ -155,6 +156,8 @@ async fn begin(args: &Args, journal: &Journal, context: &Context) -> Result<Begu
     let known_nodes = connection.known_nodes();
     let (mut lines, mut silent) = (Lines::new(context.format()), Silent);
     let watcher = args.word.watcher(&mut lines, &mut silent);
+    // One that is stopped before the word has begun nothing, and says so in the journal.
+    let stop = Signals::while_asking()?;
     let begins = (run, cluster, policy);
     let mut driver = Driver::open(connection.ports, journal, &this_driver(), begins, watcher)?
         .known_nodes(known_nodes)
@@ -163,9 +166,17 @@ async fn begin(args: &Args, journal: &Journal, context: &Context) -> Result<Begu
     if let Some(ended) = driver.take_lock().await? {
         return Ok(Begun::Ended(how_it_ended(&ended)));
     }
-    let prepared = driver.prepare(&before).await?;
+    let Some(prepared) = stop.unless(driver.prepare(&before)).await else {
+        return nothing_begun(driver, context).await;
+    };
     let plan = args.plan.as_deref();
-    worded(&args.word, plan, driver, &prepared, (journal, clock.now()), context).await
+    worded(&args.word, plan, (driver, stop), &prepared?, (journal, clock.now()), context).await
+}
+
+/// The operator has left before the word was given.
+pub(super) async fn nothing_begun(mut driver: Driver<'_>, context: &Context) -> Result<Begun, Failure> {
+    driver.end_before_it_began(NotBegun::Aborted).await?;
+    refused(NotBegun::Aborted, &[], context).map(Begun::Ended)
 }
 
 impl WordArgs {
@@ -184,19 +195,20 @@ impl WordArgs {
 pub(super) async fn worded(
     word: &WordArgs,
     plan: Option<&str>,
-    mut driver: Driver<'_>,
+    (mut driver, stop): (Driver<'_>, Signals),
     prepared: &Prepared,
     (journal, now): (&Journal, UnixMs),
     context: &Context,
 ) -> Result<Begun, Failure> {
     let policy = driver.state().policy.clone();
-    match may_begin(word.yes, plan, prepared, &policy, &driver, now).await {
-        Err(why) => {
+    match stop.unless(may_begin(word.yes, plan, prepared, &policy, &driver, now)).await {
+        None => return nothing_begun(driver, context).await,
+        Some(Err(why)) => {
             driver.end_before_it_began(why.clone()).await?;
             return refused(why, &prepared.findings, context).map(Begun::Ended);
         }
-        Ok((plan, consents)) => {
-            driver.follow(plan, &this_driver().text)?;
+        Some(Ok((plan, consents))) => {
+            driver.follow(plan, &this_process())?;
             said(word, &mut driver, waivers_used(&policy, &prepared.findings), consents)?;
         }
     }

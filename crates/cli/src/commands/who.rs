@@ -20,7 +20,12 @@ pub(crate) fn this_driver() -> Holder {
     let mut number = [0; 8];
     SystemRandom::new().fill(&mut number).expect("the system has random numbers");
     let id = DriverId::drawn(u64::from_ne_bytes(number));
-    Holder::this_process(format!("{}, process {}", speaker(), std::process::id()), id)
+    Holder::this_process(this_process(), id)
+}
+
+/// The same in words: `anna@desk, process 7`.
+pub(crate) fn this_process() -> String {
+    format!("{}, process {}", speaker(), std::process::id())
 }
 
 /// The exit code of a process that worked on a run.

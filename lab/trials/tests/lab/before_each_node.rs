@@ -13,6 +13,7 @@ use quorate_core::checks::Severity;
 use quorate_core::ids::{DriverId, NodeName, RunId, UnixMs};
 use quorate_core::policy::Waiver;
 use quorate_core::run::{Event, PauseCause, Request, RunOutcome};
+use quorate_core::snapshot::Snapshot;
 use quorate_core::steps::Step;
 use quorate_engine::{Beginning, Driver, Ended, Lists, Watcher, WhenPaused, new_run_id, prepare};
 use quorate_journal::{Holder, Journal, Mode};
@@ -52,6 +53,41 @@ impl Watcher for Listens {
     fn waiting(&mut self, _: UnixMs, _: &[String]) {}
 }
 
+/// A run of the demo before it begins.
+struct Ready {
+    nodes: Vec<NodeName>,
+    beginning: Beginning,
+    seen: Snapshot,
+}
+
+impl Ready {
+    /// The nodes in the order of the plan.
+    fn order(&self) -> impl DoubleEndedIterator<Item = &NodeName> {
+        self.beginning.plan.node_steps.iter().filter_map(|node_step| node_step.node.as_ref())
+    }
+}
+
+async fn ready(ports: &Ports, name: &str) -> Ready {
+    let (policy, run) = (common::policy(), new_run_id(ports.clock.now(), name));
+    let nodes: Vec<NodeName> = common::demo().nodes.keys().cloned().collect();
+    let prepared = prepare(ports, nodes.clone(), &policy, &run, Lists::Refresh).await;
+    let (plan, _) = prepared.plan.expect("the demo has a plan");
+    let beginning = Beginning { run, cluster: "demo".to_owned(), policy, plan };
+    Ready { nodes, beginning, seen: prepared.snapshot }
+}
+
+/// Drives it to its end or its first pause.
+async fn driven(ready: Ready, ports: &Ports, journal: &Journal, watcher: &mut dyn Watcher) -> Ended {
+    let Ready { nodes, beginning, seen } = ready;
+    let holder = Holder::this_process(beginning.run.as_str(), DriverId::drawn(1));
+    let mut driver = Driver::begin(ports.clone(), journal, &holder, beginning, watcher)
+        .unwrap()
+        .known_nodes(nodes)
+        .having_seen(seen)
+        .when_paused(WhenPaused::Leave);
+    driver.drive().await.unwrap()
+}
+
 /// Resumes the run with these requests, and drives to its end or the next pause.
 async fn goes_on(ports: &Ports, journal: &Journal, run: &RunId, words: Vec<Request>) -> (Ended, Vec<Event>) {
     let mut watcher = Listens::default();
@@ -86,24 +122,13 @@ fn a_new_finding_pauses_the_run_before_the_next_node_and_a_waiver_lets_it_contin
         let checked = Arc::new(Mutex::new(Vec::new()));
         let shell = Arc::new(Counting { inner: plain.shell.clone(), checked: checked.clone() });
         let ports = Ports { shell, ..plain };
-        let (policy, run) = (common::policy(), new_run_id(ports.clock.now(), "each"));
-        let nodes: Vec<NodeName> = sim.world().nodes.keys().cloned().collect();
-        let prepared = prepare(&ports, nodes.clone(), &policy, &run, Lists::Refresh).await;
-        let (plan, _) = prepared.plan.expect("the demo has a plan");
-        let order: Vec<String> =
-            plan.node_steps.iter().filter_map(|node_step| Some(node_step.node.as_ref()?.to_string())).collect();
+        let ready = ready(&ports, "each").await;
+        let (run, nodes) = (ready.beginning.run.clone(), ready.nodes.clone());
+        let order: Vec<String> = ready.order().map(ToString::to_string).collect();
         let file = common::JournalFile::new();
         let journal = Journal::open(&file.0, Mode::Drive).unwrap();
-        let beginning = Beginning { run: run.clone(), cluster: "demo".to_owned(), policy, plan };
         let mut watcher = Listens::default();
-        let holder = Holder::this_process("each", DriverId::drawn(1));
-        let mut driver = Driver::begin(ports.clone(), &journal, &holder, beginning, &mut watcher)
-            .unwrap()
-            .known_nodes(nodes.clone())
-            .having_seen(prepared.snapshot)
-            .when_paused(WhenPaused::Leave);
-        let ended = driver.drive().await.unwrap();
-        drop(driver);
+        let ended = driven(ready, &ports, &journal, &mut watcher).await;
 
         let why = found(&ended).join("\n");
         assert!(why.contains(&format!("{} is not drained", order[1])), "{why}");
@@ -175,28 +200,12 @@ fn after_the_last_node_the_checks_run_once_more_and_a_finding_keeps_the_run_from
         let checked = Arc::new(Mutex::new(Vec::new()));
         let shell = Arc::new(Counting { inner: plain.shell.clone(), checked: checked.clone() });
         let ports = Ports { shell, ..plain };
-        let (policy, run) = (common::policy(), new_run_id(ports.clock.now(), "last"));
-        let nodes: Vec<NodeName> = sim.world().nodes.keys().cloned().collect();
-        let prepared = prepare(&ports, nodes.clone(), &policy, &run, Lists::Refresh).await;
-        let (plan, _) = prepared.plan.expect("the demo has a plan");
-        let last = plan.node_steps.iter().filter_map(|node_step| node_step.node.clone()).next_back().unwrap();
+        let ready = ready(&ports, "last").await;
+        let (run, last) = (ready.beginning.run.clone(), ready.order().last().unwrap().clone());
         let file = common::JournalFile::new();
         let journal = Journal::open(&file.0, Mode::Drive).unwrap();
-        let beginning = Beginning { run: run.clone(), cluster: "demo".to_owned(), policy, plan };
         let mut watcher = FillsTheDiskOf(last.clone(), sim.clone(), Vec::new());
-        let mut driver = Driver::begin(
-            ports.clone(),
-            &journal,
-            &Holder::this_process("last", DriverId::drawn(1)),
-            beginning,
-            &mut watcher,
-        )
-        .unwrap()
-        .known_nodes(nodes)
-        .having_seen(prepared.snapshot)
-        .when_paused(WhenPaused::Leave);
-        let ended = driver.drive().await.unwrap();
-        drop(driver);
+        let ended = driven(ready, &ports, &journal, &mut watcher).await;
         let full = format!("{last}: / on {last} has 1.0 GiB free");
         let why = found(&ended).join("\n");
         assert!(why.contains("every node is upgraded, and this was found at the end") && why.contains(&full), "{why}");
@@ -219,27 +228,12 @@ fn a_run_aborted_over_a_finding_of_the_final_check_leaves_no_node_undone() {
     common::block_on(async {
         let sim = SimPorts::new(Arc::new(Mutex::new(common::demo())));
         let ports = sim.ports();
-        let (policy, run) = (common::policy(), new_run_id(ports.clock.now(), "word"));
-        let nodes: Vec<NodeName> = sim.world().nodes.keys().cloned().collect();
-        let prepared = prepare(&ports, nodes.clone(), &policy, &run, Lists::Refresh).await;
-        let (plan, _) = prepared.plan.expect("the demo has a plan");
-        let last = plan.node_steps.iter().filter_map(|node_step| node_step.node.clone()).next_back().unwrap();
+        let ready = ready(&ports, "word").await;
+        let (run, last) = (ready.beginning.run.clone(), ready.order().last().unwrap().clone());
         let file = common::JournalFile::new();
         let journal = Journal::open(&file.0, Mode::Drive).unwrap();
-        let beginning = Beginning { run: run.clone(), cluster: "demo".to_owned(), policy, plan };
         let mut watcher = FillsTheDiskOf(last, sim.clone(), Vec::new());
-        let mut driver = Driver::begin(
-            ports.clone(),
-            &journal,
-            &Holder::this_process("word", DriverId::drawn(1)),
-            beginning,
-            &mut watcher,
-        )
-        .unwrap()
-        .known_nodes(nodes)
-        .when_paused(WhenPaused::Leave);
-        found(&driver.drive().await.unwrap());
-        drop(driver);
+        found(&driven(ready, &ports, &journal, &mut watcher).await);
         let (ended, _) = goes_on(&ports, &journal, &run, vec![Request::Abort]).await;
         assert!(matches!(ended, Ended::Over(RunOutcome::Completed)), "{ended:?}");
     });
@@ -269,25 +263,14 @@ fn a_way_that_a_boot_has_closed_is_found_before_the_next_node_is_drained() {
     common::block_on(async {
         let sim = SimPorts::new(Arc::new(Mutex::new(common::demo())));
         let ports = sim.ports();
-        let (policy, run) = (common::policy(), new_run_id(ports.clock.now(), "ways"));
-        let nodes: Vec<NodeName> = sim.world().nodes.keys().cloned().collect();
-        let prepared = prepare(&ports, nodes.clone(), &policy, &run, Lists::Refresh).await;
-        let (plan, _) = prepared.plan.expect("the demo has a plan");
+        let ready = ready(&ports, "ways").await;
         // The last one, which has not booted and is not the next one.
-        let order: Vec<NodeName> = plan.node_steps.iter().filter_map(|node_step| node_step.node.clone()).collect();
+        let order: Vec<NodeName> = ready.order().cloned().collect();
         let (first, last) = (order[0].clone(), order[2].clone());
         let file = common::JournalFile::new();
         let journal = Journal::open(&file.0, Mode::Drive).unwrap();
-        let beginning = Beginning { run: run.clone(), cluster: "demo".to_owned(), policy, plan };
         let mut watcher = ChangesTheKeyOf { node: first.clone(), other: last.clone(), sim: sim.clone() };
-        let holder = Holder::this_process("ways", DriverId::drawn(1));
-        let mut driver = Driver::begin(ports.clone(), &journal, &holder, beginning, &mut watcher)
-            .unwrap()
-            .known_nodes(nodes)
-            .having_seen(prepared.snapshot)
-            .when_paused(WhenPaused::Leave);
-        let ended = driver.drive().await.unwrap();
-        drop(driver);
+        let ended = driven(ready, &ports, &journal, &mut watcher).await;
         let why = found(&ended).join("\n");
         assert!(why.contains(&format!("{} is not drained", order[1])), "{why}");
         assert!(

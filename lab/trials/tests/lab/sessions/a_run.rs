@@ -2,20 +2,11 @@
 
 use std::process::Child;
 
-use super::session::{Lab, Session, wait_for};
+use super::session::{Lab, Session, demo_policy, wait_for, wait_for_phase, wait_for_step};
 use serde_json::Value;
 
 /// Fast, and yet slow enough that a busy machine is not taken for a broken cluster.
 const FACTOR: u32 = 100;
-
-const POLICY: &str = r#"
-[policy]
-consents = ["restart-containers"]
-
-[policy.guests]
-"vm:114" = "eject"
-"vm:116" = "shutdown"
-"#;
 
 /// A driver's process; killed if the test fails before it ends.
 struct Driving(Child);
@@ -49,36 +40,9 @@ fn drive(session: &Session, verb: &str) -> Driving {
     Driving(child)
 }
 
-fn status(session: &Session) -> Result<Value, String> {
-    let outcome = session.run(&["status", "--json"]);
-    if outcome.code != 0 {
-        return Err(outcome.out);
-    }
-    serde_json::from_str(&outcome.out).map_err(|error| error.to_string())
-}
-
-fn wait_for_phase(session: &Session, phase: &str) {
-    wait_for(phase, || {
-        let status = status(session)?;
-        if status["phase"] == phase { Ok(()) } else { Err(status["phase"].to_string()) }
-    });
-}
-
-/// Waits until a step of this kind is under way and its command was sent.
-fn wait_for_step(session: &Session, verb: &str) {
-    wait_for(verb, || {
-        let status = status(session)?;
-        let steps = status["view"]["steps"].as_array().cloned().unwrap_or_default();
-        let sent = |step: &Value| step["step"]["step"] == verb && step["ended"].is_null() && !step["answer"].is_null();
-        if steps.iter().any(sent) { Ok(()) } else { Err(format!("{} steps so far", steps.len())) }
-    });
-}
-
 fn demo_lab() -> Lab {
     let lab = Lab::start(FACTOR, "");
-    let config = lab.session.read("quorate.toml");
-    let (before, _) = config.split_once("\n[policy]").unwrap();
-    lab.session.write("quorate.toml", &format!("{before}{POLICY}"));
+    lab.session.set_policy(&demo_policy(&["restart-containers"]));
     lab
 }
 

@@ -1,23 +1,12 @@
 //! A node is drained and given back from the command line.
 
-use super::session::Lab;
-
-const POLICY: &str = r#"
-[policy]
-consents = ["restart-containers", "shutdown-guests", "eject-media"]
-
-[policy.guests]
-"vm:114" = "eject"
-"vm:116" = "shutdown"
-"#;
+use super::session::{ALL_CONSENTS, Lab, demo_policy};
 
 #[test]
 fn a_node_is_drained_held_without_a_process_and_given_back() {
     let lab = Lab::start(100, "");
     let session = &lab.session;
-    let config = session.read("quorate.toml");
-    let (before, _) = config.split_once("\n[policy]").unwrap();
-    session.write("quorate.toml", &format!("{before}{POLICY}"));
+    session.set_policy(&demo_policy(&ALL_CONSENTS));
     session.run(&["drain", "pve9", "--yes"]).expect(2, &["pve9 is no node of this cluster"]);
     session
         .run(&["drain", "pve2", "--dry-run"])

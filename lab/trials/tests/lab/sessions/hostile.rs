@@ -1,18 +1,9 @@
 //! Names and answers that mean to reach the shell, the terminal or the page: through the built program and a lab.
 
-use super::session::{Lab, wait_for};
+use super::session::{ALL_CONSENTS, Lab, demo_policy, wait_for};
 
 /// A shell would run it, a terminal would obey it, a browser would execute it.
 const NAME: &str = "<script>alert(1)</script>\\u001b[2J$(reboot)`id`;\\u009b31m&'\\\"\\u202e";
-
-const POLICY: &str = r#"
-[policy]
-consents = ["restart-containers", "shutdown-guests", "eject-media"]
-
-[policy.guests]
-"vm:114" = "eject"
-"vm:116" = "shutdown"
-"#;
 
 /// Nothing in it but what is seen: no control character but the end of a line, none that hides or turns text.
 fn demand_harmless(what: &str, text: &str) {
@@ -30,9 +21,7 @@ fn hostile_names_tags_and_answers_reach_no_terminal_no_page_and_no_shell() {
     );
     let lab = Lab::start(100, &guest);
     let session = &lab.session;
-    let config = session.read("quorate.toml");
-    let before = config.split_once("\n[policy]").map_or(config.as_str(), |(before, _)| before);
-    session.write("quorate.toml", &format!("{before}{POLICY}"));
+    session.set_policy(&demo_policy(&ALL_CONSENTS));
 
     for arguments in [
         &["inspect"][..],

@@ -44,13 +44,11 @@ fn drive_and_kill(session: &Session, verb: &str, lines: u64, then: Duration) -> 
 fn killed_fifty_times_with_kill_9_a_run_ends_whole_and_moves_nothing_twice() {
     let lab = Lab::start(FACTOR, "");
     let session = &lab.session;
-    let config = session.read("quorate.toml");
-    let (before, _) = config.split_once("\n[policy]").unwrap();
     // A container that was moving counts as down until a driver has seen it run: fifty dead drivers make that long.
     let policy = "\n[policy]\nconsents = [\"restart-containers\", \"shutdown-guests\", \"eject-media\"]\n\
                   downtime-margin-percent = 100000\n\
                   [policy.guests]\n\"vm:114\" = \"eject\"\n\"vm:116\" = \"shutdown\"\n";
-    session.write("quorate.toml", &format!("{before}{policy}"));
+    session.set_policy(policy);
     let mut verb = "run";
     for kill in 0..KILLS {
         // After one to four lines of what it says, and a moment that is a little later or earlier each time; the first

@@ -28,9 +28,7 @@ const PASSWORD: &str = "planted-in-the-environment-91c4";
 
 fn demo_lab() -> Lab {
     let lab = Lab::start(FACTOR, "");
-    let config = lab.session.read("quorate.toml");
-    let (before, _) = config.split_once("\n[policy]").unwrap();
-    lab.session.write("quorate.toml", &format!("{before}{POLICY}"));
+    lab.session.set_policy(POLICY);
     lab
 }
 

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use quorate_world::cluster_file::DEMO;
+use serde_json::Value;
 
 /// Both shipped programs; the first argument says which one.
 pub(crate) const PROGRAMS: &str = env!("CARGO_BIN_EXE_programs");
@@ -84,6 +85,13 @@ impl Session {
         std::fs::read_to_string(self.dir.join(name)).unwrap()
     }
 
+    /// Puts this in the place of the policy that the lab has written.
+    pub(crate) fn set_policy(&self, policy: &str) {
+        let config = self.read("quorate.toml");
+        let before = config.split_once("\n[policy]").map_or(config.as_str(), |(before, _)| before);
+        self.write("quorate.toml", &format!("{before}{policy}"));
+    }
+
     /// Replaces text in `quorate.toml`; it must be there.
     pub(crate) fn change_config(&self, from: &str, to: &str) {
         let text = self.read("quorate.toml");
@@ -108,6 +116,43 @@ impl Outcome {
         }
         self
     }
+}
+
+/// What the operator of the demo allows: these consents, and what is done with the two guests that cannot move.
+pub(crate) fn demo_policy(consents: &[&str]) -> String {
+    format!(
+        "\n[policy]\nconsents = {consents:?}\n\n[policy.guests]\n\"vm:114\" = \"eject\"\n\"vm:116\" = \"shutdown\"\n"
+    )
+}
+
+/// All consents that a run of the demo needs.
+pub(crate) const ALL_CONSENTS: [&str; 3] = ["restart-containers", "shutdown-guests", "eject-media"];
+
+/// What `quorate status` says, as JSON.
+pub(crate) fn status(session: &Session) -> Result<Value, String> {
+    let outcome = session.run(&["status", "--json"]);
+    if outcome.code != 0 {
+        return Err(outcome.out);
+    }
+    serde_json::from_str(&outcome.out).map_err(|error| error.to_string())
+}
+
+/// Waits until the run is so far.
+pub(crate) fn wait_for_phase(session: &Session, phase: &str) {
+    wait_for(phase, || {
+        let status = status(session)?;
+        if status["phase"] == phase { Ok(()) } else { Err(status["phase"].to_string()) }
+    });
+}
+
+/// Waits until a step of this kind is under way and its command was sent.
+pub(crate) fn wait_for_step(session: &Session, verb: &str) {
+    wait_for(verb, || {
+        let status = status(session)?;
+        let steps = status["view"]["steps"].as_array().cloned().unwrap_or_default();
+        let sent = |step: &Value| step["step"]["step"] == verb && step["ended"].is_null() && !step["answer"].is_null();
+        if steps.iter().any(sent) { Ok(()) } else { Err(format!("{} steps so far", steps.len())) }
+    });
 }
 
 /// A lab in a process of its own; its configuration is `quorate.toml` in the session's directory.

@@ -9,21 +9,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::session::{Lab, PROGRAMS, Session, wait_for};
+use super::session::{
+    ALL_CONSENTS, Lab, PROGRAMS, Session, demo_policy, status, wait_for, wait_for_phase, wait_for_step,
+};
 
 /// Slow enough that a step can be met, and fast enough that a run takes seconds.
 const FACTOR: u32 = 60;
-
-const POLICY: &str = r#"
-[policy]
-consents = ["shutdown-guests", "eject-media"]
-
-[policy.guests]
-"vm:114" = "eject"
-"vm:116" = "shutdown"
-"#;
-
-const ALL_CONSENTS: &str = "[\"restart-containers\", \"shutdown-guests\", \"eject-media\"]";
 
 /// The cluster's name in the demo.
 const NAME: &str = "demo";
@@ -91,34 +82,10 @@ impl Drop for Terminal {
     }
 }
 
-fn demo_lab(consents: &str) -> Lab {
+fn demo_lab(consents: &[&str]) -> Lab {
     let lab = Lab::start(FACTOR, "");
-    let config = lab.session.read("quorate.toml");
-    let (before, _) = config.split_once("\n[policy]").unwrap();
-    let policy = POLICY.replace("[\"shutdown-guests\", \"eject-media\"]", consents);
-    lab.session.write("quorate.toml", &format!("{before}{policy}"));
+    lab.session.set_policy(&demo_policy(consents));
     lab
-}
-
-fn status(session: &Session) -> Result<Value, String> {
-    let outcome = session.run(&["status", "--json"]);
-    serde_json::from_str(&outcome.out).map_err(|error| format!("{error}: {}{}", outcome.out, outcome.err))
-}
-
-fn wait_for_phase(session: &Session, phase: &str) {
-    wait_for(phase, || {
-        let status = status(session)?;
-        if status["phase"] == phase { Ok(()) } else { Err(status["phase"].to_string()) }
-    });
-}
-
-fn wait_for_step(session: &Session, verb: &str) {
-    wait_for(verb, || {
-        let status = status(session)?;
-        let steps = status["view"]["steps"].as_array().cloned().unwrap_or_default();
-        let begun = |step: &Value| step["step"]["step"] == verb && step["ended"].is_null();
-        if steps.iter().any(begun) { Ok(()) } else { Err(format!("{} steps so far", steps.len())) }
-    });
 }
 
 /// What a run would change.
@@ -135,14 +102,14 @@ fn cluster(session: &Session) -> Value {
 
 #[test]
 fn where_nobody_can_be_asked_nothing_begins() {
-    let lab = demo_lab(ALL_CONSENTS);
+    let lab = demo_lab(&ALL_CONSENTS);
     lab.session.run(&["run"]).expect(4, &["nobody is here to be asked", "quorate run --yes", "Nothing was started"]);
     lab.session.run(&["status"]).expect(9, &["no run was ever started"]);
 }
 
 #[test]
 fn a_page_is_shown_the_missing_consent_is_asked_for_and_nothing_changes_before_the_word() {
-    let lab = demo_lab("[\"shutdown-guests\", \"eject-media\"]");
+    let lab = demo_lab(&["shutdown-guests", "eject-media"]);
     let session = &lab.session;
     let before = cluster(session);
     let mut terminal = Terminal::start(session, "run --soak 1s");
@@ -171,7 +138,7 @@ fn a_page_is_shown_the_missing_consent_is_asked_for_and_nothing_changes_before_t
 
 #[test]
 fn a_question_that_is_left_starts_nothing_and_the_next_run_may_begin() {
-    let lab = demo_lab(ALL_CONSENTS);
+    let lab = demo_lab(&ALL_CONSENTS);
     let mut terminal = Terminal::start(&lab.session, "run");
     terminal.until("Type the cluster's name to begin");
     terminal.types(CTRL_C);
@@ -182,11 +149,27 @@ fn a_question_that_is_left_starts_nothing_and_the_next_run_may_begin() {
     terminal.until("Type the cluster's name to begin");
     terminal.types("n\n");
     assert_eq!(terminal.exit_code(), 11);
+
+    // Before there is anything to ask.
+    let mut terminal = Terminal::start(&lab.session, "run");
+    wait_for("the run is in the journal", || {
+        let runs = lab.session.run(&["runs"]).out;
+        if runs.contains("not finished") { Ok(()) } else { Err(runs) }
+    });
+    terminal.types(CTRL_C);
+    assert_eq!(terminal.exit_code(), 11);
+    // A terminal that is closed gives no word.
+    let terminal = Terminal::start(&lab.session, "run");
+    terminal.until("Type the cluster's name to begin");
+    drop(terminal);
+    wait_for_phase(&lab.session, "nothingdone");
+    let log = lab.session.run(&["log", "--json"]).out;
+    assert!(!log.contains("plan-adopted") && !log.contains("step-started"), "{log}");
 }
 
 #[test]
 fn a_terminal_that_is_closed_ends_nothing_and_the_run_is_completed() {
-    let lab = demo_lab(ALL_CONSENTS);
+    let lab = demo_lab(&ALL_CONSENTS);
     let mut terminal = Terminal::start(&lab.session, "run");
     terminal.until("Type the cluster's name to begin");
     terminal.types(&format!("{NAME}\n"));
@@ -200,7 +183,7 @@ fn a_terminal_that_is_closed_ends_nothing_and_the_run_is_completed() {
 
 #[test]
 fn ctrl_c_asks_and_each_answer_does_what_it_says() {
-    let lab = demo_lab(ALL_CONSENTS);
+    let lab = demo_lab(&ALL_CONSENTS);
     let session = &lab.session;
     let mut terminal = Terminal::start(session, "run --yes");
     wait_for_step(session, "migrate");
@@ -226,7 +209,7 @@ fn ctrl_c_asks_and_each_answer_does_what_it_says() {
 
 #[test]
 fn ctrl_c_twice_stops_the_driver_and_says_what_is_not_as_it_was() {
-    let lab = demo_lab(ALL_CONSENTS);
+    let lab = demo_lab(&ALL_CONSENTS);
     let session = &lab.session;
     let mut terminal = Terminal::start(session, "run --yes");
     wait_for_step(session, "upgrade-packages");
@@ -255,7 +238,7 @@ fn ctrl_c_twice_stops_the_driver_and_says_what_is_not_as_it_was() {
 
 #[test]
 fn where_it_can_be_drawn_the_picture_is_shown_and_ctrl_c_is_one_of_its_keys() {
-    let lab = demo_lab(ALL_CONSENTS);
+    let lab = demo_lab(&ALL_CONSENTS);
     let session = &lab.session;
     let mut terminal = Terminal::of("xterm", session, "run --yes");
     wait_for_step(session, "migrate");
@@ -274,7 +257,7 @@ fn where_it_can_be_drawn_the_picture_is_shown_and_ctrl_c_is_one_of_its_keys() {
 
 #[test]
 fn a_run_until_a_time_begins_no_node_that_would_not_be_done_by_then() {
-    let lab = demo_lab(ALL_CONSENTS);
+    let lab = demo_lab(&ALL_CONSENTS);
     let past = "--until 2020-01-01T00:00:00Z";
     let mut terminal = Terminal::start(&lab.session, &format!("run --yes {past}"));
     wait_for_phase(&lab.session, "paused");
